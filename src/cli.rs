@@ -1,0 +1,330 @@
+//! What can be typed? The words only: what they mean is [`crate::config`]'s.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::domain::EnvironmentId;
+use crate::pace::Rate;
+use crate::pingone::{AuthMethod, BaseUrl, Region};
+use crate::sandbox::Faults;
+use crate::when::parse_span;
+
+/// Grants and audits PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pingone-bypass",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
+pub(crate) enum Command {
+    /// Give each row's user an MFA bypass until the row's end date
+    Grant(GrantArgs),
+    /// Read each row's user: can they bypass MFA now, and until when
+    Audit(AuditArgs),
+    /// Serve a local stand-in for PingOne, to rehearse against
+    Sandbox(SandboxArgs),
+    /// Print a shell completion script
+    Completions {
+        /// The shell that it is for
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantArgs {
+    /// The end date of rows that have none of their own: `2026-08-31`, `2026-08-31T17:00:00Z` or `+4h`
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true, help_heading = "Input")]
+    pub(crate) until: Option<String>,
+    #[command(flatten)]
+    pub(crate) until_column: UntilColumn,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UntilColumn {
+    /// The column of end dates (without a header: its number)
+    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    pub(crate) until_column: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// What grant and audit have in common.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The users, a CSV file; `-` is standard input
+    #[arg(value_name = "INPUT")]
+    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) reading: InputArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// The environment of the users
+    #[arg(long, value_name = "UUID", env = "PINGONE_ENVIRONMENT_ID", hide_env_values = true)]
+    pub(crate) environment_id: Option<EnvironmentId>,
+    /// Where the worker application lives, if in another environment
+    #[arg(long, value_name = "UUID")]
+    pub(crate) auth_environment_id: Option<EnvironmentId>,
+    /// The worker application's client ID; its secret comes from PINGONE_CLIENT_SECRET or a file
+    #[arg(long, value_name = "ID", env = "PINGONE_CLIENT_ID", hide_env_values = true)]
+    pub(crate) client_id: Option<String>,
+    /// The file that holds the client secret
+    #[arg(long, value_name = "PATH")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    /// How the worker application authenticates: a setting of the application
+    #[arg(
+        long,
+        value_name = "METHOD",
+        env = "PINGONE_AUTH_METHOD",
+        hide_env_values = true,
+        default_value = "basic",
+        ignore_case = true
+    )]
+    pub(crate) auth_method: AuthMethod,
+    /// The file that holds a ready access token (or PINGONE_API_ACCESS_TOKEN), instead of an application
+    #[arg(long, value_name = "PATH")]
+    pub(crate) access_token_file: Option<PathBuf>,
+    /// PingOne's region [default: NA; PINGONE_TOP_LEVEL_DOMAIN is understood too]
+    #[arg(long, env = "PINGONE_REGION", hide_env_values = true, ignore_case = true)]
+    pub(crate) region: Option<Region>,
+    /// The API, instead of the region's: the part before `/environments`
+    #[arg(long, value_name = "URL", env = "PINGONE_API_URL", hide_env_values = true)]
+    pub(crate) api_url: Option<BaseUrl>,
+    /// The token endpoint's host, instead of the region's
+    #[arg(long, value_name = "URL", env = "PINGONE_AUTH_URL", hide_env_values = true)]
+    pub(crate) auth_url: Option<BaseUrl>,
+    /// Trust this certificate authority too
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca_cert: Option<PathBuf>,
+    /// Run against a sandbox inside this process; needs no credentials
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputArgs {
+    /// The column of user IDs (without a header: its number)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user_column: Option<String>,
+    /// What separates values: one character, or `tab` [default: found out from the header]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub(crate) delimiter: Option<u8>,
+    /// The first line is data: user IDs in column 1, end dates in column 2
+    #[arg(long)]
+    pub(crate) no_headers: bool,
+    /// Run the good rows and report the bad ones; without it one bad row refuses the input
+    #[arg(long)]
+    pub(crate) skip_invalid: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pace")]
+pub(crate) struct PaceArgs {
+    /// The most requests ever sent a second
+    #[arg(long, value_name = "N[/s|/m]|unlimited", default_value = "50/s")]
+    pub(crate) rate: Rate,
+    /// The most requests in flight
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) concurrency: u16,
+    /// Tries of a row that meets faults; 429 does not count as one
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_attempts: u32,
+    /// How long one request may take
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_span)]
+    pub(crate) timeout: Duration,
+    /// How long one row may take, all tries and waits together
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_span)]
+    pub(crate) give_up_after: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// The report [default: `<INPUT's stem>.report.csv` in this folder]; `-` is standard output
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a report or journal that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Only errors, no progress, no summary
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// More about the run; twice: about each row
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How logs are written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// How progress is shown
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: ProgressMode,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// A bar on a terminal, or else lines.
+    Auto,
+    /// A bar.
+    Bar,
+    /// A line every 10 s.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxArgs {
+    /// Where it listens: a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8089")]
+    pub(crate) listen: SocketAddr,
+    /// How many users there are, and no others [default: 1000, and whoever else is asked for]
+    #[arg(long, value_name = "N")]
+    pub(crate) users: Option<u64>,
+    /// The most API requests a second; more are answered 429
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate_limit: Option<u32>,
+    /// How long each answer takes, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "0")]
+    pub(crate) latency: u64,
+    /// Shares of requests that meet faults: a status from 400 to 599, html, reset, truncate, slow, expired, otherdate, nobypass
+    #[arg(long, value_name = "KIND=SHARE,…", default_value = "")]
+    pub(crate) faults: Faults,
+    /// What users, credentials and faults follow from
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub(crate) seed: u64,
+    /// How long a token lives
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_span)]
+    pub(crate) token_lifetime: Duration,
+    /// How the worker application must authenticate [default: either way]
+    #[arg(long, value_name = "METHOD", ignore_case = true)]
+    pub(crate) auth_method: Option<AuthMethod>,
+    /// Write each request to this file, as CSV
+    #[arg(long, value_name = "PATH")]
+    pub(crate) request_log: Option<PathBuf>,
+    /// Write the users to this file, as an input for an audit
+    #[arg(long, value_name = "PATH")]
+    pub(crate) export_users: Option<PathBuf>,
+}
+
+impl Cli {
+    /// What `arguments` say, the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// clap's own, which print themselves, `--help` and `--version` among them.
+    pub fn read<I, T>(arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let Some((_, matches)) = matches.subcommand()
+            && let Some(surplus) = surplus_beside_sandbox(matches)
+        {
+            let message = format!("the argument '--sandbox' cannot be used with '{surplus}'");
+            return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// The option that says where to connect to while `--sandbox` says otherwise. Variables of the environment
+/// may be set.
+fn surplus_beside_sandbox(matches: &ArgMatches) -> Option<String> {
+    const SURPLUS: [&str; 8] = [
+        "environment_id",
+        "auth_environment_id",
+        "client_id",
+        "client_secret_file",
+        "access_token_file",
+        "region",
+        "api_url",
+        "auth_url",
+    ];
+    let has_sandbox = matches.try_get_one::<bool>("sandbox").ok().flatten() == Some(&true);
+    let surplus = SURPLUS
+        .into_iter()
+        .find(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
+    surplus.filter(|_| has_sandbox).map(|id| format!("--{}", id.replace('_', "-")))
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') && !byte.is_ascii_alphanumeric() => Ok(*byte),
+        _ => Err("expected one character, such as `;`, or `tab`".to_owned()),
+    }
+}
+
+fn positive_span(text: &str) -> Result<Duration, String> {
+    match parse_span(text) {
+        Ok(Duration::ZERO) => Err("expected more than nothing".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sandbox_and_a_place_to_connect_to_exclude_each_other() {
+        let read = |arguments: &[&str]| Cli::read(["pingone-bypass", "grant", "x.csv"].iter().chain(arguments)).map(|_| ());
+        assert!(read(&["--sandbox"]).is_ok());
+        assert!(read(&["--api-url", "https://api.pingone.eu/v1"]).is_ok());
+        let error = read(&["--sandbox", "--api-url", "https://api.pingone.eu/v1"]).expect_err("a conflict");
+        assert!(error.to_string().contains("'--sandbox' cannot be used with '--api-url'"), "{error}");
+    }
+
+    #[test]
+    fn no_secret_can_be_given_on_the_command_line() {
+        for secret in ["--client-secret", "--access-token", "--token"] {
+            assert!(Cli::read(["pingone-bypass", "grant", "x.csv", secret, "x"]).is_err(), "{secret}");
+        }
+    }
+}

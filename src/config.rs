@@ -1,0 +1,305 @@
+//! What is meant by what was typed and by the environment's variables? Checked once, here.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use crate::cli::{AuditArgs, ConnectionArgs, GrantArgs, PaceArgs, RunArgs};
+use crate::domain::Operation;
+use crate::input::{Dialect, Rules};
+use crate::pingone::{AccessToken, Credentials, Endpoints, Region, TrustedCa};
+use crate::report::{Destination, OutputError, ReportFiles};
+use crate::when::{UntilError, parse_until};
+
+/// Why it is not clear what to do, or as whom. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is no input.
+    #[error("there is no input: expected a CSV file, or `-` for standard input")]
+    NoInput,
+    /// It is not said in which environment.
+    #[error("there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID")]
+    NoEnvironment,
+    /// It is not said as whom.
+    #[error("there are no credentials: expected a client ID and a secret, or an access token")]
+    NoCredentials,
+    /// There is a client ID, and no secret.
+    #[error("there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`")]
+    NoSecret,
+    /// A file that was named cannot be read.
+    #[error("{}: the {what} cannot be read", path.display())]
+    Unreadable {
+        /// What it should hold.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// A secret is empty, or holds what no secret does.
+    #[error("{from}: this is no {what}: expected one line of text without spaces")]
+    NotASecret {
+        /// What it should be.
+        what: &'static str,
+        /// Where it came from.
+        from: String,
+    },
+    /// A file holds no certificate.
+    #[error("{}: there is no certificate in PEM form", .0.display())]
+    NotACertificate(PathBuf),
+    /// The two variables disagree.
+    #[error("`--region` (or PINGONE_REGION) and PINGONE_TOP_LEVEL_DOMAIN name different regions: `{region}` and `{domain}`")]
+    TwoRegions {
+        /// The domain of the one.
+        region: &'static str,
+        /// The other.
+        domain: String,
+    },
+    /// There is no such region.
+    #[error("PINGONE_TOP_LEVEL_DOMAIN: `{0}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`")]
+    NoSuchDomain(String),
+    /// `--until` is not an end date.
+    #[error("--until: {0}")]
+    Until(String),
+}
+
+impl ConfigError {
+    /// What the user can do, in one line.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoEnvironment | Self::NoCredentials => Some(
+                "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
+                    .into(),
+            ),
+            Self::TwoRegions { .. } => Some("unset one of the two".into()),
+            Self::NoInput
+            | Self::NoSecret
+            | Self::Unreadable { .. }
+            | Self::NotASecret { .. }
+            | Self::NotACertificate(_)
+            | Self::NoSuchDomain(_)
+            | Self::Until(_) => None,
+        }
+    }
+}
+
+/// Whom the run talks to.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    /// A sandbox inside this process.
+    Sandbox,
+    PingOne {
+        endpoints: Box<Endpoints>,
+        identity: Identity,
+        ca: TrustedCa,
+    },
+}
+
+/// As whom.
+#[derive(Debug)]
+pub(crate) enum Identity {
+    Worker(Credentials),
+    Ready(Arc<AccessToken>),
+}
+
+/// A run, as it is meant.
+#[derive(Debug)]
+pub(crate) struct RunConfig {
+    pub(crate) input: PathBuf,
+    pub(crate) dialect: Dialect,
+    pub(crate) rules: Rules,
+    pub(crate) skip_invalid: bool,
+    pub(crate) connection: Connection,
+    pub(crate) pace: PaceArgs,
+    pub(crate) destination: Destination,
+    pub(crate) overwrite: bool,
+}
+
+/// Either kind of thing that can be wrong before the input is looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+impl RunConfig {
+    /// A grant that starts at `start`.
+    pub(crate) fn of_grant(arguments: GrantArgs, start: DateTime<Utc>) -> Result<Self, Refused> {
+        let until = arguments.until.map(|text| parse_until(text.trim(), start)).transpose();
+        let until = until.map_err(|error: UntilError| ConfigError::Until(error.to_string()))?;
+        let rules = Rules {
+            operation: Operation::Grant,
+            start,
+            until,
+        };
+        Self::of(arguments.run, rules, arguments.until_column.until_column)
+    }
+
+    /// An audit that starts at `start`.
+    pub(crate) fn of_audit(arguments: AuditArgs, start: DateTime<Utc>) -> Result<Self, Refused> {
+        Self::of(
+            arguments.run,
+            Rules {
+                operation: Operation::Audit,
+                start,
+                until: None,
+            },
+            None,
+        )
+    }
+
+    fn of(arguments: RunArgs, rules: Rules, until_column: Option<String>) -> Result<Self, Refused> {
+        let input = arguments.input.ok_or(ConfigError::NoInput)?;
+        let connection = connection(arguments.connection)?;
+        let destination = destination(arguments.output.output.as_deref(), &input)?;
+        let overwrite = arguments.output.overwrite;
+        if let Destination::Files(files) = &destination {
+            files.may_be_written(Some(&input), overwrite)?;
+        }
+        let reading = arguments.reading;
+        let dialect = Dialect {
+            user_column: reading.user_column,
+            until_column,
+            delimiter: reading.delimiter,
+            no_headers: reading.no_headers,
+        };
+        Ok(Self {
+            input,
+            dialect,
+            rules,
+            skip_invalid: reading.skip_invalid,
+            connection,
+            pace: arguments.pace,
+            destination,
+            overwrite,
+        })
+    }
+}
+
+fn destination(output: Option<&Path>, input: &Path) -> Result<Destination, OutputError> {
+    match output {
+        Some(path) if path.as_os_str() == "-" => Ok(Destination::StandardOutput),
+        Some(path) => ReportFiles::beside(path).map(Destination::Files),
+        None => {
+            let stem = if input.as_os_str() == "-" {
+                "stdin".into()
+            } else {
+                input.file_stem().unwrap_or_default().to_owned()
+            };
+            let mut name = stem;
+            name.push(".report.csv");
+            ReportFiles::beside(Path::new(&name)).map(Destination::Files)
+        }
+    }
+}
+
+fn connection(arguments: ConnectionArgs) -> Result<Connection, ConfigError> {
+    if arguments.sandbox {
+        return Ok(Connection::Sandbox);
+    }
+    let environment = arguments.environment_id.ok_or(ConfigError::NoEnvironment)?;
+    let identity = identity(&arguments)?;
+    let ca = arguments.ca_cert.as_deref().map(trusted).transpose()?.unwrap_or_default();
+    let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
+    let endpoints = Endpoints {
+        api: arguments.api_url.unwrap_or_else(|| region.api_url()),
+        auth: arguments.auth_url.unwrap_or_else(|| region.auth_url()),
+        environment,
+        auth_environment: arguments.auth_environment_id.unwrap_or(environment),
+    };
+    Ok(Connection::PingOne {
+        endpoints: Box::new(endpoints),
+        identity,
+        ca,
+    })
+}
+
+fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, ConfigError> {
+    let of_domain = match &domain {
+        None => None,
+        Some(domain) => Some(Region::of_top_level_domain(domain).ok_or_else(|| ConfigError::NoSuchDomain(domain.clone()))?),
+    };
+    match (region, of_domain) {
+        (Some(region), Some(other)) if region != other => Err(ConfigError::TwoRegions {
+            region: region.top_level_domain(),
+            domain: domain.unwrap_or_default(),
+        }),
+        (one, other) => Ok(one.or(other).unwrap_or(Region::Na)),
+    }
+}
+
+/// A ready token, if there is one, or else the worker application.
+fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
+    let named = "PINGONE_API_ACCESS_TOKEN";
+    if let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
+        let from = arguments
+            .access_token_file
+            .as_ref()
+            .map_or_else(|| named.to_owned(), |path| path.display().to_string());
+        let token = AccessToken::new(token, 1, None).map_err(|_| ConfigError::NotASecret {
+            what: "access token",
+            from,
+        })?;
+        return Ok(Identity::Ready(Arc::new(token)));
+    }
+    let client_id = arguments
+        .client_id
+        .clone()
+        .filter(|id| !id.is_empty())
+        .ok_or(ConfigError::NoCredentials)?;
+    let client_secret =
+        secret("client secret", arguments.client_secret_file.as_deref(), "PINGONE_CLIENT_SECRET")?.ok_or(ConfigError::NoSecret)?;
+    Ok(Identity::Worker(Credentials {
+        client_id,
+        client_secret,
+        method: arguments.auth_method,
+    }))
+}
+
+/// The secret in the file at `path`, or else in the environment's variable `name`.
+fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
+    let (text, from) = match path {
+        Some(path) => {
+            let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+                what,
+                path: path.to_owned(),
+                source,
+            })?;
+            (Some(text), path.display().to_string())
+        }
+        None => (variable(name), name.to_owned()),
+    };
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let text = text.trim();
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(ConfigError::NotASecret { what, from });
+    }
+    Ok(Some(text.to_owned().into()))
+}
+
+/// A variable of the environment; one that is empty counts as not set.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {
+    let pem = fs::read(path).map_err(|source| ConfigError::Unreadable {
+        what: "certificate",
+        path: path.to_owned(),
+        source,
+    })?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(TrustedCa(certificates)),
+        Ok(_) | Err(_) => Err(ConfigError::NotACertificate(path.to_owned())),
+    }
+}

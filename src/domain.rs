@@ -1,0 +1,240 @@
+//! Which values does every part of the program speak of? Identifiers, row numbers and end dates, each
+//! checked when it is made, so that past the edge no `String` carries meaning.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, Utc};
+use uuid::Uuid;
+
+/// Text that is not a UUID in its hyphenated form of 36 characters.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a UUID: expected a form such as `7e94b96e-0364-463b-a059-d97d1e4cb1d5`", quote(.0))]
+pub struct NotAUuid(String);
+
+/// The UUID in `text`, in any case. Braces, URNs and the form without hyphens are refused.
+fn hyphenated(text: &str) -> Result<Uuid, NotAUuid> {
+    if text.len() == uuid::fmt::Hyphenated::LENGTH
+        && let Ok(id) = Uuid::try_parse(text)
+    {
+        return Ok(id);
+    }
+    Err(NotAUuid(text.to_owned()))
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $vis:vis $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        $vis struct $name(Uuid);
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAUuid;
+
+            fn from_str(text: &str) -> Result<Self, NotAUuid> {
+                hyphenated(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// A user of a PingOne environment.
+    pub UserId
+}
+impl UserId {
+    /// The identifier as a UUID.
+    #[must_use]
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+identifier! {
+    /// A PingOne environment.
+    pub EnvironmentId
+}
+identifier! {
+    /// One run of the program. PingOne copies it into its audit records as the session of each request.
+    pub(crate) RunId
+}
+
+impl RunId {
+    /// A new random identifier.
+    #[must_use]
+    pub(crate) fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+/// The place of a data row in the input, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RowNumber(pub(crate) u64);
+
+impl fmt::Display for RowNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The instant at which a bypass ends, in whole milliseconds, UTC, from year 1 to year 9999.
+///
+/// Its text is the one form that PingOne takes, `YYYY-MM-DDTHH:MM:SS.mmmZ`
+/// ("the only date format that can be used", Allow MFA Bypass for User).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BypassUntil(DateTime<Utc>);
+
+impl BypassUntil {
+    /// `instant` cut to milliseconds, or `None` where the form has no room for its year.
+    #[must_use]
+    pub fn from_instant(instant: DateTime<Utc>) -> Option<Self> {
+        let cut = DateTime::from_timestamp_millis(instant.timestamp_millis())?;
+        (1..=9999).contains(&cut.year()).then_some(Self(cut))
+    }
+
+    /// The end date as an instant.
+    #[must_use]
+    pub fn instant(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// Milliseconds since 1970-01-01, UTC.
+    pub(crate) fn millis(self) -> i64 {
+        self.0.timestamp_millis()
+    }
+}
+
+impl fmt::Display for BypassUntil {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.format("%Y-%m-%dT%H:%M:%S%.3fZ").fmt(f)
+    }
+}
+
+/// What is done with each user of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Give the user a bypass until an end date (PUT).
+    Grant,
+    /// Read whether the user can bypass MFA, and until when (GET).
+    Audit,
+}
+
+impl Operation {
+    /// The command's name.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// What one row asks of PingOne.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Let the user bypass MFA until then.
+    Grant(UserId, BypassUntil),
+    /// Tell the user's status.
+    Read(UserId),
+}
+
+impl Ask {
+    /// Whose row it is.
+    #[must_use]
+    pub(crate) fn user(&self) -> UserId {
+        match *self {
+            Self::Grant(user, _) | Self::Read(user) => user,
+        }
+    }
+
+    /// The end date asked for, if the row asks for one.
+    #[must_use]
+    pub(crate) fn until(&self) -> Option<BypassUntil> {
+        match *self {
+            Self::Grant(_, until) => Some(until),
+            Self::Read(_) => None,
+        }
+    }
+}
+
+/// The most characters of a value that a message shows.
+const QUOTED: usize = 60;
+
+/// `value` made safe and short enough for a message: control characters escaped, long text cut.
+pub(crate) fn quote(value: &str) -> String {
+    let mut shown: String = value.chars().take(QUOTED).flat_map(escape).collect();
+    if value.chars().nth(QUOTED).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn escape(c: char) -> impl Iterator<Item = char> {
+    let escaped = (c.is_control() || is_format(c)).then(|| c.escape_default());
+    let plain = escaped.is_none().then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}
+
+/// Characters that show nothing themselves but reorder or hide what stands beside them.
+pub(crate) fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_user_id_is_a_hyphenated_uuid_in_any_case() {
+        let id: UserId = "7E94B96E-0364-463B-a059-d97d1e4cb1d5".parse().expect("valid");
+        assert_eq!(id.to_string(), "7e94b96e-0364-463b-a059-d97d1e4cb1d5");
+        for bad in [
+            "",
+            "7e94b96e",
+            "7e94b96e0364463ba059d97d1e4cb1d5",
+            "{7e94b96e-0364-463b-a059-d97d1e4cb1d5}",
+            "urn:uuid:7e94b96e-0364-463b-a059-d97d1e4cb1d5",
+            "7e94b96e-0364-463b-a059-d97d1e4cb1d/",
+            "7e94b96e-0364-463b-a059-d97d1e4cb1d5 ",
+        ] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn messages_show_values_short_and_without_control_characters() {
+        assert_eq!(quote("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
+        assert_eq!(quote(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
+    }
+
+    proptest! {
+        #[test]
+        fn identifiers_round_trip(bits in any::<u128>()) {
+            let id = UserId::from(Uuid::from_u128(bits));
+            prop_assert_eq!(id.to_string().to_uppercase().parse::<UserId>().expect("own text"), id);
+        }
+
+        #[test]
+        fn end_dates_are_24_characters_and_round_trip(ms in -62_135_596_800_000_i64..253_402_300_800_000) {
+            let until = BypassUntil::from_instant(DateTime::from_timestamp_millis(ms).expect("in range")).expect("year has four digits");
+            let text = until.to_string();
+            prop_assert_eq!(text.len(), 24);
+            let back = DateTime::parse_from_rfc3339(&text).expect("RFC 3339").to_utc();
+            prop_assert_eq!(BypassUntil::from_instant(back), Some(until));
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What are the input's bytes, and are they still the ones that were checked?
+//!
+//! The input is read twice: once to check every row, once to send. Whoever saves the file in between would
+//! have rows sent that nobody checked. So bytes are read in blocks; the first pass keeps a SHA-256 digest
+//! of all bytes up to the end of each block, and the second hands a block out only after its digest has
+//! been found the same.
+//!
+//! The same pass over the bytes watches the quotes, since the CSV parser takes a quote that is never closed
+//! for a value that runs to the end of the file, and would hold all of it in memory.
+
+use std::io::{self, Read};
+
+use memchr::{memchr, memchr_iter, memrchr};
+use sha2::{Digest, Sha256};
+
+/// Bytes that are read, digested and checked at a time.
+pub(crate) const BLOCK: usize = 256 << 10;
+
+/// The most bytes that one record may have. A longer one is taken for a quote that is never closed.
+const MOST_IN_A_RECORD: u64 = 1 << 20;
+
+/// What an input was when it was checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    /// SHA-256 of everything up to the end of each block.
+    blocks: Vec<[u8; 32]>,
+    /// SHA-256 of the whole input.
+    whole: [u8; 32],
+}
+
+/// Why the bytes of an input cannot be handed out. Travels inside an [`io::Error`].
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadBytes {
+    #[error("the input has changed since it was checked")]
+    Changed,
+    #[error("a quoted value that begins on line {line} is not closed within 1 MiB")]
+    QuoteNeverClosed { line: u64 },
+    #[error("line {line} is longer than 1 MiB")]
+    LineTooLong { line: u64 },
+}
+
+/// The bytes of an input, with a line feed at their end, whether it has one or not.
+pub(crate) struct Blocks<R> {
+    source: R,
+    buffer: Vec<u8>,
+    served: usize,
+    at_end: bool,
+    digest: Sha256,
+    seen: Fingerprint,
+    expected: Option<Fingerprint>,
+    quotes: Quotes,
+}
+
+impl<R: Read> Blocks<R> {
+    /// All bytes of `source`, fields being separated by `delimiter`; where `expected` is given, only as
+    /// long as they are those of that fingerprint.
+    pub(crate) fn new(source: R, delimiter: u8, expected: Option<Fingerprint>) -> Self {
+        Self {
+            source,
+            buffer: Vec::new(),
+            served: 0,
+            at_end: false,
+            digest: Sha256::new(),
+            seen: Fingerprint::default(),
+            expected,
+            quotes: Quotes::new(delimiter),
+        }
+    }
+
+    /// The line on which a quoted value begins that the end of the input does not close; known once the
+    /// last block has been read.
+    pub(crate) fn unclosed_quote(&self) -> Option<u64> {
+        (self.at_end && self.quotes.inside).then_some(self.quotes.opened_on)
+    }
+
+    /// What has been read, once all of it has been.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.seen
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.clear();
+        self.served = 0;
+        (&mut self.source).take(BLOCK as u64).read_to_end(&mut self.buffer)?;
+        self.at_end = self.buffer.len() < BLOCK;
+        self.digest.update(&self.buffer);
+        let so_far: [u8; 32] = self.digest.clone().finalize().into();
+        self.check(&so_far)?;
+        self.seen.blocks.push(so_far);
+        self.seen.whole = so_far;
+        self.quotes.scan(&self.buffer).map_err(io::Error::other)?;
+        if self.at_end {
+            self.buffer.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn check(&self, so_far: &[u8; 32]) -> io::Result<()> {
+        let Some(expected) = &self.expected else {
+            return Ok(());
+        };
+        let index = self.seen.blocks.len();
+        let ends_as_expected = self.at_end == (index + 1 == expected.blocks.len());
+        if ends_as_expected && expected.blocks.get(index) == Some(so_far) {
+            return Ok(());
+        }
+        Err(io::Error::other(BadBytes::Changed))
+    }
+}
+
+impl<R: Read> Read for Blocks<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.served == self.buffer.len() {
+            if self.at_end {
+                return Ok(0);
+            }
+            self.fill()?;
+        }
+        let ready = &self.buffer[self.served..];
+        let count = ready.len().min(out.len());
+        out[..count].copy_from_slice(&ready[..count]);
+        self.served += count;
+        Ok(count)
+    }
+}
+
+/// Where the bytes so far stand between the quotes of RFC 4180.
+struct Quotes {
+    delimiter: u8,
+    inside: bool,
+    opened_on: u64,
+    /// The last byte seen, or a line feed at the start.
+    before: u8,
+    /// Whether the last byte seen closed a quoted value: if a quote follows, it was an escaped one.
+    just_closed: bool,
+    /// Line feeds seen.
+    lines: u64,
+    /// Bytes seen since the start of the record.
+    in_record: u64,
+}
+
+impl Quotes {
+    fn new(delimiter: u8) -> Self {
+        Self {
+            delimiter,
+            inside: false,
+            opened_on: 0,
+            before: b'\n',
+            just_closed: false,
+            lines: 0,
+            in_record: 0,
+        }
+    }
+
+    fn scan(&mut self, block: &[u8]) -> Result<(), BadBytes> {
+        let mut rest = block;
+        while let Some(at) = memchr(b'"', rest) {
+            self.pass(&rest[..at]);
+            self.quote();
+            rest = &rest[at + 1..];
+        }
+        self.pass(rest);
+        if self.in_record <= MOST_IN_A_RECORD {
+            return Ok(());
+        }
+        let line = self.lines + 1;
+        Err(if self.inside {
+            BadBytes::QuoteNeverClosed { line: self.opened_on }
+        } else {
+            BadBytes::LineTooLong { line }
+        })
+    }
+
+    /// Takes in bytes without a quote.
+    fn pass(&mut self, bytes: &[u8]) {
+        let Some(&last) = bytes.last() else {
+            return;
+        };
+        self.lines += memchr_iter(b'\n', bytes).count() as u64;
+        let starts_anew = if self.inside { None } else { memrchr(b'\n', bytes) };
+        match starts_anew {
+            Some(at) => self.in_record = (bytes.len() - at - 1) as u64,
+            None => self.in_record += bytes.len() as u64,
+        }
+        self.before = last;
+        self.just_closed = false;
+    }
+
+    fn quote(&mut self) {
+        let opens = self.just_closed || self.before == self.delimiter || self.before == b'\n';
+        self.in_record += 1;
+        if self.inside {
+            self.inside = false;
+            self.just_closed = true;
+        } else {
+            if opens {
+                self.inside = true;
+                if !self.just_closed {
+                    self.opened_on = self.lines + 1;
+                }
+            }
+            self.just_closed = false;
+        }
+        self.before = b'"';
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass(bytes: &[u8], expected: Option<Fingerprint>) -> io::Result<(Vec<u8>, Fingerprint, Option<u64>)> {
+        let mut blocks = Blocks::new(bytes, b',', expected);
+        let mut out = Vec::new();
+        blocks.read_to_end(&mut out)?;
+        Ok((out, blocks.fingerprint().clone(), blocks.unclosed_quote()))
+    }
+
+    fn why(error: &io::Error) -> &BadBytes {
+        error.get_ref().and_then(|inner| inner.downcast_ref()).expect("a reason of ours")
+    }
+
+    #[test]
+    fn the_same_bytes_pass_twice_and_a_changed_block_is_never_handed_out() {
+        let mut bytes = b"0123456789\n".repeat(100_000);
+        let (out, print, _) = pass(&bytes, None).expect("first pass");
+        assert_eq!(out.len(), bytes.len() + 1);
+        assert!(pass(&bytes, Some(print.clone())).is_ok());
+
+        bytes[2 * BLOCK + 5] = b'x';
+        let mut blocks = Blocks::new(bytes.as_slice(), b',', Some(print.clone()));
+        let mut out = Vec::new();
+        let error = blocks.read_to_end(&mut out).expect_err("changed");
+        assert_eq!(why(&error), &BadBytes::Changed);
+        assert_eq!(out.len(), 2 * BLOCK);
+
+        let shorter = &b"0123456789\n".repeat(100_000)[..3 * BLOCK];
+        assert!(pass(shorter, Some(print.clone())).is_err());
+        let longer = b"0123456789\n".repeat(100_001);
+        assert!(pass(&longer, Some(print)).is_err());
+    }
+
+    #[test]
+    fn an_input_of_whole_blocks_passes_twice() {
+        let bytes = b"0123456\n".repeat(2 * BLOCK / 8);
+        let (_, print, _) = pass(&bytes, None).expect("first pass");
+        assert!(pass(&bytes, Some(print)).is_ok());
+    }
+
+    #[test]
+    fn quotes_are_followed_as_the_parser_follows_them() {
+        let unclosed = |text: &str| pass(text.as_bytes(), None).expect("readable").2;
+        for closed in [
+            "a,\"b\"\n",
+            "\"a\"\"b\"\n",
+            "a\"b,c\n",
+            "\"a\nb\",\"c\"",
+            "\"\"\n",
+            "\"\"\"\"\n",
+            "a,\" \"\r\n\"b\"\r\n",
+        ] {
+            assert_eq!(unclosed(closed), None, "{closed}");
+        }
+        assert_eq!(unclosed("a\n\"b\n"), Some(2));
+        assert_eq!(unclosed("a,b\nc,\"d\ne\n"), Some(2));
+        assert_eq!(unclosed("\"a\"\"\n"), Some(1));
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
+        let text = format!("a,b\nc,\"{}", "d\n".repeat(2 << 20));
+        let error = pass(text.as_bytes(), None).expect_err("too long");
+        assert_eq!(why(&error), &BadBytes::QuoteNeverClosed { line: 2 });
+        let text = format!("a,b\n{}", "d".repeat(2 << 20));
+        assert_eq!(
+            why(&pass(text.as_bytes(), None).expect_err("too long")),
+            &BadBytes::LineTooLong { line: 2 }
+        );
+    }
+}

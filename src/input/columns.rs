@@ -1,0 +1,205 @@
+//! Which column holds what? Found out once, from the beginning of the text: the delimiter, the columns of
+//! user IDs and end dates, and those that are carried into the report.
+
+use csv::ByteRecord;
+
+use super::error::HeaderFault;
+use super::{InputError, Source, parser};
+use crate::domain::{Operation, UserId};
+use crate::report::COLUMNS;
+
+/// The delimiters that are told apart, the likeliest first.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// Names that a column of user IDs goes by, the surest first.
+const USER: &[&str] = &["userID", "id"];
+/// Names that a column of end dates goes by, the surest first.
+const UNTIL: &[&str] = &["bypassMFAEnabledUntil", "until", "endDate"];
+
+/// What the user said of the input's form.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dialect {
+    pub(crate) user_column: Option<String>,
+    pub(crate) until_column: Option<String>,
+    pub(crate) delimiter: Option<u8>,
+    pub(crate) no_headers: bool,
+}
+
+/// A column and what the input calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+}
+
+/// The form of an input.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) delimiter: u8,
+    pub(crate) has_header: bool,
+    pub(crate) user: Column,
+    /// Where end dates stand, if they are asked for and have a column.
+    pub(crate) until: Option<Column>,
+    /// The columns that are carried into the report.
+    pub(crate) carried: Vec<Column>,
+    /// The columns that are not, because the report has its own of that name.
+    pub(crate) superseded: Vec<String>,
+    /// Every column's name.
+    pub(crate) names: Vec<String>,
+}
+
+impl Layout {
+    /// The layout of `source`, for an `operation`, with an end date for every row or without
+    /// (`has_until`).
+    pub(crate) fn of(source: &Source, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
+        let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head));
+        let (line, first) = first_record(&source.head, delimiter);
+        let fault = |fault| InputError::Header {
+            name: source.name.clone(),
+            line,
+            fault,
+        };
+        let names = if dialect.no_headers {
+            (1..=first.len()).map(|number| format!("column{number}")).collect()
+        } else {
+            header_names(&first).map_err(fault)?
+        };
+        let find = Finder {
+            names: &names,
+            first: &first,
+            no_headers: dialect.no_headers,
+        };
+        let user = find.required(dialect.user_column.as_deref(), USER, 0).map_err(fault)?;
+        let until = match operation {
+            Operation::Audit => None,
+            Operation::Grant if has_until && dialect.until_column.is_none() => find.optional(UNTIL, 1).map_err(fault)?,
+            Operation::Grant => Some(find.required(dialect.until_column.as_deref(), UNTIL, 1).map_err(fault)?),
+        };
+        let (superseded, carried) = names
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != user.index && until.as_ref().is_none_or(|until| *index != until.index))
+            .map(|(index, name)| Column { index, name: name.clone() })
+            .partition::<Vec<_>, _>(|column| COLUMNS.iter().any(|own| plain(own) == plain(&column.name)));
+        let superseded = superseded.into_iter().map(|column| column.name).collect();
+        Ok(Self {
+            delimiter,
+            has_header: !dialect.no_headers,
+            user,
+            until,
+            carried,
+            superseded,
+            names,
+        })
+    }
+}
+
+/// A name as it is compared: whatever the case, and with or without `_`, `-` and spaces.
+fn plain(name: &str) -> String {
+    name.chars()
+        .filter(|c| !matches!(c, '_' | '-' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+fn likeliest_delimiter(head: &[u8]) -> u8 {
+    let known = |record: &ByteRecord| {
+        let names = record.iter().map(|field| plain(&String::from_utf8_lossy(field)));
+        names
+            .filter(|name| USER.iter().chain(UNTIL).any(|known| plain(known) == name.trim()))
+            .count()
+    };
+    let score = |&delimiter: &u8| {
+        let record = first_record(head, delimiter).1;
+        (known(&record), record.len())
+    };
+    let best = DELIMITERS.into_iter().rev().max_by_key(score);
+    best.unwrap_or(b',')
+}
+
+/// The first record that is not blank, and its line.
+fn first_record(head: &[u8], delimiter: u8) -> (u64, ByteRecord) {
+    let mut reader = parser(delimiter).from_reader(head);
+    let mut record = ByteRecord::new();
+    while reader.read_byte_record(&mut record).unwrap_or(false) {
+        if !super::is_blank(&record) {
+            break;
+        }
+    }
+    let inside = memchr::memchr_iter(b'\n', record.as_slice()).count() as u64;
+    let ended = u64::from(head.contains(&b'\n'));
+    (reader.position().line().saturating_sub(inside + ended).max(1), record)
+}
+
+fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFault> {
+    let name = |field: &[u8]| {
+        let name = std::str::from_utf8(field).map_err(|_| HeaderFault::NotUtf8)?.trim();
+        if name.contains('\r') && !name.contains('\n') {
+            Err(HeaderFault::BareCarriageReturn)
+        } else {
+            Ok(name.to_owned())
+        }
+    };
+    header.iter().map(name).collect()
+}
+
+/// Looks for columns in the first record.
+struct Finder<'a> {
+    names: &'a [String],
+    first: &'a ByteRecord,
+    no_headers: bool,
+}
+
+impl Finder<'_> {
+    /// The column that the user named, or else the one that goes by one of the `known` names; without a
+    /// header, the one of that number, or else at index `usual`.
+    fn required(&self, named: Option<&str>, known: &[&str], usual: usize) -> Result<Column, HeaderFault> {
+        let found = match named {
+            Some(name) if self.no_headers => return self.numbered(name),
+            Some(name) => self.by_name(name)?,
+            None => self.optional(known, usual)?,
+        };
+        found.ok_or_else(|| HeaderFault::Missing {
+            wanted: named.unwrap_or(known[0]).to_owned(),
+            found: self.names.to_vec(),
+            data: !self.no_headers && self.first.iter().any(is_user_id),
+        })
+    }
+
+    fn optional(&self, known: &[&str], usual: usize) -> Result<Option<Column>, HeaderFault> {
+        if self.no_headers {
+            return Ok(self.names.get(usual).map(|name| Column {
+                index: usual,
+                name: name.clone(),
+            }));
+        }
+        for name in known {
+            if let Some(column) = self.by_name(name)? {
+                return Ok(Some(column));
+            }
+        }
+        Ok(None)
+    }
+
+    fn by_name(&self, wanted: &str) -> Result<Option<Column>, HeaderFault> {
+        let wanted = plain(wanted);
+        let mut found = self.names.iter().enumerate().filter(|(_, name)| plain(name) == wanted);
+        let Some((index, name)) = found.next() else {
+            return Ok(None);
+        };
+        match found.next() {
+            None => Ok(Some(Column { index, name: name.clone() })),
+            Some(_) => Err(HeaderFault::Twice { name: name.clone() }),
+        }
+    }
+
+    fn numbered(&self, text: &str) -> Result<Column, HeaderFault> {
+        let index = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let found = index.and_then(|index| self.names.get(index).map(|name| Column { index, name: name.clone() }));
+        found.ok_or_else(|| HeaderFault::NotANumber(text.to_owned(), self.names.len()))
+    }
+}
+
+fn is_user_id(field: &[u8]) -> bool {
+    std::str::from_utf8(field).is_ok_and(|text| text.trim().parse::<UserId>().is_ok())
+}

@@ -1,0 +1,215 @@
+//! What can be wrong with an input, and what does its user do about it?
+
+use std::fmt;
+use std::io;
+
+use crate::domain::{NotAUuid, quote};
+use crate::when::UntilError;
+
+/// How many bad rows a message names.
+pub(crate) const NAMED: usize = 20;
+
+/// Why a whole input is refused. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// It could not be opened or read.
+    #[error("{name}: the input cannot be read")]
+    Unreadable {
+        /// The input, as messages call it.
+        name: String,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// There is nothing in it.
+    #[error("{name}: the input is empty")]
+    Empty {
+        /// The input, as messages call it.
+        name: String,
+    },
+    /// There is a header, and nothing below it.
+    #[error("{name}: there are no rows below the header")]
+    NoRows {
+        /// The input, as messages call it.
+        name: String,
+    },
+    /// It is encoded as UTF-16.
+    #[error("{name}:1: the text is encoded as UTF-16: expected UTF-8")]
+    Utf16 {
+        /// The input, as messages call it.
+        name: String,
+    },
+    /// It is a workbook of Microsoft Excel's.
+    #[error("{name}: this is an Excel workbook: expected a CSV file")]
+    Workbook {
+        /// The input, as messages call it.
+        name: String,
+    },
+    /// The header cannot be read.
+    #[error("{name}:{line}: {fault}")]
+    Header {
+        /// The input, as messages call it.
+        name: String,
+        /// The header's line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        fault: HeaderFault,
+    },
+    /// Rows are invalid.
+    #[error("{name}: {} invalid; nothing was sent{bad}", share(.bad.count, *.rows))]
+    BadRows {
+        /// The input, as messages call it.
+        name: String,
+        /// How many rows the input has.
+        rows: u64,
+        /// Those that are invalid.
+        bad: BadRows,
+    },
+}
+
+fn share(bad: u64, all: u64) -> String {
+    let verb = if bad == 1 { "is" } else { "are" };
+    format!("{bad} of {all} rows {verb}")
+}
+
+impl InputError {
+    /// What the user can do, in one line.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } => None,
+            Self::Utf16 { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
+            Self::Workbook { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`".into()),
+            Self::Header { fault, .. } => fault.hint(),
+            Self::BadRows { .. } => Some("mend the rows, or use `--skip-invalid` to run the others and report these".into()),
+        }
+    }
+}
+
+/// What is wrong with a header.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderFault {
+    /// A column that is needed is not there.
+    #[error("there is no column `{wanted}`: the columns are {}", listed(.found))]
+    Missing {
+        /// The column's name.
+        wanted: String,
+        /// The columns that are there.
+        found: Vec<String>,
+        /// Whether the first line holds a user ID, and so is no header.
+        data: bool,
+    },
+    /// A column stands there twice.
+    #[error("there are two columns `{name}`")]
+    Twice {
+        /// The column's name.
+        name: String,
+    },
+    /// The header is not UTF-8.
+    #[error("the header is not UTF-8")]
+    NotUtf8,
+    /// Lines end in a lone carriage return.
+    #[error("the lines end in a carriage return alone: expected CRLF or LF")]
+    BareCarriageReturn,
+    /// Without a header, columns are named by number.
+    #[error("`{0}` is not a column's number: without a header, columns are numbered from 1 to {1}")]
+    NotANumber(String, usize),
+}
+
+impl HeaderFault {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { data: true, .. } => Some("the first line looks like data: if the file has no header, use `--no-headers`".into()),
+            Self::Missing { wanted, .. } if wanted == "userID" => {
+                Some("`user_id` and `id` are understood too; name another column with `--user-column`".into())
+            }
+            Self::Missing { .. } => {
+                Some("`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`".into())
+            }
+            Self::Twice { .. } => Some("rename one of them, or name another column with `--user-column` or `--until-column`".into()),
+            Self::NotUtf8 => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`".into()),
+            Self::BareCarriageReturn | Self::NotANumber(..) => None,
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{}`", quote(name))).collect::<Vec<_>>().join(", ")
+}
+
+/// The invalid rows of an input: the first [`NAMED`], and how many there are.
+#[derive(Debug, Default)]
+pub struct BadRows {
+    /// How many there are.
+    pub count: u64,
+    named: Vec<BadRow>,
+}
+
+impl BadRows {
+    pub(crate) fn add(&mut self, row: BadRow) {
+        self.count += 1;
+        let place = self.named.partition_point(|named| named.line <= row.line);
+        if place < NAMED {
+            self.named.insert(place, row);
+            self.named.truncate(NAMED);
+        }
+    }
+}
+
+impl fmt::Display for BadRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for row in &self.named {
+            write!(f, "\n  {}:{}: {}", row.name, row.line, row.fault)?;
+        }
+        let more = self.count - self.named.len() as u64;
+        if more > 0 { write!(f, "\n  and {more} more") } else { Ok(()) }
+    }
+}
+
+/// One invalid row and its place.
+#[derive(Debug)]
+pub(crate) struct BadRow {
+    pub(crate) name: String,
+    pub(crate) line: u64,
+    pub(crate) fault: RowFault,
+}
+
+/// Why a row cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RowFault {
+    #[error("`{}` stands beyond the last column, `{}`: found {found} values, expected {expected}", quote(.value), quote(.last))]
+    TooMany {
+        value: String,
+        last: String,
+        found: usize,
+        expected: usize,
+    },
+    #[error("column `{}`: there is no value: found {found} values, expected {expected}, the last being `{}`", quote(.column), quote(.last))]
+    TooFew {
+        column: String,
+        last: String,
+        found: usize,
+        expected: usize,
+    },
+    #[error("column `{}`: `{}` is not UTF-8", quote(.column), quote(.value))]
+    NotUtf8 { column: String, value: String },
+    #[error("column `{}`: the quote before `{}` is never closed", quote(.column), quote(.value))]
+    Unclosed { column: String, value: String },
+    #[error("column `{}`: {fault}", quote(.column))]
+    User { column: String, fault: NotAUuid },
+    #[error("column `{}`: {fault}", quote(.column))]
+    Until { column: String, fault: UntilError },
+    #[error("column `{}`: `` is not an end date, and there is no `--until` for rows that have none", quote(.column))]
+    NoUntil { column: String },
+    #[error(
+        "column `{}`: `{user}` is to end at `{until}` here, and at `{other}` on line {line}: expected one end date for a user",
+        quote(.column)
+    )]
+    Conflict {
+        column: String,
+        user: String,
+        until: String,
+        other: String,
+        line: u64,
+    },
+}

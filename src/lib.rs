@@ -1,0 +1,48 @@
+//! Grants and audits PingOne MFA bypasses in bulk.
+//!
+//! ```text
+//!  cli ──▶ config ──▶ input: check every row ──▶ run: the pipeline ──▶ report: journal ──▶ NAME.csv
+//!                     (nothing is sent before)     │        ▲
+//!                                                  ▼        │ verdicts
+//!                                              pingone: token, turn, request
+//! ```
+//!
+//! | module | the question that it answers |
+//! |---|---|
+//! | `cli`, `config` | what was typed, and what is meant |
+//! | `domain`, `when` | which values everybody speaks of; what instant a text means |
+//! | `input` | which rows the input holds, and whether every one is sound |
+//! | `pace` | when the next request may be sent, and when a failed one is tried again |
+//! | `pingone` | what is asked of PingOne, and what its answers mean |
+//! | `run` | how rows become settled rows |
+//! | `report` | what became of each row, and how that is kept |
+//! | `ui` | what the operator sees |
+//! | [`sandbox`] | what PingOne would have answered |
+//!
+//! The library never exits, and prints through [`Console`] only.
+
+pub mod error;
+pub mod sandbox;
+
+mod app;
+mod cli;
+mod config;
+mod domain;
+mod input;
+mod pace;
+mod pingone;
+mod report;
+mod run;
+mod spill;
+mod stop;
+mod ui;
+mod when;
+
+pub use self::app::run;
+pub use self::cli::Cli;
+pub use self::config::ConfigError;
+pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
+pub use self::input::{BadRows, HeaderFault, InputError};
+pub use self::pingone::{PingOneError, Said};
+pub use self::report::{Counts, FileError, Outcome, OutputError, Summary, Tally};
+pub use self::ui::Console;

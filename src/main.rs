@@ -1,0 +1,25 @@
+//! Grants and audits PingOne MFA bypasses in bulk: the program around the library.
+
+use std::process::ExitCode;
+
+use pingone_bypass::{Cli, Console, run};
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Standard output or error may be closed; there is nobody to tell.
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let console = Console::of(&cli);
+    let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
+    match runtime.block_on(run(cli, &console)) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            console.complain(&error);
+            error.exit_code()
+        }
+    }
+}

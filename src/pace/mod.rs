@@ -1,0 +1,10 @@
+//! When may the next request be sent, and when is a failed one tried again? Nothing here knows what a
+//! request is: [`Pacer`] hands out turns, [`Backoff`] tells how long to wait.
+
+mod backoff;
+mod pacer;
+mod rate;
+
+pub(crate) use self::backoff::Backoff;
+pub(crate) use self::pacer::Pacer;
+pub(crate) use self::rate::Rate;

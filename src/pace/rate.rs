@@ -1,0 +1,68 @@
+//! How many requests may be sent in a second?
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The most requests in a second, from 0.001 to 100,000; or no limit of ours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Rate {
+    /// So many a second.
+    PerSecond(f64),
+    /// As fast as the concurrency allows.
+    Unlimited,
+}
+
+/// Text that is not a rate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a rate: expected a form such as `50/s`, `600/m`, `0.5/s` or `unlimited`, from 0.001/s to 100000/s")]
+pub(crate) struct NotARate(String);
+
+impl FromStr for Rate {
+    type Err = NotARate;
+
+    fn from_str(text: &str) -> Result<Self, NotARate> {
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        let (number, seconds) = match text.split_once('/') {
+            None => (text, 1.0),
+            Some((number, "s")) => (number, 1.0),
+            Some((number, "m")) => (number, 60.0),
+            Some(_) => return Err(NotARate(text.to_owned())),
+        };
+        let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        match number.parse::<f64>().map(|count| count / seconds) {
+            Ok(rate) if plain && (0.001..=100_000.0).contains(&rate) => Ok(Self::PerSecond(rate)),
+            _ => Err(NotARate(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerSecond(rate) => write!(f, "{rate}/s"),
+            Self::Unlimited => f.write_str("unlimited"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_promised_form_is_read_and_nothing_else() {
+        let read = |text: &str| text.parse::<Rate>();
+        assert_eq!(read("50"), Ok(Rate::PerSecond(50.0)));
+        assert_eq!(read("50/s"), Ok(Rate::PerSecond(50.0)));
+        assert_eq!(read("600/m"), Ok(Rate::PerSecond(10.0)));
+        assert_eq!(read("0.5/s"), Ok(Rate::PerSecond(0.5)));
+        assert_eq!(read("unlimited"), Ok(Rate::Unlimited));
+        for bad in [
+            "", "0", "-1", "1e3", "inf", "NaN", "50/h", "50/", "/s", "0.0001", "100001", " 5", "1.2.3",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Where is PingOne? Regions, and base URLs that are safe to send a token to.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+use crate::domain::{EnvironmentId, UserId, quote};
+
+/// A region of PingOne's. Source: foundations/conventions/pingone-api-requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(crate) enum Region {
+    /// North America.
+    Na,
+    /// Canada.
+    Ca,
+    /// European Union.
+    Eu,
+    /// Australia.
+    Au,
+    /// Singapore.
+    Sg,
+    /// Asia-Pacific.
+    #[value(alias = "ASIA")]
+    Ap,
+}
+
+impl Region {
+    const ALL: [Self; 6] = [Self::Na, Self::Ca, Self::Eu, Self::Au, Self::Sg, Self::Ap];
+
+    /// The end of its hosts' names, as in `PINGONE_TOP_LEVEL_DOMAIN`.
+    #[must_use]
+    pub(crate) fn top_level_domain(self) -> &'static str {
+        match self {
+            Self::Na => "com",
+            Self::Ca => "ca",
+            Self::Eu => "eu",
+            Self::Au => "com.au",
+            Self::Sg => "sg",
+            Self::Ap => "asia",
+        }
+    }
+
+    pub(crate) fn of_top_level_domain(domain: &str) -> Option<Self> {
+        let domain = domain.trim_start_matches('.');
+        Self::ALL
+            .into_iter()
+            .find(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
+    }
+
+    pub(crate) fn api_url(self) -> BaseUrl {
+        known(&format!("https://api.pingone.{}/v1", self.top_level_domain()))
+    }
+
+    pub(crate) fn auth_url(self) -> BaseUrl {
+        known(&format!("https://auth.pingone.{}", self.top_level_domain()))
+    }
+}
+
+fn known(url: &str) -> BaseUrl {
+    url.parse().expect("a region's URL is well-formed")
+}
+
+/// The part of a URL that paths are put after: `https`, or `http` on this machine; without user, query or
+/// fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BaseUrl(Url);
+
+/// Text that is not a base URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum NotABaseUrl {
+    /// It is not a URL at all.
+    #[error("`{}` is not a URL: expected a form such as `https://api.pingone.eu/v1`", quote(.0))]
+    NotAUrl(String),
+    /// A token would cross the network in the clear.
+    #[error("`{}` is not encrypted: expected `https`, since plain `http` is for loopback hosts only", quote(.0))]
+    Plain(String),
+    /// It holds more than a place.
+    #[error("the URL has a user, a password, a query or a fragment: expected a form such as `https://api.pingone.eu/v1`")]
+    Surplus,
+}
+
+impl BaseUrl {
+    /// Whether its host is this machine itself.
+    #[must_use]
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// The base followed by `segments`, each of them made from a checked type.
+    fn with(&self, segments: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        url.path_segments_mut()
+            .expect("http and https have paths")
+            .pop_if_empty()
+            .extend(segments);
+        url
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = NotABaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, NotABaseUrl> {
+        let url = Url::parse(text).map_err(|_| NotABaseUrl::NotAUrl(text.to_owned()))?;
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(NotABaseUrl::Surplus);
+        }
+        let base = Self(url);
+        match base.0.scheme() {
+            "https" => Ok(base),
+            "http" if base.is_loopback() => Ok(base),
+            "http" => Err(NotABaseUrl::Plain(text.to_owned())),
+            _ => Err(NotABaseUrl::NotAUrl(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Everything that requests are addressed by.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoints {
+    pub(crate) api: BaseUrl,
+    pub(crate) auth: BaseUrl,
+    pub(crate) environment: EnvironmentId,
+    /// Where the worker application lives.
+    pub(crate) auth_environment: EnvironmentId,
+}
+
+impl Endpoints {
+    pub(crate) fn token(&self) -> Url {
+        self.auth.with(&[&self.auth_environment.to_string(), "as", "token"])
+    }
+
+    pub(crate) fn bypass(&self, user: UserId) -> Url {
+        self.api.with(&[
+            "environments",
+            &self.environment.to_string(),
+            "users",
+            &user.to_string(),
+            "bypassMFA",
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_over_https_or_stays_on_this_machine() {
+        for good in [
+            "https://api.pingone.eu/v1",
+            "http://127.0.0.1:8089/v1",
+            "http://localhost:1",
+            "http://[::1]:80/v1/",
+            "http://127.9.9.9",
+        ] {
+            assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "api.pingone.eu",
+            "http://api.pingone.eu/v1",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+            "ftp://127.0.0.1",
+            "https://user@api.pingone.eu/v1",
+            "https://:secret@api.pingone.eu/v1",
+            "https://api.pingone.eu/v1?x=y",
+            "https://api.pingone.eu/v1#x",
+        ] {
+            let refused = bad.parse::<BaseUrl>().expect_err(bad);
+            assert!(!refused.to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn requests_are_addressed_as_documented() {
+        let id = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+        let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        for slash in ["", "/"] {
+            let endpoints = Endpoints {
+                api: format!("https://api.pingone.com.au/v1{slash}").parse().expect("a URL"),
+                auth: Region::Au.auth_url(),
+                environment,
+                auth_environment: environment,
+            };
+            assert_eq!(
+                endpoints.bypass(id.parse().expect("a UUID")).as_str(),
+                format!("https://api.pingone.com.au/v1/environments/{environment}/users/{id}/bypassMFA")
+            );
+            assert_eq!(
+                endpoints.token().as_str(),
+                format!("https://auth.pingone.com.au/{environment}/as/token")
+            );
+        }
+    }
+
+    #[test]
+    fn every_region_is_known_by_its_domain() {
+        for region in Region::ALL {
+            assert_eq!(Region::of_top_level_domain(region.top_level_domain()), Some(region));
+        }
+        assert_eq!(Region::of_top_level_domain("co.uk"), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! What of PingOne's ends the whole run, and what does the user do about it?
+
+use std::fmt;
+
+use super::verdict::Detail;
+use crate::domain::EnvironmentId;
+use crate::report::server_text;
+
+/// Why no row can be sent any more.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PingOneError {
+    /// The worker application was refused.
+    #[error("PingOne refused the worker application: {said}")]
+    Credentials {
+        /// Where the application was looked for.
+        auth_environment: EnvironmentId,
+        /// The host that was asked.
+        host: String,
+        /// What the server said.
+        said: Said,
+    },
+    /// The token endpoint answered nothing that can be used.
+    #[error("no token could be had from `{host}` in {attempts} tries: {said}")]
+    NoToken {
+        /// The host that was asked.
+        host: String,
+        /// How often.
+        attempts: u32,
+        /// What the server or the network said last.
+        said: Said,
+    },
+    /// A ready-made token was refused.
+    #[error("PingOne refused the access token: {0}")]
+    ReadyToken(Said),
+    /// A token was refused that had just been fetched.
+    #[error("PingOne refused a token that had just been fetched: {0}")]
+    FreshToken(Said),
+    /// The server's certificate is not trusted.
+    #[error("the certificate of `{host}` is not trusted: {why}")]
+    Untrusted {
+        /// The host.
+        host: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+}
+
+/// What the server said, or the network.
+#[derive(Debug, Clone)]
+pub struct Said(Box<Detail>);
+
+impl From<Detail> for Said {
+    fn from(detail: Detail) -> Self {
+        Self(Box::new(detail))
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = &self.0;
+        let mut said: Vec<String> = Vec::new();
+        said.extend(detail.status.map(|status| format!("HTTP {status}")));
+        said.extend(
+            [&detail.code, &detail.message]
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .map(|text| server_text(text)),
+        );
+        if !detail.id.is_empty() {
+            said.push(format!("id {}", server_text(&detail.id)));
+        }
+        f.write_str(&said.join(", "))
+    }
+}
+
+impl PingOneError {
+    /// What the user can do, in one line.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Credentials {
+                auth_environment, host, ..
+            } => Some(format!(
+                "check the client ID and secret and `--auth-method`, whether the application lives in environment {auth_environment} \
+                 (if it lives in another one, say so with `--auth-environment-id`), and whether `{host}` is its region"
+            )),
+            Self::NoToken { .. } => Some("check the network, the proxy variables, `--region` and `--auth-url`".into()),
+            Self::ReadyToken(_) => Some("a token lives one hour: fetch a new one, or give a client ID and secret, which renews it".into()),
+            Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),
+            Self::Untrusted { .. } => Some("if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into()),
+            Self::Client(_) => None,
+        }
+    }
+}

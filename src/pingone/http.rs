@@ -1,0 +1,281 @@
+//! One request over HTTP: reqwest, and every habit that keeps a token safe.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::endpoints::{BaseUrl, Endpoints};
+use super::error::PingOneError;
+use super::token::{AccessToken, redact};
+use super::wire::{Answer, Fault, Reply, Wire};
+use crate::domain::{Ask, RowNumber, RunId};
+
+/// The most bytes of a body that are read. PingOne's answers have less than 2 KiB.
+const MOST_OF_A_BODY: usize = 64 << 10;
+/// How long a connection may take to stand.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// No `Retry-After` is taken to mean more than a day.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
+const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
+
+/// How the worker application proves who it is: a setting of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AuthMethod {
+    /// By HTTP Basic (`CLIENT_SECRET_BASIC`).
+    Basic,
+    /// In the form (`CLIENT_SECRET_POST`).
+    Post,
+}
+
+/// A worker application's name and secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    pub(crate) method: AuthMethod,
+}
+
+/// Certificate authorities to trust besides the system's.
+#[derive(Clone, Default)]
+pub(crate) struct TrustedCa(pub(crate) Vec<reqwest::Certificate>);
+
+impl fmt::Debug for TrustedCa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrustedCa({})", self.0.len())
+    }
+}
+
+/// What the HTTP client is set up with.
+#[derive(Debug)]
+pub(crate) struct HttpSettings {
+    pub(crate) endpoints: Endpoints,
+    /// Without them there is a ready token.
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) ca: TrustedCa,
+    pub(crate) timeout: Duration,
+    pub(crate) concurrency: usize,
+    pub(crate) run: RunId,
+}
+
+/// PingOne over HTTP.
+#[derive(Debug)]
+pub(crate) struct HttpWire {
+    api: Client,
+    auth: Client,
+    settings: HttpSettings,
+}
+
+impl HttpWire {
+    pub(crate) fn new(settings: HttpSettings) -> Result<Self, PingOneError> {
+        // Another provider may be installed by a program that has this library in it.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let api = client(&settings, &settings.endpoints.api)?;
+        // A client each only where one goes through the proxy and the other must not.
+        let alike = settings.endpoints.api.is_loopback() == settings.endpoints.auth.is_loopback();
+        let auth = if alike {
+            api.clone()
+        } else {
+            client(&settings, &settings.endpoints.auth)?
+        };
+        Ok(Self { api, auth, settings })
+    }
+
+    fn token_request(&self, credentials: &Credentials) -> RequestBuilder {
+        let request = self.auth.post(self.settings.endpoints.token()).timeout(self.settings.timeout);
+        let Credentials {
+            client_id,
+            client_secret,
+            method,
+        } = credentials;
+        let secret = client_secret.expose_secret();
+        let grant = ("grant_type", "client_credentials");
+        match method {
+            AuthMethod::Basic => request.basic_auth(client_id, Some(secret)).form(&[grant]),
+            AuthMethod::Post => request.form(&[grant, ("client_id", client_id), ("client_secret", secret)]),
+        }
+    }
+
+    fn row_headers(&self, row: RowNumber) -> HeaderMap {
+        let run = self.settings.run.to_string();
+        let value = |text: &str| HeaderValue::from_str(text).expect("UUIDs and numbers are header text");
+        HeaderMap::from_iter([(TRANSACTION_ID, value(&format!("{run}-{row}"))), (SESSION_ID, value(&run))])
+    }
+}
+
+impl Wire for HttpWire {
+    async fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, limit: Duration) -> Reply {
+        let url = self.settings.endpoints.bypass(ask.user());
+        let request = match ask {
+            Ask::Read(_) => self.api.get(url),
+            // The end date's text needs no escaping: digits, `-`, `:`, `.`, `T` and `Z`.
+            Ask::Grant(_, until) => {
+                let body = format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#);
+                self.api.put(url).header(CONTENT_TYPE, "application/json").body(body)
+            }
+        };
+        let request = request
+            .timeout(limit)
+            .headers(self.row_headers(row))
+            .header(reqwest::header::AUTHORIZATION, token.header());
+        exchange(request, limit, |text| token.redact(text)).await
+    }
+
+    async fn fetch_token(&self) -> Reply {
+        let Some(credentials) = &self.settings.credentials else {
+            unreachable!("a run without credentials has a ready token, which is never renewed");
+        };
+        let mut reply = exchange(self.token_request(credentials), self.settings.timeout, |text| text).await;
+        if let Ok(Answer {
+            status, body: Ok(body), ..
+        }) = &mut reply
+            && !(200..300).contains(status)
+        {
+            let text = String::from_utf8_lossy(body).into_owned();
+            *body = redact(text, &credentials.client_secret).into_bytes();
+        }
+        reply
+    }
+}
+
+/// A client for one base URL. One on this machine is reached directly: through a proxy, the token would
+/// leave it in the clear.
+fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneError> {
+    let mut builder = Client::builder()
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+        .pool_max_idle_per_host(settings.concurrency)
+        .https_only(!base.is_loopback())
+        .tls_certs_merge(settings.ca.0.iter().cloned());
+    if base.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| PingOneError::Client(causes(&error)))
+}
+
+async fn exchange(request: RequestBuilder, limit: Duration, redact: impl Fn(String) -> String) -> Reply {
+    let response = request.send().await.map_err(|error| fault(error, limit, &redact))?;
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers());
+    let body = match whole_body(response).await {
+        Ok(body) if (200..300).contains(&status) => Ok(body),
+        Ok(body) => Ok(redact(String::from_utf8_lossy(&body).into_owned()).into_bytes()),
+        Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", MOST_OF_A_BODY >> 10)),
+        Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", redact(causes(&error.without_url())))),
+    };
+    Ok(Answer { status, retry_after, body })
+}
+
+enum NotWhole {
+    TooLong,
+    Broken(reqwest::Error),
+}
+
+async fn whole_body(mut response: Response) -> Result<Vec<u8>, NotWhole> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(NotWhole::Broken)? {
+        if body.len() + chunk.len() > MOST_OF_A_BODY {
+            return Err(NotWhole::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn fault(error: reqwest::Error, limit: Duration, redact: impl Fn(String) -> String) -> Fault {
+    let untrusted = is_untrusted(&error);
+    let connecting = error.is_connect() || error.is_builder();
+    let what = if error.is_timeout() && !connecting {
+        format!("no answer within {:.1} s", limit.as_secs_f64())
+    } else {
+        redact(causes(&error.without_url()))
+    };
+    Fault {
+        may_have_arrived: !connecting,
+        untrusted,
+        what,
+    }
+}
+
+/// Whether the server's certificate was not trusted.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        // An io::Error hides the error that it was made of from `source`.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .or_else(|| error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// An error and its causes in one line, each once.
+fn causes(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !said.ends_with(&text) {
+            said = format!("{said}: {text}");
+        }
+        cause = error.source();
+    }
+    said
+}
+
+/// `Retry-After`, in seconds or as a date; a date counts from the server's own clock, if it tells it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = httpdate::parse_http_date(text).ok()?;
+            let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+            let now = date
+                .and_then(|date| httpdate::parse_http_date(date).ok())
+                .unwrap_or_else(std::time::SystemTime::now);
+            until.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).expect("text")))
+            .collect()
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let read = |pairs: &[_]| retry_after(&headers(pairs)).map(|wait| wait.as_secs());
+        let date = (DATE, "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(read(&[(RETRY_AFTER, "7")]), Some(7));
+        assert_eq!(read(&[(RETRY_AFTER, " 0 ")]), Some(0));
+        assert_eq!(read(&[(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:49 GMT"), date.clone()]), Some(12));
+        assert_eq!(read(&[(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:00 GMT"), date]), Some(0));
+        assert_eq!(read(&[(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
+        assert_eq!(read(&[(RETRY_AFTER, "99999999999")]), Some(86_400));
+        for none in ["", "soon", "-1", "1.5", "99999999999999999999"] {
+            assert_eq!(read(&[(RETRY_AFTER, none)]), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The outside world: what is asked of PingOne, and what do its answers mean?
+//!
+//! ```text
+//! Session::attempt ── Tokens (one for all rows) ── Pacer (a turn) ── Wire (one request) ── judge → Verdict
+//! ```
+//!
+//! [`Wire`] is the seam: over HTTP it is [`HttpWire`], in tests a script.
+
+mod endpoints;
+mod error;
+mod http;
+mod session;
+mod token;
+mod verdict;
+mod wire;
+
+pub use self::error::{PingOneError, Said};
+
+pub(crate) use self::endpoints::{BaseUrl, Endpoints, Region};
+pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, TrustedCa};
+pub(crate) use self::session::{Attempt, Session};
+pub(crate) use self::token::{AccessToken, TokenSource};
+pub(crate) use self::verdict::{BypassStatus, Detail, Verdict};
+pub(crate) use self::wire::Wire;
+
+#[cfg(test)]
+pub(crate) use self::wire::{Answer, Fault, Reply};

@@ -1,0 +1,303 @@
+//! How does one request get to PingOne and back? With the run's token, when its turn has come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::endpoints::Endpoints;
+use super::error::{PingOneError, Said};
+use super::token::{AccessToken, TokenSource, Tokens, granted};
+use super::verdict::{Class, Detail, Verdict, class, detail, judge};
+use super::wire::{Answer, Reply, Wire};
+use crate::domain::{Ask, RowNumber};
+use crate::pace::{Backoff, Pacer};
+use crate::report::server_text;
+use crate::stop::Stop;
+
+/// How long everybody waits after a 429 that does not say how long.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// Counts of requests, of every kind.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) sent: AtomicU64,
+    pub(crate) retried: AtomicU64,
+    pub(crate) throttled: AtomicU64,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// The request was sent.
+    Done { sent: Instant, verdict: Verdict },
+    /// The run stops: nothing was sent.
+    Stopped,
+    /// The row's time was over before its turn came: nothing was sent.
+    OutOfTime,
+}
+
+/// Everything that rows share on their way to PingOne.
+#[derive(Debug)]
+pub(crate) struct Session<W> {
+    wire: W,
+    endpoints: Endpoints,
+    tokens: Tokens,
+    pub(crate) pacer: Pacer,
+    pub(crate) traffic: Traffic,
+    /// How long one request may take.
+    timeout: Duration,
+    /// Tries of the token endpoint.
+    max_attempts: u32,
+}
+
+impl<W: Wire> Session<W> {
+    pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, pacer: Pacer, timeout: Duration, max_attempts: u32) -> Self {
+        Self {
+            wire,
+            endpoints,
+            tokens: Tokens::new(tokens),
+            pacer,
+            traffic: Traffic::default(),
+            timeout,
+            max_attempts,
+        }
+    }
+
+    /// Sends what `row` asks, once. `again` tells that it is not the first time, and `deadline` until when
+    /// there is time.
+    pub(crate) async fn attempt(
+        &self,
+        ask: &Ask,
+        row: RowNumber,
+        again: bool,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<Attempt, PingOneError> {
+        let ready = self.ready(stop);
+        let token = match deadline {
+            None => ready.await?,
+            Some(deadline) => match tokio::time::timeout_at(deadline, ready).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(Attempt::OutOfTime),
+            },
+        };
+        let Some(token) = token else {
+            return Ok(Attempt::Stopped);
+        };
+        self.count(again);
+        let sent = Instant::now();
+        let limit = deadline.map_or(self.timeout, |deadline| self.timeout.min(deadline - sent));
+        let reply = self.wire.send(ask, row, &token, limit).await;
+        self.refuse_untrusted(self.endpoints.api.host(), &reply)?;
+        let verdict = judge(ask, &reply);
+        tracing::debug!(
+            row = row.0,
+            status = reply.as_ref().ok().map(|answer| answer.status),
+            elapsed_ms = sent.elapsed().as_millis(),
+            "answered"
+        );
+        self.learn(&verdict, &token)?;
+        Ok(Attempt::Done { sent, verdict })
+    }
+
+    fn count(&self, again: bool) {
+        self.traffic.sent.fetch_add(1, Ordering::Relaxed);
+        self.traffic.retried.fetch_add(again.into(), Ordering::Relaxed);
+    }
+
+    /// Waits for a token and a turn; `None` if the run stops. The token comes first, so that rows which
+    /// waited for it do not all send at once.
+    async fn ready(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+        loop {
+            if self.tokens.fresh().is_none() && self.renew(stop).await?.is_none() {
+                return Ok(None);
+            }
+            tokio::select! {
+                biased;
+                () = stop.requested() => return Ok(None),
+                () = self.pacer.turn() => {}
+            }
+            if let Some(token) = self.tokens.fresh() {
+                return Ok(Some(token));
+            }
+        }
+    }
+
+    /// What one row's answer tells for all the others.
+    fn learn(&self, verdict: &Verdict, token: &AccessToken) -> Result<(), PingOneError> {
+        match verdict {
+            Verdict::Unauthorized(detail) => self.unauthorized(detail, token),
+            Verdict::Throttled { wait, .. } => {
+                self.throttled(*wait);
+                Ok(())
+            }
+            Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused(_) => {
+                token.accept();
+                Ok(())
+            }
+            // A gateway may answer so without having looked at the token.
+            Verdict::Faulted { .. } => Ok(()),
+        }
+    }
+
+    fn throttled(&self, wait: Option<Duration>) {
+        self.traffic.throttled.fetch_add(1, Ordering::Relaxed);
+        let held = wait.unwrap_or(HOLD);
+        if self.pacer.hold(held) {
+            let said = if wait.is_some() {
+                "as its Retry-After says"
+            } else {
+                "it did not say for how long"
+            };
+            tracing::warn!(
+                "PingOne limits the rate (429): every request is held back for {} s, {said}",
+                held.as_secs_f64()
+            );
+        }
+    }
+
+    fn unauthorized(&self, detail: &Detail, token: &AccessToken) -> Result<(), PingOneError> {
+        match self.tokens.source {
+            TokenSource::Ready(_) => return Err(PingOneError::ReadyToken(detail.clone().into())),
+            // One that follows another which was refused.
+            TokenSource::Endpoint if token.generation > 1 && !token.was_accepted() => {
+                return Err(self.fresh_token_refused(detail));
+            }
+            TokenSource::Endpoint => {}
+        }
+        tracing::info!("PingOne answered 401: the token is renewed");
+        self.tokens.discard(token);
+        Ok(())
+    }
+
+    pub(crate) fn fresh_token_refused(&self, detail: &Detail) -> PingOneError {
+        self.tokens.failed.store(true, Ordering::Relaxed);
+        PingOneError::FreshToken(detail.clone().into())
+    }
+
+    /// The token after the one that is no longer fresh, fetched by one row for all; `None` if the run stops
+    /// or another row has found that there is none to be had.
+    async fn renew(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+        let _renewing = self.tokens.renewal.lock().await;
+        if let Some(token) = self.tokens.fresh() {
+            return Ok(Some(token));
+        }
+        if self.tokens.failed.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let renewed = self.fetch_token(stop).await;
+        if renewed.is_err() {
+            self.tokens.failed.store(true, Ordering::Relaxed);
+        }
+        renewed
+    }
+
+    async fn fetch_token(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+        let mut backoff = Backoff::new();
+        let mut again = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.requested() => return Ok(None),
+                () = self.pacer.turn() => {}
+            }
+            self.count(again);
+            again = true;
+            let sent = Instant::now();
+            let reply = self.wire.fetch_token().await;
+            self.refuse_untrusted(self.endpoints.auth.host(), &reply)?;
+            let (fault, retry_after) = match self.judge_token(&reply, sent)? {
+                TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
+                TokenVerdict::Throttled(wait) => {
+                    self.throttled(wait);
+                    continue;
+                }
+                TokenVerdict::Faulted(fault, retry_after) => (fault, retry_after),
+            };
+            let wait = backoff.after_fault(retry_after);
+            if backoff.faults() >= self.max_attempts {
+                return Err(self.no_token(backoff.faults(), fault));
+            }
+            tracing::info!(
+                "no token yet ({}): the token endpoint is asked again in {:.1} s",
+                server_text(&fault.message),
+                wait.as_secs_f64()
+            );
+            tokio::select! {
+                () = stop.requested() => return Ok(None),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn judge_token(&self, reply: &Reply, sent: Instant) -> Result<TokenVerdict, PingOneError> {
+        let answer = match reply {
+            Ok(answer) => answer,
+            Err(fault) => return Ok(TokenVerdict::Faulted(Detail::own(None, fault.what.clone()), None)),
+        };
+        let generation = self.tokens.next_generation();
+        match class(answer.status) {
+            Class::Answered => Ok(match granted(answer, sent, generation) {
+                Ok(token) => TokenVerdict::Granted(token),
+                Err(why) => TokenVerdict::Faulted(Detail::own(Some(answer.status), why), answer.retry_after),
+            }),
+            Class::Throttled => Ok(TokenVerdict::Throttled(answer.retry_after)),
+            Class::Transient => Ok(TokenVerdict::Faulted(oauth_detail(answer), answer.retry_after)),
+            Class::Unauthorized | Class::NotFound | Class::Refused => Err(PingOneError::Credentials {
+                auth_environment: self.endpoints.auth_environment,
+                host: self.endpoints.auth.host().to_owned(),
+                said: oauth_detail(answer).into(),
+            }),
+        }
+    }
+
+    fn no_token(&self, attempts: u32, fault: Detail) -> PingOneError {
+        PingOneError::NoToken {
+            host: self.endpoints.auth.host().to_owned(),
+            attempts,
+            said: Said::from(fault),
+        }
+    }
+
+    fn refuse_untrusted(&self, host: &str, reply: &Reply) -> Result<(), PingOneError> {
+        match reply {
+            Err(fault) if fault.untrusted => {
+                self.tokens.failed.store(true, Ordering::Relaxed);
+                Err(PingOneError::Untrusted {
+                    host: host.to_owned(),
+                    why: fault.what.clone(),
+                })
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+enum TokenVerdict {
+    Granted(AccessToken),
+    Throttled(Option<Duration>),
+    Faulted(Detail, Option<Duration>),
+}
+
+#[derive(Deserialize)]
+struct OAuthError {
+    error: String,
+    error_description: Option<String>,
+}
+
+/// What an error of the token endpoint says, in OAuth's form or PingOne's.
+fn oauth_detail(answer: &Answer) -> Detail {
+    let body = answer.body.as_deref().unwrap_or_default();
+    match serde_json::from_slice::<OAuthError>(body) {
+        Ok(OAuthError { error, error_description }) => Detail {
+            status: Some(answer.status),
+            code: error,
+            message: error_description.unwrap_or_default(),
+            id: String::new(),
+        },
+        Err(_) => detail(answer).0,
+    }
+}

@@ -1,0 +1,218 @@
+//! Which token do requests carry? One for all rows, fetched once, renewed by one row while the others wait.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::wire::Answer;
+
+/// A token is renewed so long before it expires…
+const MARGIN: Duration = Duration::from_secs(60);
+/// …or this part of its life, if that is less.
+const MARGIN_PART: u32 = 50;
+
+/// A bearer token, and what is known of it.
+pub(crate) struct AccessToken {
+    header: HeaderValue,
+    text: SecretString,
+    /// The first token is 1, each renewal one more.
+    pub(crate) generation: u64,
+    expires: Option<Instant>,
+    accepted: AtomicBool,
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Text that cannot stand in an Authorization header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the access token is empty or has characters that no token has")]
+pub(crate) struct NotAToken;
+
+impl AccessToken {
+    pub(crate) fn new(text: SecretString, generation: u64, expires: Option<Instant>) -> Result<Self, NotAToken> {
+        let plain = text.expose_secret();
+        if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NotAToken);
+        }
+        let mut header = HeaderValue::from_str(&format!("Bearer {plain}")).map_err(|_| NotAToken)?;
+        header.set_sensitive(true);
+        Ok(Self {
+            header,
+            text,
+            generation,
+            expires,
+            accepted: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// `text` without this token in it.
+    pub(crate) fn redact(&self, text: String) -> String {
+        redact(text, &self.text)
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.expires.is_none_or(|expires| Instant::now() < expires)
+    }
+
+    /// Notes that the API has taken it.
+    pub(crate) fn accept(&self) {
+        self.accepted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the API has ever taken it.
+    pub(crate) fn was_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+/// `text` with `[redacted]` wherever the secret stood: a server may echo what it was sent.
+pub(crate) fn redact(text: String, secret: &SecretString) -> String {
+    let secret = secret.expose_secret();
+    if !secret.is_empty() && text.contains(secret) {
+        text.replace(secret, "[redacted]")
+    } else {
+        text
+    }
+}
+
+/// Where tokens come from.
+#[derive(Debug)]
+pub(crate) enum TokenSource {
+    /// One that the user brought, which cannot be renewed.
+    Ready(Arc<AccessToken>),
+    /// The token endpoint.
+    Endpoint,
+}
+
+/// The token of the run.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) source: TokenSource,
+    current: Mutex<Option<Arc<AccessToken>>>,
+    fetched: AtomicU64,
+    /// Held by whoever renews it.
+    pub(crate) renewal: tokio::sync::Mutex<()>,
+    /// Whether it could not be renewed: then nobody tries again.
+    pub(crate) failed: AtomicBool,
+}
+
+impl Tokens {
+    pub(crate) fn new(source: TokenSource) -> Self {
+        let current = match &source {
+            TokenSource::Ready(token) => Some(Arc::clone(token)),
+            TokenSource::Endpoint => None,
+        };
+        Self {
+            source,
+            current: Mutex::new(current),
+            fetched: AtomicU64::new(0),
+            renewal: tokio::sync::Mutex::new(()),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The token to use now, if there is one that has not expired.
+    pub(crate) fn fresh(&self) -> Option<Arc<AccessToken>> {
+        let current = self.current.lock().expect("no panic while it is held");
+        current.as_ref().filter(|token| token.is_fresh()).cloned()
+    }
+
+    /// The number of the next token.
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.fetched.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn set(&self, token: AccessToken) -> Arc<AccessToken> {
+        let token = Arc::new(token);
+        *self.current.lock().expect("no panic while it is held") = Some(Arc::clone(&token));
+        token
+    }
+
+    /// Takes `token` out of use, unless another has taken its place already.
+    pub(crate) fn discard(&self, token: &AccessToken) {
+        let mut current = self.current.lock().expect("no panic while it is held");
+        if current.as_ref().is_some_and(|current| current.generation == token.generation) {
+            *current = None;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    access_token: SecretString,
+    expires_in: Option<u64>,
+}
+
+/// The token in an `answer` of the token endpoint to a request sent at `sent`.
+pub(crate) fn granted(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
+    let body = answer.body.as_deref().map_err(Clone::clone)?;
+    // The body holds the token: what serde says of it may quote it, so only the place is told.
+    let body: TokenBody = serde_json::from_slice(body).map_err(|error| {
+        format!(
+            "the token endpoint's answer cannot be read (line {}, column {})",
+            error.line(),
+            error.column()
+        )
+    })?;
+    // From when the request was sent, so that we never think it younger than the server does.
+    let expires = body.expires_in.and_then(|seconds| {
+        let lifetime = Duration::from_secs(seconds);
+        sent.checked_add(lifetime - MARGIN.min(lifetime / MARGIN_PART))
+    });
+    AccessToken::new(body.access_token, generation, expires).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        Answer {
+            status: 200,
+            retry_after: None,
+            body: Ok(body.as_bytes().to_vec()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_renewed_a_little_before_it_expires() {
+        for (lifetime, used_for) in [(3600, 3540.0), (2, 1.96), (0, 0.0)] {
+            let body = format!(r#"{{"access_token":"abc","token_type":"Bearer","expires_in":{lifetime}}}"#);
+            let token = granted(&answer(&body), Instant::now(), 1).expect("a token");
+            let start = Instant::now();
+            assert_eq!(token.expires, Some(start + Duration::from_secs_f64(used_for)), "{lifetime}");
+        }
+    }
+
+    #[test]
+    fn no_message_or_debug_text_shows_the_token() {
+        let now = Instant::now();
+        for body in [
+            r#"{"access_token":"s3cret"#,
+            r#"{"access_token":["s3cret"]}"#,
+            r#"{"access_token":"s3cret\n"}"#,
+        ] {
+            let why = granted(&answer(body), now, 1).expect_err("unusable");
+            assert!(!why.contains("s3cret"), "{why}");
+        }
+        let token = granted(&answer(r#"{"access_token":"s3cret"}"#), now, 1).expect("a token");
+        assert!(!format!("{token:?} {:?}", token.header()).contains("s3cret"));
+        assert_eq!(token.redact("you sent Bearer s3cret!".into()), "you sent Bearer [redacted]!");
+    }
+}

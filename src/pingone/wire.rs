@@ -1,0 +1,39 @@
+//! What passes between us and PingOne, one request at a time.
+
+use std::time::Duration;
+
+use super::token::AccessToken;
+use crate::domain::{Ask, RowNumber};
+
+/// One request, one reply; no waiting, no trying again.
+pub(crate) trait Wire: Sync {
+    /// Sends what `row` asks, and waits for the reply for no longer than `limit`.
+    fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
+
+    /// Asks for a token.
+    fn fetch_token(&self) -> impl Future<Output = Reply> + Send;
+}
+
+/// What came of a request.
+pub(crate) type Reply = Result<Answer, Fault>;
+
+/// An answer of HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// How long to wait, if the server said so.
+    pub(crate) retry_after: Option<Duration>,
+    /// The body; or why it is not whole.
+    pub(crate) body: Result<Vec<u8>, String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// Whether the request may have reached the server.
+    pub(crate) may_have_arrived: bool,
+    /// Whether the server's certificate is not trusted: trying again cannot mend that.
+    pub(crate) untrusted: bool,
+    /// What happened, in words.
+    pub(crate) what: String,
+}

@@ -1,0 +1,155 @@
+//! How is a settled row kept at once, without holding up the others? A thread of its own writes the lines,
+//! as many at a time as have come, and sees to it that they reach the disk.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use csv::ByteRecord;
+use tokio::sync::mpsc;
+
+use super::line::{COLUMNS, Settlement};
+
+/// Settled rows that wait to be written. More hold the pipeline up: then it is the disk that is slow.
+const WAITING: usize = 4096;
+/// The most lines written at a time.
+const TOGETHER: usize = 256;
+/// A power cut loses no more than the lines of so long.
+const SYNC_EVERY: Duration = Duration::from_millis(500);
+
+/// A local file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: the file cannot be {verb}", path.display())]
+pub struct FileError {
+    verb: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl FileError {
+    pub(crate) fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
+        Self {
+            verb,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// What a journal is written to.
+pub(crate) enum Target {
+    /// Standard output.
+    Stream(Box<dyn Write + Send>),
+    /// A file, which is to survive a power cut.
+    File(File, PathBuf),
+}
+
+impl Target {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Stream(_) => Path::new("standard output"),
+            Self::File(_, path) => path,
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let written = match self {
+            Self::Stream(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Self::File(file, _) => file.write_all(bytes),
+        };
+        written.map_err(|source| FileError::new("written", self.path(), source))
+    }
+
+    fn sync(&mut self) -> Result<(), FileError> {
+        match self {
+            Self::Stream(_) => Ok(()),
+            Self::File(file, path) => file.sync_data().map_err(|source| FileError::new("written to disk", path, source)),
+        }
+    }
+}
+
+/// The journal of a run, open for more lines.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    lines: mpsc::Sender<Settlement>,
+    thread: JoinHandle<Result<(), FileError>>,
+}
+
+/// The journal takes no more lines: [`Journal::finish`] tells why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl Journal {
+    /// Begins a journal in `target` with the header: the report's columns, then `carried`. The header is
+    /// there when this returns.
+    pub(crate) fn start<'a>(mut target: Target, carried: impl Iterator<Item = &'a str>) -> Result<Self, FileError> {
+        let header: ByteRecord = COLUMNS.into_iter().chain(carried).collect();
+        let header = encoded(&[header]).map_err(|source| FileError::new("written", target.path(), source))?;
+        target.write(&header)?;
+        target.sync()?;
+        let (lines, receiver) = mpsc::channel(WAITING);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|source| FileError::new("written", target.path(), source))?;
+        let thread = std::thread::spawn(move || runtime.block_on(write_all(target, receiver)));
+        Ok(Self { lines, thread })
+    }
+
+    /// Hands over a settled row, to be written soon. Waits only if the disk is far behind.
+    pub(crate) async fn append(&self, settlement: Settlement) -> Result<(), Closed> {
+        self.lines.send(settlement).await.map_err(|_| Closed)
+    }
+
+    /// Waits until every line is on disk.
+    pub(crate) async fn finish(self) -> Result<(), FileError> {
+        drop(self.lines);
+        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        match ended {
+            Ok(Ok(written)) => written,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => unreachable!("nobody aborts the wait"),
+        }
+    }
+}
+
+async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) -> Result<(), FileError> {
+    let mut settled = Vec::with_capacity(TOGETHER);
+    let mut sync = tokio::time::interval(SYNC_EVERY);
+    sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut on_disk = true;
+    loop {
+        tokio::select! {
+            count = lines.recv_many(&mut settled, TOGETHER) => {
+                if count == 0 {
+                    return target.sync();
+                }
+                target.write(&lines_of(&mut settled).map_err(|source| FileError::new("written", target.path(), source))?)?;
+                on_disk = false;
+            }
+            _ = sync.tick(), if !on_disk => {
+                target.sync()?;
+                on_disk = true;
+            }
+        }
+    }
+}
+
+fn lines_of(settled: &mut Vec<Settlement>) -> io::Result<Vec<u8>> {
+    let mut lines = Vec::with_capacity(settled.len());
+    for settlement in settled.drain(..) {
+        let mut line = ByteRecord::new();
+        settlement.write_to(&mut line);
+        lines.push(line);
+    }
+    encoded(&lines)
+}
+
+/// Records as CSV.
+pub(super) fn encoded(records: &[ByteRecord]) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        writer.write_byte_record(record).map_err(io::Error::other)?;
+    }
+    writer.into_inner().map_err(|error| error.into_error())
+}

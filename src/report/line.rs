@@ -1,0 +1,154 @@
+//! How does a settled row stand in the report?
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use csv::ByteRecord;
+
+use super::Outcome;
+use crate::domain::{BypassUntil, RowNumber, is_format};
+use crate::pingone::Detail;
+
+/// The report's own columns; the input's other columns follow.
+pub(crate) const COLUMNS: [&str; 13] = [
+    "row",
+    "userID",
+    "result",
+    "canBypassMFA",
+    "bypassMFAEnabledUntil",
+    "requestedUntil",
+    "httpStatus",
+    "errorCode",
+    "errorMessage",
+    "errorId",
+    "attempts",
+    "durationMs",
+    "completedAt",
+];
+
+/// The most characters of one text of the server's that are kept.
+const MOST_OF_A_TEXT: usize = 500;
+
+/// A row and what became of it.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) row: RowNumber,
+    pub(crate) user: String,
+    pub(crate) outcome: Outcome,
+    /// `None` where it is not known.
+    pub(crate) can_bypass: Option<bool>,
+    pub(crate) until: Option<BypassUntil>,
+    pub(crate) requested: Option<BypassUntil>,
+    pub(crate) detail: Detail,
+    /// Requests sent for the row, throttled ones included.
+    pub(crate) attempts: u32,
+    /// From the first try to the last answer, waits included.
+    pub(crate) took: Duration,
+    pub(crate) completed: DateTime<Utc>,
+    /// The values of the input's other columns.
+    pub(crate) carried: ByteRecord,
+}
+
+impl Settlement {
+    /// The row's line, put into `line`.
+    pub(crate) fn write_to(&self, line: &mut ByteRecord) {
+        let text = |value: Option<String>| value.unwrap_or_default();
+        let own: [String; COLUMNS.len()] = [
+            self.row.to_string(),
+            self.user.clone(),
+            self.outcome.name().to_owned(),
+            text(self.can_bypass.map(|can| can.to_string())),
+            text(self.until.map(|until| until.to_string())),
+            text(self.requested.map(|until| until.to_string())),
+            text(self.detail.status.map(|status| status.to_string())),
+            server_text(&self.detail.code),
+            server_text(&self.detail.message),
+            server_text(&self.detail.id),
+            self.attempts.to_string(),
+            self.took.as_millis().to_string(),
+            text(BypassUntil::from_instant(self.completed).map(|at| at.to_string())),
+        ];
+        line.clear();
+        line.extend(&own);
+        line.extend(&self.carried);
+    }
+}
+
+/// Text of the server's, made harmless: of one line, of bounded length, without characters that steer a
+/// terminal, and not taken for a formula by a spreadsheet.
+pub(crate) fn server_text(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let safe = text.chars().map(|c| if c.is_control() || is_format(c) { ' ' } else { c });
+    let safe: String = safe.take(MOST_OF_A_TEXT).collect();
+    // Spreadsheets may cut off leading spaces before they look for a formula.
+    let formula = formula || safe.trim_start().starts_with(['=', '+', '-', '@']);
+    if formula { format!("'{safe}") } else { safe }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_the_servers_is_no_formula_and_no_escape_sequence() {
+        for (text, expected) in [
+            ("plain - text", "plain - text"),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@x", "'@x"),
+            ("\tx", "' x"),
+            ("\rx", "' x"),
+            (" =x", "' =x"),
+            ("\n=x", "' =x"),
+            ("a\r\nb\u{1b}[2J\u{202e}", "a  b [2J "),
+            ("", ""),
+        ] {
+            assert_eq!(server_text(text), expected, "{text:?}");
+        }
+        assert_eq!(server_text(&"é".repeat(9999)).chars().count(), MOST_OF_A_TEXT);
+    }
+
+    #[test]
+    fn a_line_has_a_value_for_each_column_and_then_the_carried_ones() {
+        let settlement = Settlement {
+            row: RowNumber(7),
+            user: "7e94b96e-0364-463b-a059-d97d1e4cb1d5".into(),
+            outcome: Outcome::Mismatch,
+            can_bypass: Some(false),
+            until: None,
+            requested: BypassUntil::from_instant(DateTime::from_timestamp_millis(1_800_000_000_123).expect("in range")),
+            detail: Detail {
+                status: Some(200),
+                code: "=C".into(),
+                message: "m".into(),
+                id: String::new(),
+            },
+            attempts: 2,
+            took: Duration::from_micros(1_234_567),
+            completed: DateTime::from_timestamp_millis(1_800_000_001_000).expect("in range"),
+            carried: ByteRecord::from(vec!["INC-1", "=kept as it is"]),
+        };
+        let mut line = ByteRecord::new();
+        settlement.write_to(&mut line);
+        let line: Vec<_> = line.iter().map(String::from_utf8_lossy).collect();
+        let expected = [
+            "7",
+            "7e94b96e-0364-463b-a059-d97d1e4cb1d5",
+            "mismatch",
+            "false",
+            "",
+            "2027-01-15T08:00:00.123Z",
+            "200",
+            "'=C",
+            "m",
+            "",
+            "2",
+            "1234",
+            "2027-01-15T08:00:01.000Z",
+            "INC-1",
+            "=kept as it is",
+        ];
+        assert_eq!(line, expected);
+    }
+}

@@ -1,0 +1,146 @@
+//! What can become of a row?
+
+use std::fmt;
+
+/// What became of a row. Every row of a finished run has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// PUT answered: the user can bypass MFA, until the date asked for.
+    Granted,
+    /// PUT answered 200, but the user cannot bypass MFA, or the end date is another.
+    Mismatch,
+    /// The user can bypass MFA now.
+    Active,
+    /// The user cannot bypass MFA now.
+    Inactive,
+    /// There is no such user.
+    NotFound,
+    /// A refusal that trying again cannot mend.
+    Rejected,
+    /// Faults until the tries or the time ran out; not applied, or only a read.
+    Failed,
+    /// A PUT was sent and no answer came, to the last: it may have been applied.
+    Unknown,
+    /// The row could not be read, and nothing was sent.
+    Invalid,
+    /// The same request stands in an earlier row.
+    Duplicate,
+}
+
+/// How an outcome counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// The row did what it should.
+    Success,
+    /// It did not.
+    Failure,
+    /// It had nothing to do.
+    Neither,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the summary.
+    pub const ALL: [Self; 10] = [
+        Self::Granted,
+        Self::Active,
+        Self::Inactive,
+        Self::Duplicate,
+        Self::Mismatch,
+        Self::NotFound,
+        Self::Rejected,
+        Self::Failed,
+        Self::Unknown,
+        Self::Invalid,
+    ];
+
+    /// Its name in the report's column `result`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Mismatch => "mismatch",
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::NotFound => "not_found",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Invalid => "invalid",
+            Self::Duplicate => "duplicate",
+        }
+    }
+
+    /// How it counts.
+    #[must_use]
+    pub fn counts(self) -> Counts {
+        match self {
+            Self::Granted | Self::Active | Self::Inactive => Counts::Success,
+            Self::Mismatch | Self::NotFound | Self::Rejected | Self::Failed | Self::Unknown | Self::Invalid => Counts::Failure,
+            Self::Duplicate => Counts::Neither,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How many rows had which outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally([u64; Outcome::ALL.len()]);
+
+impl Tally {
+    pub(crate) fn add(&mut self, outcome: Outcome) {
+        self.0[outcome as usize] += 1;
+    }
+
+    /// How many rows had this outcome.
+    #[must_use]
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        self.0[outcome as usize]
+    }
+
+    /// How many rows there were.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many rows failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.seen()
+            .filter(|(outcome, _)| outcome.counts() == Counts::Failure)
+            .map(|(_, rows)| rows)
+            .sum()
+    }
+
+    /// The outcomes that some row had, and how many.
+    pub fn seen(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        Outcome::ALL
+            .into_iter()
+            .map(|outcome| (outcome, self.of(outcome)))
+            .filter(|(_, rows)| *rows > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_a_counter_and_a_name_of_its_own() {
+        let mut tally = Tally::default();
+        let mut names = std::collections::BTreeSet::new();
+        for outcome in Outcome::ALL {
+            tally.add(outcome);
+            names.insert(outcome.name());
+        }
+        assert_eq!(names.len(), Outcome::ALL.len());
+        assert_eq!(tally.rows(), 10);
+        assert_eq!(tally.failures(), 6);
+        assert!(tally.seen().all(|(_, rows)| rows == 1));
+    }
+}

@@ -1,0 +1,152 @@
+//! How does the journal become the report? Its lines are put into the input's order in a second file, which
+//! takes the journal's place by a rename, and then, by another, the report's: at any instant one whole file
+//! is there.
+//!
+//! Only the lines' places are sorted, in bounded memory; the lines themselves are copied.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use csv::ByteRecord;
+
+use super::files::{ReportFiles, create_new, remove_if_there};
+use super::journal::FileError;
+use crate::spill::Sorter;
+
+/// Bytes read or written at a time. Rows settle nearly in order, so most lines are in the buffer already.
+const BUFFER: usize = 256 << 10;
+
+/// Puts the journal's lines in order and publishes them as the report. There must be one for each of `rows`
+/// rows: of several, the last counts.
+pub(crate) fn publish(files: &ReportFiles, rows: u64) -> Result<(), FileError> {
+    remove_if_there(&files.ordered)?;
+    let ordered = create_new(&files.ordered)?;
+    let failed = |verb, path: &Path| {
+        let path = path.to_owned();
+        move |source| FileError::new(verb, &path, source)
+    };
+    let folder = folder_of(&files.report);
+    write_in_order(&files.partial, &ordered, folder, rows).map_err(failed("put in order", &files.partial))?;
+    ordered.sync_all().map_err(failed("written to disk", &files.ordered))?;
+    fs::rename(&files.ordered, &files.partial).map_err(failed("renamed", &files.ordered))?;
+    fs::rename(&files.partial, &files.report).map_err(failed("renamed", &files.partial))?;
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed("written to disk", folder))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64) -> io::Result<()> {
+    let (header_ends, places) = places(File::open(journal)?, folder)?;
+    let mut lines = BufReader::with_capacity(BUFFER, File::open(journal)?);
+    let mut out = BufWriter::with_capacity(BUFFER, ordered);
+    io::copy(&mut (&mut lines).take(header_ends), &mut out)?;
+    let mut at = header_ends;
+    let mut places = places.sorted()?.peekable();
+    let mut written = 0;
+    while let Some([row, from, to]) = places.next().transpose()? {
+        let next = places.peek().and_then(|next| next.as_ref().ok());
+        if next.is_some_and(|next| next[0] == row) {
+            continue;
+        }
+        written += 1;
+        if row != written {
+            return Err(io::Error::other(format!("row {written} has no line")));
+        }
+        lines.seek_relative(from.wrapping_sub(at).cast_signed())?;
+        io::copy(&mut (&mut lines).take(to - from), &mut out)?;
+        at = to;
+    }
+    if written != rows {
+        return Err(io::Error::other(format!("{written} rows have lines, and the input has {rows}")));
+    }
+    out.flush()
+}
+
+/// Where the header ends, and each line's row, beginning and end.
+fn places(journal: File, folder: &Path) -> io::Result<(u64, Sorter<3>)> {
+    let length = journal.metadata()?.len();
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(BUFFER)
+        .from_reader(journal);
+    let mut record = ByteRecord::new();
+    reader.read_byte_record(&mut record).map_err(io::Error::other)?;
+    let header_ends = reader.position().byte();
+    let mut places = Sorter::new(folder);
+    let mut from = header_ends;
+    while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
+        let to = reader.position().byte();
+        let row = record
+            .get(0)
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .and_then(|text| text.parse().ok());
+        let row = row.ok_or_else(|| io::Error::other(format!("the line at byte {from} has no row number")))?;
+        places.push([row, from, to])?;
+        from = to;
+    }
+    if from != length {
+        return Err(io::Error::other(format!("the line at byte {from} is torn")));
+    }
+    Ok((header_ends, places))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn published(journal: &str, rows: u64) -> Result<String, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        fs::write(&files.partial, journal).expect("written");
+        let done = publish(&files, rows);
+        let text = |path: &Path| fs::read_to_string(path).ok();
+        assert_eq!(
+            text(&files.partial).is_some(),
+            done.is_err(),
+            "either the journal or the report is there"
+        );
+        match done {
+            Ok(()) => Ok(text(&files.report).expect("published")),
+            Err(error) => Err(std::error::Error::source(&error).expect("a cause").to_string()),
+        }
+    }
+
+    #[test]
+    fn lines_stand_in_the_inputs_order_and_the_last_of_a_row_counts() {
+        let journal = "row,x\n3,c\n1,\"a\nb\"\n2,old\n2,new\n";
+        assert_eq!(published(journal, 3), Ok("row,x\n1,\"a\nb\"\n2,new\n3,c\n".to_owned()));
+    }
+
+    #[test]
+    fn a_row_without_a_line_is_found_out() {
+        assert_eq!(published("row\n1\n3\n", 3), Err("row 2 has no line".to_owned()));
+        assert_eq!(
+            published("row\n1\n2\n", 3),
+            Err("2 rows have lines, and the input has 3".to_owned())
+        );
+        assert_eq!(published("row\n1\nx\n", 2), Err("the line at byte 6 has no row number".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_is_put_right(order in Just((1..=60_u64).collect::<Vec<_>>()).prop_shuffle(), note in "[a,\"\n\r ]{0,6}") {
+            let record = |row: &u64| ByteRecord::from(vec![row.to_string(), note.clone()]);
+            let text = |rows: &[u64]| {
+                let records: Vec<_> = rows.iter().map(record).collect();
+                String::from_utf8(super::super::journal::encoded(&records).expect("memory")).expect("UTF-8")
+            };
+            let sorted: Vec<_> = (1..=60).collect();
+            prop_assert_eq!(published(&format!("row,note\n{}", text(&order)), 60), Ok(format!("row,note\n{}", text(&sorted))));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! One row's life, from its place in flight to its line in the report.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::life::{Finding, Life, Next};
+use super::{Pipeline, Place, RowEnd, place};
+use crate::domain::Ask;
+use crate::input::{Row, Task};
+use crate::pingone::{Attempt, Detail, PingOneError, Wire};
+use crate::report::{Outcome, Settlement};
+
+/// Does what `row` asks, until it is settled or the run stops. An error ends the whole run.
+pub(super) async fn settle<W: Wire>(
+    pipeline: &Pipeline<W>,
+    places: &Arc<Semaphore>,
+    row: Row,
+    place: Place,
+) -> Result<RowEnd, PingOneError> {
+    match row.task {
+        Task::Send(ask) => {
+            // Boxed, so that a row that waits is small.
+            let life = Box::pin(live(pipeline, places, &row, ask, place)).await?;
+            Ok(life.map_or(RowEnd::Left, |(life, finding)| sent(row, &ask, &life, finding)))
+        }
+        Task::Duplicate(ask) => {
+            let why = "the same request stands in an earlier row".to_owned();
+            Ok(unsent(row, ask.user().to_string(), Outcome::Duplicate, Some(&ask), why))
+        }
+        Task::Invalid { ref user, ref why } => {
+            let (user, why) = (user.clone(), why.clone());
+            Ok(unsent(row, user, Outcome::Invalid, None, why))
+        }
+    }
+}
+
+/// Tries until there is a finding; `None` if the run stops first.
+async fn live<W: Wire>(
+    pipeline: &Pipeline<W>,
+    places: &Arc<Semaphore>,
+    row: &Row,
+    ask: Ask,
+    first: Place,
+) -> Result<Option<(Life, Finding)>, PingOneError> {
+    let Pipeline {
+        session, patience, stop, ..
+    } = pipeline;
+    let mut life = Life::new(*patience);
+    let mut held = Some(first);
+    loop {
+        let Some(in_flight) = take_place(places, held.take(), pipeline).await else {
+            return Ok(None);
+        };
+        let attempt = session.attempt(&ask, row.number, life.attempts > 0, life.deadline(), stop).await?;
+        drop(in_flight);
+        let next = match attempt {
+            Attempt::Stopped => return Ok(None),
+            Attempt::OutOfTime => Next::Settle(life.gave_up()),
+            Attempt::Done { sent, verdict } => life.after(&ask, verdict, sent, Instant::now()),
+        };
+        match next {
+            Next::Settle(finding) => return Ok(Some((life, finding))),
+            Next::TokenRefused(detail) => return Err(session.fresh_token_refused(&detail)),
+            Next::Again(wait) => {
+                tracing::debug!(
+                    row = row.number.0,
+                    attempt = life.attempts,
+                    wait_ms = wait.as_millis(),
+                    "trying again"
+                );
+                tokio::select! {
+                    () = stop.requested() => return Ok(None),
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        }
+    }
+}
+
+/// The place that the row has, or else another as soon as one is free; `None` if the run stops.
+async fn take_place<W>(places: &Arc<Semaphore>, held: Option<Place>, pipeline: &Pipeline<W>) -> Option<Place> {
+    if held.is_some() {
+        return held;
+    }
+    tokio::select! {
+        biased;
+        () = pipeline.stop.requested() => None,
+        place = place(places) => Some(place),
+    }
+}
+
+fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> RowEnd {
+    RowEnd::Settled(Box::new(Settlement {
+        row: row.number,
+        user: ask.user().to_string(),
+        outcome: finding.outcome,
+        can_bypass: finding.bypass.map(|bypass| bypass.can_bypass),
+        until: finding.bypass.and_then(|bypass| bypass.until),
+        requested: ask.until(),
+        detail: finding.detail,
+        attempts: life.attempts,
+        took: life.took(),
+        completed: Utc::now(),
+        carried: row.carried,
+    }))
+}
+
+fn unsent(row: Row, user: String, outcome: Outcome, ask: Option<&Ask>, why: String) -> RowEnd {
+    RowEnd::Settled(Box::new(Settlement {
+        row: row.number,
+        user,
+        outcome,
+        can_bypass: None,
+        until: None,
+        requested: ask.and_then(Ask::until),
+        detail: Detail::own(None, why),
+        attempts: 0,
+        took: std::time::Duration::ZERO,
+        completed: Utc::now(),
+        carried: row.carried,
+    }))
+}

@@ -1,0 +1,391 @@
+//! The pipeline over a scripted PingOne, under a clock that is stopped: no socket, no waiting.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use csv::ByteRecord;
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::*;
+use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, RowNumber, UserId};
+use crate::input::Task;
+use crate::pace::{Pacer, Rate};
+use crate::pingone::{AccessToken, Answer, Endpoints, Fault, Region, Reply, TokenSource};
+use crate::report::{Counts, Outcome, Target};
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    /// 200 with what was asked for.
+    Good,
+    /// 200 with another end date.
+    OtherDate,
+    Status(u16),
+    RetryAfter(u16, u64),
+    /// No answer; it may have arrived.
+    Silence,
+    /// It did not arrive.
+    NoConnection,
+}
+
+/// A PingOne that does what its script says for each row, and then answers well.
+#[derive(Debug, Default)]
+struct Script {
+    rows: Mutex<HashMap<u64, Vec<Event>>>,
+    tokens: Mutex<Vec<Event>>,
+    latency: Duration,
+    sent: Mutex<Vec<(u64, Instant, u64)>>,
+    tokens_sent: Mutex<u64>,
+    in_flight: Mutex<(usize, usize)>,
+}
+
+impl Script {
+    fn of(rows: &[(u64, &[Event])]) -> Self {
+        let rows = rows.iter().map(|(row, events)| (*row, events.to_vec())).collect();
+        Self { rows: Mutex::new(rows), latency: Duration::from_millis(50), ..Self::default() }
+    }
+
+    fn requests_of(&self, row: u64) -> usize {
+        self.sent.lock().expect("whole").iter().filter(|(sent, ..)| *sent == row).count()
+    }
+}
+
+fn next(events: Option<&mut Vec<Event>>) -> Event {
+    match events {
+        Some(events) if !events.is_empty() => events.remove(0),
+        Some(_) | None => Event::Good,
+    }
+}
+
+fn reply(event: Event, good: &str) -> Reply {
+    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, body: Ok(body.as_bytes().to_vec()) });
+    match event {
+        Event::Good => answer(200, None, good),
+        Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
+        Event::Status(status) => answer(status, None, r#"{"id":"f1","code":"SOME_CODE","message":"Said so."}"#),
+        Event::RetryAfter(status, seconds) => answer(status, Some(Duration::from_secs(seconds)), "{}"),
+        Event::Silence => Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() }),
+        Event::NoConnection => Err(Fault { may_have_arrived: false, untrusted: false, what: "no connection".into() }),
+    }
+}
+
+impl Wire for &Script {
+    async fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, _limit: Duration) -> Reply {
+        self.sent.lock().expect("whole").push((row.0, Instant::now(), token.generation));
+        let event = next(self.rows.lock().expect("whole").get_mut(&row.0));
+        {
+            let mut in_flight = self.in_flight.lock().expect("whole");
+            in_flight.0 += 1;
+            in_flight.1 = in_flight.1.max(in_flight.0);
+        }
+        tokio::time::sleep(self.latency).await;
+        self.in_flight.lock().expect("whole").0 -= 1;
+        let good = match ask {
+            Ask::Grant(_, until) => format!(r#"{{"bypassMFAEnabledUntil":"{until}","canBypassMFA":true}}"#),
+            Ask::Read(_) => r#"{"_links":{}}"#.to_owned(),
+        };
+        reply(event, &good)
+    }
+
+    async fn fetch_token(&self) -> Reply {
+        *self.tokens_sent.lock().expect("whole") += 1;
+        tokio::time::sleep(self.latency).await;
+        let event = next(Some(&mut self.tokens.lock().expect("whole")));
+        reply(event, r#"{"access_token":"abc","expires_in":3600}"#)
+    }
+}
+
+/// What a run leaves behind.
+struct Left {
+    ended: Ended,
+    /// Each row's outcome and its whole line, in the order in which they settled.
+    lines: Vec<(u64, Outcome, ByteRecord)>,
+    took: Duration,
+}
+
+impl Left {
+    fn outcome(&self, row: u64) -> Outcome {
+        self.line(row).1
+    }
+
+    fn line(&self, row: u64) -> &(u64, Outcome, ByteRecord) {
+        self.lines.iter().find(|(number, ..)| *number == row).expect("settled")
+    }
+
+    fn value(&self, row: u64, column: &str) -> String {
+        let index = crate::report::COLUMNS.iter().position(|name| *name == column).expect("a column");
+        String::from_utf8(self.line(row).2[index].to_vec()).expect("UTF-8")
+    }
+}
+
+fn row(operation: Operation, number: u64) -> Row {
+    let user = UserId::from(uuid::Uuid::from_u64_pair(1, number));
+    let until = chrono::DateTime::from_timestamp_millis(1_800_000_000_000).and_then(BypassUntil::from_instant).expect("in range");
+    let ask = match operation {
+        Operation::Grant => Ask::Grant(user, until),
+        Operation::Audit => Ask::Read(user),
+    };
+    Row { number: RowNumber(number), carried: ByteRecord::new(), task: Task::Send(ask) }
+}
+
+fn pipeline(script: &Script, rate: Rate, concurrency: usize, patience: Patience) -> Pipeline<&Script> {
+    let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+    let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
+    let timeout = Duration::from_secs(30);
+    let session = Session::new(script, endpoints, TokenSource::Endpoint, Pacer::new(rate), timeout, patience.max_attempts);
+    Pipeline { session, patience, concurrency, stop: Stop::default() }
+}
+
+const PATIENCE: Patience = Patience { max_attempts: 8, give_up_after: Duration::from_secs(600) };
+
+/// Collects what a journal is given.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("whole").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn run(pipeline: &Pipeline<&Script>, rows: Vec<Row>) -> Left {
+    let written = Lines::default();
+    let journal = Journal::start(Target::Stream(Box::new(written.clone())), std::iter::empty()).expect("memory");
+    let (send, receive) = mpsc::channel(rows.len().max(1));
+    for row in rows {
+        send.try_send(row).expect("room");
+    }
+    drop(send);
+    let (seen, _) = watch::channel(Tally::default());
+    let start = Instant::now();
+    let ended = pipeline.run(receive, &journal, &seen).await;
+    let took = start.elapsed();
+    journal.finish().await.expect("memory");
+    let text = written.0.lock().expect("whole").clone();
+    let mut reader = csv::Reader::from_reader(text.as_slice());
+    let outcome = |name: &[u8]| Outcome::ALL.into_iter().find(|outcome| outcome.name().as_bytes() == name).expect("a name");
+    let line = |record: ByteRecord| {
+        let number = std::str::from_utf8(&record[0]).expect("UTF-8").parse().expect("a number");
+        (number, outcome(&record[2]), record)
+    };
+    let lines = reader.byte_records().map(|record| line(record.expect("CSV"))).collect();
+    Left { ended, lines, took }
+}
+
+async fn settle_one(operation: Operation, events: &[Event]) -> (Outcome, usize, Left) {
+    let script = Script::of(&[(1, events)]);
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), vec![row(operation, 1)]).await;
+    (left.outcome(1), script.requests_of(1), left)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_settles_as_its_answers_say() {
+    use Event as E;
+    use Operation::{Audit, Grant};
+    for (operation, events, outcome, requests) in [
+        (Grant, vec![E::Good], Outcome::Granted, 1),
+        (Audit, vec![E::Good], Outcome::Inactive, 1),
+        (Audit, vec![E::OtherDate], Outcome::Active, 1),
+        (Grant, vec![E::OtherDate], Outcome::Mismatch, 1),
+        (Grant, vec![E::Status(400)], Outcome::Rejected, 1),
+        (Grant, vec![E::Status(403)], Outcome::Rejected, 1),
+        (Grant, vec![E::Status(302)], Outcome::Rejected, 1),
+        (Grant, vec![E::Status(404)], Outcome::NotFound, 1),
+        (Grant, vec![E::Silence, E::Status(503), E::Good], Outcome::Granted, 3),
+        (Grant, vec![E::Status(500); 8], Outcome::Failed, 8),
+        (Grant, vec![E::NoConnection; 8], Outcome::Failed, 8),
+        (Grant, vec![E::Silence; 8], Outcome::Unknown, 8),
+        (Audit, vec![E::Silence; 8], Outcome::Failed, 8),
+        (Grant, [vec![E::Silence], vec![E::Status(500); 7]].concat(), Outcome::Unknown, 8),
+        (Grant, vec![E::RetryAfter(429, 1); 20], Outcome::Granted, 21),
+        (Grant, vec![E::Status(401)], Outcome::Granted, 2),
+    ] {
+        let (found, sent, _) = settle_one(operation, &events).await;
+        assert_eq!((found, sent), (outcome, requests), "{operation:?} {events:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_said_is_in_the_line() {
+    let (_, _, left) = settle_one(Operation::Grant, &[Event::Status(503), Event::Status(403)]).await;
+    let expected = [("httpStatus", "403"), ("errorCode", "SOME_CODE"), ("errorMessage", "Said so."), ("errorId", "f1"), ("attempts", "2"), ("canBypassMFA", "")];
+    for (column, value) in expected {
+        assert_eq!(left.value(1, column), value, "{column}");
+    }
+    let (_, _, left) = settle_one(Operation::Audit, &[]).await;
+    assert_eq!((left.value(1, "canBypassMFA"), left.value(1, "bypassMFAEnabledUntil")), ("false".to_owned(), String::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_is_given_up_when_its_time_is_over() {
+    let script = Script::of(&[(1, &[Event::RetryAfter(503, 7); 100]), (2, &[Event::RetryAfter(429, 7); 100])]);
+    let patience = Patience { max_attempts: 1000, give_up_after: Duration::from_secs(60) };
+    let rows = vec![row(Operation::Grant, 1), row(Operation::Grant, 2)];
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, patience), rows).await;
+    assert_eq!((left.outcome(1), left.outcome(2)), (Outcome::Failed, Outcome::Failed));
+    assert!(left.took <= Duration::from_secs(61), "{:?}", left.took);
+    assert_eq!(left.value(2, "httpStatus"), "429");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_holds_back_every_row() {
+    let script = Script::of(&[(3, &[Event::RetryAfter(429, 5)])]);
+    let rows = (1..=100).map(|number| row(Operation::Grant, number)).collect();
+    let left = run(&pipeline(&script, Rate::PerSecond(50.0), 4, PATIENCE), rows).await;
+    assert_eq!(left.ended.tally.of(Outcome::Granted), 100);
+    let sent = script.sent.lock().expect("whole");
+    let throttled = sent.iter().find(|(row, ..)| *row == 3).expect("sent").1 + script.latency;
+    let held = sent.iter().filter(|(_, at, _)| *at > throttled && *at < throttled + Duration::from_secs(5)).count();
+    assert_eq!(held, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_in_back_off_take_no_place_in_flight() {
+    let waiting: Vec<_> = (1..=300).map(|n| (n * 10, [Event::RetryAfter(503, 30)])).collect();
+    let waiting: Vec<_> = waiting.iter().map(|(row, events)| (*row, events.as_slice())).collect();
+    let script = Script::of(&waiting);
+    let rows = (1..=3000).map(|number| row(Operation::Grant, number)).collect();
+    let left = run(&pipeline(&script, Rate::PerSecond(200.0), 20, PATIENCE), rows).await;
+    assert_eq!(left.ended.tally.of(Outcome::Granted), 3000);
+    // 3,300 requests at 200/s take 16.5 s, and the last to back off waits 30 s.
+    let sent = script.sent.lock().expect("whole");
+    let first_tries = sent.iter().take(3000).map(|(_, at, _)| *at).max().expect("sent") - sent[0].1;
+    assert!(first_tries < Duration::from_secs_f64(3000.0 / 200.0 / 0.95), "{first_tries:?}");
+    assert!(script.in_flight.lock().expect("whole").1 <= 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_in_flight_than_may_be() {
+    let script = Script::of(&[]);
+    let rows = (1..=500).map(|number| row(Operation::Audit, number)).collect();
+    let left = run(&pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows).await;
+    assert_eq!(left.ended.tally.rows(), 500);
+    assert_eq!(script.in_flight.lock().expect("whole").1, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_token_serves_all_rows_and_a_401_renews_it_once() {
+    let refused: Vec<_> = (1..=20).map(|row| (row, [Event::Status(401)])).collect();
+    let refused: Vec<_> = refused.iter().map(|(row, events)| (*row, events.as_slice())).collect();
+    let script = Script::of(&refused);
+    let rows = (1..=100).map(|number| row(Operation::Audit, number)).collect();
+    let left = run(&pipeline(&script, Rate::Unlimited, 20, PATIENCE), rows).await;
+    assert_eq!(left.ended.tally.of(Outcome::Inactive), 100);
+    assert_eq!(*script.tokens_sent.lock().expect("whole"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_token_that_is_refused_stops_the_run() {
+    let script = Script::of(&[(1, &[Event::Status(401), Event::Status(401)])]);
+    let rows = (1..=100).map(|number| row(Operation::Audit, number)).collect();
+    let left = run(&pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
+    assert!(matches!(left.ended.refused, Some(PingOneError::FreshToken(_))), "{:?}", left.ended);
+    assert_eq!((left.ended.tally.rows(), script.sent.lock().expect("whole").len()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_application_stops_the_run_after_one_request() {
+    for status in [400, 401, 403, 404] {
+        let script = Script { tokens: Mutex::new(vec![Event::Status(status); 10]), ..Script::of(&[]) };
+        let rows = (1..=100).map(|number| row(Operation::Grant, number)).collect();
+        let left = run(&pipeline(&script, Rate::Unlimited, 64, PATIENCE), rows).await;
+        assert!(matches!(left.ended.refused, Some(PingOneError::Credentials { .. })), "{status}: {:?}", left.ended);
+        assert_eq!(*script.tokens_sent.lock().expect("whole"), 1, "{status}");
+        assert!(script.sent.lock().expect("whole").is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_of_the_token_endpoint_are_retried_like_the_rest() {
+    let faults = vec![Event::Status(500), Event::NoConnection, Event::RetryAfter(429, 2), Event::Silence, Event::RetryAfter(503, 3)];
+    let script = Script { tokens: Mutex::new(faults), ..Script::of(&[]) };
+    let rows = (1..=10).map(|number| row(Operation::Grant, number)).collect();
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+    assert_eq!(left.ended.tally.of(Outcome::Granted), 10);
+    assert!(left.took > Duration::from_secs(5));
+
+    let script = Script { tokens: Mutex::new(vec![Event::NoConnection; 100]), ..Script::of(&[]) };
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), vec![row(Operation::Grant, 1)]).await;
+    assert!(matches!(left.ended.refused, Some(PingOneError::NoToken { attempts: 8, .. })), "{:?}", left.ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_run_stops_rows_in_flight_are_waited_for_and_no_other_is_sent() {
+    let script = Script { latency: Duration::from_secs(3), ..Script::of(&[(1, &[Event::RetryAfter(503, 30)])]) };
+    let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
+    let stop = pipeline.stop.clone();
+    tokio::spawn(async move {
+        // The token takes 3 s, and the first answers 3 s more: now others are in flight, and row 1 waits.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        stop.request();
+    });
+    let rows = (1..=100).map(|number| row(Operation::Grant, number)).collect();
+    let left = run(&pipeline, rows).await;
+    assert!(left.took < Duration::from_secs(10), "{:?}", left.took);
+    assert_eq!(left.ended.tally.of(Outcome::Granted), 7);
+    assert_eq!(script.sent.lock().expect("whole").len(), 8);
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => Just(Event::Good),
+        1 => Just(Event::OtherDate),
+        2 => prop::sample::select(vec![400_u16, 403, 404, 408, 500, 502, 503, 504]).prop_map(Event::Status),
+        1 => (prop::sample::select(vec![429_u16, 503]), 0..40_u64).prop_map(|(status, wait)| Event::RetryAfter(status, wait)),
+        1 => Just(Event::Silence),
+        1 => Just(Event::NoConnection),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever the faults and the stop, each row settles exactly once or is left; no request is sent for
+    /// one that has settled; the totals add up.
+    #[test]
+    fn every_row_settles_once_or_is_left(
+        scripts in prop::collection::vec(prop::collection::vec(event(), 0..6), 1..40),
+        concurrency in 1_usize..9,
+        stop_after in prop::option::of(0_u64..20_000),
+        max_attempts in 1_u32..5,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        runtime.block_on(async {
+            let count = scripts.len() as u64;
+            let rows: HashMap<_, _> = (1..).zip(scripts).collect();
+            let script = Script { rows: Mutex::new(rows), latency: Duration::from_millis(50), ..Script::default() };
+            let patience = Patience { max_attempts, give_up_after: Duration::from_secs(60) };
+            let pipeline = pipeline(&script, Rate::PerSecond(20.0), concurrency, patience);
+            if let Some(millis) = stop_after {
+                let stop = pipeline.stop.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    stop.request();
+                });
+            }
+            let left = run(&pipeline, (1..=count).map(|number| row(Operation::Grant, number)).collect()).await;
+            let mut settled: Vec<u64> = left.lines.iter().map(|(row, ..)| *row).collect();
+            settled.sort_unstable();
+            settled.dedup();
+            prop_assert_eq!(settled.len(), left.lines.len(), "a row settled twice");
+            if stop_after.is_none() {
+                prop_assert_eq!(settled.len() as u64, count);
+            }
+            prop_assert_eq!(left.ended.tally.rows(), left.lines.len() as u64);
+            let failed = left.lines.iter().filter(|(_, outcome, _)| outcome.counts() == Counts::Failure).count() as u64;
+            prop_assert_eq!(left.ended.tally.failures(), failed);
+            for (row, _, line) in &left.lines {
+                let attempts: usize = std::str::from_utf8(&line[10]).expect("UTF-8").parse().expect("a number");
+                prop_assert_eq!(script.requests_of(*row), attempts);
+            }
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,148 @@
+//! Which request meets which fault? Decided by the seed, the user and how often the user was asked for, so
+//! that a run can be repeated, whatever the order in which requests arrive.
+
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::UserId;
+
+/// What can go wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// An answer of this status, in PingOne's own form; nothing is applied.
+    Status(u16),
+    /// A gateway's answer: 502, in HTML; what was asked is applied.
+    Html,
+    /// The connection is closed without an answer; of a PUT, every other one is applied.
+    Reset,
+    /// The answer breaks off half-way; what was asked is applied.
+    Truncate,
+    /// The answer takes two seconds longer.
+    Slow,
+    /// The token is taken out of use.
+    Expired,
+    /// What was asked is applied, and the answer has another end date.
+    OtherDate,
+    /// What was asked is not applied, and the answer says that the user cannot bypass MFA.
+    NoBypass,
+}
+
+impl FaultKind {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "html" => Self::Html,
+            "reset" => Self::Reset,
+            "truncate" => Self::Truncate,
+            "slow" => Self::Slow,
+            "expired" => Self::Expired,
+            "otherdate" => Self::OtherDate,
+            "nobypass" => Self::NoBypass,
+            status => Self::Status(status.parse().ok().filter(|status| (400..=599).contains(status))?),
+        })
+    }
+}
+
+/// Faults and their shares of the requests, as in `500=5%,reset=0.02`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Faults(Vec<(FaultKind, f64)>);
+
+/// Text that is not a list of faults.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a list of faults: expected a form such as `500=5%,reset=2%`, of a status from 400 to 599, html, reset, truncate, \
+     slow, expired, otherdate or nobypass, and shares that are together at most 100%"
+)]
+pub struct NotFaults(String);
+
+impl FromStr for Faults {
+    type Err = NotFaults;
+
+    fn from_str(text: &str) -> Result<Self, NotFaults> {
+        let refused = || NotFaults(text.to_owned());
+        let mut faults = Vec::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (kind, share) = part.split_once('=').ok_or_else(refused)?;
+            let kind = FaultKind::named(kind.trim()).ok_or_else(refused)?;
+            let (number, whole) = share.strip_suffix('%').map_or((share, 1.0), |percent| (percent, 100.0));
+            let share = number.trim().parse::<f64>().map_err(|_| refused())? / whole;
+            faults.push((kind, share));
+        }
+        let sound = faults.iter().all(|(_, share)| (0.0..=1.0).contains(share));
+        let sum: f64 = faults.iter().map(|(_, share)| share).sum();
+        if sound && sum <= 1.0 + 1e-9 {
+            Ok(Self(faults))
+        } else {
+            Err(refused())
+        }
+    }
+}
+
+impl Faults {
+    /// The fault that the `nth` request for `user` meets, and whether it is applied where that is open.
+    pub(crate) fn of(&self, seed: u64, user: UserId, nth: u64) -> Option<(FaultKind, bool)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (high, low) = user.uuid().as_u64_pair();
+        let bits = drawn(seed, "fault", &[high, low, nth]);
+        let word = u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]);
+        let mut left = f64::from(word) / (f64::from(u32::MAX) + 1.0);
+        for (kind, share) in &self.0 {
+            if left < *share {
+                return Some((*kind, bits[4] & 1 == 1));
+            }
+            left -= share;
+        }
+        None
+    }
+}
+
+/// Bits that follow from the seed, what they are for, and some numbers.
+pub(crate) fn drawn(seed: u64, purpose: &str, numbers: &[u64]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(purpose);
+    for number in numbers {
+        hash.update(number.to_le_bytes());
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_or_refused() {
+        let read = |text: &str| text.parse::<Faults>();
+        assert_eq!(
+            read("500=5%, reset=0.02"),
+            Ok(Faults(vec![(FaultKind::Status(500), 0.05), (FaultKind::Reset, 0.02)]))
+        );
+        assert_eq!(read(""), Ok(Faults::default()));
+        for bad in [
+            "500",
+            "200=5%",
+            "flood=1%",
+            "500=x",
+            "500=-1%",
+            "500=101%",
+            "500=60%,503=60%",
+            "500=NaN",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shares_are_met_and_follow_from_the_seed() {
+        let faults: Faults = "500=10%,reset=5%".parse().expect("faults");
+        let user = |n: u64| UserId::from(uuid::Uuid::from_u64_pair(1, n));
+        let count = |seed| (0..10_000).filter(|n| faults.of(seed, user(*n), 0).is_some()).count();
+        assert!((1350..1650).contains(&count(1)), "{}", count(1));
+        assert_eq!(faults.of(1, user(7), 3), faults.of(1, user(7), 3));
+        assert!((0..100).any(|n| faults.of(1, user(n), 0) != faults.of(2, user(n), 0)));
+        assert!((0..100).any(|n| faults.of(1, user(n), 0) != faults.of(1, user(n), 1)));
+    }
+}

@@ -1,0 +1,213 @@
+//! Which users does a SCIM filter select? The part of the language that PingOne documents for users: `eq`,
+//! `sw`, `and`, `or`, parentheses, and `memberOfGroups[id eq "…"]`.
+
+use super::directory::Listed;
+
+/// A filter that has been read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    Or(Box<Self>, Box<Self>),
+    And(Box<Self>, Box<Self>),
+    Equals(Attribute, String),
+    StartsWith(Attribute, String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attribute {
+    Id,
+    Username,
+    Email,
+    ExternalId,
+    Population,
+    Enabled,
+    Group,
+}
+
+impl Filter {
+    /// The filter in `text`, or what is wrong with it.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let mut reader = Reader { rest: text };
+        let filter = reader.either()?;
+        if reader.rest.trim_start().is_empty() {
+            Ok(filter)
+        } else {
+            Err(format!("unexpected `{}`", reader.rest))
+        }
+    }
+
+    pub(super) fn selects(&self, user: &Listed) -> bool {
+        match self {
+            Self::Or(one, other) => one.selects(user) || other.selects(user),
+            Self::And(one, other) => one.selects(user) && other.selects(user),
+            Self::Equals(attribute, value) => of(user, *attribute).eq_ignore_ascii_case(value),
+            Self::StartsWith(attribute, value) => of(user, *attribute).to_lowercase().starts_with(&value.to_lowercase()),
+        }
+    }
+}
+
+fn of(user: &Listed, attribute: Attribute) -> String {
+    match attribute {
+        Attribute::Id => user.id.to_string(),
+        Attribute::Username => user.username.clone(),
+        Attribute::Email => user.email.clone(),
+        Attribute::ExternalId => user.external_id.clone(),
+        Attribute::Population => user.population.to_string(),
+        Attribute::Enabled => user.enabled.to_string(),
+        Attribute::Group => user.group.to_string(),
+    }
+}
+
+/// Parentheses within parentheses, at the most.
+const MOST_NESTED: usize = 50;
+
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl Reader<'_> {
+    fn either(&mut self) -> Result<Filter, String> {
+        self.either_at(0)
+    }
+
+    fn either_at(&mut self, depth: usize) -> Result<Filter, String> {
+        let mut filter = self.both(depth)?;
+        while self.takes_word("or") {
+            filter = Filter::Or(Box::new(filter), Box::new(self.both(depth)?));
+        }
+        Ok(filter)
+    }
+
+    fn both(&mut self, depth: usize) -> Result<Filter, String> {
+        let mut filter = self.term(depth)?;
+        while self.takes_word("and") {
+            filter = Filter::And(Box::new(filter), Box::new(self.term(depth)?));
+        }
+        Ok(filter)
+    }
+
+    fn term(&mut self, depth: usize) -> Result<Filter, String> {
+        if depth > MOST_NESTED {
+            return Err("too many parentheses".to_owned());
+        }
+        if self.takes("(") {
+            let inner = self.either_at(depth + 1)?;
+            return if self.takes(")") {
+                Ok(inner)
+            } else {
+                Err("a parenthesis is not closed".to_owned())
+            };
+        }
+        if self.takes("memberOfGroups[id eq ") {
+            let value = self.value()?;
+            return if self.takes("]") {
+                Ok(Filter::Equals(Attribute::Group, value))
+            } else {
+                Err("a bracket is not closed".to_owned())
+            };
+        }
+        let attribute = self.attribute()?;
+        if self.takes_word("eq") {
+            Ok(Filter::Equals(attribute, self.value()?))
+        } else if self.takes_word("sw") {
+            Ok(Filter::StartsWith(attribute, self.value()?))
+        } else {
+            Err("expected `eq` or `sw`".to_owned())
+        }
+    }
+
+    fn attribute(&mut self) -> Result<Attribute, String> {
+        let rest = self.rest.trim_start();
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        self.rest = after;
+        match name.to_ascii_lowercase().as_str() {
+            "id" => Ok(Attribute::Id),
+            "username" => Ok(Attribute::Username),
+            "email" => Ok(Attribute::Email),
+            "externalid" => Ok(Attribute::ExternalId),
+            "population.id" => Ok(Attribute::Population),
+            "enabled" => Ok(Attribute::Enabled),
+            _ => Err(format!("`{name}` is not an attribute to filter by")),
+        }
+    }
+
+    /// A quoted value, in which `\` escapes; or `true` or `false`.
+    fn value(&mut self) -> Result<String, String> {
+        for word in ["true", "false"] {
+            if self.takes_word(word) {
+                return Ok(word.to_owned());
+            }
+        }
+        if !self.takes("\"") {
+            return Err("expected a value in quotes".to_owned());
+        }
+        let mut value = String::new();
+        let mut chars = self.rest.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.rest = &self.rest[at + 1..];
+                    return Ok(value);
+                }
+                '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
+                other => value.push(other),
+            }
+        }
+        Err("a quote is not closed".to_owned())
+    }
+
+    fn takes(&mut self, token: &str) -> bool {
+        let rest = self.rest.trim_start().strip_prefix(token);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// Takes `word` if it stands there as a whole.
+    fn takes_word(&mut self, word: &str) -> bool {
+        let rest = self.rest.trim_start();
+        let stands = rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        let whole = stands && !rest[word.len()..].starts_with(|c: char| c.is_alphanumeric());
+        if whole {
+            self.rest = &rest[word.len()..];
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn documented_filters_are_read() {
+        let eq = |attribute, value: &str| Filter::Equals(attribute, value.to_owned());
+        assert_eq!(Filter::read(r#"username eq "a\"b\\c""#), Ok(eq(Attribute::Username, "a\"b\\c")));
+        assert_eq!(Filter::read(r#"memberOfGroups[id eq "g"]"#), Ok(eq(Attribute::Group, "g")));
+        let both = Filter::And(
+            Box::new(eq(Attribute::Enabled, "true")),
+            Box::new(Filter::StartsWith(Attribute::Email, "x".into())),
+        );
+        let either = Filter::Or(Box::new(eq(Attribute::Id, "1")), Box::new(both));
+        assert_eq!(Filter::read(r#"id eq "1" OR (enabled eq true and email sw "x")"#), Ok(either));
+        for bad in [
+            "",
+            "username",
+            r#"username eq "a"#,
+            r#"name eq "a""#,
+            r#"(id eq "a""#,
+            r#"id eq "a" id eq "b""#,
+            r#"id eq "a" or"#,
+        ] {
+            assert!(Filter::read(bad).is_err(), "{bad}");
+        }
+        assert!(Filter::read(&"(".repeat(100_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,60}") {
+            let _: Result<_, _> = Filter::read(&text);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What was the sandbox asked, and when?
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// One request, as it arrived.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it arrived, since the sandbox started.
+    pub at: Duration,
+    /// Its HTTP method.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// The status it is answered with; `None` where the connection is closed without an answer.
+    pub status: Option<u16>,
+    /// The fault that it meets, if any, whether or not the answer is whole.
+    pub faulted: bool,
+    /// Its `X-Ping-External-Transaction-Id`.
+    pub transaction: String,
+    /// Its body, as far as it is text.
+    pub body: String,
+}
+
+impl Call {
+    /// Whether it asks for a token.
+    #[must_use]
+    pub fn is_token(&self) -> bool {
+        self.path.ends_with("/as/token")
+    }
+}
+
+/// Lines wait no longer than this to be written.
+const FLUSH_AFTER: Duration = Duration::from_millis(200);
+
+/// Writes `calls` to the file at `path` until there are no more, on a thread of its own. Bodies are left
+/// out: that of a token request may hold the secret.
+pub(super) fn write_calls(path: &Path, calls: Receiver<Call>) -> io::Result<()> {
+    let mut file = csv::Writer::from_path(path)?;
+    file.write_record(["at", "method", "path", "status", "faulted", "transaction"])?;
+    file.flush()?;
+    std::thread::spawn(move || -> io::Result<()> {
+        loop {
+            match calls.recv_timeout(FLUSH_AFTER) {
+                Ok(call) => {
+                    let at = format!("{:.6}", call.at.as_secs_f64());
+                    let status = call.status.map(|status| status.to_string()).unwrap_or_default();
+                    let faulted = call.faulted.to_string();
+                    file.write_record([&at, &call.method, &call.path, &status, &faulted, &call.transaction])?;
+                }
+                Err(RecvTimeoutError::Timeout) => file.flush()?,
+                Err(RecvTimeoutError::Disconnected) => return file.flush(),
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! A local stand-in for PingOne, to rehearse against and to test with.
+//!
+//! It serves the token endpoint, the environment, the user list and `bypassMFA` as PingOne documents them,
+//! and is as strict about what it is sent. It listens on loopback only.
+//!
+//! ```text
+//! serve (hyper) ── Request ──▶ Machine (pure: the clock is an argument) ── Answer ──▶ serve
+//!                                ├─ Faults    which request meets which fault, by the seed alone
+//!                                ├─ Directory users and their bypasses
+//!                                └─ tokens, rate limit
+//! ```
+
+mod directory;
+mod faults;
+mod filter;
+mod log;
+mod machine;
+mod serve;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+
+use crate::domain::{BypassUntil, EnvironmentId, UserId};
+
+pub use self::faults::{Faults, NotFaults};
+pub use self::log::Call;
+
+use self::machine::Machine;
+
+/// Users of a sandbox that was not told how many.
+const USERS: u64 = 1000;
+
+/// What kind of PingOne the sandbox stands in for.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Where it listens; a loopback address. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// How many users there are, and no others; `None`: 1,000, and besides them whoever is asked for.
+    pub users: Option<u64>,
+    /// The most API requests within any second; more are answered 429.
+    pub rate_limit: Option<u32>,
+    /// How long each answer takes.
+    pub latency: Duration,
+    /// Which share of requests meets which fault.
+    pub faults: Faults,
+    /// What users, tokens and faults follow from.
+    pub seed: u64,
+    /// How long a token lives.
+    pub token_lifetime: Duration,
+    /// Whether the application may authenticate by HTTP Basic.
+    pub basic: bool,
+    /// Whether the application may authenticate in the form.
+    pub post: bool,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            users: None,
+            rate_limit: None,
+            latency: Duration::ZERO,
+            faults: Faults::default(),
+            seed: 0,
+            token_lifetime: Duration::from_secs(3600),
+            basic: true,
+            post: true,
+        }
+    }
+}
+
+/// A sandbox that is running. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    machine: Mutex<Machine>,
+    latency: Duration,
+    calls: Mutex<Option<mpsc::Sender<Call>>>,
+}
+
+impl Sandbox {
+    /// Starts a sandbox; it answers when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not one of loopback, or cannot be listened on.
+    pub async fn start(config: SandboxConfig) -> io::Result<Self> {
+        if !config.listen.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "expected a loopback address, such as 127.0.0.1:8089",
+            ));
+        }
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let latency = config.latency;
+        let machine = Mutex::new(Machine::new(config, &format!("http://{address}")));
+        let shared = Arc::new(Shared {
+            machine,
+            latency,
+            calls: Mutex::new(None),
+        });
+        let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&shared)));
+        Ok(Self {
+            address,
+            shared,
+            accepting,
+        })
+    }
+
+    /// What `PINGONE_API_URL` is to be.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// What `PINGONE_AUTH_URL` is to be.
+    #[must_use]
+    pub fn auth_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The one environment there is.
+    #[must_use]
+    pub fn environment_id(&self) -> EnvironmentId {
+        self.with(|machine| machine.application.environment)
+    }
+
+    /// The worker application's client ID.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        self.with(|machine| machine.application.client_id.clone())
+    }
+
+    /// The worker application's secret, which opens nothing but this sandbox.
+    #[must_use]
+    pub fn client_secret(&self) -> String {
+        self.with(|machine| machine.application.client_secret.clone())
+    }
+
+    /// A token that is good for `lifetime`, as if the application had fetched it.
+    #[must_use]
+    pub fn issue_token(&self, lifetime: Duration) -> String {
+        self.with(|machine| machine.issue_token(lifetime, std::time::Instant::now()))
+    }
+
+    /// The end date of the user's bypass, whether it has passed or not.
+    #[must_use]
+    pub fn bypass_of(&self, user: UserId) -> Option<BypassUntil> {
+        self.with(|machine| machine.directory.bypass_of(user))
+    }
+
+    /// The ID of the `index`th user, from 0.
+    #[must_use]
+    pub fn user_id(&self, index: u64) -> UserId {
+        self.with(|machine| machine.directory.user_id(index))
+    }
+
+    /// Every call from now on, in the order of arrival. A later receiver takes the place of this one.
+    #[must_use]
+    pub fn calls(&self) -> mpsc::Receiver<Call> {
+        let (sender, receiver) = mpsc::channel();
+        *self.shared.calls.lock().expect("no panic while it is held") = Some(sender);
+        receiver
+    }
+
+    /// Serves a connection that came in by another way, such as TLS.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks.
+    pub fn serve<I>(&self, connection: I) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send + use<I>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        serve::connection(connection, Arc::clone(&self.shared))
+    }
+
+    /// Writes each call to the file at `path` as it comes, as CSV; it is on disk within half a second.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be created.
+    pub fn log_calls(&self, path: &Path) -> io::Result<()> {
+        log::write_calls(path, self.calls())
+    }
+
+    /// Writes the users to the file at `path`, as an input for an audit.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn export_users(&self, path: &Path) -> io::Result<()> {
+        let users = self.with(|machine| machine.directory.len());
+        let mut file = csv::Writer::from_path(path)?;
+        file.write_record(["userID", "username", "email"])?;
+        for index in 0..users {
+            let user = self.with(|machine| machine.directory.listed(index));
+            file.write_record([&user.id.to_string(), &user.username, &user.email])?;
+        }
+        file.flush()
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&mut Machine) -> T) -> T {
+        read(&mut self.shared.machine.lock().expect("no panic while it is held"))
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}

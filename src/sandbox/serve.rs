@@ -1,0 +1,145 @@
+//! The machine over HTTP.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use chrono::Utc;
+use futures::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+
+use super::machine::{Answer, Cut, Request};
+use super::{Call, Shared};
+
+/// The most bytes of a request's body.
+const MOST_OF_A_BODY: usize = 64 << 10;
+
+type Body = BoxBody<Bytes, io::Error>;
+
+/// Serves every connection that comes in.
+pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it, small answers wait for more to be sent with them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!("a connection to the sandbox cannot be hurried: {error}");
+                }
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    if let Err(error) = connection(stream, shared).await {
+                        tracing::trace!("a connection to the sandbox broke: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!("the sandbox cannot take a connection: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection.
+pub(super) async fn connection<I>(stream: I, shared: Arc<Shared>) -> Result<(), Box<dyn Error + Send + Sync>>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| respond(request, Arc::clone(&shared)));
+    auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+/// An error closes the connection without an answer.
+async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Body>, io::Error> {
+    let arrived = Instant::now();
+    let request = taken(request).await?;
+    let answer = {
+        let mut machine = shared.machine.lock().expect("no panic while it is held");
+        let answer = machine.answer(&request, arrived, Utc::now());
+        shared.record(request, &answer, arrived.duration_since(machine.started));
+        answer
+    };
+    let delay = shared.latency + answer.delay;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    response(answer)
+}
+
+async fn taken(request: hyper::Request<Incoming>) -> Result<Request, io::Error> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, MOST_OF_A_BODY).collect().await.map_err(io::Error::other)?;
+    let text = |headers: &HeaderMap, name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Ok(Request {
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        authorization: text(&parts.headers, AUTHORIZATION.as_str()),
+        content_type: text(&parts.headers, CONTENT_TYPE.as_str()),
+        transaction: text(&parts.headers, "x-ping-external-transaction-id").unwrap_or_default(),
+        session: text(&parts.headers, "x-ping-external-session-id").unwrap_or_default(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum(),
+        body: body.to_bytes().to_vec(),
+    })
+}
+
+impl Shared {
+    fn record(&self, request: Request, answer: &Answer, at: std::time::Duration) {
+        let mut calls = self.calls.lock().expect("no panic while it is held");
+        let Some(sender) = &*calls else {
+            return;
+        };
+        let call = Call {
+            at,
+            method: request.method,
+            path: request.path,
+            status: (answer.cut != Cut::Nothing).then_some(answer.status),
+            faulted: answer.faulted,
+            transaction: request.transaction,
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+        };
+        if sender.send(call).is_err() {
+            // Nobody listens any more.
+            *calls = None;
+        }
+    }
+}
+
+fn response(answer: Answer) -> Result<Response<Body>, io::Error> {
+    let body = Bytes::from(answer.body);
+    let mut response = Response::builder()
+        .status(answer.status)
+        .header(CONTENT_TYPE, if answer.html { "text/html" } else { "application/json" });
+    if let Some(seconds) = answer.retry_after {
+        response = response.header(RETRY_AFTER, seconds);
+    }
+    let body = match answer.cut {
+        Cut::Nothing => return Err(io::ErrorKind::ConnectionReset.into()),
+        Cut::Whole => Full::new(body).map_err(|never: Infallible| match never {}).boxed(),
+        Cut::Half => {
+            response = response.header(CONTENT_LENGTH, body.len());
+            let half = body.slice(..body.len() / 2);
+            let frames = [Ok(Frame::data(half)), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+            StreamBody::new(stream::iter(frames)).boxed()
+        }
+    };
+    response.body(body).map_err(io::Error::other)
+}

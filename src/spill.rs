@@ -1,0 +1,194 @@
+//! How are more records sorted than memory should hold? In runs: each is sorted in memory and written to
+//! an unnamed temporary file, and the runs are merged on the way out.
+//!
+//! A record is a few integers, ordered as an array is. Two places need it: finding a user who stands in
+//! the input twice, and putting the journal's lines into the input's order.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The most bytes of records that are held in memory before they become a run on disk.
+const MEMORY: usize = 4 << 20;
+
+/// Bytes read at a time from each run while merging.
+const READ_AHEAD: usize = 16 << 10;
+
+/// Sorts records of `N` integers in bounded memory.
+pub(crate) struct Sorter<const N: usize> {
+    folder: PathBuf,
+    held: Vec<[u64; N]>,
+    most_held: usize,
+    spilled: Option<File>,
+    runs: Vec<(u64, u64)>,
+}
+
+impl<const N: usize> Sorter<N> {
+    /// A sorter that spills into unnamed files in `folder`.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self::holding(folder, MEMORY / size_of::<[u64; N]>())
+    }
+
+    fn holding(folder: &Path, most_held: usize) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            held: Vec::new(),
+            most_held,
+            spilled: None,
+            runs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, record: [u64; N]) -> io::Result<()> {
+        if self.held.len() == self.most_held {
+            self.spill()?;
+        }
+        self.held.push(record);
+        Ok(())
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        self.held.sort_unstable();
+        let mut bytes = Vec::with_capacity(self.held.len() * size_of::<[u64; N]>());
+        for word in self.held.iter().flatten() {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        self.held.clear();
+        let file = match &mut self.spilled {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile_in(&self.folder)?),
+        };
+        let from = file.seek(SeekFrom::End(0))?;
+        file.write_all(&bytes)?;
+        self.runs.push((from, from + bytes.len() as u64));
+        Ok(())
+    }
+
+    /// The records in ascending order.
+    pub(crate) fn sorted(mut self) -> io::Result<Sorted<N>> {
+        let Some(_) = self.spilled else {
+            self.held.sort_unstable();
+            return Ok(Sorted {
+                in_memory: self.held.into_iter(),
+                merge: None,
+            });
+        };
+        self.spill()?;
+        let file = Rc::new(self.spilled.take().expect("something was spilled"));
+        let mut merge = Merge {
+            runs: Vec::new(),
+            heads: BinaryHeap::new(),
+        };
+        for (from, to) in self.runs {
+            let run = Run {
+                file: Rc::clone(&file),
+                from,
+                to,
+            };
+            merge.runs.push(BufReader::with_capacity(READ_AHEAD, run));
+            merge.advance(merge.runs.len() - 1)?;
+        }
+        Ok(Sorted {
+            in_memory: Vec::new().into_iter(),
+            merge: Some(merge),
+        })
+    }
+}
+
+/// The records of a [`Sorter`] in ascending order.
+pub(crate) struct Sorted<const N: usize> {
+    in_memory: std::vec::IntoIter<[u64; N]>,
+    merge: Option<Merge<N>>,
+}
+
+impl<const N: usize> Iterator for Sorted<N> {
+    type Item = io::Result<[u64; N]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.merge {
+            None => self.in_memory.next().map(Ok),
+            Some(merge) => merge.next().transpose(),
+        }
+    }
+}
+
+struct Merge<const N: usize> {
+    runs: Vec<BufReader<Run>>,
+    heads: BinaryHeap<Reverse<([u64; N], usize)>>,
+}
+
+impl<const N: usize> Merge<N> {
+    fn next(&mut self) -> io::Result<Option<[u64; N]>> {
+        let Some(Reverse((record, run))) = self.heads.pop() else {
+            return Ok(None);
+        };
+        self.advance(run)?;
+        Ok(Some(record))
+    }
+
+    /// Puts the next record of `run` among the heads, if it has one.
+    fn advance(&mut self, run: usize) -> io::Result<()> {
+        let reader = &mut self.runs[run];
+        if reader.buffer().is_empty() && reader.get_ref().is_empty() {
+            return Ok(());
+        }
+        let mut record = [0; N];
+        for word in &mut record {
+            let mut bytes = [0; 8];
+            reader.read_exact(&mut bytes)?;
+            *word = u64::from_le_bytes(bytes);
+        }
+        self.heads.push(Reverse((record, run)));
+        Ok(())
+    }
+}
+
+/// The part of the spill file that holds one sorted run.
+struct Run {
+    file: Rc<File>,
+    from: u64,
+    to: u64,
+}
+
+impl Run {
+    fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+}
+
+impl Read for Run {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.to - self.from).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        let read = self.file.read_at(&mut buffer[..wanted], self.from)?;
+        self.from += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn records_come_out_sorted_however_many_are_held(
+            records in prop::collection::vec(any::<[u64; 2]>(), 0..200),
+            held in 1_usize..50,
+        ) {
+            let mut sorter = Sorter::holding(&std::env::temp_dir(), held);
+            for record in &records {
+                sorter.push(*record).expect("a spilled record");
+            }
+            let sorted: Vec<_> = sorter.sorted().expect("runs").collect::<io::Result<_>>().expect("records");
+            let mut expected = records;
+            expected.sort_unstable();
+            prop_assert_eq!(sorted, expected);
+        }
+    }
+}

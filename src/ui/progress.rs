@@ -1,0 +1,103 @@
+//! How far is the run? A bar on a terminal, or else a line every ten seconds.
+
+use std::time::Duration;
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Console;
+use crate::cli::ProgressMode;
+use crate::report::Tally;
+
+/// The bar is redrawn at most so often.
+const REDRAWS_A_SECOND: u8 = 10;
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows how far a run is, until it is told that the run has ended.
+pub(crate) struct Progress {
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Progress {
+    /// Shows `tally` as it grows to `rows`.
+    pub(crate) fn start(console: &Console, rows: u64, tally: watch::Receiver<Tally>) -> Self {
+        let task = match console.progress {
+            ProgressMode::None => tokio::spawn(async {}),
+            ProgressMode::Bar => tokio::spawn(draw(console.bars().add(bar(rows)), tally)),
+            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(tell(console.clone(), rows, tally)),
+        };
+        Self { task }
+    }
+
+    /// Waits until the end is shown; the sender of the tally must be gone.
+    pub(crate) async fn finish(self) {
+        if let Err(error) = self.task.await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+fn bar(rows: u64) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} {percent}% {per_sec} {eta} left {msg}").expect("the template is sound");
+    let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
+    ProgressBar::with_draw_target(Some(rows), target).with_style(style)
+}
+
+async fn draw(bar: ProgressBar, tally: watch::Receiver<Tally>) {
+    let mut redraw = tokio::time::interval(REDRAW_EVERY);
+    loop {
+        redraw.tick().await;
+        let over = tally.has_changed().is_err();
+        let now = *tally.borrow();
+        bar.set_position(now.rows());
+        bar.set_message(counts(&now));
+        if over {
+            bar.finish_and_clear();
+            return;
+        }
+    }
+}
+
+async fn tell(console: Console, rows: u64, mut tally: watch::Receiver<Tally>) {
+    let (mut since, mut before) = (Instant::now(), 0);
+    loop {
+        let line = tokio::time::sleep_until(since + LINE_EVERY);
+        tokio::select! {
+            () = line => {}
+            () = until_over(&mut tally) => return,
+        }
+        let now = *tally.borrow();
+        console.tell(&progress_line(&now, rows, before, since.elapsed()));
+        (since, before) = (Instant::now(), now.rows());
+    }
+}
+
+async fn until_over(tally: &mut watch::Receiver<Tally>) {
+    while tally.changed().await.is_ok() {}
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown to one digit")]
+fn progress_line(now: &Tally, rows: u64, before: u64, since: Duration) -> String {
+    let settled = now.rows();
+    let rate = (settled - before) as f64 / since.as_secs_f64();
+    let share = settled * 100 / rows.max(1);
+    let left = if rate > 0.0 {
+        format!(
+            "about {} left",
+            HumanDuration(Duration::from_secs_f64((rows - settled) as f64 / rate))
+        )
+    } else {
+        "waiting".to_owned()
+    };
+    format!("{settled}/{rows} rows ({share}%), {rate:.1}/s, {left}, {}", counts(now))
+}
+
+fn counts(tally: &Tally) -> String {
+    let counts: Vec<String> = tally.seen().map(|(outcome, rows)| format!("{} {rows}", outcome.name())).collect();
+    counts.join(", ")
+}

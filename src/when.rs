@@ -1,0 +1,248 @@
+//! What instant does a user mean by the text of an end date, and how long is a duration?
+//!
+//! An end date decides how long an account stands on a password alone, so a text is either read in one
+//! certain way or refused: no local time zones, no day-month guesses, no rolling over.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+
+use crate::domain::{BypassUntil, quote};
+
+/// Why a text is not an end date that can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UntilError {
+    #[error(
+        "`{}` is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`",
+        quote(.0)
+    )]
+    Form(String),
+    #[error("`{}` has no offset from UTC: expected `{}Z` or `{}+02:00`, say", quote(.0), quote(.0), quote(.0))]
+    NoOffset(String),
+    #[error(
+        "`{}` has a 24th hour or a 60th second, which PingOne's form does not have: expected the instant after it",
+        quote(.0)
+    )]
+    RollsOver(String),
+    #[error("`{}` names a day or a time that does not exist", quote(.0))]
+    NotInCalendar(String),
+    #[error("`{}` ends after the year 9999 or before the year 1, for which PingOne's form has no room", quote(.0))]
+    Year(String),
+    #[error("`{}` is not in the future: the run started at {start}", quote(.value))]
+    Past { value: String, start: String },
+}
+
+/// The end date that `text` means in a run that started at `start`: an RFC 3339 date-time with an
+/// offset, a date (its first instant, UTC), or `+` and a span.
+pub(crate) fn parse_until(text: &str, start: DateTime<Utc>) -> Result<BypassUntil, UntilError> {
+    let instant = match text.strip_prefix('+') {
+        Some(span) => after_span(text, span, start)?,
+        None => match shape(text).as_str() {
+            "0000-00-00" => first_instant_of(text)?,
+            "0000-00-00T00:00:00" => return Err(UntilError::NoOffset(text.to_owned())),
+            "0000-00-00T00:00:00Z" | "0000-00-00T00:00:00+00:00" => date_time(text)?,
+            _ => return Err(UntilError::Form(text.to_owned())),
+        },
+    };
+    let until = BypassUntil::from_instant(instant).ok_or_else(|| UntilError::Year(text.to_owned()))?;
+    if until.instant() <= start {
+        let start = BypassUntil::from_instant(start).map_or_else(|| start.to_rfc3339(), |at| at.to_string());
+        return Err(UntilError::Past {
+            value: text.to_owned(),
+            start,
+        });
+    }
+    Ok(until)
+}
+
+/// `text` with each digit as `0`, a fraction of a second left out and the sign of an offset as `+`.
+fn shape(text: &str) -> String {
+    let mut shape = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '0'..='9' => shape.push('0'),
+            't' if shape.len() == 10 => shape.push('T'),
+            'z' if shape.len() == 19 => shape.push('Z'),
+            '-' if shape.len() == 19 => shape.push('+'),
+            '.' if shape.len() == 19 && rest.peek().is_some_and(char::is_ascii_digit) => {
+                while rest.next_if(char::is_ascii_digit).is_some() {}
+            }
+            other => shape.push(other),
+        }
+    }
+    shape
+}
+
+fn first_instant_of(text: &str) -> Result<DateTime<Utc>, UntilError> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| UntilError::NotInCalendar(text.to_owned()))?;
+    Ok(day.and_time(chrono::NaiveTime::MIN).and_utc())
+}
+
+/// The instant of a `text` that has the shape of an RFC 3339 date-time.
+fn date_time(text: &str) -> Result<DateTime<Utc>, UntilError> {
+    if &text[11..13] == "24" || &text[17..19] == "60" {
+        return Err(UntilError::RollsOver(text.to_owned()));
+    }
+    DateTime::parse_from_rfc3339(text)
+        .map(|instant| instant.to_utc())
+        .map_err(|_| UntilError::NotInCalendar(text.to_owned()))
+}
+
+fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<Utc>, UntilError> {
+    let span = parse_span(span).map_err(|_| UntilError::Form(text.to_owned()))?;
+    let year = || UntilError::Year(text.to_owned());
+    let span = TimeDelta::from_std(span).map_err(|_| year())?;
+    start.checked_add_signed(span).ok_or_else(year)
+}
+
+/// Text that is not a duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a duration: expected a form such as `90s`, `30m`, `4h`, `2d` or `1h30m`", quote(.0))]
+pub(crate) struct NotADuration(String);
+
+/// The length of a text such as `90m`, `4h` or `1d12h`, in the units `ms`, `s`, `m`, `h` and `d` of fixed
+/// length. Months and years, which have none, are refused, and so is a number without a unit.
+///
+/// # Errors
+///
+/// [`NotADuration`] for any other text.
+pub(crate) fn parse_span(text: &str) -> Result<Duration, NotADuration> {
+    let refused = || NotADuration(text.to_owned());
+    if !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'd' | b'h' | b'm' | b's')) {
+        return Err(refused());
+    }
+    humantime::parse_duration(text).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn start() -> DateTime<Utc> {
+        "2026-02-27T10:20:30.456789Z".parse().expect("an instant")
+    }
+
+    fn read(text: &str) -> Result<String, UntilError> {
+        parse_until(text, start()).map(|until| until.to_string())
+    }
+
+    #[test]
+    fn every_promised_form_is_read() {
+        for (text, expected) in [
+            ("2026-08-31T17:00:00.000Z", "2026-08-31T17:00:00.000Z"),
+            ("2026-08-31T17:00:00Z", "2026-08-31T17:00:00.000Z"),
+            ("2026-08-31t17:00:00z", "2026-08-31T17:00:00.000Z"),
+            ("2026-08-31T17:00:00+02:00", "2026-08-31T15:00:00.000Z"),
+            ("2026-08-31T17:00:00.5-05:30", "2026-08-31T22:30:00.500Z"),
+            ("2026-08-31", "2026-08-31T00:00:00.000Z"),
+            ("+90m", "2026-02-27T11:50:30.456Z"),
+            ("+4h", "2026-02-27T14:20:30.456Z"),
+            ("+2d", "2026-03-01T10:20:30.456Z"),
+            ("+1h30m", "2026-02-27T11:50:30.456Z"),
+        ] {
+            assert_eq!(read(text), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn edges_of_the_calendar_are_right() {
+        for (text, expected) in [
+            ("2028-02-29", "2028-02-29T00:00:00.000Z"),
+            ("2028-02-28T23:30:00-01:00", "2028-02-29T00:30:00.000Z"),
+            ("2026-12-31T23:59:59.9999999Z", "2026-12-31T23:59:59.999Z"),
+            ("2026-12-31T23:59:59.99999999999999Z", "2026-12-31T23:59:59.999Z"),
+            ("2026-12-31T23:00:00-14:00", "2027-01-01T13:00:00.000Z"),
+            ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(read(text), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_in_one_way_is_refused() {
+        use UntilError as E;
+        let wrong = |text: &str, kind: fn(String) -> E| assert_eq!(read(text), Err(kind(text.to_owned())), "{text}");
+        for text in [
+            "",
+            "31/08/2026",
+            "08/31/2026",
+            "2026-8-31",
+            "46265",
+            "tomorrow",
+            "2026-08-31 17:00:00Z",
+            "2026-08-31T17:00Z",
+        ] {
+            wrong(text, E::Form);
+        }
+        for text in [
+            "+",
+            "+4",
+            "+4M",
+            "+1y",
+            "+4 h",
+            "+-4h",
+            "4h",
+            "+1.5h",
+            "+4h!",
+            "\u{2212}4h",
+            "2026-08-31T17:00:00\u{2212}02:00",
+        ] {
+            wrong(text, E::Form);
+        }
+        wrong("2026-08-31T17:00:00", E::NoOffset);
+        wrong("2026-08-31T17:00:00.123", E::NoOffset);
+        wrong("2026-08-31T24:00:00Z", E::RollsOver);
+        wrong("2026-12-31T23:59:60Z", E::RollsOver);
+        for text in [
+            "2026-02-29",
+            "2100-02-29",
+            "2026-13-01",
+            "2026-08-31T17:60:00Z",
+            "2026-08-31T25:00:00Z",
+            "2026-08-31T17:00:00+25:00",
+        ] {
+            wrong(text, E::NotInCalendar);
+        }
+        wrong("9999-12-31T23:59:59-01:00", E::Year);
+        wrong("+9999999d", E::Year);
+    }
+
+    #[test]
+    fn an_end_date_that_is_not_in_the_future_is_refused() {
+        for text in [
+            "2026-02-27",
+            "+0h",
+            "2026-02-27T10:20:30.456Z",
+            "0000-01-01",
+            "2026-02-27T12:20:30+02:00",
+        ] {
+            assert!(matches!(read(text), Err(UntilError::Past { .. } | UntilError::Year(_))), "{text}");
+        }
+        assert!(read("2026-02-27T10:20:30.457Z").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_or_yields_a_past_date(text in ".{0,40}") {
+            if let Ok(until) = parse_until(&text, start()) {
+                prop_assert!(until.instant() > start());
+            }
+        }
+
+        #[test]
+        fn near_misses_do_not_panic(text in "[0-9+.:TZtz-]{0,30}") {
+            let _: Result<_, _> = parse_until(&text, start());
+        }
+
+        #[test]
+        fn any_instant_in_any_offset_is_read_back(ms in 1_800_000_000_000_i64..253_402_200_000_000, minutes in -1439_i32..1440) {
+            let instant = DateTime::from_timestamp_millis(ms).expect("in range");
+            let offset = chrono::FixedOffset::east_opt(minutes * 60).expect("under a day");
+            let text = instant.with_timezone(&offset).to_rfc3339();
+            prop_assume!(shape(&text).len() == 25 || shape(&text).ends_with('Z'));
+            prop_assert_eq!(parse_until(&text, start()).map(BypassUntil::instant), Ok(instant));
+        }
+    }
+}
