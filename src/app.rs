@@ -66,26 +66,11 @@ async fn run_rows(config: RunConfig, console: &Console) -> Result<u8, RunError> 
     };
     let pace = &config.pace;
     let concurrency = usize::from(pace.concurrency);
-    let settings = HttpSettings {
-        endpoints: endpoints.clone(),
-        credentials,
-        ca,
-        timeout: pace.timeout,
-        concurrency,
-        run,
-    };
+    let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
     let wire = HttpWire::new(settings)?;
     let session = Session::new(wire, endpoints, tokens, Pacer::new(pace.rate), pace.timeout, pace.max_attempts);
-    let patience = Patience {
-        max_attempts: pace.max_attempts,
-        give_up_after: pace.give_up_after,
-    };
-    let pipeline = Pipeline {
-        session,
-        patience,
-        concurrency,
-        stop: Stop::default(),
-    };
+    let patience = Patience { max_attempts: pace.max_attempts, give_up_after: pace.give_up_after };
+    let pipeline = Pipeline { session, patience, concurrency, stop: Stop::default() };
     tracing::info!(run_id = %run, operation = config.rules.operation.name(), rows, rate = %pace.rate, "the run starts");
 
     let journal = start_journal(&config.destination, config.overwrite, &sound.layout)?;
@@ -122,11 +107,8 @@ async fn connect(connection: Connection) -> Result<(Endpoints, Identity, Trusted
                 environment,
                 auth_environment: environment,
             };
-            let credentials = Credentials {
-                client_id: sandbox.client_id(),
-                client_secret: sandbox.client_secret().into(),
-                method: AuthMethod::Basic,
-            };
+            let credentials =
+                Credentials { client_id: sandbox.client_id(), client_secret: sandbox.client_secret().into(), method: AuthMethod::Basic };
             Ok((endpoints, Identity::Worker(credentials), TrustedCa::default(), Some(sandbox)))
         }
     }
@@ -172,10 +154,7 @@ fn read_rows(sound: Sound, rules: crate::input::Rules, send: mpsc::Sender<Row>, 
         let Sound { source, layout, checked } = sound;
         feed(&source, &layout, rules, &checked, &send).map_err(|error| {
             stop.request();
-            RunError::Reading {
-                name: source.name,
-                source: error,
-            }
+            RunError::Reading { name: source.name, source: error }
         })
     })
 }
@@ -223,11 +202,7 @@ fn conclude(
         console.summarize(&summary);
     }
     published?;
-    Ok(if ended.tally.failures() > 0 {
-        EXIT_ROWS_FAILED
-    } else {
-        EXIT_SUCCESS
-    })
+    Ok(if ended.tally.failures() > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS })
 }
 
 /// Where the journal is of a run that did not finish; one in which nothing was settled is removed.

@@ -15,20 +15,13 @@ use crate::when::parse_span;
 
 /// Grants and audits PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
-#[command(
-    name = "pingone-bypass",
-    version,
-    max_term_width = 100,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "pingone-bypass", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub(crate) enum Command {
     /// Give each row's user an MFA bypass until the row's end date
     Grant(GrantArgs),
@@ -99,14 +92,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) client_secret_file: Option<PathBuf>,
     /// How the worker application authenticates: a setting of the application
-    #[arg(
-        long,
-        value_name = "METHOD",
-        env = "PINGONE_AUTH_METHOD",
-        hide_env_values = true,
-        default_value = "basic",
-        ignore_case = true
-    )]
+    #[arg(long, value_name = "METHOD", env = "PINGONE_AUTH_METHOD", hide_env_values = true, default_value = "basic", ignore_case = true)]
     pub(crate) auth_method: AuthMethod,
     /// The file that holds a ready access token (or PINGONE_API_ACCESS_TOKEN), instead of an application
     #[arg(long, value_name = "PATH")]
@@ -270,21 +256,13 @@ impl Cli {
 /// The option that says where to connect to while `--sandbox` says otherwise. Variables of the environment
 /// may be set.
 fn surplus_beside_sandbox(matches: &ArgMatches) -> Option<String> {
-    const SURPLUS: [&str; 8] = [
-        "environment_id",
-        "auth_environment_id",
-        "client_id",
-        "client_secret_file",
-        "access_token_file",
-        "region",
-        "api_url",
-        "auth_url",
-    ];
-    let has_sandbox = matches.try_get_one::<bool>("sandbox").ok().flatten() == Some(&true);
-    let surplus = SURPLUS
-        .into_iter()
-        .find(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
-    surplus.filter(|_| has_sandbox).map(|id| format!("--{}", id.replace('_', "-")))
+    const SURPLUS: [&str; 8] =
+        ["environment_id", "auth_environment_id", "client_id", "client_secret_file", "access_token_file", "region", "api_url", "auth_url"];
+    if matches.try_get_one::<bool>("sandbox").ok().flatten() != Some(&true) {
+        return None;
+    }
+    let typed = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    SURPLUS.into_iter().find(typed).map(|id| format!("--{}", id.replace('_', "-")))
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

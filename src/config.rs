@@ -135,25 +135,13 @@ impl RunConfig {
     pub(crate) fn of_grant(arguments: GrantArgs, start: DateTime<Utc>) -> Result<Self, Refused> {
         let until = arguments.until.map(|text| parse_until(text.trim(), start)).transpose();
         let until = until.map_err(|error: UntilError| ConfigError::Until(error.to_string()))?;
-        let rules = Rules {
-            operation: Operation::Grant,
-            start,
-            until,
-        };
+        let rules = Rules { operation: Operation::Grant, start, until };
         Self::of(arguments.run, rules, arguments.until_column.until_column)
     }
 
     /// An audit that starts at `start`.
     pub(crate) fn of_audit(arguments: AuditArgs, start: DateTime<Utc>) -> Result<Self, Refused> {
-        Self::of(
-            arguments.run,
-            Rules {
-                operation: Operation::Audit,
-                start,
-                until: None,
-            },
-            None,
-        )
+        Self::of(arguments.run, Rules { operation: Operation::Audit, start, until: None }, None)
     }
 
     fn of(arguments: RunArgs, rules: Rules, until_column: Option<String>) -> Result<Self, Refused> {
@@ -165,22 +153,9 @@ impl RunConfig {
             files.may_be_written(Some(&input), overwrite)?;
         }
         let reading = arguments.reading;
-        let dialect = Dialect {
-            user_column: reading.user_column,
-            until_column,
-            delimiter: reading.delimiter,
-            no_headers: reading.no_headers,
-        };
-        Ok(Self {
-            input,
-            dialect,
-            rules,
-            skip_invalid: reading.skip_invalid,
-            connection,
-            pace: arguments.pace,
-            destination,
-            overwrite,
-        })
+        let dialect =
+            Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
+        Ok(Self { input, dialect, rules, skip_invalid: reading.skip_invalid, connection, pace: arguments.pace, destination, overwrite })
     }
 }
 
@@ -189,11 +164,7 @@ fn destination(output: Option<&Path>, input: &Path) -> Result<Destination, Outpu
         Some(path) if path.as_os_str() == "-" => Ok(Destination::StandardOutput),
         Some(path) => ReportFiles::beside(path).map(Destination::Files),
         None => {
-            let stem = if input.as_os_str() == "-" {
-                "stdin".into()
-            } else {
-                input.file_stem().unwrap_or_default().to_owned()
-            };
+            let stem = if input.as_os_str() == "-" { "stdin".into() } else { input.file_stem().unwrap_or_default().to_owned() };
             let mut name = stem;
             name.push(".report.csv");
             ReportFiles::beside(Path::new(&name)).map(Destination::Files)
@@ -215,11 +186,7 @@ fn connection(arguments: ConnectionArgs) -> Result<Connection, ConfigError> {
         environment,
         auth_environment: arguments.auth_environment_id.unwrap_or(environment),
     };
-    Ok(Connection::PingOne {
-        endpoints: Box::new(endpoints),
-        identity,
-        ca,
-    })
+    Ok(Connection::PingOne { endpoints: Box::new(endpoints), identity, ca })
 }
 
 fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, ConfigError> {
@@ -228,10 +195,9 @@ fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, Conf
         Some(domain) => Some(Region::of_top_level_domain(domain).ok_or_else(|| ConfigError::NoSuchDomain(domain.clone()))?),
     };
     match (region, of_domain) {
-        (Some(region), Some(other)) if region != other => Err(ConfigError::TwoRegions {
-            region: region.top_level_domain(),
-            domain: domain.unwrap_or_default(),
-        }),
+        (Some(region), Some(other)) if region != other => {
+            Err(ConfigError::TwoRegions { region: region.top_level_domain(), domain: domain.unwrap_or_default() })
+        }
         (one, other) => Ok(one.or(other).unwrap_or(Region::Na)),
     }
 }
@@ -240,39 +206,21 @@ fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, Conf
 fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
     let named = "PINGONE_API_ACCESS_TOKEN";
     if let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
-        let from = arguments
-            .access_token_file
-            .as_ref()
-            .map_or_else(|| named.to_owned(), |path| path.display().to_string());
-        let token = AccessToken::new(token, 1, None).map_err(|_| ConfigError::NotASecret {
-            what: "access token",
-            from,
-        })?;
+        let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| path.display().to_string());
+        let token = AccessToken::new(token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
         return Ok(Identity::Ready(Arc::new(token)));
     }
-    let client_id = arguments
-        .client_id
-        .clone()
-        .filter(|id| !id.is_empty())
-        .ok_or(ConfigError::NoCredentials)?;
+    let client_id = arguments.client_id.clone().filter(|id| !id.is_empty()).ok_or(ConfigError::NoCredentials)?;
     let client_secret =
         secret("client secret", arguments.client_secret_file.as_deref(), "PINGONE_CLIENT_SECRET")?.ok_or(ConfigError::NoSecret)?;
-    Ok(Identity::Worker(Credentials {
-        client_id,
-        client_secret,
-        method: arguments.auth_method,
-    }))
+    Ok(Identity::Worker(Credentials { client_id, client_secret, method: arguments.auth_method }))
 }
 
 /// The secret in the file at `path`, or else in the environment's variable `name`.
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-                what,
-                path: path.to_owned(),
-                source,
-            })?;
+            let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
             (Some(text), path.display().to_string())
         }
         None => (variable(name), name.to_owned()),
@@ -293,11 +241,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {
-    let pem = fs::read(path).map_err(|source| ConfigError::Unreadable {
-        what: "certificate",
-        path: path.to_owned(),
-        source,
-    })?;
+    let pem = fs::read(path).map_err(|source| ConfigError::Unreadable { what: "certificate", path: path.to_owned(), source })?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(TrustedCa(certificates)),
         Ok(_) | Err(_) => Err(ConfigError::NotACertificate(path.to_owned())),

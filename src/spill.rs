@@ -34,13 +34,7 @@ impl<const N: usize> Sorter<N> {
     }
 
     fn holding(folder: &Path, most_held: usize) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            held: Vec::new(),
-            most_held,
-            spilled: None,
-            runs: Vec::new(),
-        }
+        Self { folder: folder.to_owned(), held: Vec::new(), most_held, spilled: None, runs: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, record: [u64; N]) -> io::Result<()> {
@@ -72,30 +66,17 @@ impl<const N: usize> Sorter<N> {
     pub(crate) fn sorted(mut self) -> io::Result<Sorted<N>> {
         let Some(_) = self.spilled else {
             self.held.sort_unstable();
-            return Ok(Sorted {
-                in_memory: self.held.into_iter(),
-                merge: None,
-            });
+            return Ok(Sorted { in_memory: self.held.into_iter(), merge: None });
         };
         self.spill()?;
         let file = Rc::new(self.spilled.take().expect("something was spilled"));
-        let mut merge = Merge {
-            runs: Vec::new(),
-            heads: BinaryHeap::new(),
-        };
+        let mut merge = Merge { runs: Vec::new(), heads: BinaryHeap::new() };
         for (from, to) in self.runs {
-            let run = Run {
-                file: Rc::clone(&file),
-                from,
-                to,
-            };
+            let run = Run { file: Rc::clone(&file), from, to };
             merge.runs.push(BufReader::with_capacity(READ_AHEAD, run));
             merge.advance(merge.runs.len() - 1)?;
         }
-        Ok(Sorted {
-            in_memory: Vec::new().into_iter(),
-            merge: Some(merge),
-        })
+        Ok(Sorted { in_memory: Vec::new().into_iter(), merge: Some(merge) })
     }
 }
 

@@ -47,10 +47,7 @@ pub(crate) fn parse_until(text: &str, start: DateTime<Utc>) -> Result<BypassUnti
     let until = BypassUntil::from_instant(instant).ok_or_else(|| UntilError::Year(text.to_owned()))?;
     if until.instant() <= start {
         let start = BypassUntil::from_instant(start).map_or_else(|| start.to_rfc3339(), |at| at.to_string());
-        return Err(UntilError::Past {
-            value: text.to_owned(),
-            start,
-        });
+        return Err(UntilError::Past { value: text.to_owned(), start });
     }
     Ok(until)
 }
@@ -84,9 +81,7 @@ fn date_time(text: &str) -> Result<DateTime<Utc>, UntilError> {
     if &text[11..13] == "24" || &text[17..19] == "60" {
         return Err(UntilError::RollsOver(text.to_owned()));
     }
-    DateTime::parse_from_rfc3339(text)
-        .map(|instant| instant.to_utc())
-        .map_err(|_| UntilError::NotInCalendar(text.to_owned()))
+    DateTime::parse_from_rfc3339(text).map(|instant| instant.to_utc()).map_err(|_| UntilError::NotInCalendar(text.to_owned()))
 }
 
 fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<Utc>, UntilError> {
@@ -164,45 +159,18 @@ mod tests {
     fn what_cannot_be_read_in_one_way_is_refused() {
         use UntilError as E;
         let wrong = |text: &str, kind: fn(String) -> E| assert_eq!(read(text), Err(kind(text.to_owned())), "{text}");
-        for text in [
-            "",
-            "31/08/2026",
-            "08/31/2026",
-            "2026-8-31",
-            "46265",
-            "tomorrow",
-            "2026-08-31 17:00:00Z",
-            "2026-08-31T17:00Z",
-        ] {
+        for text in ["", "31/08/2026", "08/31/2026", "2026-8-31", "46265", "tomorrow", "2026-08-31 17:00:00Z", "2026-08-31T17:00Z"] {
             wrong(text, E::Form);
         }
-        for text in [
-            "+",
-            "+4",
-            "+4M",
-            "+1y",
-            "+4 h",
-            "+-4h",
-            "4h",
-            "+1.5h",
-            "+4h!",
-            "\u{2212}4h",
-            "2026-08-31T17:00:00\u{2212}02:00",
-        ] {
+        for text in ["+", "+4", "+4M", "+1y", "+4 h", "+-4h", "4h", "+1.5h", "+4h!", "\u{2212}4h", "2026-08-31T17:00:00\u{2212}02:00"] {
             wrong(text, E::Form);
         }
         wrong("2026-08-31T17:00:00", E::NoOffset);
         wrong("2026-08-31T17:00:00.123", E::NoOffset);
         wrong("2026-08-31T24:00:00Z", E::RollsOver);
         wrong("2026-12-31T23:59:60Z", E::RollsOver);
-        for text in [
-            "2026-02-29",
-            "2100-02-29",
-            "2026-13-01",
-            "2026-08-31T17:60:00Z",
-            "2026-08-31T25:00:00Z",
-            "2026-08-31T17:00:00+25:00",
-        ] {
+        for text in ["2026-02-29", "2100-02-29", "2026-13-01", "2026-08-31T17:60:00Z", "2026-08-31T25:00:00Z", "2026-08-31T17:00:00+25:00"]
+        {
             wrong(text, E::NotInCalendar);
         }
         wrong("9999-12-31T23:59:59-01:00", E::Year);
@@ -211,13 +179,7 @@ mod tests {
 
     #[test]
     fn an_end_date_that_is_not_in_the_future_is_refused() {
-        for text in [
-            "2026-02-27",
-            "+0h",
-            "2026-02-27T10:20:30.456Z",
-            "0000-01-01",
-            "2026-02-27T12:20:30+02:00",
-        ] {
+        for text in ["2026-02-27", "+0h", "2026-02-27T10:20:30.456Z", "0000-01-01", "2026-02-27T12:20:30+02:00"] {
             assert!(matches!(read(text), Err(UntilError::Past { .. } | UntilError::Year(_))), "{text}");
         }
         assert!(read("2026-02-27T10:20:30.457Z").is_ok());

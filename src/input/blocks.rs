@@ -141,15 +141,7 @@ struct Quotes {
 
 impl Quotes {
     fn new(delimiter: u8) -> Self {
-        Self {
-            delimiter,
-            inside: false,
-            opened_on: 0,
-            before: b'\n',
-            just_closed: false,
-            lines: 0,
-            in_record: 0,
-        }
+        Self { delimiter, inside: false, opened_on: 0, before: b'\n', just_closed: false, lines: 0, in_record: 0 }
     }
 
     fn scan(&mut self, block: &[u8]) -> Result<(), BadBytes> {
@@ -164,11 +156,7 @@ impl Quotes {
             return Ok(());
         }
         let line = self.lines + 1;
-        Err(if self.inside {
-            BadBytes::QuoteNeverClosed { line: self.opened_on }
-        } else {
-            BadBytes::LineTooLong { line }
-        })
+        Err(if self.inside { BadBytes::QuoteNeverClosed { line: self.opened_on } } else { BadBytes::LineTooLong { line } })
     }
 
     /// Takes in bytes without a quote.
@@ -250,15 +238,7 @@ mod tests {
     #[test]
     fn quotes_are_followed_as_the_parser_follows_them() {
         let unclosed = |text: &str| pass(text.as_bytes(), None).expect("readable").2;
-        for closed in [
-            "a,\"b\"\n",
-            "\"a\"\"b\"\n",
-            "a\"b,c\n",
-            "\"a\nb\",\"c\"",
-            "\"\"\n",
-            "\"\"\"\"\n",
-            "a,\" \"\r\n\"b\"\r\n",
-        ] {
+        for closed in ["a,\"b\"\n", "\"a\"\"b\"\n", "a\"b,c\n", "\"a\nb\",\"c\"", "\"\"\n", "\"\"\"\"\n", "a,\" \"\r\n\"b\"\r\n"] {
             assert_eq!(unclosed(closed), None, "{closed}");
         }
         assert_eq!(unclosed("a\n\"b\n"), Some(2));
@@ -272,9 +252,6 @@ mod tests {
         let error = pass(text.as_bytes(), None).expect_err("too long");
         assert_eq!(why(&error), &BadBytes::QuoteNeverClosed { line: 2 });
         let text = format!("a,b\n{}", "d".repeat(2 << 20));
-        assert_eq!(
-            why(&pass(text.as_bytes(), None).expect_err("too long")),
-            &BadBytes::LineTooLong { line: 2 }
-        );
+        assert_eq!(why(&pass(text.as_bytes(), None).expect_err("too long")), &BadBytes::LineTooLong { line: 2 });
     }
 }

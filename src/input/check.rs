@@ -77,38 +77,19 @@ pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, skip_invalid
         while let Some(row) = reader.next_row()? {
             rows = row.number.0;
             match row.ask {
-                Ok(ask) => users.push(
-                    Seen {
-                        ask,
-                        row: rows,
-                        line: row.line,
-                    }
-                    .record(),
-                )?,
-                Err(fault) => bad.add(BadRow {
-                    name: source.name.clone(),
-                    line: row.line,
-                    fault,
-                }),
+                Ok(ask) => users.push(Seen { ask, row: rows, line: row.line }.record())?,
+                Err(fault) => bad.add(BadRow { name: source.name.clone(), line: row.line, fault }),
             }
         }
         let repeats = find_repeats(users, source, layout, bad)?;
-        Ok(Checked {
-            rows,
-            fingerprint: reader.fingerprint().clone(),
-            repeats,
-        })
+        Ok(Checked { rows, fingerprint: reader.fingerprint().clone(), repeats })
     };
     let checked = pass(&mut bad).map_err(|error| refused(source, error))?;
     if checked.rows == 0 {
         return Err(InputError::NoRows { name: source.name.clone() });
     }
     if bad.count > 0 && !skip_invalid {
-        return Err(InputError::BadRows {
-            name: source.name.clone(),
-            rows: checked.rows,
-            bad,
-        });
+        return Err(InputError::BadRows { name: source.name.clone(), rows: checked.rows, bad });
     }
     Ok(checked)
 }
@@ -153,11 +134,7 @@ fn find_repeats(users: Sorter<5>, source: &Source, layout: &Layout, bad: &mut Ba
                 Some(other) => {
                     let against = if seen[4] == first[4] { other } else { first };
                     let fault = conflict(layout, seen, against);
-                    bad.add(BadRow {
-                        name: source.name.clone(),
-                        line,
-                        fault: fault.clone(),
-                    });
+                    bad.add(BadRow { name: source.name.clone(), line, fault: fault.clone() });
                     repeats.conflicts.insert(row, fault);
                 }
                 None if row != first[2] => repeats.duplicates.insert(row),
@@ -179,16 +156,10 @@ fn find_repeats(users: Sorter<5>, source: &Source, layout: &Layout, bad: &mut Ba
 fn conflict(layout: &Layout, here: [u64; 5], there: [u64; 5]) -> RowFault {
     let date = |millis: u64| {
         let instant = chrono::DateTime::from_timestamp_millis(millis.cast_signed());
-        instant
-            .and_then(BypassUntil::from_instant)
-            .map(|until| until.to_string())
-            .unwrap_or_default()
+        instant.and_then(BypassUntil::from_instant).map(|until| until.to_string()).unwrap_or_default()
     };
     RowFault::Conflict {
-        column: layout
-            .until
-            .as_ref()
-            .map_or_else(|| "until".to_owned(), |column| column.name.clone()),
+        column: layout.until.as_ref().map_or_else(|| "until".to_owned(), |column| column.name.clone()),
         user: UserId::from(uuid::Uuid::from_u64_pair(here[0], here[1])).to_string(),
         until: date(here[4]),
         other: date(there[4]),

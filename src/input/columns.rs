@@ -54,21 +54,13 @@ impl Layout {
     pub(crate) fn of(source: &Source, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
         let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head));
         let (line, first) = first_record(&source.head, delimiter);
-        let fault = |fault| InputError::Header {
-            name: source.name.clone(),
-            line,
-            fault,
-        };
+        let fault = |fault| InputError::Header { name: source.name.clone(), line, fault };
         let names = if dialect.no_headers {
             (1..=first.len()).map(|number| format!("column{number}")).collect()
         } else {
             header_names(&first).map_err(fault)?
         };
-        let find = Finder {
-            names: &names,
-            first: &first,
-            no_headers: dialect.no_headers,
-        };
+        let find = Finder { names: &names, first: &first, no_headers: dialect.no_headers };
         let user = find.required(dialect.user_column.as_deref(), USER, 0).map_err(fault)?;
         let until = match operation {
             Operation::Audit => None,
@@ -82,32 +74,19 @@ impl Layout {
             .map(|(index, name)| Column { index, name: name.clone() })
             .partition::<Vec<_>, _>(|column| COLUMNS.iter().any(|own| plain(own) == plain(&column.name)));
         let superseded = superseded.into_iter().map(|column| column.name).collect();
-        Ok(Self {
-            delimiter,
-            has_header: !dialect.no_headers,
-            user,
-            until,
-            carried,
-            superseded,
-            names,
-        })
+        Ok(Self { delimiter, has_header: !dialect.no_headers, user, until, carried, superseded, names })
     }
 }
 
 /// A name as it is compared: whatever the case, and with or without `_`, `-` and spaces.
 fn plain(name: &str) -> String {
-    name.chars()
-        .filter(|c| !matches!(c, '_' | '-' | ' '))
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 fn likeliest_delimiter(head: &[u8]) -> u8 {
     let known = |record: &ByteRecord| {
         let names = record.iter().map(|field| plain(&String::from_utf8_lossy(field)));
-        names
-            .filter(|name| USER.iter().chain(UNTIL).any(|known| plain(known) == name.trim()))
-            .count()
+        names.filter(|name| USER.iter().chain(UNTIL).any(|known| plain(known) == name.trim())).count()
     };
     let score = |&delimiter: &u8| {
         let record = first_record(head, delimiter).1;
@@ -134,11 +113,7 @@ fn first_record(head: &[u8], delimiter: u8) -> (u64, ByteRecord) {
 fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFault> {
     let name = |field: &[u8]| {
         let name = std::str::from_utf8(field).map_err(|_| HeaderFault::NotUtf8)?.trim();
-        if name.contains('\r') && !name.contains('\n') {
-            Err(HeaderFault::BareCarriageReturn)
-        } else {
-            Ok(name.to_owned())
-        }
+        if name.contains('\r') && !name.contains('\n') { Err(HeaderFault::BareCarriageReturn) } else { Ok(name.to_owned()) }
     };
     header.iter().map(name).collect()
 }
@@ -168,10 +143,7 @@ impl Finder<'_> {
 
     fn optional(&self, known: &[&str], usual: usize) -> Result<Option<Column>, HeaderFault> {
         if self.no_headers {
-            return Ok(self.names.get(usual).map(|name| Column {
-                index: usual,
-                name: name.clone(),
-            }));
+            return Ok(self.names.get(usual).map(|name| Column { index: usual, name: name.clone() }));
         }
         for name in known {
             if let Some(column) = self.by_name(name)? {

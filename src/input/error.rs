@@ -178,19 +178,9 @@ pub(crate) struct BadRow {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowFault {
     #[error("`{}` stands beyond the last column, `{}`: found {found} values, expected {expected}", quote(.value), quote(.last))]
-    TooMany {
-        value: String,
-        last: String,
-        found: usize,
-        expected: usize,
-    },
+    TooMany { value: String, last: String, found: usize, expected: usize },
     #[error("column `{}`: there is no value: found {found} values, expected {expected}, the last being `{}`", quote(.column), quote(.last))]
-    TooFew {
-        column: String,
-        last: String,
-        found: usize,
-        expected: usize,
-    },
+    TooFew { column: String, last: String, found: usize, expected: usize },
     #[error("column `{}`: `{}` is not UTF-8", quote(.column), quote(.value))]
     NotUtf8 { column: String, value: String },
     #[error("column `{}`: the quote before `{}` is never closed", quote(.column), quote(.value))]
@@ -205,11 +195,5 @@ pub(crate) enum RowFault {
         "column `{}`: `{user}` is to end at `{until}` here, and at `{other}` on line {line}: expected one end date for a user",
         quote(.column)
     )]
-    Conflict {
-        column: String,
-        user: String,
-        until: String,
-        other: String,
-        line: u64,
-    },
+    Conflict { column: String, user: String, until: String, other: String, line: u64 },
 }

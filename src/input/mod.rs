@@ -65,11 +65,7 @@ pub(crate) fn feed(source: &Source, layout: &Layout, rules: Rules, checked: &Che
     let mut reader = RowReader::new(source, layout, rules, Some(checked.fingerprint.clone()))?;
     while let Some(row) = reader.next_row()? {
         let task = task(&row, checked, &source.name);
-        let row = Row {
-            number: row.number,
-            carried: row.carried(),
-            task,
-        };
+        let row = Row { number: row.number, carried: row.carried(), task };
         if rows.blocking_send(row).is_err() {
             break;
         }
@@ -78,10 +74,7 @@ pub(crate) fn feed(source: &Source, layout: &Layout, rules: Rules, checked: &Che
 }
 
 fn task(row: &ReadRow<'_>, checked: &Checked, name: &str) -> Task {
-    let invalid = |fault: &error::RowFault| Task::Invalid {
-        user: row.user_text(),
-        why: format!("{name}:{}: {fault}", row.line),
-    };
+    let invalid = |fault: &error::RowFault| Task::Invalid { user: row.user_text(), why: format!("{name}:{}: {fault}", row.line) };
     match (&row.ask, checked.repeats.of(row.number.0)) {
         (Err(fault), _) | (Ok(_), Repeat::Conflict(fault)) => invalid(fault),
         (Ok(ask), Repeat::Duplicate) => Task::Duplicate(*ask),
@@ -93,11 +86,7 @@ fn task(row: &ReadRow<'_>, checked: &Checked, name: &str) -> Task {
 /// carriage return before it is cut off with the spaces around a value.
 fn parser(delimiter: u8) -> csv::ReaderBuilder {
     let mut parser = csv::ReaderBuilder::new();
-    parser
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .terminator(csv::Terminator::Any(b'\n'));
+    parser.delimiter(delimiter).has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
     parser
 }
 

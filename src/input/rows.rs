@@ -53,13 +53,7 @@ impl<'a> RowReader<'a> {
     pub(crate) fn new(source: &Source, layout: &'a Layout, rules: Rules, expected: Option<Fingerprint>) -> io::Result<Self> {
         let blocks = Blocks::new(source.text()?, layout.delimiter, expected);
         let csv = parser(layout.delimiter).buffer_capacity(PARSED_AT_ONCE).from_reader(blocks);
-        let mut reader = Self {
-            csv,
-            record: ByteRecord::new(),
-            layout,
-            rules,
-            number: 0,
-        };
+        let mut reader = Self { csv, record: ByteRecord::new(), layout, rules, number: 0 };
         if layout.has_header {
             reader.read_record()?;
         }
@@ -111,10 +105,7 @@ impl<'a> RowReader<'a> {
             self.text(index)?;
         }
         let column = &self.layout.user;
-        let user: UserId = self.value(column)?.parse().map_err(|fault| RowFault::User {
-            column: column.name.clone(),
-            fault,
-        })?;
+        let user: UserId = self.value(column)?.parse().map_err(|fault| RowFault::User { column: column.name.clone(), fault })?;
         match self.rules.operation {
             Operation::Audit => Ok(Ask::Read(user)),
             Operation::Grant => Ok(Ask::Grant(user, self.until()?)),
@@ -128,10 +119,7 @@ impl<'a> RowReader<'a> {
         };
         match self.value(column)? {
             "" => self.rules.until.ok_or_else(|| missing(&column.name)),
-            text => parse_until(text, self.rules.start).map_err(|fault| RowFault::Until {
-                column: column.name.clone(),
-                fault,
-            }),
+            text => parse_until(text, self.rules.start).map_err(|fault| RowFault::Until { column: column.name.clone(), fault }),
         }
     }
 
@@ -140,23 +128,13 @@ impl<'a> RowReader<'a> {
         let last = || self.layout.names.last().cloned().unwrap_or_default();
         if found > expected {
             let value = String::from_utf8_lossy(&self.record[expected]).trim().to_owned();
-            return Err(RowFault::TooMany {
-                value,
-                last: last(),
-                found,
-                expected,
-            });
+            return Err(RowFault::TooMany { value, last: last(), found, expected });
         }
         match self.layout.names.get(found) {
             None => Ok(()),
             Some(column) => {
                 let last = String::from_utf8_lossy(&self.record[found - 1]).trim().to_owned();
-                Err(RowFault::TooFew {
-                    column: column.clone(),
-                    last,
-                    found,
-                    expected,
-                })
+                Err(RowFault::TooFew { column: column.clone(), last, found, expected })
             }
         }
     }
@@ -176,10 +154,7 @@ impl<'a> RowReader<'a> {
         let index = self.record.len() - 1;
         let name = self.layout.names.get(index).or(self.layout.names.last());
         let value = String::from_utf8_lossy(&self.record[index]).trim().to_owned();
-        RowFault::Unclosed {
-            column: name.cloned().unwrap_or_default(),
-            value,
-        }
+        RowFault::Unclosed { column: name.cloned().unwrap_or_default(), value }
     }
 }
 
@@ -212,8 +187,6 @@ impl ReadRow<'_> {
 }
 
 fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        kind => io::Error::other(format!("{kind:?}")),
-    }
+    let shown = error.to_string();
+    if let csv::ErrorKind::Io(error) = error.into_kind() { error } else { io::Error::other(shown) }
 }

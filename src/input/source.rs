@@ -36,21 +36,13 @@ impl Source {
         } else {
             (path.display().to_string(), opened(path))
         };
-        let unreadable = |source| InputError::Unreadable {
-            name: name.clone(),
-            source,
-        };
+        let unreadable = |source| InputError::Unreadable { name: name.clone(), source };
         let file = file.map_err(unreadable)?;
         let mut head = Vec::new();
         (&file).take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
         let mark = if head.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 };
         head.drain(..mark);
-        let source = Self {
-            name,
-            head,
-            file,
-            start: mark as u64,
-        };
+        let source = Self { name, head, file, start: mark as u64 };
         source.refuse_what_is_no_text()?;
         Ok(source)
     }
@@ -72,10 +64,7 @@ impl Source {
 
     /// A reader of the whole text, from its beginning, which shares no position with another.
     pub(crate) fn text(&self) -> io::Result<Text> {
-        Ok(Text {
-            file: self.file.try_clone()?,
-            at: self.start,
-        })
+        Ok(Text { file: self.file.try_clone()?, at: self.start })
     }
 }
 

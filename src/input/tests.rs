@@ -16,11 +16,7 @@ fn start() -> DateTime<Utc> {
 }
 
 fn rules(operation: Operation) -> Rules {
-    Rules {
-        operation,
-        start: start(),
-        until: None,
-    }
+    Rules { operation, start: start(), until: None }
 }
 
 /// Runs both passes over `text`; the rows, or the message of the refusal with `in.csv` for the file.
@@ -74,29 +70,16 @@ fn rows_are_read_in_every_promised_dialect() {
 fn other_columns_are_carried_as_they_are_except_those_that_the_report_has() {
     let text = format!("ticket,userID,until,Result,note\r\n INC-1 ,{A},+4h,x,\"a\r\nb\"\r\n=1,{B},+4h,x,last\r\n");
     let rows = grant(&text).expect("sound");
-    let carried: Vec<Vec<_>> = rows
-        .iter()
-        .map(|row| {
-            row.carried
-                .iter()
-                .map(|value| String::from_utf8_lossy(value).into_owned())
-                .collect()
-        })
-        .collect();
+    let carried: Vec<Vec<_>> =
+        rows.iter().map(|row| row.carried.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect()).collect();
     assert_eq!(carried, [[" INC-1 ", "a\r\nb"], ["=1", "last"]]);
 }
 
 #[test]
 fn a_bad_row_is_named_by_line_column_and_value() {
     for (text, expected) in [
-        (
-            format!("userID,until\n\n{A},31/08/2026\n"),
-            "in.csv:3: column `until`: `31/08/2026` is not an end date",
-        ),
-        (
-            format!("userID,until\r\n{A},+4h\r\n\r\nx,+4h\r\n"),
-            "in.csv:4: column `userID`: `x` is not a UUID",
-        ),
+        (format!("userID,until\n\n{A},31/08/2026\n"), "in.csv:3: column `until`: `31/08/2026` is not an end date"),
+        (format!("userID,until\r\n{A},+4h\r\n\r\nx,+4h\r\n"), "in.csv:4: column `userID`: `x` is not a UUID"),
         (
             format!("note,userID,until\n\"1\n2\",{A},+4h\n\"1\r\n2\",{B},2020-01-01\n"),
             "in.csv:4: column `until`: `2020-01-01` is not in the future",
@@ -105,19 +88,10 @@ fn a_bad_row_is_named_by_line_column_and_value() {
             format!("userID,until\n{A}\n"),
             &format!("in.csv:2: column `until`: there is no value: found 1 values, expected 2, the last being `{A}`"),
         ),
-        (
-            format!("userID,until\n{A},+4h,x\n"),
-            "in.csv:2: `x` stands beyond the last column, `until`: found 3 values, expected 2",
-        ),
-        (
-            format!("userID,until\n{A},+4h\n{B},\"+4h\n"),
-            "in.csv:3: column `until`: the quote before `+4h` is never closed",
-        ),
-        (
-            format!("userID,until\n{A},\n"),
-            "in.csv:2: column `until`: `` is not an end date, and there is no `--until`",
-        ),
-        (format!("userID,until\n,+4h\n"), "in.csv:2: column `userID`: `` is not a UUID"),
+        (format!("userID,until\n{A},+4h,x\n"), "in.csv:2: `x` stands beyond the last column, `until`: found 3 values, expected 2"),
+        (format!("userID,until\n{A},+4h\n{B},\"+4h\n"), "in.csv:3: column `until`: the quote before `+4h` is never closed"),
+        (format!("userID,until\n{A},\n"), "in.csv:2: column `until`: `` is not an end date, and there is no `--until`"),
+        ("userID,until\n,+4h\n".to_owned(), "in.csv:2: column `userID`: `` is not a UUID"),
     ] {
         let message = grant(&text).expect_err(&text);
         assert!(message.contains(expected), "{message}\nshould have: {expected}");
@@ -147,10 +121,7 @@ fn whole_inputs_that_cannot_be_meant_are_refused() {
         (&utf16, "in.csv:1: the text is encoded as UTF-16"),
         (&utf16[2..], "in.csv:1: the text is encoded as UTF-16"),
         (b"PK\x03\x04zip", "in.csv: this is an Excel workbook"),
-        (
-            b"name,until\nx,+4h\n",
-            "in.csv:1: there is no column `userID`: the columns are `name`, `until`",
-        ),
+        (b"name,until\nx,+4h\n", "in.csv:1: there is no column `userID`: the columns are `name`, `until`"),
         (b"\n\nuserID,date\nx,+4h\n", "in.csv:3: there is no column `bypassMFAEnabledUntil`"),
         (b"userID,user_id,until\nx,x,+4h\n", "in.csv:1: there are two columns `userID`"),
         (b"userID,until\rx,+4h\r", "in.csv:1: the lines end in a carriage return alone"),
@@ -192,10 +163,7 @@ fn with_skip_invalid_the_good_rows_run_and_no_row_of_a_conflict_does() {
     let rows = read(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), true).expect("rows");
     let shown = asks(&rows);
     assert!(shown[0].starts_with(&format!("invalid {A}")), "{shown:?}");
-    assert!(
-        shown[1].starts_with("invalid x ") && shown[1].contains(":3: column `userID`: `x` is not a UUID"),
-        "{shown:?}"
-    );
+    assert!(shown[1].starts_with("invalid x ") && shown[1].contains(":3: column `userID`: `x` is not a UUID"), "{shown:?}");
     assert_eq!(shown[2], format!("{B} 2026-02-27T14:20:30.000Z"));
     assert!(shown[3].starts_with(&format!("invalid {A}")), "{shown:?}");
 }
@@ -203,39 +171,15 @@ fn with_skip_invalid_the_good_rows_run_and_no_row_of_a_conflict_does() {
 #[test]
 fn columns_can_be_named_and_numbered_and_an_end_date_given_for_all() {
     let until = crate::when::parse_until("+1h", start()).expect("a span");
-    let all = Rules {
-        until: Some(until),
-        ..rules(Operation::Grant)
-    };
-    let named = Dialect {
-        user_column: Some("who".into()),
-        until_column: Some("To_When".into()),
-        ..Dialect::default()
-    };
-    let rows = read(
-        format!("Who|towhen\n{A}|+4h\n{B}|\n").as_bytes(),
-        all,
-        &Dialect {
-            delimiter: Some(b'|'),
-            ..named
-        },
-        false,
-    );
-    assert_eq!(
-        asks(&rows.expect("sound")),
-        [format!("{A} 2026-02-27T14:20:30.000Z"), format!("{B} 2026-02-27T11:20:30.000Z")]
-    );
+    let all = Rules { until: Some(until), ..rules(Operation::Grant) };
+    let named = Dialect { user_column: Some("who".into()), until_column: Some("To_When".into()), ..Dialect::default() };
+    let rows = read(format!("Who|towhen\n{A}|+4h\n{B}|\n").as_bytes(), all, &Dialect { delimiter: Some(b'|'), ..named }, false);
+    assert_eq!(asks(&rows.expect("sound")), [format!("{A} 2026-02-27T14:20:30.000Z"), format!("{B} 2026-02-27T11:20:30.000Z")]);
 
-    let bare = Dialect {
-        no_headers: true,
-        ..Dialect::default()
-    };
+    let bare = Dialect { no_headers: true, ..Dialect::default() };
     let rows = read(format!("{A};+4h\n").as_bytes(), rules(Operation::Grant), &bare, false);
     assert_eq!(asks(&rows.expect("sound")), [format!("{A} 2026-02-27T14:20:30.000Z")]);
-    let third = Dialect {
-        user_column: Some("3".into()),
-        ..bare
-    };
+    let third = Dialect { user_column: Some("3".into()), ..bare };
     let rows = read(format!("x,y,{A}\n").as_bytes(), rules(Operation::Audit), &third, false);
     assert_eq!(asks(&rows.expect("sound")), [format!("{A} ")]);
 

@@ -17,10 +17,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new() -> Self {
-        Self {
-            faults: 0,
-            random: fastrand::Rng::new(),
-        }
+        Self { faults: 0, random: fastrand::Rng::new() }
     }
 
     /// How many faults there have been.
@@ -60,15 +57,7 @@ mod tests {
 
     #[test]
     fn the_jitter_is_full() {
-        let draws: Vec<_> = (0..1000)
-            .map(|seed| {
-                Backoff {
-                    faults: 0,
-                    random: fastrand::Rng::with_seed(seed),
-                }
-                .after_fault(None)
-            })
-            .collect();
+        let draws: Vec<_> = (0..1000).map(|seed| Backoff { faults: 0, random: fastrand::Rng::with_seed(seed) }.after_fault(None)).collect();
         assert!(draws.iter().any(|wait| *wait < FIRST.mul_f64(0.05)));
         assert!(draws.iter().any(|wait| *wait > FIRST.mul_f64(0.95)));
     }

@@ -50,12 +50,7 @@ impl Pacer {
             Rate::Unlimited => None,
             Rate::PerSecond(rate) => Some(RateLimiter::direct_with_clock(quota(rate), clock.clone())),
         };
-        Self {
-            limiter,
-            clock,
-            queue: tokio::sync::Mutex::new(()),
-            hold: Mutex::default(),
-        }
+        Self { limiter, clock, queue: tokio::sync::Mutex::new(()), hold: Mutex::default() }
     }
 
     /// Waits for the caller's turn. Whoever gives up waiting loses its place, and nobody else's.
@@ -108,10 +103,8 @@ impl Pacer {
     /// How long requests have been held back so far, in all.
     pub(crate) fn lost(&self) -> Duration {
         let hold = self.hold.lock().expect("no panic while it is held");
-        let ahead = hold
-            .until
-            .map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
-        hold.lost - ahead
+        let ahead = hold.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        hold.lost.saturating_sub(ahead)
     }
 }
 
@@ -120,17 +113,11 @@ fn quota(rate: f64) -> Quota {
     let interval = Duration::from_secs_f64(1.0 / rate);
     let share = if rate > FAST { f64::INFINITY } else { MADE_UP_SHARE };
     let made_up = (MADE_UP.as_secs_f64() / interval.as_secs_f64()).min(share);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "at most 500 requests' worth, and not negative"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 500 requests' worth, and not negative")]
     let more = (made_up * f64::from(PARTS)) as u32;
     let burst = NonZeroU32::new(PARTS + more).expect("not zero");
     let part = Duration::from_secs_f64(interval.as_secs_f64() / f64::from(PARTS));
-    Quota::with_period(part.max(Duration::from_nanos(1)))
-        .expect("not zero")
-        .allow_burst(burst)
+    Quota::with_period(part.max(Duration::from_nanos(1))).expect("not zero").allow_burst(burst)
 }
 
 /// Tokio's clock, which tests can stop, as governor's.
@@ -170,10 +157,8 @@ mod tests {
             for window in times.windows(2) {
                 assert!(window[1] >= window[0], "{rate}");
             }
-            let fullest = times
-                .iter()
-                .map(|from| times.iter().filter(|t| *t >= from && **t < *from + Duration::from_secs(1)).count())
-                .max();
+            let fullest =
+                times.iter().map(|from| times.iter().filter(|t| *t >= from && **t < *from + Duration::from_secs(1)).count()).max();
             #[expect(clippy::cast_precision_loss, reason = "small")]
             let fullest = fullest.expect("turns") as f64;
             assert!(fullest <= rate.max(1.0) * 1.005 + 1.0, "{rate}: {fullest}");

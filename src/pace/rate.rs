@@ -59,9 +59,7 @@ mod tests {
         assert_eq!(read("600/m"), Ok(Rate::PerSecond(10.0)));
         assert_eq!(read("0.5/s"), Ok(Rate::PerSecond(0.5)));
         assert_eq!(read("unlimited"), Ok(Rate::Unlimited));
-        for bad in [
-            "", "0", "-1", "1e3", "inf", "NaN", "50/h", "50/", "/s", "0.0001", "100001", " 5", "1.2.3",
-        ] {
+        for bad in ["", "0", "-1", "1e3", "inf", "NaN", "50/h", "50/", "/s", "0.0001", "100001", " 5", "1.2.3"] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

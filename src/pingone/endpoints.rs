@@ -45,9 +45,7 @@ impl Region {
 
     pub(crate) fn of_top_level_domain(domain: &str) -> Option<Self> {
         let domain = domain.trim_start_matches('.');
-        Self::ALL
-            .into_iter()
-            .find(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
+        Self::ALL.into_iter().find(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
     }
 
     pub(crate) fn api_url(self) -> BaseUrl {
@@ -99,10 +97,7 @@ impl BaseUrl {
     /// The base followed by `segments`, each of them made from a checked type.
     fn with(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
-        url.path_segments_mut()
-            .expect("http and https have paths")
-            .pop_if_empty()
-            .extend(segments);
+        url.path_segments_mut().expect("http and https have paths").pop_if_empty().extend(segments);
         url
     }
 }
@@ -147,13 +142,7 @@ impl Endpoints {
     }
 
     pub(crate) fn bypass(&self, user: UserId) -> Url {
-        self.api.with(&[
-            "environments",
-            &self.environment.to_string(),
-            "users",
-            &user.to_string(),
-            "bypassMFA",
-        ])
+        self.api.with(&["environments", &self.environment.to_string(), "users", &user.to_string(), "bypassMFA"])
     }
 }
 
@@ -163,13 +152,9 @@ mod tests {
 
     #[test]
     fn a_token_goes_over_https_or_stays_on_this_machine() {
-        for good in [
-            "https://api.pingone.eu/v1",
-            "http://127.0.0.1:8089/v1",
-            "http://localhost:1",
-            "http://[::1]:80/v1/",
-            "http://127.9.9.9",
-        ] {
+        for good in
+            ["https://api.pingone.eu/v1", "http://127.0.0.1:8089/v1", "http://localhost:1", "http://[::1]:80/v1/", "http://127.9.9.9"]
+        {
             assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
         }
         for bad in [
@@ -206,10 +191,7 @@ mod tests {
                 endpoints.bypass(id.parse().expect("a UUID")).as_str(),
                 format!("https://api.pingone.com.au/v1/environments/{environment}/users/{id}/bypassMFA")
             );
-            assert_eq!(
-                endpoints.token().as_str(),
-                format!("https://auth.pingone.com.au/{environment}/as/token")
-            );
+            assert_eq!(endpoints.token().as_str(), format!("https://auth.pingone.com.au/{environment}/as/token"));
         }
     }
 

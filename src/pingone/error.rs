@@ -64,12 +64,7 @@ impl fmt::Display for Said {
         let detail = &self.0;
         let mut said: Vec<String> = Vec::new();
         said.extend(detail.status.map(|status| format!("HTTP {status}")));
-        said.extend(
-            [&detail.code, &detail.message]
-                .into_iter()
-                .filter(|text| !text.is_empty())
-                .map(|text| server_text(text)),
-        );
+        said.extend([&detail.code, &detail.message].into_iter().filter(|text| !text.is_empty()).map(|text| server_text(text)));
         if !detail.id.is_empty() {
             said.push(format!("id {}", server_text(&detail.id)));
         }
@@ -81,9 +76,7 @@ impl PingOneError {
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Credentials {
-                auth_environment, host, ..
-            } => Some(format!(
+            Self::Credentials { auth_environment, host, .. } => Some(format!(
                 "check the client ID and secret and `--auth-method`, whether the application lives in environment {auth_environment} \
                  (if it lives in another one, say so with `--auth-environment-id`), and whether `{host}` is its region"
             )),

@@ -78,21 +78,13 @@ impl HttpWire {
         let api = client(&settings, &settings.endpoints.api)?;
         // A client each only where one goes through the proxy and the other must not.
         let alike = settings.endpoints.api.is_loopback() == settings.endpoints.auth.is_loopback();
-        let auth = if alike {
-            api.clone()
-        } else {
-            client(&settings, &settings.endpoints.auth)?
-        };
+        let auth = if alike { api.clone() } else { client(&settings, &settings.endpoints.auth)? };
         Ok(Self { api, auth, settings })
     }
 
     fn token_request(&self, credentials: &Credentials) -> RequestBuilder {
         let request = self.auth.post(self.settings.endpoints.token()).timeout(self.settings.timeout);
-        let Credentials {
-            client_id,
-            client_secret,
-            method,
-        } = credentials;
+        let Credentials { client_id, client_secret, method } = credentials;
         let secret = client_secret.expose_secret();
         let grant = ("grant_type", "client_credentials");
         match method {
@@ -119,10 +111,7 @@ impl Wire for HttpWire {
                 self.api.put(url).header(CONTENT_TYPE, "application/json").body(body)
             }
         };
-        let request = request
-            .timeout(limit)
-            .headers(self.row_headers(row))
-            .header(reqwest::header::AUTHORIZATION, token.header());
+        let request = request.timeout(limit).headers(self.row_headers(row)).header(reqwest::header::AUTHORIZATION, token.header());
         exchange(request, limit, |text| token.redact(text)).await
     }
 
@@ -131,9 +120,7 @@ impl Wire for HttpWire {
             unreachable!("a run without credentials has a ready token, which is never renewed");
         };
         let mut reply = exchange(self.token_request(credentials), self.settings.timeout, |text| text).await;
-        if let Ok(Answer {
-            status, body: Ok(body), ..
-        }) = &mut reply
+        if let Ok(Answer { status, body: Ok(body), .. }) = &mut reply
             && !(200..300).contains(status)
         {
             let text = String::from_utf8_lossy(body).into_owned();
@@ -198,26 +185,19 @@ fn fault(error: reqwest::Error, limit: Duration, redact: impl Fn(String) -> Stri
     } else {
         redact(causes(&error.without_url()))
     };
-    Fault {
-        may_have_arrived: !connecting,
-        untrusted,
-        what,
-    }
+    Fault { may_have_arrived: !connecting, untrusted, what }
 }
 
 /// Whether the server's certificate was not trusted.
 fn is_untrusted(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        // An io::Error hides the error that it was made of from `source`.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .or_else(|| error.downcast_ref());
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return true;
         }
-        cause = error.source();
+        // An io::Error leaves the error that it was made of out of the chain.
+        let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = made_of.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     false
 }
@@ -239,16 +219,13 @@ fn causes(error: &dyn Error) -> String {
 /// `Retry-After`, in seconds or as a date; a date counts from the server's own clock, if it tells it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = httpdate::parse_http_date(text).ok()?;
-            let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-            let now = date
-                .and_then(|date| httpdate::parse_http_date(date).ok())
-                .unwrap_or_else(std::time::SystemTime::now);
-            until.duration_since(now).unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = httpdate::parse_http_date(text).ok()?;
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        let now = date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(std::time::SystemTime::now);
+        until.duration_since(now).unwrap_or_default()
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
@@ -258,10 +235,7 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).expect("text")))
-            .collect()
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).expect("text"))).collect()
     }
 
     #[test]

@@ -55,15 +55,7 @@ pub(crate) struct Session<W> {
 
 impl<W: Wire> Session<W> {
     pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, pacer: Pacer, timeout: Duration, max_attempts: u32) -> Self {
-        Self {
-            wire,
-            endpoints,
-            tokens: Tokens::new(tokens),
-            pacer,
-            traffic: Traffic::default(),
-            timeout,
-            max_attempts,
-        }
+        Self { wire, endpoints, tokens: Tokens::new(tokens), pacer, traffic: Traffic::default(), timeout, max_attempts }
     }
 
     /// Sends what `row` asks, once. `again` tells that it is not the first time, and `deadline` until when
@@ -147,15 +139,8 @@ impl<W: Wire> Session<W> {
         self.traffic.throttled.fetch_add(1, Ordering::Relaxed);
         let held = wait.unwrap_or(HOLD);
         if self.pacer.hold(held) {
-            let said = if wait.is_some() {
-                "as its Retry-After says"
-            } else {
-                "it did not say for how long"
-            };
-            tracing::warn!(
-                "PingOne limits the rate (429): every request is held back for {} s, {said}",
-                held.as_secs_f64()
-            );
+            let said = if wait.is_some() { "as its Retry-After says" } else { "it did not say for how long" };
+            tracing::warn!("PingOne limits the rate (429): every request is held back for {} s, {said}", held.as_secs_f64());
         }
     }
 
@@ -255,21 +240,14 @@ impl<W: Wire> Session<W> {
     }
 
     fn no_token(&self, attempts: u32, fault: Detail) -> PingOneError {
-        PingOneError::NoToken {
-            host: self.endpoints.auth.host().to_owned(),
-            attempts,
-            said: Said::from(fault),
-        }
+        PingOneError::NoToken { host: self.endpoints.auth.host().to_owned(), attempts, said: Said::from(fault) }
     }
 
     fn refuse_untrusted(&self, host: &str, reply: &Reply) -> Result<(), PingOneError> {
         match reply {
             Err(fault) if fault.untrusted => {
                 self.tokens.failed.store(true, Ordering::Relaxed);
-                Err(PingOneError::Untrusted {
-                    host: host.to_owned(),
-                    why: fault.what.clone(),
-                })
+                Err(PingOneError::Untrusted { host: host.to_owned(), why: fault.what.clone() })
             }
             Ok(_) | Err(_) => Ok(()),
         }
@@ -292,12 +270,9 @@ struct OAuthError {
 fn oauth_detail(answer: &Answer) -> Detail {
     let body = answer.body.as_deref().unwrap_or_default();
     match serde_json::from_slice::<OAuthError>(body) {
-        Ok(OAuthError { error, error_description }) => Detail {
-            status: Some(answer.status),
-            code: error,
-            message: error_description.unwrap_or_default(),
-            id: String::new(),
-        },
+        Ok(OAuthError { error, error_description }) => {
+            Detail { status: Some(answer.status), code: error, message: error_description.unwrap_or_default(), id: String::new() }
+        }
         Err(_) => detail(answer).0,
     }
 }

@@ -29,9 +29,7 @@ pub(crate) struct AccessToken {
 
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessToken")
-            .field("generation", &self.generation)
-            .finish_non_exhaustive()
+        f.debug_struct("AccessToken").field("generation", &self.generation).finish_non_exhaustive()
     }
 }
 
@@ -48,13 +46,7 @@ impl AccessToken {
         }
         let mut header = HeaderValue::from_str(&format!("Bearer {plain}")).map_err(|_| NotAToken)?;
         header.set_sensitive(true);
-        Ok(Self {
-            header,
-            text,
-            generation,
-            expires,
-            accepted: AtomicBool::new(false),
-        })
+        Ok(Self { header, text, generation, expires, accepted: AtomicBool::new(false) })
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
@@ -84,11 +76,7 @@ impl AccessToken {
 /// `text` with `[redacted]` wherever the secret stood: a server may echo what it was sent.
 pub(crate) fn redact(text: String, secret: &SecretString) -> String {
     let secret = secret.expose_secret();
-    if !secret.is_empty() && text.contains(secret) {
-        text.replace(secret, "[redacted]")
-    } else {
-        text
-    }
+    if !secret.is_empty() && text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
 }
 
 /// Where tokens come from.
@@ -163,17 +151,12 @@ struct TokenBody {
 pub(crate) fn granted(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
     // The body holds the token: what serde says of it may quote it, so only the place is told.
-    let body: TokenBody = serde_json::from_slice(body).map_err(|error| {
-        format!(
-            "the token endpoint's answer cannot be read (line {}, column {})",
-            error.line(),
-            error.column()
-        )
-    })?;
+    let body: TokenBody = serde_json::from_slice(body)
+        .map_err(|error| format!("the token endpoint's answer cannot be read (line {}, column {})", error.line(), error.column()))?;
     // From when the request was sent, so that we never think it younger than the server does.
     let expires = body.expires_in.and_then(|seconds| {
         let lifetime = Duration::from_secs(seconds);
-        sent.checked_add(lifetime - MARGIN.min(lifetime / MARGIN_PART))
+        sent.checked_add(lifetime.saturating_sub(MARGIN.min(lifetime / MARGIN_PART)))
     });
     AccessToken::new(body.access_token, generation, expires).map_err(|error| error.to_string())
 }
@@ -183,11 +166,7 @@ mod tests {
     use super::*;
 
     fn answer(body: &str) -> Answer {
-        Answer {
-            status: 200,
-            retry_after: None,
-            body: Ok(body.as_bytes().to_vec()),
-        }
+        Answer { status: 200, retry_after: None, body: Ok(body.as_bytes().to_vec()) }
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,11 +182,7 @@ mod tests {
     #[test]
     fn no_message_or_debug_text_shows_the_token() {
         let now = Instant::now();
-        for body in [
-            r#"{"access_token":"s3cret"#,
-            r#"{"access_token":["s3cret"]}"#,
-            r#"{"access_token":"s3cret\n"}"#,
-        ] {
+        for body in [r#"{"access_token":"s3cret"#, r#"{"access_token":["s3cret"]}"#, r#"{"access_token":"s3cret\n"}"#] {
             let why = granted(&answer(body), now, 1).expect_err("unusable");
             assert!(!why.contains("s3cret"), "{why}");
         }

@@ -64,11 +64,7 @@ pub(crate) struct Detail {
 impl Detail {
     /// A detail in words of our own.
     pub(crate) fn own(status: Option<u16>, message: String) -> Self {
-        Self {
-            status,
-            message,
-            ..Self::default()
-        }
+        Self { status, message, ..Self::default() }
     }
 }
 
@@ -116,11 +112,9 @@ pub(crate) fn judge(ask: &Ask, reply: &Reply) -> Verdict {
     match class(status) {
         Class::Answered => match bypass_status(answer) {
             Ok(bypass) => Verdict::Answered { status, bypass },
-            Err(why) => Verdict::Faulted {
-                fault: Detail::own(Some(status), why),
-                retry_after: answer.retry_after,
-                may_have_been_applied: changes,
-            },
+            Err(why) => {
+                Verdict::Faulted { fault: Detail::own(Some(status), why), retry_after: answer.retry_after, may_have_been_applied: changes }
+            }
         },
         Class::Unauthorized => Verdict::Unauthorized(detail(answer).0),
         // A 404 that is not of PingOne's own form is of another thing: a wrong path, or a proxy.
@@ -128,10 +122,7 @@ pub(crate) fn judge(ask: &Ask, reply: &Reply) -> Verdict {
             (detail, true) => Verdict::NotFound(detail),
             (detail, false) => Verdict::Refused(detail),
         },
-        Class::Throttled => Verdict::Throttled {
-            wait: answer.retry_after,
-            detail: detail(answer).0,
-        },
+        Class::Throttled => Verdict::Throttled { wait: answer.retry_after, detail: detail(answer).0 },
         Class::Transient => Verdict::Faulted {
             fault: detail(answer).0,
             retry_after: answer.retry_after,
@@ -199,28 +190,12 @@ pub(crate) fn detail(answer: &Answer) -> (Detail, bool) {
     let status = answer.status;
     let body = answer.body.as_deref().unwrap_or_default();
     match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(ErrorBody {
-            id,
-            code: Some(code),
-            message,
-            details,
-        }) => {
+        Ok(ErrorBody { id, code: Some(code), message, details }) => {
             let parts = message.into_iter().chain(details.into_iter().filter_map(detail_text));
             let message = parts.collect::<Vec<_>>().join("; ");
-            (
-                Detail {
-                    status: Some(status),
-                    code,
-                    message,
-                    id: id.unwrap_or_default(),
-                },
-                true,
-            )
+            (Detail { status: Some(status), code, message, id: id.unwrap_or_default() }, true)
         }
-        Ok(_) | Err(_) => (
-            Detail::own(Some(status), format!("HTTP {status} without PingOne's error body")),
-            false,
-        ),
+        Ok(_) | Err(_) => (Detail::own(Some(status), format!("HTTP {status} without PingOne's error body")), false),
     }
 }
 
@@ -245,12 +220,9 @@ mod tests {
         Ask::Grant(read().user(), end_date("2026-08-31T00:00:00.000Z").expect("a date"))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
     fn answer(status: u16, body: &str) -> Reply {
-        Ok(Answer {
-            status,
-            retry_after: None,
-            body: Ok(body.as_bytes().to_vec()),
-        })
+        Ok(Answer { status, retry_after: None, body: Ok(body.as_bytes().to_vec()) })
     }
 
     fn is_doubtful(verdict: &Verdict) -> Option<bool> {
@@ -284,18 +256,14 @@ mod tests {
     fn absent_fields_are_an_answer_and_an_unreadable_body_is_not() {
         let status = |body: &str| match judge(&read(), &answer(200, body)) {
             Verdict::Answered { bypass, .. } => Some((bypass.can_bypass, bypass.until.map(|until| until.to_string()))),
-            _ => None,
+            Verdict::NotFound(_) | Verdict::Refused(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. } | Verdict::Faulted { .. } => {
+                None
+            }
         };
         let date = "2025-11-26T00:00:00.000Z";
         assert_eq!(status(r#"{"_links":{}}"#), Some((false, None)));
-        assert_eq!(
-            status(&format!(r#"{{"bypassMFAEnabledUntil":"{date}","canBypassMFA":true}}"#)),
-            Some((true, Some(date.to_owned())))
-        );
-        assert_eq!(
-            status(&format!(r#"{{"bypassMFAEnabledUntil":"{date}","canBypassMFA":false}}"#)),
-            Some((false, Some(date.to_owned())))
-        );
+        assert_eq!(status(&format!(r#"{{"bypassMFAEnabledUntil":"{date}","canBypassMFA":true}}"#)), Some((true, Some(date.to_owned()))));
+        assert_eq!(status(&format!(r#"{{"bypassMFAEnabledUntil":"{date}","canBypassMFA":false}}"#)), Some((false, Some(date.to_owned()))));
         for unreadable in [
             "",
             "null",
@@ -321,22 +289,8 @@ mod tests {
             (answer(408, ""), false),
             (answer(502, ""), true),
             (answer(504, ""), true),
-            (
-                Err(Fault {
-                    may_have_arrived: true,
-                    untrusted: false,
-                    what: "timeout".into(),
-                }),
-                true,
-            ),
-            (
-                Err(Fault {
-                    may_have_arrived: false,
-                    untrusted: false,
-                    what: "refused".into(),
-                }),
-                false,
-            ),
+            (Err(Fault { may_have_arrived: true, untrusted: false, what: "timeout".into() }), true),
+            (Err(Fault { may_have_arrived: false, untrusted: false, what: "refused".into() }), false),
         ] {
             assert_eq!(is_doubtful(&judge(&grant(), &reply)), Some(doubtful), "{reply:?}");
             assert_eq!(is_doubtful(&judge(&read(), &reply)), Some(false), "{reply:?}");

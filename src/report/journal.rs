@@ -30,11 +30,7 @@ pub struct FileError {
 
 impl FileError {
     pub(crate) fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
-        Self {
-            verb,
-            path: path.to_owned(),
-            source,
-        }
+        Self { verb, path: path.to_owned(), source }
     }
 }
 
@@ -151,5 +147,5 @@ pub(super) fn encoded(records: &[ByteRecord]) -> io::Result<Vec<u8>> {
     for record in records {
         writer.write_byte_record(record).map_err(io::Error::other)?;
     }
-    writer.into_inner().map_err(|error| error.into_error())
+    writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }

@@ -118,12 +118,7 @@ mod tests {
             can_bypass: Some(false),
             until: None,
             requested: BypassUntil::from_instant(DateTime::from_timestamp_millis(1_800_000_000_123).expect("in range")),
-            detail: Detail {
-                status: Some(200),
-                code: "=C".into(),
-                message: "m".into(),
-                id: String::new(),
-            },
+            detail: Detail { status: Some(200), code: "=C".into(), message: "m".into(), id: String::new() },
             attempts: 2,
             took: Duration::from_micros(1_234_567),
             completed: DateTime::from_timestamp_millis(1_800_000_001_000).expect("in range"),

@@ -111,18 +111,12 @@ impl Tally {
     /// How many rows failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.seen()
-            .filter(|(outcome, _)| outcome.counts() == Counts::Failure)
-            .map(|(_, rows)| rows)
-            .sum()
+        self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).map(|(_, rows)| rows).sum()
     }
 
     /// The outcomes that some row had, and how many.
     pub fn seen(&self) -> impl Iterator<Item = (Outcome, u64)> {
-        Outcome::ALL
-            .into_iter()
-            .map(|outcome| (outcome, self.of(outcome)))
-            .filter(|(_, rows)| *rows > 0)
+        Outcome::ALL.into_iter().map(|outcome| (outcome, self.of(outcome))).filter(|(_, rows)| *rows > 0)
     }
 }
 

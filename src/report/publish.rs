@@ -31,9 +31,7 @@ pub(crate) fn publish(files: &ReportFiles, rows: u64) -> Result<(), FileError> {
     ordered.sync_all().map_err(failed("written to disk", &files.ordered))?;
     fs::rename(&files.ordered, &files.partial).map_err(failed("renamed", &files.ordered))?;
     fs::rename(&files.partial, &files.report).map_err(failed("renamed", &files.partial))?;
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed("written to disk", folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("written to disk", folder))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -73,11 +71,7 @@ fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64) -> i
 /// Where the header ends, and each line's row, beginning and end.
 fn places(journal: File, folder: &Path) -> io::Result<(u64, Sorter<3>)> {
     let length = journal.metadata()?.len();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .buffer_capacity(BUFFER)
-        .from_reader(journal);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(journal);
     let mut record = ByteRecord::new();
     reader.read_byte_record(&mut record).map_err(io::Error::other)?;
     let header_ends = reader.position().byte();
@@ -85,10 +79,7 @@ fn places(journal: File, folder: &Path) -> io::Result<(u64, Sorter<3>)> {
     let mut from = header_ends;
     while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
         let to = reader.position().byte();
-        let row = record
-            .get(0)
-            .and_then(|text| std::str::from_utf8(text).ok())
-            .and_then(|text| text.parse().ok());
+        let row = record.get(0).and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok());
         let row = row.ok_or_else(|| io::Error::other(format!("the line at byte {from} has no row number")))?;
         places.push([row, from, to])?;
         from = to;
@@ -110,11 +101,7 @@ mod tests {
         fs::write(&files.partial, journal).expect("written");
         let done = publish(&files, rows);
         let text = |path: &Path| fs::read_to_string(path).ok();
-        assert_eq!(
-            text(&files.partial).is_some(),
-            done.is_err(),
-            "either the journal or the report is there"
-        );
+        assert_eq!(text(&files.partial).is_some(), done.is_err(), "either the journal or the report is there");
         match done {
             Ok(()) => Ok(text(&files.report).expect("published")),
             Err(error) => Err(std::error::Error::source(&error).expect("a cause").to_string()),
@@ -130,10 +117,7 @@ mod tests {
     #[test]
     fn a_row_without_a_line_is_found_out() {
         assert_eq!(published("row\n1\n3\n", 3), Err("row 2 has no line".to_owned()));
-        assert_eq!(
-            published("row\n1\n2\n", 3),
-            Err("2 rows have lines, and the input has 3".to_owned())
-        );
+        assert_eq!(published("row\n1\n2\n", 3), Err("2 rows have lines, and the input has 3".to_owned()));
         assert_eq!(published("row\n1\nx\n", 2), Err("the line at byte 6 has no row number".to_owned()));
     }
 

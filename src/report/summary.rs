@@ -34,11 +34,7 @@ impl fmt::Display for Summary {
             writeln!(f, "{outcome:<10} {count:>width$}{mark}")?;
         }
         writeln!(f, "{:<10} {rows:>width$}", "rows")?;
-        writeln!(
-            f,
-            "requests   {:>width$} sent, {} retried, {} throttled",
-            self.sent, self.retried, self.throttled
-        )?;
+        writeln!(f, "requests   {:>width$} sent, {} retried, {} throttled", self.sent, self.retried, self.throttled)?;
         let took = self.took.as_secs_f64();
         write!(f, "time       {:>width$} ", format!("{took:.1} s"))?;
         writeln!(f, "of which {:.1} s held back by PingOne", self.held.as_secs_f64())?;

@@ -77,9 +77,7 @@ impl Life {
 
     /// From the first try to the last answer.
     pub(crate) fn took(&self) -> Duration {
-        self.last_answer
-            .zip(self.first)
-            .map_or(Duration::ZERO, |(last, first)| last - first)
+        self.last_answer.zip(self.first).map_or(Duration::ZERO, |(last, first)| last - first)
     }
 
     /// Takes in the `verdict` on a request that was sent at `sent` and answered `now`.
@@ -90,13 +88,7 @@ impl Life {
         if !matches!(verdict, Verdict::Unauthorized(_)) {
             self.unauthorized = 0;
         }
-        let settled = |outcome, detail| {
-            Next::Settle(Finding {
-                outcome,
-                bypass: None,
-                detail,
-            })
-        };
+        let settled = |outcome, detail| Next::Settle(Finding { outcome, bypass: None, detail });
         match verdict {
             Verdict::Answered { status, bypass } => Next::Settle(answered(ask, status, bypass)),
             Verdict::NotFound(detail) => settled(Outcome::NotFound, detail),
@@ -107,11 +99,7 @@ impl Life {
                 self.last_fault = detail;
                 self.again_unless_over(Duration::ZERO, now)
             }
-            Verdict::Faulted {
-                fault,
-                retry_after,
-                may_have_been_applied,
-            } => {
+            Verdict::Faulted { fault, retry_after, may_have_been_applied } => {
                 self.last_fault = fault;
                 self.doubt |= may_have_been_applied;
                 let wait = self.backoff.after_fault(retry_after);
@@ -126,11 +114,7 @@ impl Life {
 
     fn unauthorized(&mut self, detail: Detail) -> Next {
         self.unauthorized += 1;
-        if self.unauthorized >= MOST_401S {
-            Next::TokenRefused(detail)
-        } else {
-            Next::Again(Duration::ZERO)
-        }
+        if self.unauthorized >= MOST_401S { Next::TokenRefused(detail) } else { Next::Again(Duration::ZERO) }
     }
 
     fn again_unless_over(&mut self, wait: Duration, now: Instant) -> Next {
@@ -143,22 +127,14 @@ impl Life {
     /// The end of a row that met nothing but faults.
     pub(crate) fn gave_up(&mut self) -> Finding {
         let outcome = if self.doubt { Outcome::Unknown } else { Outcome::Failed };
-        Finding {
-            outcome,
-            bypass: None,
-            detail: std::mem::take(&mut self.last_fault),
-        }
+        Finding { outcome, bypass: None, detail: std::mem::take(&mut self.last_fault) }
     }
 }
 
 /// What an answer means for what was asked. The end date that comes back may be another than the one sent
 /// (as in the documentation's own example), so the two are compared for every row.
 fn answered(ask: &Ask, status: u16, bypass: BypassStatus) -> Finding {
-    let plain = |outcome| Finding {
-        outcome,
-        bypass: Some(bypass),
-        detail: Detail::own(Some(status), String::new()),
-    };
+    let plain = |outcome| Finding { outcome, bypass: Some(bypass), detail: Detail::own(Some(status), String::new()) };
     match ask {
         Ask::Read(_) if bypass.can_bypass => plain(Outcome::Active),
         Ask::Read(_) => plain(Outcome::Inactive),
@@ -169,10 +145,7 @@ fn answered(ask: &Ask, status: u16, bypass: BypassStatus) -> Finding {
                 (true, Some(until)) => format!("PingOne took the request, but answered with the end date {until}"),
                 (true, None) => "PingOne took the request, but answered without an end date".to_owned(),
             };
-            Finding {
-                detail: Detail::own(Some(status), why),
-                ..plain(Outcome::Mismatch)
-            }
+            Finding { detail: Detail::own(Some(status), why), ..plain(Outcome::Mismatch) }
         }
     }
 }

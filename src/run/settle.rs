@@ -45,9 +45,7 @@ async fn live<W: Wire>(
     ask: Ask,
     first: Place,
 ) -> Result<Option<(Life, Finding)>, PingOneError> {
-    let Pipeline {
-        session, patience, stop, ..
-    } = pipeline;
+    let Pipeline { session, patience, stop, .. } = pipeline;
     let mut life = Life::new(*patience);
     let mut held = Some(first);
     loop {
@@ -65,12 +63,7 @@ async fn live<W: Wire>(
             Next::Settle(finding) => return Ok(Some((life, finding))),
             Next::TokenRefused(detail) => return Err(session.fresh_token_refused(&detail)),
             Next::Again(wait) => {
-                tracing::debug!(
-                    row = row.number.0,
-                    attempt = life.attempts,
-                    wait_ms = wait.as_millis(),
-                    "trying again"
-                );
+                tracing::debug!(row = row.number.0, attempt = life.attempts, wait_ms = wait.as_millis(), "trying again");
                 tokio::select! {
                     () = stop.requested() => return Ok(None),
                     () = tokio::time::sleep(wait) => {}

@@ -51,12 +51,7 @@ impl Directory {
             let bypass = if index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1 { bypass } else { None };
             (user_id(seed, index), User { bypass, requests: 0 })
         };
-        Self {
-            seed,
-            len,
-            open,
-            users: (0..len).map(user).collect(),
-        }
+        Self { seed, len, open, users: (0..len).map(user).collect() }
     }
 
     pub(super) fn len(&self) -> u64 {

@@ -70,11 +70,7 @@ impl FromStr for Faults {
         }
         let sound = faults.iter().all(|(_, share)| (0.0..=1.0).contains(share));
         let sum: f64 = faults.iter().map(|(_, share)| share).sum();
-        if sound && sum <= 1.0 + 1e-9 {
-            Ok(Self(faults))
-        } else {
-            Err(refused())
-        }
+        if sound && sum <= 1.0 + 1e-9 { Ok(Self(faults)) } else { Err(refused()) }
     }
 }
 
@@ -116,21 +112,9 @@ mod tests {
     #[test]
     fn faults_are_read_or_refused() {
         let read = |text: &str| text.parse::<Faults>();
-        assert_eq!(
-            read("500=5%, reset=0.02"),
-            Ok(Faults(vec![(FaultKind::Status(500), 0.05), (FaultKind::Reset, 0.02)]))
-        );
+        assert_eq!(read("500=5%, reset=0.02"), Ok(Faults(vec![(FaultKind::Status(500), 0.05), (FaultKind::Reset, 0.02)])));
         assert_eq!(read(""), Ok(Faults::default()));
-        for bad in [
-            "500",
-            "200=5%",
-            "flood=1%",
-            "500=x",
-            "500=-1%",
-            "500=101%",
-            "500=60%,503=60%",
-            "500=NaN",
-        ] {
+        for bad in ["500", "200=5%", "flood=1%", "500=x", "500=-1%", "500=101%", "500=60%,503=60%", "500=NaN"] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

@@ -28,11 +28,7 @@ impl Filter {
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut reader = Reader { rest: text };
         let filter = reader.either()?;
-        if reader.rest.trim_start().is_empty() {
-            Ok(filter)
-        } else {
-            Err(format!("unexpected `{}`", reader.rest))
-        }
+        if reader.rest.trim_start().is_empty() { Ok(filter) } else { Err(format!("unexpected `{}`", reader.rest)) }
     }
 
     pub(super) fn selects(&self, user: &Listed) -> bool {
@@ -91,19 +87,11 @@ impl Reader<'_> {
         }
         if self.takes("(") {
             let inner = self.either_at(depth + 1)?;
-            return if self.takes(")") {
-                Ok(inner)
-            } else {
-                Err("a parenthesis is not closed".to_owned())
-            };
+            return if self.takes(")") { Ok(inner) } else { Err("a parenthesis is not closed".to_owned()) };
         }
         if self.takes("memberOfGroups[id eq ") {
             let value = self.value()?;
-            return if self.takes("]") {
-                Ok(Filter::Equals(Attribute::Group, value))
-            } else {
-                Err("a bracket is not closed".to_owned())
-            };
+            return if self.takes("]") { Ok(Filter::Equals(Attribute::Group, value)) } else { Err("a bracket is not closed".to_owned()) };
         }
         let attribute = self.attribute()?;
         if self.takes_word("eq") {
@@ -184,21 +172,10 @@ mod tests {
         let eq = |attribute, value: &str| Filter::Equals(attribute, value.to_owned());
         assert_eq!(Filter::read(r#"username eq "a\"b\\c""#), Ok(eq(Attribute::Username, "a\"b\\c")));
         assert_eq!(Filter::read(r#"memberOfGroups[id eq "g"]"#), Ok(eq(Attribute::Group, "g")));
-        let both = Filter::And(
-            Box::new(eq(Attribute::Enabled, "true")),
-            Box::new(Filter::StartsWith(Attribute::Email, "x".into())),
-        );
+        let both = Filter::And(Box::new(eq(Attribute::Enabled, "true")), Box::new(Filter::StartsWith(Attribute::Email, "x".into())));
         let either = Filter::Or(Box::new(eq(Attribute::Id, "1")), Box::new(both));
         assert_eq!(Filter::read(r#"id eq "1" OR (enabled eq true and email sw "x")"#), Ok(either));
-        for bad in [
-            "",
-            "username",
-            r#"username eq "a"#,
-            r#"name eq "a""#,
-            r#"(id eq "a""#,
-            r#"id eq "a" id eq "b""#,
-            r#"id eq "a" or"#,
-        ] {
+        for bad in ["", "username", r#"username eq "a"#, r#"name eq "a""#, r#"(id eq "a""#, r#"id eq "a" id eq "b""#, r#"id eq "a" or"#] {
             assert!(Filter::read(bad).is_err(), "{bad}");
         }
         assert!(Filter::read(&"(".repeat(100_000)).is_err());

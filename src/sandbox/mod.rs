@@ -7,7 +7,7 @@
 //! serve (hyper) ── Request ──▶ Machine (pure: the clock is an argument) ── Answer ──▶ serve
 //!                                ├─ Faults    which request meets which fault, by the seed alone
 //!                                ├─ Directory users and their bypasses
-//!                                └─ tokens, rate limit
+//!                                └─ Tokens, the worker application, the rate limit
 //! ```
 
 mod directory;
@@ -15,7 +15,9 @@ mod faults;
 mod filter;
 mod log;
 mod machine;
+mod message;
 mod serve;
+mod tokens;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -98,26 +100,15 @@ impl Sandbox {
     /// If the address is not one of loopback, or cannot be listened on.
     pub async fn start(config: SandboxConfig) -> io::Result<Self> {
         if !config.listen.ip().is_loopback() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "expected a loopback address, such as 127.0.0.1:8089",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a loopback address, such as 127.0.0.1:8089"));
         }
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let latency = config.latency;
         let machine = Mutex::new(Machine::new(config, &format!("http://{address}")));
-        let shared = Arc::new(Shared {
-            machine,
-            latency,
-            calls: Mutex::new(None),
-        });
+        let shared = Arc::new(Shared { machine, latency, calls: Mutex::new(None) });
         let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&shared)));
-        Ok(Self {
-            address,
-            shared,
-            accepting,
-        })
+        Ok(Self { address, shared, accepting })
     }
 
     /// What `PINGONE_API_URL` is to be.
@@ -153,7 +144,7 @@ impl Sandbox {
     /// A token that is good for `lifetime`, as if the application had fetched it.
     #[must_use]
     pub fn issue_token(&self, lifetime: Duration) -> String {
-        self.with(|machine| machine.issue_token(lifetime, std::time::Instant::now()))
+        self.with(|machine| machine.tokens.issue(lifetime, std::time::Instant::now()))
     }
 
     /// The end date of the user's bypass, whether it has passed or not.

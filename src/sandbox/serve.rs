@@ -20,7 +20,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-use super::machine::{Answer, Cut, Request};
+use super::message::{Answer, Cut, Request};
 use super::{Call, Shared};
 
 /// The most bytes of a request's body.
@@ -58,9 +58,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| respond(request, Arc::clone(&shared)));
-    auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await
+    auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await
 }
 
 /// An error closes the connection without an answer.
@@ -92,11 +90,7 @@ async fn taken(request: hyper::Request<Incoming>) -> Result<Request, io::Error> 
         content_type: text(&parts.headers, CONTENT_TYPE.as_str()),
         transaction: text(&parts.headers, "x-ping-external-transaction-id").unwrap_or_default(),
         session: text(&parts.headers, "x-ping-external-session-id").unwrap_or_default(),
-        headers: parts
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum(),
+        headers: parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum(),
         body: body.to_bytes().to_vec(),
     })
 }
@@ -125,9 +119,8 @@ impl Shared {
 
 fn response(answer: Answer) -> Result<Response<Body>, io::Error> {
     let body = Bytes::from(answer.body);
-    let mut response = Response::builder()
-        .status(answer.status)
-        .header(CONTENT_TYPE, if answer.html { "text/html" } else { "application/json" });
+    let mut response =
+        Response::builder().status(answer.status).header(CONTENT_TYPE, if answer.html { "text/html" } else { "application/json" });
     if let Some(seconds) = answer.retry_after {
         response = response.header(RETRY_AFTER, seconds);
     }

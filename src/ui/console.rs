@@ -41,12 +41,7 @@ impl Console {
         let json = output.is_some_and(|output| output.log_format == LogFormat::Json);
         let quiet = output.is_some_and(|output| output.quiet);
         let progress = output.map_or(ProgressMode::None, |output| shown(output, terminal));
-        let console = Self {
-            bars: MultiProgress::new(),
-            progress,
-            quiet,
-            json,
-        };
+        let console = Self { bars: MultiProgress::new(), progress, quiet, json };
         console.start_logging(output.map_or(0, |output| output.verbose), terminal);
         console
     }
@@ -91,11 +86,7 @@ impl Console {
             return;
         }
         if self.json {
-            let results: Vec<String> = summary
-                .tally
-                .seen()
-                .map(|(outcome, rows)| format!("{}={rows}", outcome.name()))
-                .collect();
+            let results: Vec<String> = summary.tally.seen().map(|(outcome, rows)| format!("{}={rows}", outcome.name())).collect();
             tracing::info!(
                 target: TOLD,
                 rows = summary.tally.rows(),
@@ -121,12 +112,7 @@ impl Console {
             cause = error.source();
         }
         if self.json {
-            tracing::error!(
-                causes = causes.join(": "),
-                hint = error.hint().unwrap_or_default(),
-                exit_code = error.code(),
-                "{error}"
-            );
+            tracing::error!(causes = causes.join(": "), hint = error.hint().unwrap_or_default(), exit_code = error.code(), "{error}");
             return;
         }
         let mut text = format!("error: {error}");

@@ -87,14 +87,12 @@ fn progress_line(now: &Tally, rows: u64, before: u64, since: Duration) -> String
     let rate = (settled - before) as f64 / since.as_secs_f64();
     let share = settled * 100 / rows.max(1);
     let left = if rate > 0.0 {
-        format!(
-            "about {} left",
-            HumanDuration(Duration::from_secs_f64((rows - settled) as f64 / rate))
-        )
+        format!("about {} left", HumanDuration(Duration::from_secs_f64((rows - settled) as f64 / rate)))
     } else {
         "waiting".to_owned()
     };
-    format!("{settled}/{rows} rows ({share}%), {rate:.1}/s, {left}, {}", counts(now))
+    let counts = if settled > 0 { format!(", {}", counts(now)) } else { String::new() };
+    format!("{settled}/{rows} rows ({share}%), {rate:.1}/s, {left}{counts}")
 }
 
 fn counts(tally: &Tally) -> String {

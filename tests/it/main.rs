@@ -1,1 +1,10 @@
-//! wip
+//! The program as its users meet it: the built binary against the sandbox, over real sockets and files.
+
+mod cli;
+mod contract;
+mod documents;
+mod harness;
+mod inputs;
+mod leaks;
+mod pace;
+mod tls;

@@ -1,0 +1,148 @@
+//! What tests are made of: a sandbox, the tool, and the report that it leaves.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::Receiver;
+
+use pingone_bypass::sandbox::{Call, Sandbox, SandboxConfig};
+use tempfile::TempDir;
+
+/// A sandbox in this process, its calls, and a folder to work in.
+pub(crate) struct Field {
+    runtime: tokio::runtime::Runtime,
+    pub(crate) sandbox: Sandbox,
+    calls: Receiver<Call>,
+    folder: TempDir,
+}
+
+/// What the tool left behind.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A sandbox that stands in for a PingOne without faults.
+pub(crate) fn field() -> Field {
+    field_with(SandboxConfig::default())
+}
+
+pub(crate) fn faulty(faults: &str) -> Field {
+    field_with(SandboxConfig { faults: faults.parse().expect("faults"), ..SandboxConfig::default() })
+}
+
+pub(crate) fn field_with(config: SandboxConfig) -> Field {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let sandbox = runtime.block_on(Sandbox::start(config)).expect("a free port");
+    let calls = sandbox.calls();
+    Field { runtime, sandbox, calls, folder: tempfile::tempdir().expect("a folder") }
+}
+
+/// The tool, with an environment of nothing but a search path.
+pub(crate) fn tool() -> Command {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_pingone-bypass"));
+    tool.env_clear().stdin(Stdio::null());
+    for kept in ["PATH", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(kept) {
+            tool.env(kept, value);
+        }
+    }
+    tool
+}
+
+pub(crate) fn done(output: Output) -> Done {
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+impl Field {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    }
+
+    /// An input of the sandbox's first `count` users, each with `until`.
+    pub(crate) fn users(&self, count: u64, until: &str) -> PathBuf {
+        let rows: String = (0..count).map(|index| format!("{},{until}\n", self.sandbox.user_id(index))).collect();
+        self.write("in.csv", format!("userID,until\n{rows}"))
+    }
+
+    /// The tool, led to the sandbox by environment variables alone.
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Command {
+        let mut tool = tool();
+        tool.current_dir(self.folder())
+            .args(arguments)
+            .env("PINGONE_ENVIRONMENT_ID", self.sandbox.environment_id().to_string())
+            .env("PINGONE_CLIENT_ID", self.sandbox.client_id())
+            .env("PINGONE_CLIENT_SECRET", self.sandbox.client_secret())
+            .env("PINGONE_API_URL", self.sandbox.api_url())
+            .env("PINGONE_AUTH_URL", self.sandbox.auth_url());
+        tool
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+        done(self.tool(arguments).output().expect("the tool runs"))
+    }
+
+    /// The calls since the last time.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.calls.try_iter().collect()
+    }
+
+    /// The API calls since the last time: all but those for tokens.
+    pub(crate) fn api_calls(&self) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| !call.is_token()).collect()
+    }
+
+    pub(crate) fn report(&self, name: &str) -> Report {
+        Report::read(&std::fs::read_to_string(self.path(name)).expect("a report"))
+    }
+
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+}
+
+/// A report, read back.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) columns: Vec<String>,
+    pub(crate) lines: Vec<Vec<String>>,
+}
+
+impl Report {
+    pub(crate) fn read(text: &str) -> Self {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let columns = reader.headers().expect("a header").iter().map(str::to_owned).collect();
+        let lines = reader.records().map(|record| record.expect("CSV").iter().map(str::to_owned).collect()).collect();
+        Self { columns, lines }
+    }
+
+    /// The values of a column, from the first line to the last.
+    pub(crate) fn column(&self, name: &str) -> Vec<&str> {
+        let index = self.columns.iter().position(|column| column == name).expect("a column");
+        self.lines.iter().map(|line| line[index].as_str()).collect()
+    }
+
+    pub(crate) fn count(&self, result: &str) -> usize {
+        self.column("result").iter().filter(|found| **found == result).count()
+    }
+
+    /// Whether there is a line for each of `rows` rows, in their order.
+    pub(crate) fn is_whole(&self, rows: usize) -> bool {
+        self.column("row") == (1..=rows).map(|row| row.to_string()).collect::<Vec<_>>()
+    }
+}

@@ -1,0 +1,59 @@
+//! No secret and no token, anywhere, at any verbosity.
+
+use crate::harness::{done, faulty};
+
+#[test]
+fn no_secret_or_token_is_in_any_output_file_or_argument() {
+    let field = faulty("500=20%,401=10%,400=10%,expired=5%,truncate=10%");
+    field.users(60, "+4h");
+    let secret = field.sandbox.client_secret();
+    std::fs::write(field.path("secret"), format!("{secret}\n")).expect("written");
+    for extra in [vec![], vec!["--log-format", "json"], vec!["--auth-method", "post"], vec!["--client-secret-file", "secret"]] {
+        let arguments = [vec!["grant", "in.csv", "-vv", "--overwrite", "--rate", "unlimited"], extra].concat();
+        let mut tool = field.tool(&arguments);
+        if arguments.contains(&"--client-secret-file") {
+            tool.env_remove("PINGONE_CLIENT_SECRET");
+        }
+        tool.env("RUST_LOG", "trace");
+        let done = done(tool.output().expect("the tool runs"));
+        assert!(done.code == 1 || done.code == 4, "{}", done.stderr);
+        assert!(done.stderr.contains("answered"), "it does log: {}", done.stderr);
+        let mut texts = vec![done.stdout, done.stderr];
+        for entry in std::fs::read_dir(field.folder()).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.file_name().is_some_and(|name| name != "secret") {
+                texts.push(std::fs::read_to_string(path).expect("text"));
+            }
+        }
+        for text in texts {
+            for word in ["sandbox-secret", "sandbox-token", "Bearer", "Basic "] {
+                assert!(!text.contains(word), "{word} in: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_server_echoes_is_redacted() {
+    use std::io::{Read, Write};
+    let field = faulty("");
+    field.users(1, "+4h");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().expect("a connection");
+        let mut request = vec![0; 8192];
+        let read = connection.read(&mut request).expect("a request");
+        let request = String::from_utf8_lossy(&request[..read]).into_owned();
+        let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).expect("a token");
+        let body = format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token})"}}"#);
+        let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        connection.write_all(answer.as_bytes()).expect("written");
+    });
+    let mut tool = field.tool(&["grant", "in.csv", "-vv"]);
+    let done = done(tool.env("PINGONE_API_URL", format!("http://{address}/v1")).output().expect("the tool runs"));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    let report = field.report("in.report.csv");
+    assert_eq!(report.column("errorMessage"), ["'=HYPERLINK(you sent [redacted])"]);
+    assert_eq!(report.column("errorId"), ["'=x"]);
+}
