@@ -58,7 +58,11 @@ async fn run_rows(config: RunConfig, console: &Console) -> Result<u8, RunError> 
     let sound = sound_input(&config)?;
     let rows = sound.checked.rows;
     // It stops when the run is over.
-    let (endpoints, identity, ca, _sandbox) = connect(config.connection).await?;
+    let (endpoints, identity, ca, sandbox) = connect(config.connection).await?;
+    let target = match sandbox {
+        Some(_) => "the sandbox inside this process; nothing was sent to PingOne".to_owned(),
+        None => format!("environment {} at {}", endpoints.environment, endpoints.api),
+    };
     let run = RunId::random();
     let (credentials, tokens) = match identity {
         Identity::Worker(credentials) => (Some(credentials), TokenSource::Endpoint),
@@ -76,7 +80,7 @@ async fn run_rows(config: RunConfig, console: &Console) -> Result<u8, RunError> 
     let journal = start_journal(&config.destination, config.overwrite, &sound.layout)?;
     let began = Instant::now();
     let (ended, read, written) = run_pipeline(&pipeline, sound, config.rules, journal, console).await;
-    let summary = summary(&pipeline, &ended, began.elapsed(), &config.destination);
+    let summary = summary(&pipeline, &ended, began.elapsed(), &config.destination, target);
     conclude(ended, read, written, rows, &config.destination, console, summary)
 }
 
@@ -159,9 +163,10 @@ fn read_rows(sound: Sound, rules: crate::input::Rules, send: mpsc::Sender<Row>, 
     })
 }
 
-fn summary(pipeline: &Pipeline<HttpWire>, ended: &Ended, took: Duration, destination: &Destination) -> Summary {
+fn summary(pipeline: &Pipeline<HttpWire>, ended: &Ended, took: Duration, destination: &Destination, target: String) -> Summary {
     let traffic = &pipeline.session.traffic;
     Summary {
+        target,
         tally: ended.tally,
         sent: traffic.sent.load(Ordering::Relaxed),
         retried: traffic.retried.load(Ordering::Relaxed),

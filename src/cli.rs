@@ -38,17 +38,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct GrantArgs {
-    /// The end date of rows that have none of their own: `2026-08-31`, `2026-08-31T17:00:00Z` or `+4h`
-    #[arg(long, value_name = "WHEN", allow_hyphen_values = true, help_heading = "Input")]
-    pub(crate) until: Option<String>,
-    #[command(flatten)]
-    pub(crate) until_column: UntilColumn,
     #[command(flatten)]
     pub(crate) run: RunArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UntilColumn {
+    /// The end date of rows that have none of their own, such as `2026-08-31T17:00:00Z` or `+4h`
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true, help_heading = "Input")]
+    pub(crate) until: Option<String>,
     /// The column of end dates (without a header: its number)
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub(crate) until_column: Option<String>,
@@ -169,7 +163,7 @@ pub(crate) struct OutputArgs {
     /// How logs are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
-    /// How progress is shown
+    /// How progress is shown: `auto` is a bar on a terminal, or else a line every 10 s (`plain`)
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: ProgressMode,
 }
@@ -177,22 +171,22 @@ pub(crate) struct OutputArgs {
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    // For people.
     Text,
-    /// A JSON object a line.
+    // A JSON object a line.
     Json,
 }
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    /// A bar on a terminal, or else lines.
+    // A bar on a terminal, or else lines.
     Auto,
-    /// A bar.
+    // A bar.
     Bar,
-    /// A line every 10 s.
+    // A line every 10 s.
     Plain,
-    /// Nothing.
+    // Nothing.
     None,
 }
 

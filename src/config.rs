@@ -136,7 +136,7 @@ impl RunConfig {
         let until = arguments.until.map(|text| parse_until(text.trim(), start)).transpose();
         let until = until.map_err(|error: UntilError| ConfigError::Until(error.to_string()))?;
         let rules = Rules { operation: Operation::Grant, start, until };
-        Self::of(arguments.run, rules, arguments.until_column.until_column)
+        Self::of(arguments.run, rules, arguments.until_column)
     }
 
     /// An audit that starts at `start`.

@@ -6,5 +6,5 @@ mod pacer;
 mod rate;
 
 pub(crate) use self::backoff::Backoff;
-pub(crate) use self::pacer::Pacer;
+pub(crate) use self::pacer::{Lane, Pacer};
 pub(crate) use self::rate::Rate;

@@ -1,7 +1,8 @@
 //! May I send now? Every request, whatever it is for, takes a turn here first.
 //!
 //! Turns come evenly spaced, one by one, in the order in which they were asked for: governor counts them,
-//! and a fair lock makes the queue. A 429 holds back the whole queue.
+//! and a fair lock makes the lane that everybody passes. A 429 holds back the whole lane, and so does
+//! whoever stays in it, to renew the token that all the others need.
 
 use std::num::NonZeroU32;
 use std::sync::Mutex;
@@ -28,12 +29,16 @@ const FAST: f64 = 500.0;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
+/// Turns come by so much slower than they might: then what they make up for, and what the network adds to
+/// their spacing, does not push a request more into any second than the rate allows.
+const SHY: f64 = 0.995;
+
 /// Hands out turns to send.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     limiter: Option<Limiter>,
     clock: TokioClock,
-    queue: tokio::sync::Mutex<()>,
+    lane: tokio::sync::Mutex<()>,
     hold: Mutex<Hold>,
 }
 
@@ -50,34 +55,17 @@ impl Pacer {
             Rate::Unlimited => None,
             Rate::PerSecond(rate) => Some(RateLimiter::direct_with_clock(quota(rate), clock.clone())),
         };
-        Self { limiter, clock, queue: tokio::sync::Mutex::new(()), hold: Mutex::default() }
+        Self { limiter, clock, lane: tokio::sync::Mutex::new(()), hold: Mutex::default() }
     }
 
-    /// Waits for the caller's turn. Whoever gives up waiting loses its place, and nobody else's.
-    pub(crate) async fn turn(&self) {
-        if self.limiter.is_none() && self.held_until().is_none() {
-            return;
-        }
-        let _first = self.queue.lock().await;
-        loop {
-            while let Some(until) = self.held_until() {
-                tokio::time::sleep_until(until).await;
-            }
-            self.interval().await;
-            if self.held_until().is_none() {
-                return;
-            }
-        }
+    /// Whether a turn would come at once, now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.limiter.is_none() && self.held_until().is_none()
     }
 
-    async fn interval(&self) {
-        let Some(limiter) = &self.limiter else {
-            return;
-        };
-        let whole = NonZeroU32::new(PARTS).expect("not zero");
-        while let Err(early) = limiter.check_n(whole).expect("the burst has room for a request") {
-            tokio::time::sleep(early.wait_time_from(self.clock.now())).await;
-        }
+    /// Waits until the caller is the first of those who want to send.
+    pub(crate) async fn enter(&self) -> Lane<'_> {
+        Lane { pacer: self, _first: self.lane.lock().await }
     }
 
     /// Holds back every request until `wait` has passed; a hold that is on and ends later stays. Answers
@@ -108,9 +96,40 @@ impl Pacer {
     }
 }
 
+/// The way to send, which one at a time is in.
+pub(crate) struct Lane<'a> {
+    pacer: &'a Pacer,
+    _first: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl Lane<'_> {
+    /// Waits for a turn to send one request.
+    pub(crate) async fn turn(&self) {
+        loop {
+            while let Some(until) = self.pacer.held_until() {
+                tokio::time::sleep_until(until).await;
+            }
+            self.interval().await;
+            if self.pacer.held_until().is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn interval(&self) {
+        let Some(limiter) = &self.pacer.limiter else {
+            return;
+        };
+        let whole = NonZeroU32::new(PARTS).expect("not zero");
+        while let Err(early) = limiter.check_n(whole).expect("the burst has room for a request") {
+            tokio::time::sleep(early.wait_time_from(self.pacer.clock.now())).await;
+        }
+    }
+}
+
 /// A burst of one request at `rate` a second, and the little that late turns may make up for.
 fn quota(rate: f64) -> Quota {
-    let interval = Duration::from_secs_f64(1.0 / rate);
+    let interval = Duration::from_secs_f64(1.0 / (rate * SHY));
     let share = if rate > FAST { f64::INFINITY } else { MADE_UP_SHARE };
     let made_up = (MADE_UP.as_secs_f64() / interval.as_secs_f64()).min(share);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 500 requests' worth, and not negative")]
@@ -143,7 +162,7 @@ mod tests {
     async fn turns(pacer: &Pacer, count: usize) -> Vec<Duration> {
         let start = Instant::now();
         join_all((0..count).map(|_| async {
-            pacer.turn().await;
+            pacer.enter().await.turn().await;
             start.elapsed()
         }))
         .await
@@ -170,7 +189,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_does_not_save_up_turns() {
         let pacer = Pacer::new(Rate::PerSecond(10.0));
-        pacer.turn().await;
+        pacer.enter().await.turn().await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         let times = turns(&pacer, 11).await;
         assert!(times[10] >= Duration::from_millis(990), "{times:?}");
@@ -179,7 +198,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hold_keeps_everybody_back_and_they_return_one_by_one() {
         let pacer = Pacer::new(Rate::PerSecond(100.0));
-        pacer.turn().await;
+        pacer.enter().await.turn().await;
         assert!(pacer.hold(Duration::from_secs(3)));
         assert!(!pacer.hold(Duration::from_secs(1)), "a shorter hold changes nothing");
         let times = turns(&pacer, 11).await;
@@ -191,7 +210,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hold_holds_when_there_is_no_limit_too() {
         let pacer = Pacer::new(Rate::Unlimited);
-        pacer.turn().await;
+        pacer.enter().await.turn().await;
         pacer.hold(Duration::from_secs(2));
         assert!(turns(&pacer, 3).await.iter().all(|time| *time >= Duration::from_secs(2)));
     }

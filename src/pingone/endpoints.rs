@@ -12,17 +12,17 @@ use crate::domain::{EnvironmentId, UserId, quote};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "UPPER")]
 pub(crate) enum Region {
-    /// North America.
+    // North America.
     Na,
-    /// Canada.
+    // Canada.
     Ca,
-    /// European Union.
+    // European Union.
     Eu,
-    /// Australia.
+    // Australia.
     Au,
-    /// Singapore.
+    // Singapore.
     Sg,
-    /// Asia-Pacific.
+    // Asia-Pacific.
     #[value(alias = "ASIA")]
     Ap,
 }

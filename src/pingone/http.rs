@@ -27,9 +27,9 @@ const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-tran
 /// How the worker application proves who it is: a setting of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum AuthMethod {
-    /// By HTTP Basic (`CLIENT_SECRET_BASIC`).
+    // By HTTP Basic (CLIENT_SECRET_BASIC).
     Basic,
-    /// In the form (`CLIENT_SECRET_POST`).
+    // In the form (CLIENT_SECRET_POST).
     Post,
 }
 

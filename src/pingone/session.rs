@@ -13,7 +13,7 @@ use super::token::{AccessToken, TokenSource, Tokens, granted};
 use super::verdict::{Class, Detail, Verdict, class, detail, judge};
 use super::wire::{Answer, Reply, Wire};
 use crate::domain::{Ask, RowNumber};
-use crate::pace::{Backoff, Pacer};
+use crate::pace::{Backoff, Lane, Pacer};
 use crate::report::server_text;
 use crate::stop::Stop;
 
@@ -100,20 +100,30 @@ impl<W: Wire> Session<W> {
         self.traffic.retried.fetch_add(again.into(), Ordering::Relaxed);
     }
 
-    /// Waits for a token and a turn; `None` if the run stops. The token comes first, so that rows which
-    /// waited for it do not all send at once.
+    /// Waits for a turn and a token; `None` if the run stops, or another row has found that there is no
+    /// token to be had. Whoever finds the token stale renews it before anybody else may send.
     async fn ready(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+        if self.pacer.is_open()
+            && let Some(token) = self.tokens.fresh()
+        {
+            return Ok(Some(token));
+        }
+        let lane = tokio::select! {
+            biased;
+            () = stop.requested() => return Ok(None),
+            lane = self.pacer.enter() => lane,
+        };
         loop {
-            if self.tokens.fresh().is_none() && self.renew(stop).await?.is_none() {
+            if !turn(&lane, stop).await || self.tokens.failed.load(Ordering::Relaxed) {
                 return Ok(None);
-            }
-            tokio::select! {
-                biased;
-                () = stop.requested() => return Ok(None),
-                () = self.pacer.turn() => {}
             }
             if let Some(token) = self.tokens.fresh() {
                 return Ok(Some(token));
+            }
+            let renewed = self.renew(&lane, stop).await;
+            self.tokens.failed.fetch_or(renewed.is_err(), Ordering::Relaxed);
+            if !renewed? {
+                return Ok(None);
             }
         }
     }
@@ -163,57 +173,37 @@ impl<W: Wire> Session<W> {
         PingOneError::FreshToken(detail.clone().into())
     }
 
-    /// The token after the one that is no longer fresh, fetched by one row for all; `None` if the run stops
-    /// or another row has found that there is none to be had.
-    async fn renew(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
-        let _renewing = self.tokens.renewal.lock().await;
-        if let Some(token) = self.tokens.fresh() {
-            return Ok(Some(token));
-        }
-        if self.tokens.failed.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let renewed = self.fetch_token(stop).await;
-        if renewed.is_err() {
-            self.tokens.failed.store(true, Ordering::Relaxed);
-        }
-        renewed
-    }
-
-    async fn fetch_token(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+    /// Fetches a token; the turn for it has come. Tells whether there is one, or the run stops.
+    async fn renew(&self, lane: &Lane<'_>, stop: &Stop) -> Result<bool, PingOneError> {
         let mut backoff = Backoff::new();
         let mut again = false;
         loop {
-            tokio::select! {
-                biased;
-                () = stop.requested() => return Ok(None),
-                () = self.pacer.turn() => {}
-            }
             self.count(again);
             again = true;
             let sent = Instant::now();
             let reply = self.wire.fetch_token().await;
             self.refuse_untrusted(self.endpoints.auth.host(), &reply)?;
-            let (fault, retry_after) = match self.judge_token(&reply, sent)? {
-                TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
-                TokenVerdict::Throttled(wait) => {
-                    self.throttled(wait);
-                    continue;
+            match self.judge_token(&reply, sent)? {
+                TokenVerdict::Granted(token) => {
+                    self.tokens.set(token);
+                    return Ok(true);
                 }
-                TokenVerdict::Faulted(fault, retry_after) => (fault, retry_after),
-            };
-            let wait = backoff.after_fault(retry_after);
-            if backoff.faults() >= self.max_attempts {
-                return Err(self.no_token(backoff.faults(), fault));
+                TokenVerdict::Throttled(wait) => self.throttled(wait),
+                TokenVerdict::Faulted(fault, retry_after) => {
+                    let wait = backoff.after_fault(retry_after);
+                    if backoff.faults() >= self.max_attempts {
+                        return Err(self.no_token(backoff.faults(), fault));
+                    }
+                    let what = server_text(&fault.message);
+                    tracing::info!("no token yet ({what}): the token endpoint is asked again in {:.1} s", wait.as_secs_f64());
+                    tokio::select! {
+                        () = stop.requested() => return Ok(false),
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
             }
-            tracing::info!(
-                "no token yet ({}): the token endpoint is asked again in {:.1} s",
-                server_text(&fault.message),
-                wait.as_secs_f64()
-            );
-            tokio::select! {
-                () = stop.requested() => return Ok(None),
-                () = tokio::time::sleep(wait) => {}
+            if !turn(lane, stop).await {
+                return Ok(false);
             }
         }
     }
@@ -251,6 +241,15 @@ impl<W: Wire> Session<W> {
             }
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+}
+
+/// Waits for a turn; tells whether it came, or the run stops.
+async fn turn(lane: &Lane<'_>, stop: &Stop) -> bool {
+    tokio::select! {
+        biased;
+        () = stop.requested() => false,
+        () = lane.turn() => true,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which token do requests carry? One for all rows, fetched once, renewed by one row while the others wait.
+//! Which token do requests carry? One for all rows, fetched once, and renewed by one row while the
+//! others wait.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -94,8 +95,6 @@ pub(crate) struct Tokens {
     pub(crate) source: TokenSource,
     current: Mutex<Option<Arc<AccessToken>>>,
     fetched: AtomicU64,
-    /// Held by whoever renews it.
-    pub(crate) renewal: tokio::sync::Mutex<()>,
     /// Whether it could not be renewed: then nobody tries again.
     pub(crate) failed: AtomicBool,
 }
@@ -106,17 +105,14 @@ impl Tokens {
             TokenSource::Ready(token) => Some(Arc::clone(token)),
             TokenSource::Endpoint => None,
         };
-        Self {
-            source,
-            current: Mutex::new(current),
-            fetched: AtomicU64::new(0),
-            renewal: tokio::sync::Mutex::new(()),
-            failed: AtomicBool::new(false),
-        }
+        Self { source, current: Mutex::new(current), fetched: AtomicU64::new(0), failed: AtomicBool::new(false) }
     }
 
     /// The token to use now, if there is one that has not expired.
     pub(crate) fn fresh(&self) -> Option<Arc<AccessToken>> {
+        if self.failed.load(Ordering::Relaxed) {
+            return None;
+        }
         let current = self.current.lock().expect("no panic while it is held");
         current.as_ref().filter(|token| token.is_fresh()).cloned()
     }
@@ -126,10 +122,8 @@ impl Tokens {
         self.fetched.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn set(&self, token: AccessToken) -> Arc<AccessToken> {
-        let token = Arc::new(token);
-        *self.current.lock().expect("no panic while it is held") = Some(Arc::clone(&token));
-        token
+    pub(crate) fn set(&self, token: AccessToken) {
+        *self.current.lock().expect("no panic while it is held") = Some(Arc::new(token));
     }
 
     /// Takes `token` out of use, unless another has taken its place already.

@@ -9,6 +9,8 @@ use super::{Counts, Tally};
 /// What a finished run has done.
 #[derive(Debug, Clone)]
 pub struct Summary {
+    /// Whom the run talked to.
+    pub target: String,
     /// Rows by outcome.
     pub tally: Tally,
     /// Requests sent, those for tokens included.
@@ -27,6 +29,7 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "against    {}", self.target)?;
         let rows = self.tally.rows();
         let width = rows.to_string().len().max(7);
         for (outcome, count) in self.tally.seen() {
