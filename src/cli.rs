@@ -1,5 +1,6 @@
 //! What can be typed? The words only: what they mean is [`crate::config`]'s.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, 
 use crate::domain::EnvironmentId;
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, BaseUrl, Region};
+use crate::run::MaxFailures;
 use crate::sandbox::Faults;
 use crate::when::parse_span;
 
@@ -19,6 +21,9 @@ use crate::when::parse_span;
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// What was typed.
+    #[arg(skip)]
+    pub(crate) typed: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,6 +71,8 @@ pub(crate) struct RunArgs {
     pub(crate) reading: InputArgs,
     #[command(flatten)]
     pub(crate) pace: PaceArgs,
+    #[command(flatten)]
+    pub(crate) safety: SafetyArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -146,11 +153,22 @@ pub(crate) struct PaceArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Safety")]
+pub(crate) struct SafetyArgs {
+    /// Stop when more rows than this have failed; a share counts once 50 rows have settled
+    #[arg(long, value_name = "N|P%", default_value = "20%")]
+    pub(crate) max_failures: MaxFailures,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// The report [default: `<INPUT's stem>.report.csv` in this folder]; `-` is standard output
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
+    /// Take up a run that was stopped or interrupted, or that crashed; what is settled is not sent again
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
     /// Replace a report or journal that exists
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -233,17 +251,28 @@ impl Cli {
     pub fn read<I, T>(arguments: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item = T>,
-        T: Into<std::ffi::OsString> + Clone,
+        T: Into<OsString>,
     {
+        let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         let mut command = Self::command();
-        let matches = command.try_get_matches_from_mut(arguments)?;
+        let matches = command.try_get_matches_from_mut(&typed)?;
         if let Some((_, matches)) = matches.subcommand()
             && let Some(surplus) = surplus_beside_sandbox(matches)
         {
             let message = format!("the argument '--sandbox' cannot be used with '{surplus}'");
             return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
         }
-        Self::from_arg_matches(&matches)
+        let typed = typed.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        Ok(Self { typed, ..Self::from_arg_matches(&matches)? })
+    }
+
+    /// The command that takes up the run that was typed.
+    pub(crate) fn to_resume(&self) -> String {
+        let mut words: Vec<&str> = self.typed.iter().map(String::as_str).filter(|word| *word != "--overwrite").collect();
+        if !words.contains(&"--resume") {
+            words.push("--resume");
+        }
+        shlex::try_join(words).unwrap_or_default()
     }
 }
 

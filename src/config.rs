@@ -14,7 +14,8 @@ use crate::domain::Operation;
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, Credentials, Endpoints, Region, TrustedCa};
 use crate::report::{Destination, OutputError, ReportFiles};
-use crate::when::{UntilError, parse_until};
+use crate::run::MaxFailures;
+use crate::when::parse_until;
 
 /// Why it is not clear what to do, or as whom. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -111,14 +112,29 @@ pub(crate) enum Identity {
 /// A run, as it is meant.
 #[derive(Debug)]
 pub(crate) struct RunConfig {
+    pub(crate) operation: Operation,
     pub(crate) input: PathBuf,
+    /// The end date of rows that have none of their own, as it was typed: spans count from the run's start,
+    /// which may be an earlier one.
+    pub(crate) until: Option<String>,
     pub(crate) dialect: Dialect,
-    pub(crate) rules: Rules,
     pub(crate) skip_invalid: bool,
     pub(crate) connection: Connection,
     pub(crate) pace: PaceArgs,
+    pub(crate) max_failures: MaxFailures,
     pub(crate) destination: Destination,
-    pub(crate) overwrite: bool,
+    pub(crate) existing: Existing,
+}
+
+/// What is to become of a report or journal that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// It is not touched.
+    Keep,
+    /// Another takes its place.
+    Overwrite,
+    /// The run is taken up.
+    Resume,
 }
 
 /// Either kind of thing that can be wrong before the input is looked at.
@@ -131,31 +147,43 @@ pub(crate) enum Refused {
 }
 
 impl RunConfig {
-    /// A grant that starts at `start`.
-    pub(crate) fn of_grant(arguments: GrantArgs, start: DateTime<Utc>) -> Result<Self, Refused> {
-        let until = arguments.until.map(|text| parse_until(text.trim(), start)).transpose();
-        let until = until.map_err(|error: UntilError| ConfigError::Until(error.to_string()))?;
-        let rules = Rules { operation: Operation::Grant, start, until };
-        Self::of(arguments.run, rules, arguments.until_column)
+    pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refused> {
+        let until = arguments.until.map(|text| text.trim().to_owned());
+        Self::of(Operation::Grant, arguments.run, until, arguments.until_column)
     }
 
-    /// An audit that starts at `start`.
-    pub(crate) fn of_audit(arguments: AuditArgs, start: DateTime<Utc>) -> Result<Self, Refused> {
-        Self::of(arguments.run, Rules { operation: Operation::Audit, start, until: None }, None)
+    pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
+        Self::of(Operation::Audit, arguments.run, None, None)
     }
 
-    fn of(arguments: RunArgs, rules: Rules, until_column: Option<String>) -> Result<Self, Refused> {
+    fn of(operation: Operation, arguments: RunArgs, until: Option<String>, until_column: Option<String>) -> Result<Self, Refused> {
         let input = arguments.input.ok_or(ConfigError::NoInput)?;
         let connection = connection(arguments.connection)?;
-        let destination = destination(arguments.output.output.as_deref(), &input)?;
-        let overwrite = arguments.output.overwrite;
-        if let Destination::Files(files) = &destination {
-            files.may_be_written(Some(&input), overwrite)?;
+        let output = arguments.output;
+        let destination = destination(output.output.as_deref(), &input)?;
+        let existing = match (output.resume, output.overwrite) {
+            (true, _) => Existing::Resume,
+            (false, true) => Existing::Overwrite,
+            (false, false) => Existing::Keep,
+        };
+        match &destination {
+            Destination::Files(files) => files.spare(&input)?,
+            Destination::StandardOutput if existing == Existing::Resume => return Err(OutputError::NoResume.into()),
+            Destination::StandardOutput => {}
         }
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
-        Ok(Self { input, dialect, rules, skip_invalid: reading.skip_invalid, connection, pace: arguments.pace, destination, overwrite })
+        let skip_invalid = reading.skip_invalid;
+        let max_failures = arguments.safety.max_failures;
+        Ok(Self { operation, input, until, dialect, skip_invalid, connection, pace: arguments.pace, max_failures, destination, existing })
+    }
+
+    /// What decides whether a row is valid, in a run that started at `start`.
+    pub(crate) fn rules(&self, start: DateTime<Utc>) -> Result<Rules, ConfigError> {
+        let until = self.until.as_deref().map(|text| parse_until(text, start)).transpose();
+        let until = until.map_err(|error| ConfigError::Until(error.to_string()))?;
+        Ok(Rules { operation: self.operation, start, until })
     }
 }
 

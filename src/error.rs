@@ -1,12 +1,12 @@
 //! What ends a run before its time, how does the program exit, and what can the user do?
 
 use std::io;
-use std::process::ExitCode;
 
 use crate::config::{ConfigError, Refused};
 use crate::input::InputError;
 use crate::pingone::PingOneError;
-use crate::report::{FileError, OutputError};
+use crate::report::{FileError, NoLock, OutputError};
+use crate::stop::Signal;
 
 /// Every row succeeded.
 pub const EXIT_SUCCESS: u8 = 0;
@@ -20,6 +20,11 @@ pub const EXIT_STOPPED: u8 = 3;
 pub const EXIT_REFUSED: u8 = 4;
 /// Local files.
 pub const EXIT_FILES: u8 = 5;
+
+/// Interrupted by SIGINT.
+pub const EXIT_SIGINT: u8 = 130;
+/// Interrupted by SIGTERM.
+pub const EXIT_SIGTERM: u8 = 143;
 
 /// What ends a whole run.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,26 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// Too many rows failed.
+    #[error("stopped: {what}")]
+    Exceeded {
+        /// What there was too much of.
+        what: String,
+        /// The exit code.
+        code: u8,
+        /// The last row that failed, and why.
+        #[source]
+        last: LastFailure,
+    },
+    /// Rows are neither settled nor is there a reason why.
+    #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
+    Unaccounted,
+    /// The system does not tell of signals.
+    #[error("signals cannot be listened to")]
+    Signals(#[source] io::Error),
+    /// A signal stopped the run.
+    #[error("stopped by {}", .0.name())]
+    Interrupted(Signal),
     /// The sandbox did not start.
     #[error("{address}: the sandbox cannot listen there")]
     Sandbox {
@@ -66,6 +91,11 @@ pub enum RunError {
     },
 }
 
+/// A row that failed, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LastFailure(pub(crate) String);
+
 impl From<Refused> for RunError {
     fn from(refused: Refused) -> Self {
         match refused {
@@ -75,21 +105,33 @@ impl From<Refused> for RunError {
     }
 }
 
+impl From<NoLock> for RunError {
+    fn from(no_lock: NoLock) -> Self {
+        match no_lock {
+            NoLock::Taken(error) => Self::Output(error),
+            NoLock::File(error) => Self::File(error),
+        }
+    }
+}
+
 impl RunError {
     /// The program's exit code.
     #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        self.code().into()
-    }
-
-    pub(crate) fn code(&self) -> u8 {
+    pub fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Input(_) | Self::Output(_) | Self::Sandbox { .. } => EXIT_USAGE,
+            Self::Config(_) | Self::Input(_) | Self::Output(_) | Self::Sandbox { .. } | Self::Signals(_) => EXIT_USAGE,
             Self::PingOne(error) => match error {
-                PingOneError::Credentials { .. } | PingOneError::ReadyToken(_) | PingOneError::FreshToken(_) => EXIT_REFUSED,
+                PingOneError::Credentials { .. }
+                | PingOneError::ReadyToken(_)
+                | PingOneError::FreshToken(_)
+                | PingOneError::NoEnvironment { .. } => EXIT_REFUSED,
                 PingOneError::NoToken { .. } | PingOneError::Untrusted { .. } => EXIT_STOPPED,
                 PingOneError::Client(_) => EXIT_USAGE,
             },
+            Self::Exceeded { code, .. } => *code,
+            Self::Unaccounted => EXIT_STOPPED,
+            Self::Interrupted(Signal::Interrupt) => EXIT_SIGINT,
+            Self::Interrupted(Signal::Terminate) => EXIT_SIGTERM,
             Self::File(_) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
         }
     }
@@ -103,7 +145,16 @@ impl RunError {
             Self::Output(error) => error.hint(),
             Self::PingOne(error) => error.hint(),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
-            Self::File(_) | Self::Reading { .. } | Self::SandboxFile { .. } => None,
+            Self::Exceeded { code: EXIT_REFUSED, .. } => {
+                Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
+            }
+            Self::Exceeded { .. }
+            | Self::Unaccounted
+            | Self::Signals(_)
+            | Self::Interrupted(_)
+            | Self::File(_)
+            | Self::Reading { .. }
+            | Self::SandboxFile { .. } => None,
         }
     }
 }

@@ -15,11 +15,5 @@ fn main() -> ExitCode {
     };
     let console = Console::of(&cli);
     let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
-    match runtime.block_on(run(cli, &console)) {
-        Ok(code) => code.into(),
-        Err(error) => {
-            console.complain(&error);
-            error.exit_code()
-        }
-    }
+    runtime.block_on(run(cli, &console)).into()
 }

@@ -25,7 +25,7 @@ pub(crate) struct Fingerprint {
     /// SHA-256 of everything up to the end of each block.
     blocks: Vec<[u8; 32]>,
     /// SHA-256 of the whole input.
-    whole: [u8; 32],
+    pub(crate) whole: [u8; 32],
 }
 
 /// Why the bytes of an input cannot be handed out. Travels inside an [`io::Error`].

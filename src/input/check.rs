@@ -9,6 +9,7 @@ use super::error::{BadRow, BadRows, RowFault};
 use super::rows::{RowReader, Rules};
 use super::{InputError, Source};
 use crate::domain::{Ask, BypassUntil, UserId};
+use crate::rowset::RowSet;
 use crate::spill::Sorter;
 
 /// What a pass over the whole input has found.
@@ -41,29 +42,6 @@ impl Repeats {
             None if self.duplicates.contains(row) => Repeat::Duplicate,
             None => Repeat::No,
         }
-    }
-}
-
-/// A set of row numbers, at a bit each.
-#[derive(Debug, Default)]
-struct RowSet(Vec<u64>);
-
-impl RowSet {
-    fn place(row: u64) -> (usize, u64) {
-        (usize::try_from(row / 64).expect("rows of a file are addressable"), 1 << (row % 64))
-    }
-
-    fn insert(&mut self, row: u64) {
-        let (word, bit) = Self::place(row);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= bit;
-    }
-
-    fn contains(&self, row: u64) -> bool {
-        let (word, bit) = Self::place(row);
-        self.0.get(word).is_some_and(|bits| bits & bit != 0)
     }
 }
 

@@ -78,6 +78,13 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// The names of the columns that are carried into the report.
+    pub(crate) fn carried_names(&self) -> impl Iterator<Item = &str> {
+        self.carried.iter().map(|column| column.name.as_str())
+    }
+}
+
 /// A name as it is compared: whatever the case, and with or without `_`, `-` and spaces.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()

@@ -20,19 +20,21 @@ mod tests;
 
 use std::io;
 
+use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 use tokio::sync::mpsc;
 
 pub use self::error::{BadRows, HeaderFault, InputError};
 
-pub(crate) use self::check::{Checked, check};
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::Source;
 
-use self::check::Repeat;
+use self::check::{Checked, Repeat, check};
 use self::rows::{ReadRow, RowReader};
 use crate::domain::{Ask, RowNumber};
+use crate::report::{FAILED_COLUMNS, InputRows, hex};
+use crate::rowset::RowSet;
 
 /// A row on its way through the pipeline.
 #[derive(Debug)]
@@ -59,18 +61,114 @@ pub(crate) enum Task {
     },
 }
 
-/// Sends every row of a checked input into `rows`, no faster than they are taken out; blocks the thread.
-/// Ends early, without an error, once nobody takes them any more.
-pub(crate) fn feed(source: &Source, layout: &Layout, rules: Rules, checked: &Checked, rows: &mpsc::Sender<Row>) -> io::Result<()> {
-    let mut reader = RowReader::new(source, layout, rules, Some(checked.fingerprint.clone()))?;
+/// The rows of a checked input that are still to be done.
+#[derive(Debug, Default)]
+pub(crate) struct Remaining {
+    /// Those that are not.
+    pub(crate) settled: RowSet,
+    /// When the run was taken up: an end date that has passed since its start is not asked for any more.
+    pub(crate) resumed: Option<DateTime<Utc>>,
+}
+
+/// Sends the remaining rows of a checked input into `rows`, no faster than they are taken out; blocks the
+/// thread. Ends early, without an error, once nobody takes them any more.
+pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row>) -> io::Result<()> {
+    let mut reader = sound.read_again()?;
     while let Some(row) = reader.next_row()? {
-        let task = task(&row, checked, &source.name);
+        if remaining.settled.contains(row.number.0) {
+            continue;
+        }
+        let task = task(&row, &sound.checked, &sound.source.name);
+        let task = refuse_if_passed(task, remaining.resumed, row.line, &sound.source.name);
         let row = Row { number: row.number, carried: row.carried(), task };
         if rows.blocking_send(row).is_err() {
             break;
         }
     }
     Ok(())
+}
+
+fn refuse_if_passed(task: Task, resumed: Option<DateTime<Utc>>, line: u64, name: &str) -> Task {
+    match task {
+        Task::Send(Ask::Grant(user, until)) if resumed.is_some_and(|resumed| until.instant() <= resumed) => {
+            Task::Invalid { user: user.to_string(), why: format!("{name}:{line}: the end date {until} has passed since the run was begun") }
+        }
+        task @ (Task::Send(_) | Task::Duplicate(_) | Task::Invalid { .. }) => task,
+    }
+}
+
+/// An input that may be run: every row of it has been read once.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    pub(crate) source: Source,
+    pub(crate) layout: Layout,
+    pub(crate) rules: Rules,
+    pub(crate) checked: Checked,
+}
+
+impl Sound {
+    /// Checks `source`, every row of it.
+    pub(crate) fn check(source: Source, layout: Layout, rules: Rules, skip_invalid: bool) -> Result<Self, InputError> {
+        let checked = check(&source, &layout, rules, skip_invalid)?;
+        Ok(Self { source, layout, rules, checked })
+    }
+
+    /// The SHA-256 of the input's text, in hexadecimal digits.
+    pub(crate) fn sha256(&self) -> String {
+        hex(&self.checked.fingerprint.whole)
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> u64 {
+        self.checked.rows
+    }
+
+    fn read_again(&self) -> io::Result<RowReader<'_>> {
+        RowReader::new(&self.source, &self.layout, self.rules, Some(self.checked.fingerprint.clone()))
+    }
+
+    /// The rows once more, as they stand in the input.
+    pub(crate) fn original_rows(&self) -> io::Result<OriginalRows<'_>> {
+        Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, at: 0 })
+    }
+}
+
+/// The rows of an input as they stand there.
+pub(crate) struct OriginalRows<'a> {
+    reader: RowReader<'a>,
+    layout: &'a Layout,
+    at: u64,
+}
+
+impl OriginalRows<'_> {
+    /// The columns that the reasons of a failure take the place of, in an input that is such a file itself.
+    fn kept(&self) -> impl Iterator<Item = usize> {
+        let names = &self.layout.names;
+        (0..names.len()).filter(|index| !FAILED_COLUMNS.iter().any(|own| own.eq_ignore_ascii_case(&names[*index])))
+    }
+}
+
+impl InputRows for OriginalRows<'_> {
+    fn header(&self) -> ByteRecord {
+        let Layout { names, has_header, user, until, .. } = self.layout;
+        let name = |index: usize| match until {
+            _ if *has_header => names[index].as_str(),
+            _ if index == user.index => "userID",
+            Some(until) if index == until.index => "bypassMFAEnabledUntil",
+            Some(_) | None => names[index].as_str(),
+        };
+        self.kept().map(name).collect()
+    }
+
+    fn row(&mut self, number: u64) -> io::Result<ByteRecord> {
+        for _ in self.at + 1..number {
+            self.reader.next_row()?;
+        }
+        self.at = number;
+        let kept: Vec<usize> = self.kept().collect();
+        let row = self.reader.next_row()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(kept.into_iter().map(|index| row.field(index)).collect())
+    }
 }
 
 fn task(row: &ReadRow<'_>, checked: &Checked, name: &str) -> Task {

@@ -179,7 +179,7 @@ impl ReadRow<'_> {
     }
 
     /// A value without the carriage return that ended its line.
-    fn field(&self, index: usize) -> &[u8] {
+    pub(crate) fn field(&self, index: usize) -> &[u8] {
         let value = self.record.get(index).unwrap_or_default();
         let is_last = index + 1 == self.record.len();
         value.strip_suffix(b"\r").filter(|_| is_last).unwrap_or(value)

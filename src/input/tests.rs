@@ -27,12 +27,12 @@ fn read(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Res
     let shown = |error: InputError| error.to_string().replace(&path, "in.csv");
     let source = Source::open(file.path()).map_err(shown)?;
     let layout = Layout::of(&source, rules.operation, dialect, rules.until.is_some()).map_err(shown)?;
-    let checked = check(&source, &layout, rules, skip_invalid).map_err(shown)?;
+    let sound = Sound::check(source, layout, rules, skip_invalid).map_err(shown)?;
     let (send, mut receive) = mpsc::channel(10_000);
-    feed(&source, &layout, rules, &checked, &send).expect("unchanged");
+    feed(&sound, &Remaining::default(), &send).expect("unchanged");
     drop(send);
     let rows: Vec<_> = std::iter::from_fn(|| receive.blocking_recv()).collect();
-    assert_eq!(rows.len() as u64, checked.rows);
+    assert_eq!(rows.len() as u64, sound.rows());
     Ok(rows)
 }
 
@@ -194,10 +194,10 @@ fn an_input_that_changes_between_the_passes_is_not_read_on() {
     let source = Source::open(file.path()).expect("readable");
     let rules = rules(Operation::Audit);
     let layout = Layout::of(&source, rules.operation, &Dialect::default(), false).expect("a header");
-    let checked = check(&source, &layout, rules, false).expect("sound");
+    let sound = Sound::check(source, layout, rules, false).expect("sound");
     writeln!(file, "{B}").expect("written");
     let (send, mut receive) = mpsc::channel(10);
-    let error = feed(&source, &layout, rules, &checked, &send).expect_err("changed");
+    let error = feed(&sound, &Remaining::default(), &send).expect_err("changed");
     drop(send);
     assert_eq!(error.to_string(), "the input has changed since it was checked");
     assert!(receive.blocking_recv().is_none());

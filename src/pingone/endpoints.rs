@@ -141,6 +141,10 @@ impl Endpoints {
         self.auth.with(&[&self.auth_environment.to_string(), "as", "token"])
     }
 
+    pub(crate) fn environment(&self) -> Url {
+        self.api.with(&["environments", &self.environment.to_string()])
+    }
+
     pub(crate) fn bypass(&self, user: UserId) -> Url {
         self.api.with(&["environments", &self.environment.to_string(), "users", &user.to_string(), "bypassMFA"])
     }

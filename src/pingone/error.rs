@@ -36,6 +36,16 @@ pub enum PingOneError {
     /// A token was refused that had just been fetched.
     #[error("PingOne refused a token that had just been fetched: {0}")]
     FreshToken(Said),
+    /// There is no such environment.
+    #[error("there is no environment {environment} at `{host}`: {said}")]
+    NoEnvironment {
+        /// The environment that was asked for.
+        environment: EnvironmentId,
+        /// The host that was asked.
+        host: String,
+        /// What the server said.
+        said: Said,
+    },
     /// The server's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted: {why}")]
     Untrusted {
@@ -84,6 +94,7 @@ impl PingOneError {
             Self::ReadyToken(_) => Some("a token lives one hour: fetch a new one, or give a client ID and secret, which renews it".into()),
             Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),
             Self::Untrusted { .. } => Some("if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into()),
+            Self::NoEnvironment { .. } => Some("check `--environment-id` and `--region`".into()),
             Self::Client(_) => None,
         }
     }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -111,8 +111,14 @@ impl Wire for HttpWire {
                 self.api.put(url).header(CONTENT_TYPE, "application/json").body(body)
             }
         };
-        let request = request.timeout(limit).headers(self.row_headers(row)).header(reqwest::header::AUTHORIZATION, token.header());
+        let request = request.timeout(limit).headers(self.row_headers(row)).header(AUTHORIZATION, token.header());
         exchange(request, limit, |text| token.redact(text)).await
+    }
+
+    async fn fetch_environment(&self, token: &AccessToken) -> Reply {
+        let request = self.api.get(self.settings.endpoints.environment()).timeout(self.settings.timeout);
+        let request = request.header(SESSION_ID, self.settings.run.to_string()).header(AUTHORIZATION, token.header());
+        exchange(request, self.settings.timeout, |text| token.redact(text)).await
     }
 
     async fn fetch_token(&self) -> Reply {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::endpoints::Endpoints;
@@ -37,6 +38,8 @@ pub(crate) enum Attempt {
     Stopped,
     /// The row's time was over before its turn came: nothing was sent.
     OutOfTime,
+    /// The request was sent, and its answer is not waited for any more.
+    Abandoned { sent: Instant },
 }
 
 /// Everything that rows share on their way to PingOne.
@@ -47,6 +50,8 @@ pub(crate) struct Session<W> {
     tokens: Tokens,
     pub(crate) pacer: Pacer,
     pub(crate) traffic: Traffic,
+    /// Set once the environment has been found to be there.
+    environment: OnceCell<()>,
     /// How long one request may take.
     timeout: Duration,
     /// Tries of the token endpoint.
@@ -55,7 +60,16 @@ pub(crate) struct Session<W> {
 
 impl<W: Wire> Session<W> {
     pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, pacer: Pacer, timeout: Duration, max_attempts: u32) -> Self {
-        Self { wire, endpoints, tokens: Tokens::new(tokens), pacer, traffic: Traffic::default(), timeout, max_attempts }
+        Self {
+            wire,
+            endpoints,
+            tokens: Tokens::new(tokens),
+            pacer,
+            traffic: Traffic::default(),
+            environment: OnceCell::new(),
+            timeout,
+            max_attempts,
+        }
     }
 
     /// Sends what `row` asks, once. `again` tells that it is not the first time, and `deadline` until when
@@ -82,7 +96,11 @@ impl<W: Wire> Session<W> {
         self.count(again);
         let sent = Instant::now();
         let limit = deadline.map_or(self.timeout, |deadline| self.timeout.min(deadline - sent));
-        let reply = self.wire.send(ask, row, &token, limit).await;
+        let reply = tokio::select! {
+            biased;
+            reply = self.wire.send(ask, row, &token, limit) => reply,
+            () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
+        };
         self.refuse_untrusted(self.endpoints.api.host(), &reply)?;
         let verdict = judge(ask, &reply);
         tracing::debug!(
@@ -104,6 +122,7 @@ impl<W: Wire> Session<W> {
     /// token to be had. Whoever finds the token stale renews it before anybody else may send.
     async fn ready(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
         if self.pacer.is_open()
+            && !stop.is_requested()
             && let Some(token) = self.tokens.fresh()
         {
             return Ok(Some(token));
@@ -181,7 +200,11 @@ impl<W: Wire> Session<W> {
             self.count(again);
             again = true;
             let sent = Instant::now();
-            let reply = self.wire.fetch_token().await;
+            let reply = tokio::select! {
+                biased;
+                reply = self.wire.fetch_token() => reply,
+                () = stop.abandoned() => return Ok(false),
+            };
             self.refuse_untrusted(self.endpoints.auth.host(), &reply)?;
             match self.judge_token(&reply, sent)? {
                 TokenVerdict::Granted(token) => {
@@ -205,6 +228,32 @@ impl<W: Wire> Session<W> {
             if !turn(lane, stop).await {
                 return Ok(false);
             }
+        }
+    }
+
+    /// Finds out, once in a run, whether it is the environment that is not there, where a user was not
+    /// found. What cannot be found out is no reason to stop. Tells `false` if the run stops first.
+    pub(crate) async fn check_environment(&self, stop: &Stop) -> Result<bool, PingOneError> {
+        match self.environment.get_or_try_init(|| self.find_environment(stop)).await {
+            Ok(()) | Err(NotSeen::Unknown) => Ok(true),
+            Err(NotSeen::Stopped) => Ok(false),
+            Err(NotSeen::Gone(error)) => Err(error),
+        }
+    }
+
+    async fn find_environment(&self, stop: &Stop) -> Result<(), NotSeen> {
+        let token = self.ready(stop).await.map_err(NotSeen::Gone)?.ok_or(NotSeen::Stopped)?;
+        self.count(false);
+        let answer = self.wire.fetch_environment(&token).await.map_err(|_| NotSeen::Unknown)?;
+        match (class(answer.status), detail(&answer)) {
+            (Class::NotFound, (said, true)) => Err(NotSeen::Gone(PingOneError::NoEnvironment {
+                environment: self.endpoints.environment,
+                host: self.endpoints.api.host().to_owned(),
+                said: said.into(),
+            })),
+            // That it may not be read says that it is there.
+            (Class::Answered | Class::Refused, _) => Ok(()),
+            (Class::NotFound | Class::Unauthorized | Class::Throttled | Class::Transient, _) => Err(NotSeen::Unknown),
         }
     }
 
@@ -251,6 +300,14 @@ async fn turn(lane: &Lane<'_>, stop: &Stop) -> bool {
         () = stop.requested() => false,
         () = lane.turn() => true,
     }
+}
+
+/// Why it is not known that the environment is there.
+enum NotSeen {
+    Unknown,
+    Stopped,
+    /// It is known that it is not; or there is no token to ask with.
+    Gone(PingOneError),
 }
 
 enum TokenVerdict {

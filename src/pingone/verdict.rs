@@ -92,6 +92,16 @@ pub(crate) enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Whether there was no answer of PingOne's, or only that it cannot answer.
+    pub(crate) fn is_fault(&self) -> bool {
+        match self {
+            Self::Faulted { .. } => true,
+            Self::Answered { .. } | Self::NotFound(_) | Self::Refused(_) | Self::Unauthorized(_) | Self::Throttled { .. } => false,
+        }
+    }
+}
+
 /// The meaning of the `reply` to `ask`.
 pub(crate) fn judge(ask: &Ask, reply: &Reply) -> Verdict {
     let changes = match ask {

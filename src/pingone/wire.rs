@@ -10,6 +10,9 @@ pub(crate) trait Wire: Sync {
     /// Sends what `row` asks, and waits for the reply for no longer than `limit`.
     fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
 
+    /// Asks for the environment.
+    fn fetch_environment(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
+
     /// Asks for a token.
     fn fetch_token(&self) -> impl Future<Output = Reply> + Send;
 }

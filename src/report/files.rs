@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::FileError;
 
 /// Files are for their owner's eyes alone.
-const MODE: u32 = 0o600;
+pub(super) const MODE: u32 = 0o600;
 
 /// Where the report goes.
 #[derive(Debug, Clone)]
@@ -27,6 +27,12 @@ pub(crate) struct ReportFiles {
     pub(crate) partial: PathBuf,
     /// Where the lines are put in order.
     pub(crate) ordered: PathBuf,
+    /// The run's record.
+    pub(crate) record: PathBuf,
+    /// The rows that failed.
+    pub(crate) failed: PathBuf,
+    /// Held by the run that writes them.
+    pub(crate) lock: PathBuf,
 }
 
 /// Why no report can be written there. Nothing was sent.
@@ -39,6 +45,23 @@ pub enum OutputError {
     /// An earlier run has not finished.
     #[error("{}: an earlier run of this report has not finished: this is what it has settled", .0.display())]
     Unfinished(PathBuf),
+    /// Another run is writing it.
+    #[error("{}: another run is writing this report", .0.display())]
+    InUse(PathBuf),
+    /// There is a journal, and no record of whose it is.
+    #[error("{}: there is no record of the run that this is the journal of", .0.display())]
+    NoRecord(PathBuf),
+    /// The run to be taken up is another one.
+    #[error("{}: the run cannot be taken up: {difference}", path.display())]
+    Another {
+        /// The record of the run.
+        path: PathBuf,
+        /// What is not the same.
+        difference: String,
+    },
+    /// Standard output cannot be taken up.
+    #[error("a run whose report goes to standard output cannot be taken up")]
+    NoResume,
     /// It is the input.
     #[error("{}: the report would replace the input", .0.display())]
     IsTheInput(PathBuf),
@@ -52,8 +75,11 @@ impl OutputError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Exists(_) | Self::IsTheInput(_) => Some("name another report with `--output`".into()),
-            Self::Unfinished(_) => Some("name another report with `--output`, or discard what is there with `--overwrite`".into()),
-            Self::NotAFile(_) => None,
+            Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
+            Self::NoRecord(_) | Self::Another { .. } => {
+                Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
+            }
+            Self::NotAFile(_) | Self::InUse(_) | Self::NoResume => None,
         }
     }
 }
@@ -72,37 +98,52 @@ impl ReportFiles {
             report: report.to_owned(),
             partial: report.with_file_name(format!("{stem}.partial.csv")),
             ordered: report.with_file_name(format!("{stem}.partial.csv.tmp")),
+            record: report.with_file_name(format!("{stem}.run.json")),
+            failed: report.with_file_name(format!("{stem}.failed.csv")),
+            lock: report.with_file_name(format!(".{stem}.lock")),
         })
     }
 
-    /// Whether a run may write them: nothing is there, or it may be overwritten, and none is the `input`.
-    pub(crate) fn may_be_written(&self, input: Option<&Path>, overwrite: bool) -> Result<(), OutputError> {
-        let own = [&self.report, &self.partial, &self.ordered];
-        if let Some(path) = own.into_iter().find(|path| input.is_some_and(|input| is_same_file(input, path))) {
-            return Err(OutputError::IsTheInput(path.clone()));
+    /// Whether the `input` is none of them.
+    pub(crate) fn spare(&self, input: &Path) -> Result<(), OutputError> {
+        let own = [&self.report, &self.partial, &self.ordered, &self.record, &self.failed, &self.lock];
+        match own.into_iter().find(|path| is_same_file(input, path)) {
+            Some(path) => Err(OutputError::IsTheInput(path.clone())),
+            None => Ok(()),
         }
-        if overwrite {
-            return Ok(());
-        }
-        if self.partial.symlink_metadata().is_ok() {
+    }
+
+    /// Whether none of them is there, so that a run may begin.
+    pub(crate) fn are_new(&self) -> Result<(), OutputError> {
+        let there = |path: &&PathBuf| path.symlink_metadata().is_ok();
+        if there(&&self.partial) {
             return Err(OutputError::Unfinished(self.partial.clone()));
         }
-        if self.report.symlink_metadata().is_ok() {
-            return Err(OutputError::Exists(self.report.clone()));
+        match [&self.report, &self.failed, &self.record].into_iter().find(there) {
+            Some(path) => Err(OutputError::Exists(path.clone())),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The files of a run that has finished, those that are there.
+    pub(crate) fn finished(&self) -> Vec<PathBuf> {
+        [&self.report, &self.failed, &self.record].into_iter().filter(|path| path.exists()).cloned().collect()
+    }
+
+    /// Makes way for a run that may overwrite an earlier one. Its report stays until another takes its
+    /// place.
+    pub(crate) fn make_way(&self) -> Result<(), FileError> {
+        [&self.record, &self.failed, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
+    }
+
+    /// Removes what a run leaves in which nothing was settled.
+    pub(crate) fn remove_traces(&self) -> Result<(), FileError> {
+        [&self.record, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
     }
 
     /// Begins the journal. The report itself is not touched before another takes its place.
-    pub(crate) fn create_partial(&self, overwrite: bool) -> Result<File, FileError> {
-        if overwrite {
-            remove_if_there(&self.partial)?;
-        }
+    pub(crate) fn create_partial(&self) -> Result<File, FileError> {
         create_new(&self.partial)
-    }
-
-    pub(crate) fn remove_partial(&self) -> Result<(), FileError> {
-        remove_if_there(&self.partial)
     }
 }
 
@@ -152,14 +193,18 @@ mod tests {
     fn what_is_there_is_not_touched_and_the_input_never_is() {
         let folder = tempfile::tempdir().expect("a folder");
         let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
-        assert!(files.may_be_written(None, false).is_ok());
-        fs::write(&files.report, "x").expect("written");
-        assert!(matches!(files.may_be_written(None, false), Err(OutputError::Exists(_))));
-        assert!(files.may_be_written(None, true).is_ok());
-        let input = folder.path().join("link.csv");
-        std::os::unix::fs::symlink(&files.report, &input).expect("a link");
-        assert!(matches!(files.may_be_written(Some(&input), true), Err(OutputError::IsTheInput(_))));
-        fs::rename(&files.report, &files.partial).expect("renamed");
-        assert!(matches!(files.may_be_written(None, false), Err(OutputError::Unfinished(_))));
+        assert!(files.are_new().is_ok());
+        for path in [&files.report, &files.record, &files.failed] {
+            fs::write(path, "x").expect("written");
+            assert!(matches!(files.are_new(), Err(OutputError::Exists(_))));
+            let input = folder.path().join("link.csv");
+            std::os::unix::fs::symlink(path, &input).expect("a link");
+            assert!(matches!(files.spare(&input), Err(OutputError::IsTheInput(_))));
+            fs::remove_file(input).expect("there");
+            fs::remove_file(path).expect("there");
+        }
+        fs::write(&files.partial, "x").expect("written");
+        assert!(matches!(files.are_new(), Err(OutputError::Unfinished(_))));
+        assert!(files.spare(Path::new("nowhere.csv")).is_ok());
     }
 }

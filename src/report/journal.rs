@@ -85,6 +85,11 @@ impl Journal {
         let header = encoded(&[header]).map_err(|source| FileError::new("written", target.path(), source))?;
         target.write(&header)?;
         target.sync()?;
+        Self::resume(target)
+    }
+
+    /// Goes on with the journal that `target` is at the end of.
+    pub(crate) fn resume(target: Target) -> Result<Self, FileError> {
         let (lines, receiver) = mpsc::channel(WAITING);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|source| FileError::new("written", target.path(), source))?;

@@ -50,6 +50,14 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
+    /// What became of a row that failed, in one line.
+    pub(crate) fn failure(&self) -> String {
+        let status = self.detail.status.map(|status| format!("HTTP {status}"));
+        let said = [&self.detail.code, &self.detail.message].map(|text| server_text(text));
+        let parts = status.into_iter().chain(said).filter(|text| !text.is_empty());
+        format!("row {}: {}: {}", self.row, self.outcome.name(), parts.collect::<Vec<_>>().join(", "))
+    }
+
     /// The row's line, put into `line`.
     pub(crate) fn write_to(&self, line: &mut ByteRecord) {
         let text = |value: Option<String>| value.unwrap_or_default();

@@ -1,15 +1,20 @@
 //! What became of each row, and how is it kept until it can be proved?
 //!
 //! ```text
-//! Settlement ─┬─ Tally → summary, exit code
-//!             └─ Journal (NAME.partial.csv, as rows settle) ── publish (the input's order) → NAME.csv
+//! Settlement ─▶ Journal (NAME.partial.csv, as rows settle) ─▶ publish (the input's order) ─▶ NAME.csv
+//!                  └─ recover, after a crash                                               └─ review ─▶ NAME.failed.csv
+//!                                                                                                   └─▶ NAME.run.json
 //! ```
 
+mod failed;
 mod files;
 mod journal;
 mod line;
+mod lock;
 mod outcome;
 mod publish;
+mod record;
+mod recover;
 mod summary;
 
 pub use self::files::OutputError;
@@ -17,7 +22,11 @@ pub use self::journal::FileError;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::summary::Summary;
 
+pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, Published, hex, review};
 pub(crate) use self::files::{Destination, ReportFiles};
 pub(crate) use self::journal::{Journal, Target};
 pub(crate) use self::line::{COLUMNS, Settlement, server_text};
+pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::publish::publish;
+pub(crate) use self::record::{RequestsRecord, RunRecord, Status, totals};
+pub(crate) use self::recover::{Recovered, read_journal, reopen_journal};

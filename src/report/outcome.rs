@@ -70,6 +70,26 @@ impl Outcome {
         }
     }
 
+    /// The outcome of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+
+    /// Whether a resumed run sends the row again.
+    pub(crate) fn is_to_be_sent_again(self) -> bool {
+        match self {
+            Self::Failed | Self::Unknown => true,
+            Self::Granted
+            | Self::Mismatch
+            | Self::Active
+            | Self::Inactive
+            | Self::NotFound
+            | Self::Rejected
+            | Self::Invalid
+            | Self::Duplicate => false,
+        }
+    }
+
     /// How it counts.
     #[must_use]
     pub fn counts(self) -> Counts {
@@ -94,6 +114,11 @@ pub struct Tally([u64; Outcome::ALL.len()]);
 impl Tally {
     pub(crate) fn add(&mut self, outcome: Outcome) {
         self.0[outcome as usize] += 1;
+    }
+
+    /// Takes back what was added.
+    pub(crate) fn remove(&mut self, outcome: Outcome) {
+        self.0[outcome as usize] -= 1;
     }
 
     /// How many rows had this outcome.

@@ -13,6 +13,8 @@ pub struct Summary {
     pub target: String,
     /// Rows by outcome.
     pub tally: Tally,
+    /// How many rows there are, if not all of them are settled.
+    pub rows: Option<u64>,
     /// Requests sent, those for tokens included.
     pub sent: u64,
     /// Of them, those that repeated an earlier one.
@@ -23,8 +25,8 @@ pub struct Summary {
     pub took: Duration,
     /// How much of it every request was held back, as PingOne asked.
     pub held: Duration,
-    /// Where the report is, unless it went to standard output.
-    pub report: Option<PathBuf>,
+    /// Where the report is, and the files beside it.
+    pub files: Vec<PathBuf>,
 }
 
 impl fmt::Display for Summary {
@@ -36,13 +38,14 @@ impl fmt::Display for Summary {
             let mark = if outcome.counts() == Counts::Failure { " (failed)" } else { "" };
             writeln!(f, "{outcome:<10} {count:>width$}{mark}")?;
         }
-        writeln!(f, "{:<10} {rows:>width$}", "rows")?;
+        let of = self.rows.map(|all| format!(" settled, of {all}")).unwrap_or_default();
+        writeln!(f, "{:<10} {rows:>width$}{of}", "rows")?;
         writeln!(f, "requests   {:>width$} sent, {} retried, {} throttled", self.sent, self.retried, self.throttled)?;
         let took = self.took.as_secs_f64();
         write!(f, "time       {:>width$} ", format!("{took:.1} s"))?;
         writeln!(f, "of which {:.1} s held back by PingOne", self.held.as_secs_f64())?;
-        if let Some(report) = &self.report {
-            writeln!(f, "report     {}", report.display())?;
+        for (index, path) in self.files.iter().enumerate() {
+            writeln!(f, "{:<10} {}", if index == 0 { "files" } else { "" }, path.display())?;
         }
         Ok(())
     }

@@ -112,6 +112,19 @@ impl Life {
         }
     }
 
+    /// A request sent at `sent` is not waited for any more. A read is simply not done.
+    pub(crate) fn abandoned(&mut self, ask: &Ask, sent: Instant, now: Instant) -> Option<Finding> {
+        self.attempts += 1;
+        self.first.get_or_insert(sent);
+        self.last_answer = Some(now);
+        self.last_fault = Detail::own(None, "the run was interrupted before the answer came".to_owned());
+        self.doubt = true;
+        match ask {
+            Ask::Grant(..) => Some(self.gave_up()),
+            Ask::Read(_) => None,
+        }
+    }
+
     fn unauthorized(&mut self, detail: Detail) -> Next {
         self.unauthorized += 1;
         if self.unauthorized >= MOST_401S { Next::TokenRefused(detail) } else { Next::Again(Duration::ZERO) }

@@ -10,7 +10,9 @@
 //! in back-off gives its place away: as many rows may wait as there is [`ROOM`] for. Record is one place, so
 //! that report, totals and bar cannot disagree.
 
+mod budget;
 mod life;
+mod outage;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,11 @@ use crate::pingone::{PingOneError, Session, Wire};
 use crate::report::{Journal, Settlement, Tally};
 use crate::stop::Stop;
 
+pub(crate) use self::budget::{Exceeded, MaxFailures};
 pub(crate) use self::life::Patience;
+pub(crate) use self::outage::Outage;
+
+use self::budget::Budget;
 use self::settle::settle;
 
 /// How many rows may wait to be tried again, besides those in flight. At 200 rows a second of which one in
@@ -39,6 +45,8 @@ pub(crate) struct Pipeline<W> {
     pub(crate) patience: Patience,
     /// The most requests in flight.
     pub(crate) concurrency: usize,
+    pub(crate) max_failures: MaxFailures,
+    pub(crate) outage: Outage,
     pub(crate) stop: Stop,
 }
 
@@ -55,56 +63,81 @@ enum RowEnd {
 /// How a run ended that took every row, or stopped.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
+    /// Rows settled in this run, by outcome.
     pub(crate) tally: Tally,
-    /// Why it stopped before the last row, if PingOne was the reason.
-    pub(crate) refused: Option<PingOneError>,
-    /// Whether the journal takes no more lines.
-    pub(crate) journal_closed: bool,
+    /// Why it stopped before the last row, if it did so by itself.
+    pub(crate) stopped: Option<Stopped>,
+}
+
+/// Why a run stops by itself.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// PingOne takes no request of ours.
+    Refused(PingOneError),
+    /// Too many rows failed; the last of them with this message.
+    Exceeded { why: Exceeded, failed: u64, settled: u64, last: String },
+    /// The journal takes no more lines.
+    JournalClosed,
 }
 
 impl<W: Wire> Pipeline<W> {
-    /// Settles every one of `rows`, or those that can be before the run stops. Each settled row is in the
-    /// `journal`, and counted in `seen`, when this ends.
+    /// Settles every one of `rows`, or those that can be before the run stops. Each settled row is handed
+    /// to the `journal`, and counted in `seen`.
     pub(crate) async fn run(&self, rows: mpsc::Receiver<Row>, journal: &Journal, seen: &watch::Sender<Tally>) -> Ended {
         let places = Arc::new(Semaphore::new(self.concurrency));
-        let settling = admitted(rows, Arc::clone(&places), &self.stop).map(|(row, place)| settle(self, &places, row, place));
+        let settling = self.admitted(rows, Arc::clone(&places)).map(|(row, place)| settle(self, &places, row, place));
         let mut settled = std::pin::pin!(settling.buffer_unordered(self.concurrency + ROOM));
+        let mut budget = Budget::new(self.max_failures, self.outage.bound());
         let mut ended = Ended::default();
         while let Some(end) = settled.next().await {
-            match end {
+            let stopped = match end {
                 Ok(RowEnd::Settled(settlement)) => {
                     ended.tally.add(settlement.outcome);
-                    seen.send_replace(ended.tally);
-                    if journal.append(*settlement).await.is_err() {
-                        ended.journal_closed = true;
-                        self.stop.request();
-                    }
+                    seen.send_modify(|tally| tally.add(settlement.outcome));
+                    let stopped = spend(&mut budget, &settlement);
+                    let journalled = journal.append(*settlement).await;
+                    journalled.map_or(Some(Stopped::JournalClosed), |()| stopped)
                 }
-                Ok(RowEnd::Left) => {}
-                Err(refused) => {
-                    self.stop.request();
-                    ended.refused.get_or_insert(refused);
-                }
+                Ok(RowEnd::Left) => None,
+                Err(refused) => Some(Stopped::Refused(refused)),
+            };
+            if let Some(stopped) = stopped {
+                self.stop.request();
+                ended.stopped.get_or_insert(stopped);
             }
         }
         ended
     }
+
+    /// The rows, each with a place in flight, until the run stops. During an outage there are none.
+    fn admitted(&self, rows: mpsc::Receiver<Row>, places: Arc<Semaphore>) -> impl futures::Stream<Item = (Row, Place)> {
+        futures::stream::unfold(rows, move |mut rows| {
+            let places = Arc::clone(&places);
+            async move {
+                let next = async {
+                    self.outage.over().await;
+                    let place = place(&places).await;
+                    Some((place, rows.recv().await?))
+                };
+                let (place, row) = tokio::select! {
+                    biased;
+                    () = self.stop.requested() => None,
+                    next = next => next,
+                }?;
+                Some(((row, place), rows))
+            }
+        })
+    }
 }
 
-/// The rows, each with a place in flight, until the run stops.
-fn admitted(rows: mpsc::Receiver<Row>, places: Arc<Semaphore>, stop: &Stop) -> impl futures::Stream<Item = (Row, Place)> {
-    futures::stream::unfold(rows, move |mut rows| {
-        let places = Arc::clone(&places);
-        async move {
-            let next = async { Some((place(&places).await, rows.recv().await?)) };
-            let (place, row) = tokio::select! {
-                biased;
-                () = stop.requested() => None,
-                next = next => next,
-            }?;
-            Some(((row, place), rows))
-        }
-    })
+/// Takes a row that something was sent for off the budget.
+fn spend(budget: &mut Budget, settlement: &Settlement) -> Option<Stopped> {
+    if settlement.attempts == 0 {
+        return None;
+    }
+    let why = budget.spend(settlement.outcome, settlement.detail.status)?;
+    let (failed, settled) = budget.spent();
+    Some(Stopped::Exceeded { why, failed, settled, last: settlement.failure() })
 }
 
 async fn place(places: &Arc<Semaphore>) -> Place {

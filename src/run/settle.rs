@@ -45,9 +45,10 @@ async fn live<W: Wire>(
     ask: Ask,
     first: Place,
 ) -> Result<Option<(Life, Finding)>, PingOneError> {
-    let Pipeline { session, patience, stop, .. } = pipeline;
+    let Pipeline { session, patience, stop, outage, .. } = pipeline;
     let mut life = Life::new(*patience);
     let mut held = Some(first);
+    let mut trying = None;
     loop {
         let Some(in_flight) = take_place(places, held.take(), pipeline).await else {
             return Ok(None);
@@ -57,10 +58,24 @@ async fn live<W: Wire>(
         let next = match attempt {
             Attempt::Stopped => return Ok(None),
             Attempt::OutOfTime => Next::Settle(life.gave_up()),
-            Attempt::Done { sent, verdict } => life.after(&ask, verdict, sent, Instant::now()),
+            Attempt::Abandoned { sent } => return Ok(life.abandoned(&ask, sent, Instant::now()).map(|finding| (life, finding))),
+            Attempt::Done { sent, verdict } => {
+                if verdict.is_fault() {
+                    trying.get_or_insert_with(|| outage.trying());
+                    outage.faulted();
+                } else {
+                    outage.answered();
+                }
+                life.after(&ask, verdict, sent, Instant::now())
+            }
         };
         match next {
-            Next::Settle(finding) => return Ok(Some((life, finding))),
+            Next::Settle(finding) => {
+                if finding.outcome == Outcome::NotFound && !session.check_environment(stop).await? {
+                    return Ok(None);
+                }
+                return Ok(Some((life, finding)));
+            }
             Next::TokenRefused(detail) => return Err(session.fresh_token_refused(&detail)),
             Next::Again(wait) => {
                 tracing::debug!(row = row.number.0, attempt = life.attempts, wait_ms = wait.as_millis(), "trying again");

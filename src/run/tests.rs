@@ -38,6 +38,7 @@ struct Script {
     latency: Duration,
     sent: Mutex<Vec<(u64, Instant, u64)>>,
     tokens_sent: Mutex<u64>,
+    environment: Option<Event>,
     in_flight: Mutex<(usize, usize)>,
 }
 
@@ -89,6 +90,11 @@ impl Wire for &Script {
         reply(event, &good)
     }
 
+    async fn fetch_environment(&self, _token: &AccessToken) -> Reply {
+        tokio::time::sleep(self.latency).await;
+        reply(self.environment.unwrap_or(Event::Good), "{}")
+    }
+
     async fn fetch_token(&self) -> Reply {
         *self.tokens_sent.lock().expect("whole") += 1;
         tokio::time::sleep(self.latency).await;
@@ -135,7 +141,14 @@ fn pipeline(script: &Script, rate: Rate, concurrency: usize, patience: Patience)
     let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
     let timeout = Duration::from_secs(30);
     let session = Session::new(script, endpoints, TokenSource::Endpoint, Pacer::new(rate), timeout, patience.max_attempts);
-    Pipeline { session, patience, concurrency, stop: Stop::default() }
+    Pipeline {
+        session,
+        patience,
+        concurrency,
+        max_failures: MaxFailures::Percent(100.0),
+        outage: Outage::new(concurrency),
+        stop: Stop::default(),
+    }
 }
 
 const PATIENCE: Patience = Patience { max_attempts: 8, give_up_after: Duration::from_secs(600) };
@@ -296,7 +309,7 @@ async fn a_fresh_token_that_is_refused_stops_the_run() {
         let script = Script::of(refused);
         let rows = (1..=100).map(|number| row(Operation::Audit, number)).collect();
         let left = run(&pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
-        assert!(matches!(left.ended.refused, Some(PingOneError::FreshToken(_))), "{:?}", left.ended);
+        assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
         let sent = script.sent.lock().expect("whole").len();
         assert!(sent <= requests + 2 && left.ended.tally.rows() <= settled + 2, "{sent} {:?}", left.ended);
     }
@@ -308,7 +321,7 @@ async fn a_refused_application_stops_the_run_after_one_request() {
         let script = Script { tokens: Mutex::new(vec![Event::Status(status); 10]), ..Script::of(&[]) };
         let rows = (1..=100).map(|number| row(Operation::Grant, number)).collect();
         let left = run(&pipeline(&script, Rate::Unlimited, 64, PATIENCE), rows).await;
-        assert!(matches!(left.ended.refused, Some(PingOneError::Credentials { .. })), "{status}: {:?}", left.ended);
+        assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::Credentials { .. }))), "{status}: {:?}", left.ended);
         assert_eq!(*script.tokens_sent.lock().expect("whole"), 1, "{status}");
         assert!(script.sent.lock().expect("whole").is_empty());
     }
@@ -325,7 +338,7 @@ async fn faults_of_the_token_endpoint_are_retried_like_the_rest() {
 
     let script = Script { tokens: Mutex::new(vec![Event::NoConnection; 100]), ..Script::of(&[]) };
     let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), vec![row(Operation::Grant, 1)]).await;
-    assert!(matches!(left.ended.refused, Some(PingOneError::NoToken { attempts: 8, .. })), "{:?}", left.ended);
+    assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::NoToken { attempts: 8, .. }))), "{:?}", left.ended);
 }
 
 #[tokio::test(start_paused = true)]
@@ -343,6 +356,81 @@ async fn when_the_run_stops_rows_in_flight_are_waited_for_and_no_other_is_sent()
     assert!(left.took < Duration::from_secs(10), "{:?}", left.took);
     assert_eq!(left.ended.tally.of(Outcome::Granted), 7);
     assert_eq!(script.sent.lock().expect("whole").len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_gives_up_what_is_in_flight() {
+    for (operation, unknown) in [(Operation::Grant, 4), (Operation::Audit, 0)] {
+        let script = Script { latency: Duration::from_secs(20), ..Script::of(&[]) };
+        let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
+        let stop = pipeline.stop.clone();
+        tokio::spawn(async move {
+            for seconds in [25, 1] {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                stop.signal(crate::stop::Signal::Interrupt);
+            }
+        });
+        let rows = (1..=100).map(|number| row(operation, number)).collect();
+        let left = run(&pipeline, rows).await;
+        assert!(left.took < Duration::from_secs(27), "{:?}", left.took);
+        assert_eq!((left.ended.tally.rows(), left.ended.tally.of(Outcome::Unknown)), (unknown, unknown));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_failures_stop_the_run() {
+    let bad: Vec<_> = (1..=100).map(|row| (row * 2, [Event::Status(404)])).collect();
+    let bad: Vec<_> = bad.iter().map(|(row, events)| (*row, events.as_slice())).collect();
+    let script = Script::of(&bad);
+    let pipeline = Pipeline { max_failures: "20%".parse().expect("a share"), ..pipeline(&script, Rate::PerSecond(20.0), 4, PATIENCE) };
+    let left = run(&pipeline, (1..=200).map(|number| row(Operation::Grant, number)).collect()).await;
+    let stopped = left.ended.stopped.expect("stopped");
+    assert!(matches!(stopped, Stopped::Exceeded { why: Exceeded::Failures, failed: 25, settled: 50, .. }), "{stopped:?}");
+    assert!(left.ended.tally.rows() <= 54);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_burn_through_the_input() {
+    let gone: Vec<_> = (501..=5000).map(|row| (row, [Event::NoConnection; 8])).collect();
+    let gone: Vec<_> = gone.iter().map(|(row, events)| (*row, events.as_slice())).collect();
+    let script = Script::of(&gone);
+    let left =
+        run(&pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=5000).map(|number| row(Operation::Grant, number)).collect())
+            .await;
+    let stopped = left.ended.stopped.expect("stopped");
+    assert!(matches!(&stopped, Stopped::Exceeded { why: Exceeded::Outage, last, .. } if last.contains("no connection")), "{stopped:?}");
+    assert!(left.took < Duration::from_secs(200), "{:?}", left.took);
+    let begun = script.sent.lock().expect("whole").iter().map(|(row, ..)| *row).max().expect("sent");
+    assert!(begun <= 500 + 60, "rows up to {begun} were begun");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_short_outage_every_row_is_settled() {
+    let gone: Vec<_> = (101..=600).map(|row| (row, [Event::Silence; 3])).collect();
+    let gone: Vec<_> = gone.iter().map(|(row, events)| (*row, events.as_slice())).collect();
+    let script = Script::of(&gone);
+    let left =
+        run(&pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=1000).map(|number| row(Operation::Grant, number)).collect())
+            .await;
+    assert_eq!(left.ended.tally.of(Outcome::Granted), 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_that_is_not_there_stops_the_run_and_one_that_is_does_not() {
+    let nobody: Vec<_> = (1..=100).map(|row| (row, [Event::Status(404)])).collect();
+    let nobody: Vec<_> = nobody.iter().map(|(row, events)| (*row, events.as_slice())).collect();
+    for (environment, stops) in [(Event::Status(404), true), (Event::Good, false), (Event::Status(403), false), (Event::Silence, false)] {
+        let script = Script { environment: Some(environment), ..Script::of(&nobody) };
+        let left =
+            run(&pipeline(&script, Rate::PerSecond(50.0), 4, PATIENCE), (1..=100).map(|number| row(Operation::Grant, number)).collect())
+                .await;
+        if stops {
+            assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::NoEnvironment { .. }))), "{:?}", left.ended);
+            assert_eq!(left.ended.tally.rows(), 0);
+        } else {
+            assert_eq!(left.ended.tally.of(Outcome::NotFound), 100, "{environment:?}");
+        }
+    }
 }
 
 fn event() -> impl Strategy<Value = Event> {

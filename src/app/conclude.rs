@@ -1,0 +1,174 @@
+//! How does a run end? With its report published and its record complete, or with its journal kept, the
+//! reason, and the way to take it up.
+
+use super::rows::Ran;
+use super::takeup::{Claim, now};
+use crate::domain::BypassUntil;
+use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
+use crate::input::Sound;
+use crate::report::{Published, ReportFiles, RunRecord, Status, Summary, Tally, publish, read_journal, review, totals};
+use crate::run::{Exceeded, Stopped};
+use crate::ui::Console;
+
+/// What a run that writes files is concluded with.
+pub(super) struct Conclusion<'a> {
+    pub(super) claim: &'a Claim,
+    pub(super) sound: &'a Sound,
+    pub(super) record: RunRecord,
+    /// The rows that were settled before the run was taken up.
+    pub(super) before: Tally,
+    /// The command that takes it up again.
+    pub(super) to_resume: &'a str,
+    pub(super) console: &'a Console,
+}
+
+impl Conclusion<'_> {
+    /// Publishes the report if every row is settled, or else says why not and how to go on.
+    pub(super) fn conclude(mut self, ran: Ran) -> Result<u8, RunError> {
+        self.record.requests.add(ran.requests);
+        self.record.finished_at = Some(timestamp());
+        let mut summary = summary(&ran);
+        match self.finish(ran) {
+            Ok(published) => {
+                summary.tally = published.tally;
+                summary.files = self.claim.files.finished();
+                self.console.summarize(&summary);
+                Ok(code_of(&published.tally))
+            }
+            Err(stopped) => self.leave(&stopped, summary),
+        }
+    }
+
+    fn finish(&mut self, ran: Ran) -> Result<Published, RunError> {
+        let files = &self.claim.files;
+        let rows = self.sound.rows();
+        let settled = self.before.rows() + ran.ended.tally.rows();
+        if settled < rows || ran.written.is_err() {
+            return Err(why_stopped(ran));
+        }
+        publish(files, rows)?;
+        let published = review_report(files, self.sound)?;
+        complete(&mut self.record, &published);
+        self.record.write(&files.record)?;
+        Ok(published)
+    }
+
+    /// Leaves a run that did not finish as it is. The answer is the exit code.
+    fn leave(mut self, stopped: &RunError, mut summary: Summary) -> Result<u8, RunError> {
+        let files = &self.claim.files;
+        if !files.partial.exists() {
+            // The report is published: what failed comes after.
+            self.console.complain(stopped);
+            return Ok(stopped.code());
+        }
+        summary.tally = read_journal(&files.partial)?.tally;
+        if summary.tally.rows() == 0 {
+            files.remove_traces()?;
+            self.console.complain(stopped);
+            return Ok(stopped.code());
+        }
+        self.record.status = if matches!(stopped, RunError::Interrupted(_)) { Status::Interrupted } else { Status::Stopped };
+        self.record.stop_reason = Some(stopped.to_string());
+        self.record.totals = totals(&summary.tally);
+        if let Err(error) = self.record.write(&files.record) {
+            // The record still says that the run is under way, and it can be taken up all the same.
+            tracing::warn!("{error}");
+        }
+        summary.rows = Some(self.sound.rows());
+        summary.files = vec![files.partial.clone(), files.record.clone()];
+        self.console.summarize(&summary);
+        self.console.complain(stopped);
+        self.console.tell(&format!("to resume: {}", self.to_resume));
+        Ok(stopped.code())
+    }
+}
+
+/// Says once more what a run has done that has finished. One that crashed after its report was published
+/// gets its record.
+pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, sound: &Sound, console: &Console) -> Result<u8, RunError> {
+    let published = review_report(files, sound)?;
+    if record.status != Status::Completed {
+        record.finished_at = Some(timestamp());
+        complete(&mut record, &published);
+        record.write(&files.record)?;
+    }
+    console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, files.report.display()));
+    Ok(code_of(&published.tally))
+}
+
+/// Concludes a run whose report went to standard output.
+pub(super) fn conclude_stream(ran: Ran, rows: u64, console: &Console) -> Result<u8, RunError> {
+    let mut summary = summary(&ran);
+    summary.tally = ran.ended.tally;
+    if summary.tally.rows() == rows && ran.written.is_ok() {
+        console.summarize(&summary);
+        return Ok(code_of(&summary.tally));
+    }
+    summary.rows = Some(rows);
+    if summary.tally.rows() > 0 {
+        console.summarize(&summary);
+    }
+    Err(why_stopped(ran))
+}
+
+/// Reads the published report, writes the rows that failed, and counts the results.
+fn review_report(files: &ReportFiles, sound: &Sound) -> Result<Published, RunError> {
+    let unreadable = |source| RunError::Reading { name: sound.source.name.clone(), source };
+    let mut rows = sound.original_rows().map_err(unreadable)?;
+    Ok(review(&files.report, &files.failed, &mut rows)?)
+}
+
+fn complete(record: &mut RunRecord, published: &Published) {
+    record.status = Status::Completed;
+    record.stop_reason = None;
+    record.totals = totals(&published.tally);
+    record.report.sha256 = Some(published.sha256.clone());
+    record.report.rows = Some(published.tally.rows());
+}
+
+/// The reason, the deepest first: a journal or an input that failed stopped the rest.
+fn why_stopped(ran: Ran) -> RunError {
+    if let Err(error) = ran.written {
+        return error.into();
+    }
+    if let Err(error) = ran.read {
+        return error;
+    }
+    match (ran.ended.stopped, ran.signal) {
+        (Some(Stopped::Refused(error)), _) => error.into(),
+        (Some(Stopped::Exceeded { why, failed, settled, last }), _) => exceeded(why, failed, settled, last),
+        (Some(Stopped::JournalClosed) | None, Some(signal)) => RunError::Interrupted(signal),
+        (Some(Stopped::JournalClosed) | None, None) => RunError::Unaccounted,
+    }
+}
+
+fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError {
+    let (what, code) = match why {
+        Exceeded::Failures => (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED),
+        Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED),
+        Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED),
+    };
+    RunError::Exceeded { what, code, last: LastFailure(last) }
+}
+
+fn summary(ran: &Ran) -> Summary {
+    Summary {
+        target: ran.target.clone(),
+        tally: Tally::default(),
+        rows: None,
+        sent: ran.requests.sent,
+        retried: ran.requests.retried,
+        throttled: ran.requests.throttled,
+        took: ran.took,
+        held: ran.held,
+        files: Vec::new(),
+    }
+}
+
+fn code_of(tally: &Tally) -> u8 {
+    if tally.failures() > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
+}
+
+fn timestamp() -> String {
+    BypassUntil::from_instant(now()).map(|now| now.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,52 @@
+//! What does each command do, from its arguments to its last line?
+
+mod conclude;
+mod rows;
+mod sandbox;
+mod takeup;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::config::RunConfig;
+use crate::error::{EXIT_SUCCESS, RunError};
+use crate::report::FileError;
+use crate::ui::Console;
+
+use self::rows::run_rows;
+use self::sandbox::serve_sandbox;
+
+/// Does what `cli` says, and tells it on `console`. The answer is the program's exit code.
+pub async fn run(cli: Cli, console: &Console) -> u8 {
+    let to_resume = cli.to_resume();
+    let done = match cli.command {
+        Command::Grant(arguments) => grant_or_audit(RunConfig::of_grant(arguments).map_err(RunError::from), &to_resume, console).await,
+        Command::Audit(arguments) => grant_or_audit(RunConfig::of_audit(arguments).map_err(RunError::from), &to_resume, console).await,
+        Command::Sandbox(arguments) => serve_sandbox(arguments).await,
+        Command::Completions { shell } => complete(shell),
+    };
+    done.unwrap_or_else(|error| {
+        console.complain(&error);
+        error.code()
+    })
+}
+
+async fn grant_or_audit(config: Result<RunConfig, RunError>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    run_rows(config?, to_resume, console).await
+}
+
+fn complete(shell: clap_complete::Shell) -> Result<u8, RunError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pingone-bypass", &mut script);
+    print(&script)?;
+    Ok(EXIT_SUCCESS)
+}
+
+fn print(bytes: &[u8]) -> Result<(), RunError> {
+    let mut out = io::stdout().lock();
+    let printed = out.write_all(bytes).and_then(|()| out.flush());
+    printed.map_err(|source| FileError::new("written", Path::new("standard output"), source).into())
+}

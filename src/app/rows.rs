@@ -1,0 +1,222 @@
+//! `grant` and `audit`: from an input to its report.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::conclude::{Conclusion, conclude_stream, report_again};
+use super::sandbox::start_sandbox;
+use super::takeup::{Beginning, Claim, now};
+use crate::config::{Connection, Identity, RunConfig};
+use crate::domain::RunId;
+use crate::error::RunError;
+use crate::input::{Layout, Remaining, Row, Sound, Source, feed};
+use crate::pace::Pacer;
+use crate::pingone::{AuthMethod, Credentials, Endpoints, HttpSettings, HttpWire, Session, TokenSource, TrustedCa};
+use crate::report::{Destination, FileError, Journal, RequestsRecord, RunRecord, Tally, Target};
+use crate::run::{Ended, Outage, Patience, Pipeline};
+use crate::sandbox::{Sandbox, SandboxConfig};
+use crate::stop::{Signal, Stop};
+use crate::ui::{Console, Progress};
+
+/// Rows that are read ahead of those that have a place in flight.
+const READ_AHEAD: usize = 256;
+
+/// Grants or audits every row of an input.
+pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let claim = match &config.destination {
+        Destination::StandardOutput => None,
+        Destination::Files(files) => Some(Claim::take(files.clone(), config.existing)?),
+    };
+    let start = claim.as_ref().map_or_else(now, Claim::start);
+    let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
+    let sound = Arc::new(sound_input(&config, start)?);
+    let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
+    let mut record = RunRecord::of(&config, &sound, &peer.endpoints, peer.is_sandbox(), run_id);
+    let run = Run::set_up(&config, Arc::clone(&sound), peer, run_id, console)?;
+    let Some(claim) = claim else {
+        let journal = Journal::start(Target::Stream(Box::new(io::stdout())), sound.layout.carried_names())?;
+        let ran = run.run(journal, Remaining::default(), Tally::default()).await?;
+        return conclude_stream(ran, sound.rows(), console);
+    };
+    let (journal, remaining, before) = match claim.begin(&mut record, sound.layout.carried_names())? {
+        Beginning::Finished(former) => return report_again(&claim.files, *former, &sound, console),
+        Beginning::Anew(journal) => (journal, Remaining::default(), Tally::default()),
+        Beginning::TakenUp(journal, recovered) => {
+            let before = recovered.for_good();
+            console.tell(&format!("taking up run {run_id}: {} of {} rows are settled", before.rows(), sound.rows()));
+            (journal, Remaining { settled: recovered.settled, resumed: Some(Utc::now()) }, before)
+        }
+    };
+    let ran = run.run(journal, remaining, before).await?;
+    Conclusion { claim: &claim, sound: &sound, record, before, to_resume, console }.conclude(ran)
+}
+
+fn sound_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {
+    let rules = config.rules(start)?;
+    let source = Source::open(&config.input)?;
+    let layout = Layout::of(&source, config.operation, &config.dialect, rules.until.is_some())?;
+    if !layout.superseded.is_empty() {
+        tracing::warn!(
+            "these columns of the input are not carried into the report, which has its own of the name: {}",
+            layout.superseded.join(", ")
+        );
+    }
+    Ok(Sound::check(source, layout, rules, config.skip_invalid)?)
+}
+
+/// Whom a run talks to, and as whom.
+struct Peer {
+    endpoints: Endpoints,
+    identity: Identity,
+    ca: TrustedCa,
+    /// The sandbox inside this process, which stops when it is dropped.
+    sandbox: Option<Sandbox>,
+}
+
+impl Peer {
+    fn is_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
+    /// What the summary calls it.
+    fn name(&self) -> String {
+        match self.sandbox {
+            Some(_) => "the sandbox inside this process; nothing was sent to PingOne".to_owned(),
+            None => format!("environment {} at {}", self.endpoints.environment, self.endpoints.api),
+        }
+    }
+}
+
+/// The peer that is asked for; a sandbox is started.
+async fn connect(connection: Connection) -> Result<Peer, RunError> {
+    match connection {
+        Connection::PingOne { endpoints, identity, ca } => Ok(Peer { endpoints: *endpoints, identity, ca, sandbox: None }),
+        Connection::Sandbox => {
+            let sandbox = start_sandbox(SandboxConfig::default()).await?;
+            let environment = sandbox.environment_id();
+            let loopback = |url: String| url.parse().expect("the sandbox listens on loopback");
+            let (api, auth) = (loopback(sandbox.api_url()), loopback(sandbox.auth_url()));
+            let client_secret = sandbox.client_secret().into();
+            let credentials = Credentials { client_id: sandbox.client_id(), client_secret, method: AuthMethod::Basic };
+            Ok(Peer {
+                endpoints: Endpoints { api, auth, environment, auth_environment: environment },
+                identity: Identity::Worker(credentials),
+                ca: TrustedCa::default(),
+                sandbox: Some(sandbox),
+            })
+        }
+    }
+}
+
+/// Everything that a run needs, but for its files.
+struct Run<'a> {
+    pipeline: Pipeline<HttpWire>,
+    sound: Arc<Sound>,
+    target: String,
+    console: &'a Console,
+    _sandbox: Option<Sandbox>,
+}
+
+/// What a run has done.
+pub(super) struct Ran {
+    pub(super) ended: Ended,
+    pub(super) read: Result<(), RunError>,
+    pub(super) written: Result<(), FileError>,
+    pub(super) signal: Option<Signal>,
+    pub(super) requests: RequestsRecord,
+    pub(super) took: Duration,
+    pub(super) held: Duration,
+    pub(super) target: String,
+}
+
+impl<'a> Run<'a> {
+    fn set_up(config: &RunConfig, sound: Arc<Sound>, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
+        let pace = &config.pace;
+        let concurrency = usize::from(pace.concurrency);
+        let target = peer.name();
+        let Peer { endpoints, identity, ca, sandbox } = peer;
+        let (credentials, tokens) = match identity {
+            Identity::Worker(credentials) => (Some(credentials), TokenSource::Endpoint),
+            Identity::Ready(token) => (None, TokenSource::Ready(token)),
+        };
+        let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
+        let wire = HttpWire::new(settings)?;
+        let session = Session::new(wire, endpoints, tokens, Pacer::new(pace.rate), pace.timeout, pace.max_attempts);
+        let pipeline = Pipeline {
+            session,
+            patience: Patience { max_attempts: pace.max_attempts, give_up_after: pace.give_up_after },
+            concurrency,
+            max_failures: config.max_failures,
+            outage: Outage::new(concurrency),
+            stop: Stop::default(),
+        };
+        tracing::info!(run_id = %run, operation = config.operation.name(), rows = sound.rows(), rate = %pace.rate, "the run is set up");
+        Ok(Self { pipeline, sound, target, console, _sandbox: sandbox })
+    }
+
+    /// Runs the remaining rows through the pipeline, besides those that were settled `before`.
+    async fn run(self, journal: Journal, remaining: Remaining, before: Tally) -> Result<Ran, RunError> {
+        let began = Instant::now();
+        let stop = &self.pipeline.stop;
+        let signals = listen(stop.clone())?;
+        let (tally, seen) = watch::channel(before);
+        let progress = Progress::start(self.console, self.sound.rows(), seen);
+        let (send, rows) = mpsc::channel(READ_AHEAD);
+        let reading = read_rows(Arc::clone(&self.sound), remaining, send, stop.clone());
+        let ended = self.pipeline.run(rows, &journal, &tally).await;
+        drop(tally);
+        progress.finish().await;
+        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let written = journal.finish().await;
+        signals.abort();
+        let session = &self.pipeline.session;
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let traffic = &session.traffic;
+        let requests =
+            RequestsRecord { sent: count(&traffic.sent), retried: count(&traffic.retried), throttled: count(&traffic.throttled) };
+        Ok(Ran {
+            ended,
+            read,
+            written,
+            signal: stop.signalled(),
+            requests,
+            took: began.elapsed(),
+            held: session.pacer.lost(),
+            target: self.target,
+        })
+    }
+}
+
+/// Passes signals on to `stop`.
+fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
+    let listen = |kind| signal(kind).map_err(RunError::Signals);
+    let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                _ = interrupts.recv() => Signal::Interrupt,
+                _ = terminations.recv() => Signal::Terminate,
+            };
+            tracing::warn!("{}: nothing new is sent; what is in flight is waited for (again: is given up)", signal.name());
+            stop.signal(signal);
+        }
+    }))
+}
+
+/// Reads the rows again on a thread of its own; if that fails, the run stops.
+fn read_rows(sound: Arc<Sound>, remaining: Remaining, send: mpsc::Sender<Row>, stop: Stop) -> JoinHandle<Result<(), RunError>> {
+    tokio::task::spawn_blocking(move || {
+        feed(&sound, &remaining, &send).map_err(|source| {
+            stop.request();
+            RunError::Reading { name: sound.source.name.clone(), source }
+        })
+    })
+}

@@ -1,0 +1,104 @@
+//! Which rows are to be looked at again? `NAME.failed.csv`: the rows that failed, as they stand in the
+//! input, with the reason; and the last look at the published report, from which they are known.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use csv::ByteRecord;
+use sha2::{Digest, Sha256};
+
+use super::files::remove_if_there;
+use super::journal::FileError;
+use super::record::replace;
+use super::{Counts, Outcome, Tally};
+
+/// The columns of `NAME.failed.csv` after the input's own.
+pub(crate) const FAILED_COLUMNS: [&str; 2] = ["result", "errorMessage"];
+
+const RESULT: usize = 2;
+const ERROR_MESSAGE: usize = 8;
+const BUFFER: usize = 256 << 10;
+
+/// What stands in a report.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) tally: Tally,
+    pub(crate) sha256: String,
+}
+
+/// The rows of an input, in their order, by number.
+pub(crate) trait InputRows {
+    /// The header that makes the rows a valid input.
+    fn header(&self) -> ByteRecord;
+
+    /// The values of row `number`; asked for in ascending order.
+    fn row(&mut self, number: u64) -> io::Result<ByteRecord>;
+}
+
+/// Reads the report, counts its results, and writes the rows that failed to `failed`, taken from `input`.
+/// If none did, no such file is there afterwards.
+pub(crate) fn review(report: &Path, failed: &Path, input: &mut impl InputRows) -> Result<Published, FileError> {
+    let published = count(report).map_err(|source| FileError::new("read", report, source))?;
+    if published.tally.failures() == 0 {
+        remove_if_there(failed)?;
+        return Ok(published);
+    }
+    replace(failed, |file| write_failed(report, file, input))?;
+    Ok(published)
+}
+
+fn count(report: &Path) -> io::Result<Published> {
+    let mut reader =
+        csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(Hashing { file: File::open(report)?, sha256: Sha256::new() });
+    let mut record = ByteRecord::new();
+    let mut tally = Tally::default();
+    while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
+        tally.add(outcome_of(&record)?);
+    }
+    let digest = reader.into_inner().sha256.finalize();
+    Ok(Published { tally, sha256: hex(&digest) })
+}
+
+/// `bytes` as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn outcome_of(record: &ByteRecord) -> io::Result<Outcome> {
+    let name = record.get(RESULT).and_then(|name| std::str::from_utf8(name).ok());
+    name.and_then(Outcome::named).ok_or_else(|| io::Error::other("a line has no result"))
+}
+
+fn write_failed(report: &Path, file: &mut File, input: &mut impl InputRows) -> io::Result<()> {
+    let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::with_capacity(BUFFER, File::open(report)?));
+    let mut writer = csv::Writer::from_writer(file);
+    let mut header = input.header();
+    header.extend(FAILED_COLUMNS);
+    writer.write_byte_record(&header)?;
+    let mut record = ByteRecord::new();
+    let mut number = 0;
+    while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
+        number += 1;
+        if outcome_of(&record)?.counts() == Counts::Failure {
+            let mut row = input.row(number)?;
+            row.push_field(&record[RESULT]);
+            row.push_field(&record[ERROR_MESSAGE]);
+            writer.write_byte_record(&row)?;
+        }
+    }
+    writer.flush()
+}
+
+struct Hashing {
+    file: File,
+    sha256: Sha256,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(out)?;
+        self.sha256.update(&out[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,70 @@
+//! Does another run write this report? Each run holds a lock beside its report, which the system releases
+//! when the process ends, however it ends.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::files::{MODE, OutputError};
+use super::journal::FileError;
+
+/// The sole right to write a report and the files beside it, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+/// Why there is no lock to be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoLock {
+    #[error(transparent)]
+    Taken(OutputError),
+    #[error(transparent)]
+    File(FileError),
+}
+
+impl Lock {
+    /// Takes the lock at `path` for the report at `report`.
+    pub(crate) fn take(path: &Path, report: &Path) -> Result<Self, NoLock> {
+        let failed = |source| NoLock::File(FileError::new("created", path, source));
+        loop {
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(MODE).open(path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(NoLock::Taken(OutputError::InUse(report.to_owned()))),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
+            // Whoever held it before may have removed it between the two calls: then this is not the one
+            // that a third would find.
+            let held = file.metadata().map_err(failed)?;
+            if fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+                return Ok(Self { path: path.to_owned(), _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While the lock is held nobody else uses it; one that stays is in nobody's way.
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_has_the_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(".r.csv.lock");
+        let lock = Lock::take(&path, Path::new("r.csv")).expect("free");
+        assert!(matches!(Lock::take(&path, Path::new("r.csv")), Err(NoLock::Taken(_))));
+        drop(lock);
+        assert!(!path.exists());
+        assert!(Lock::take(&path, Path::new("r.csv")).is_ok());
+    }
+}

@@ -1,0 +1,293 @@
+//! What was the run? `NAME.run.json`: who asked what of whom, when, and what came of it. Written before
+//! the first request and brought up to date at the end, each time in one step.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{create_new, remove_if_there};
+use super::journal::FileError;
+use super::{Destination, Outcome, Tally};
+use crate::config::RunConfig;
+use crate::domain::{BypassUntil, RunId};
+use crate::input::Sound;
+use crate::pingone::Endpoints;
+
+/// The record of a run. No secret, ever.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunRecord {
+    pub(crate) tool: String,
+    pub(crate) version: String,
+    pub(crate) run_id: String,
+    pub(crate) operation: String,
+    pub(crate) environment: EnvironmentRecord,
+    pub(crate) api_url: String,
+    pub(crate) reason: Option<String>,
+    /// The instant that spans count from.
+    pub(crate) started_at: String,
+    pub(crate) finished_at: Option<String>,
+    pub(crate) status: Status,
+    pub(crate) stop_reason: Option<String>,
+    pub(crate) input: InputRecord,
+    pub(crate) options: OptionsRecord,
+    pub(crate) totals: BTreeMap<String, u64>,
+    pub(crate) requests: RequestsRecord,
+    pub(crate) report: ReportRecord,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EnvironmentRecord {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<String>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Status {
+    /// It runs, or it ended without being able to say so.
+    Running,
+    /// Every row is settled and reported.
+    Completed,
+    /// It stopped for a reason of its own.
+    Stopped,
+    /// A signal stopped it.
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InputRecord {
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+    pub(crate) rows: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OptionsRecord {
+    pub(crate) sandbox: bool,
+    #[serde(flatten)]
+    pub(crate) reading: ReadingRecord,
+    pub(crate) rate: String,
+    pub(crate) concurrency: u16,
+    pub(crate) max_attempts: u32,
+    pub(crate) timeout: String,
+    pub(crate) give_up_after: String,
+    pub(crate) max_failures: String,
+}
+
+impl OptionsRecord {
+    fn of(config: &RunConfig, sandbox: bool) -> Self {
+        let RunConfig { dialect, pace, .. } = config;
+        Self {
+            sandbox,
+            reading: ReadingRecord {
+                until: config.until.clone(),
+                user_column: dialect.user_column.clone(),
+                until_column: dialect.until_column.clone(),
+                delimiter: dialect.delimiter.map(char::from),
+                no_headers: dialect.no_headers,
+                skip_invalid: config.skip_invalid,
+            },
+            rate: pace.rate.to_string(),
+            concurrency: pace.concurrency,
+            max_attempts: pace.max_attempts,
+            timeout: humantime::format_duration(pace.timeout).to_string(),
+            give_up_after: humantime::format_duration(pace.give_up_after).to_string(),
+            max_failures: config.max_failures.to_string(),
+        }
+    }
+}
+
+/// The options that decide what a row of the input means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReadingRecord {
+    pub(crate) until: Option<String>,
+    pub(crate) user_column: Option<String>,
+    pub(crate) until_column: Option<String>,
+    pub(crate) delimiter: Option<char>,
+    pub(crate) no_headers: bool,
+    pub(crate) skip_invalid: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RequestsRecord {
+    pub(crate) sent: u64,
+    pub(crate) retried: u64,
+    pub(crate) throttled: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ReportRecord {
+    pub(crate) path: String,
+    pub(crate) sha256: Option<String>,
+    pub(crate) rows: Option<u64>,
+}
+
+impl RequestsRecord {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.retried += more.retried;
+        self.throttled += more.throttled;
+    }
+}
+
+impl RunRecord {
+    /// The record of a run at its start.
+    pub(crate) fn of(config: &RunConfig, sound: &Sound, endpoints: &Endpoints, sandbox: bool, run: RunId) -> Self {
+        let report = match &config.destination {
+            Destination::StandardOutput => "-".to_owned(),
+            Destination::Files(files) => files.report.display().to_string(),
+        };
+        let started = BypassUntil::from_instant(sound.rules.start);
+        Self {
+            tool: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            run_id: run.to_string(),
+            operation: config.operation.name().to_owned(),
+            environment: EnvironmentRecord { id: endpoints.environment.to_string(), name: None, kind: None },
+            api_url: endpoints.api.to_string(),
+            reason: None,
+            started_at: started.map(|started| started.to_string()).unwrap_or_default(),
+            finished_at: None,
+            status: Status::Running,
+            stop_reason: None,
+            input: InputRecord { path: config.input.display().to_string(), sha256: sound.sha256(), rows: sound.rows() },
+            options: OptionsRecord::of(config, sandbox),
+            totals: totals(&Tally::default()),
+            requests: RequestsRecord::default(),
+            report: ReportRecord { path: report, sha256: None, rows: None },
+        }
+    }
+
+    /// The record at `path`; `None` where there is none.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, FileError> {
+        let failed = |source| FileError::new("read", path, source);
+        match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| failed(error.into())),
+        }
+    }
+
+    /// Puts the record at `path`, in the place of the one before, if there is one.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), FileError> {
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| FileError::new("written", path, error.into()))?;
+        text.push(b'\n');
+        replace(path, |file| file.write_all(&text))
+    }
+
+    /// What another run would be that this record is not the record of: the first difference, in words.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let differ = |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{was}` and is `{is}`"));
+        let shown = |reading: &ReadingRecord| serde_json::to_string(reading).unwrap_or_default();
+        // Each sandbox inside a process has a port of its own.
+        let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
+        differ("the operation", &self.operation, &other.operation)
+            .or_else(|| differ("the environment", &self.environment.id, &other.environment.id))
+            .or_else(|| differ("the API", &url(self), &url(other)))
+            .or_else(|| differ("the input's SHA-256", &self.input.sha256, &other.input.sha256))
+            .or_else(|| differ("the reading of the input", &shown(&self.options.reading), &shown(&other.options.reading)))
+    }
+}
+
+/// A tally as the record has it: the rows, and a key for each result.
+pub(crate) fn totals(tally: &Tally) -> BTreeMap<String, u64> {
+    let results = Outcome::ALL.into_iter().map(|outcome| (outcome.name().to_owned(), tally.of(outcome)));
+    results.chain([("rows".to_owned(), tally.rows())]).collect()
+}
+
+/// Writes a file beside `path` and puts it there in one step.
+pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let beside = path.with_file_name(name);
+    remove_if_there(&beside)?;
+    let mut file = create_new(&beside)?;
+    let written = write(&mut file).and_then(|()| file.sync_all());
+    let placed = written.and_then(|()| fs::rename(&beside, path));
+    placed.map_err(|source| {
+        // What is left of it would only be in the way.
+        drop(fs::remove_file(&beside));
+        FileError::new("written", path, source)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> RunRecord {
+        RunRecord {
+            tool: "pingone-bypass".into(),
+            version: "0".into(),
+            run_id: "r".into(),
+            operation: "grant".into(),
+            environment: EnvironmentRecord { id: "e".into(), name: None, kind: None },
+            api_url: "https://api.pingone.eu/v1".into(),
+            reason: None,
+            started_at: "2026-02-27T10:20:30.456Z".into(),
+            finished_at: None,
+            status: Status::Running,
+            stop_reason: None,
+            input: InputRecord { path: "in.csv".into(), sha256: "s".into(), rows: 3 },
+            options: OptionsRecord {
+                sandbox: false,
+                reading: ReadingRecord {
+                    until: Some("+4h".into()),
+                    user_column: None,
+                    until_column: None,
+                    delimiter: Some(';'),
+                    no_headers: false,
+                    skip_invalid: false,
+                },
+                rate: "50/s".into(),
+                concurrency: 64,
+                max_attempts: 8,
+                timeout: "30s".into(),
+                give_up_after: "10m".into(),
+                max_failures: "20%".into(),
+            },
+            totals: totals(&Tally::default()),
+            requests: RequestsRecord::default(),
+            report: ReportRecord { path: "r.csv".into(), sha256: None, rows: None },
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("r.run.json");
+        assert_eq!(RunRecord::read(&path).expect("readable"), None);
+        record().write(&path).expect("written");
+        let later = RunRecord { status: Status::Completed, ..record() };
+        later.write(&path).expect("written");
+        assert_eq!(RunRecord::read(&path).expect("readable"), Some(later));
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        assert_eq!(record().difference(&RunRecord { run_id: "another".into(), ..record() }), None);
+        let mut other = record();
+        other.options.rate = "1/s".into();
+        assert_eq!(record().difference(&other), None, "a rate may be changed");
+        let named = |change: fn(&mut RunRecord)| {
+            let mut other = record();
+            change(&mut other);
+            record().difference(&other).expect("a difference")
+        };
+        assert_eq!(named(|other| other.operation = "audit".into()), "the operation was `grant` and is `audit`");
+        assert_eq!(named(|other| other.environment.id = "f".into()), "the environment was `e` and is `f`");
+        assert!(named(|other| other.api_url = "https://x".into()).starts_with("the API was"));
+        assert!(named(|other| other.input.sha256 = "t".into()).starts_with("the input's SHA-256 was"));
+        assert!(named(|other| other.options.reading.until = None).contains(r#""until":"+4h""#));
+    }
+}

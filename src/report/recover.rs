@@ -1,0 +1,178 @@
+//! What had a run settled that did not finish? Read from its journal, whose last line may be torn.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use csv::ByteRecord;
+
+use super::journal::FileError;
+use super::line::COLUMNS;
+use super::{Outcome, Tally};
+use crate::rowset::RowSet;
+
+const BUFFER: usize = 256 << 10;
+
+/// What a journal tells.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// The rows that are not to be sent again.
+    pub(crate) settled: RowSet,
+    /// Every row that has a line, by its last one.
+    pub(crate) tally: Tally,
+    /// The rows that are to be sent again, and what became of them.
+    again: BTreeMap<u64, Outcome>,
+    /// Where the last whole line ends.
+    end: u64,
+}
+
+impl Recovered {
+    /// Whether the journal's header is whole.
+    pub(crate) fn has_header(&self) -> bool {
+        self.end > 0
+    }
+
+    /// How many rows are not to be sent again, by outcome.
+    pub(crate) fn for_good(&self) -> Tally {
+        let mut tally = self.tally;
+        self.again.values().for_each(|outcome| tally.remove(*outcome));
+        tally
+    }
+
+    /// Takes in a line. The last line of a row counts.
+    fn line(&mut self, row: u64, outcome: Outcome) {
+        if self.settled.contains(row) {
+            return;
+        }
+        if let Some(before) = self.again.remove(&row) {
+            self.tally.remove(before);
+        }
+        self.tally.add(outcome);
+        if outcome.is_to_be_sent_again() {
+            self.again.insert(row, outcome);
+        } else {
+            self.settled.insert(row);
+        }
+    }
+}
+
+/// Reads the journal at `path` up to its last whole line, and changes nothing.
+pub(crate) fn read_journal(path: &Path) -> Result<Recovered, FileError> {
+    let failed = |source| FileError::new("read", path, source);
+    let mut file = OpenOptions::new().read(true).open(path).map_err(failed)?;
+    let mut found = Recovered::default();
+    read_lines(&mut file, &mut found).map_err(failed)?;
+    Ok(found)
+}
+
+/// Reads the journal at `path` and cuts off what is torn; the file is then at its end.
+pub(crate) fn reopen_journal(path: &Path) -> Result<(std::fs::File, Recovered), FileError> {
+    let failed = |verb| move |source| FileError::new(verb, path, source);
+    let found = read_journal(path)?;
+    let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed("opened"))?;
+    file.set_len(found.end).map_err(failed("written"))?;
+    file.seek(SeekFrom::End(0)).map_err(failed("written"))?;
+    Ok((file, found))
+}
+
+/// Reads whole lines until there are no more, or one that none of ours can be: after a crash, whatever
+/// follows is lost anyhow.
+fn read_lines(file: &mut std::fs::File, found: &mut Recovered) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(&mut *file);
+    let mut record = ByteRecord::new();
+    let mut header = None;
+    let mut start = 0;
+    while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
+        let end = reader.position().byte();
+        let width = *header.get_or_insert(record.len());
+        let is_header = start == 0;
+        let sound = record.len() == width && if is_header { is_own_header(&record) } else { line_of(&record).is_some() };
+        if !sound || (end == length && !is_closed(reader.get_mut(), start)?) {
+            break;
+        }
+        if let Some((row, outcome)) = line_of(&record).filter(|_| !is_header) {
+            found.line(row, outcome);
+        }
+        start = end;
+        found.end = end;
+    }
+    Ok(())
+}
+
+fn is_own_header(record: &ByteRecord) -> bool {
+    record.iter().take(COLUMNS.len()).eq(COLUMNS.iter().map(|column| column.as_bytes()))
+}
+
+fn line_of(record: &ByteRecord) -> Option<(u64, Outcome)> {
+    let text = |index: usize| record.get(index).and_then(|value| std::str::from_utf8(value).ok());
+    Some((text(0)?.parse().ok()?, Outcome::named(text(2)?)?))
+}
+
+/// Whether the file's last record, which begins at `start`, ends with a line feed that is not within
+/// quotes. Each quoted value has an even number of quotes.
+fn is_closed(file: &mut std::fs::File, start: u64) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(start))?;
+    let mut line = Vec::new();
+    file.read_to_end(&mut line)?;
+    let quotes = memchr::memchr_iter(b'"', &line).count();
+    Ok(line.ends_with(b"\n") && quotes.is_multiple_of(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header() -> String {
+        format!("{},note\n", COLUMNS.join(","))
+    }
+
+    fn line(row: u64, outcome: &str, note: &str) -> String {
+        format!("{row},u,{outcome},,,,,,,,1,0,t,\"{note}\"\n")
+    }
+
+    fn recovered(journal: &[u8]) -> (Recovered, Vec<u8>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("j.csv");
+        std::fs::write(&path, journal).expect("written");
+        let (_, found) = reopen_journal(&path).expect("readable");
+        (found, std::fs::read(&path).expect("readable"))
+    }
+
+    #[test]
+    fn the_last_line_of_a_row_counts_and_failures_are_sent_again() {
+        let lines = [(1, "granted"), (2, "failed"), (3, "unknown"), (2, "granted"), (4, "rejected"), (3, "failed")];
+        let journal = header() + &lines.map(|(row, outcome)| line(row, outcome, "")).concat();
+        let (found, left) = recovered(journal.as_bytes());
+        assert_eq!(left, journal.as_bytes());
+        assert_eq!([1, 2, 3, 4, 5].map(|row| found.settled.contains(row)), [true, true, false, true, false]);
+        assert_eq!((found.tally.rows(), found.tally.of(Outcome::Failed), found.tally.of(Outcome::Unknown)), (4, 1, 0));
+        assert_eq!((found.for_good().rows(), found.for_good().of(Outcome::Granted)), (3, 2));
+    }
+
+    proptest! {
+        /// Wherever a journal is torn, its whole lines are kept and the rest is cut off.
+        #[test]
+        fn a_torn_journal_keeps_its_whole_lines(count in 0_u64..6, note in "[a\n\r,]{0,4}", torn in 0_usize..400, zeros in 0_usize..9) {
+            let whole: Vec<String> = std::iter::once(header()).chain((1..=count).map(|row| line(row, "granted", &note))).collect();
+            let all = whole.concat();
+            let cut = torn.min(all.len());
+            let mut journal = all.as_bytes()[..cut].to_vec();
+            journal.resize(cut + zeros, 0);
+            let mut kept = 0;
+            let mut lines = 0;
+            for text in &whole {
+                if kept + text.len() > cut {
+                    break;
+                }
+                kept += text.len();
+                lines += 1;
+            }
+            let (found, left) = recovered(&journal);
+            prop_assert_eq!(left.len(), kept);
+            prop_assert_eq!(found.tally.rows(), u64::saturating_sub(lines, 1));
+        }
+    }
+}

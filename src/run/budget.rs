@@ -1,0 +1,167 @@
+//! How many rows may fail before the run stops? Pure: outcomes in, a reason to stop out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::report::{Counts, Outcome};
+
+/// A share is looked at once so many rows have settled. From the contract.
+const SETTLED_FOR_A_SHARE: u64 = 50;
+/// So many rows refused from the start, and no other, say that the application may not do this at all.
+const REFUSED_FROM_THE_START: u64 = 10;
+const FORBIDDEN: u16 = 403;
+
+/// The most rows that may fail: a number, or a share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum MaxFailures {
+    Rows(u64),
+    Percent(f64),
+}
+
+/// Text that is neither.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither a number of rows nor a share: expected a form such as `100` or `20%`")]
+pub(crate) struct NotMaxFailures(String);
+
+impl FromStr for MaxFailures {
+    type Err = NotMaxFailures;
+
+    fn from_str(text: &str) -> Result<Self, NotMaxFailures> {
+        let refused = || NotMaxFailures(text.to_owned());
+        let Some(percent) = text.strip_suffix('%') else {
+            return text.parse().map(Self::Rows).map_err(|_| refused());
+        };
+        let plain = percent.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let percent = percent.parse::<f64>().map_err(|_| refused())?;
+        if plain && (0.0..=100.0).contains(&percent) { Ok(Self::Percent(percent)) } else { Err(refused()) }
+    }
+}
+
+impl fmt::Display for MaxFailures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "{rows}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// Why the run stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    /// More rows failed than may.
+    Failures,
+    /// Nothing is answered any more.
+    Outage,
+    /// Every row so far was answered 403.
+    Forbidden,
+}
+
+/// What has been spent of it.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    most: MaxFailures,
+    /// So many rows in a row without an answer are an outage.
+    outage: u64,
+    settled: u64,
+    failed: u64,
+    unanswered_in_a_row: u64,
+    forbidden: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(most: MaxFailures, outage: usize) -> Self {
+        Self { most, outage: outage as u64, settled: 0, failed: 0, unanswered_in_a_row: 0, forbidden: 0 }
+    }
+
+    /// Rows that failed, of those that settled.
+    pub(crate) fn spent(&self) -> (u64, u64) {
+        (self.failed, self.settled)
+    }
+
+    /// Takes in a settled row that something was sent for, and the status of its last answer.
+    pub(crate) fn spend(&mut self, outcome: Outcome, status: Option<u16>) -> Option<Exceeded> {
+        self.settled += 1;
+        self.failed += u64::from(outcome.counts() == Counts::Failure);
+        self.forbidden += u64::from(status == Some(FORBIDDEN));
+        let unanswered = matches!(outcome, Outcome::Failed | Outcome::Unknown);
+        self.unanswered_in_a_row = if unanswered { self.unanswered_in_a_row + 1 } else { 0 };
+        if self.forbidden == REFUSED_FROM_THE_START && self.settled == REFUSED_FROM_THE_START {
+            return Some(Exceeded::Forbidden);
+        }
+        if self.unanswered_in_a_row >= self.outage {
+            return Some(Exceeded::Outage);
+        }
+        self.is_over().then_some(Exceeded::Failures)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share of so many rows needs no more digits")]
+    fn is_over(&self) -> bool {
+        match self.most {
+            MaxFailures::Rows(most) => self.failed > most,
+            MaxFailures::Percent(percent) => {
+                self.settled >= SETTLED_FOR_A_SHARE && self.failed as f64 * 100.0 > self.settled as f64 * percent
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Outcome::{Failed, Granted, NotFound, Rejected};
+
+    fn spend(most: &str, outcomes: &[(Outcome, usize)]) -> (Option<Exceeded>, u64) {
+        let mut budget = Budget::new(most.parse().expect("a budget"), 1000);
+        for (outcome, times) in outcomes {
+            for _ in 0..*times {
+                if let Some(exceeded) = budget.spend(*outcome, None) {
+                    return (Some(exceeded), budget.settled);
+                }
+            }
+        }
+        (None, budget.settled)
+    }
+
+    #[test]
+    fn more_failures_than_may_be_stop_the_run() {
+        assert_eq!(spend("3", &[(NotFound, 3), (Granted, 100)]), (None, 103));
+        assert_eq!(spend("3", &[(NotFound, 4)]), (Some(Exceeded::Failures), 4));
+        assert_eq!(spend("0", &[(Granted, 5), (Rejected, 1)]), (Some(Exceeded::Failures), 6));
+        assert_eq!(spend("20%", &[(Failed, 49)]), (None, 49));
+        assert_eq!(spend("20%", &[(Failed, 50)]), (Some(Exceeded::Failures), 50));
+        assert_eq!(spend("20%", &[(Granted, 80), (Failed, 20)]), (None, 100));
+        assert_eq!(spend("20%", &[(Granted, 80), (Failed, 21)]), (Some(Exceeded::Failures), 101));
+        assert_eq!(spend("100%", &[(NotFound, 500)]), (None, 500));
+    }
+
+    #[test]
+    fn nothing_answered_any_more_stops_the_run() {
+        let mut budget = Budget::new(MaxFailures::Percent(100.0), 10);
+        let mut after = |outcome| budget.spend(outcome, None);
+        assert!((0..9).all(|_| after(Failed).is_none()) && after(Granted).is_none());
+        assert!((0..9).all(|_| after(Failed).is_none()));
+        assert_eq!(after(Failed), Some(Exceeded::Outage));
+    }
+
+    #[test]
+    fn ten_403s_from_the_start_stop_the_run_and_later_ones_do_not() {
+        let run = |first: u16| {
+            let mut budget = Budget::new(MaxFailures::Percent(100.0), 1000);
+            budget.spend(Rejected, Some(first));
+            (1..50).find_map(|_| budget.spend(Rejected, Some(403)))
+        };
+        assert_eq!(run(403), Some(Exceeded::Forbidden));
+        assert_eq!(run(400), None);
+    }
+
+    #[test]
+    fn a_budget_is_a_number_or_a_share() {
+        for bad in ["", "%", "-1", "101%", "1e1%", "x", "1.5"] {
+            assert!(bad.parse::<MaxFailures>().is_err(), "{bad}");
+        }
+        for good in ["0", "100", "0%", "2.5%", "100%"] {
+            assert_eq!(good.parse::<MaxFailures>().expect("a budget").to_string(), good);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Does PingOne answer at all? While it does not, no further row is begun: those that were begun are tried
+//! again, and the first answer lets the others go on.
+//!
+//! Without this, every row of an input would have its tries during an outage, and fail.
+
+use std::sync::Mutex;
+
+use tokio::sync::Notify;
+
+/// So many requests in a row without an answer are an outage, or as many as may be in flight if that is
+/// more.
+const IN_A_ROW: usize = 10;
+
+/// What is known of PingOne's answering.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    bound: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Requests in a row that met faults.
+    faults: usize,
+    /// Rows that have met a fault and are not settled.
+    tried: usize,
+}
+
+impl Outage {
+    pub(crate) fn new(concurrency: usize) -> Self {
+        Self { bound: concurrency.max(IN_A_ROW), state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// How many in a row make an outage.
+    pub(crate) fn bound(&self) -> usize {
+        self.bound
+    }
+
+    pub(crate) fn answered(&self) {
+        self.state().faults = 0;
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn faulted(&self) {
+        self.state().faults += 1;
+    }
+
+    /// Counts a row among those that are being tried again, for as long as the answer lives.
+    pub(crate) fn trying(&self) -> Trying<'_> {
+        self.state().tried += 1;
+        Trying(self)
+    }
+
+    /// Ends when another row may be begun.
+    pub(crate) async fn over(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            // From here on, no change is missed.
+            changed.as_mut().enable();
+            let goes_on = {
+                let state = self.state();
+                state.faults < self.bound || state.tried == 0
+            };
+            if goes_on {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while it is held")
+    }
+}
+
+/// A row that is being tried again.
+#[derive(Debug)]
+pub(crate) struct Trying<'a>(&'a Outage);
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        self.0.state().tried -= 1;
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn rows_are_begun_until_nothing_answers_and_again_after_an_answer() {
+        let outage = Outage::new(10);
+        let _row = outage.trying();
+        for _ in 0..9 {
+            outage.faulted();
+            assert!(outage.over().now_or_never().is_some());
+        }
+        outage.faulted();
+        let mut over = std::pin::pin!(outage.over());
+        assert!(over.as_mut().now_or_never().is_none());
+        outage.answered();
+        over.await;
+    }
+
+    #[tokio::test]
+    async fn another_row_is_begun_when_none_is_left_that_is_tried() {
+        let outage = Outage::new(1);
+        let row = outage.trying();
+        (0..IN_A_ROW).for_each(|_| outage.faulted());
+        let mut over = std::pin::pin!(outage.over());
+        assert!(over.as_mut().now_or_never().is_none());
+        drop(row);
+        over.await;
+    }
+}
