@@ -18,7 +18,7 @@ pub use self::error::{PingOneError, Said};
 
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, Region};
 pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, TrustedCa};
-pub(crate) use self::session::{Attempt, Session};
+pub(crate) use self::session::{Attempt, Request, Session, Turn};
 pub(crate) use self::token::{AccessToken, TokenSource};
 pub(crate) use self::verdict::{BypassStatus, Detail, Verdict};
 pub(crate) use self::wire::Wire;

@@ -29,16 +29,32 @@ pub(crate) struct Traffic {
     pub(crate) throttled: AtomicU64,
 }
 
-/// What came of an attempt.
+/// What came of waiting for a turn.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// It came: send now, with this token.
+    Come(Arc<AccessToken>),
+    /// The run stops.
+    Stopped,
+    /// The row's time was over first.
+    OutOfTime,
+}
+
+/// What is to be sent, and for how long an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) ask: &'a Ask,
+    pub(crate) row: RowNumber,
+    pub(crate) again: bool,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// What came of a request.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// The request was sent.
-    Done { sent: Instant, verdict: Verdict },
-    /// The run stops: nothing was sent.
-    Stopped,
-    /// The row's time was over before its turn came: nothing was sent.
-    OutOfTime,
-    /// The request was sent, and its answer is not waited for any more.
+    /// There is an answer, or it is known why not.
+    Answered { sent: Instant, verdict: Verdict },
+    /// Its answer is not waited for any more.
     Abandoned { sent: Instant },
 }
 
@@ -72,45 +88,37 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    /// Sends what `row` asks, once. `again` tells that it is not the first time, and `deadline` until when
-    /// there is time.
-    pub(crate) async fn attempt(
-        &self,
-        ask: &Ask,
-        row: RowNumber,
-        again: bool,
-        deadline: Option<Instant>,
-        stop: &Stop,
-    ) -> Result<Attempt, PingOneError> {
+    /// Waits for a turn and a token, until `deadline`, if there is one.
+    pub(crate) async fn turn(&self, deadline: Option<Instant>, stop: &Stop) -> Result<Turn, PingOneError> {
         let ready = self.ready(stop);
         let token = match deadline {
             None => ready.await?,
             Some(deadline) => match tokio::time::timeout_at(deadline, ready).await {
                 Ok(ready) => ready?,
-                Err(_) => return Ok(Attempt::OutOfTime),
+                Err(_) => return Ok(Turn::OutOfTime),
             },
         };
-        let Some(token) = token else {
-            return Ok(Attempt::Stopped);
-        };
+        Ok(token.map_or(Turn::Stopped, Turn::Come))
+    }
+
+    /// Sends what a row asks, once, with the `token` of a turn that has come. `again` tells that it is not
+    /// the first time; where there is a `deadline`, no answer is waited for longer.
+    pub(crate) async fn send(&self, request: Request<'_>, token: &AccessToken, stop: &Stop) -> Result<Attempt, PingOneError> {
+        let Request { ask, row, again, deadline } = request;
         self.count(again);
         let sent = Instant::now();
         let limit = deadline.map_or(self.timeout, |deadline| self.timeout.min(deadline - sent));
         let reply = tokio::select! {
             biased;
-            reply = self.wire.send(ask, row, &token, limit) => reply,
+            reply = self.wire.send(ask, row, token, limit) => reply,
             () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
         };
         self.refuse_untrusted(self.endpoints.api.host(), &reply)?;
         let verdict = judge(ask, &reply);
-        tracing::debug!(
-            row = row.0,
-            status = reply.as_ref().ok().map(|answer| answer.status),
-            elapsed_ms = sent.elapsed().as_millis(),
-            "answered"
-        );
-        self.learn(&verdict, &token)?;
-        Ok(Attempt::Done { sent, verdict })
+        let status = reply.as_ref().ok().map(|answer| answer.status);
+        tracing::debug!(row = row.0, status, elapsed_ms = sent.elapsed().as_millis(), "answered");
+        self.learn(&verdict, token)?;
+        Ok(Attempt::Answered { sent, verdict })
     }
 
     fn count(&self, again: bool) {
@@ -133,7 +141,7 @@ impl<W: Wire> Session<W> {
             lane = self.pacer.enter() => lane,
         };
         loop {
-            if !turn(&lane, stop).await || self.tokens.failed.load(Ordering::Relaxed) {
+            if !turn_of(&lane, stop).await || self.tokens.failed.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             if let Some(token) = self.tokens.fresh() {
@@ -225,7 +233,7 @@ impl<W: Wire> Session<W> {
                     }
                 }
             }
-            if !turn(lane, stop).await {
+            if !turn_of(lane, stop).await {
                 return Ok(false);
             }
         }
@@ -294,7 +302,7 @@ impl<W: Wire> Session<W> {
 }
 
 /// Waits for a turn; tells whether it came, or the run stops.
-async fn turn(lane: &Lane<'_>, stop: &Stop) -> bool {
+async fn turn_of(lane: &Lane<'_>, stop: &Stop) -> bool {
     tokio::select! {
         biased;
         () = stop.requested() => false,

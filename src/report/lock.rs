@@ -27,7 +27,8 @@ pub(crate) enum NoLock {
 impl Lock {
     /// Takes the lock at `path` for the report at `report`.
     pub(crate) fn take(path: &Path, report: &Path) -> Result<Self, NoLock> {
-        let failed = |source| NoLock::File(FileError::new("created", path, source));
+        // What matters to the user is the report that cannot be there.
+        let failed = |source| NoLock::File(FileError::new("created", report, source));
         loop {
             let mut options = OpenOptions::new();
             let file = options.write(true).create(true).truncate(false).mode(MODE).open(path).map_err(failed)?;

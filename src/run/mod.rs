@@ -53,6 +53,15 @@ pub(crate) struct Pipeline<W> {
 /// A row's place among those in flight.
 type Place = OwnedSemaphorePermit;
 
+/// A row that has been let in.
+struct Admission {
+    row: Row,
+    place: Place,
+    /// Held until the row's first turn has come: so long no other is let in. Rows that are tried again, and
+    /// the renewal of the token, have no queue of new rows before them, and a stop leaves few rows behind.
+    door: Place,
+}
+
 /// What came of a row.
 enum RowEnd {
     Settled(Box<Settlement>),
@@ -85,7 +94,7 @@ impl<W: Wire> Pipeline<W> {
     /// to the `journal`, and counted in `seen`.
     pub(crate) async fn run(&self, rows: mpsc::Receiver<Row>, journal: &Journal, seen: &watch::Sender<Tally>) -> Ended {
         let places = Arc::new(Semaphore::new(self.concurrency));
-        let settling = self.admitted(rows, Arc::clone(&places)).map(|(row, place)| settle(self, &places, row, place));
+        let settling = self.admitted(rows, Arc::clone(&places)).map(|admitted| settle(self, &places, admitted));
         let mut settled = std::pin::pin!(settling.buffer_unordered(self.concurrency + ROOM));
         let mut budget = Budget::new(self.max_failures, self.outage.bound());
         let mut ended = Ended::default();
@@ -110,22 +119,21 @@ impl<W: Wire> Pipeline<W> {
     }
 
     /// The rows, each with a place in flight, until the run stops. During an outage there are none.
-    fn admitted(&self, rows: mpsc::Receiver<Row>, places: Arc<Semaphore>) -> impl futures::Stream<Item = (Row, Place)> {
-        futures::stream::unfold(rows, move |mut rows| {
-            let places = Arc::clone(&places);
-            async move {
-                let next = async {
-                    self.outage.over().await;
-                    let place = place(&places).await;
-                    Some((place, rows.recv().await?))
-                };
-                let (place, row) = tokio::select! {
-                    biased;
-                    () = self.stop.requested() => None,
-                    next = next => next,
-                }?;
-                Some(((row, place), rows))
-            }
+    fn admitted(&self, rows: mpsc::Receiver<Row>, places: Arc<Semaphore>) -> impl futures::Stream<Item = Admission> {
+        let door = Arc::new(Semaphore::new(1));
+        futures::stream::unfold((rows, places, door), |(mut rows, places, door)| async {
+            let next = async {
+                let opened = place(&door).await;
+                self.outage.over().await;
+                let place = place(&places).await;
+                Some(Admission { row: rows.recv().await?, place, door: opened })
+            };
+            let admission = tokio::select! {
+                biased;
+                () = self.stop.requested() => None,
+                next = next => next,
+            }?;
+            Some((admission, (rows, places, door)))
         })
     }
 }

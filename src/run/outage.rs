@@ -7,6 +7,8 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
+use crate::pingone::Verdict;
+
 /// So many requests in a row without an answer are an outage, or as many as may be in flight if that is
 /// more.
 const IN_A_ROW: usize = 10;
@@ -37,17 +39,31 @@ impl Outage {
         self.bound
     }
 
-    pub(crate) fn answered(&self) {
-        self.state().faults = 0;
-        self.changed.notify_waiters();
+    /// Takes in the `verdict` on a request of a row, which is `trying` from its first fault on.
+    pub(crate) fn learn<'a>(&'a self, verdict: &Verdict, trying: &mut Option<Trying<'a>>) {
+        if verdict.is_fault() {
+            trying.get_or_insert_with(|| self.trying());
+            self.faulted();
+        } else {
+            self.answered();
+        }
     }
 
-    pub(crate) fn faulted(&self) {
+    fn answered(&self) {
+        let mut state = self.state();
+        if state.faults > 0 {
+            state.faults = 0;
+            drop(state);
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn faulted(&self) {
         self.state().faults += 1;
     }
 
     /// Counts a row among those that are being tried again, for as long as the answer lives.
-    pub(crate) fn trying(&self) -> Trying<'_> {
+    fn trying(&self) -> Trying<'_> {
         self.state().tried += 1;
         Trying(self)
     }

@@ -7,23 +7,19 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::life::{Finding, Life, Next};
-use super::{Pipeline, Place, RowEnd, place};
+use super::{Admission, Pipeline, Place, RowEnd, place};
 use crate::domain::Ask;
 use crate::input::{Row, Task};
-use crate::pingone::{Attempt, Detail, PingOneError, Wire};
+use crate::pingone::{Attempt, Detail, PingOneError, Request, Turn, Wire};
 use crate::report::{Outcome, Settlement};
 
-/// Does what `row` asks, until it is settled or the run stops. An error ends the whole run.
-pub(super) async fn settle<W: Wire>(
-    pipeline: &Pipeline<W>,
-    places: &Arc<Semaphore>,
-    row: Row,
-    place: Place,
-) -> Result<RowEnd, PingOneError> {
+/// Does what the row asks, until it is settled or the run stops. An error ends the whole run.
+pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, admitted: Admission) -> Result<RowEnd, PingOneError> {
+    let Admission { row, place, door } = admitted;
     match row.task {
         Task::Send(ask) => {
             // Boxed, so that a row that waits is small.
-            let life = Box::pin(live(pipeline, places, &row, ask, place)).await?;
+            let life = Box::pin(live(pipeline, places, &row, ask, (place, door))).await?;
             Ok(life.map_or(RowEnd::Left, |(life, finding)| sent(row, &ask, &life, finding)))
         }
         Task::Duplicate(ask) => {
@@ -37,45 +33,44 @@ pub(super) async fn settle<W: Wire>(
     }
 }
 
-/// Tries until there is a finding; `None` if the run stops first.
+/// Tries until there is a finding; `None` if the run stops first. `first` is the place in flight that the
+/// row has, and the door, which it leaves open for the next row when its first turn has come.
 async fn live<W: Wire>(
     pipeline: &Pipeline<W>,
     places: &Arc<Semaphore>,
     row: &Row,
     ask: Ask,
-    first: Place,
+    first: (Place, Place),
 ) -> Result<Option<(Life, Finding)>, PingOneError> {
-    let Pipeline { session, patience, stop, outage, .. } = pipeline;
+    let Pipeline { session, patience, stop, .. } = pipeline;
     let mut life = Life::new(*patience);
-    let mut held = Some(first);
     let mut trying = None;
+    let (mut held, mut door) = (Some(first.0), Some(first.1));
     loop {
         let Some(in_flight) = take_place(places, held.take(), pipeline).await else {
             return Ok(None);
         };
-        let attempt = session.attempt(&ask, row.number, life.attempts > 0, life.deadline(), stop).await?;
-        drop(in_flight);
-        let next = match attempt {
-            Attempt::Stopped => return Ok(None),
-            Attempt::OutOfTime => Next::Settle(life.gave_up()),
-            Attempt::Abandoned { sent } => return Ok(life.abandoned(&ask, sent, Instant::now()).map(|finding| (life, finding))),
-            Attempt::Done { sent, verdict } => {
-                if verdict.is_fault() {
-                    trying.get_or_insert_with(|| outage.trying());
-                    outage.faulted();
-                } else {
-                    outage.answered();
+        let deadline = life.deadline();
+        let turn = session.turn(deadline, stop).await?;
+        drop(door.take());
+        let next = match turn {
+            Turn::Stopped => return Ok(None),
+            Turn::OutOfTime => Next::Settle(life.gave_up()),
+            Turn::Come(token) => {
+                let request = Request { ask: &ask, row: row.number, again: life.attempts > 0, deadline };
+                match session.send(request, &token, stop).await? {
+                    Attempt::Abandoned { sent } => return Ok(life.abandoned(&ask, sent, Instant::now()).map(|finding| (life, finding))),
+                    Attempt::Answered { sent, verdict } => {
+                        pipeline.outage.learn(&verdict, &mut trying);
+                        life.after(&ask, verdict, sent, Instant::now())
+                    }
                 }
-                life.after(&ask, verdict, sent, Instant::now())
             }
         };
+        drop(in_flight);
         match next {
-            Next::Settle(finding) => {
-                if finding.outcome == Outcome::NotFound && !session.check_environment(stop).await? {
-                    return Ok(None);
-                }
-                return Ok(Some((life, finding)));
-            }
+            Next::Settle(finding) if finding.outcome == Outcome::NotFound && !session.check_environment(stop).await? => return Ok(None),
+            Next::Settle(finding) => return Ok(Some((life, finding))),
             Next::TokenRefused(detail) => return Err(session.fresh_token_refused(&detail)),
             Next::Again(wait) => {
                 tracing::debug!(row = row.number.0, attempt = life.attempts, wait_ms = wait.as_millis(), "trying again");

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
 
@@ -77,12 +78,13 @@ impl Default for SandboxConfig {
     }
 }
 
-/// A sandbox that is running. It stops when it is dropped.
+/// A sandbox that is running. It stops when it is dropped, and its connections close.
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
     shared: Arc<Shared>,
     accepting: tokio::task::JoinHandle<()>,
+    closing: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -107,8 +109,9 @@ impl Sandbox {
         let latency = config.latency;
         let machine = Mutex::new(Machine::new(config, &format!("http://{address}")));
         let shared = Arc::new(Shared { machine, latency, calls: Mutex::new(None) });
-        let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, accepting })
+        let closing = CancellationToken::new();
+        let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&shared), closing.clone()));
+        Ok(Self { address, shared, accepting, closing })
     }
 
     /// What `PINGONE_API_URL` is to be.
@@ -212,5 +215,6 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.closing.cancel();
     }
 }

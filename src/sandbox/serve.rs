@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::message::{Answer, Cut, Request};
 use super::{Call, Shared};
@@ -29,7 +30,7 @@ const MOST_OF_A_BODY: usize = 64 << 10;
 type Body = BoxBody<Bytes, io::Error>;
 
 /// Serves every connection that comes in.
-pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, closing: CancellationToken) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -37,9 +38,10 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!("a connection to the sandbox cannot be hurried: {error}");
                 }
-                let shared = Arc::clone(&shared);
+                let connection = connection(stream, Arc::clone(&shared));
+                let closing = closing.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = connection(stream, shared).await {
+                    if let Some(Err(error)) = closing.run_until_cancelled(connection).await {
                         tracing::trace!("a connection to the sandbox broke: {error}");
                     }
                 });

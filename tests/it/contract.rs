@@ -31,7 +31,7 @@ fn a_grant_is_reported_in_the_inputs_order_with_the_date_returned() {
     }
     let mode = std::fs::metadata(field.path("in.report.csv")).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(files(&field), ["in.csv", "in.report.csv"]);
+    assert_eq!(files(&field), ["in.csv", "in.report.csv", "in.report.run.json"]);
     assert!(input.exists());
 }
 
@@ -135,7 +135,9 @@ fn what_trying_again_cannot_mend_is_sent_once() {
     let rejected: Vec<_> = report.lines.iter().filter(|line| line[2] == "rejected").collect();
     assert!(rejected.iter().any(|line| line[6] == "400") && rejected.iter().any(|line| line[6] == "403"));
     assert_eq!(rejected.len() + report.count("granted"), 20);
-    assert_eq!(field.api_calls().len(), 21, "one request each");
+    let mut calls = field.api_calls();
+    calls.retain(|call| call.path.ends_with("/bypassMFA"));
+    assert_eq!(calls.len(), 21, "one request each");
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn a_folder_that_cannot_be_written_is_found_before_anything_is_sent() {
     field.users(2, "+4h");
     let done = field.run(&["grant", "in.csv", "-o", "nowhere/out.csv"]);
     assert_eq!(done.code, 5, "{}", done.stderr);
-    assert!(done.stderr.contains("error: nowhere/out.partial.csv: the file cannot be created"), "{}", done.stderr);
+    assert!(done.stderr.contains("error: nowhere/out.csv: the file cannot be created"), "{}", done.stderr);
     assert!(done.stderr.contains("\ncaused by: "), "{}", done.stderr);
     assert!(field.calls().is_empty());
 }

@@ -7,4 +7,5 @@ mod harness;
 mod inputs;
 mod leaks;
 mod pace;
+mod resume;
 mod tls;
