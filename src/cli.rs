@@ -10,7 +10,7 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, 
 
 use crate::domain::EnvironmentId;
 use crate::pace::Rate;
-use crate::pingone::{AuthMethod, BaseUrl, Region};
+use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
 use crate::sandbox::Faults;
 use crate::when::parse_span;
@@ -84,7 +84,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "UUID", env = "PINGONE_ENVIRONMENT_ID", hide_env_values = true)]
     pub(crate) environment_id: Option<EnvironmentId>,
     /// Where the worker application lives, if in another environment
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", env = "PINGONE_AUTH_ENVIRONMENT_ID", hide_env_values = true)]
     pub(crate) auth_environment_id: Option<EnvironmentId>,
     /// The worker application's client ID; its secret comes from PINGONE_CLIENT_SECRET or a file
     #[arg(long, value_name = "ID", env = "PINGONE_CLIENT_ID", hide_env_values = true)]
@@ -103,16 +103,19 @@ pub(crate) struct ConnectionArgs {
     pub(crate) region: Option<Region>,
     /// The API, instead of the region's: the part before `/environments`
     #[arg(long, value_name = "URL", env = "PINGONE_API_URL", hide_env_values = true)]
-    pub(crate) api_url: Option<BaseUrl>,
+    pub(crate) api_url: Option<String>,
     /// The token endpoint's host, instead of the region's
     #[arg(long, value_name = "URL", env = "PINGONE_AUTH_URL", hide_env_values = true)]
-    pub(crate) auth_url: Option<BaseUrl>,
+    pub(crate) auth_url: Option<String>,
     /// Trust this certificate authority too
     #[arg(long, value_name = "PEM")]
     pub(crate) ca_cert: Option<PathBuf>,
     /// Run against a sandbox inside this process; needs no credentials
     #[arg(long)]
     pub(crate) sandbox: bool,
+    /// Whether the application was named on the command line, which outranks a token of the environment.
+    #[arg(skip)]
+    pub(crate) application_typed: bool,
 }
 
 #[derive(Debug, Args)]
@@ -214,7 +217,7 @@ pub(crate) struct SandboxArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8089")]
     pub(crate) listen: SocketAddr,
     /// How many users there are, and no others [default: 1000, and whoever else is asked for]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     pub(crate) users: Option<u64>,
     /// The most API requests a second; more are answered 429
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -254,16 +257,29 @@ impl Cli {
         T: Into<OsString>,
     {
         let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-        let mut command = Self::command();
+        let sandbox = typed.iter().any(|word| word == "--sandbox");
+        let mut command = Self::command().mut_subcommands(|command| without_idle_variables(command, sandbox));
         let matches = command.try_get_matches_from_mut(&typed)?;
-        if let Some((_, matches)) = matches.subcommand()
-            && let Some(surplus) = surplus_beside_sandbox(matches)
-        {
-            let message = format!("the argument '--sandbox' cannot be used with '{surplus}'");
-            return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some((_, matches)) = matches.subcommand() {
+            if let Some(surplus) = surplus_beside_sandbox(matches) {
+                let message = format!("the argument '--sandbox' cannot be used with '{surplus}'");
+                return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
+            }
+            if let Some(run) = cli.run_mut() {
+                run.connection.application_typed = ["client_id", "client_secret_file"].into_iter().any(|id| is_typed(matches, id));
+            }
         }
-        let typed = typed.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        Ok(Self { typed, ..Self::from_arg_matches(&matches)? })
+        cli.typed = typed.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        Ok(cli)
+    }
+
+    fn run_mut(&mut self) -> Option<&mut RunArgs> {
+        match &mut self.command {
+            Command::Grant(arguments) => Some(&mut arguments.run),
+            Command::Audit(arguments) => Some(&mut arguments.run),
+            Command::Sandbox(_) | Command::Completions { .. } => None,
+        }
     }
 
     /// The command that takes up the run that was typed.
@@ -284,8 +300,23 @@ fn surplus_beside_sandbox(matches: &ArgMatches) -> Option<String> {
     if matches.try_get_one::<bool>("sandbox").ok().flatten() != Some(&true) {
         return None;
     }
-    let typed = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    SURPLUS.into_iter().find(typed).map(|id| format!("--{}", id.replace('_', "-")))
+    SURPLUS.into_iter().find(|id| is_typed(matches, id)).map(|id| format!("--{}", id.replace('_', "-")))
+}
+
+fn is_typed(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// The command without those variables of the environment that are set to nothing, which counts as not set;
+/// beside `--sandbox`, without any.
+fn without_idle_variables(command: clap::Command, sandbox: bool) -> clap::Command {
+    command.mut_args(|argument| {
+        let value = argument.get_env().map(|name| std::env::var_os(name).unwrap_or_default());
+        match value {
+            Some(value) if sandbox || value.to_string_lossy().trim().is_empty() => argument.env(None::<&str>),
+            Some(_) | None => argument,
+        }
+    })
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

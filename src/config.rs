@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::cli::{AuditArgs, ConnectionArgs, GrantArgs, PaceArgs, RunArgs};
 use crate::domain::Operation;
 use crate::input::{Dialect, Rules};
-use crate::pingone::{AccessToken, Credentials, Endpoints, Region, TrustedCa};
+use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, OutputError, ReportFiles};
 use crate::run::MaxFailures;
 use crate::when::parse_until;
@@ -54,13 +54,13 @@ pub enum ConfigError {
     /// A file holds no certificate.
     #[error("{}: there is no certificate in PEM form", .0.display())]
     NotACertificate(PathBuf),
-    /// The two variables disagree.
-    #[error("`--region` (or PINGONE_REGION) and PINGONE_TOP_LEVEL_DOMAIN name different regions: `{region}` and `{domain}`")]
-    TwoRegions {
-        /// The domain of the one.
-        region: &'static str,
-        /// The other.
-        domain: String,
+    /// A URL is not one that a token may be sent to. The URL is not shown: it may hold a password.
+    #[error("{option}: {why}")]
+    Url {
+        /// The option that names it.
+        option: &'static str,
+        /// What is wrong with it.
+        why: String,
     },
     /// There is no such region.
     #[error("PINGONE_TOP_LEVEL_DOMAIN: `{0}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`")]
@@ -78,13 +78,13 @@ impl ConfigError {
                 "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
                     .into(),
             ),
-            Self::TwoRegions { .. } => Some("unset one of the two".into()),
             Self::NoInput
             | Self::NoSecret
             | Self::Unreadable { .. }
             | Self::NotASecret { .. }
             | Self::NotACertificate(_)
             | Self::NoSuchDomain(_)
+            | Self::Url { .. }
             | Self::Until(_) => None,
         }
     }
@@ -158,7 +158,7 @@ impl RunConfig {
 
     fn of(operation: Operation, arguments: RunArgs, until: Option<String>, until_column: Option<String>) -> Result<Self, Refused> {
         let input = arguments.input.ok_or(ConfigError::NoInput)?;
-        let connection = connection(arguments.connection)?;
+        let connection = connection(&arguments.connection)?;
         let output = arguments.output;
         let destination = destination(output.output.as_deref(), &input)?;
         let existing = match (output.resume, output.overwrite) {
@@ -200,40 +200,46 @@ fn destination(output: Option<&Path>, input: &Path) -> Result<Destination, Outpu
     }
 }
 
-fn connection(arguments: ConnectionArgs) -> Result<Connection, ConfigError> {
+fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
     if arguments.sandbox {
         return Ok(Connection::Sandbox);
     }
     let environment = arguments.environment_id.ok_or(ConfigError::NoEnvironment)?;
-    let identity = identity(&arguments)?;
+    let identity = identity(arguments)?;
     let ca = arguments.ca_cert.as_deref().map(trusted).transpose()?.unwrap_or_default();
-    let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
-    let endpoints = Endpoints {
-        api: arguments.api_url.unwrap_or_else(|| region.api_url()),
-        auth: arguments.auth_url.unwrap_or_else(|| region.auth_url()),
-        environment,
-        auth_environment: arguments.auth_environment_id.unwrap_or(environment),
+    let api = base_url("--api-url", arguments.api_url.as_deref())?;
+    let auth = base_url("--auth-url", arguments.auth_url.as_deref())?;
+    let (api, auth) = match (api, auth) {
+        (Some(api), Some(auth)) => (api, auth),
+        (api, auth) => {
+            let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
+            (api.unwrap_or_else(|| region.api_url()), auth.unwrap_or_else(|| region.auth_url()))
+        }
     };
-    Ok(Connection::PingOne { endpoints: Box::new(endpoints), identity, ca })
+    let auth_environment = arguments.auth_environment_id.unwrap_or(environment);
+    let endpoints = Box::new(Endpoints { api, auth, environment, auth_environment });
+    Ok(Connection::PingOne { endpoints, identity, ca })
 }
 
+fn base_url(option: &'static str, text: Option<&str>) -> Result<Option<BaseUrl>, ConfigError> {
+    let read = text.map(|text| text.trim().parse()).transpose();
+    read.map_err(|error: NotABaseUrl| ConfigError::Url { option, why: error.to_string() })
+}
+
+/// The region that was named, or else that of the domain.
 fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, ConfigError> {
-    let of_domain = match &domain {
-        None => None,
-        Some(domain) => Some(Region::of_top_level_domain(domain).ok_or_else(|| ConfigError::NoSuchDomain(domain.clone()))?),
-    };
-    match (region, of_domain) {
-        (Some(region), Some(other)) if region != other => {
-            Err(ConfigError::TwoRegions { region: region.top_level_domain(), domain: domain.unwrap_or_default() })
-        }
-        (one, other) => Ok(one.or(other).unwrap_or(Region::Na)),
+    match (region, domain) {
+        (Some(region), _) => Ok(region),
+        (None, Some(domain)) => Region::of_top_level_domain(&domain).ok_or(ConfigError::NoSuchDomain(domain)),
+        (None, None) => Ok(Region::Na),
     }
 }
 
 /// A ready token, if there is one, or else the worker application.
 fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
     let named = "PINGONE_API_ACCESS_TOKEN";
-    if let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
+    let token_counts = arguments.access_token_file.is_some() || !arguments.application_typed;
+    if token_counts && let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
         let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| path.display().to_string());
         let token = AccessToken::new(token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
         return Ok(Identity::Ready(Arc::new(token)));

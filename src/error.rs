@@ -125,7 +125,7 @@ impl RunError {
                 | PingOneError::ReadyToken(_)
                 | PingOneError::FreshToken(_)
                 | PingOneError::NoEnvironment { .. } => EXIT_REFUSED,
-                PingOneError::NoToken { .. } | PingOneError::Untrusted { .. } => EXIT_STOPPED,
+                PingOneError::NoToken { .. } | PingOneError::HeldTooLong { .. } | PingOneError::Untrusted { .. } => EXIT_STOPPED,
                 PingOneError::Client(_) => EXIT_USAGE,
             },
             Self::Exceeded { code, .. } => *code,

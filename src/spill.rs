@@ -54,7 +54,7 @@ impl<const N: usize> Sorter<N> {
         self.held.clear();
         let file = match &mut self.spilled {
             Some(file) => file,
-            none => none.insert(tempfile::tempfile_in(&self.folder)?),
+            none => none.insert(unnamed_file(&self.folder)?),
         };
         let from = file.seek(SeekFrom::End(0))?;
         file.write_all(&bytes)?;
@@ -78,6 +78,12 @@ impl<const N: usize> Sorter<N> {
         }
         Ok(Sorted { in_memory: Vec::new().into_iter(), merge: Some(merge) })
     }
+}
+
+/// A temporary file in `folder` that has no name and goes when it is closed.
+pub(crate) fn unnamed_file(folder: &Path) -> io::Result<File> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("no temporary file can be made in {}: {error}", folder.display()));
+    tempfile::tempfile_in(folder).map_err(named)
 }
 
 /// The records of a [`Sorter`] in ascending order.

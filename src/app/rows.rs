@@ -19,15 +19,15 @@ use crate::domain::RunId;
 use crate::error::RunError;
 use crate::input::{Layout, Remaining, Row, Sound, Source, feed};
 use crate::pace::Pacer;
-use crate::pingone::{AuthMethod, Credentials, Endpoints, HttpSettings, HttpWire, Session, TokenSource, TrustedCa};
+use crate::pingone::{AuthMethod, Credentials, Endpoints, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa};
 use crate::report::{Destination, FileError, Journal, RequestsRecord, RunRecord, Tally, Target};
-use crate::run::{Ended, Outage, Patience, Pipeline};
+use crate::run::{Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
 /// Rows that are read ahead of those that have a place in flight.
-const READ_AHEAD: usize = 256;
+const READ_AHEAD: usize = 64;
 
 /// Grants or audits every row of an input.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
@@ -147,12 +147,14 @@ impl<'a> Run<'a> {
             Identity::Worker(credentials) => (Some(credentials), TokenSource::Endpoint),
             Identity::Ready(token) => (None, TokenSource::Ready(token)),
         };
+        let secrets = credentials.as_ref().map(|worker| Secrets::of(&worker.client_id, &worker.client_secret)).unwrap_or_default();
         let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
         let wire = HttpWire::new(settings)?;
-        let session = Session::new(wire, endpoints, tokens, Pacer::new(pace.rate), pace.timeout, pace.max_attempts);
+        let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
+        let session = Session::new(wire, endpoints, tokens, secrets, Pacer::new(pace.rate), limits);
         let pipeline = Pipeline {
             session,
-            patience: Patience { max_attempts: pace.max_attempts, give_up_after: pace.give_up_after },
+            limits,
             concurrency,
             max_failures: config.max_failures,
             outage: Outage::new(concurrency),

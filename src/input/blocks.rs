@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 pub(crate) const BLOCK: usize = 256 << 10;
 
 /// The most bytes that one record may have. A longer one is taken for a quote that is never closed.
-const MOST_IN_A_RECORD: u64 = 1 << 20;
+const MOST_IN_A_RECORD: u64 = 256 << 10;
 
 /// What an input was when it was checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,9 +33,9 @@ pub(crate) struct Fingerprint {
 pub(crate) enum BadBytes {
     #[error("the input has changed since it was checked")]
     Changed,
-    #[error("a quoted value that begins on line {line} is not closed within 1 MiB")]
+    #[error("a quoted value that begins on line {line} is not closed within 256 KiB")]
     QuoteNeverClosed { line: u64 },
-    #[error("line {line} is longer than 1 MiB")]
+    #[error("line {line} is longer than 256 KiB")]
     LineTooLong { line: u64 },
 }
 

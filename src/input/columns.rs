@@ -52,9 +52,12 @@ impl Layout {
     /// The layout of `source`, for an `operation`, with an end date for every row or without
     /// (`has_until`).
     pub(crate) fn of(source: &Source, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
-        let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head));
+        let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
         let (line, first) = first_record(&source.head, delimiter);
         let fault = |fault| InputError::Header { name: source.name.clone(), line, fault };
+        if source.has_more && !source.head.contains(&b'\n') {
+            return Err(fault(HeaderFault::TooLong));
+        }
         let names = if dialect.no_headers {
             (1..=first.len()).map(|number| format!("column{number}")).collect()
         } else {
@@ -90,10 +93,12 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
-fn likeliest_delimiter(head: &[u8]) -> u8 {
+fn likeliest_delimiter(head: &[u8], dialect: &Dialect) -> u8 {
+    let typed = dialect.user_column.iter().chain(&dialect.until_column).map(|name| plain(name));
+    let wanted: Vec<String> = USER.iter().chain(UNTIL).map(|name| plain(name)).chain(typed).collect();
     let known = |record: &ByteRecord| {
         let names = record.iter().map(|field| plain(&String::from_utf8_lossy(field)));
-        names.filter(|name| USER.iter().chain(UNTIL).any(|known| plain(known) == name.trim())).count()
+        names.filter(|name| wanted.iter().any(|wanted| wanted == name.trim())).count()
     };
     let score = |&delimiter: &u8| {
         let record = first_record(head, delimiter).1;
@@ -143,6 +148,7 @@ impl Finder<'_> {
         };
         found.ok_or_else(|| HeaderFault::Missing {
             wanted: named.unwrap_or(known[0]).to_owned(),
+            users: known == USER,
             found: self.names.to_vec(),
             data: !self.no_headers && self.first.iter().any(is_user_id),
         })

@@ -6,6 +6,8 @@ use std::io;
 use crate::domain::{NotAUuid, quote};
 use crate::when::UntilError;
 
+const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
+
 /// How many bad rows a message names.
 pub(crate) const NAMED: usize = 20;
 
@@ -36,6 +38,12 @@ pub enum InputError {
     /// It is encoded as UTF-16.
     #[error("{name}:1: the text is encoded as UTF-16: expected UTF-8")]
     Utf16 {
+        /// The input, as messages call it.
+        name: String,
+    },
+    /// It is no text at all.
+    #[error("{name}: this is not text: there are zero bytes in it")]
+    NotText {
         /// The input, as messages call it.
         name: String,
     },
@@ -78,8 +86,11 @@ impl InputError {
         match self {
             Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } => None,
             Self::Utf16 { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
-            Self::Workbook { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`".into()),
+            Self::NotText { .. } => Some("expected a CSV file in UTF-8".into()),
+            Self::Workbook { .. } => Some(IN_EXCEL.into()),
             Self::Header { fault, .. } => fault.hint(),
+            Self::BadRows { bad, .. } if bad.fatal => Some("close the quote, or write it twice if it is part of the value".into()),
+            Self::BadRows { bad, .. } if bad.not_utf8() => Some(IN_EXCEL.into()),
             Self::BadRows { .. } => Some("mend the rows, or use `--skip-invalid` to run the others and report these".into()),
         }
     }
@@ -94,6 +105,8 @@ pub enum HeaderFault {
     Missing {
         /// The column's name.
         wanted: String,
+        /// Whether it is to hold user IDs, or else end dates.
+        users: bool,
         /// The columns that are there.
         found: Vec<String>,
         /// Whether the first line holds a user ID, and so is no header.
@@ -108,6 +121,9 @@ pub enum HeaderFault {
     /// The header is not UTF-8.
     #[error("the header is not UTF-8")]
     NotUtf8,
+    /// It is too long to be one.
+    #[error("the header is longer than 64 KiB")]
+    TooLong,
     /// Lines end in a lone carriage return.
     #[error("the lines end in a carriage return alone: expected CRLF or LF")]
     BareCarriageReturn,
@@ -120,15 +136,15 @@ impl HeaderFault {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Missing { data: true, .. } => Some("the first line looks like data: if the file has no header, use `--no-headers`".into()),
-            Self::Missing { wanted, .. } if wanted == "userID" => {
+            Self::Missing { users: true, .. } => {
                 Some("`user_id` and `id` are understood too; name another column with `--user-column`".into())
             }
             Self::Missing { .. } => {
                 Some("`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`".into())
             }
             Self::Twice { .. } => Some("rename one of them, or name another column with `--user-column` or `--until-column`".into()),
-            Self::NotUtf8 => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`".into()),
-            Self::BareCarriageReturn | Self::NotANumber(..) => None,
+            Self::NotUtf8 => Some(IN_EXCEL.into()),
+            Self::BareCarriageReturn | Self::TooLong | Self::NotANumber(..) => None,
         }
     }
 }
@@ -142,10 +158,16 @@ fn listed(names: &[String]) -> String {
 pub struct BadRows {
     /// How many there are.
     pub count: u64,
+    /// Whether the input cannot be run without them either.
+    pub(crate) fatal: bool,
     named: Vec<BadRow>,
 }
 
 impl BadRows {
+    fn not_utf8(&self) -> bool {
+        self.named.iter().any(|row| matches!(row.fault, RowFault::NotUtf8 { .. }))
+    }
+
     pub(crate) fn add(&mut self, row: BadRow) {
         self.count += 1;
         let place = self.named.partition_point(|named| named.line <= row.line);

@@ -13,6 +13,7 @@ mod blocks;
 mod check;
 mod columns;
 mod error;
+mod repeats;
 mod rows;
 mod source;
 #[cfg(test)]
@@ -30,7 +31,8 @@ pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::Source;
 
-use self::check::{Checked, Repeat, check};
+use self::check::{Checked, check};
+use self::repeats::Repeat;
 use self::rows::{ReadRow, RowReader};
 use crate::domain::{Ask, RowNumber};
 use crate::report::{FAILED_COLUMNS, InputRows, hex};
@@ -78,7 +80,7 @@ pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row
         if remaining.settled.contains(row.number.0) {
             continue;
         }
-        let task = task(&row, &sound.checked, &sound.source.name);
+        let task = task(&row, sound);
         let task = refuse_if_passed(task, remaining.resumed, row.line, &sound.source.name);
         let row = Row { number: row.number, carried: row.carried(), task };
         if rows.blocking_send(row).is_err() {
@@ -171,12 +173,17 @@ impl InputRows for OriginalRows<'_> {
     }
 }
 
-fn task(row: &ReadRow<'_>, checked: &Checked, name: &str) -> Task {
+fn task(row: &ReadRow<'_>, sound: &Sound) -> Task {
+    let name = &sound.source.name;
     let invalid = |fault: &error::RowFault| Task::Invalid { user: row.user_text(), why: format!("{name}:{}: {fault}", row.line) };
-    match (&row.ask, checked.repeats.of(row.number.0)) {
-        (Err(fault), _) | (Ok(_), Repeat::Conflict(fault)) => invalid(fault),
-        (Ok(ask), Repeat::Duplicate) => Task::Duplicate(*ask),
-        (Ok(ask), Repeat::No) => Task::Send(*ask),
+    let ask = match &row.ask {
+        Ok(ask) => *ask,
+        Err(fault) => return invalid(fault),
+    };
+    match sound.checked.repeats.of(&ask, row.number, row.line, &sound.layout) {
+        Repeat::Conflict(fault) => invalid(&fault),
+        Repeat::Duplicate => Task::Duplicate(ask),
+        Repeat::No => Task::Send(ask),
     }
 }
 

@@ -139,8 +139,12 @@ impl<'a> RowReader<'a> {
         }
     }
 
+    /// A value without the spaces around it. Where a space stands before a quote, the parser takes the
+    /// quotes for a part of the value.
     fn value(&self, column: &Column) -> Result<&str, RowFault> {
-        self.text(column.index).map(str::trim)
+        let value = self.text(column.index)?.trim();
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        Ok(quoted.unwrap_or(value).trim())
     }
 
     fn text(&self, index: usize) -> Result<&str, RowFault> {

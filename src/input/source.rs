@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::InputError;
+use crate::spill::unnamed_file;
 
 /// How a file of Microsoft Excel's own begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -23,6 +24,8 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// The beginning of its text.
     pub(crate) head: Vec<u8>,
+    /// Whether there may be more than that.
+    pub(crate) has_more: bool,
     file: File,
     /// Where its text begins: after a byte order mark.
     start: u64,
@@ -40,9 +43,10 @@ impl Source {
         let file = file.map_err(unreadable)?;
         let mut head = Vec::new();
         (&file).take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
+        let has_more = head.len() as u64 == HEAD;
         let mark = if head.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 };
         head.drain(..mark);
-        let source = Self { name, head, file, start: mark as u64 };
+        let source = Self { name, head, has_more, file, start: mark as u64 };
         source.refuse_what_is_no_text()?;
         Ok(source)
     }
@@ -50,8 +54,11 @@ impl Source {
     fn refuse_what_is_no_text(&self) -> Result<(), InputError> {
         let name = self.name.clone();
         let begins = |mark: &&[u8]| self.head.starts_with(mark);
-        if UTF16_MARKS.iter().any(begins) || self.head.iter().take(64).any(|&byte| byte == 0) {
+        if UTF16_MARKS.iter().any(begins) || self.is_utf16_without_mark() {
             return Err(InputError::Utf16 { name });
+        }
+        if self.head.contains(&0) {
+            return Err(InputError::NotText { name });
         }
         if begins(&ZIP) {
             return Err(InputError::Workbook { name });
@@ -60,6 +67,13 @@ impl Source {
             return Err(InputError::Empty { name });
         }
         Ok(())
+    }
+
+    /// Whether every other byte at the beginning is zero, as in ASCII text encoded as UTF-16.
+    fn is_utf16_without_mark(&self) -> bool {
+        let pairs = self.head.chunks_exact(2).take(8);
+        let zero = |place: usize| self.head.len() >= 8 && pairs.clone().all(|pair| pair[place] == 0 && pair[1 - place] != 0);
+        zero(0) || zero(1)
     }
 
     /// A reader of the whole text, from its beginning, which shares no position with another.
@@ -94,7 +108,7 @@ fn opened(path: &Path) -> io::Result<File> {
 
 /// A copy of a `pipe` that can be read again: in a file without a name, readable by nobody else.
 fn spooled(mut pipe: impl Read) -> io::Result<File> {
-    let mut copy = tempfile::tempfile()?;
+    let mut copy = unnamed_file(&std::env::temp_dir())?;
     io::copy(&mut pipe, &mut copy)?;
     copy.seek(SeekFrom::Start(0))?;
     Ok(copy)

@@ -61,6 +61,7 @@ fn rows_are_read_in_every_promised_dialect() {
         format!("\"id\",\"end_date\"\r\n\"{A}\",\"2026-08-31\"\r\n\"{B}\",\"+4h\"\r\n"),
         format!("note,Id,endDate\n\"a,\r\n\"\"b\"\"\",{A},2026-08-31\n,{B},+4h\n"),
         format!("id,user id,until\n1,{A},2026-08-31\n2,{B},+4h\n"),
+        format!("userID, until\n{A}, \"2026-08-31\"\n \"{B}\" , \" +4h\"\n"),
     ] {
         assert_eq!(asks(&grant(&text).expect(&text)), expected, "{text}");
     }
@@ -120,6 +121,8 @@ fn whole_inputs_that_cannot_be_meant_are_refused() {
         (b"userID,until\n", "in.csv: there are no rows below the header"),
         (&utf16, "in.csv:1: the text is encoded as UTF-16"),
         (&utf16[2..], "in.csv:1: the text is encoded as UTF-16"),
+        (b"userID\0,until", "in.csv: this is not text"),
+        (&[b"userID,until".as_slice(), vec![b'x'; 70_000].as_slice()].concat(), "in.csv:1: the header is longer than 64 KiB"),
         (b"PK\x03\x04zip", "in.csv: this is an Excel workbook"),
         (b"name,until\nx,+4h\n", "in.csv:1: there is no column `userID`: the columns are `name`, `until`"),
         (b"\n\nuserID,date\nx,+4h\n", "in.csv:3: there is no column `bypassMFAEnabledUntil`"),
@@ -166,6 +169,30 @@ fn with_skip_invalid_the_good_rows_run_and_no_row_of_a_conflict_does() {
     assert!(shown[1].starts_with("invalid x ") && shown[1].contains(":3: column `userID`: `x` is not a UUID"), "{shown:?}");
     assert_eq!(shown[2], format!("{B} 2026-02-27T14:20:30.000Z"));
     assert!(shown[3].starts_with(&format!("invalid {A}")), "{shown:?}");
+}
+
+#[test]
+fn a_quote_that_is_never_closed_refuses_the_input_even_with_skip_invalid() {
+    let text = format!("userID,until\n{A},\"+4h\n{B},+4h\n");
+    let message =
+        read(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), true).expect_err("it is not known which rows there are");
+    assert!(message.contains("in.csv:2: column `until`: the quote before"), "{message}");
+}
+
+#[test]
+fn a_users_many_rows_are_named_up_to_twenty_and_all_counted() {
+    let text = format!("userID,until\n{}{A},+5h\n", format!("{A},+4h\n").repeat(99));
+    let message = grant(&text).expect_err("a conflict");
+    assert!(message.starts_with("in.csv: 100 of 100 rows are invalid") && message.ends_with("and 80 more"), "{message}");
+    let rows = read(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), true).expect("rows");
+    assert!(asks(&rows).iter().all(|row| row.starts_with("invalid ")));
+}
+
+#[test]
+fn the_delimiter_is_found_by_the_columns_that_the_user_names() {
+    let named = Dialect { user_column: Some("uid".into()), ..Dialect::default() };
+    let rows = read(format!("uid;a,b,c,d\n{A};x\n").as_bytes(), rules(Operation::Audit), &named, false);
+    assert_eq!(asks(&rows.expect("sound")), [format!("{A} ")]);
 }
 
 #[test]

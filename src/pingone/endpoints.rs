@@ -71,8 +71,8 @@ pub(crate) struct BaseUrl(Url);
 #[non_exhaustive]
 pub(crate) enum NotABaseUrl {
     /// It is not a URL at all.
-    #[error("`{}` is not a URL: expected a form such as `https://api.pingone.eu/v1`", quote(.0))]
-    NotAUrl(String),
+    #[error("this is not a URL: expected a form such as `https://api.pingone.eu/v1`")]
+    NotAUrl,
     /// A token would cross the network in the clear.
     #[error("`{}` is not encrypted: expected `https`, since plain `http` is for loopback hosts only", quote(.0))]
     Plain(String),
@@ -106,7 +106,7 @@ impl FromStr for BaseUrl {
     type Err = NotABaseUrl;
 
     fn from_str(text: &str) -> Result<Self, NotABaseUrl> {
-        let url = Url::parse(text).map_err(|_| NotABaseUrl::NotAUrl(text.to_owned()))?;
+        let url = Url::parse(text).map_err(|_| NotABaseUrl::NotAUrl)?;
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
             return Err(NotABaseUrl::Surplus);
         }
@@ -115,7 +115,7 @@ impl FromStr for BaseUrl {
             "https" => Ok(base),
             "http" if base.is_loopback() => Ok(base),
             "http" => Err(NotABaseUrl::Plain(text.to_owned())),
-            _ => Err(NotABaseUrl::NotAUrl(text.to_owned())),
+            _ => Err(NotABaseUrl::NotAUrl),
         }
     }
 }

@@ -46,6 +46,14 @@ pub enum PingOneError {
         /// What the server said.
         said: Said,
     },
+    /// The server asks for more patience than the run has.
+    #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {said}")]
+    HeldTooLong {
+        /// For how long.
+        seconds: u64,
+        /// What the server said.
+        said: Said,
+    },
     /// The server's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted: {why}")]
     Untrusted {
@@ -95,6 +103,7 @@ impl PingOneError {
             Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),
             Self::Untrusted { .. } => Some("if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into()),
             Self::NoEnvironment { .. } => Some("check `--environment-id` and `--region`".into()),
+            Self::HeldTooLong { .. } => Some("take the run up later, with a lower `--rate`".into()),
             Self::Client(_) => None,
         }
     }

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoints::{BaseUrl, Endpoints};
 use super::error::PingOneError;
-use super::token::{AccessToken, redact};
+use super::token::AccessToken;
 use super::wire::{Answer, Fault, Reply, Wire};
 use crate::domain::{Ask, RowNumber, RunId};
 
@@ -18,8 +18,8 @@ use crate::domain::{Ask, RowNumber, RunId};
 const MOST_OF_A_BODY: usize = 64 << 10;
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// No `Retry-After` is taken to mean more than a day.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// No `Retry-After` is taken to mean more than a year, which is longer than any run.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
 const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
@@ -84,6 +84,7 @@ impl HttpWire {
 
     fn token_request(&self, credentials: &Credentials) -> RequestBuilder {
         let request = self.auth.post(self.settings.endpoints.token()).timeout(self.settings.timeout);
+        let request = request.header(SESSION_ID, self.settings.run.to_string());
         let Credentials { client_id, client_secret, method } = credentials;
         let secret = client_secret.expose_secret();
         let grant = ("grant_type", "client_credentials");
@@ -112,27 +113,20 @@ impl Wire for HttpWire {
             }
         };
         let request = request.timeout(limit).headers(self.row_headers(row)).header(AUTHORIZATION, token.header());
-        exchange(request, limit, |text| token.redact(text)).await
+        exchange(request, limit).await
     }
 
     async fn fetch_environment(&self, token: &AccessToken) -> Reply {
         let request = self.api.get(self.settings.endpoints.environment()).timeout(self.settings.timeout);
         let request = request.header(SESSION_ID, self.settings.run.to_string()).header(AUTHORIZATION, token.header());
-        exchange(request, self.settings.timeout, |text| token.redact(text)).await
+        exchange(request, self.settings.timeout).await
     }
 
     async fn fetch_token(&self) -> Reply {
         let Some(credentials) = &self.settings.credentials else {
             unreachable!("a run without credentials has a ready token, which is never renewed");
         };
-        let mut reply = exchange(self.token_request(credentials), self.settings.timeout, |text| text).await;
-        if let Ok(Answer { status, body: Ok(body), .. }) = &mut reply
-            && !(200..300).contains(status)
-        {
-            let text = String::from_utf8_lossy(body).into_owned();
-            *body = redact(text, &credentials.client_secret).into_bytes();
-        }
-        reply
+        exchange(self.token_request(credentials), self.settings.timeout).await
     }
 }
 
@@ -154,15 +148,16 @@ fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneErro
     builder.build().map_err(|error| PingOneError::Client(causes(&error)))
 }
 
-async fn exchange(request: RequestBuilder, limit: Duration, redact: impl Fn(String) -> String) -> Reply {
-    let response = request.send().await.map_err(|error| fault(error, limit, &redact))?;
+async fn exchange(request: RequestBuilder, limit: Duration) -> Reply {
+    let response = request.send().await.map_err(|error| fault(error, limit))?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());
     let body = match whole_body(response).await {
-        Ok(body) if (200..300).contains(&status) => Ok(body),
-        Ok(body) => Ok(redact(String::from_utf8_lossy(&body).into_owned()).into_bytes()),
+        Ok(body) => Ok(body),
+        // Of a refusal, the status says enough.
+        Err(NotWhole::TooLong) if !(200..300).contains(&status) => Ok(Vec::new()),
         Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", MOST_OF_A_BODY >> 10)),
-        Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", redact(causes(&error.without_url())))),
+        Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
     Ok(Answer { status, retry_after, body })
 }
@@ -183,13 +178,13 @@ async fn whole_body(mut response: Response) -> Result<Vec<u8>, NotWhole> {
     Ok(body)
 }
 
-fn fault(error: reqwest::Error, limit: Duration, redact: impl Fn(String) -> String) -> Fault {
+fn fault(error: reqwest::Error, limit: Duration) -> Fault {
     let untrusted = is_untrusted(&error);
     let connecting = error.is_connect() || error.is_builder();
     let what = if error.is_timeout() && !connecting {
         format!("no answer within {:.1} s", limit.as_secs_f64())
     } else {
-        redact(causes(&error.without_url()))
+        causes(&error.without_url())
     };
     Fault { may_have_arrived: !connecting, untrusted, what }
 }
@@ -253,7 +248,7 @@ mod tests {
         assert_eq!(read(&[(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:49 GMT"), date.clone()]), Some(12));
         assert_eq!(read(&[(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:00 GMT"), date]), Some(0));
         assert_eq!(read(&[(RETRY_AFTER, "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
-        assert_eq!(read(&[(RETRY_AFTER, "99999999999")]), Some(86_400));
+        assert_eq!(read(&[(RETRY_AFTER, "99999999999")]), Some(31_536_000));
         for none in ["", "soon", "-1", "1.5", "99999999999999999999"] {
             assert_eq!(read(&[(RETRY_AFTER, none)]), None, "{none}");
         }

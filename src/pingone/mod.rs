@@ -16,11 +16,11 @@ mod wire;
 
 pub use self::error::{PingOneError, Said};
 
-pub(crate) use self::endpoints::{BaseUrl, Endpoints, Region};
+pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
 pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, TrustedCa};
-pub(crate) use self::session::{Attempt, Request, Session, Turn};
-pub(crate) use self::token::{AccessToken, TokenSource};
-pub(crate) use self::verdict::{BypassStatus, Detail, Verdict};
+pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
+pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
+pub(crate) use self::verdict::{BypassStatus, Detail, MOST_OF_A_TEXT, Verdict};
 pub(crate) use self::wire::Wire;
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::endpoints::Endpoints;
 use super::error::{PingOneError, Said};
-use super::token::{AccessToken, TokenSource, Tokens, granted};
-use super::verdict::{Class, Detail, Verdict, class, detail, judge};
+use super::token::{AccessToken, Secrets, TokenSource, Tokens, granted};
+use super::verdict::{Class, Detail, Verdict, class, detail, judge, text};
 use super::wire::{Answer, Reply, Wire};
 use crate::domain::{Ask, RowNumber};
 use crate::pace::{Backoff, Lane, Pacer};
@@ -20,6 +20,9 @@ use crate::stop::Stop;
 
 /// How long everybody waits after a 429 that does not say how long.
 const HOLD: Duration = Duration::from_secs(1);
+
+/// A row with less time than this is given up: a request that is cut short may have been carried out.
+const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
 
 /// Counts of requests, of every kind.
 #[derive(Debug, Default)]
@@ -68,14 +71,24 @@ pub(crate) struct Session<W> {
     pub(crate) traffic: Traffic,
     /// Set once the environment has been found to be there.
     environment: OnceCell<()>,
-    /// How long one request may take.
-    timeout: Duration,
-    /// Tries of the token endpoint.
-    max_attempts: u32,
+    /// What the application authenticates with, in every form in which it is sent.
+    secrets: Secrets,
+    limits: Limits,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// One request.
+    pub(crate) timeout: Duration,
+    /// A row or a token, all tries and waits together.
+    pub(crate) give_up_after: Duration,
+    /// Tries that meet faults.
+    pub(crate) max_attempts: u32,
 }
 
 impl<W: Wire> Session<W> {
-    pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, pacer: Pacer, timeout: Duration, max_attempts: u32) -> Self {
+    pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, secrets: Secrets, pacer: Pacer, limits: Limits) -> Self {
         Self {
             wire,
             endpoints,
@@ -83,20 +96,26 @@ impl<W: Wire> Session<W> {
             pacer,
             traffic: Traffic::default(),
             environment: OnceCell::new(),
-            timeout,
-            max_attempts,
+            secrets,
+            limits,
         }
     }
 
-    /// Waits for a turn and a token, until `deadline`, if there is one.
+    /// Waits for a turn and a token; not so long that there would be no time left for an answer before the
+    /// `deadline`, if there is one.
     pub(crate) async fn turn(&self, deadline: Option<Instant>, stop: &Stop) -> Result<Turn, PingOneError> {
-        let ready = self.ready(stop);
         let token = match deadline {
-            None => ready.await?,
-            Some(deadline) => match tokio::time::timeout_at(deadline, ready).await {
-                Ok(ready) => ready?,
-                Err(_) => return Ok(Turn::OutOfTime),
-            },
+            None => self.ready(stop).await?,
+            Some(deadline) => {
+                let latest = deadline.checked_sub(LEAST_FOR_AN_ANSWER.min(self.limits.timeout)).unwrap_or(deadline);
+                if Instant::now() >= latest {
+                    return Ok(Turn::OutOfTime);
+                }
+                match tokio::time::timeout_at(latest, self.ready(stop)).await {
+                    Ok(ready) => ready?,
+                    Err(_) => return Ok(Turn::OutOfTime),
+                }
+            }
         };
         Ok(token.map_or(Turn::Stopped, Turn::Come))
     }
@@ -107,14 +126,15 @@ impl<W: Wire> Session<W> {
         let Request { ask, row, again, deadline } = request;
         self.count(again);
         let sent = Instant::now();
-        let limit = deadline.map_or(self.timeout, |deadline| self.timeout.min(deadline - sent));
+        let left = deadline.map_or(self.limits.give_up_after, |deadline| deadline - sent);
+        let limit = self.limits.timeout.min(left);
         let reply = tokio::select! {
             biased;
             reply = self.wire.send(ask, row, token, limit) => reply,
             () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
         };
         self.refuse_untrusted(self.endpoints.api.host(), &reply)?;
-        let verdict = judge(ask, &reply);
+        let verdict = judge(ask, &reply).map_texts(|text| self.secrets.redact(token.redact(text)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, elapsed_ms = sent.elapsed().as_millis(), "answered");
         self.learn(&verdict, token)?;
@@ -140,16 +160,19 @@ impl<W: Wire> Session<W> {
             () = stop.requested() => return Ok(None),
             lane = self.pacer.enter() => lane,
         };
+        let mut renewed = None;
         loop {
             if !turn_of(&lane, stop).await || self.tokens.failed.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            if let Some(token) = self.tokens.fresh() {
+            // However short its life: a token is used once, or there would be no end of fetching.
+            if let Some(token) = self.tokens.fresh().or(renewed) {
                 return Ok(Some(token));
             }
-            let renewed = self.renew(&lane, stop).await;
-            self.tokens.failed.fetch_or(renewed.is_err(), Ordering::Relaxed);
-            if !renewed? {
+            let fetched = self.renew(&lane, stop).await;
+            self.tokens.failed.fetch_or(fetched.is_err(), Ordering::Relaxed);
+            renewed = fetched?;
+            if renewed.is_none() {
                 return Ok(None);
             }
         }
@@ -159,10 +182,7 @@ impl<W: Wire> Session<W> {
     fn learn(&self, verdict: &Verdict, token: &AccessToken) -> Result<(), PingOneError> {
         match verdict {
             Verdict::Unauthorized(detail) => self.unauthorized(detail, token),
-            Verdict::Throttled { wait, .. } => {
-                self.throttled(*wait);
-                Ok(())
-            }
+            Verdict::Throttled { wait, detail } => self.throttled(*wait, detail),
             Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused(_) => {
                 token.accept();
                 Ok(())
@@ -172,13 +192,19 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    fn throttled(&self, wait: Option<Duration>) {
+    fn throttled(&self, wait: Option<Duration>, said: &Detail) -> Result<(), PingOneError> {
         self.traffic.throttled.fetch_add(1, Ordering::Relaxed);
-        let held = wait.unwrap_or(HOLD);
-        if self.pacer.hold(held) {
-            let said = if wait.is_some() { "as its Retry-After says" } else { "it did not say for how long" };
-            tracing::warn!("PingOne limits the rate (429): every request is held back for {} s, {said}", held.as_secs_f64());
+        let asked = wait.filter(|wait| !wait.is_zero());
+        let held = asked.unwrap_or(HOLD);
+        if held > self.limits.give_up_after {
+            self.tokens.failed.store(true, Ordering::Relaxed);
+            return Err(PingOneError::HeldTooLong { seconds: held.as_secs(), said: said.clone().into() });
         }
+        if self.pacer.hold(held) {
+            let why = if asked.is_some() { "as its Retry-After says" } else { "it did not say for how long" };
+            tracing::warn!("PingOne limits the rate (429): every request is held back for {} s, {why}", held.as_secs_f64());
+        }
+        Ok(())
     }
 
     fn unauthorized(&self, detail: &Detail, token: &AccessToken) -> Result<(), PingOneError> {
@@ -200,41 +226,44 @@ impl<W: Wire> Session<W> {
         PingOneError::FreshToken(detail.clone().into())
     }
 
-    /// Fetches a token; the turn for it has come. Tells whether there is one, or the run stops.
-    async fn renew(&self, lane: &Lane<'_>, stop: &Stop) -> Result<bool, PingOneError> {
+    /// Fetches a token; the turn for it has come. `None` if the run stops first.
+    async fn renew(&self, lane: &Lane<'_>, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+        let deadline = Instant::now() + self.limits.give_up_after;
+        let mut attempts = 0;
         let mut backoff = Backoff::new();
-        let mut again = false;
         loop {
-            self.count(again);
-            again = true;
+            self.count(attempts > 0);
+            attempts += 1;
             let sent = Instant::now();
             let reply = tokio::select! {
                 biased;
                 reply = self.wire.fetch_token() => reply,
-                () = stop.abandoned() => return Ok(false),
+                () = stop.abandoned() => return Ok(None),
             };
             self.refuse_untrusted(self.endpoints.auth.host(), &reply)?;
             match self.judge_token(&reply, sent)? {
-                TokenVerdict::Granted(token) => {
-                    self.tokens.set(token);
-                    return Ok(true);
+                TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
+                TokenVerdict::Throttled(wait, said) => {
+                    self.throttled(wait, &said)?;
+                    if self.pacer.held_until().is_some_and(|until| until >= deadline) {
+                        return Err(self.no_token(attempts, said));
+                    }
                 }
-                TokenVerdict::Throttled(wait) => self.throttled(wait),
                 TokenVerdict::Faulted(fault, retry_after) => {
                     let wait = backoff.after_fault(retry_after);
-                    if backoff.faults() >= self.max_attempts {
-                        return Err(self.no_token(backoff.faults(), fault));
+                    if backoff.faults() >= self.limits.max_attempts || Instant::now() + wait >= deadline {
+                        return Err(self.no_token(attempts, fault));
                     }
                     let what = server_text(&fault.message);
                     tracing::info!("no token yet ({what}): the token endpoint is asked again in {:.1} s", wait.as_secs_f64());
                     tokio::select! {
-                        () = stop.requested() => return Ok(false),
+                        () = stop.requested() => return Ok(None),
                         () = tokio::time::sleep(wait) => {}
                     }
                 }
             }
             if !turn_of(lane, stop).await {
-                return Ok(false);
+                return Ok(None);
             }
         }
     }
@@ -270,19 +299,22 @@ impl<W: Wire> Session<W> {
             Ok(answer) => answer,
             Err(fault) => return Ok(TokenVerdict::Faulted(Detail::own(None, fault.what.clone()), None)),
         };
-        let generation = self.tokens.next_generation();
+        let said = oauth_detail(answer).map(|text| self.secrets.redact(text));
         match class(answer.status) {
-            Class::Answered => Ok(match granted(answer, sent, generation) {
+            Class::Answered => Ok(match granted(answer, sent, self.tokens.next_generation()) {
                 Ok(token) => TokenVerdict::Granted(token),
                 Err(why) => TokenVerdict::Faulted(Detail::own(Some(answer.status), why), answer.retry_after),
             }),
-            Class::Throttled => Ok(TokenVerdict::Throttled(answer.retry_after)),
-            Class::Transient => Ok(TokenVerdict::Faulted(oauth_detail(answer), answer.retry_after)),
-            Class::Unauthorized | Class::NotFound | Class::Refused => Err(PingOneError::Credentials {
-                auth_environment: self.endpoints.auth_environment,
-                host: self.endpoints.auth.host().to_owned(),
-                said: oauth_detail(answer).into(),
-            }),
+            Class::Throttled => Ok(TokenVerdict::Throttled(answer.retry_after, said)),
+            Class::Transient => Ok(TokenVerdict::Faulted(said, answer.retry_after)),
+            Class::Unauthorized | Class::NotFound | Class::Refused if matches!(answer.status, 400 | 401 | 403 | 404) => {
+                Err(PingOneError::Credentials {
+                    auth_environment: self.endpoints.auth_environment,
+                    host: self.endpoints.auth.host().to_owned(),
+                    said: said.into(),
+                })
+            }
+            Class::Unauthorized | Class::NotFound | Class::Refused => Err(self.no_token(1, said)),
         }
     }
 
@@ -320,23 +352,18 @@ enum NotSeen {
 
 enum TokenVerdict {
     Granted(AccessToken),
-    Throttled(Option<Duration>),
+    Throttled(Option<Duration>, Detail),
     Faulted(Detail, Option<Duration>),
-}
-
-#[derive(Deserialize)]
-struct OAuthError {
-    error: String,
-    error_description: Option<String>,
 }
 
 /// What an error of the token endpoint says, in OAuth's form or PingOne's.
 fn oauth_detail(answer: &Answer) -> Detail {
-    let body = answer.body.as_deref().unwrap_or_default();
-    match serde_json::from_slice::<OAuthError>(body) {
-        Ok(OAuthError { error, error_description }) => {
-            Detail { status: Some(answer.status), code: error, message: error_description.unwrap_or_default(), id: String::new() }
+    let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    match text(&body, "error") {
+        Some(code) => {
+            let message = text(&body, "error_description").unwrap_or_default();
+            Detail { status: Some(answer.status), code, message, id: String::new() }
         }
-        Err(_) => detail(answer).0,
+        None => detail(answer).0,
     }
 }

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::wire::Answer;
@@ -75,9 +78,27 @@ impl AccessToken {
 }
 
 /// `text` with `[redacted]` wherever the secret stood: a server may echo what it was sent.
-pub(crate) fn redact(text: String, secret: &SecretString) -> String {
+fn redact(text: String, secret: &SecretString) -> String {
     let secret = secret.expose_secret();
     if !secret.is_empty() && text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
+}
+
+/// Every form in which the application's secret is sent, so that none of them is shown.
+#[derive(Debug, Default)]
+pub(crate) struct Secrets(Vec<SecretString>);
+
+impl Secrets {
+    pub(crate) fn of(client_id: &str, client_secret: &SecretString) -> Self {
+        let secret = client_secret.expose_secret();
+        let basic = BASE64_STANDARD.encode(format!("{client_id}:{secret}"));
+        let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        Self([secret.to_owned(), basic, form].into_iter().map(SecretString::from).collect())
+    }
+
+    /// `text` without any of them in it.
+    pub(crate) fn redact(&self, text: String) -> String {
+        self.0.iter().fold(text, redact)
+    }
 }
 
 /// Where tokens come from.
@@ -122,8 +143,10 @@ impl Tokens {
         self.fetched.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn set(&self, token: AccessToken) {
-        *self.current.lock().expect("no panic while it is held") = Some(Arc::new(token));
+    pub(crate) fn set(&self, token: AccessToken) -> Arc<AccessToken> {
+        let token = Arc::new(token);
+        *self.current.lock().expect("no panic while it is held") = Some(Arc::clone(&token));
+        token
     }
 
     /// Takes `token` out of use, unless another has taken its place already.
@@ -138,20 +161,25 @@ impl Tokens {
 #[derive(Deserialize)]
 struct TokenBody {
     access_token: SecretString,
-    expires_in: Option<u64>,
+    /// A number, or one as text; whatever else it is, the token is used until it is refused.
+    expires_in: Option<Value>,
 }
 
 /// The token in an `answer` of the token endpoint to a request sent at `sent`.
 pub(crate) fn granted(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
+    // Serde would take an array for a struct.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err("the token endpoint's answer is not a JSON object".to_owned());
+    }
     // The body holds the token: what serde says of it may quote it, so only the place is told.
     let body: TokenBody = serde_json::from_slice(body)
         .map_err(|error| format!("the token endpoint's answer cannot be read (line {}, column {})", error.line(), error.column()))?;
     // From when the request was sent, so that we never think it younger than the server does.
-    let expires = body.expires_in.and_then(|seconds| {
-        let lifetime = Duration::from_secs(seconds);
-        sent.checked_add(lifetime.saturating_sub(MARGIN.min(lifetime / MARGIN_PART)))
-    });
+    let seconds = body.expires_in.as_ref().and_then(|seconds| seconds.as_f64().or_else(|| seconds.as_str()?.trim().parse().ok()));
+    let expires = seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .and_then(|lifetime| sent.checked_add(lifetime.saturating_sub(MARGIN.min(lifetime / MARGIN_PART))));
     AccessToken::new(body.access_token, generation, expires).map_err(|error| error.to_string())
 }
 
@@ -171,6 +199,25 @@ mod tests {
             let start = Instant::now();
             assert_eq!(token.expires, Some(start + Duration::from_secs_f64(used_for)), "{lifetime}");
         }
+    }
+
+    #[test]
+    fn a_lifetime_is_a_number_in_any_form_and_none_is_no_fault() {
+        let now = Instant::now();
+        for (lifetime, known) in
+            [("3600", true), ("3600.5", true), ("\"3600\"", true), ("-5", false), ("null", false), ("\"soon\"", false), ("1e300", false)]
+        {
+            let body = format!(r#"{{"access_token":"abc","expires_in":{lifetime}}}"#);
+            assert_eq!(granted(&answer(&body), now, 1).expect(lifetime).expires.is_some(), known, "{lifetime}");
+        }
+        assert!(granted(&answer(r#"["abc",3600]"#), now, 1).is_err());
+    }
+
+    #[test]
+    fn a_secret_is_redacted_in_every_form_in_which_it_is_sent() {
+        let secrets = Secrets::of("id", &SecretString::from("s3cr+t/&x"));
+        let text = "s3cr+t/&x, aWQ6czNjcit0LyZ4, s3cr%2Bt%2F%26x.".to_owned();
+        assert_eq!(secrets.redact(text), "[redacted], [redacted], [redacted].");
     }
 
     #[test]

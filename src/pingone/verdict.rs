@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::wire::{Answer, Reply};
 use crate::domain::{Ask, BypassUntil};
@@ -39,10 +40,13 @@ pub(crate) fn class(status: u16) -> Class {
 }
 
 /// Whether an answer of this status comes from a gateway that got none from PingOne: what it passed on may
-/// have been carried out. A 500 or 503 of PingOne's own says that it was not.
+/// have been carried out. A 500 or 503 says that it was not.
 fn is_from_between(status: u16) -> bool {
     matches!(status, 502 | 504)
 }
+
+/// The most characters of one text of the server's that are kept.
+pub(crate) const MOST_OF_A_TEXT: usize = 500;
 
 /// What is known of a user's bypass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,21 @@ pub(crate) struct Detail {
 }
 
 impl Detail {
+    /// The detail without what nobody will read: texts of the server's may be long.
+    fn cut(mut self) -> Self {
+        for text in [&mut self.code, &mut self.message, &mut self.id] {
+            if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
+                text.truncate(end);
+            }
+        }
+        self
+    }
+
+    /// The detail with each text changed.
+    pub(crate) fn map(self, change: impl Fn(String) -> String) -> Self {
+        Self { status: self.status, code: change(self.code), message: change(self.message), id: change(self.id) }
+    }
+
     /// A detail in words of our own.
     pub(crate) fn own(status: Option<u16>, message: String) -> Self {
         Self { status, message, ..Self::default() }
@@ -93,6 +112,20 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict with each text of the server's changed.
+    pub(crate) fn map_texts(self, change: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Answered { .. } => self,
+            Self::NotFound(detail) => Self::NotFound(detail.map(change)),
+            Self::Refused(detail) => Self::Refused(detail.map(change)),
+            Self::Unauthorized(detail) => Self::Unauthorized(detail.map(change)),
+            Self::Throttled { wait, detail } => Self::Throttled { wait, detail: detail.map(change) },
+            Self::Faulted { fault, retry_after, may_have_been_applied } => {
+                Self::Faulted { fault: fault.map(change), retry_after, may_have_been_applied }
+            }
+        }
+    }
+
     /// Whether there was no answer of PingOne's, or only that it cannot answer.
     pub(crate) fn is_fault(&self) -> bool {
         match self {
@@ -119,6 +152,14 @@ pub(crate) fn judge(ask: &Ask, reply: &Reply) -> Verdict {
         }
     };
     let status = answer.status;
+    if let Err(why) = &answer.body {
+        // Status or not: an answer that broke off is none.
+        return Verdict::Faulted {
+            fault: Detail::own(Some(status), why.clone()),
+            retry_after: answer.retry_after,
+            may_have_been_applied: changes && (class(status) == Class::Answered || is_from_between(status)),
+        };
+    }
     match class(status) {
         Class::Answered => match bypass_status(answer) {
             Ok(bypass) => Verdict::Answered { status, bypass },
@@ -179,42 +220,36 @@ fn end_date(text: &str) -> Option<BypassUntil> {
     BypassUntil::from_instant(instant.to_utc()).filter(|_| whole)
 }
 
-#[derive(Deserialize, Default)]
-struct ErrorBody {
-    id: Option<String>,
-    code: Option<String>,
-    message: Option<String>,
-    #[serde(default)]
-    details: Vec<ErrorDetail>,
-}
-
-#[derive(Deserialize)]
-struct ErrorDetail {
-    code: Option<String>,
-    target: Option<String>,
-    message: Option<String>,
-}
-
-/// What an error's body says, and whether it has PingOne's form.
+/// What an error's body says, and whether it has PingOne's form. Each part is read by itself, so that one
+/// that is not as documented does not hide the others.
 pub(crate) fn detail(answer: &Answer) -> (Detail, bool) {
     let status = answer.status;
-    let body = answer.body.as_deref().unwrap_or_default();
-    match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(ErrorBody { id, code: Some(code), message, details }) => {
-            let parts = message.into_iter().chain(details.into_iter().filter_map(detail_text));
-            let message = parts.collect::<Vec<_>>().join("; ");
-            (Detail { status: Some(status), code, message, id: id.unwrap_or_default() }, true)
-        }
-        Ok(_) | Err(_) => (Detail::own(Some(status), format!("HTTP {status} without PingOne's error body")), false),
+    let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    let (code, message, id) = (text(&body, "code"), text(&body, "message"), text(&body, "id"));
+    if code.is_none() && (message.is_none() || id.is_none()) {
+        return (Detail::own(Some(status), "the answer has no error body of PingOne's".to_owned()), false);
     }
+    let details = body.get("details").and_then(Value::as_array).into_iter().flatten();
+    let parts: Vec<String> = message.into_iter().chain(details.filter_map(detail_text)).collect();
+    let said = Detail { status: Some(status), code: code.unwrap_or_default(), message: parts.join("; "), id: id.unwrap_or_default() };
+    (said.cut(), true)
 }
 
-fn detail_text(detail: ErrorDetail) -> Option<String> {
-    let text = detail.message.or(detail.code)?;
-    Some(match detail.target {
-        Some(target) => format!("{target}: {text}"),
-        None => text,
+fn detail_text(detail: &Value) -> Option<String> {
+    let said = text(detail, "message").or_else(|| text(detail, "code"))?;
+    Some(match text(detail, "target") {
+        Some(target) => format!("{target}: {said}"),
+        None => said,
     })
+}
+
+/// A text of an object, or a number as text.
+pub(crate) fn text(object: &Value, name: &str) -> Option<String> {
+    match object.get(name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -308,6 +343,14 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_broke_off_is_no_answer() {
+        for status in [200, 400, 403, 404, 500] {
+            let broken = Ok(Answer { status, retry_after: None, body: Err("the answer broke off".into()) });
+            assert!(judge(&grant(), &broken).is_fault(), "{status}");
+        }
+    }
+
+    #[test]
     fn what_the_server_says_is_relayed() {
         let body = r#"{"id":"f1","code":"INVALID_DATA","message":"Bad.","details":[{"code":"INVALID_VALUE","target":"bypassMFAEnabledUntil","message":"Too late."},{"code":"X"}]}"#;
         let expected = Detail {
@@ -325,5 +368,14 @@ mod tests {
         assert!(matches!(judge(&read(), &answer(404, own)), Verdict::NotFound(_)));
         assert!(matches!(judge(&read(), &answer(404, "<html>nginx</html>")), Verdict::Refused(_)));
         assert!(matches!(judge(&read(), &answer(404, "{}")), Verdict::Refused(_)));
+        for odd in [
+            r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":null}"#,
+            r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":{"a":1}}"#,
+            r#"{"id":"f1","code":404,"message":"No user.","details":[{"target":["x"]},7]}"#,
+            r#"{"id":"f1","message":"No user."}"#,
+        ] {
+            let Verdict::NotFound(said) = judge(&read(), &answer(404, odd)) else { panic!("{odd}") };
+            assert_eq!((said.message.as_str(), said.id.as_str()), ("No user.", "f1"), "{odd}");
+        }
     }
 }

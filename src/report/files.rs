@@ -1,5 +1,6 @@
 //! Which files does a run write, and may it?
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -88,24 +89,32 @@ impl ReportFiles {
     /// The files of the report at `report`: `NAME.partial.csv` beside `NAME.csv`.
     pub(crate) fn beside(report: &Path) -> Result<Self, OutputError> {
         let not_a_file = || OutputError::NotAFile(report.to_owned());
-        let name = report.file_name().and_then(|name| name.to_str()).ok_or_else(not_a_file)?;
-        if report.is_dir() {
+        let name = report.file_name().ok_or_else(not_a_file)?;
+        // A rename would put the report in the place of a device or a link.
+        if report.symlink_metadata().is_ok_and(|there| !there.is_file()) {
             return Err(not_a_file());
         }
-        let is_csv = name.len() > 4 && name.is_char_boundary(name.len() - 4) && name[name.len() - 4..].eq_ignore_ascii_case(".csv");
-        let stem = if is_csv { &name[..name.len() - 4] } else { name };
+        let is_csv = report.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let stem = if is_csv { report.file_stem().unwrap_or(name) } else { name };
+        let beside = |before: &str, after: &str| {
+            let mut name = OsString::from(before);
+            name.push(stem);
+            name.push(after);
+            report.with_file_name(name)
+        };
         Ok(Self {
             report: report.to_owned(),
-            partial: report.with_file_name(format!("{stem}.partial.csv")),
-            ordered: report.with_file_name(format!("{stem}.partial.csv.tmp")),
-            record: report.with_file_name(format!("{stem}.run.json")),
-            failed: report.with_file_name(format!("{stem}.failed.csv")),
-            lock: report.with_file_name(format!(".{stem}.lock")),
+            partial: beside("", ".partial.csv"),
+            ordered: beside("", ".partial.csv.tmp"),
+            record: beside("", ".run.json"),
+            failed: beside("", ".failed.csv"),
+            lock: beside(".", ".lock"),
         })
     }
 
     /// Whether the `input` is none of them.
     pub(crate) fn spare(&self, input: &Path) -> Result<(), OutputError> {
+        let input = if input.as_os_str() == "-" { Path::new("/dev/stdin") } else { input };
         let own = [&self.report, &self.partial, &self.ordered, &self.record, &self.failed, &self.lock];
         match own.into_iter().find(|path| is_same_file(input, path)) {
             Some(path) => Err(OutputError::IsTheInput(path.clone())),
@@ -119,7 +128,7 @@ impl ReportFiles {
         if there(&&self.partial) {
             return Err(OutputError::Unfinished(self.partial.clone()));
         }
-        match [&self.report, &self.failed, &self.record].into_iter().find(there) {
+        match [&self.report, &self.failed, &self.record, &self.ordered].into_iter().find(there) {
             Some(path) => Err(OutputError::Exists(path.clone())),
             None => Ok(()),
         }
@@ -133,7 +142,7 @@ impl ReportFiles {
     /// Makes way for a run that may overwrite an earlier one. Its report stays until another takes its
     /// place.
     pub(crate) fn make_way(&self) -> Result<(), FileError> {
-        [&self.record, &self.failed, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
+        [&self.record, &self.failed, &self.ordered, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
     }
 
     /// Removes what a run leaves in which nothing was settled.
@@ -143,7 +152,9 @@ impl ReportFiles {
 
     /// Begins the journal. The report itself is not touched before another takes its place.
     pub(crate) fn create_partial(&self) -> Result<File, FileError> {
-        create_new(&self.partial)
+        let partial = create_new(&self.partial)?;
+        sync_folder_of(&self.partial)?;
+        Ok(partial)
     }
 }
 
@@ -153,6 +164,19 @@ pub(super) fn create_new(path: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(MODE);
     options.open(path).map_err(|source| FileError::new("created", path, source))
+}
+
+/// Sees to it that what was created or renamed at `path` is there after a power cut.
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| FileError::new("written to disk", folder, source))
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 pub(super) fn remove_if_there(path: &Path) -> Result<(), FileError> {

@@ -7,7 +7,7 @@ use csv::ByteRecord;
 
 use super::Outcome;
 use crate::domain::{BypassUntil, RowNumber, is_format};
-use crate::pingone::Detail;
+use crate::pingone::{Detail, MOST_OF_A_TEXT};
 
 /// The report's own columns; the input's other columns follow.
 pub(crate) const COLUMNS: [&str; 13] = [
@@ -25,9 +25,6 @@ pub(crate) const COLUMNS: [&str; 13] = [
     "durationMs",
     "completedAt",
 ];
-
-/// The most characters of one text of the server's that are kept.
-const MOST_OF_A_TEXT: usize = 500;
 
 /// A row and what became of it.
 #[derive(Debug)]

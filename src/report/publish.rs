@@ -10,7 +10,7 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
-use super::files::{ReportFiles, create_new, remove_if_there};
+use super::files::{ReportFiles, create_new, folder_of, remove_if_there, sync_folder_of};
 use super::journal::FileError;
 use crate::spill::Sorter;
 
@@ -27,18 +27,15 @@ pub(crate) fn publish(files: &ReportFiles, rows: u64) -> Result<(), FileError> {
         move |source| FileError::new(verb, &path, source)
     };
     let folder = folder_of(&files.report);
-    write_in_order(&files.partial, &ordered, folder, rows).map_err(failed("put in order", &files.partial))?;
-    ordered.sync_all().map_err(failed("written to disk", &files.ordered))?;
+    let written = write_in_order(&files.partial, &ordered, folder, rows).map_err(failed("put in order", &files.partial));
+    let synced = written.and_then(|()| ordered.sync_all().map_err(failed("written to disk", &files.ordered)));
+    synced.inspect_err(|_| {
+        // The journal has it all; this would only take up the room that may be wanting.
+        drop(fs::remove_file(&files.ordered));
+    })?;
     fs::rename(&files.ordered, &files.partial).map_err(failed("renamed", &files.ordered))?;
     fs::rename(&files.partial, &files.report).map_err(failed("renamed", &files.partial))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("written to disk", folder))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+    sync_folder_of(&files.report)
 }
 
 fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64) -> io::Result<()> {

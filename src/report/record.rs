@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{create_new, remove_if_there};
+use super::files::{create_new, remove_if_there, sync_folder_of};
 use super::journal::FileError;
 use super::{Destination, Outcome, Tally};
 use crate::config::RunConfig;
@@ -217,7 +217,8 @@ pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<(
         // What is left of it would only be in the way.
         drop(fs::remove_file(&beside));
         FileError::new("written", path, source)
-    })
+    })?;
+    sync_folder_of(path)
 }
 
 #[cfg(test)]

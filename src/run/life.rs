@@ -6,26 +6,17 @@ use tokio::time::Instant;
 
 use crate::domain::Ask;
 use crate::pace::Backoff;
-use crate::pingone::{BypassStatus, Detail, Verdict};
+use crate::pingone::{BypassStatus, Detail, Limits, Verdict};
 use crate::report::Outcome;
 
 /// A row whose every token is refused, one after another, is given up after so many; two in a row may be
 /// two that expired.
 const MOST_401S: u32 = 3;
 
-/// How long a row is tried.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// Tries that meet faults; 429 does not count as one.
-    pub(crate) max_attempts: u32,
-    /// All tries and waits together.
-    pub(crate) give_up_after: Duration,
-}
-
 /// One row's life so far.
 #[derive(Debug)]
 pub(crate) struct Life {
-    patience: Patience,
+    limits: Limits,
     backoff: Backoff,
     /// When the first request was sent.
     first: Option<Instant>,
@@ -57,9 +48,9 @@ pub(crate) struct Finding {
 }
 
 impl Life {
-    pub(crate) fn new(patience: Patience) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            patience,
+            limits,
             backoff: Backoff::new(),
             first: None,
             last_answer: None,
@@ -72,7 +63,7 @@ impl Life {
 
     /// Until when the row may be tried, once it has been.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.first.and_then(|first| first.checked_add(self.patience.give_up_after))
+        self.first.and_then(|first| first.checked_add(self.limits.give_up_after))
     }
 
     /// From the first try to the last answer.
@@ -103,7 +94,7 @@ impl Life {
                 self.last_fault = fault;
                 self.doubt |= may_have_been_applied;
                 let wait = self.backoff.after_fault(retry_after);
-                if self.backoff.faults() >= self.patience.max_attempts {
+                if self.backoff.faults() >= self.limits.max_attempts {
                     Next::Settle(self.gave_up())
                 } else {
                     self.again_unless_over(wait, now)

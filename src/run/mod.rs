@@ -23,12 +23,11 @@ use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::input::Row;
-use crate::pingone::{PingOneError, Session, Wire};
+use crate::pingone::{Limits, PingOneError, Session, Wire};
 use crate::report::{Journal, Settlement, Tally};
 use crate::stop::Stop;
 
 pub(crate) use self::budget::{Exceeded, MaxFailures};
-pub(crate) use self::life::Patience;
 pub(crate) use self::outage::Outage;
 
 use self::budget::Budget;
@@ -42,7 +41,7 @@ const ROOM: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Pipeline<W> {
     pub(crate) session: Session<W>,
-    pub(crate) patience: Patience,
+    pub(crate) limits: Limits,
     /// The most requests in flight.
     pub(crate) concurrency: usize,
     pub(crate) max_failures: MaxFailures,

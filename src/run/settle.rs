@@ -1,6 +1,7 @@
 //! One row's life, from its place in flight to its line in the report.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::Semaphore;
@@ -12,6 +13,7 @@ use crate::domain::Ask;
 use crate::input::{Row, Task};
 use crate::pingone::{Attempt, Detail, PingOneError, Request, Turn, Wire};
 use crate::report::{Outcome, Settlement};
+use crate::stop::Stop;
 
 /// Does what the row asks, until it is settled or the run stops. An error ends the whole run.
 pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, admitted: Admission) -> Result<RowEnd, PingOneError> {
@@ -42,15 +44,16 @@ async fn live<W: Wire>(
     ask: Ask,
     first: (Place, Place),
 ) -> Result<Option<(Life, Finding)>, PingOneError> {
-    let Pipeline { session, patience, stop, .. } = pipeline;
-    let mut life = Life::new(*patience);
+    let Pipeline { session, limits, stop, outage, .. } = pipeline;
+    let mut life = Life::new(*limits);
     let mut trying = None;
-    let (mut held, mut door) = (Some(first.0), Some(first.1));
+    let mut in_flight = Some(first.0);
+    let mut door = Some(first.1);
     loop {
-        let Some(in_flight) = take_place(places, held.take(), pipeline).await else {
-            return Ok(None);
-        };
         let deadline = life.deadline();
+        if in_flight.is_none() {
+            in_flight = place_again(pipeline, places, deadline).await;
+        }
         let turn = session.turn(deadline, stop).await?;
         drop(door.take());
         let next = match turn {
@@ -61,37 +64,44 @@ async fn live<W: Wire>(
                 match session.send(request, &token, stop).await? {
                     Attempt::Abandoned { sent } => return Ok(life.abandoned(&ask, sent, Instant::now()).map(|finding| (life, finding))),
                     Attempt::Answered { sent, verdict } => {
-                        pipeline.outage.learn(&verdict, &mut trying);
+                        outage.learn(&verdict, &mut trying);
                         life.after(&ask, verdict, sent, Instant::now())
                     }
                 }
             }
         };
-        drop(in_flight);
+        drop(in_flight.take());
         match next {
             Next::Settle(finding) if finding.outcome == Outcome::NotFound && !session.check_environment(stop).await? => return Ok(None),
             Next::Settle(finding) => return Ok(Some((life, finding))),
             Next::TokenRefused(detail) => return Err(session.fresh_token_refused(&detail)),
-            Next::Again(wait) => {
-                tracing::debug!(row = row.number.0, attempt = life.attempts, wait_ms = wait.as_millis(), "trying again");
-                tokio::select! {
-                    () = stop.requested() => return Ok(None),
-                    () = tokio::time::sleep(wait) => {}
-                }
-            }
+            Next::Again(wait) => back_off(wait, row, &life, stop).await,
         }
     }
 }
 
-/// The place that the row has, or else another as soon as one is free; `None` if the run stops.
-async fn take_place<W>(places: &Arc<Semaphore>, held: Option<Place>, pipeline: &Pipeline<W>) -> Option<Place> {
-    if held.is_some() {
-        return held;
-    }
+/// Another place in flight, as soon as one is free; `None` if the run stops, or the row's time is over.
+async fn place_again<W>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, deadline: Option<Instant>) -> Option<Place> {
+    let over = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         biased;
         () = pipeline.stop.requested() => None,
+        () = over => None,
         place = place(places) => Some(place),
+    }
+}
+
+/// Waits before another try, unless the run stops.
+async fn back_off(wait: Duration, row: &Row, life: &Life, stop: &Stop) {
+    tracing::debug!(row = row.number.0, attempt = life.attempts, wait_ms = wait.as_millis(), "trying again");
+    tokio::select! {
+        () = stop.requested() => {}
+        () = tokio::time::sleep(wait) => {}
     }
 }
 
@@ -121,7 +131,7 @@ fn unsent(row: Row, user: String, outcome: Outcome, ask: Option<&Ask>, why: Stri
         requested: ask.and_then(Ask::until),
         detail: Detail::own(None, why),
         attempts: 0,
-        took: std::time::Duration::ZERO,
+        took: Duration::ZERO,
         completed: Utc::now(),
         carried: row.carried,
     }))

@@ -12,7 +12,7 @@ use super::*;
 use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, RowNumber, UserId};
 use crate::input::Task;
 use crate::pace::{Pacer, Rate};
-use crate::pingone::{AccessToken, Answer, Endpoints, Fault, Region, Reply, TokenSource};
+use crate::pingone::{AccessToken, Answer, Endpoints, Fault, Region, Reply, Secrets, TokenSource};
 use crate::report::{Counts, Outcome, Target};
 
 /// What happens to a request.
@@ -136,14 +136,13 @@ fn row(operation: Operation, number: u64) -> Row {
     Row { number: RowNumber(number), carried: ByteRecord::new(), task: Task::Send(ask) }
 }
 
-fn pipeline(script: &Script, rate: Rate, concurrency: usize, patience: Patience) -> Pipeline<&Script> {
+fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<&Script> {
     let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
     let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-    let timeout = Duration::from_secs(30);
-    let session = Session::new(script, endpoints, TokenSource::Endpoint, Pacer::new(rate), timeout, patience.max_attempts);
+    let session = Session::new(script, endpoints, TokenSource::Endpoint, Secrets::default(), Pacer::new(rate), limits);
     Pipeline {
         session,
-        patience,
+        limits,
         concurrency,
         max_failures: MaxFailures::Percent(100.0),
         outage: Outage::new(concurrency),
@@ -151,7 +150,7 @@ fn pipeline(script: &Script, rate: Rate, concurrency: usize, patience: Patience)
     }
 }
 
-const PATIENCE: Patience = Patience { max_attempts: 8, give_up_after: Duration::from_secs(600) };
+const PATIENCE: Limits = Limits { timeout: Duration::from_secs(30), max_attempts: 8, give_up_after: Duration::from_secs(600) };
 
 /// Collects what a journal is given.
 #[derive(Clone, Default)]
@@ -246,7 +245,7 @@ async fn what_the_server_said_is_in_the_line() {
 #[tokio::test(start_paused = true)]
 async fn a_row_is_given_up_when_its_time_is_over() {
     let script = Script::of(&[(1, &[Event::RetryAfter(503, 7); 100]), (2, &[Event::RetryAfter(429, 7); 100])]);
-    let patience = Patience { max_attempts: 1000, give_up_after: Duration::from_secs(60) };
+    let patience = Limits { max_attempts: 1000, give_up_after: Duration::from_secs(60), ..PATIENCE };
     let rows = vec![row(Operation::Grant, 1), row(Operation::Grant, 2)];
     let left = run(&pipeline(&script, Rate::Unlimited, 4, patience), rows).await;
     assert_eq!((left.outcome(1), left.outcome(2)), (Outcome::Failed, Outcome::Failed));
@@ -461,7 +460,7 @@ proptest! {
             let count = scripts.len() as u64;
             let rows: HashMap<_, _> = (1..).zip(scripts).collect();
             let script = Script { rows: Mutex::new(rows), latency: Duration::from_millis(50), ..Script::default() };
-            let patience = Patience { max_attempts, give_up_after: Duration::from_secs(60) };
+            let patience = Limits { max_attempts, give_up_after: Duration::from_secs(60), ..PATIENCE };
             let pipeline = pipeline(&script, Rate::PerSecond(20.0), concurrency, patience);
             if let Some(millis) = stop_after {
                 let stop = pipeline.stop.clone();

@@ -1,8 +1,9 @@
 //! What was the sandbox asked, and when?
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// One request, as it arrived.
@@ -32,28 +33,30 @@ impl Call {
     }
 }
 
-/// Lines wait no longer than this to be written.
-const FLUSH_AFTER: Duration = Duration::from_millis(200);
-
-/// Writes `calls` to the file at `path` until there are no more, on a thread of its own. Bodies are left
-/// out: that of a token request may hold the secret.
+/// Writes `calls` to the file at `path` until there are no more, on a thread of its own, each as soon as it
+/// comes. Bodies are left out: that of a token request may hold the secret.
 pub(super) fn write_calls(path: &Path, calls: Receiver<Call>) -> io::Result<()> {
     let mut file = csv::Writer::from_path(path)?;
     file.write_record(["at", "method", "path", "status", "faulted", "transaction"])?;
     file.flush()?;
-    std::thread::spawn(move || -> io::Result<()> {
-        loop {
-            match calls.recv_timeout(FLUSH_AFTER) {
-                Ok(call) => {
-                    let at = format!("{:.6}", call.at.as_secs_f64());
-                    let status = call.status.map(|status| status.to_string()).unwrap_or_default();
-                    let faulted = call.faulted.to_string();
-                    file.write_record([&at, &call.method, &call.path, &status, &faulted, &call.transaction])?;
-                }
-                Err(RecvTimeoutError::Timeout) => file.flush()?,
-                Err(RecvTimeoutError::Disconnected) => return file.flush(),
-            }
+    let path = path.to_owned();
+    std::thread::spawn(move || {
+        if let Err(error) = write_all(&mut file, &calls) {
+            tracing::error!("{}: the requests cannot be logged any more: {error}", path.display());
         }
     });
+    Ok(())
+}
+
+fn write_all(file: &mut csv::Writer<File>, calls: &Receiver<Call>) -> io::Result<()> {
+    while let Ok(first) = calls.recv() {
+        for call in std::iter::once(first).chain(calls.try_iter()) {
+            let at = format!("{:.6}", call.at.as_secs_f64());
+            let status = call.status.map(|status| status.to_string()).unwrap_or_default();
+            let faulted = call.faulted.to_string();
+            file.write_record([&at, &call.method, &call.path, &status, &faulted, &call.transaction])?;
+        }
+        file.flush()?;
+    }
     Ok(())
 }

@@ -182,7 +182,7 @@ impl Sandbox {
         serve::connection(connection, Arc::clone(&self.shared))
     }
 
-    /// Writes each call to the file at `path` as it comes, as CSV; it is on disk within half a second.
+    /// Writes each call to the file at `path` as it comes, as CSV.
     ///
     /// # Errors
     ///

@@ -2,8 +2,12 @@
 //! token.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 
 use crate::harness::{Field, field};
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65534;
 
 const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 
@@ -56,9 +60,50 @@ fn what_is_no_readable_file_is_refused() {
     refused(&field, &["grant"], &["there is no input"]);
     let path = field.write("in.csv", "userID\n");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("changed");
-    if std::fs::File::open(&path).is_err() {
-        refused(&field, &["grant", "in.csv"], &["in.csv: the input cannot be read", "caused by: Permission denied"]);
+    std::fs::set_permissions(field.folder(), std::fs::Permissions::from_mode(0o777)).expect("changed");
+    let mut tool = field.tool(&["grant", "in.csv"]);
+    if std::fs::File::open(&path).is_ok() {
+        // Nothing is unreadable to root: somebody else asks, with a copy of the tool that anybody may run.
+        let copy = field.path("tool");
+        std::fs::copy(tool.get_program(), &copy).expect("copied");
+        let mut other = std::process::Command::new(copy);
+        other.args(tool.get_args()).env_clear().envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        other.current_dir(field.folder()).uid(NOBODY);
+        tool = other;
     }
+    let done = crate::harness::done(tool.output().expect("the tool runs"));
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("in.csv: the input cannot be read\ncaused by: Permission denied"), "{}", done.stderr);
+    assert!(field.calls().is_empty());
+}
+
+#[test]
+fn the_command_line_outranks_the_environment_and_what_is_empty_is_not_set() {
+    let field = field();
+    field.users(1, "+4h");
+    std::fs::write(field.path("secret"), field.sandbox.client_secret()).expect("written");
+    let client = field.sandbox.client_id();
+    let mut tool = field.tool(&["grant", "in.csv", "--client-id", &client, "--client-secret-file", "secret", "--region", "EU"]);
+    tool.env("PINGONE_API_ACCESS_TOKEN", "stale").env("PINGONE_TOP_LEVEL_DOMAIN", "xyz");
+    for name in ["PINGONE_REGION", "PINGONE_AUTH_METHOD", "PINGONE_AUTH_ENVIRONMENT_ID"] {
+        tool.env(name, "");
+    }
+    let done = crate::harness::done(tool.output().expect("the tool runs"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let mut tool = crate::harness::tool();
+    tool.current_dir(field.folder()).args(["grant", "in.csv", "--sandbox", "-o", "rehearsal.csv"]);
+    for name in ["PINGONE_ENVIRONMENT_ID", "PINGONE_REGION", "PINGONE_API_URL"] {
+        tool.env(name, "nonsense");
+    }
+    let done = crate::harness::done(tool.output().expect("the tool runs"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let elsewhere = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+    field.calls();
+    let done = crate::harness::done(
+        field.tool(&["grant", "in.csv", "--overwrite"]).env("PINGONE_AUTH_ENVIRONMENT_ID", elsewhere).output().expect("the tool runs"),
+    );
+    assert_eq!(done.code, 4, "{}", done.stderr);
+    assert!(field.calls()[0].path.starts_with(&format!("/{elsewhere}/as/token")));
 }
 
 #[test]
@@ -76,8 +121,7 @@ fn what_is_not_clear_is_not_guessed() {
     }
     for (name, value, expected) in [
         ("PINGONE_API_URL", "http://api.pingone.eu/v1", "is not encrypted"),
-        ("PINGONE_AUTH_URL", "ftp://localhost", "is not a URL"),
-        ("PINGONE_TOP_LEVEL_DOMAIN", "co.uk", "`co.uk` is not a domain of PingOne's"),
+        ("PINGONE_AUTH_URL", "ftp://localhost", "--auth-url: this is not a URL"),
         ("PINGONE_CLIENT_SECRET", "two words", "PINGONE_CLIENT_SECRET: this is no client secret"),
         ("PINGONE_ENVIRONMENT_ID", "x", "is not a UUID"),
     ] {
@@ -86,9 +130,14 @@ fn what_is_not_clear_is_not_guessed() {
         assert!(done.stderr.contains(expected), "{}", done.stderr);
         assert!(!done.stderr.contains("two words"));
     }
-    let mut tool = field.tool(&["grant", "in.csv", "--region", "EU"]);
-    let done = crate::harness::done(tool.env("PINGONE_TOP_LEVEL_DOMAIN", "com").output().expect("the tool runs"));
-    assert!(done.code == 2 && done.stderr.contains("name different regions"), "{}", done.stderr);
+    let mut tool = field.tool(&["grant", "in.csv"]);
+    tool.env_remove("PINGONE_API_URL").env("PINGONE_TOP_LEVEL_DOMAIN", "co.uk");
+    let done = crate::harness::done(tool.output().expect("the tool runs"));
+    assert!(done.code == 2 && done.stderr.contains("`co.uk` is not a domain of PingOne's"), "{}", done.stderr);
+    for option in ["--api-url", "--auth-url"] {
+        let done = field.run(&["grant", "in.csv", option, "https://user:hunter2@api.pingone.eu/v1"]);
+        assert!(done.code == 2 && !done.stderr.contains("hunter2"), "{}", done.stderr);
+    }
     for arguments in [["--until", "yesterday"], ["--rate", "0"], ["--timeout", "0s"], ["--delimiter", "ab"], ["--concurrency", "0"]] {
         let done = field.run(&[&["grant", "in.csv"], &arguments[..]].concat());
         assert_eq!(done.code, 2, "{arguments:?}: {}", done.stderr);

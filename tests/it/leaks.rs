@@ -46,7 +46,8 @@ fn what_a_server_echoes_is_redacted() {
         let read = connection.read(&mut request).expect("a request");
         let request = String::from_utf8_lossy(&request[..read]).into_owned();
         let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).expect("a token");
-        let body = format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token})"}}"#);
+        let body =
+            format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token} or {})"}}"#, token.replace('-', "\\u002d"));
         let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         connection.write_all(answer.as_bytes()).expect("written");
     });
@@ -54,6 +55,6 @@ fn what_a_server_echoes_is_redacted() {
     let done = done(tool.env("PINGONE_API_URL", format!("http://{address}/v1")).output().expect("the tool runs"));
     assert_eq!(done.code, 1, "{}", done.stderr);
     let report = field.report("in.report.csv");
-    assert_eq!(report.column("errorMessage"), ["'=HYPERLINK(you sent [redacted])"]);
+    assert_eq!(report.column("errorMessage"), ["'=HYPERLINK(you sent [redacted] or [redacted])"]);
     assert_eq!(report.column("errorId"), ["'=x"]);
 }

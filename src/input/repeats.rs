@@ -1,0 +1,136 @@
+//! Which users stand in the input more than once? Found by sorting the rows by their users, in bounded
+//! memory: what is kept is a bit for each row that repeats another, and the users whose rows contradict
+//! each other.
+
+use std::io;
+
+use chrono::DateTime;
+
+use super::columns::Layout;
+use super::error::{BadRow, BadRows, NAMED, RowFault};
+use crate::domain::{Ask, BypassUntil, RowNumber, UserId};
+use crate::rowset::RowSet;
+use crate::spill::Sorter;
+
+/// One row's user and end date, as integers that sort by user and then by row: the two halves of the user
+/// ID, the row, its line, the end date.
+type Seen = [u64; 5];
+const ROW: usize = 2;
+const LINE: usize = 3;
+const UNTIL: usize = 4;
+
+/// An audit asks for no end date: all its rows of a user agree.
+const NO_DATE: u64 = 0;
+
+pub(super) fn seen(ask: &Ask, row: RowNumber, line: u64) -> Seen {
+    let (high, low) = ask.user().uuid().as_u64_pair();
+    let until = ask.until().map_or(NO_DATE, |until| until.millis().cast_unsigned());
+    [high, low, row.0, line, until]
+}
+
+fn user_of(seen: Seen) -> UserId {
+    UserId::from(uuid::Uuid::from_u64_pair(seen[0], seen[1]))
+}
+
+/// The rows whose user stands in an earlier row too, or in another with a different end date.
+#[derive(Debug, Default)]
+pub(crate) struct Repeats {
+    duplicates: RowSet,
+    /// In the order of the users: the user's first row, and the first that contradicts it.
+    conflicts: Vec<(Seen, Seen)>,
+}
+
+/// What a row is besides its own values.
+pub(crate) enum Repeat {
+    No,
+    Duplicate,
+    Conflict(RowFault),
+}
+
+impl Repeats {
+    /// What the row is that asks for `ask`.
+    pub(crate) fn of(&self, ask: &Ask, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
+        let here = seen(ask, row, line);
+        match self.conflicts.binary_search_by(|(first, _)| first[..ROW].cmp(&here[..ROW])) {
+            Ok(found) => Repeat::Conflict(conflict(layout, here, self.conflicts[found])),
+            Err(_) if self.duplicates.contains(row.0) => Repeat::Duplicate,
+            Err(_) => Repeat::No,
+        }
+    }
+}
+
+/// Walks through the rows in the order of their users. Those that contradict each other are `bad`; they are
+/// kept only if the run may `go_on` without them.
+pub(super) fn find_repeats(users: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, go_on: bool) -> io::Result<Repeats> {
+    let mut repeats = Repeats::default();
+    let mut group: Option<Group> = None;
+    for seen in users.sorted()? {
+        let seen = seen?;
+        match &mut group {
+            Some(group) if group.first[..ROW] == seen[..ROW] => group.add(seen, &mut repeats.duplicates),
+            _ => {
+                let ended = group.replace(Group::of(seen));
+                settle(ended, name, layout, bad, &mut repeats, go_on);
+            }
+        }
+    }
+    settle(group, name, layout, bad, &mut repeats, go_on);
+    Ok(repeats)
+}
+
+/// The rows of one user.
+struct Group {
+    first: Seen,
+    /// The first row that contradicts the first.
+    other: Option<Seen>,
+    rows: u64,
+    /// As many as are named.
+    head: Vec<Seen>,
+}
+
+impl Group {
+    fn of(first: Seen) -> Self {
+        Self { first, other: None, rows: 1, head: vec![first] }
+    }
+
+    fn add(&mut self, seen: Seen, duplicates: &mut RowSet) {
+        self.rows += 1;
+        if self.head.len() < NAMED {
+            self.head.push(seen);
+        }
+        if seen[UNTIL] == self.first[UNTIL] {
+            duplicates.insert(seen[ROW]);
+        } else {
+            self.other.get_or_insert(seen);
+        }
+    }
+}
+
+fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, repeats: &mut Repeats, go_on: bool) {
+    let Some(Group { first, other: Some(other), rows, head }) = group else {
+        return;
+    };
+    bad.count += rows - head.len() as u64;
+    for here in head {
+        bad.add(BadRow { name: name.to_owned(), line: here[LINE], fault: conflict(layout, here, (first, other)) });
+    }
+    if go_on {
+        repeats.conflicts.push((first, other));
+    }
+}
+
+/// The row `here` contradicts the first of its user's rows, or the first that contradicts that.
+fn conflict(layout: &Layout, here: Seen, (first, other): (Seen, Seen)) -> RowFault {
+    let there = if here[UNTIL] == first[UNTIL] { other } else { first };
+    let date = |seen: Seen| {
+        let instant = DateTime::from_timestamp_millis(seen[UNTIL].cast_signed());
+        instant.and_then(BypassUntil::from_instant).map(|until| until.to_string()).unwrap_or_default()
+    };
+    RowFault::Conflict {
+        column: layout.until.as_ref().map_or_else(|| "until".to_owned(), |column| column.name.clone()),
+        user: user_of(here).to_string(),
+        until: date(here),
+        other: date(there),
+        line: there[LINE],
+    }
+}
