@@ -1,6 +1,8 @@
 //! How does a run end? With its report published and its record complete, or with its journal kept, the
 //! reason, and the way to take it up.
 
+use std::time::Instant;
+
 use super::rows::Ran;
 use super::takeup::{Claim, now};
 use crate::domain::BypassUntil;
@@ -46,7 +48,9 @@ impl Conclusion<'_> {
         if settled < rows || ran.written.is_err() {
             return Err(why_stopped(ran));
         }
+        let began = Instant::now();
         publish(files, rows)?;
+        tracing::info!(rows, seconds = began.elapsed().as_secs_f64(), "the report is published");
         let published = review_report(files, self.sound)?;
         complete(&mut self.record, &published);
         self.record.write(&files.record)?;
@@ -78,7 +82,7 @@ impl Conclusion<'_> {
         summary.files = vec![files.partial.clone(), files.record.clone()];
         self.console.summarize(&summary);
         self.console.complain(stopped);
-        self.console.tell(&format!("to resume: {}", self.to_resume));
+        self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
         Ok(stopped.code())
     }
 }

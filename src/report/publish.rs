@@ -46,6 +46,7 @@ fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64) -> i
     let mut at = header_ends;
     let mut places = places.sorted()?.peekable();
     let mut written = 0;
+    let mut line = Vec::new();
     while let Some([row, from, to]) = places.next().transpose()? {
         let next = places.peek().and_then(|next| next.as_ref().ok());
         if next.is_some_and(|next| next[0] == row) {
@@ -56,7 +57,9 @@ fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64) -> i
             return Err(io::Error::other(format!("row {written} has no line")));
         }
         lines.seek_relative(from.wrapping_sub(at).cast_signed())?;
-        io::copy(&mut (&mut lines).take(to - from), &mut out)?;
+        line.resize(usize::try_from(to - from).map_err(io::Error::other)?, 0);
+        lines.read_exact(&mut line)?;
+        out.write_all(&line)?;
         at = to;
     }
     if written != rows {

@@ -53,8 +53,7 @@ impl Console {
             (false, 1) => Level::INFO,
             (false, _) => Level::DEBUG,
         };
-        let told = if self.quiet { Level::ERROR } else { Level::INFO };
-        let only_own = Targets::new().with_target(OWN, level).with_target(TOLD, told);
+        let only_own = Targets::new().with_target(OWN, level).with_target(TOLD, Level::INFO);
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
         let registry = tracing_subscriber::registry().with(only_own);
@@ -73,6 +72,13 @@ impl Console {
 
     /// Tells progress in a line.
     pub(crate) fn tell(&self, line: &str) {
+        if !self.quiet {
+            self.tell_anyhow(line);
+        }
+    }
+
+    /// Tells what is to be known even where quiet is asked for.
+    pub(crate) fn tell_anyhow(&self, line: &str) {
         if self.json {
             tracing::info!(target: TOLD, "{line}");
         } else {
