@@ -153,7 +153,7 @@ fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{}`", quote(name))).collect::<Vec<_>>().join(", ")
 }
 
-/// The invalid rows of an input: the first [`NAMED`], and how many there are.
+/// The invalid rows of an input: the first 20, and how many there are.
 #[derive(Debug, Default)]
 pub struct BadRows {
     /// How many there are.
