@@ -51,6 +51,9 @@ pub(crate) struct GrantArgs {
     /// The column of end dates (without a header: its number)
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub(crate) until_column: Option<String>,
+    /// No end date further ahead than this
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = positive_span, help_heading = "Safety")]
+    pub(crate) max_window: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -158,9 +161,24 @@ pub(crate) struct PaceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Safety")]
 pub(crate) struct SafetyArgs {
+    /// Ask no question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Show the plan and stop there; nothing is sent, not even a token request
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Refuse an input of more rows
+    #[arg(long, value_name = "N")]
+    pub(crate) max_users: Option<u64>,
+    /// Settle the first N rows alone, and go on only if every one of them succeeded
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) canary: Option<u64>,
     /// Stop when more rows than this have failed; a share counts once 50 rows have settled
     #[arg(long, value_name = "N|P%", default_value = "20%")]
     pub(crate) max_failures: MaxFailures,
+    /// Why, for the run's record: a ticket number, say
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

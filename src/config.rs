@@ -1,21 +1,21 @@
 //! What is meant by what was typed and by the environment's variables? Checked once, here.
 
 use std::env;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::cli::{AuditArgs, ConnectionArgs, GrantArgs, PaceArgs, RunArgs};
-use crate::domain::Operation;
+use crate::cli::{AuditArgs, ConnectionArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
+use crate::domain::{Operation, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, OutputError, ReportFiles};
-use crate::run::MaxFailures;
-use crate::when::parse_until;
 
 /// Why it is not clear what to do, or as whom. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +109,15 @@ pub(crate) enum Identity {
     Ready(Arc<AccessToken>),
 }
 
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worker(credentials) => write!(f, "client {}", quote(&credentials.client_id)),
+            Self::Ready(_) => f.write_str("whoever the access token is of"),
+        }
+    }
+}
+
 /// A run, as it is meant.
 #[derive(Debug)]
 pub(crate) struct RunConfig {
@@ -121,7 +130,9 @@ pub(crate) struct RunConfig {
     pub(crate) skip_invalid: bool,
     pub(crate) connection: Connection,
     pub(crate) pace: PaceArgs,
-    pub(crate) max_failures: MaxFailures,
+    /// No end date may be further ahead than this.
+    pub(crate) max_window: Option<Duration>,
+    pub(crate) safety: SafetyArgs,
     pub(crate) destination: Destination,
     pub(crate) existing: Existing,
 }
@@ -149,14 +160,15 @@ pub(crate) enum Refused {
 impl RunConfig {
     pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refused> {
         let until = arguments.until.map(|text| text.trim().to_owned());
-        Self::of(Operation::Grant, arguments.run, until, arguments.until_column)
+        let config = Self::of(Operation::Grant, arguments.run, arguments.until_column)?;
+        Ok(Self { until, max_window: Some(arguments.max_window), ..config })
     }
 
     pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
-        Self::of(Operation::Audit, arguments.run, None, None)
+        Self::of(Operation::Audit, arguments.run, None)
     }
 
-    fn of(operation: Operation, arguments: RunArgs, until: Option<String>, until_column: Option<String>) -> Result<Self, Refused> {
+    fn of(operation: Operation, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refused> {
         let input = arguments.input.ok_or(ConfigError::NoInput)?;
         let connection = connection(&arguments.connection)?;
         let output = arguments.output;
@@ -174,16 +186,27 @@ impl RunConfig {
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
-        let skip_invalid = reading.skip_invalid;
-        let max_failures = arguments.safety.max_failures;
-        Ok(Self { operation, input, until, dialect, skip_invalid, connection, pace: arguments.pace, max_failures, destination, existing })
+        Ok(Self {
+            operation,
+            input,
+            until: None,
+            dialect,
+            skip_invalid: reading.skip_invalid,
+            connection,
+            pace: arguments.pace,
+            max_window: None,
+            safety: arguments.safety,
+            destination,
+            existing,
+        })
     }
 
     /// What decides whether a row is valid, in a run that started at `start`.
     pub(crate) fn rules(&self, start: DateTime<Utc>) -> Result<Rules, ConfigError> {
-        let until = self.until.as_deref().map(|text| parse_until(text, start)).transpose();
+        let rules = Rules { operation: self.operation, start, until: None, max_window: self.max_window };
+        let until = self.until.as_deref().map(|text| rules.read_until(text)).transpose();
         let until = until.map_err(|error| ConfigError::Until(error.to_string()))?;
-        Ok(Rules { operation: self.operation, start, until })
+        Ok(Rules { until, ..rules })
     }
 }
 

@@ -70,6 +70,12 @@ pub enum RunError {
     /// The system does not tell of signals.
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
+    /// A question had to be asked, and there was nobody to ask.
+    #[error("this is to be confirmed, and there is no terminal to ask on; nothing was granted")]
+    NobodyToAsk,
+    /// The operator did not agree.
+    #[error("not confirmed; nothing was granted")]
+    NotConfirmed,
     /// A signal stopped the run.
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
@@ -119,7 +125,13 @@ impl RunError {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Input(_) | Self::Output(_) | Self::Sandbox { .. } | Self::Signals(_) => EXIT_USAGE,
+            Self::Config(_)
+            | Self::Input(_)
+            | Self::Output(_)
+            | Self::Sandbox { .. }
+            | Self::Signals(_)
+            | Self::NobodyToAsk
+            | Self::NotConfirmed => EXIT_USAGE,
             Self::PingOne(error) => match error {
                 PingOneError::Credentials { .. }
                 | PingOneError::ReadyToken(_)
@@ -148,7 +160,9 @@ impl RunError {
             Self::Exceeded { code: EXIT_REFUSED, .. } => {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
             }
-            Self::Exceeded { .. }
+            Self::NobodyToAsk => Some("see what would be done with `--dry-run`, and say `--yes` if it is what you want".into()),
+            Self::NotConfirmed
+            | Self::Exceeded { .. }
             | Self::Unaccounted
             | Self::Signals(_)
             | Self::Interrupted(_)

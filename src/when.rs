@@ -28,6 +28,8 @@ pub(crate) enum UntilError {
     NotInCalendar(String),
     #[error("`{}` ends after the year 9999 or before the year 1, for which PingOne's form has no room", quote(.0))]
     Year(String),
+    #[error("`{}` is further ahead than {window}, which is what `--max-window` allows", quote(.value))]
+    TooFar { value: String, window: String },
     #[error("`{}` is not in the future: the run started at {start}", quote(.value))]
     Past { value: String, start: String },
 }

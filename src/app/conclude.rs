@@ -141,6 +141,10 @@ fn why_stopped(ran: Ran) -> RunError {
     match (ran.ended.stopped, ran.signal) {
         (Some(Stopped::Refused(error)), _) => error.into(),
         (Some(Stopped::Exceeded { why, failed, settled, last }), _) => exceeded(why, failed, settled, last),
+        (Some(Stopped::Canary(last)), _) => {
+            let what = "one of the first rows, which `--canary` settles alone, did not succeed".to_owned();
+            RunError::Exceeded { what, code: EXIT_STOPPED, last: LastFailure(last) }
+        }
         (Some(Stopped::JournalClosed) | None, Some(signal)) => RunError::Interrupted(signal),
         (Some(Stopped::JournalClosed) | None, None) => RunError::Unaccounted,
     }

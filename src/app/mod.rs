@@ -1,6 +1,7 @@
 //! What does each command do, from its arguments to its last line?
 
 mod conclude;
+mod preflight;
 mod rows;
 mod sandbox;
 mod takeup;

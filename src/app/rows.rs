@@ -12,16 +12,20 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::conclude::{Conclusion, conclude_stream, report_again};
+use super::preflight::{preflight, view};
 use super::sandbox::start_sandbox;
-use super::takeup::{Beginning, Claim, now};
-use crate::config::{Connection, Identity, RunConfig};
+use super::takeup::{Claim, Standing, now};
+use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::domain::RunId;
-use crate::error::RunError;
+use crate::error::{EXIT_SUCCESS, RunError};
 use crate::input::{Layout, Remaining, Row, Sound, Source, feed};
 use crate::pace::Pacer;
-use crate::pingone::{AuthMethod, Credentials, Endpoints, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa};
-use crate::report::{Destination, FileError, Journal, RequestsRecord, RunRecord, Tally, Target};
-use crate::run::{Ended, Outage, Pipeline};
+use crate::pingone::{
+    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa,
+};
+use crate::report::{Destination, FileError, Journal, Recovered, RequestsRecord, RunRecord, Tally, Target};
+use crate::rowset::RowSet;
+use crate::run::{Canary, Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
@@ -31,35 +35,60 @@ const READ_AHEAD: usize = 64;
 
 /// Grants or audits every row of an input.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    if config.safety.dry_run {
+        return dry_run(&config, console);
+    }
     let claim = match &config.destination {
         Destination::StandardOutput => None,
         Destination::Files(files) => Some(Claim::take(files.clone(), config.existing)?),
     };
     let start = claim.as_ref().map_or_else(now, Claim::start);
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let sound = Arc::new(sound_input(&config, start)?);
+    let sound = Arc::new(read_input(&config, start)?.approve(config.safety.max_users)?);
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
     let mut record = RunRecord::of(&config, &sound, &peer.endpoints, peer.is_sandbox(), run_id);
-    let run = Run::set_up(&config, Arc::clone(&sound), peer, run_id, console)?;
-    let Some(claim) = claim else {
-        let journal = Journal::start(Target::Stream(Box::new(io::stdout())), sound.layout.carried_names())?;
-        let ran = run.run(journal, Remaining::default(), Tally::default()).await?;
-        return conclude_stream(ran, sound.rows(), console);
+    let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
+    let mut run = Run::set_up(&config, Arc::clone(&sound), peer, run_id, console)?;
+    if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
+        return report_again(&claim.files, (**former).clone(), &sound, console);
+    }
+    preflight(&config, &sound, &run, &mut record, console).await?;
+    let carried = sound.layout.carried_names();
+    let (journal, recovered) = match (&claim, standing) {
+        (None, _) => (Journal::start(Target::Stream(Box::new(io::stdout())), carried)?, Recovered::default()),
+        (Some(claim), Standing::Unfinished) => claim.take_up(&record, carried)?,
+        (Some(claim), Standing::Anew | Standing::Finished(_)) => (claim.begin(&record, carried)?, Recovered::default()),
     };
-    let (journal, remaining, before) = match claim.begin(&mut record, sound.layout.carried_names())? {
-        Beginning::Finished(former) => return report_again(&claim.files, *former, &sound, console),
-        Beginning::Anew(journal) => (journal, Remaining::default(), Tally::default()),
-        Beginning::TakenUp(journal, recovered) => {
-            let before = recovered.for_good();
-            console.tell(&format!("taking up run {run_id}: {} of {} rows are settled", before.rows(), sound.rows()));
-            (journal, Remaining { settled: recovered.settled, resumed: Some(Utc::now()) }, before)
-        }
-    };
-    let ran = run.run(journal, remaining, before).await?;
-    Conclusion { claim: &claim, sound: &sound, record, before, to_resume, console }.conclude(ran)
+    let before = recovered.for_good();
+    if before.rows() > 0 {
+        console.tell(&format!("taking up run {run_id}: {} of {} rows are settled", before.rows(), sound.rows()));
+    }
+    run.guard_first(config.safety.canary, &recovered.settled);
+    let resumed = (before.rows() > 0).then(Utc::now);
+    let ran = run.run(journal, Remaining { settled: recovered.settled, resumed }, before).await?;
+    match &claim {
+        None => conclude_stream(ran, sound.rows(), console),
+        Some(claim) => Conclusion { claim, sound: &sound, record, before, to_resume, console }.conclude(ran),
+    }
 }
 
-fn sound_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {
+/// Shows what would be done, and does nothing.
+fn dry_run(config: &RunConfig, console: &Console) -> Result<u8, RunError> {
+    if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
+        files.are_new()?;
+    }
+    let sound = read_input(config, now())?;
+    let (target, identity) = match &config.connection {
+        Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
+        Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
+    };
+    console.show_plan(&view(config, &sound, target, identity), true);
+    sound.approve(config.safety.max_users)?;
+    console.tell("this was a dry run: nothing was sent");
+    Ok(EXIT_SUCCESS)
+}
+
+fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {
     let rules = config.rules(start)?;
     let source = Source::open(&config.input)?;
     let layout = Layout::of(&source, config.operation, &config.dialect, rules.until.is_some())?;
@@ -71,6 +100,9 @@ fn sound_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunErr
     }
     Ok(Sound::check(source, layout, rules, config.skip_invalid)?)
 }
+
+/// What the plan and the summary call the sandbox inside this process.
+const SANDBOX: &str = "the sandbox inside this process; nothing is sent to PingOne";
 
 /// Whom a run talks to, and as whom.
 struct Peer {
@@ -89,8 +121,8 @@ impl Peer {
     /// What the summary calls it.
     fn name(&self) -> String {
         match self.sandbox {
-            Some(_) => "the sandbox inside this process; nothing was sent to PingOne".to_owned(),
-            None => format!("environment {} at {}", self.endpoints.environment, self.endpoints.api),
+            Some(_) => SANDBOX.to_owned(),
+            None => self.endpoints.to_string(),
         }
     }
 }
@@ -117,12 +149,13 @@ async fn connect(connection: Connection) -> Result<Peer, RunError> {
 }
 
 /// Everything that a run needs, but for its files.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     pipeline: Pipeline<HttpWire>,
     sound: Arc<Sound>,
     target: String,
+    identity: String,
     console: &'a Console,
-    _sandbox: Option<Sandbox>,
+    sandbox: Option<Sandbox>,
 }
 
 /// What a run has done.
@@ -143,6 +176,7 @@ impl<'a> Run<'a> {
         let concurrency = usize::from(pace.concurrency);
         let target = peer.name();
         let Peer { endpoints, identity, ca, sandbox } = peer;
+        let shown = identity.to_string();
         let (credentials, tokens) = match identity {
             Identity::Worker(credentials) => (Some(credentials), TokenSource::Endpoint),
             Identity::Ready(token) => (None, TokenSource::Ready(token)),
@@ -156,12 +190,39 @@ impl<'a> Run<'a> {
             session,
             limits,
             concurrency,
-            max_failures: config.max_failures,
+            max_failures: config.safety.max_failures,
             outage: Outage::new(concurrency),
+            canary: None,
             stop: Stop::default(),
         };
         tracing::info!(run_id = %run, operation = config.operation.name(), rows = sound.rows(), rate = %pace.rate, "the run is set up");
-        Ok(Self { pipeline, sound, target, console, _sandbox: sandbox })
+        Ok(Self { pipeline, sound, target, identity: shown, console, sandbox })
+    }
+
+    pub(super) fn is_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// What PingOne tells of the environment.
+    pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
+        let info = self.pipeline.session.environment(&self.pipeline.stop).await?;
+        Ok(info.unwrap_or_default())
+    }
+
+    /// Lets no more than the first `rows` go until they have succeeded, of which some are `settled`.
+    fn guard_first(&mut self, rows: Option<u64>, settled: &RowSet) {
+        self.pipeline.canary = rows.map(|rows| {
+            let last = rows.min(self.sound.rows());
+            Canary::new(last, (1..=last).filter(|row| !settled.contains(*row)).count() as u64)
+        });
     }
 
     /// Runs the remaining rows through the pipeline, besides those that were settled `before`.

@@ -16,11 +16,11 @@ pub(super) struct Claim {
 }
 
 /// Where a run begins.
-pub(super) enum Beginning {
+pub(super) enum Standing {
     /// With the first row.
-    Anew(Journal),
+    Anew,
     /// Where the journal ends.
-    TakenUp(Journal, Recovered),
+    Unfinished,
     /// Nowhere: the report is there.
     Finished(Box<RunRecord>),
 }
@@ -47,26 +47,35 @@ impl Claim {
         self.former.as_ref().and_then(|former| former.run_id.parse().ok())
     }
 
-    /// Begins the run of this `record`. Its record and its journal are on disk when this returns.
-    pub(super) fn begin<'a>(&self, record: &mut RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<Beginning, RunError> {
+    /// Where the run of this `record` begins. One that is not the run to be taken up is refused, and so is
+    /// one whose files cannot be written.
+    pub(super) fn standing(&self, record: &mut RunRecord) -> Result<Standing, RunError> {
         let Some(former) = &self.former else {
-            return self.begin_anew(record, carried);
+            record.try_out(&self.files.record)?;
+            return Ok(Standing::Anew);
         };
         if let Some(difference) = former.difference(record) {
             return Err(OutputError::Another { path: self.files.record.clone(), difference }.into());
         }
         record.requests = former.requests;
         if !self.files.partial.exists() {
-            return Ok(Beginning::Finished(Box::new(former.clone())));
+            return Ok(Standing::Finished(Box::new(former.clone())));
         }
+        record.try_out(&self.files.record)?;
+        Ok(Standing::Unfinished)
+    }
+
+    /// Goes on where the journal ends. The record is on disk when this returns.
+    pub(super) fn take_up<'a>(&self, record: &RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
         record.write(&self.files.record)?;
         let (file, recovered) = reopen_journal(&self.files.partial)?;
         let target = Target::File(file, self.files.partial.clone());
         let journal = if recovered.has_header() { Journal::resume(target)? } else { Journal::start(target, carried)? };
-        Ok(Beginning::TakenUp(journal, recovered))
+        Ok((journal, recovered))
     }
 
-    fn begin_anew<'a>(&self, record: &RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<Beginning, RunError> {
+    /// Begins with the first row. The record and the journal are on disk when this returns.
+    pub(super) fn begin<'a>(&self, record: &RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<Journal, RunError> {
         if self.existing != Existing::Keep {
             self.files.make_way()?;
         }
@@ -74,7 +83,7 @@ impl Claim {
         let target = Target::File(self.files.create_partial()?, self.files.partial.clone());
         let journal = Journal::start(target, carried)?;
         record.write(&self.files.record)?;
-        Ok(Beginning::Anew(journal))
+        Ok(journal)
     }
 }
 

@@ -1,54 +1,83 @@
 //! Is the whole input sound? Answered before anything is sent, in one pass and in bounded memory.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::blocks::{BadBytes, Fingerprint};
 use super::columns::Layout;
-use super::error::{BadRow, BadRows, RowFault};
+use super::error::{BadRow, BadRows};
 use super::repeats::{Repeats, find_repeats, seen};
 use super::rows::{RowReader, Rules};
 use super::{InputError, Source};
+use crate::domain::{Ask, BypassUntil};
 use crate::spill::Sorter;
+
+/// What is to be done for an input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// How many data rows there are.
+    pub(crate) rows: u64,
+    /// How many different users stand in the sound ones.
+    pub(crate) users: u64,
+    /// How many rows repeat an earlier one.
+    pub(crate) duplicates: u64,
+    /// How many rows are invalid, by what is wrong with them.
+    pub(crate) invalid: BTreeMap<&'static str, u64>,
+    /// How many rows are to be sent.
+    pub(crate) to_send: u64,
+    /// The first and the last end date that is asked for.
+    pub(crate) dates: Option<(BypassUntil, BypassUntil)>,
+}
+
+impl Plan {
+    fn note(&mut self, ask: &Ask) {
+        if let Some(until) = ask.until() {
+            let (first, last) = self.dates.unwrap_or((until, until));
+            self.dates = Some((first.min(until), last.max(until)));
+        }
+    }
+}
 
 /// What a pass over the whole input has found.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// How many data rows there are.
-    pub(crate) rows: u64,
+    pub(crate) plan: Plan,
+    pub(crate) bad: BadRows,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) repeats: Repeats,
 }
 
-/// Reads every row of `source`. Invalid rows refuse it, unless `skip_invalid`.
-pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool) -> Result<Checked, InputError> {
-    let mut bad = BadRows::default();
-    let checked = pass(source, layout, rules, skip_invalid, &mut bad).map_err(|error| refused(source, error))?;
-    if checked.rows == 0 {
+/// Reads every row of `source`. Invalid rows are told, and refuse nothing yet; whether the run may go on
+/// without them decides what is remembered of them.
+pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool) -> Result<Checked, InputError> {
+    let checked = pass(source, layout, rules, go_on).map_err(|error| refused(source, error))?;
+    if checked.plan.rows == 0 {
         return Err(InputError::NoRows { name: source.name.clone() });
-    }
-    if bad.count > 0 && (bad.fatal || !skip_invalid) {
-        return Err(InputError::BadRows { name: source.name.clone(), rows: checked.rows, bad });
     }
     Ok(checked)
 }
 
-fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, bad: &mut BadRows) -> io::Result<Checked> {
+fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool) -> io::Result<Checked> {
     let mut reader = RowReader::new(source, layout, rules, None)?;
     let mut users = Sorter::new(&std::env::temp_dir());
-    let mut rows = 0;
+    let mut bad = BadRows::default();
+    let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
-        rows = row.number.0;
+        plan.rows = row.number.0;
         match row.ask {
-            Ok(ask) => users.push(seen(&ask, row.number, row.line))?,
-            Err(fault) => {
-                // Where a quote is never closed, it is not known which rows there are.
-                bad.fatal |= matches!(fault, RowFault::Unclosed { .. });
-                bad.add(BadRow { name: source.name.clone(), line: row.line, fault });
+            Ok(ask) => {
+                plan.note(&ask);
+                users.push(seen(&ask, row.number, row.line))?;
             }
+            Err(fault) => bad.add(BadRow { name: source.name.clone(), line: row.line, fault }),
         }
     }
-    let repeats = find_repeats(users, &source.name, layout, bad, skip_invalid)?;
-    Ok(Checked { rows, fingerprint: reader.fingerprint().clone(), repeats })
+    let repeats = find_repeats(users, &source.name, layout, &mut bad, go_on)?;
+    plan.users = repeats.users;
+    plan.duplicates = repeats.repeated;
+    plan.to_send = plan.rows - bad.count - plan.duplicates;
+    plan.invalid.clone_from(&bad.kinds);
+    Ok(Checked { plan, bad, fingerprint: reader.fingerprint().clone(), repeats })
 }
 
 fn refused(source: &Source, error: io::Error) -> InputError {

@@ -1,5 +1,6 @@
 //! What can be wrong with an input, and what does its user do about it?
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -63,6 +64,16 @@ pub enum InputError {
         /// What is wrong with it.
         fault: HeaderFault,
     },
+    /// There are more rows than may be.
+    #[error("{name}: there are {rows} rows, and `--max-users` allows {most}; nothing was sent")]
+    TooManyRows {
+        /// The input, as messages call it.
+        name: String,
+        /// How many rows the input has.
+        rows: u64,
+        /// How many it may have.
+        most: u64,
+    },
     /// Rows are invalid.
     #[error("{name}: {} invalid; nothing was sent{bad}", share(.bad.count, *.rows))]
     BadRows {
@@ -84,7 +95,7 @@ impl InputError {
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } => None,
+            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } | Self::TooManyRows { .. } => None,
             Self::Utf16 { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
             Self::NotText { .. } => Some("expected a CSV file in UTF-8".into()),
             Self::Workbook { .. } => Some(IN_EXCEL.into()),
@@ -160,6 +171,8 @@ pub struct BadRows {
     pub count: u64,
     /// Whether the input cannot be run without them either.
     pub(crate) fatal: bool,
+    /// How many there are, by what is wrong with them.
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
     named: Vec<BadRow>,
 }
 
@@ -168,8 +181,17 @@ impl BadRows {
         self.named.iter().any(|row| matches!(row.fault, RowFault::NotUtf8 { .. }))
     }
 
+    /// Counts rows with this fault, of which enough others are named.
+    pub(crate) fn add_unnamed(&mut self, fault: &RowFault, rows: u64) {
+        self.count += rows;
+        *self.kinds.entry(fault.kind()).or_default() += rows;
+    }
+
     pub(crate) fn add(&mut self, row: BadRow) {
         self.count += 1;
+        *self.kinds.entry(row.fault.kind()).or_default() += 1;
+        // Where a quote is never closed, it is not known which rows there are.
+        self.fatal |= matches!(row.fault, RowFault::Unclosed { .. });
         let place = self.named.partition_point(|named| named.line <= row.line);
         if place < NAMED {
             self.named.insert(place, row);
@@ -218,4 +240,20 @@ pub(crate) enum RowFault {
         quote(.column)
     )]
     Conflict { column: String, user: String, until: String, other: String, line: u64 },
+}
+
+impl RowFault {
+    /// What is wrong, in words that count.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::TooMany { .. } | Self::TooFew { .. } => "with too many or too few values",
+            Self::NotUtf8 { .. } => "not UTF-8",
+            Self::Unclosed { .. } => "with a quote that is never closed",
+            Self::User { .. } => "without a UUID",
+            Self::Until { fault: UntilError::Past { .. }, .. } => "with an end date that has passed",
+            Self::Until { fault: UntilError::TooFar { .. }, .. } => "beyond `--max-window`",
+            Self::Until { .. } | Self::NoUntil { .. } => "without an end date that can be read",
+            Self::Conflict { .. } => "with several end dates for one user",
+        }
+    }
 }

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 pub use self::error::{BadRows, HeaderFault, InputError};
 
+pub(crate) use self::check::Plan;
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::Source;
@@ -105,14 +106,33 @@ pub(crate) struct Sound {
     pub(crate) source: Source,
     pub(crate) layout: Layout,
     pub(crate) rules: Rules,
-    pub(crate) checked: Checked,
+    go_on: bool,
+    checked: Checked,
 }
 
 impl Sound {
-    /// Checks `source`, every row of it.
-    pub(crate) fn check(source: Source, layout: Layout, rules: Rules, skip_invalid: bool) -> Result<Self, InputError> {
-        let checked = check(&source, &layout, rules, skip_invalid)?;
-        Ok(Self { source, layout, rules, checked })
+    /// Checks `source`, every row of it. If `go_on`, the run may leave out those that are invalid.
+    pub(crate) fn check(source: Source, layout: Layout, rules: Rules, go_on: bool) -> Result<Self, InputError> {
+        let checked = check(&source, &layout, rules, go_on)?;
+        Ok(Self { source, layout, rules, go_on, checked })
+    }
+
+    /// Refuses what may not be run: invalid rows, or more rows than `max_users`.
+    pub(crate) fn approve(self, max_users: Option<u64>) -> Result<Self, InputError> {
+        let name = self.source.name.clone();
+        let rows = self.rows();
+        if let Some(most) = max_users.filter(|most| rows > *most) {
+            return Err(InputError::TooManyRows { name, rows, most });
+        }
+        if self.checked.bad.count > 0 && (self.checked.bad.fatal || !self.go_on) {
+            return Err(InputError::BadRows { name, rows, bad: self.checked.bad });
+        }
+        Ok(self)
+    }
+
+    /// What is to be done.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.checked.plan
     }
 
     /// The SHA-256 of the input's text, in hexadecimal digits.
@@ -122,7 +142,7 @@ impl Sound {
 
     /// How many rows there are.
     pub(crate) fn rows(&self) -> u64 {
-        self.checked.rows
+        self.checked.plan.rows
     }
 
     fn read_again(&self) -> io::Result<RowReader<'_>> {

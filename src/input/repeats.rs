@@ -35,6 +35,10 @@ fn user_of(seen: Seen) -> UserId {
 /// The rows whose user stands in an earlier row too, or in another with a different end date.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
+    /// How many different users there are.
+    pub(crate) users: u64,
+    /// How many rows repeat an earlier one, and contradict none.
+    pub(crate) repeated: u64,
     duplicates: RowSet,
     /// In the order of the users: the user's first row, and the first that contradicts it.
     conflicts: Vec<(Seen, Seen)>,
@@ -107,10 +111,15 @@ impl Group {
 }
 
 fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, repeats: &mut Repeats, go_on: bool) {
-    let Some(Group { first, other: Some(other), rows, head }) = group else {
+    let Some(Group { first, other, rows, head }) = group else {
         return;
     };
-    bad.count += rows - head.len() as u64;
+    repeats.users += 1;
+    let Some(other) = other else {
+        repeats.repeated += rows - 1;
+        return;
+    };
+    bad.add_unnamed(&conflict(layout, first, (first, other)), rows - head.len() as u64);
     for here in head {
         bad.add(BadRow { name: name.to_owned(), line: here[LINE], fault: conflict(layout, here, (first, other)) });
     }

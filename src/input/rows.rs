@@ -1,8 +1,10 @@
 //! What does each row of the input ask? One reader for both passes, so that what is sent is what was
 //! checked.
 
+use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
@@ -13,7 +15,7 @@ use super::error::RowFault;
 use super::source::Text;
 use super::{Source, is_blank, parser};
 use crate::domain::{Ask, BypassUntil, Operation, RowNumber, UserId};
-use crate::when::parse_until;
+use crate::when::{UntilError, parse_until};
 
 /// Bytes that the CSV parser takes at a time.
 const PARSED_AT_ONCE: usize = 64 << 10;
@@ -26,6 +28,23 @@ pub(crate) struct Rules {
     pub(crate) start: DateTime<Utc>,
     /// The end date of rows that have none of their own.
     pub(crate) until: Option<BypassUntil>,
+    /// No end date may be further ahead than this.
+    pub(crate) max_window: Option<Duration>,
+}
+
+impl Rules {
+    /// The end date that `text` means, if it may be asked for.
+    pub(crate) fn read_until(&self, text: &str) -> Result<BypassUntil, UntilError> {
+        let until = parse_until(text, self.start)?;
+        let ahead = (until.instant() - self.start).to_std().unwrap_or_default();
+        match self.max_window {
+            Some(window) if ahead > window => {
+                let window = humantime::format_duration(window).to_string();
+                Err(UntilError::TooFar { value: text.to_owned(), window })
+            }
+            Some(_) | None => Ok(until),
+        }
+    }
 }
 
 /// Reads the rows of an input, one at a time.
@@ -35,6 +54,8 @@ pub(crate) struct RowReader<'a> {
     layout: &'a Layout,
     rules: Rules,
     number: u64,
+    /// The last end date that was read, since most rows of an input have the same.
+    last_until: RefCell<Option<(String, BypassUntil)>>,
 }
 
 /// One row as it stands in the input.
@@ -53,7 +74,7 @@ impl<'a> RowReader<'a> {
     pub(crate) fn new(source: &Source, layout: &'a Layout, rules: Rules, expected: Option<Fingerprint>) -> io::Result<Self> {
         let blocks = Blocks::new(source.text()?, layout.delimiter, expected);
         let csv = parser(layout.delimiter).buffer_capacity(PARSED_AT_ONCE).from_reader(blocks);
-        let mut reader = Self { csv, record: ByteRecord::new(), layout, rules, number: 0 };
+        let mut reader = Self { csv, record: ByteRecord::new(), layout, rules, number: 0, last_until: RefCell::default() };
         if layout.has_header {
             reader.read_record()?;
         }
@@ -119,8 +140,20 @@ impl<'a> RowReader<'a> {
         };
         match self.value(column)? {
             "" => self.rules.until.ok_or_else(|| missing(&column.name)),
-            text => parse_until(text, self.rules.start).map_err(|fault| RowFault::Until { column: column.name.clone(), fault }),
+            text => self.read_until(text).map_err(|fault| RowFault::Until { column: column.name.clone(), fault }),
         }
+    }
+
+    fn read_until(&self, text: &str) -> Result<BypassUntil, UntilError> {
+        let mut last = self.last_until.borrow_mut();
+        if let Some((read, until)) = &*last
+            && read == text
+        {
+            return Ok(*until);
+        }
+        let until = self.rules.read_until(text)?;
+        *last = Some((text.to_owned(), until));
+        Ok(until)
     }
 
     fn check_width(&self) -> Result<(), RowFault> {

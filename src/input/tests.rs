@@ -16,7 +16,7 @@ fn start() -> DateTime<Utc> {
 }
 
 fn rules(operation: Operation) -> Rules {
-    Rules { operation, start: start(), until: None }
+    Rules { operation, start: start(), until: None, max_window: None }
 }
 
 /// Runs both passes over `text`; the rows, or the message of the refusal with `in.csv` for the file.
@@ -27,7 +27,7 @@ fn read(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Res
     let shown = |error: InputError| error.to_string().replace(&path, "in.csv");
     let source = Source::open(file.path()).map_err(shown)?;
     let layout = Layout::of(&source, rules.operation, dialect, rules.until.is_some()).map_err(shown)?;
-    let sound = Sound::check(source, layout, rules, skip_invalid).map_err(shown)?;
+    let sound = Sound::check(source, layout, rules, skip_invalid).and_then(|sound| sound.approve(None)).map_err(shown)?;
     let (send, mut receive) = mpsc::channel(10_000);
     feed(&sound, &Remaining::default(), &send).expect("unchanged");
     drop(send);

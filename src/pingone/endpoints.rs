@@ -136,6 +136,12 @@ pub(crate) struct Endpoints {
     pub(crate) auth_environment: EnvironmentId,
 }
 
+impl fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "environment {} at {}", self.environment, self.api)
+    }
+}
+
 impl Endpoints {
     pub(crate) fn token(&self) -> Url {
         self.auth.with(&[&self.auth_environment.to_string(), "as", "token"])

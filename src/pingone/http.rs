@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
@@ -151,6 +151,7 @@ fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneErro
 async fn exchange(request: RequestBuilder, limit: Duration) -> Reply {
     let response = request.send().await.map_err(|error| fault(error, limit))?;
     let status = response.status().as_u16();
+    let date = date(response.headers());
     let retry_after = retry_after(response.headers());
     let body = match whole_body(response).await {
         Ok(body) => Ok(body),
@@ -159,7 +160,7 @@ async fn exchange(request: RequestBuilder, limit: Duration) -> Reply {
         Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", MOST_OF_A_BODY >> 10)),
         Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, date, body })
 }
 
 enum NotWhole {
@@ -217,6 +218,11 @@ fn causes(error: &dyn Error) -> String {
     said
 }
 
+/// What time it is at the server.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(|date| httpdate::parse_http_date(date).ok())
+}
+
 /// `Retry-After`, in seconds or as a date; a date counts from the server's own clock, if it tells it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -224,9 +230,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         Duration::from_secs(seconds)
     } else {
         let until = httpdate::parse_http_date(text).ok()?;
-        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-        let now = date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(std::time::SystemTime::now);
-        until.duration_since(now).unwrap_or_default()
+        until.duration_since(date(headers).unwrap_or_else(SystemTime::now)).unwrap_or_default()
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }

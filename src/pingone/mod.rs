@@ -7,6 +7,7 @@
 //! [`Wire`] is the seam: over HTTP it is [`HttpWire`], in tests a script.
 
 mod endpoints;
+mod environment;
 mod error;
 mod http;
 mod session;
@@ -17,6 +18,7 @@ mod wire;
 pub use self::error::{PingOneError, Said};
 
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
+pub(crate) use self::environment::EnvironmentInfo;
 pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, TrustedCa};
 pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};

@@ -64,16 +64,16 @@ pub(crate) enum Attempt {
 /// Everything that rows share on their way to PingOne.
 #[derive(Debug)]
 pub(crate) struct Session<W> {
-    wire: W,
-    endpoints: Endpoints,
+    pub(super) wire: W,
+    pub(super) endpoints: Endpoints,
     tokens: Tokens,
     pub(crate) pacer: Pacer,
     pub(crate) traffic: Traffic,
     /// Set once the environment has been found to be there.
-    environment: OnceCell<()>,
+    pub(super) environment: OnceCell<()>,
     /// What the application authenticates with, in every form in which it is sent.
     secrets: Secrets,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 /// How long things may take.
@@ -134,21 +134,21 @@ impl<W: Wire> Session<W> {
             () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
         };
         self.refuse_untrusted(self.endpoints.api.host(), &reply)?;
-        let verdict = judge(ask, &reply).map_texts(|text| self.secrets.redact(token.redact(text)));
+        let verdict = judge(ask, &reply).map_texts(|text| self.redact(text, token));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, elapsed_ms = sent.elapsed().as_millis(), "answered");
         self.learn(&verdict, token)?;
         Ok(Attempt::Answered { sent, verdict })
     }
 
-    fn count(&self, again: bool) {
+    pub(super) fn count(&self, again: bool) {
         self.traffic.sent.fetch_add(1, Ordering::Relaxed);
         self.traffic.retried.fetch_add(again.into(), Ordering::Relaxed);
     }
 
     /// Waits for a turn and a token; `None` if the run stops, or another row has found that there is no
     /// token to be had. Whoever finds the token stale renews it before anybody else may send.
-    async fn ready(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+    pub(super) async fn ready(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
         if self.pacer.is_open()
             && !stop.is_requested()
             && let Some(token) = self.tokens.fresh()
@@ -192,7 +192,7 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    fn throttled(&self, wait: Option<Duration>, said: &Detail) -> Result<(), PingOneError> {
+    pub(super) fn throttled(&self, wait: Option<Duration>, said: &Detail) -> Result<(), PingOneError> {
         self.traffic.throttled.fetch_add(1, Ordering::Relaxed);
         let asked = wait.filter(|wait| !wait.is_zero());
         let held = asked.unwrap_or(HOLD);
@@ -207,7 +207,7 @@ impl<W: Wire> Session<W> {
         Ok(())
     }
 
-    fn unauthorized(&self, detail: &Detail, token: &AccessToken) -> Result<(), PingOneError> {
+    pub(super) fn unauthorized(&self, detail: &Detail, token: &AccessToken) -> Result<(), PingOneError> {
         match self.tokens.source {
             TokenSource::Ready(_) => return Err(PingOneError::ReadyToken(detail.clone().into())),
             // One that follows another which was refused.
@@ -268,30 +268,9 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    /// Finds out, once in a run, whether it is the environment that is not there, where a user was not
-    /// found. What cannot be found out is no reason to stop. Tells `false` if the run stops first.
-    pub(crate) async fn check_environment(&self, stop: &Stop) -> Result<bool, PingOneError> {
-        match self.environment.get_or_try_init(|| self.find_environment(stop)).await {
-            Ok(()) | Err(NotSeen::Unknown) => Ok(true),
-            Err(NotSeen::Stopped) => Ok(false),
-            Err(NotSeen::Gone(error)) => Err(error),
-        }
-    }
-
-    async fn find_environment(&self, stop: &Stop) -> Result<(), NotSeen> {
-        let token = self.ready(stop).await.map_err(NotSeen::Gone)?.ok_or(NotSeen::Stopped)?;
-        self.count(false);
-        let answer = self.wire.fetch_environment(&token).await.map_err(|_| NotSeen::Unknown)?;
-        match (class(answer.status), detail(&answer)) {
-            (Class::NotFound, (said, true)) => Err(NotSeen::Gone(PingOneError::NoEnvironment {
-                environment: self.endpoints.environment,
-                host: self.endpoints.api.host().to_owned(),
-                said: said.into(),
-            })),
-            // That it may not be read says that it is there.
-            (Class::Answered | Class::Refused, _) => Ok(()),
-            (Class::NotFound | Class::Unauthorized | Class::Throttled | Class::Transient, _) => Err(NotSeen::Unknown),
-        }
+    /// `text` of the server's without any secret in it.
+    pub(super) fn redact(&self, text: String, token: &AccessToken) -> String {
+        self.secrets.redact(token.redact(text))
     }
 
     fn judge_token(&self, reply: &Reply, sent: Instant) -> Result<TokenVerdict, PingOneError> {
@@ -322,7 +301,7 @@ impl<W: Wire> Session<W> {
         PingOneError::NoToken { host: self.endpoints.auth.host().to_owned(), attempts, said: Said::from(fault) }
     }
 
-    fn refuse_untrusted(&self, host: &str, reply: &Reply) -> Result<(), PingOneError> {
+    pub(super) fn refuse_untrusted(&self, host: &str, reply: &Reply) -> Result<(), PingOneError> {
         match reply {
             Err(fault) if fault.untrusted => {
                 self.tokens.failed.store(true, Ordering::Relaxed);
@@ -340,14 +319,6 @@ async fn turn_of(lane: &Lane<'_>, stop: &Stop) -> bool {
         () = stop.requested() => false,
         () = lane.turn() => true,
     }
-}
-
-/// Why it is not known that the environment is there.
-enum NotSeen {
-    Unknown,
-    Stopped,
-    /// It is known that it is not; or there is no token to ask with.
-    Gone(PingOneError),
 }
 
 enum TokenVerdict {

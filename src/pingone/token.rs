@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn answer(body: &str) -> Answer {
-        Answer { status: 200, retry_after: None, body: Ok(body.as_bytes().to_vec()) }
+        Answer { status: 200, retry_after: None, date: None, body: Ok(body.as_bytes().to_vec()) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -267,7 +267,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
     fn answer(status: u16, body: &str) -> Reply {
-        Ok(Answer { status, retry_after: None, body: Ok(body.as_bytes().to_vec()) })
+        Ok(Answer { status, retry_after: None, date: None, body: Ok(body.as_bytes().to_vec()) })
     }
 
     fn is_doubtful(verdict: &Verdict) -> Option<bool> {
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn an_answer_that_broke_off_is_no_answer() {
         for status in [200, 400, 403, 404, 500] {
-            let broken = Ok(Answer { status, retry_after: None, body: Err("the answer broke off".into()) });
+            let broken = Ok(Answer { status, retry_after: None, date: None, body: Err("the answer broke off".into()) });
             assert!(judge(&grant(), &broken).is_fault(), "{status}");
         }
     }

@@ -1,6 +1,6 @@
 //! What passes between us and PingOne, one request at a time.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::token::AccessToken;
 use crate::domain::{Ask, RowNumber};
@@ -26,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// How long to wait, if the server said so.
     pub(crate) retry_after: Option<Duration>,
+    /// What time it is there.
+    pub(crate) date: Option<SystemTime>,
     /// The body; or why it is not whole.
     pub(crate) body: Result<Vec<u8>, String>,
 }

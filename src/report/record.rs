@@ -100,7 +100,7 @@ impl OptionsRecord {
             max_attempts: pace.max_attempts,
             timeout: humantime::format_duration(pace.timeout).to_string(),
             give_up_after: humantime::format_duration(pace.give_up_after).to_string(),
-            max_failures: config.max_failures.to_string(),
+            max_failures: config.safety.max_failures.to_string(),
         }
     }
 }
@@ -154,7 +154,7 @@ impl RunRecord {
             operation: config.operation.name().to_owned(),
             environment: EnvironmentRecord { id: endpoints.environment.to_string(), name: None, kind: None },
             api_url: endpoints.api.to_string(),
-            reason: None,
+            reason: config.safety.reason.clone(),
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
             finished_at: None,
             status: Status::Running,
@@ -182,6 +182,13 @@ impl RunRecord {
         let mut text = serde_json::to_vec_pretty(self).map_err(|error| FileError::new("written", path, error.into()))?;
         text.push(b'\n');
         replace(path, |file| file.write_all(&text))
+    }
+
+    /// Finds out whether the record can be put at `path`, and leaves what is there as it is.
+    pub(crate) fn try_out(&self, path: &Path) -> Result<(), FileError> {
+        let beside = path.with_extension("json.tmp");
+        self.write(&beside)?;
+        remove_if_there(&beside)
     }
 
     /// What another run would be that this record is not the record of: the first difference, in words.

@@ -11,6 +11,7 @@
 //! that report, totals and bar cannot disagree.
 
 mod budget;
+mod canary;
 mod life;
 mod outage;
 mod settle;
@@ -28,6 +29,7 @@ use crate::report::{Journal, Settlement, Tally};
 use crate::stop::Stop;
 
 pub(crate) use self::budget::{Exceeded, MaxFailures};
+pub(crate) use self::canary::Canary;
 pub(crate) use self::outage::Outage;
 
 use self::budget::Budget;
@@ -46,6 +48,7 @@ pub(crate) struct Pipeline<W> {
     pub(crate) concurrency: usize,
     pub(crate) max_failures: MaxFailures,
     pub(crate) outage: Outage,
+    pub(crate) canary: Option<Canary>,
     pub(crate) stop: Stop,
 }
 
@@ -84,6 +87,8 @@ pub(crate) enum Stopped {
     Refused(PingOneError),
     /// Too many rows failed; the last of them with this message.
     Exceeded { why: Exceeded, failed: u64, settled: u64, last: String },
+    /// One of the first rows did not succeed; with this message.
+    Canary(String),
     /// The journal takes no more lines.
     JournalClosed,
 }
@@ -102,7 +107,7 @@ impl<W: Wire> Pipeline<W> {
                 Ok(RowEnd::Settled(settlement)) => {
                     ended.tally.add(settlement.outcome);
                     seen.send_modify(|tally| tally.add(settlement.outcome));
-                    let stopped = spend(&mut budget, &settlement);
+                    let stopped = self.canary_fails(&settlement).or_else(|| spend(&mut budget, &settlement));
                     let journalled = journal.append(*settlement).await;
                     journalled.map_or(Some(Stopped::JournalClosed), |()| stopped)
                 }
@@ -117,6 +122,11 @@ impl<W: Wire> Pipeline<W> {
         ended
     }
 
+    fn canary_fails(&self, settlement: &Settlement) -> Option<Stopped> {
+        let fails = self.canary.as_ref().is_some_and(|canary| canary.fails(settlement.row, settlement.outcome));
+        fails.then(|| Stopped::Canary(settlement.failure()))
+    }
+
     /// The rows, each with a place in flight, until the run stops. During an outage there are none.
     fn admitted(&self, rows: mpsc::Receiver<Row>, places: Arc<Semaphore>) -> impl futures::Stream<Item = Admission> {
         let door = Arc::new(Semaphore::new(1));
@@ -125,7 +135,11 @@ impl<W: Wire> Pipeline<W> {
                 let opened = place(&door).await;
                 self.outage.over().await;
                 let place = place(&places).await;
-                Some(Admission { row: rows.recv().await?, place, door: opened })
+                let row = rows.recv().await?;
+                if let Some(canary) = &self.canary {
+                    canary.lets(row.number).await;
+                }
+                Some(Admission { row, place, door: opened })
             };
             let admission = tokio::select! {
                 biased;

@@ -61,7 +61,7 @@ fn next(events: Option<&mut Vec<Event>>) -> Event {
 }
 
 fn reply(event: Event, good: &str) -> Reply {
-    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, body: Ok(body.as_bytes().to_vec()) });
+    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.as_bytes().to_vec()) });
     match event {
         Event::Good => answer(200, None, good),
         Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
@@ -146,6 +146,7 @@ fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: Limits) -> 
         concurrency,
         max_failures: MaxFailures::Percent(100.0),
         outage: Outage::new(concurrency),
+        canary: None,
         stop: Stop::default(),
     }
 }

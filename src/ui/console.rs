@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::PlanView;
 use crate::cli::{Cli, Command, LogFormat, OutputArgs, ProgressMode};
 use crate::error::RunError;
 use crate::report::Summary;
@@ -84,6 +85,28 @@ impl Console {
         } else {
             self.say(line);
         }
+    }
+
+    /// Shows what is to be done; even where quiet is asked for, if a question follows.
+    pub(crate) fn show_plan(&self, plan: &PlanView<'_>, asks: bool) {
+        if self.quiet && !asks {
+            return;
+        }
+        if self.json {
+            tracing::info!(target: TOLD, "{}", plan.to_string().replace('\n', "; "));
+        } else {
+            self.say(&plan.to_string());
+        }
+    }
+
+    /// Asks in a line that the answer is typed after.
+    pub(crate) fn ask(&self, question: &str) {
+        let asked = self.bars.suspend(|| {
+            let mut out = io::stderr().lock();
+            out.write_all(question.as_bytes()).and_then(|()| out.flush())
+        });
+        // Whoever does not see the question does not answer it either.
+        drop(asked);
     }
 
     /// Shows what a run has done.

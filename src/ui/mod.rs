@@ -1,8 +1,12 @@
 //! What does the operator see while a run is under way? All of it goes to standard error.
 
+mod confirm;
 mod console;
+mod plan;
 mod progress;
 
 pub use self::console::Console;
 
+pub(crate) use self::confirm::{NotConfirmed, Question, confirm};
+pub(crate) use self::plan::PlanView;
 pub(crate) use self::progress::Progress;

@@ -64,5 +64,5 @@ fn the_readmes_rehearsal_runs() {
     assert!(readme().contains(command));
     let done = done(tool().current_dir(&folder).args(command.split(' ')).output().expect("the tool runs"));
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stderr.contains("nothing was sent to PingOne"), "{}", done.stderr);
+    assert!(done.stderr.contains("nothing is sent to PingOne"), "{}", done.stderr);
 }

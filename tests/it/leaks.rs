@@ -41,15 +41,17 @@ fn what_a_server_echoes_is_redacted() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
-        let (mut connection, _) = listener.accept().expect("a connection");
-        let mut request = vec![0; 8192];
-        let read = connection.read(&mut request).expect("a request");
-        let request = String::from_utf8_lossy(&request[..read]).into_owned();
-        let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).expect("a token");
-        let body =
-            format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token} or {})"}}"#, token.replace('-', "\\u002d"));
-        let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        connection.write_all(answer.as_bytes()).expect("written");
+        for connection in listener.incoming() {
+            let mut connection = connection.expect("a connection");
+            let mut request = vec![0; 8192];
+            let read = connection.read(&mut request).expect("a request");
+            let request = String::from_utf8_lossy(&request[..read]).into_owned();
+            let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).expect("a token");
+            let escaped = token.replace('-', "\\u002d");
+            let body = format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token} or {escaped})"}}"#);
+            let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+            connection.write_all(answer.as_bytes()).expect("written");
+        }
     });
     let mut tool = field.tool(&["grant", "in.csv", "-vv"]);
     let done = done(tool.env("PINGONE_API_URL", format!("http://{address}/v1")).output().expect("the tool runs"));

@@ -8,4 +8,5 @@ mod inputs;
 mod leaks;
 mod pace;
 mod resume;
+mod safety;
 mod tls;

@@ -220,7 +220,7 @@ fn a_signal_drains_the_run_and_the_line_it_ends_with_takes_it_up() {
         assert_eq!(journal.count("granted"), calls, "what was in flight was waited for");
 
         let line = done.stderr.lines().last().expect("a last line").strip_prefix("to resume: ").expect("how to resume");
-        assert!(line.ends_with("grant in.csv --rate 100/s --resume"), "{line}");
+        assert!(line.ends_with("grant in.csv --rate 100/s --yes --max-window 40000d --resume"), "{line}");
         let mut shell = field.tool(&[]);
         let program = shell.get_program().to_owned();
         assert!(line.starts_with(program.to_str().expect("UTF-8")));

@@ -1,0 +1,100 @@
+//! What is said and asked before a run begins: the plan, the environment, the clock, the question.
+
+use std::time::Duration;
+
+use super::rows::Run;
+use crate::config::RunConfig;
+use crate::domain::Operation;
+use crate::error::RunError;
+use crate::input::Sound;
+use crate::pingone::EnvironmentInfo;
+use crate::report::{Destination, RunRecord, server_text};
+use crate::ui::{Console, NotConfirmed, PlanView, Question, confirm};
+
+/// A clock that is off by more than this is warned of.
+const CLOCK_OFF: Duration = Duration::from_secs(60);
+/// The type of an environment whose name must be typed. Source: the API's `type`.
+const PRODUCTION: &str = "PRODUCTION";
+
+/// Shows what is to be done, and asks whether it should be.
+pub(super) async fn preflight(
+    config: &RunConfig,
+    sound: &Sound,
+    run: &Run<'_>,
+    record: &mut RunRecord,
+    console: &Console,
+) -> Result<(), RunError> {
+    let changes = config.operation == Operation::Grant && !run.is_sandbox();
+    let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
+    if changes {
+        warn_of(&info);
+    }
+    record.environment.name = info.name.as_deref().map(server_text);
+    record.environment.kind = info.kind.as_deref().map(server_text);
+    let asks = changes && !config.safety.yes;
+    let target = named(&info, run.target());
+    console.show_plan(&view(config, sound, target, run.identity().to_owned()), asks);
+    if !asks {
+        return Ok(());
+    }
+    match tokio::task::block_in_place(|| confirm(&question(config, sound, record), console)) {
+        Ok(()) => Ok(()),
+        Err(NotConfirmed::NoTerminal) => Err(RunError::NobodyToAsk),
+        Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
+    }
+}
+
+/// A plan of what `config` asks for.
+pub(super) fn view<'a>(config: &'a RunConfig, sound: &'a Sound, target: String, identity: String) -> PlanView<'a> {
+    let report = match &config.destination {
+        Destination::StandardOutput => "standard output".to_owned(),
+        Destination::Files(files) => files.report.display().to_string(),
+    };
+    PlanView {
+        operation: config.operation,
+        input: &sound.source.name,
+        plan: sound.plan(),
+        start: sound.rules.start,
+        rate: config.pace.rate,
+        target,
+        identity,
+        report,
+    }
+}
+
+fn named(info: &EnvironmentInfo, target: &str) -> String {
+    match (&info.name, &info.kind) {
+        (Some(name), Some(kind)) => format!("`{}` ({}), {target}", server_text(name), server_text(kind)),
+        (Some(name), None) => format!("`{}`, {target}", server_text(name)),
+        (None, _) => target.to_owned(),
+    }
+}
+
+fn warn_of(info: &EnvironmentInfo) {
+    if let Some(said) = &info.unread {
+        let why = server_text(&format!("{} {}", said.code, said.message));
+        tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
+    }
+    if let Some((off, ahead)) = info.clock.filter(|(off, _)| *off > CLOCK_OFF) {
+        let off = humantime::format_duration(Duration::from_secs(off.as_secs()));
+        let side = if ahead { "ahead of" } else { "behind" };
+        tracing::warn!("the clock here is {off} {side} PingOne's: spans such as `+4h` are off by as much");
+    }
+}
+
+/// The question that fits the environment: one whose type is not known is taken for the kind that matters.
+fn question(config: &RunConfig, sound: &Sound, record: &RunRecord) -> Question {
+    let environment = &record.environment;
+    match (&environment.kind, &environment.name) {
+        (Some(kind), _) if kind != PRODUCTION => {
+            Question::YesOrNo(format!("{} a bypass of MFA for {} users?", capital(config.operation.name()), sound.plan().to_send))
+        }
+        (_, Some(name)) => Question::Type { what: "the environment's name", text: name.clone() },
+        (_, None) => Question::Type { what: "the environment's ID", text: environment.id.clone() },
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

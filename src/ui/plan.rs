@@ -1,0 +1,72 @@
+//! What does the operator see before anything is sent?
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{BypassUntil, Operation};
+use crate::input::Plan;
+use crate::pace::Rate;
+
+/// A plan, and all that it will be carried out with.
+#[derive(Debug)]
+pub(crate) struct PlanView<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) input: &'a str,
+    pub(crate) plan: &'a Plan,
+    pub(crate) start: DateTime<Utc>,
+    pub(crate) rate: Rate,
+    /// Whom the run talks to.
+    pub(crate) target: String,
+    /// As whom.
+    pub(crate) identity: String,
+    /// Where the report will be.
+    pub(crate) report: String,
+}
+
+impl fmt::Display for PlanView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { rows, users, duplicates, invalid, to_send, dates } = self.plan;
+        writeln!(f, "plan       {} {to_send} of {rows} rows, {users} users", self.operation.name())?;
+        write!(f, "input      {}: {duplicates} duplicates", self.input)?;
+        let bad: u64 = invalid.values().sum();
+        write!(f, ", {bad} invalid")?;
+        for (index, (kind, rows)) in invalid.iter().enumerate() {
+            write!(f, "{} {rows} {kind}", if index == 0 { ":" } else { "," })?;
+        }
+        writeln!(f)?;
+        if let Some((first, last)) = dates {
+            write!(f, "end dates  {first} ({})", self.ahead(*first))?;
+            if first == last {
+                writeln!(f)?;
+            } else {
+                writeln!(f, " to {last} ({})", self.ahead(*last))?;
+            }
+        }
+        writeln!(f, "requests   {to_send}{}", self.at_least(*to_send))?;
+        writeln!(f, "against    {}", self.target)?;
+        writeln!(f, "as         {}", self.identity)?;
+        write!(f, "report     {}", self.report)
+    }
+}
+
+impl PlanView<'_> {
+    /// How far ahead of the start a date is, to the minute.
+    fn ahead(&self, until: BypassUntil) -> String {
+        let seconds = (until.instant() - self.start).num_seconds().unsigned_abs();
+        let shown = if seconds < 60 { seconds } else { (seconds + 30) / 60 * 60 };
+        format!("in {}", humantime::format_duration(Duration::from_secs(shown)))
+    }
+
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown to the second")]
+    fn at_least(&self, requests: u64) -> String {
+        match self.rate {
+            Rate::Unlimited => ", as fast as they are answered".to_owned(),
+            Rate::PerSecond(rate) => {
+                let seconds = (requests as f64 / rate).ceil() as u64;
+                format!(", at {} at least {}", self.rate, humantime::format_duration(Duration::from_secs(seconds)))
+            }
+        }
+    }
+}
