@@ -304,7 +304,8 @@ impl Cli {
     pub(crate) fn to_resume(&self) -> String {
         let mut words: Vec<&str> = self.typed.iter().map(String::as_str).filter(|word| *word != "--overwrite").collect();
         if !words.contains(&"--resume") {
-            words.push("--resume");
+            // After the command: what follows `--` would be taken for an input.
+            words.insert(words.len().min(2), "--resume");
         }
         shlex::try_join(words).unwrap_or_default()
     }

@@ -8,7 +8,9 @@ use super::takeup::{Claim, now};
 use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::input::Sound;
-use crate::report::{Published, ReportFiles, RunRecord, Status, Summary, Tally, publish, read_journal, review, totals};
+use crate::report::{
+    OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, read_journal, review, totals,
+};
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
 
@@ -22,6 +24,8 @@ pub(super) struct Conclusion<'a> {
     /// The command that takes it up again.
     pub(super) to_resume: &'a str,
     pub(super) console: &'a Console,
+    /// Whether something was sent for a user.
+    pub(super) sent_for_users: bool,
 }
 
 impl Conclusion<'_> {
@@ -45,7 +49,7 @@ impl Conclusion<'_> {
         let files = &self.claim.files;
         let rows = self.sound.rows();
         let settled = self.before.rows() + ran.ended.tally.rows();
-        if settled < rows || ran.written.is_err() {
+        if settled < rows || ran.written.is_err() || self.stops_anyhow(&ran)? {
             return Err(why_stopped(ran));
         }
         let began = Instant::now();
@@ -57,19 +61,35 @@ impl Conclusion<'_> {
         Ok(published)
     }
 
+    /// Whether a run that has settled every row is not to be concluded: it was interrupted while some were in
+    /// flight that are to be sent again, or it was refused altogether.
+    fn stops_anyhow(&self, ran: &Ran) -> Result<bool, RunError> {
+        match &ran.ended.stopped {
+            Some(Stopped::Refused(_) | Stopped::Canary(_) | Stopped::JournalClosed) => Ok(true),
+            Some(Stopped::Exceeded { why, .. }) if *why == Exceeded::Forbidden => Ok(true),
+            // All that could be stopped is done: the report says the rest.
+            Some(Stopped::Exceeded { .. }) => Ok(false),
+            None if ran.signal.is_none() => Ok(false),
+            None => Ok(!read_journal(&self.claim.files.partial, self.sound.rows())?.again.is_empty()),
+        }
+    }
+
     /// Leaves a run that did not finish as it is. The answer is the exit code.
     fn leave(mut self, stopped: &RunError, mut summary: Summary) -> Result<u8, RunError> {
         let files = &self.claim.files;
         if !files.partial.exists() {
-            // The report is published: what failed comes after.
+            // The report is published: what failed comes after, and is made up for by taking the run up.
             self.console.complain(stopped);
+            self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
             return Ok(stopped.code());
         }
-        summary.tally = read_journal(&files.partial)?.tally;
-        if summary.tally.rows() == 0 {
-            files.remove_traces()?;
-            self.console.complain(stopped);
-            return Ok(stopped.code());
+        summary.tally = read_journal(&files.partial, self.sound.rows())?.tally;
+        if summary.tally.rows() == 0 && !self.sent_for_users && self.before.rows() == 0 {
+            self.claim.leave_no_traces()?;
+            if !files.partial.exists() {
+                self.console.complain(stopped);
+                return Ok(stopped.code());
+            }
         }
         self.record.status = if matches!(stopped, RunError::Interrupted(_)) { Status::Interrupted } else { Status::Stopped };
         self.record.stop_reason = Some(stopped.to_string());
@@ -90,6 +110,14 @@ impl Conclusion<'_> {
 /// Says once more what a run has done that has finished. One that crashed after its report was published
 /// gets its record.
 pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, sound: &Sound, console: &Console) -> Result<u8, RunError> {
+    let published = count_report(&files.report)?;
+    let is_its_own = match &record.report.sha256 {
+        Some(sha256) => *sha256 == published.sha256,
+        None => published.tally.rows() == sound.rows(),
+    };
+    if !is_its_own {
+        return Err(OutputError::NotItsReport(files.report.clone()).into());
+    }
     let published = review_report(files, sound)?;
     if record.status != Status::Completed {
         record.finished_at = Some(timestamp());

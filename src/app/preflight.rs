@@ -25,6 +25,8 @@ pub(super) async fn preflight(
     console: &Console,
 ) -> Result<(), RunError> {
     let changes = config.operation == Operation::Grant && !run.is_sandbox();
+    // Whoever is refused is refused before a file of an earlier run is touched.
+    run.has_token().await?;
     let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
     if changes {
         warn_of(&info);

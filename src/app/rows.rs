@@ -56,19 +56,24 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     let carried = sound.layout.carried_names();
     let (journal, recovered) = match (&claim, standing) {
         (None, _) => (Journal::start(Target::Stream(Box::new(io::stdout())), carried)?, Recovered::default()),
-        (Some(claim), Standing::Unfinished) => claim.take_up(&record, carried)?,
+        (Some(claim), Standing::Unfinished) => claim.take_up(&mut record, carried)?,
         (Some(claim), Standing::Anew | Standing::Finished(_)) => (claim.begin(&record, carried)?, Recovered::default()),
     };
     let before = recovered.for_good();
-    if before.rows() > 0 {
+    let is_taken_up = recovered.has_header();
+    if is_taken_up {
         console.tell(&format!("taking up run {run_id}: {} of {} rows are settled", before.rows(), sound.rows()));
     }
-    run.guard_first(config.safety.canary, &recovered.settled);
-    let resumed = (before.rows() > 0).then(Utc::now);
-    let ran = run.run(journal, Remaining { settled: recovered.settled, resumed }, before).await?;
+    run.prepare(config.safety.canary, &recovered.settled, is_taken_up);
+    let Recovered { settled, again, .. } = recovered;
+    let remaining = Remaining { settled, again, in_doubt_up_to: record.in_doubt_up_to, resumed: is_taken_up.then(Utc::now) };
+    let ran = run.run(journal, remaining, before).await?;
     match &claim {
         None => conclude_stream(ran, sound.rows(), console),
-        Some(claim) => Conclusion { claim, sound: &sound, record, before, to_resume, console }.conclude(ran),
+        Some(claim) => {
+            let sent_for_users = ran.sent_for_users;
+            Conclusion { claim, sound: &sound, record, before, to_resume, console, sent_for_users }.conclude(ran)
+        }
     }
 }
 
@@ -165,6 +170,8 @@ pub(super) struct Ran {
     pub(super) written: Result<(), FileError>,
     pub(super) signal: Option<Signal>,
     pub(super) requests: RequestsRecord,
+    /// Whether something was sent for a user.
+    pub(super) sent_for_users: bool,
     pub(super) took: Duration,
     pub(super) held: Duration,
     pub(super) target: String,
@@ -193,6 +200,7 @@ impl<'a> Run<'a> {
             max_failures: config.safety.max_failures,
             outage: Outage::new(concurrency),
             canary: None,
+            is_taken_up: false,
             stop: Stop::default(),
         };
         tracing::info!(run_id = %run, operation = config.operation.name(), rows = sound.rows(), rate = %pace.rate, "the run is set up");
@@ -211,15 +219,22 @@ impl<'a> Run<'a> {
         &self.identity
     }
 
+    /// Makes sure that there is a token, before anything that is there is touched.
+    pub(super) async fn has_token(&self) -> Result<bool, RunError> {
+        Ok(self.pipeline.session.has_token(&self.pipeline.stop).await?)
+    }
+
     /// What PingOne tells of the environment.
     pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
         let info = self.pipeline.session.environment(&self.pipeline.stop).await?;
         Ok(info.unwrap_or_default())
     }
 
-    /// Lets no more than the first `rows` go until they have succeeded, of which some are `settled`.
-    fn guard_first(&mut self, rows: Option<u64>, settled: &RowSet) {
-        self.pipeline.canary = rows.map(|rows| {
+    /// Lets no more than the first rows go, a `canary` of so many, until they have succeeded, of which some
+    /// may be `settled`.
+    fn prepare(&mut self, canary: Option<u64>, settled: &RowSet, is_taken_up: bool) {
+        self.pipeline.is_taken_up = is_taken_up;
+        self.pipeline.canary = canary.map(|rows| {
             let last = rows.min(self.sound.rows());
             Canary::new(last, (1..=last).filter(|row| !settled.contains(*row)).count() as u64)
         });
@@ -251,6 +266,7 @@ impl<'a> Run<'a> {
             written,
             signal: stop.signalled(),
             requests,
+            sent_for_users: count(&traffic.for_users) > 0,
             took: began.elapsed(),
             held: session.pacer.lost(),
             target: self.target,

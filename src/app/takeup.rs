@@ -5,13 +5,18 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use crate::config::Existing;
 use crate::domain::RunId;
 use crate::error::RunError;
-use crate::report::{Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Target, read_journal, reopen_journal};
+use crate::report::{
+    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, read_journal, reopen_journal,
+};
+use crate::run::ROOM;
 
 /// The files of a run, which are its alone, and what stands in them.
 pub(super) struct Claim {
     pub(super) files: ReportFiles,
     existing: Existing,
     former: Option<RunRecord>,
+    /// When the run that is taken up started, and its number.
+    origin: Option<(DateTime<Utc>, RunId)>,
     _lock: Lock,
 }
 
@@ -33,18 +38,19 @@ impl Claim {
             files.are_new()?;
         }
         let former = if existing == Existing::Resume { former(&files)? } else { None };
-        Ok(Self { files, existing, former, _lock: lock })
+        let origin = former.as_ref().map(RunRecord::origin).transpose();
+        let origin = origin.map_err(|source| FileError::new("read", &files.record, source))?;
+        Ok(Self { files, existing, former, origin, _lock: lock })
     }
 
     /// When the run started, in whole milliseconds: now, or when the one started that is taken up.
     pub(super) fn start(&self) -> DateTime<Utc> {
-        let started = self.former.as_ref().and_then(|former| former.started_at.parse().ok());
-        started.unwrap_or_else(now)
+        self.origin.map_or_else(now, |(start, _)| start)
     }
 
     /// The run that is taken up.
     pub(super) fn run_id(&self) -> Option<RunId> {
-        self.former.as_ref().and_then(|former| former.run_id.parse().ok())
+        self.origin.map(|(_, run)| run)
     }
 
     /// Where the run of this `record` begins. One that is not the run to be taken up is refused, and so is
@@ -58,6 +64,7 @@ impl Claim {
             return Err(OutputError::Another { path: self.files.record.clone(), difference }.into());
         }
         record.requests = former.requests;
+        record.in_doubt_up_to = former.in_doubt_up_to;
         if !self.files.partial.exists() {
             return Ok(Standing::Finished(Box::new(former.clone())));
         }
@@ -66,36 +73,57 @@ impl Claim {
     }
 
     /// Goes on where the journal ends. The record is on disk when this returns.
-    pub(super) fn take_up<'a>(&self, record: &RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
+    pub(super) fn take_up<'a>(
+        &self,
+        record: &mut RunRecord,
+        carried: impl Iterator<Item = &'a str>,
+    ) -> Result<(Journal, Recovered), RunError> {
+        let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows)?;
+        if let Some(crashed) = self.former.as_ref().filter(|former| former.status == Status::Running) {
+            let begun = recovered.last_row + u64::from(crashed.options.concurrency) + ROOM as u64;
+            record.in_doubt_up_to = record.in_doubt_up_to.max(begun.min(record.input.rows));
+        }
         record.write(&self.files.record)?;
-        let (file, recovered) = reopen_journal(&self.files.partial)?;
         let target = Target::File(file, self.files.partial.clone());
         let journal = if recovered.has_header() { Journal::resume(target)? } else { Journal::start(target, carried)? };
         Ok((journal, recovered))
     }
 
-    /// Begins with the first row. The record and the journal are on disk when this returns.
+    /// Begins with the first row. The record and the journal are on disk when this returns; if they cannot
+    /// be, nothing is left of them.
     pub(super) fn begin<'a>(&self, record: &RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<Journal, RunError> {
         if self.existing != Existing::Keep {
             self.files.make_way()?;
         }
         // The journal comes before the record: a record without a journal is one of a run that finished.
         let target = Target::File(self.files.create_partial()?, self.files.partial.clone());
-        let journal = Journal::start(target, carried)?;
-        record.write(&self.files.record)?;
-        Ok(journal)
+        let begun = Journal::start(target, carried).and_then(|journal| record.write(&self.files.record).map(|()| journal));
+        begun.map_err(|error| {
+            // The first error is the one to tell.
+            drop(self.files.make_way());
+            error.into()
+        })
+    }
+
+    /// Takes away the traces of a run in which nothing was sent for anybody; but not those of a run whose
+    /// record has taken the place of another's.
+    pub(super) fn leave_no_traces(&self) -> Result<(), RunError> {
+        if self.existing == Existing::Keep { Ok(self.files.remove_traces()?) } else { Ok(()) }
     }
 }
 
 /// The record of the run that is to be taken up; `None` if there is nothing to take up.
 fn former(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
     let record = RunRecord::read(&files.record)?;
+    if let Some(difference) = record.as_ref().and_then(|record| record.other_report(&files.report)) {
+        return Err(OutputError::Another { path: files.record.clone(), difference }.into());
+    }
     match (&record, files.partial.exists(), files.report.exists()) {
         (Some(_), true, _) | (Some(_), false, true) => Ok(record),
         // Its files were taken away, or it ended before it had any.
         (Some(_) | None, false, false) => Ok(None),
         (None, false, true) => Err(OutputError::Exists(files.report.clone()).into()),
-        (None, true, _) if read_journal(&files.partial)?.tally.rows() == 0 => Ok(None),
+        (None, true, _) if read_journal(&files.partial, u64::MAX).is_ok_and(|journal| journal.tally.rows() == 0) => Ok(None),
         (None, true, _) => Err(OutputError::NoRecord(files.partial.clone()).into()),
     }
 }

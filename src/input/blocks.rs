@@ -52,15 +52,15 @@ pub(crate) struct Blocks<R> {
 }
 
 impl<R: Read> Blocks<R> {
-    /// All bytes of `source`, fields being separated by `delimiter`; where `expected` is given, only as
-    /// long as they are those of that fingerprint.
-    pub(crate) fn new(source: R, delimiter: u8, expected: Option<Fingerprint>) -> Self {
+    /// All bytes of `source`, which follow a `mark`, fields being separated by `delimiter`; where `expected`
+    /// is given, only as long as they are those of that fingerprint.
+    pub(crate) fn new(source: R, mark: &[u8], delimiter: u8, expected: Option<Fingerprint>) -> Self {
         Self {
             source,
             buffer: Vec::new(),
             served: 0,
             at_end: false,
-            digest: Sha256::new(),
+            digest: Sha256::new_with_prefix(mark),
             seen: Fingerprint::default(),
             expected,
             quotes: Quotes::new(delimiter),
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     fn pass(bytes: &[u8], expected: Option<Fingerprint>) -> io::Result<(Vec<u8>, Fingerprint, Option<u64>)> {
-        let mut blocks = Blocks::new(bytes, b',', expected);
+        let mut blocks = Blocks::new(bytes, b"", b',', expected);
         let mut out = Vec::new();
         blocks.read_to_end(&mut out)?;
         Ok((out, blocks.fingerprint().clone(), blocks.unclosed_quote()))
@@ -216,7 +216,7 @@ mod tests {
         assert!(pass(&bytes, Some(print.clone())).is_ok());
 
         bytes[2 * BLOCK + 5] = b'x';
-        let mut blocks = Blocks::new(bytes.as_slice(), b',', Some(print.clone()));
+        let mut blocks = Blocks::new(bytes.as_slice(), b"", b',', Some(print.clone()));
         let mut out = Vec::new();
         let error = blocks.read_to_end(&mut out).expect_err("changed");
         assert_eq!(why(&error), &BadBytes::Changed);

@@ -19,6 +19,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use chrono::{DateTime, Utc};
@@ -36,7 +37,7 @@ use self::check::{Checked, check};
 use self::repeats::Repeat;
 use self::rows::{ReadRow, RowReader};
 use crate::domain::{Ask, RowNumber};
-use crate::report::{FAILED_COLUMNS, InputRows, hex};
+use crate::report::{FAILED_COLUMNS, InputRows, Outcome, hex};
 use crate::rowset::RowSet;
 
 /// A row on its way through the pipeline.
@@ -45,6 +46,8 @@ pub(crate) struct Row {
     pub(crate) number: RowNumber,
     /// The values of the columns that are carried into the report.
     pub(crate) carried: ByteRecord,
+    /// Whether what it asks for may have been carried out already.
+    pub(crate) in_doubt: bool,
     pub(crate) task: Task,
 }
 
@@ -55,6 +58,8 @@ pub(crate) enum Task {
     Send(Ask),
     /// Nothing: the same stands in an earlier row.
     Duplicate(Ask),
+    /// Nothing: the end date has passed since the run was begun. The row stays what it was.
+    Passed(Ask, Outcome),
     /// Nothing: the row cannot be read.
     Invalid {
         /// What stands in the column of user IDs.
@@ -69,8 +74,30 @@ pub(crate) enum Task {
 pub(crate) struct Remaining {
     /// Those that are not.
     pub(crate) settled: RowSet,
+    /// Those that are sent again, and what became of them before.
+    pub(crate) again: BTreeMap<u64, Outcome>,
+    /// The rows up to this one may have been sent by a run that crashed.
+    pub(crate) in_doubt_up_to: u64,
     /// When the run was taken up: an end date that has passed since its start is not asked for any more.
     pub(crate) resumed: Option<DateTime<Utc>>,
+}
+
+impl Remaining {
+    /// Whether what the row asks for may have been carried out already.
+    fn doubts(&self, row: RowNumber) -> bool {
+        row.0 <= self.in_doubt_up_to || self.again.get(&row.0) == Some(&Outcome::Unknown)
+    }
+
+    /// The task of a row, unless its end date has passed meanwhile: then it stays what it was.
+    fn unless_passed(&self, task: Task, row: RowNumber) -> Task {
+        match task {
+            Task::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
+                let never = if self.doubts(row) { Outcome::Unknown } else { Outcome::Invalid };
+                Task::Passed(ask, self.again.get(&row.0).copied().unwrap_or(never))
+            }
+            task @ (Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Invalid { .. }) => task,
+        }
+    }
 }
 
 /// Sends the remaining rows of a checked input into `rows`, no faster than they are taken out; blocks the
@@ -81,23 +108,13 @@ pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row
         if remaining.settled.contains(row.number.0) {
             continue;
         }
-        let task = task(&row, sound);
-        let task = refuse_if_passed(task, remaining.resumed, row.line, &sound.source.name);
-        let row = Row { number: row.number, carried: row.carried(), task };
+        let task = remaining.unless_passed(task(&row, sound), row.number);
+        let row = Row { number: row.number, carried: row.carried(), in_doubt: remaining.doubts(row.number), task };
         if rows.blocking_send(row).is_err() {
             break;
         }
     }
     Ok(())
-}
-
-fn refuse_if_passed(task: Task, resumed: Option<DateTime<Utc>>, line: u64, name: &str) -> Task {
-    match task {
-        Task::Send(Ask::Grant(user, until)) if resumed.is_some_and(|resumed| until.instant() <= resumed) => {
-            Task::Invalid { user: user.to_string(), why: format!("{name}:{line}: the end date {until} has passed since the run was begun") }
-        }
-        task @ (Task::Send(_) | Task::Duplicate(_) | Task::Invalid { .. }) => task,
-    }
 }
 
 /// An input that may be run: every row of it has been read once.
@@ -163,10 +180,12 @@ pub(crate) struct OriginalRows<'a> {
 }
 
 impl OriginalRows<'_> {
-    /// The columns that the reasons of a failure take the place of, in an input that is such a file itself.
-    fn kept(&self) -> impl Iterator<Item = usize> {
+    /// How many columns are the input's own: in a file of failed rows, its last two are not.
+    fn own(&self) -> usize {
         let names = &self.layout.names;
-        (0..names.len()).filter(|index| !FAILED_COLUMNS.iter().any(|own| own.eq_ignore_ascii_case(&names[*index])))
+        let own = names.len().saturating_sub(FAILED_COLUMNS.len());
+        let used = |index: usize| self.layout.user.index >= index || self.layout.until.as_ref().is_some_and(|until| until.index >= index);
+        if names[own..] == FAILED_COLUMNS && !used(own) { own } else { names.len() }
     }
 }
 
@@ -179,7 +198,7 @@ impl InputRows for OriginalRows<'_> {
             Some(until) if index == until.index => "bypassMFAEnabledUntil",
             Some(_) | None => names[index].as_str(),
         };
-        self.kept().map(name).collect()
+        (0..self.own()).map(name).collect()
     }
 
     fn row(&mut self, number: u64) -> io::Result<ByteRecord> {
@@ -187,9 +206,11 @@ impl InputRows for OriginalRows<'_> {
             self.reader.next_row()?;
         }
         self.at = number;
-        let kept: Vec<usize> = self.kept().collect();
+        let (own, all) = (self.own(), self.layout.names.len());
         let row = self.reader.next_row()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        Ok(kept.into_iter().map(|index| row.field(index)).collect())
+        // One that has too many or too few values stays so: it is not known where they belong.
+        let values = if row.width() == all { own } else { row.width() };
+        Ok((0..values).map(|index| row.field(index)).collect())
     }
 }
 

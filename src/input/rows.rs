@@ -72,7 +72,7 @@ impl<'a> RowReader<'a> {
     /// A reader of `source` from its first data row on; where `expected` is given, only as long as the
     /// bytes are the ones of that fingerprint.
     pub(crate) fn new(source: &Source, layout: &'a Layout, rules: Rules, expected: Option<Fingerprint>) -> io::Result<Self> {
-        let blocks = Blocks::new(source.text()?, layout.delimiter, expected);
+        let blocks = Blocks::new(source.text()?, source.mark(), layout.delimiter, expected);
         let csv = parser(layout.delimiter).buffer_capacity(PARSED_AT_ONCE).from_reader(blocks);
         let mut reader = Self { csv, record: ByteRecord::new(), layout, rules, number: 0, last_until: RefCell::default() };
         if layout.has_header {
@@ -208,6 +208,11 @@ impl ReadRow<'_> {
             }
         }
         carried
+    }
+
+    /// How many values there are.
+    pub(crate) fn width(&self) -> usize {
+        self.record.len()
     }
 
     /// What stands in the column of user IDs.

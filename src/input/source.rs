@@ -76,6 +76,11 @@ impl Source {
         zero(0) || zero(1)
     }
 
+    /// The byte order mark that the text follows, if there is one.
+    pub(crate) fn mark(&self) -> &'static [u8] {
+        if self.start > 0 { UTF8_MARK } else { b"" }
+    }
+
     /// A reader of the whole text, from its beginning, which shares no position with another.
     pub(crate) fn text(&self) -> io::Result<Text> {
         Ok(Text { file: self.file.try_clone()?, at: self.start })

@@ -44,6 +44,7 @@ fn asks(rows: &[Row]) -> Vec<String> {
     let show = |row: &Row| match &row.task {
         Task::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
         Task::Duplicate(ask) => format!("duplicate {}", ask.user()),
+        Task::Passed(ask, outcome) => format!("passed {} {outcome}", ask.user()),
         Task::Invalid { user, why } => format!("invalid {user} {why}"),
     };
     rows.iter().map(show).collect()

@@ -1,5 +1,6 @@
 //! Which environment is it? Its name and type, for the operator; and whether it is there at all.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -59,20 +60,34 @@ impl<W: Wire> Session<W> {
     }
 
     /// Finds out, once in a run, whether it is the environment that is not there, where a user was not
-    /// found. What cannot be found out is no reason to stop. Tells `false` if the run stops first.
+    /// found. What cannot be found out is no reason to stop. Tells `false` if another row has found that it
+    /// is not there.
     pub(crate) async fn check_environment(&self, stop: &Stop) -> Result<bool, PingOneError> {
-        let ask = || async { self.ask_environment(stop).await.map(|_| ()) };
+        let ask = || async {
+            match self.ask_environment(stop).await {
+                Ok(_) | Err(NotSeen::Unknown(_)) => Ok(()),
+                Err(other) => Err(other),
+            }
+        };
         match self.environment.get_or_try_init(ask).await {
             Ok(()) | Err(NotSeen::Unknown(_)) => Ok(true),
-            Err(NotSeen::Stopped) => Ok(false),
-            Err(NotSeen::Gone(error)) => Err(error),
+            // Nobody is asked any more. If that is for another reason, what was answered stands.
+            Err(NotSeen::Stopped) => Ok(!self.tokens.failed.load(Ordering::Relaxed)),
+            Err(NotSeen::Gone(error)) => {
+                self.tokens.failed.store(true, Ordering::Relaxed);
+                Err(error)
+            }
         }
     }
 
     async fn ask_environment(&self, stop: &Stop) -> Result<EnvironmentInfo, NotSeen> {
         let token = self.ready(stop).await.map_err(NotSeen::Gone)?.ok_or(NotSeen::Stopped)?;
         self.count(false);
-        let reply = self.wire.fetch_environment(&token).await;
+        let reply = tokio::select! {
+            biased;
+            reply = self.wire.fetch_environment(&token) => reply,
+            () = stop.abandoned() => return Err(NotSeen::Stopped),
+        };
         self.refuse_untrusted(self.endpoints.api.host(), &reply).map_err(NotSeen::Gone)?;
         let clock = clock_of(&reply);
         let answer = reply.map_err(|fault| NotSeen::Unknown(Detail::own(None, fault.what)))?;

@@ -30,6 +30,8 @@ pub(crate) struct Traffic {
     pub(crate) sent: AtomicU64,
     pub(crate) retried: AtomicU64,
     pub(crate) throttled: AtomicU64,
+    /// Of those sent, the ones for users.
+    pub(crate) for_users: AtomicU64,
 }
 
 /// What came of waiting for a turn.
@@ -66,7 +68,7 @@ pub(crate) enum Attempt {
 pub(crate) struct Session<W> {
     pub(super) wire: W,
     pub(super) endpoints: Endpoints,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     pub(crate) pacer: Pacer,
     pub(crate) traffic: Traffic,
     /// Set once the environment has been found to be there.
@@ -101,6 +103,11 @@ impl<W: Wire> Session<W> {
         }
     }
 
+    /// Makes sure that there is a token; tells `false` if the run stops first.
+    pub(crate) async fn has_token(&self, stop: &Stop) -> Result<bool, PingOneError> {
+        Ok(self.ready(stop).await?.is_some())
+    }
+
     /// Waits for a turn and a token; not so long that there would be no time left for an answer before the
     /// `deadline`, if there is one.
     pub(crate) async fn turn(&self, deadline: Option<Instant>, stop: &Stop) -> Result<Turn, PingOneError> {
@@ -125,6 +132,7 @@ impl<W: Wire> Session<W> {
     pub(crate) async fn send(&self, request: Request<'_>, token: &AccessToken, stop: &Stop) -> Result<Attempt, PingOneError> {
         let Request { ask, row, again, deadline } = request;
         self.count(again);
+        self.traffic.for_users.fetch_add(1, Ordering::Relaxed);
         let sent = Instant::now();
         let left = deadline.map_or(self.limits.give_up_after, |deadline| deadline - sent);
         let limit = self.limits.timeout.min(left);

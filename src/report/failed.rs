@@ -39,13 +39,18 @@ pub(crate) trait InputRows {
 /// Reads the report, counts its results, and writes the rows that failed to `failed`, taken from `input`.
 /// If none did, no such file is there afterwards.
 pub(crate) fn review(report: &Path, failed: &Path, input: &mut impl InputRows) -> Result<Published, FileError> {
-    let published = count(report).map_err(|source| FileError::new("read", report, source))?;
+    let published = count_report(report)?;
     if published.tally.failures() == 0 {
         remove_if_there(failed)?;
         return Ok(published);
     }
     replace(failed, |file| write_failed(report, file, input))?;
     Ok(published)
+}
+
+/// Counts what stands in the report.
+pub(crate) fn count_report(report: &Path) -> Result<Published, FileError> {
+    count(report).map_err(|source| FileError::new("read", report, source))
 }
 
 fn count(report: &Path) -> io::Result<Published> {
@@ -72,7 +77,7 @@ fn outcome_of(record: &ByteRecord) -> io::Result<Outcome> {
 
 fn write_failed(report: &Path, file: &mut File, input: &mut impl InputRows) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::with_capacity(BUFFER, File::open(report)?));
-    let mut writer = csv::Writer::from_writer(file);
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
     let mut header = input.header();
     header.extend(FAILED_COLUMNS);
     writer.write_byte_record(&header)?;

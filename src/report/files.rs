@@ -52,6 +52,9 @@ pub enum OutputError {
     /// There is a journal, and no record of whose it is.
     #[error("{}: there is no record of the run that this is the journal of", .0.display())]
     NoRecord(PathBuf),
+    /// The report is not the one of the run that was to be taken up.
+    #[error("{}: this is not the report of the run that its record tells of", .0.display())]
+    NotItsReport(PathBuf),
     /// The run to be taken up is another one.
     #[error("{}: the run cannot be taken up: {difference}", path.display())]
     Another {
@@ -77,7 +80,7 @@ impl OutputError {
         match self {
             Self::Exists(_) | Self::IsTheInput(_) => Some("name another report with `--output`".into()),
             Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
-            Self::NoRecord(_) | Self::Another { .. } => {
+            Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
             }
             Self::NotAFile(_) | Self::InUse(_) | Self::NoResume => None,
@@ -139,10 +142,10 @@ impl ReportFiles {
         [&self.report, &self.failed, &self.record].into_iter().filter(|path| path.exists()).cloned().collect()
     }
 
-    /// Makes way for a run that may overwrite an earlier one. Its report stays until another takes its
-    /// place.
+    /// Makes way for the journal of a run that may overwrite an earlier one, whose other files stay until
+    /// others take their place.
     pub(crate) fn make_way(&self) -> Result<(), FileError> {
-        [&self.record, &self.failed, &self.ordered, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
+        [&self.ordered, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
     }
 
     /// Removes what a run leaves in which nothing was settled.

@@ -2,6 +2,7 @@
 //! when the process ends, however it ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,10 @@ impl Lock {
         // What matters to the user is the report that cannot be there.
         let failed = |source| NoLock::File(FileError::new("created", report, source));
         loop {
+            // A link would lead out of the folder.
+            if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+                return Err(failed(io::ErrorKind::AlreadyExists.into()));
+            }
             let mut options = OpenOptions::new();
             let file = options.write(true).create(true).truncate(false).mode(MODE).open(path).map_err(failed)?;
             match file.try_lock() {

@@ -22,7 +22,7 @@ pub use self::journal::FileError;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::summary::Summary;
 
-pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, Published, hex, review};
+pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, Published, count_report, hex, review};
 pub(crate) use self::files::{Destination, ReportFiles};
 pub(crate) use self::journal::{Journal, Target};
 pub(crate) use self::line::{COLUMNS, Settlement, server_text};

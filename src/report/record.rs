@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::files::{create_new, remove_if_there, sync_folder_of};
@@ -37,6 +38,15 @@ pub(crate) struct RunRecord {
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
     pub(crate) report: ReportRecord,
+    /// The rows up to this one may have been sent by a run that crashed, so that none of them is known not
+    /// to have been applied.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) in_doubt_up_to: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,7 +174,15 @@ impl RunRecord {
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             report: ReportRecord { path: report, sha256: None, rows: None },
+            in_doubt_up_to: 0,
         }
+    }
+
+    /// When the run started, and its number; or what is wrong with them.
+    pub(crate) fn origin(&self) -> io::Result<(DateTime<Utc>, RunId)> {
+        let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("its {what} cannot be read"));
+        let start = self.started_at.parse().map_err(|_| wrong("startedAt"))?;
+        Ok((start, self.run_id.parse().map_err(|_| wrong("runId"))?))
     }
 
     /// The record at `path`; `None` where there is none.
@@ -189,6 +207,14 @@ impl RunRecord {
         let beside = path.with_extension("json.tmp");
         self.write(&beside)?;
         remove_if_there(&beside)
+    }
+
+    /// In words, that this is the record of another report than the one at `report`, if it is: the records of
+    /// `NAME` and `NAME.csv` stand in one place.
+    pub(crate) fn other_report(&self, report: &Path) -> Option<String> {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (was, is) = (name(Path::new(&self.report.path)), name(report));
+        (was != is).then(|| format!("the report was `{was}` and is `{is}`"))
     }
 
     /// What another run would be that this record is not the record of: the first difference, in words.
@@ -266,6 +292,7 @@ mod tests {
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             report: ReportRecord { path: "r.csv".into(), sha256: None, rows: None },
+            in_doubt_up_to: 0,
         }
     }
 

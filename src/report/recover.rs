@@ -22,7 +22,9 @@ pub(crate) struct Recovered {
     /// Every row that has a line, by its last one.
     pub(crate) tally: Tally,
     /// The rows that are to be sent again, and what became of them.
-    again: BTreeMap<u64, Outcome>,
+    pub(crate) again: BTreeMap<u64, Outcome>,
+    /// The highest row that has a line.
+    pub(crate) last_row: u64,
     /// Where the last whole line ends.
     end: u64,
 }
@@ -42,6 +44,7 @@ impl Recovered {
 
     /// Takes in a line. The last line of a row counts.
     fn line(&mut self, row: u64, outcome: Outcome) {
+        self.last_row = self.last_row.max(row);
         if self.settled.contains(row) {
             return;
         }
@@ -57,43 +60,49 @@ impl Recovered {
     }
 }
 
-/// Reads the journal at `path` up to its last whole line, and changes nothing.
-pub(crate) fn read_journal(path: &Path) -> Result<Recovered, FileError> {
+/// Reads the journal at `path`, of an input of so many `rows`, up to its last whole line, and changes
+/// nothing.
+pub(crate) fn read_journal(path: &Path, rows: u64) -> Result<Recovered, FileError> {
     let failed = |source| FileError::new("read", path, source);
     let mut file = OpenOptions::new().read(true).open(path).map_err(failed)?;
     let mut found = Recovered::default();
-    read_lines(&mut file, &mut found).map_err(failed)?;
+    read_lines(&mut file, rows, &mut found).map_err(failed)?;
     Ok(found)
 }
 
-/// Reads the journal at `path` and cuts off what is torn; the file is then at its end.
-pub(crate) fn reopen_journal(path: &Path) -> Result<(std::fs::File, Recovered), FileError> {
+/// Reads the journal at `path`, of an input of so many `rows`, and cuts off what is torn; the file is then at
+/// its end.
+pub(crate) fn reopen_journal(path: &Path, rows: u64) -> Result<(std::fs::File, Recovered), FileError> {
     let failed = |verb| move |source| FileError::new(verb, path, source);
-    let found = read_journal(path)?;
+    let found = read_journal(path, rows)?;
     let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed("opened"))?;
     file.set_len(found.end).map_err(failed("written"))?;
     file.seek(SeekFrom::End(0)).map_err(failed("written"))?;
     Ok((file, found))
 }
 
-/// Reads whole lines until there are no more, or one that none of ours can be: after a crash, whatever
-/// follows is lost anyhow.
-fn read_lines(file: &mut std::fs::File, found: &mut Recovered) -> io::Result<()> {
+/// Reads whole lines. What is torn ends at the end of the file, or holds zero bytes, which a power cut may
+/// leave: what follows it was not yet on disk. Anything else that is no line of ours is not cut off but
+/// refused: somebody has edited it.
+fn read_lines(file: &mut std::fs::File, rows: u64, found: &mut Recovered) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(&mut *file);
     let mut record = ByteRecord::new();
-    let mut header = None;
+    let mut width = 0;
     let mut start = 0;
     while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
-        let end = reader.position().byte();
-        let width = *header.get_or_insert(record.len());
-        let is_header = start == 0;
-        let sound = record.len() == width && if is_header { is_own_header(&record) } else { line_of(&record).is_some() };
-        if !sound || (end == length && !is_closed(reader.get_mut(), start)?) {
-            break;
+        let (end, is_header) = (reader.position().byte(), start == 0);
+        width = if is_header { record.len() } else { width };
+        let line = line_of(&record).filter(|(row, _)| (1..=rows).contains(row));
+        let is_sound = record.len() == width && if is_header { is_own_header(&record) } else { line.is_some() };
+        if end == length && !is_closed(reader.get_mut(), start)? {
+            return Ok(());
         }
-        if let Some((row, outcome)) = line_of(&record).filter(|_| !is_header) {
-            found.line(row, outcome);
+        match line {
+            _ if !is_sound && record.as_slice().contains(&0) => return Ok(()),
+            _ if !is_sound => return Err(io::Error::other(format!("what stands at byte {start} is not a line of this run"))),
+            Some((row, outcome)) if !is_header => found.line(row, outcome),
+            Some(_) | None => {}
         }
         start = end;
         found.end = end;
@@ -137,7 +146,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("j.csv");
         std::fs::write(&path, journal).expect("written");
-        let (_, found) = reopen_journal(&path).expect("readable");
+        let (_, found) = reopen_journal(&path, 100).expect("readable");
         (found, std::fs::read(&path).expect("readable"))
     }
 
@@ -150,6 +159,23 @@ mod tests {
         assert_eq!([1, 2, 3, 4, 5].map(|row| found.settled.contains(row)), [true, true, false, true, false]);
         assert_eq!((found.tally.rows(), found.tally.of(Outcome::Failed), found.tally.of(Outcome::Unknown)), (4, 1, 0));
         assert_eq!((found.for_good().rows(), found.for_good().of(Outcome::Granted)), (3, 2));
+    }
+
+    #[test]
+    fn a_journal_that_was_edited_is_refused_and_left_as_it_is() {
+        let sound = header() + &line(1, "granted", "") + &line(2, "granted", "");
+        for edited in [
+            sound.replace(',', ";"),
+            sound.replacen("granted", "grannted", 1),
+            sound.replacen("\n1,", "\n999,", 1),
+            sound.replacen("\n1,", "\n99999999999999999,", 1),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("j.csv");
+            std::fs::write(&path, &edited).expect("written");
+            assert!(reopen_journal(&path, 100).is_err(), "{edited}");
+            assert_eq!(std::fs::read_to_string(&path).expect("there"), edited);
+        }
     }
 
     proptest! {

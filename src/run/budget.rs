@@ -61,17 +61,16 @@ pub(crate) enum Exceeded {
 #[derive(Debug)]
 pub(crate) struct Budget {
     most: MaxFailures,
-    /// So many rows in a row without an answer are an outage.
-    outage: u64,
     settled: u64,
     failed: u64,
-    unanswered_in_a_row: u64,
-    forbidden: u64,
+    /// Rows from the start that were answered 403, and no other; `None` once there was another.
+    forbidden: Option<u64>,
 }
 
 impl Budget {
-    pub(crate) fn new(most: MaxFailures, outage: usize) -> Self {
-        Self { most, outage: outage as u64, settled: 0, failed: 0, unanswered_in_a_row: 0, forbidden: 0 }
+    /// The budget of a run; one that is taken up has a new one, since the operator has looked at what failed.
+    pub(crate) fn new(most: MaxFailures, is_taken_up: bool) -> Self {
+        Self { most, settled: 0, failed: 0, forbidden: (!is_taken_up).then_some(0) }
     }
 
     /// Rows that failed, of those that settled.
@@ -83,14 +82,9 @@ impl Budget {
     pub(crate) fn spend(&mut self, outcome: Outcome, status: Option<u16>) -> Option<Exceeded> {
         self.settled += 1;
         self.failed += u64::from(outcome.counts() == Counts::Failure);
-        self.forbidden += u64::from(status == Some(FORBIDDEN));
-        let unanswered = matches!(outcome, Outcome::Failed | Outcome::Unknown);
-        self.unanswered_in_a_row = if unanswered { self.unanswered_in_a_row + 1 } else { 0 };
-        if self.forbidden == REFUSED_FROM_THE_START && self.settled == REFUSED_FROM_THE_START {
+        self.forbidden = self.forbidden.filter(|_| status == Some(FORBIDDEN)).map(|rows| rows + 1);
+        if self.forbidden == Some(REFUSED_FROM_THE_START) {
             return Some(Exceeded::Forbidden);
-        }
-        if self.unanswered_in_a_row >= self.outage {
-            return Some(Exceeded::Outage);
         }
         self.is_over().then_some(Exceeded::Failures)
     }
@@ -112,7 +106,7 @@ mod tests {
     use Outcome::{Failed, Granted, NotFound, Rejected};
 
     fn spend(most: &str, outcomes: &[(Outcome, usize)]) -> (Option<Exceeded>, u64) {
-        let mut budget = Budget::new(most.parse().expect("a budget"), 1000);
+        let mut budget = Budget::new(most.parse().expect("a budget"), false);
         for (outcome, times) in outcomes {
             for _ in 0..*times {
                 if let Some(exceeded) = budget.spend(*outcome, None) {
@@ -136,23 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_answered_any_more_stops_the_run() {
-        let mut budget = Budget::new(MaxFailures::Percent(100.0), 10);
-        let mut after = |outcome| budget.spend(outcome, None);
-        assert!((0..9).all(|_| after(Failed).is_none()) && after(Granted).is_none());
-        assert!((0..9).all(|_| after(Failed).is_none()));
-        assert_eq!(after(Failed), Some(Exceeded::Outage));
-    }
-
-    #[test]
     fn ten_403s_from_the_start_stop_the_run_and_later_ones_do_not() {
-        let run = |first: u16| {
-            let mut budget = Budget::new(MaxFailures::Percent(100.0), 1000);
+        let run = |first: u16, is_taken_up| {
+            let mut budget = Budget::new(MaxFailures::Percent(100.0), is_taken_up);
             budget.spend(Rejected, Some(first));
             (1..50).find_map(|_| budget.spend(Rejected, Some(403)))
         };
-        assert_eq!(run(403), Some(Exceeded::Forbidden));
-        assert_eq!(run(400), None);
+        assert_eq!(run(403, false), Some(Exceeded::Forbidden));
+        assert_eq!(run(400, false), None);
+        assert_eq!(run(403, true), None, "the first rows were others");
     }
 
     #[test]

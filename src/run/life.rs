@@ -48,7 +48,8 @@ pub(crate) struct Finding {
 }
 
 impl Life {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// The life of a row. What it asks for may have been carried out before, if it is `in_doubt`.
+    pub(crate) fn new(limits: Limits, in_doubt: bool) -> Self {
         Self {
             limits,
             backoff: Backoff::new(),
@@ -56,7 +57,7 @@ impl Life {
             last_answer: None,
             attempts: 0,
             unauthorized: 0,
-            doubt: false,
+            doubt: in_doubt,
             last_fault: Detail::default(),
         }
     }
@@ -109,11 +110,19 @@ impl Life {
         self.first.get_or_insert(sent);
         self.last_answer = Some(now);
         self.last_fault = Detail::own(None, "the run was interrupted before the answer came".to_owned());
-        self.doubt = true;
         match ask {
-            Ask::Grant(..) => Some(self.gave_up()),
+            Ask::Grant(..) => {
+                self.doubt = true;
+                Some(self.gave_up())
+            }
             Ask::Read(_) => None,
         }
+    }
+
+    /// The run stops, and the row is not tried again: that is its end, if something may have been carried
+    /// out; or else it is left as it was.
+    pub(crate) fn stopped(&mut self) -> Option<Finding> {
+        (self.attempts > 0 && self.doubt).then(|| self.gave_up())
     }
 
     fn unauthorized(&mut self, detail: Detail) -> Next {

@@ -37,7 +37,7 @@ use self::settle::settle;
 
 /// How many rows may wait to be tried again, besides those in flight. At 200 rows a second of which one in
 /// ten waits 30 s, there are 600.
-const ROOM: usize = 8192;
+pub(crate) const ROOM: usize = 8192;
 
 /// What the pipeline runs on.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct Pipeline<W> {
     pub(crate) max_failures: MaxFailures,
     pub(crate) outage: Outage,
     pub(crate) canary: Option<Canary>,
+    /// Whether rows were settled before.
+    pub(crate) is_taken_up: bool,
     pub(crate) stop: Stop,
 }
 
@@ -65,10 +67,11 @@ struct Admission {
 }
 
 /// What came of a row.
-enum RowEnd {
-    Settled(Box<Settlement>),
-    /// The run stopped first: the row is left as it was.
-    Left,
+struct RowEnd {
+    /// `None` if the run stopped first: the row is left as it was.
+    settled: Option<Box<Settlement>>,
+    /// Why the whole run must stop.
+    refused: Option<PingOneError>,
 }
 
 /// How a run ended that took every row, or stopped.
@@ -100,20 +103,18 @@ impl<W: Wire> Pipeline<W> {
         let places = Arc::new(Semaphore::new(self.concurrency));
         let settling = self.admitted(rows, Arc::clone(&places)).map(|admitted| settle(self, &places, admitted));
         let mut settled = std::pin::pin!(settling.buffer_unordered(self.concurrency + ROOM));
-        let mut budget = Budget::new(self.max_failures, self.outage.bound());
+        let mut budget = Budget::new(self.max_failures, self.is_taken_up);
         let mut ended = Ended::default();
-        while let Some(end) = settled.next().await {
-            let stopped = match end {
-                Ok(RowEnd::Settled(settlement)) => {
-                    ended.tally.add(settlement.outcome);
-                    seen.send_modify(|tally| tally.add(settlement.outcome));
-                    let stopped = self.canary_fails(&settlement).or_else(|| spend(&mut budget, &settlement));
-                    let journalled = journal.append(*settlement).await;
-                    journalled.map_or(Some(Stopped::JournalClosed), |()| stopped)
+        while let Some(RowEnd { settled, refused }) = settled.next().await {
+            let mut stopped = refused.map(Stopped::Refused);
+            if let Some(settlement) = settled {
+                ended.tally.add(settlement.outcome);
+                seen.send_modify(|tally| tally.add(settlement.outcome));
+                stopped = stopped.or_else(|| self.stops_after(&mut budget, &settlement));
+                if journal.append(*settlement).await.is_err() {
+                    stopped = Some(Stopped::JournalClosed);
                 }
-                Ok(RowEnd::Left) => None,
-                Err(refused) => Some(Stopped::Refused(refused)),
-            };
+            }
             if let Some(stopped) = stopped {
                 self.stop.request();
                 ended.stopped.get_or_insert(stopped);
@@ -122,9 +123,19 @@ impl<W: Wire> Pipeline<W> {
         ended
     }
 
-    fn canary_fails(&self, settlement: &Settlement) -> Option<Stopped> {
-        let fails = self.canary.as_ref().is_some_and(|canary| canary.fails(settlement.row, settlement.outcome));
-        fails.then(|| Stopped::Canary(settlement.failure()))
+    /// Why the run stops after a row that was settled, if it does.
+    fn stops_after(&self, budget: &mut Budget, settlement: &Settlement) -> Option<Stopped> {
+        if self.canary.as_ref().is_some_and(|canary| canary.fails(settlement.row, settlement.outcome)) {
+            return Some(Stopped::Canary(settlement.failure()));
+        }
+        // Rows that nothing was sent for cost nothing.
+        if settlement.attempts == 0 {
+            return None;
+        }
+        let spent = budget.spend(settlement.outcome, settlement.detail.status);
+        let why = spent.or_else(|| self.outage.is_total().then_some(Exceeded::Outage))?;
+        let (failed, settled) = budget.spent();
+        Some(Stopped::Exceeded { why, failed, settled, last: settlement.failure() })
     }
 
     /// The rows, each with a place in flight, until the run stops. During an outage there are none.
@@ -149,16 +160,6 @@ impl<W: Wire> Pipeline<W> {
             Some((admission, (rows, places, door)))
         })
     }
-}
-
-/// Takes a row that something was sent for off the budget.
-fn spend(budget: &mut Budget, settlement: &Settlement) -> Option<Stopped> {
-    if settlement.attempts == 0 {
-        return None;
-    }
-    let why = budget.spend(settlement.outcome, settlement.detail.status)?;
-    let (failed, settled) = budget.spent();
-    Some(Stopped::Exceeded { why, failed, settled, last: settlement.failure() })
 }
 
 async fn place(places: &Arc<Semaphore>) -> Place {

@@ -1,7 +1,8 @@
 //! Does PingOne answer at all? While it does not, no further row is begun: those that were begun are tried
 //! again, and the first answer lets the others go on.
 //!
-//! Without this, every row of an input would have its tries during an outage, and fail.
+//! Without this, every row of an input would have its tries during an outage, and fail. If all that were
+//! begun are given up, the run stops.
 
 use std::sync::Mutex;
 
@@ -34,9 +35,11 @@ impl Outage {
         Self { bound: concurrency.max(IN_A_ROW), state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// How many in a row make an outage.
-    pub(crate) fn bound(&self) -> usize {
-        self.bound
+    /// Whether every row that was begun has been given up, and nothing was answered meanwhile: there is
+    /// nobody left to find out whether PingOne is back.
+    pub(crate) fn is_total(&self) -> bool {
+        let state = self.state();
+        state.faults >= self.bound && state.tried == 0
     }
 
     /// Takes in the `verdict` on a request of a row, which is `trying` from its first fault on.
@@ -77,7 +80,7 @@ impl Outage {
             changed.as_mut().enable();
             let goes_on = {
                 let state = self.state();
-                state.faults < self.bound || state.tried == 0
+                state.faults < self.bound
             };
             if goes_on {
                 return;
@@ -98,7 +101,6 @@ pub(crate) struct Trying<'a>(&'a Outage);
 impl Drop for Trying<'_> {
     fn drop(&mut self) {
         self.0.state().tried -= 1;
-        self.0.changed.notify_waiters();
     }
 }
 
@@ -123,13 +125,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_row_is_begun_when_none_is_left_that_is_tried() {
+    async fn an_outage_is_total_when_every_row_that_was_begun_is_given_up() {
         let outage = Outage::new(1);
         let row = outage.trying();
         (0..IN_A_ROW).for_each(|_| outage.faulted());
-        let mut over = std::pin::pin!(outage.over());
-        assert!(over.as_mut().now_or_never().is_none());
+        assert!(outage.over().now_or_never().is_none() && !outage.is_total());
         drop(row);
-        over.await;
+        assert!(outage.over().now_or_never().is_none() && outage.is_total());
+        outage.answered();
+        assert!(!outage.is_total());
     }
 }

@@ -15,40 +15,50 @@ use crate::pingone::{Attempt, Detail, PingOneError, Request, Turn, Wire};
 use crate::report::{Outcome, Settlement};
 use crate::stop::Stop;
 
-/// Does what the row asks, until it is settled or the run stops. An error ends the whole run.
-pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, admitted: Admission) -> Result<RowEnd, PingOneError> {
+/// Does what the row asks, until it is settled or the run stops.
+pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, admitted: Admission) -> RowEnd {
     let Admission { row, place, door } = admitted;
     match row.task {
         Task::Send(ask) => {
+            let in_doubt = row.in_doubt && ask.until().is_some();
+            let mut life = Life::new(pipeline.limits, in_doubt);
             // Boxed, so that a row that waits is small.
-            let life = Box::pin(live(pipeline, places, &row, ask, (place, door))).await?;
-            Ok(life.map_or(RowEnd::Left, |(life, finding)| sent(row, &ask, &life, finding)))
+            let lived = Box::pin(live(pipeline, places, &row, ask, &mut life, (place, door))).await;
+            let (finding, refused) = match lived {
+                Ok(finding) => (finding.or_else(|| life.stopped()), None),
+                Err(refused) => (life.stopped(), Some(refused)),
+            };
+            RowEnd { settled: finding.map(|finding| sent(row, &ask, &life, finding)), refused }
         }
         Task::Duplicate(ask) => {
             let why = "the same request stands in an earlier row".to_owned();
-            Ok(unsent(row, ask.user().to_string(), Outcome::Duplicate, Some(&ask), why))
+            unsent(row, ask.user().to_string(), Outcome::Duplicate, Some(&ask), why)
+        }
+        Task::Passed(ask, outcome) => {
+            let why = "the end date has passed since the run was begun".to_owned();
+            unsent(row, ask.user().to_string(), outcome, Some(&ask), why)
         }
         Task::Invalid { ref user, ref why } => {
             let (user, why) = (user.clone(), why.clone());
-            Ok(unsent(row, user, Outcome::Invalid, None, why))
+            unsent(row, user, Outcome::Invalid, None, why)
         }
     }
 }
 
-/// Tries until there is a finding; `None` if the run stops first. `first` is the place in flight that the
-/// row has, and the door, which it leaves open for the next row when its first turn has come.
+/// Tries until there is a finding; `None` if the run stops first, an error if the whole run must. `first` is
+/// the place in flight that the row has, and the door, which it leaves open for the next row when its first
+/// turn has come.
 async fn live<W: Wire>(
     pipeline: &Pipeline<W>,
     places: &Arc<Semaphore>,
     row: &Row,
     ask: Ask,
+    life: &mut Life,
     first: (Place, Place),
-) -> Result<Option<(Life, Finding)>, PingOneError> {
-    let Pipeline { session, limits, stop, outage, .. } = pipeline;
-    let mut life = Life::new(*limits);
+) -> Result<Option<Finding>, PingOneError> {
+    let Pipeline { session, stop, outage, .. } = pipeline;
     let mut trying = None;
-    let mut in_flight = Some(first.0);
-    let mut door = Some(first.1);
+    let (mut in_flight, mut door) = (Some(first.0), Some(first.1));
     loop {
         let deadline = life.deadline();
         if in_flight.is_none() {
@@ -56,26 +66,27 @@ async fn live<W: Wire>(
         }
         let turn = session.turn(deadline, stop).await?;
         drop(door.take());
-        let next = match turn {
+        let token = match turn {
             Turn::Stopped => return Ok(None),
-            Turn::OutOfTime => Next::Settle(life.gave_up()),
-            Turn::Come(token) => {
-                let request = Request { ask: &ask, row: row.number, again: life.attempts > 0, deadline };
-                match session.send(request, &token, stop).await? {
-                    Attempt::Abandoned { sent } => return Ok(life.abandoned(&ask, sent, Instant::now()).map(|finding| (life, finding))),
-                    Attempt::Answered { sent, verdict } => {
-                        outage.learn(&verdict, &mut trying);
-                        life.after(&ask, verdict, sent, Instant::now())
-                    }
-                }
+            Turn::OutOfTime => return Ok(Some(life.gave_up())),
+            Turn::Come(token) => token,
+        };
+        let request = Request { ask: &ask, row: row.number, again: life.attempts > 0, deadline };
+        let next = match session.send(request, &token, stop).await? {
+            Attempt::Abandoned { sent } => return Ok(life.abandoned(&ask, sent, Instant::now())),
+            Attempt::Answered { sent, verdict } => {
+                outage.learn(&verdict, &mut trying);
+                life.after(&ask, verdict, sent, Instant::now())
             }
         };
         drop(in_flight.take());
         match next {
-            Next::Settle(finding) if finding.outcome == Outcome::NotFound && !session.check_environment(stop).await? => return Ok(None),
-            Next::Settle(finding) => return Ok(Some((life, finding))),
+            Next::Settle(finding) if finding.outcome == Outcome::NotFound => {
+                return session.check_environment(stop).await.map(|is_there| is_there.then_some(finding));
+            }
+            Next::Settle(finding) => return Ok(Some(finding)),
             Next::TokenRefused(detail) => return Err(session.fresh_token_refused(&detail)),
-            Next::Again(wait) => back_off(wait, row, &life, stop).await,
+            Next::Again(wait) => back_off(wait, row, life, stop).await,
         }
     }
 }
@@ -105,8 +116,8 @@ async fn back_off(wait: Duration, row: &Row, life: &Life, stop: &Stop) {
     }
 }
 
-fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> RowEnd {
-    RowEnd::Settled(Box::new(Settlement {
+fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Box<Settlement> {
+    Box::new(Settlement {
         row: row.number,
         user: ask.user().to_string(),
         outcome: finding.outcome,
@@ -118,11 +129,11 @@ fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> RowEnd {
         took: life.took(),
         completed: Utc::now(),
         carried: row.carried,
-    }))
+    })
 }
 
 fn unsent(row: Row, user: String, outcome: Outcome, ask: Option<&Ask>, why: String) -> RowEnd {
-    RowEnd::Settled(Box::new(Settlement {
+    let settled = Box::new(Settlement {
         row: row.number,
         user,
         outcome,
@@ -134,5 +145,6 @@ fn unsent(row: Row, user: String, outcome: Outcome, ask: Option<&Ask>, why: Stri
         took: Duration::ZERO,
         completed: Utc::now(),
         carried: row.carried,
-    }))
+    });
+    RowEnd { settled: Some(settled), refused: None }
 }

@@ -220,7 +220,7 @@ fn a_signal_drains_the_run_and_the_line_it_ends_with_takes_it_up() {
         assert_eq!(journal.count("granted"), calls, "what was in flight was waited for");
 
         let line = done.stderr.lines().last().expect("a last line").strip_prefix("to resume: ").expect("how to resume");
-        assert!(line.ends_with("grant in.csv --rate 100/s --yes --max-window 40000d --resume"), "{line}");
+        assert!(line.ends_with(" grant --resume in.csv --rate 100/s --yes --max-window 40000d"), "{line}");
         let mut shell = field.tool(&[]);
         let program = shell.get_program().to_owned();
         assert!(line.starts_with(program.to_str().expect("UTF-8")));
@@ -407,4 +407,138 @@ fn a_full_disk_stops_the_run_cleanly_and_resume_completes_it() {
     assert_eq!(resumed.code, 0, "{}", resumed.stderr);
     let report = field.report("disk/in.report.csv");
     assert!(report.is_whole(600) && report.count("granted") == 600);
+}
+
+/// A server that answers every token request well and every other as told: with a status, or not at all.
+fn told(field: &Field) -> (String, std::sync::Arc<std::sync::atomic::AtomicU16>) {
+    use std::io::{Read, Write};
+    use std::sync::atomic::{AtomicU16, Ordering};
+    let status = std::sync::Arc::new(AtomicU16::new(0));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let told = std::sync::Arc::clone(&status);
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.expect("a connection");
+            let told = std::sync::Arc::clone(&told);
+            std::thread::spawn(move || {
+                let mut request = [0; 8192];
+                let read = connection.read(&mut request).unwrap_or(0);
+                let is_put = request[..read].starts_with(b"PUT");
+                let status = if is_put { told.load(Ordering::SeqCst) } else { 200 };
+                if status == 0 {
+                    std::thread::sleep(Duration::from_secs(60));
+                }
+                let body = r#"{"access_token":"t","expires_in":3600}"#;
+                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+                // Who has gone away needs no answer.
+                drop(connection.write_all(answer.as_bytes()));
+            });
+        }
+    });
+    field.calls();
+    (url, status)
+}
+
+/// Runs a grant of all rows against `url`, and interrupts it twice once something is in flight.
+fn interrupted_twice(field: &Field, url: &str, arguments: &[&str]) -> Done {
+    let mut tool = field.tool(arguments);
+    tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", url);
+    let child = tool.stderr(Stdio::piped()).spawn().expect("the tool runs");
+    wait_for(|| journal_lines(field) == 0 && field.path("in.report.run.json").exists());
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..2 {
+        send_signal(&child, "INT");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    ended(child)
+}
+
+#[test]
+fn what_may_have_been_applied_is_never_called_failed_not_even_after_a_resume() {
+    let field = field();
+    field.users(5, UNTIL);
+    let (url, status) = told(&field);
+    let arguments = ["grant", "in.csv", "--max-attempts", "2"];
+    let stopped = interrupted_twice(&field, &url, &arguments);
+    assert_eq!(stopped.code, 130, "every row was in flight, and is to be sent again: {}", stopped.stderr);
+    assert!(stopped.stderr.contains("to resume: "), "{}", stopped.stderr);
+    assert_eq!(record(&field)["totals"]["unknown"], 5);
+    status.store(503, std::sync::atomic::Ordering::SeqCst);
+    let mut tool = field.tool(&[&arguments[..], &["--resume"]].concat());
+    tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url);
+    let resumed = done(tool.output().expect("the tool runs"));
+    assert_eq!(resumed.code, 1, "{}", resumed.stderr);
+    assert_eq!(field.report("in.report.csv").count("unknown"), 5);
+}
+
+#[test]
+fn a_row_in_doubt_stays_unknown_when_its_end_date_has_passed() {
+    let field = field();
+    field.users(3, "+3s");
+    let (url, status) = told(&field);
+    let stopped = interrupted_twice(&field, &url, &["grant", "in.csv"]);
+    assert_eq!(stopped.code, 130, "{}", stopped.stderr);
+    std::thread::sleep(Duration::from_secs(3));
+    status.store(200, std::sync::atomic::Ordering::SeqCst);
+    let mut tool = field.tool(&["grant", "in.csv", "--resume"]);
+    tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url);
+    let resumed = done(tool.output().expect("the tool runs"));
+    assert_eq!(resumed.code, 1, "{}", resumed.stderr);
+    let report = field.report("in.report.csv");
+    assert!(report.is_whole(3) && report.count("unknown") == 3, "{report:?}");
+}
+
+#[test]
+fn a_row_in_back_off_that_may_have_been_applied_is_unknown_when_the_run_stops() {
+    let field = field_with(SandboxConfig { faults: "reset=100%".parse().expect("faults"), ..SandboxConfig::default() });
+    field.users(5, UNTIL);
+    let child = spawn(&field, &["grant", "in.csv", "--max-attempts", "100"]);
+    let mut calls = 0;
+    wait_for_calls(&field, 12, &mut calls);
+    send_signal(&child, "INT");
+    let done = ended(child);
+    assert_eq!(done.code, 130, "{}", done.stderr);
+    assert_eq!(record(&field)["totals"]["unknown"], 5);
+}
+
+#[test]
+fn a_refused_run_leaves_the_files_of_an_earlier_one_alone() {
+    let field = field_with(SandboxConfig { users: Some(1), ..SandboxConfig::default() });
+    let user = field.sandbox.user_id(0);
+    field.write("in.csv", format!("userID\n{user}\n00000000-0000-4000-8000-000000000000\n"));
+    let arguments = ["audit", "in.csv", "--overwrite"];
+    assert_eq!(field.run(&arguments).code, 1);
+    let files = || ["in.report.csv", "in.report.run.json", "in.report.failed.csv"].map(|name| fs::read(field.path(name)).expect("there"));
+    let before = files();
+    let refused = done(field.tool(&arguments).env("PINGONE_CLIENT_SECRET", "wrong").output().expect("the tool runs"));
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn a_finished_report_that_is_another_is_not_taken_for_its_own() {
+    let field = field();
+    field.users(3, UNTIL);
+    assert_eq!(field.run(&["grant", "in.csv", "-o", "c.csv"]).code, 0);
+    let other = field.run(&["grant", "in.csv", "-o", "c", "--resume"]);
+    assert!(other.code == 2 && other.stderr.contains("the report was `c.csv` and is `c`"), "{}", other.stderr);
+    let text = fs::read_to_string(field.path("c.csv")).expect("there");
+    fs::write(field.path("c.csv"), text.replacen("granted", "rejected", 1)).expect("written");
+    let edited = field.run(&["grant", "in.csv", "-o", "c.csv", "--resume"]);
+    assert!(edited.code == 2 && edited.stderr.contains("c.csv: this is not the report of the run"), "{}", edited.stderr);
+}
+
+#[test]
+fn rows_that_do_not_fit_stay_as_they_are_and_the_digest_is_that_of_the_file() {
+    let field = field();
+    let user = field.sandbox.user_id(0);
+    field.write("in.csv", format!("\u{feff}userID,until,note\n{user},+4h,a,b,extra\n{user}\n{user},+4h,good\n"));
+    let done = field.run(&["grant", "in.csv", "--skip-invalid"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert_eq!(record(&field)["input"]["sha256"], sha256(&field, "in.csv"));
+    let failed = fs::read_to_string(field.path("in.report.failed.csv")).expect("there");
+    assert!(failed.contains(&format!("\n{user},+4h,a,b,extra,invalid,")) && failed.contains(&format!("\n{user},invalid,")), "{failed}");
+    let again = field.run(&["grant", "in.report.failed.csv", "--until", "+1h", "-o", "again.csv"]);
+    assert_eq!(again.code, 2, "a row whose values may have shifted is not granted: {}", again.stderr);
 }
