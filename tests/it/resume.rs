@@ -280,7 +280,7 @@ fn an_outage_stops_the_run_and_resume_completes_it() {
         tool.env("PINGONE_API_URL", &api).env("PINGONE_AUTH_URL", &auth);
         tool
     };
-    let mut run = tool(&["grant", "in.csv", "--rate", "400/s", "--concurrency", "10", "--max-attempts", "3"]);
+    let mut run = tool(&["grant", "in.csv", "--rate", "400/s", "--concurrency", "10", "--max-attempts", "3", "--max-failures", "100%"]);
     let child = run.stderr(Stdio::piped()).spawn().expect("the tool runs");
     wait_for(|| journal_lines(&field) > 40);
     drop(mortal);
