@@ -135,6 +135,7 @@ pub(crate) struct RunConfig {
     pub(crate) safety: SafetyArgs,
     pub(crate) destination: Destination,
     pub(crate) existing: Existing,
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 /// What is to become of a report or journal that exists.
@@ -198,6 +199,7 @@ impl RunConfig {
             safety: arguments.safety,
             destination,
             existing,
+            metrics: output.metrics_file,
         })
     }
 

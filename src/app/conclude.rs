@@ -1,6 +1,8 @@
 //! How does a run end? With its report published and its record complete, or with its journal kept, the
 //! reason, and the way to take it up.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use super::rows::Ran;
@@ -9,7 +11,7 @@ use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::input::Sound;
 use crate::report::{
-    OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, read_journal, review, totals,
+    Metrics, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, read_journal, review, totals,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -24,25 +26,48 @@ pub(super) struct Conclusion<'a> {
     /// The command that takes it up again.
     pub(super) to_resume: &'a str,
     pub(super) console: &'a Console,
-    /// Whether something was sent for a user.
-    pub(super) sent_for_users: bool,
+    pub(super) metrics: MetricsFile<'a>,
+}
+
+/// Where the metrics go, if anywhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MetricsFile<'a> {
+    pub(super) path: Option<&'a Path>,
+    pub(super) operation: &'static str,
+}
+
+impl MetricsFile<'_> {
+    /// Writes how a run went. That this cannot be done does not change how it went.
+    fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
+        let Some(path) = self.path else {
+            return;
+        };
+        let metrics = Metrics { operation: self.operation, summary, statuses, exit_code, now: now().timestamp() };
+        if let Err(error) = metrics.write(path) {
+            tracing::error!("{error}");
+        }
+    }
 }
 
 impl Conclusion<'_> {
-    /// Publishes the report if every row is settled, or else says why not and how to go on.
+    /// Publishes the report if every row is settled, or else says why not and how to go on. The answer is the
+    /// exit code.
     pub(super) fn conclude(mut self, ran: Ran) -> Result<u8, RunError> {
         self.record.requests.add(ran.requests);
         self.record.finished_at = Some(timestamp());
         let mut summary = summary(&ran);
-        match self.finish(ran) {
+        let (statuses, sent_for_users, metrics) = (ran.statuses.clone(), ran.sent_for_users, self.metrics);
+        let code = match self.finish(ran) {
             Ok(published) => {
                 summary.tally = published.tally;
                 summary.files = self.claim.files.finished();
                 self.console.summarize(&summary);
-                Ok(code_of(&published.tally))
+                code_of(&published.tally)
             }
-            Err(stopped) => self.leave(&stopped, summary),
-        }
+            Err(stopped) => self.leave(&stopped, &mut summary, sent_for_users)?,
+        };
+        metrics.write(&summary, &statuses, code);
+        Ok(code)
     }
 
     fn finish(&mut self, ran: Ran) -> Result<Published, RunError> {
@@ -75,7 +100,7 @@ impl Conclusion<'_> {
     }
 
     /// Leaves a run that did not finish as it is. The answer is the exit code.
-    fn leave(mut self, stopped: &RunError, mut summary: Summary) -> Result<u8, RunError> {
+    fn leave(mut self, stopped: &RunError, summary: &mut Summary, sent_for_users: bool) -> Result<u8, RunError> {
         let files = &self.claim.files;
         if !files.partial.exists() {
             // The report is published: what failed comes after, and is made up for by taking the run up.
@@ -84,7 +109,7 @@ impl Conclusion<'_> {
             return Ok(stopped.code());
         }
         summary.tally = read_journal(&files.partial, self.sound.rows())?.tally;
-        if summary.tally.rows() == 0 && !self.sent_for_users && self.before.rows() == 0 {
+        if summary.tally.rows() == 0 && !sent_for_users && self.before.rows() == 0 {
             self.claim.leave_no_traces()?;
             if !files.partial.exists() {
                 self.console.complain(stopped);
@@ -100,7 +125,7 @@ impl Conclusion<'_> {
         }
         summary.rows = Some(self.sound.rows());
         summary.files = vec![files.partial.clone(), files.record.clone()];
-        self.console.summarize(&summary);
+        self.console.summarize(summary);
         self.console.complain(stopped);
         self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
         Ok(stopped.code())
@@ -129,18 +154,18 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, sound: &S
 }
 
 /// Concludes a run whose report went to standard output.
-pub(super) fn conclude_stream(ran: Ran, rows: u64, console: &Console) -> Result<u8, RunError> {
+pub(super) fn conclude_stream(ran: Ran, rows: u64, metrics: MetricsFile<'_>, console: &Console) -> Result<u8, RunError> {
     let mut summary = summary(&ran);
+    let statuses = ran.statuses.clone();
     summary.tally = ran.ended.tally;
-    if summary.tally.rows() == rows && ran.written.is_ok() {
-        console.summarize(&summary);
-        return Ok(code_of(&summary.tally));
-    }
-    summary.rows = Some(rows);
+    let is_whole = summary.tally.rows() == rows && ran.written.is_ok();
+    summary.rows = (!is_whole).then_some(rows);
     if summary.tally.rows() > 0 {
         console.summarize(&summary);
     }
-    Err(why_stopped(ran))
+    let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(ran)) };
+    metrics.write(&summary, &statuses, concluded.as_ref().map_or_else(RunError::code, |code| *code));
+    concluded
 }
 
 /// Reads the published report, writes the rows that failed, and counts the results.

@@ -1,5 +1,6 @@
 //! `grant` and `audit`: from an input to its report.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,8 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::Instrument;
 
-use super::conclude::{Conclusion, conclude_stream, report_again};
+use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
 use super::sandbox::start_sandbox;
 use super::takeup::{Claim, Standing, now};
@@ -67,13 +69,12 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     run.prepare(config.safety.canary, &recovered.settled, is_taken_up);
     let Recovered { settled, again, .. } = recovered;
     let remaining = Remaining { settled, again, in_doubt_up_to: record.in_doubt_up_to, resumed: is_taken_up.then(Utc::now) };
-    let ran = run.run(journal, remaining, before).await?;
+    let span = tracing::error_span!("run", runId = %run_id);
+    let ran = run.run(journal, remaining, before).instrument(span).await?;
+    let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
     match &claim {
-        None => conclude_stream(ran, sound.rows(), console),
-        Some(claim) => {
-            let sent_for_users = ran.sent_for_users;
-            Conclusion { claim, sound: &sound, record, before, to_resume, console, sent_for_users }.conclude(ran)
-        }
+        None => conclude_stream(ran, sound.rows(), metrics, console),
+        Some(claim) => Conclusion { claim, sound: &sound, record, before, to_resume, console, metrics }.conclude(ran),
     }
 }
 
@@ -172,6 +173,7 @@ pub(super) struct Ran {
     pub(super) requests: RequestsRecord,
     /// Whether something was sent for a user.
     pub(super) sent_for_users: bool,
+    pub(super) statuses: BTreeMap<Option<u16>, u64>,
     pub(super) took: Duration,
     pub(super) held: Duration,
     pub(super) target: String,
@@ -192,7 +194,7 @@ impl<'a> Run<'a> {
         let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
         let wire = HttpWire::new(settings)?;
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
-        let session = Session::new(wire, endpoints, tokens, secrets, Pacer::new(pace.rate), limits);
+        let session = Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits);
         let pipeline = Pipeline {
             session,
             limits,
@@ -246,7 +248,7 @@ impl<'a> Run<'a> {
         let stop = &self.pipeline.stop;
         let signals = listen(stop.clone())?;
         let (tally, seen) = watch::channel(before);
-        let progress = Progress::start(self.console, self.sound.rows(), seen);
+        let progress = Progress::start(self.console, self.sound.rows(), seen, Arc::clone(&self.pipeline.session.pacer));
         let (send, rows) = mpsc::channel(READ_AHEAD);
         let reading = read_rows(Arc::clone(&self.sound), remaining, send, stop.clone());
         let ended = self.pipeline.run(rows, &journal, &tally).await;
@@ -267,6 +269,7 @@ impl<'a> Run<'a> {
             signal: stop.signalled(),
             requests,
             sent_for_users: count(&traffic.for_users) > 0,
+            statuses: traffic.statuses(),
             took: began.elapsed(),
             held: session.pacer.lost(),
             target: self.target,

@@ -88,7 +88,7 @@ impl<W: Wire> Session<W> {
             reply = self.wire.fetch_environment(&token) => reply,
             () = stop.abandoned() => return Err(NotSeen::Stopped),
         };
-        self.refuse_untrusted(self.endpoints.api.host(), &reply).map_err(NotSeen::Gone)?;
+        self.note_reply(self.endpoints.api.host(), &reply).map_err(NotSeen::Gone)?;
         let clock = clock_of(&reply);
         let answer = reply.map_err(|fault| NotSeen::Unknown(Detail::own(None, fault.what)))?;
         let (said, own_form) = detail(&answer);

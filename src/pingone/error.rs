@@ -103,7 +103,11 @@ impl PingOneError {
             Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),
             Self::Untrusted { .. } => Some("if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into()),
             Self::NoEnvironment { .. } => Some("check `--environment-id` and `--region`".into()),
-            Self::HeldTooLong { .. } => Some("take the run up later, with a lower `--rate`".into()),
+            Self::HeldTooLong { .. } => Some(
+                "take the run up later, with a lower `--rate`; one IP address may use 35 % of the licence's rate, unless it is entered \
+                 under `Rate Limits and Allowed IPs` in the admin console"
+                    .into(),
+            ),
             Self::Client(_) => None,
         }
     }

@@ -1,7 +1,8 @@
 //! How does one request get to PingOne and back? With the run's token, when its turn has come.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -32,6 +33,20 @@ pub(crate) struct Traffic {
     pub(crate) throttled: AtomicU64,
     /// Of those sent, the ones for users.
     pub(crate) for_users: AtomicU64,
+    /// How many were answered with which status; `None`: with none.
+    statuses: Mutex<BTreeMap<Option<u16>, u64>>,
+}
+
+impl Traffic {
+    fn answered(&self, reply: &Reply) {
+        let status = reply.as_ref().ok().map(|answer| answer.status);
+        *self.statuses.lock().expect("no panic while it is held").entry(status).or_default() += 1;
+    }
+
+    /// How many requests were answered with which status; `None`: with none.
+    pub(crate) fn statuses(&self) -> BTreeMap<Option<u16>, u64> {
+        self.statuses.lock().expect("no panic while it is held").clone()
+    }
 }
 
 /// What came of waiting for a turn.
@@ -69,7 +84,7 @@ pub(crate) struct Session<W> {
     pub(super) wire: W,
     pub(super) endpoints: Endpoints,
     pub(super) tokens: Tokens,
-    pub(crate) pacer: Pacer,
+    pub(crate) pacer: Arc<Pacer>,
     pub(crate) traffic: Traffic,
     /// Set once the environment has been found to be there.
     pub(super) environment: OnceCell<()>,
@@ -90,7 +105,7 @@ pub(crate) struct Limits {
 }
 
 impl<W: Wire> Session<W> {
-    pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, secrets: Secrets, pacer: Pacer, limits: Limits) -> Self {
+    pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, secrets: Secrets, pacer: Arc<Pacer>, limits: Limits) -> Self {
         Self {
             wire,
             endpoints,
@@ -141,10 +156,10 @@ impl<W: Wire> Session<W> {
             reply = self.wire.send(ask, row, token, limit) => reply,
             () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
         };
-        self.refuse_untrusted(self.endpoints.api.host(), &reply)?;
+        self.note_reply(self.endpoints.api.host(), &reply)?;
         let verdict = judge(ask, &reply).map_texts(|text| self.redact(text, token));
         let status = reply.as_ref().ok().map(|answer| answer.status);
-        tracing::debug!(row = row.0, status, elapsed_ms = sent.elapsed().as_millis(), "answered");
+        tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token)?;
         Ok(Attempt::Answered { sent, verdict })
     }
@@ -248,7 +263,7 @@ impl<W: Wire> Session<W> {
                 reply = self.wire.fetch_token() => reply,
                 () = stop.abandoned() => return Ok(None),
             };
-            self.refuse_untrusted(self.endpoints.auth.host(), &reply)?;
+            self.note_reply(self.endpoints.auth.host(), &reply)?;
             match self.judge_token(&reply, sent)? {
                 TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
                 TokenVerdict::Throttled(wait, said) => {
@@ -309,7 +324,9 @@ impl<W: Wire> Session<W> {
         PingOneError::NoToken { host: self.endpoints.auth.host().to_owned(), attempts, said: Said::from(fault) }
     }
 
-    pub(super) fn refuse_untrusted(&self, host: &str, reply: &Reply) -> Result<(), PingOneError> {
+    /// Notes that there is a reply; one that shows that the server is not trusted ends the run.
+    pub(super) fn note_reply(&self, host: &str, reply: &Reply) -> Result<(), PingOneError> {
+        self.traffic.answered(reply);
         match reply {
             Err(fault) if fault.untrusted => {
                 self.tokens.failed.store(true, Ordering::Relaxed);
@@ -318,6 +335,11 @@ impl<W: Wire> Session<W> {
             Ok(_) | Err(_) => Ok(()),
         }
     }
+}
+
+/// A duration as logs have it.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Waits for a turn; tells whether it came, or the run stops.

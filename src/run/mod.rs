@@ -109,6 +109,7 @@ impl<W: Wire> Pipeline<W> {
             let mut stopped = refused.map(Stopped::Refused);
             if let Some(settlement) = settled {
                 ended.tally.add(settlement.outcome);
+                log(&settlement);
                 seen.send_modify(|tally| tally.add(settlement.outcome));
                 stopped = stopped.or_else(|| self.stops_after(&mut budget, &settlement));
                 if journal.append(*settlement).await.is_err() {
@@ -160,6 +161,20 @@ impl<W: Wire> Pipeline<W> {
             Some((admission, (rows, places, door)))
         })
     }
+}
+
+/// One line for each row, where details are asked for. Here alone stand user IDs.
+fn log(settlement: &Settlement) {
+    tracing::debug!(
+        row = settlement.row.0,
+        user = settlement.user,
+        result = settlement.outcome.name(),
+        attempt = settlement.attempts,
+        status = settlement.detail.status,
+        errorId = settlement.detail.id,
+        durationMs = u64::try_from(settlement.took.as_millis()).unwrap_or(u64::MAX),
+        "settled"
+    );
 }
 
 async fn place(places: &Arc<Semaphore>) -> Place {

@@ -109,7 +109,7 @@ async fn place_again<W>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, deadlin
 
 /// Waits before another try, unless the run stops.
 async fn back_off(wait: Duration, row: &Row, life: &Life, stop: &Stop) {
-    tracing::debug!(row = row.number.0, attempt = life.attempts, wait_ms = wait.as_millis(), "trying again");
+    tracing::debug!(row = row.number.0, attempt = life.attempts, wait = ?wait, "to be tried again");
     tokio::select! {
         () = stop.requested() => {}
         () = tokio::time::sleep(wait) => {}

@@ -139,7 +139,7 @@ fn row(operation: Operation, number: u64) -> Row {
 fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<&Script> {
     let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
     let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-    let session = Session::new(script, endpoints, TokenSource::Endpoint, Secrets::default(), Pacer::new(rate), limits);
+    let session = Session::new(script, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(rate)), limits);
     Pipeline {
         session,
         limits,

@@ -1,5 +1,6 @@
 //! How far is the run? A bar on a terminal, or else a line every ten seconds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,12 +9,15 @@ use tokio::time::Instant;
 
 use super::Console;
 use crate::cli::ProgressMode;
+use crate::pace::Pacer;
 use crate::report::Tally;
 
 /// The bar is redrawn at most so often.
 const REDRAWS_A_SECOND: u8 = 10;
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Columns of a terminal that has no room for a bar.
+const NARROW: u16 = 60;
 
 /// Shows how far a run is, until it is told that the run has ended.
 pub(crate) struct Progress {
@@ -22,11 +26,11 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Shows `tally` as it grows to `rows`.
-    pub(crate) fn start(console: &Console, rows: u64, tally: watch::Receiver<Tally>) -> Self {
+    pub(crate) fn start(console: &Console, rows: u64, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
-            ProgressMode::Bar => tokio::spawn(draw(console.bars().add(bar(rows)), tally)),
-            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(tell(console.clone(), rows, tally)),
+            ProgressMode::Bar => tokio::spawn(draw(console.bars().add(bar(rows)), tally, pacer)),
+            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(tell(console.clone(), rows, tally, pacer)),
         };
         Self { task }
     }
@@ -42,20 +46,33 @@ impl Progress {
 }
 
 fn bar(rows: u64) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{wide_bar} {pos}/{len} {percent}% {per_sec} {eta} left {msg}").expect("the template is sound");
     let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
-    ProgressBar::with_draw_target(Some(rows), target).with_style(style)
+    ProgressBar::with_draw_target(Some(rows), target).with_style(style(false))
 }
 
-async fn draw(bar: ProgressBar, tally: watch::Receiver<Tally>) {
+/// On a narrow terminal, the figures matter more than the bar.
+fn style(is_narrow: bool) -> ProgressStyle {
+    let template = if is_narrow { "{pos}/{len} {percent}% {msg}" } else { "{wide_bar} {pos}/{len} {percent}% {msg}" };
+    ProgressStyle::with_template(template).expect("the template is sound")
+}
+
+async fn draw(bar: ProgressBar, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
     let mut redraw = tokio::time::interval(REDRAW_EVERY);
+    let mut was_narrow = false;
+    // What was settled before is not this run's speed.
+    bar.set_position(tally.borrow().rows());
+    bar.reset_eta();
     loop {
         redraw.tick().await;
         let over = tally.has_changed().is_err();
         let now = *tally.borrow();
+        let is_narrow = console::Term::stderr().size().1 < NARROW;
+        if is_narrow != was_narrow {
+            bar.set_style(style(is_narrow));
+            was_narrow = is_narrow;
+        }
         bar.set_position(now.rows());
-        bar.set_message(counts(&now));
+        bar.set_message(message(&bar, &now, held(&pacer)));
         if over {
             bar.finish_and_clear();
             return;
@@ -63,8 +80,19 @@ async fn draw(bar: ProgressBar, tally: watch::Receiver<Tally>) {
     }
 }
 
-async fn tell(console: Console, rows: u64, mut tally: watch::Receiver<Tally>) {
-    let (mut since, mut before) = (Instant::now(), 0);
+fn message(bar: &ProgressBar, now: &Tally, held: Option<String>) -> String {
+    held.unwrap_or_else(|| format!("{:.0}/s {:#} left {}", bar.per_sec(), HumanDuration(bar.eta()), counts(now)))
+}
+
+/// For how long PingOne holds the run back, if it does.
+fn held(pacer: &Pacer) -> Option<String> {
+    let until = pacer.held_until()?;
+    let left = until.saturating_duration_since(Instant::now()).as_secs_f64();
+    Some(format!("held by PingOne for {:.0} s", left.ceil()))
+}
+
+async fn tell(console: Console, rows: u64, mut tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
+    let (mut since, mut before) = (Instant::now(), tally.borrow().rows());
     loop {
         let line = tokio::time::sleep_until(since + LINE_EVERY);
         tokio::select! {
@@ -72,7 +100,8 @@ async fn tell(console: Console, rows: u64, mut tally: watch::Receiver<Tally>) {
             () = until_over(&mut tally) => return,
         }
         let now = *tally.borrow();
-        console.tell(&progress_line(&now, rows, before, since.elapsed()));
+        let held = held(&pacer).map(|held| format!(", {held}")).unwrap_or_default();
+        console.tell(&format!("{}{held}", progress_line(&now, rows, before, since.elapsed())));
         (since, before) = (Instant::now(), now.rows());
     }
 }

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::harness::{Field, done, field};
 
 /// Puts TLS in front of the sandbox; answers its URL. The authority's certificate is in `ca.pem`.
-fn behind_tls(field: &Field) -> String {
+pub(crate) fn behind_tls(field: &Field) -> String {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");

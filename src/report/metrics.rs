@@ -1,0 +1,75 @@
+//! How did a run go that nobody watched? Prometheus' text format, for the textfile collector of
+//! `node_exporter`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::journal::FileError;
+use super::record::replace;
+use super::{Outcome, Summary};
+
+/// The collector is another user; there is nothing here that it may not know.
+const MODE: u32 = 0o644;
+const LAST_SUCCESS: &str = "pingone_bypass_last_success_timestamp_seconds";
+
+/// What is told of a run.
+#[derive(Debug)]
+pub(crate) struct Metrics<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) summary: &'a Summary,
+    /// Requests by the status they were answered with; `None`: not answered.
+    pub(crate) statuses: &'a BTreeMap<Option<u16>, u64>,
+    pub(crate) exit_code: u8,
+    /// Seconds since 1970-01-01, UTC.
+    pub(crate) now: i64,
+}
+
+impl Metrics<'_> {
+    /// Puts the metrics at `path` in one step. The time of the last success is that of the file before, if
+    /// this run is none.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), FileError> {
+        let label = format!("{LAST_SUCCESS}{{operation=\"{}\"}} ", self.operation);
+        let before = fs::read_to_string(path).unwrap_or_default();
+        let before = before.lines().find_map(|line| line.strip_prefix(&label)?.parse().ok());
+        let last_success = if self.exit_code == 0 { Some(self.now) } else { before };
+        let text = self.text(last_success);
+        replace(path, |file| {
+            std::io::Write::write_all(file, text.as_bytes())?;
+            file.set_permissions(Permissions::from_mode(MODE))
+        })
+    }
+
+    fn text(&self, last_success: Option<i64>) -> String {
+        let operation = self.operation;
+        let mut text = String::new();
+        let mut family = |name: &str, help: &str, samples: &[(String, String)]| {
+            writeln!(text, "# HELP pingone_bypass_{name} {help}\n# TYPE pingone_bypass_{name} gauge").expect("memory");
+            for (labels, value) in samples {
+                writeln!(text, "pingone_bypass_{name}{{operation=\"{operation}\"{labels}}} {value}").expect("memory");
+            }
+        };
+        let tally = &self.summary.tally;
+        let rows: Vec<_> =
+            Outcome::ALL.into_iter().map(|outcome| (format!(",result=\"{}\"", outcome.name()), tally.of(outcome).to_string())).collect();
+        family("rows", "Rows of the last run by result.", &rows);
+        let status = |status: &Option<u16>| status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let requests: Vec<_> =
+            self.statuses.iter().map(|(code, count)| (format!(",status=\"{}\"", status(code)), count.to_string())).collect();
+        family("requests", "Requests of the last run by the status of their answer.", &requests);
+        let one = |value: String| [(String::new(), value)];
+        family("duration_seconds", "How long the last run took.", &one(format!("{:.3}", self.summary.took.as_secs_f64())));
+        family("held_seconds", "How long PingOne held the last run back.", &one(format!("{:.3}", self.summary.held.as_secs_f64())));
+        family("exit_code", "The exit code of the last run.", &one(self.exit_code.to_string()));
+        if operation == "audit" {
+            family("active", "Users who could bypass MFA at the last run.", &one(tally.of(Outcome::Active).to_string()));
+        }
+        family("last_run_timestamp_seconds", "When the last run ended.", &one(self.now.to_string()));
+        if let Some(at) = last_success {
+            family("last_success_timestamp_seconds", "When the last run ended in which every row succeeded.", &one(at.to_string()));
+        }
+        text
+    }
+}

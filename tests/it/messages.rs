@@ -1,0 +1,145 @@
+//! The faults that users meet most, each provoked for real, and what each of them says: `messages.txt`.
+//! `UPDATE_MESSAGES=1 cargo test messages` writes it anew, to be read before it is committed.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use pingone_bypass::sandbox::SandboxConfig;
+
+use crate::harness::{Field, done, faulty, field, field_with};
+use crate::tls::behind_tls;
+
+const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+
+/// The error that `tool` ends with, without what differs from run to run.
+fn error_of(field: &Field, mut tool: Command) -> String {
+    let ended = done(tool.output().expect("the tool runs"));
+    let lines = ended.stderr.lines().skip_while(|line| !line.starts_with("error:")).filter(|line| !line.starts_with("to resume:"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let text = text.replace(&field.sandbox.environment_id().to_string(), "<environment>");
+    format!("exit {}\n{}", ended.code, without_what_varies(&text))
+}
+
+/// Times as `<time>`, the server's IDs as `<id>`, ports as `<port>`.
+fn without_what_varies(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split_inclusive([' ', '\n']) {
+        let bare = word.trim_end().trim_matches(|c| c == '`' || c == ',' || c == ':');
+        let is_time = bare.len() == 24 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';
+        let is_id = bare.len() == 36 && bare != A && bare.matches('-').count() == 4;
+        let mark = if is_time {
+            "<time>"
+        } else if is_id {
+            "<id>"
+        } else {
+            bare
+        };
+        shown.push_str(&word.replace(bare, mark));
+    }
+    shown
+}
+
+struct Provoked {
+    field: Field,
+    text: String,
+}
+
+impl Provoked {
+    fn add(&mut self, title: &str, tool: Command) {
+        let error = error_of(&self.field, tool);
+        writeln!(self.text, "## {title}\n\n{error}\n").expect("memory");
+    }
+
+    /// A grant of an input of this text.
+    fn input(&mut self, title: &str, text: impl AsRef<[u8]>, arguments: &[&str]) {
+        self.field.write("in.csv", text);
+        let tool = self.field.tool(&[&["grant", "in.csv"], arguments].concat());
+        self.add(title, tool);
+    }
+}
+
+fn provoke_inputs(all: &mut Provoked) {
+    let utf16: Vec<u8> = "\u{feff}userID,until\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    all.input("A column that is not there", format!("uuid,until\n{A},+4h\n"), &[]);
+    all.input("No header", format!("{A},+4h\n"), &[]);
+    all.input("Semicolons, and a comma was said", format!("userID;until\n{A};+4h\n"), &["--delimiter", ","]);
+    all.input("A date as Excel writes it", format!("userID,until\n{A},31/08/2026\n"), &[]);
+    all.input("A date-time without an offset", format!("userID,until\n{A},2099-08-31T17:00:00\n"), &[]);
+    all.input("A date that has passed", format!("userID,until\n{A},2020-08-31\n"), &[]);
+    all.input("Too far ahead", format!("userID,until\n{A},+99999d\n"), &[]);
+    all.input("No end date", format!("userID,until\n{A},\n"), &[]);
+    all.input("One user, two end dates", format!("userID,until\n{A},2098-08-31\n{A},2099-08-31\n"), &[]);
+    all.input("A quote that is never closed", format!("userID,until\n{A},\"+4h\n"), &["--skip-invalid"]);
+    all.input("UTF-16", utf16, &[]);
+    all.input("An Excel workbook", b"PK\x03\x04", &[]);
+    all.input("Latin-1", [format!("userID,until,name\n{A},+4h,J").as_bytes(), b"\xf6rg\n"].concat(), &[]);
+}
+
+fn provoke_connection(all: &mut Provoked) {
+    all.field.users(20, "+4h");
+    let with = |field: &Field, arguments: &[&str], name: &str, value: &str| {
+        let mut tool = field.tool(&[&["grant", "in.csv"], arguments].concat());
+        tool.env(name, value);
+        tool
+    };
+    let tool = with(&all.field, &[], "PINGONE_CLIENT_SECRET", "wrong");
+    all.add("A wrong secret, or an application of another environment or region", tool);
+    let tool = with(&all.field, &[], "PINGONE_API_ACCESS_TOKEN", "of-yesterday");
+    all.add("A ready token that has expired", tool);
+    let environment = all.field.sandbox.environment_id().to_string();
+    let tool = all.field.tool(&["grant", "in.csv", "--environment-id", A, "--auth-environment-id", &environment]);
+    all.add("A wrong environment", tool);
+    let tool = with(&all.field, &[], "PINGONE_API_URL", "http://api.pingone.eu/v1");
+    all.add("A URL that is not encrypted", tool);
+    let mut tool = with(&all.field, &["--max-attempts", "1"], "HTTPS_PROXY", "http://127.0.0.1:9");
+    tool.env_remove("PINGONE_API_URL").env_remove("PINGONE_AUTH_URL");
+    all.add("A proxy that does not answer", tool);
+    let url = behind_tls(&all.field);
+    let mut tool = with(&all.field, &[], "PINGONE_AUTH_URL", &url);
+    tool.env("PINGONE_API_URL", format!("{url}/v1"));
+    all.add("A certificate that is not trusted", tool);
+    let mut tool = all.field.tool(&["grant", "in.csv"]);
+    tool.env_remove("PINGONE_CLIENT_SECRET");
+    all.add("No secret", tool);
+    let mut tool = all.field.tool(&[]);
+    tool.args(["grant", "in.csv"]);
+    all.add("Nobody to ask", tool);
+}
+
+fn provoke_files(all: &mut Provoked) {
+    all.field.users(2, "+4h");
+    let tool = all.field.tool(&["grant", "in.csv", "-o", "nowhere/out.csv"]);
+    all.add("A folder that is not there", tool);
+    all.field.write("in.report.csv", "mine");
+    let tool = all.field.tool(&["grant", "in.csv"]);
+    all.add("A report that exists", tool);
+    all.field.write("in.report.partial.csv", "mine");
+    let tool = all.field.tool(&["grant", "in.csv"]);
+    all.add("A run that has not finished", tool);
+}
+
+#[test]
+fn the_commonest_faults_say_what_to_do() {
+    let mut all = Provoked { field: field(), text: String::new() };
+    provoke_inputs(&mut all);
+    provoke_connection(&mut all);
+    provoke_files(&mut all);
+    all.field = faulty("403=100%");
+    all.field.users(200, "+4h");
+    let tool = all.field.tool(&["grant", "in.csv", "--rate", "unlimited", "--concurrency", "1"]);
+    all.add("An application without the role", tool);
+    all.field = field_with(SandboxConfig { faults: "429=100%".parse().expect("faults"), ..SandboxConfig::default() });
+    all.field.users(5, "+4h");
+    let tool = all.field.tool(&["grant", "in.csv", "--give-up-after", "500ms"]);
+    all.add("A rate limit that outlasts the patience", tool);
+
+    let text = all.text.trim_end().to_owned() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/messages.txt");
+    if std::env::var_os("UPDATE_MESSAGES").is_some() {
+        std::fs::write(&path, &text).expect("written");
+    }
+    let kept = std::fs::read_to_string(&path).expect("there");
+    assert!(text == kept, "the messages are not those of {}:\n{text}", path.display());
+    assert!(text.matches("## ").count() >= 20);
+}
