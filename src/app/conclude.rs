@@ -62,6 +62,10 @@ impl Conclusion<'_> {
                 summary.tally = published.tally;
                 summary.files = self.claim.files.finished();
                 self.console.summarize(&summary);
+                if published.tally.failures() > 0 {
+                    let failed = self.claim.files.failed.display();
+                    self.console.tell(&format!("the rows that failed are an input of their own: {failed}"));
+                }
                 code_of(&published.tally)
             }
             Err(stopped) => self.leave(&stopped, &mut summary, sent_for_users)?,

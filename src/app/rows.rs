@@ -69,7 +69,7 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     run.prepare(config.safety.canary, &recovered.settled, is_taken_up);
     let Recovered { settled, again, .. } = recovered;
     let remaining = Remaining { settled, again, in_doubt_up_to: record.in_doubt_up_to, resumed: is_taken_up.then(Utc::now) };
-    let span = tracing::error_span!("run", runId = %run_id);
+    let span = console.run_span(run_id);
     let ran = run.run(journal, remaining, before).instrument(span).await?;
     let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
     match &claim {
@@ -98,11 +98,12 @@ fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunErro
     let rules = config.rules(start)?;
     let source = Source::open(&config.input)?;
     let layout = Layout::of(&source, config.operation, &config.dialect, rules.until.is_some())?;
-    if !layout.superseded.is_empty() {
-        tracing::warn!(
-            "these columns of the input are not carried into the report, which has its own of the name: {}",
-            layout.superseded.join(", ")
-        );
+    let superseded = layout.superseded.join(", ");
+    // Of a report, that is as it should be.
+    if layout.is_of_a_report() {
+        tracing::info!("the input is a report: its own columns are not carried into the new one");
+    } else if !superseded.is_empty() {
+        tracing::warn!("these columns of the input are not carried into the report, which has its own of the name: {superseded}");
     }
     Ok(Sound::check(source, layout, rules, config.skip_invalid)?)
 }

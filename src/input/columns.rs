@@ -82,6 +82,11 @@ impl Layout {
 }
 
 impl Layout {
+    /// Whether the input is a report itself: all of its columns are there.
+    pub(crate) fn is_of_a_report(&self) -> bool {
+        COLUMNS.iter().all(|own| self.names.iter().any(|name| name == own))
+    }
+
     /// The names of the columns that are carried into the report.
     pub(crate) fn carried_names(&self) -> impl Iterator<Item = &str> {
         self.carried.iter().map(|column| column.name.as_str())

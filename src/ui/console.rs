@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::PlanView;
 use crate::cli::{Cli, Command, LogFormat, OutputArgs, ProgressMode};
+use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::Summary;
 
@@ -65,6 +66,11 @@ impl Console {
         };
         // A program that has this library in it may log in a way of its own.
         drop(started);
+    }
+
+    /// What says of which run a line of the log is. People see it at the start, programs in each line.
+    pub(crate) fn run_span(&self, run: RunId) -> tracing::Span {
+        if self.json { tracing::error_span!("run", runId = %run) } else { tracing::Span::none() }
     }
 
     pub(crate) fn bars(&self) -> &MultiProgress {
