@@ -14,6 +14,8 @@ mod budget;
 mod canary;
 mod life;
 mod outage;
+#[cfg(test)]
+mod script;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,193 @@
+//! A PingOne that answers by a script, under a clock that is stopped: what the pipeline's tests are made of.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use csv::ByteRecord;
+use tokio::time::Instant;
+
+use super::*;
+use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, RowNumber, UserId};
+use crate::input::Task;
+use crate::pace::{Pacer, Rate};
+use crate::pingone::{AccessToken, Answer, Endpoints, Fault, Region, Reply, Secrets, TokenSource};
+use crate::report::{Outcome, Target};
+
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// 200 with what was asked for.
+    Good,
+    /// 200 with another end date.
+    OtherDate,
+    Status(u16),
+    RetryAfter(u16, u64),
+    /// No answer; it may have arrived.
+    Silence,
+    /// It did not arrive.
+    NoConnection,
+}
+
+/// A PingOne that does what its script says for each row, and then answers well.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    pub(super) rows: Mutex<HashMap<u64, Vec<Event>>>,
+    pub(super) tokens: Mutex<Vec<Event>>,
+    pub(super) latency: Duration,
+    pub(super) sent: Mutex<Vec<(u64, Instant, u64)>>,
+    pub(super) tokens_sent: Mutex<u64>,
+    pub(super) environment: Option<Event>,
+    pub(super) in_flight: Mutex<(usize, usize)>,
+}
+
+impl Script {
+    pub(super) fn of(rows: &[(u64, &[Event])]) -> Self {
+        let rows = rows.iter().map(|(row, events)| (*row, events.to_vec())).collect();
+        Self { rows: Mutex::new(rows), latency: Duration::from_millis(50), ..Self::default() }
+    }
+
+    pub(super) fn requests_of(&self, row: u64) -> usize {
+        self.sent.lock().expect("whole").iter().filter(|(sent, ..)| *sent == row).count()
+    }
+}
+
+pub(super) fn next(events: Option<&mut Vec<Event>>) -> Event {
+    match events {
+        Some(events) if !events.is_empty() => events.remove(0),
+        Some(_) | None => Event::Good,
+    }
+}
+
+pub(super) fn reply(event: Event, good: &str) -> Reply {
+    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.as_bytes().to_vec()) });
+    match event {
+        Event::Good => answer(200, None, good),
+        Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
+        Event::Status(status) => answer(status, None, r#"{"id":"f1","code":"SOME_CODE","message":"Said so."}"#),
+        Event::RetryAfter(status, seconds) => answer(status, Some(Duration::from_secs(seconds)), "{}"),
+        Event::Silence => Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() }),
+        Event::NoConnection => Err(Fault { may_have_arrived: false, untrusted: false, what: "no connection".into() }),
+    }
+}
+
+impl Wire for &Script {
+    async fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, _limit: Duration) -> Reply {
+        self.sent.lock().expect("whole").push((row.0, Instant::now(), token.generation));
+        let event = next(self.rows.lock().expect("whole").get_mut(&row.0));
+        {
+            let mut in_flight = self.in_flight.lock().expect("whole");
+            in_flight.0 += 1;
+            in_flight.1 = in_flight.1.max(in_flight.0);
+        }
+        tokio::time::sleep(self.latency).await;
+        self.in_flight.lock().expect("whole").0 -= 1;
+        let good = match ask {
+            Ask::Grant(_, until) => format!(r#"{{"bypassMFAEnabledUntil":"{until}","canBypassMFA":true}}"#),
+            Ask::Read(_) => r#"{"_links":{}}"#.to_owned(),
+        };
+        reply(event, &good)
+    }
+
+    async fn fetch_environment(&self, _token: &AccessToken) -> Reply {
+        tokio::time::sleep(self.latency).await;
+        reply(self.environment.unwrap_or(Event::Good), "{}")
+    }
+
+    async fn fetch_token(&self) -> Reply {
+        *self.tokens_sent.lock().expect("whole") += 1;
+        tokio::time::sleep(self.latency).await;
+        let event = next(Some(&mut self.tokens.lock().expect("whole")));
+        reply(event, r#"{"access_token":"abc","expires_in":3600}"#)
+    }
+}
+
+/// What a run leaves behind.
+pub(super) struct Left {
+    pub(super) ended: Ended,
+    /// Each row's outcome and its whole line, in the order in which they settled.
+    pub(super) lines: Vec<(u64, Outcome, ByteRecord)>,
+    pub(super) took: Duration,
+}
+
+impl Left {
+    pub(super) fn outcome(&self, row: u64) -> Outcome {
+        self.line(row).1
+    }
+
+    pub(super) fn line(&self, row: u64) -> &(u64, Outcome, ByteRecord) {
+        self.lines.iter().find(|(number, ..)| *number == row).expect("settled")
+    }
+
+    pub(super) fn value(&self, row: u64, column: &str) -> String {
+        let index = crate::report::COLUMNS.iter().position(|name| *name == column).expect("a column");
+        String::from_utf8(self.line(row).2[index].to_vec()).expect("UTF-8")
+    }
+}
+
+pub(super) fn row(operation: Operation, number: u64) -> Row {
+    let user = UserId::from(uuid::Uuid::from_u64_pair(1, number));
+    let until = chrono::DateTime::from_timestamp_millis(1_800_000_000_000).and_then(BypassUntil::from_instant).expect("in range");
+    let ask = match operation {
+        Operation::Grant => Ask::Grant(user, until),
+        Operation::Audit => Ask::Read(user),
+    };
+    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Task::Send(ask) }
+}
+
+pub(super) fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<&Script> {
+    let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+    let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
+    let session = Session::new(script, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(rate)), limits);
+    Pipeline {
+        session,
+        limits,
+        concurrency,
+        max_failures: MaxFailures::Percent(100.0),
+        outage: Outage::new(concurrency),
+        canary: None,
+        is_taken_up: false,
+        stop: Stop::default(),
+    }
+}
+
+pub(super) const PATIENCE: Limits = Limits { timeout: Duration::from_secs(30), max_attempts: 8, give_up_after: Duration::from_secs(600) };
+
+/// Collects what a journal is given.
+#[derive(Clone, Default)]
+pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("whole").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) async fn run(pipeline: &Pipeline<&Script>, rows: Vec<Row>) -> Left {
+    let written = Lines::default();
+    let journal = Journal::start(Target::Stream(Box::new(written.clone())), std::iter::empty()).expect("memory");
+    let (send, receive) = mpsc::channel(rows.len().max(1));
+    for row in rows {
+        send.try_send(row).expect("room");
+    }
+    drop(send);
+    let (seen, _) = watch::channel(Tally::default());
+    let start = Instant::now();
+    let ended = pipeline.run(receive, &journal, &seen).await;
+    let took = start.elapsed();
+    journal.finish().await.expect("memory");
+    let text = written.0.lock().expect("whole").clone();
+    let mut reader = csv::Reader::from_reader(text.as_slice());
+    let outcome = |name: &[u8]| Outcome::ALL.into_iter().find(|outcome| outcome.name().as_bytes() == name).expect("a name");
+    let line = |record: ByteRecord| {
+        let number = std::str::from_utf8(&record[0]).expect("UTF-8").parse().expect("a number");
+        (number, outcome(&record[2]), record)
+    };
+    let lines = reader.byte_records().map(|record| line(record.expect("CSV"))).collect();
+    Left { ended, lines, took }
+}
