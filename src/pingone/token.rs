@@ -20,6 +20,8 @@ use super::wire::Answer;
 const MARGIN: Duration = Duration::from_secs(60);
 /// …or this part of its life, if that is less.
 const MARGIN_PART: u32 = 50;
+/// Nothing shorter is taken for a secret in a text: it would be found in every other word.
+const SHORTEST: usize = 6;
 
 /// A bearer token, and what is known of it.
 pub(crate) struct AccessToken {
@@ -80,7 +82,7 @@ impl AccessToken {
 /// `text` with `[redacted]` wherever the secret stood: a server may echo what it was sent.
 fn redact(text: String, secret: &SecretString) -> String {
     let secret = secret.expose_secret();
-    if !secret.is_empty() && text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
+    if secret.len() >= SHORTEST && text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
 }
 
 /// Every form in which the application's secret is sent, so that none of them is shown.
