@@ -43,7 +43,7 @@ fn metrics_are_written_for_prometheus() {
 
 #[test]
 fn json_logs_are_objects_a_line_and_hold_no_user_below_debug() {
-    let field = faulty("500=30%,400=10%");
+    let field = faulty("500=10%,400=10%");
     field.users(20, "");
     for (verbose, users) in [("-v", false), ("-vv", true)] {
         let run = field.run(&[
