@@ -47,6 +47,12 @@ impl Script {
         Self { rows: Mutex::new(rows), latency: Duration::from_millis(50), ..Self::default() }
     }
 
+    /// The same events for each of `rows`.
+    pub(super) fn alike(rows: impl Iterator<Item = u64>, events: &[Event]) -> Self {
+        let rows: Vec<_> = rows.map(|row| (row, events)).collect();
+        Self::of(&rows)
+    }
+
     pub(super) fn requests_of(&self, row: u64) -> usize {
         self.sent.lock().expect("whole").iter().filter(|(sent, ..)| *sent == row).count()
     }

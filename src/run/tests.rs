@@ -88,9 +88,7 @@ async fn a_429_holds_back_every_row() {
 
 #[tokio::test(start_paused = true)]
 async fn rows_in_back_off_take_no_place_in_flight() {
-    let waiting: Vec<_> = (1..=300).map(|n| (n * 10, [Event::RetryAfter(503, 30)])).collect();
-    let waiting: Vec<_> = waiting.iter().map(|(row, events)| (*row, events.as_slice())).collect();
-    let script = Script::of(&waiting);
+    let script = Script::alike((1..=300).map(|n| n * 10), &[Event::RetryAfter(503, 30)]);
     let rows = (1..=3000).map(|number| row(Operation::Grant, number)).collect();
     let left = run(&pipeline(&script, Rate::PerSecond(200.0), 20, PATIENCE), rows).await;
     assert_eq!(left.ended.tally.of(Outcome::Granted), 3000);
@@ -112,9 +110,7 @@ async fn no_more_are_in_flight_than_may_be() {
 
 #[tokio::test(start_paused = true)]
 async fn one_token_serves_all_rows_and_a_401_renews_it_once() {
-    let refused: Vec<_> = (1..=20).map(|row| (row, [Event::Status(401)])).collect();
-    let refused: Vec<_> = refused.iter().map(|(row, events)| (*row, events.as_slice())).collect();
-    let script = Script::of(&refused);
+    let script = Script::alike(1..=20, &[Event::Status(401)]);
     let rows = (1..=100).map(|number| row(Operation::Audit, number)).collect();
     let left = run(&pipeline(&script, Rate::Unlimited, 20, PATIENCE), rows).await;
     assert_eq!(left.ended.tally.of(Outcome::Inactive), 100);
@@ -123,10 +119,8 @@ async fn one_token_serves_all_rows_and_a_401_renews_it_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_token_that_is_refused_stops_the_run() {
-    let refused: Vec<_> = (1..=100).map(|row| (row, [Event::Status(401); 9])).collect();
-    let refused: Vec<_> = refused.iter().map(|(row, events)| (*row, events.as_slice())).collect();
-    for (refused, requests, settled) in [(&refused[..], 2, 0), (&refused[49..50], 52, 49)] {
-        let script = Script::of(refused);
+    for (refused, requests, settled) in [(1..=100, 2, 0), (50..=50, 52, 49)] {
+        let script = Script::alike(refused, &[Event::Status(401); 9]);
         let rows = (1..=100).map(|number| row(Operation::Audit, number)).collect();
         let left = run(&pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
         assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
@@ -199,9 +193,7 @@ async fn a_second_signal_gives_up_what_is_in_flight() {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_failures_stop_the_run() {
-    let bad: Vec<_> = (1..=100).map(|row| (row * 2, [Event::Status(404)])).collect();
-    let bad: Vec<_> = bad.iter().map(|(row, events)| (*row, events.as_slice())).collect();
-    let script = Script::of(&bad);
+    let script = Script::alike((1..=100).map(|row| row * 2), &[Event::Status(404)]);
     let pipeline = Pipeline { max_failures: "20%".parse().expect("a share"), ..pipeline(&script, Rate::PerSecond(20.0), 4, PATIENCE) };
     let left = run(&pipeline, (1..=200).map(|number| row(Operation::Grant, number)).collect()).await;
     let stopped = left.ended.stopped.expect("stopped");
@@ -211,9 +203,7 @@ async fn too_many_failures_stop_the_run() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_does_not_burn_through_the_input() {
-    let gone: Vec<_> = (501..=5000).map(|row| (row, [Event::NoConnection; 8])).collect();
-    let gone: Vec<_> = gone.iter().map(|(row, events)| (*row, events.as_slice())).collect();
-    let script = Script::of(&gone);
+    let script = Script::alike(501..=5000, &[Event::NoConnection; 8]);
     let left =
         run(&pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=5000).map(|number| row(Operation::Grant, number)).collect())
             .await;
@@ -226,9 +216,7 @@ async fn an_outage_does_not_burn_through_the_input() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_short_outage_every_row_is_settled() {
-    let gone: Vec<_> = (101..=600).map(|row| (row, [Event::Silence; 3])).collect();
-    let gone: Vec<_> = gone.iter().map(|(row, events)| (*row, events.as_slice())).collect();
-    let script = Script::of(&gone);
+    let script = Script::alike(101..=600, &[Event::Silence; 3]);
     let left =
         run(&pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=1000).map(|number| row(Operation::Grant, number)).collect())
             .await;
@@ -237,10 +225,8 @@ async fn after_a_short_outage_every_row_is_settled() {
 
 #[tokio::test(start_paused = true)]
 async fn an_environment_that_is_not_there_stops_the_run_and_one_that_is_does_not() {
-    let nobody: Vec<_> = (1..=100).map(|row| (row, [Event::Status(404)])).collect();
-    let nobody: Vec<_> = nobody.iter().map(|(row, events)| (*row, events.as_slice())).collect();
     for (environment, stops) in [(Event::Status(404), true), (Event::Good, false), (Event::Status(403), false), (Event::Silence, false)] {
-        let script = Script { environment: Some(environment), ..Script::of(&nobody) };
+        let script = Script { environment: Some(environment), ..Script::alike(1..=100, &[Event::Status(404)]) };
         let left =
             run(&pipeline(&script, Rate::PerSecond(50.0), 4, PATIENCE), (1..=100).map(|number| row(Operation::Grant, number)).collect())
                 .await;

@@ -1,7 +1,10 @@
 //! What tests are made of: a sandbox, the tool, and the report that it leaves.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use pingone_bypass::sandbox::{Call, Sandbox, SandboxConfig};
@@ -116,6 +119,29 @@ impl Field {
     pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
         &self.runtime
     }
+}
+
+/// A server on this machine that answers each request with what `answer` makes of it: status line and headers,
+/// and a body. Answers its URL.
+pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.expect("a connection");
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || {
+                let mut request = [0; 8192];
+                let read = connection.read(&mut request).unwrap_or(0);
+                let (head, body) = answer(&String::from_utf8_lossy(&request[..read]));
+                let length = body.len();
+                // Who has gone away needs no answer.
+                drop(write!(connection, "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"));
+            });
+        }
+    });
+    url
 }
 
 /// A report, read back.

@@ -1,6 +1,6 @@
 //! No secret and no token, anywhere, at any verbosity.
 
-use crate::harness::{done, faulty};
+use crate::harness::{answering, done, faulty};
 
 #[test]
 fn no_secret_or_token_is_in_any_output_file_or_argument() {
@@ -35,26 +35,16 @@ fn no_secret_or_token_is_in_any_output_file_or_argument() {
 
 #[test]
 fn what_a_server_echoes_is_redacted() {
-    use std::io::{Read, Write};
     let field = faulty("");
     field.users(1, "+4h");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.expect("a connection");
-            let mut request = vec![0; 8192];
-            let read = connection.read(&mut request).expect("a request");
-            let request = String::from_utf8_lossy(&request[..read]).into_owned();
-            let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).expect("a token");
-            let escaped = token.replace('-', "\\u002d");
-            let body = format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token} or {escaped})"}}"#);
-            let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-            connection.write_all(answer.as_bytes()).expect("written");
-        }
+    let url = answering(|request| {
+        let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).expect("a token");
+        let escaped = token.replace('-', "\\u002d");
+        let body = format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token} or {escaped})"}}"#);
+        ("400 Bad Request".to_owned(), body)
     });
     let mut tool = field.tool(&["grant", "in.csv", "-vv"]);
-    let done = done(tool.env("PINGONE_API_URL", format!("http://{address}/v1")).output().expect("the tool runs"));
+    let done = done(tool.env("PINGONE_API_URL", format!("{url}/v1")).output().expect("the tool runs"));
     assert_eq!(done.code, 1, "{}", done.stderr);
     let report = field.report("in.report.csv");
     assert_eq!(report.column("errorMessage"), ["'=HYPERLINK(you sent [redacted] or [redacted])"]);

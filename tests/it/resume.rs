@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::fs;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use pingone_bypass::sandbox::{Sandbox, SandboxConfig};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Done, Field, Report, done, field, field_with};
+use crate::harness::{Done, Field, Report, answering, done, field, field_with};
 
 const UNTIL: &str = "2099-08-31T00:00:00.000Z";
 
@@ -409,34 +411,17 @@ fn a_full_disk_stops_the_run_cleanly_and_resume_completes_it() {
     assert!(report.is_whole(600) && report.count("granted") == 600);
 }
 
-/// A server that answers every token request well and every other as told: with a status, or not at all.
-fn told(field: &Field) -> (String, std::sync::Arc<std::sync::atomic::AtomicU16>) {
-    use std::io::{Read, Write};
-    use std::sync::atomic::{AtomicU16, Ordering};
-    let status = std::sync::Arc::new(AtomicU16::new(0));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let told = std::sync::Arc::clone(&status);
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.expect("a connection");
-            let told = std::sync::Arc::clone(&told);
-            std::thread::spawn(move || {
-                let mut request = [0; 8192];
-                let read = connection.read(&mut request).unwrap_or(0);
-                let is_put = request[..read].starts_with(b"PUT");
-                let status = if is_put { told.load(Ordering::SeqCst) } else { 200 };
-                if status == 0 {
-                    std::thread::sleep(Duration::from_secs(60));
-                }
-                let body = r#"{"access_token":"t","expires_in":3600}"#;
-                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-                // Who has gone away needs no answer.
-                drop(connection.write_all(answer.as_bytes()));
-            });
+/// A server that answers every PUT as told, with a status or not at all, and every other request well.
+fn told() -> (String, Arc<AtomicU16>) {
+    let status = Arc::new(AtomicU16::new(0));
+    let told = Arc::clone(&status);
+    let url = answering(move |request| {
+        let status = if request.starts_with("PUT") { told.load(Ordering::SeqCst) } else { 200 };
+        if status == 0 {
+            std::thread::sleep(Duration::from_secs(60));
         }
+        (format!("{status} X"), r#"{"access_token":"t","expires_in":3600}"#.to_owned())
     });
-    field.calls();
     (url, status)
 }
 
@@ -458,13 +443,13 @@ fn interrupted_twice(field: &Field, url: &str, arguments: &[&str]) -> Done {
 fn what_may_have_been_applied_is_never_called_failed_not_even_after_a_resume() {
     let field = field();
     field.users(5, UNTIL);
-    let (url, status) = told(&field);
+    let (url, status) = told();
     let arguments = ["grant", "in.csv", "--max-attempts", "2"];
     let stopped = interrupted_twice(&field, &url, &arguments);
     assert_eq!(stopped.code, 130, "every row was in flight, and is to be sent again: {}", stopped.stderr);
     assert!(stopped.stderr.contains("to resume: "), "{}", stopped.stderr);
     assert_eq!(record(&field)["totals"]["unknown"], 5);
-    status.store(503, std::sync::atomic::Ordering::SeqCst);
+    status.store(503, Ordering::SeqCst);
     let mut tool = field.tool(&[&arguments[..], &["--resume"]].concat());
     tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url);
     let resumed = done(tool.output().expect("the tool runs"));
@@ -476,11 +461,11 @@ fn what_may_have_been_applied_is_never_called_failed_not_even_after_a_resume() {
 fn a_row_in_doubt_stays_unknown_when_its_end_date_has_passed() {
     let field = field();
     field.users(3, "+3s");
-    let (url, status) = told(&field);
+    let (url, status) = told();
     let stopped = interrupted_twice(&field, &url, &["grant", "in.csv"]);
     assert_eq!(stopped.code, 130, "{}", stopped.stderr);
     std::thread::sleep(Duration::from_secs(3));
-    status.store(200, std::sync::atomic::Ordering::SeqCst);
+    status.store(200, Ordering::SeqCst);
     let mut tool = field.tool(&["grant", "in.csv", "--resume"]);
     tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url);
     let resumed = done(tool.output().expect("the tool runs"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pingone_bypass::sandbox::SandboxConfig;
 
-use crate::harness::{Field, done, field, field_with, tool};
+use crate::harness::{Field, answering, done, field, field_with, tool};
 
 fn plain(field: &Field, arguments: &[&str]) -> std::process::Command {
     let mut tool = field.tool(&[]);
@@ -129,23 +129,12 @@ fn a_rehearsal_asks_nothing() {
 
 #[test]
 fn a_clock_that_is_off_is_warned_of() {
-    use std::io::{Read, Write};
     let field = field();
     field.users(1, "+4h");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let mut connection = connection.expect("a connection");
-            let mut request = [0; 8192];
-            assert!(connection.read(&mut request).expect("a request") > 0);
-            let body = r#"{"name":"Acme","type":"PRODUCTION"}"#;
-            let head = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: close\r\n";
-            write!(connection, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).expect("written");
-        }
-    });
+    let date = "200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT";
+    let url = answering(move |_| (date.to_owned(), r#"{"name":"Acme","type":"PRODUCTION"}"#.to_owned()));
     let mut tool = field.tool(&["grant", "in.csv", "--max-attempts", "1"]);
-    let warned = done(tool.env("PINGONE_API_URL", format!("http://{address}/v1")).output().expect("the tool runs"));
+    let warned = done(tool.env("PINGONE_API_URL", format!("{url}/v1")).output().expect("the tool runs"));
     assert!(warned.stderr.contains("the clock here is 32years ") && warned.stderr.contains("ahead of PingOne's"), "{}", warned.stderr);
     assert!(warned.stderr.contains("against    `Acme` (PRODUCTION), environment "), "{}", warned.stderr);
 }
