@@ -11,7 +11,8 @@ use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::input::Sound;
 use crate::report::{
-    Metrics, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, read_journal, review, totals,
+    Metrics, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, read_journal, totals,
+    write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -84,7 +85,8 @@ impl Conclusion<'_> {
         let began = Instant::now();
         publish(files, rows)?;
         tracing::info!(rows, seconds = began.elapsed().as_secs_f64(), "the report is published");
-        let published = review_report(files, self.sound)?;
+        let published = count_report(&files.report)?;
+        write_failed_rows(files, &published, self.sound)?;
         complete(&mut self.record, &published);
         self.record.write(&files.record)?;
         Ok(published)
@@ -147,7 +149,7 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, sound: &S
     if !is_its_own {
         return Err(OutputError::NotItsReport(files.report.clone()).into());
     }
-    let published = review_report(files, sound)?;
+    write_failed_rows(files, &published, sound)?;
     if record.status != Status::Completed {
         record.finished_at = Some(timestamp());
         complete(&mut record, &published);
@@ -172,11 +174,11 @@ pub(super) fn conclude_stream(ran: Ran, rows: u64, metrics: MetricsFile<'_>, con
     concluded
 }
 
-/// Reads the published report, writes the rows that failed, and counts the results.
-fn review_report(files: &ReportFiles, sound: &Sound) -> Result<Published, RunError> {
+/// Writes the rows that failed, as they stand in the input.
+fn write_failed_rows(files: &ReportFiles, published: &Published, sound: &Sound) -> Result<(), RunError> {
     let unreadable = |source| RunError::Reading { name: sound.source.name.clone(), source };
     let mut rows = sound.original_rows().map_err(unreadable)?;
-    Ok(review(&files.report, &files.failed, &mut rows)?)
+    Ok(write_failures(&files.report, published, &files.failed, &mut rows)?)
 }
 
 fn complete(record: &mut RunRecord, published: &Published) {

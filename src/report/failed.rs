@@ -36,16 +36,13 @@ pub(crate) trait InputRows {
     fn row(&mut self, number: u64) -> io::Result<ByteRecord>;
 }
 
-/// Reads the report, counts its results, and writes the rows that failed to `failed`, taken from `input`.
-/// If none did, no such file is there afterwards.
-pub(crate) fn review(report: &Path, failed: &Path, input: &mut impl InputRows) -> Result<Published, FileError> {
-    let published = count_report(report)?;
+/// Writes the rows of the `report` that failed to `failed`, taken from `input`. If none did, no such file is
+/// there afterwards.
+pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Path, input: &mut impl InputRows) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
-        remove_if_there(failed)?;
-        return Ok(published);
+        return remove_if_there(failed);
     }
-    replace(failed, |file| write_failed(report, file, input))?;
-    Ok(published)
+    replace(failed, |file| write_failed(report, file, input))
 }
 
 /// Counts what stands in the report.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Settlement ─▶ Journal (NAME.partial.csv, as rows settle) ─▶ publish (the input's order) ─▶ NAME.csv
-//!                  └─ recover, after a crash                                               └─ review ─▶ NAME.failed.csv
+//!                  └─ recover, after a crash                                               └─ failed ─▶ NAME.failed.csv
 //!                                                                                                   └─▶ NAME.run.json
 //! ```
 
@@ -23,7 +23,7 @@ pub use self::journal::FileError;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::summary::Summary;
 
-pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, Published, count_report, hex, review};
+pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, Published, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, ReportFiles};
 pub(crate) use self::journal::{Journal, Target};
 pub(crate) use self::line::{COLUMNS, Settlement, server_text};
