@@ -6,17 +6,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The most bytes of records that are held in memory before they become a run on disk.
-const MEMORY: usize = 4 << 20;
+/// The most bytes of records that are held in memory before they become a run on disk. A million rows'
+/// fingerprints are four runs.
+const MEMORY: usize = 2 << 20;
 
-/// Bytes read at a time from each run while merging.
-const READ_AHEAD: usize = 16 << 10;
+/// Bytes written to a run, or read from it, at a time.
+const AT_ONCE: usize = 32 << 10;
 
 /// Sorts records of `N` integers in bounded memory.
 pub(crate) struct Sorter<const N: usize> {
@@ -47,18 +49,19 @@ impl<const N: usize> Sorter<N> {
 
     fn spill(&mut self) -> io::Result<()> {
         self.held.sort_unstable();
-        let mut bytes = Vec::with_capacity(self.held.len() * size_of::<[u64; N]>());
-        for word in self.held.iter().flatten() {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-        self.held.clear();
         let file = match &mut self.spilled {
             Some(file) => file,
             none => none.insert(unnamed_file(&self.folder)?),
         };
         let from = file.seek(SeekFrom::End(0))?;
-        file.write_all(&bytes)?;
-        self.runs.push((from, from + bytes.len() as u64));
+        let mut out = BufWriter::with_capacity(AT_ONCE, file);
+        for word in self.held.iter().flatten() {
+            out.write_all(&word.to_le_bytes())?;
+        }
+        out.flush()?;
+        let bytes = self.held.len() * size_of::<[u64; N]>();
+        self.held.clear();
+        self.runs.push((from, from + bytes as u64));
         Ok(())
     }
 
@@ -70,11 +73,10 @@ impl<const N: usize> Sorter<N> {
         };
         self.spill()?;
         let file = Rc::new(self.spilled.take().expect("something was spilled"));
-        let mut merge = Merge { runs: Vec::new(), heads: BinaryHeap::new() };
-        for (from, to) in self.runs {
-            let run = Run { file: Rc::clone(&file), from, to };
-            merge.runs.push(BufReader::with_capacity(READ_AHEAD, run));
-            merge.advance(merge.runs.len() - 1)?;
+        let runs = self.runs.iter().map(|&(from, to)| BufReader::with_capacity(AT_ONCE, Run { file: Rc::clone(&file), from, to }));
+        let mut merge = Merge { runs: runs.collect(), heads: BinaryHeap::new() };
+        for (number, run) in merge.runs.iter_mut().enumerate() {
+            merge.heads.extend(next_of(run)?.map(|record| Reverse((record, number))));
         }
         Ok(Sorted { in_memory: Vec::new().into_iter(), merge: Some(merge) })
     }
@@ -110,28 +112,30 @@ struct Merge<const N: usize> {
 
 impl<const N: usize> Merge<N> {
     fn next(&mut self) -> io::Result<Option<[u64; N]>> {
-        let Some(Reverse((record, run))) = self.heads.pop() else {
+        let Some(mut head) = self.heads.peek_mut() else {
             return Ok(None);
         };
-        self.advance(run)?;
+        let Reverse((record, run)) = *head;
+        match next_of(&mut self.runs[run])? {
+            Some(next) => *head = Reverse((next, run)),
+            None => drop(PeekMut::pop(head)),
+        }
         Ok(Some(record))
     }
+}
 
-    /// Puts the next record of `run` among the heads, if it has one.
-    fn advance(&mut self, run: usize) -> io::Result<()> {
-        let reader = &mut self.runs[run];
-        if reader.buffer().is_empty() && reader.get_ref().is_empty() {
-            return Ok(());
-        }
-        let mut record = [0; N];
-        for word in &mut record {
-            let mut bytes = [0; 8];
-            reader.read_exact(&mut bytes)?;
-            *word = u64::from_le_bytes(bytes);
-        }
-        self.heads.push(Reverse((record, run)));
-        Ok(())
+/// The next record of `run`, if it has one.
+fn next_of<const N: usize>(run: &mut BufReader<Run>) -> io::Result<Option<[u64; N]>> {
+    if run.buffer().is_empty() && run.get_ref().is_empty() {
+        return Ok(None);
     }
+    let mut record = [0; N];
+    for word in &mut record {
+        let mut bytes = [0; 8];
+        run.read_exact(&mut bytes)?;
+        *word = u64::from_le_bytes(bytes);
+    }
+    Ok(Some(record))
 }
 
 /// The part of the spill file that holds one sorted run.

@@ -6,7 +6,7 @@ use std::io;
 use super::blocks::{BadBytes, Fingerprint};
 use super::columns::Layout;
 use super::error::{BadRow, BadRows};
-use super::repeats::{Repeats, find_repeats, seen};
+use super::repeats::{Repeats, Suspects, Users, find_repeats, seen};
 use super::rows::{RowReader, Rules};
 use super::{InputError, Source};
 use crate::domain::{Ask, BypassUntil};
@@ -59,7 +59,7 @@ pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool)
 
 fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool) -> io::Result<Checked> {
     let mut reader = RowReader::new(source, layout, rules, None)?;
-    let mut users = Sorter::new(&std::env::temp_dir());
+    let mut users = Users::new(&std::env::temp_dir());
     let mut bad = BadRows::default();
     let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
@@ -67,17 +67,39 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool) -> io::Resu
         match row.ask {
             Ok(ask) => {
                 plan.note(&ask);
-                users.push(seen(&ask, row.number, row.line))?;
+                users.push(ask.user())?;
             }
-            Err(fault) => bad.add(BadRow { name: source.name.clone(), line: row.line, fault }),
+            Err(ref fault) => bad.add(BadRow { name: source.name.clone(), line: row.line(), fault: fault.clone() }),
         }
     }
-    let repeats = find_repeats(users, &source.name, layout, &mut bad, go_on)?;
-    plan.users = repeats.users;
+    let fingerprint = reader.fingerprint().clone();
+    plan.users = plan.rows - bad.count;
+    let mut repeats = Repeats::default();
+    if let Some(suspects) = users.suspects()? {
+        let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
+        let (rows, looked_at) = suspected(again, &suspects)?;
+        repeats = find_repeats(rows, &source.name, layout, &mut bad, go_on)?;
+        plan.users = plan.users - looked_at + repeats.users;
+    }
     plan.duplicates = repeats.repeated;
     plan.to_send = plan.rows - bad.count - plan.duplicates;
     plan.invalid.clone_from(&bad.kinds);
-    Ok(Checked { plan, bad, fingerprint: reader.fingerprint().clone(), repeats })
+    Ok(Checked { plan, bad, fingerprint, repeats })
+}
+
+/// The rows of the `suspects`, and how many they are.
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects) -> io::Result<(Sorter<5>, u64)> {
+    let mut rows = Sorter::new(&std::env::temp_dir());
+    let mut looked_at = 0;
+    while let Some(row) = reader.next_row()? {
+        if let Ok(ask) = &row.ask
+            && suspects.include(ask.user())
+        {
+            rows.push(seen(ask, row.number, row.line()))?;
+            looked_at += 1;
+        }
+    }
+    Ok((rows, looked_at))
 }
 
 fn refused(source: &Source, error: io::Error) -> InputError {

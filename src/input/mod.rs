@@ -216,12 +216,12 @@ impl InputRows for OriginalRows<'_> {
 
 fn task(row: &ReadRow<'_>, sound: &Sound) -> Task {
     let name = &sound.source.name;
-    let invalid = |fault: &error::RowFault| Task::Invalid { user: row.user_text(), why: format!("{name}:{}: {fault}", row.line) };
+    let invalid = |fault: &error::RowFault| Task::Invalid { user: row.user_text(), why: format!("{name}:{}: {fault}", row.line()) };
     let ask = match &row.ask {
         Ok(ask) => *ask,
         Err(fault) => return invalid(fault),
     };
-    match sound.checked.repeats.of(&ask, row.number, row.line, &sound.layout) {
+    match sound.checked.repeats.of(&ask, row.number, row.line(), &sound.layout) {
         Repeat::Conflict(fault) => invalid(&fault),
         Repeat::Duplicate => Task::Duplicate(ask),
         Repeat::No => Task::Send(ask),

@@ -1,8 +1,10 @@
-//! Which users stand in the input more than once? Found by sorting the rows by their users, in bounded
-//! memory: what is kept is a bit for each row that repeats another, and the users whose rows contradict
-//! each other.
+//! Which users stand in the input more than once? Found in bounded memory, and in two steps, since most
+//! inputs hold nobody twice: first a hash of each row's user is sorted; only if two are the same, the rows
+//! that may be meant are read again and sorted by their users. What is kept in the end is a bit for each row
+//! that repeats another, and the users whose rows contradict each other.
 
 use std::io;
+use std::path::Path;
 
 use chrono::DateTime;
 
@@ -28,6 +30,68 @@ pub(super) fn seen(ask: &Ask, row: RowNumber, line: u64) -> Seen {
     [high, low, row.0, line, until]
 }
 
+/// A hash of a user's ID, in which every bit depends on the random ones of a UUID, of whatever version.
+fn hash(user: UserId) -> u64 {
+    let (high, low) = user.uuid().as_u64_pair();
+    // Odd multipliers: the golden ratio's, and one of SplitMix64's.
+    let mixed = high.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ low.wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed ^ (mixed >> 32)
+}
+
+/// The users of all rows, by their hashes.
+pub(super) struct Users(Sorter<1>);
+
+impl Users {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self(Sorter::new(folder))
+    }
+
+    pub(super) fn push(&mut self, user: UserId) -> io::Result<()> {
+        self.0.push([hash(user)])
+    }
+
+    /// Those who may stand in several rows, if there are any.
+    pub(super) fn suspects(self) -> io::Result<Option<Suspects>> {
+        let mut suspects: Option<Suspects> = None;
+        let mut before = None;
+        for hash in self.0.sorted()? {
+            let [hash] = hash?;
+            if before.replace(hash) == Some(hash) {
+                suspects.get_or_insert_with(Suspects::new).insert(hash);
+            }
+        }
+        Ok(suspects)
+    }
+}
+
+/// Users who may stand in several rows: a bit for each part of the hash's range, so that however many there
+/// are, they take a mebibyte. Whoever is suspected without cause is found out when the rows are sorted.
+pub(super) struct Suspects(Vec<u64>);
+
+/// The bits of a hash that choose the suspect's bit.
+const SUSPECT_BITS: u32 = 23;
+
+impl Suspects {
+    fn new() -> Self {
+        Self(vec![0; 1 << (SUSPECT_BITS - u64::BITS.ilog2())])
+    }
+
+    fn place(hash: u64) -> (usize, u64) {
+        let bit = hash >> (u64::BITS - SUSPECT_BITS);
+        (usize::try_from(bit / 64).expect("less than a million"), 1 << (bit % 64))
+    }
+
+    fn insert(&mut self, hash: u64) {
+        let (word, bit) = Self::place(hash);
+        self.0[word] |= bit;
+    }
+
+    pub(super) fn include(&self, user: UserId) -> bool {
+        let (word, bit) = Self::place(hash(user));
+        self.0[word] & bit != 0
+    }
+}
+
 fn user_of(seen: Seen) -> UserId {
     UserId::from(uuid::Uuid::from_u64_pair(seen[0], seen[1]))
 }
@@ -35,7 +99,7 @@ fn user_of(seen: Seen) -> UserId {
 /// The rows whose user stands in an earlier row too, or in another with a different end date.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    /// How many different users there are.
+    /// How many different users there are among the rows that were looked through.
     pub(crate) users: u64,
     /// How many rows repeat an earlier one, and contradict none.
     pub(crate) repeated: u64,
@@ -63,12 +127,12 @@ impl Repeats {
     }
 }
 
-/// Walks through the rows in the order of their users. Those that contradict each other are `bad`; they are
+/// Walks through the `rows` in the order of their users. Those that contradict each other are `bad`; they are
 /// kept only if the run may `go_on` without them.
-pub(super) fn find_repeats(users: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, go_on: bool) -> io::Result<Repeats> {
+pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, go_on: bool) -> io::Result<Repeats> {
     let mut repeats = Repeats::default();
     let mut group: Option<Group> = None;
-    for seen in users.sorted()? {
+    for seen in rows.sorted()? {
         let seen = seen?;
         match &mut group {
             Some(group) if group.first[..ROW] == seen[..ROW] => group.add(seen, &mut repeats.duplicates),

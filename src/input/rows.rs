@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -61,9 +60,11 @@ pub(crate) struct RowReader<'a> {
 /// One row as it stands in the input.
 pub(crate) struct ReadRow<'a> {
     pub(crate) number: RowNumber,
-    /// The line on which it begins, from 1.
-    pub(crate) line: u64,
     pub(crate) ask: Result<Ask, RowFault>,
+    /// The line after its last.
+    end: u64,
+    /// The line on which a quoted value of it begins that is never closed.
+    unclosed: Option<u64>,
     record: &'a ByteRecord,
     layout: &'a Layout,
 }
@@ -83,22 +84,17 @@ impl<'a> RowReader<'a> {
 
     /// The next row, or `None` after the last.
     pub(crate) fn next_row(&mut self) -> io::Result<Option<ReadRow<'_>>> {
-        let Some(lines) = self.read_record()? else {
+        if !self.read_record()? {
             return Ok(None);
-        };
+        }
         self.number += 1;
-        let unclosed = self.csv.get_ref().unclosed_quote().filter(|line| *line < lines.end);
+        let end = self.csv.position().line();
+        let unclosed = self.csv.get_ref().unclosed_quote().filter(|line| *line < end);
         let ask = match unclosed {
             Some(_) => Err(self.unclosed_fault()),
             None => self.ask(),
         };
-        Ok(Some(ReadRow {
-            number: RowNumber(self.number),
-            line: unclosed.unwrap_or(lines.start),
-            ask,
-            record: &self.record,
-            layout: self.layout,
-        }))
+        Ok(Some(ReadRow { number: RowNumber(self.number), ask, end, unclosed, record: &self.record, layout: self.layout }))
     }
 
     /// What has been read, once all of it has been.
@@ -106,24 +102,22 @@ impl<'a> RowReader<'a> {
         self.csv.get_ref().fingerprint()
     }
 
-    /// Reads the next record that is not blank; answers the lines it takes.
-    fn read_record(&mut self) -> io::Result<Option<Range<u64>>> {
-        loop {
-            if !self.csv.read_byte_record(&mut self.record).map_err(io_error)? {
-                return Ok(None);
-            }
+    /// Reads the next record that is not blank, if there is one.
+    fn read_record(&mut self) -> io::Result<bool> {
+        while self.csv.read_byte_record(&mut self.record).map_err(io_error)? {
             if !is_blank(&self.record) {
-                let end = self.csv.position().line();
-                let inside = memchr::memchr_iter(b'\n', self.record.as_slice()).count() as u64;
-                return Ok(Some(end.saturating_sub(inside + 1)..end));
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     fn ask(&self) -> Result<Ask, RowFault> {
         self.check_width()?;
-        for index in 0..self.record.len() {
-            self.text(index)?;
+        if !self.record.as_slice().is_ascii() {
+            for index in 0..self.record.len() {
+                self.text(index)?;
+            }
         }
         let column = &self.layout.user;
         let user: UserId = self.value(column)?.parse().map_err(|fault| RowFault::User { column: column.name.clone(), fault })?;
@@ -175,7 +169,14 @@ impl<'a> RowReader<'a> {
     /// A value without the spaces around it. Where a space stands before a quote, the parser takes the
     /// quotes for a part of the value.
     fn value(&self, column: &Column) -> Result<&str, RowFault> {
-        let value = self.text(column.index)?.trim();
+        let value = self.text(column.index)?;
+        if let (Some(first), Some(last)) = (value.bytes().next(), value.bytes().next_back())
+            && first.is_ascii_alphanumeric()
+            && last.is_ascii_alphanumeric()
+        {
+            return Ok(value);
+        }
+        let value = value.trim();
         let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         Ok(quoted.unwrap_or(value).trim())
     }
@@ -196,6 +197,14 @@ impl<'a> RowReader<'a> {
 }
 
 impl ReadRow<'_> {
+    /// The line on which it begins, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.unclosed.unwrap_or_else(|| {
+            let inside = memchr::memchr_iter(b'\n', self.record.as_slice()).count() as u64;
+            self.end.saturating_sub(inside + 1)
+        })
+    }
+
     /// The values of the columns that are carried into the report, as they are; a value that is missing is
     /// empty.
     pub(crate) fn carried(&self) -> ByteRecord {
