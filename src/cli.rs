@@ -12,7 +12,7 @@ use crate::domain::EnvironmentId;
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
-use crate::sandbox::Faults;
+use crate::sandbox::{Faults, LimitKind, RateLimit, RetryAfterForm};
 use crate::when::parse_span;
 
 /// Grants and audits PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
@@ -240,9 +240,15 @@ pub(crate) struct SandboxArgs {
     /// How many users there are, and no others [default: 1000, and whoever else is asked for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     pub(crate) users: Option<u64>,
-    /// The most API requests a second; more are answered 429
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) rate_limit: Option<u32>,
+    /// The most API requests a second; more are answered 429. Changes after so many seconds: `100,40@10,100@20`
+    #[arg(long, value_name = "N")]
+    pub(crate) rate_limit: Option<RateLimit>,
+    /// How they are counted: in the last second, since the last full second, or by a bucket of tokens
+    #[arg(long, value_name = "KIND", default_value = "sliding")]
+    pub(crate) limit_kind: LimitKind,
+    /// What a 429 says of how long to wait
+    #[arg(long, value_name = "FORM", default_value = "seconds")]
+    pub(crate) retry_after: RetryAfterForm,
     /// How long each answer takes, in milliseconds
     #[arg(long, value_name = "MS", default_value = "0")]
     pub(crate) latency: u64,

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use uuid::Uuid;
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
@@ -118,7 +118,7 @@ impl BypassUntil {
 
 impl fmt::Display for BypassUntil {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.format("%Y-%m-%dT%H:%M:%S%.3fZ").fmt(f)
+        f.pad(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 

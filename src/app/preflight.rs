@@ -39,7 +39,8 @@ pub(super) async fn preflight(
     if !asks {
         return Ok(());
     }
-    match tokio::task::block_in_place(|| confirm(&question(config, sound, record), console)) {
+    // Nothing is in flight that would have to wait for the answer.
+    match confirm(&question(config, sound, record), console) {
         Ok(()) => Ok(()),
         Err(NotConfirmed::NoTerminal) => Err(RunError::NobodyToAsk),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),

@@ -20,7 +20,7 @@ use super::takeup::{Claim, Standing, now};
 use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::domain::RunId;
 use crate::error::{EXIT_SUCCESS, RunError};
-use crate::input::{Layout, Remaining, Row, Sound, Source, feed};
+use crate::input::{Layout, READ_TOGETHER, Remaining, Row, Sound, Source, feed};
 use crate::pace::Pacer;
 use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa,
@@ -33,7 +33,7 @@ use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
 /// Rows that are read ahead of those that have a place in flight.
-const READ_AHEAD: usize = 64;
+const READ_AHEAD: usize = 4 * READ_TOGETHER;
 
 /// Grants or audits every row of an input.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {

@@ -20,6 +20,8 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
         listen: arguments.listen,
         users: arguments.users,
         rate_limit: arguments.rate_limit,
+        limit_kind: arguments.limit_kind,
+        retry_after: arguments.retry_after,
         latency: Duration::from_millis(arguments.latency),
         faults: arguments.faults,
         seed: arguments.seed,

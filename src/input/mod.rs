@@ -100,21 +100,36 @@ impl Remaining {
     }
 }
 
+/// How many rows are read on at a time: to wake a thread for each costs more than to send it.
+pub(crate) const READ_TOGETHER: usize = 64;
+
 /// Sends the remaining rows of a checked input into `rows`, no faster than they are taken out; blocks the
 /// thread. Ends early, without an error, once nobody takes them any more.
+///
+/// The thread must be one of a runtime's for work that blocks.
 pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row>) -> io::Result<()> {
     let mut reader = sound.read_again()?;
-    while let Some(row) = reader.next_row()? {
-        if remaining.settled.contains(row.number.0) {
-            continue;
-        }
-        let task = remaining.unless_passed(task(&row, sound), row.number);
-        let row = Row { number: row.number, carried: row.carried(), in_doubt: remaining.doubts(row.number), task };
-        if rows.blocking_send(row).is_err() {
-            break;
+    let waiting = tokio::runtime::Handle::current();
+    while let Ok(places) = waiting.block_on(rows.reserve_many(READ_TOGETHER)) {
+        for place in places {
+            match next_row(&mut reader, sound, remaining)? {
+                Some(row) => place.send(row),
+                None => return Ok(()),
+            }
         }
     }
     Ok(())
+}
+
+/// The next row that is still to be done.
+fn next_row(reader: &mut RowReader<'_>, sound: &Sound, remaining: &Remaining) -> io::Result<Option<Row>> {
+    while let Some(row) = reader.next_row()? {
+        if !remaining.settled.contains(row.number.0) {
+            let task = remaining.unless_passed(task(&row, sound), row.number);
+            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt: remaining.doubts(row.number), task }));
+        }
+    }
+    Ok(None)
 }
 
 /// An input that may be run: every row of it has been read once.

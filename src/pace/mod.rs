@@ -4,6 +4,9 @@
 mod backoff;
 mod pacer;
 mod rate;
+#[cfg(test)]
+mod simulation;
+mod throttle;
 
 pub(crate) use self::backoff::Backoff;
 pub(crate) use self::pacer::{Lane, Pacer};

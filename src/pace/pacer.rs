@@ -2,10 +2,11 @@
 //!
 //! Turns come evenly spaced, one by one, in the order in which they were asked for: governor counts them,
 //! and a fair lock makes the lane that everybody passes. A 429 holds back the whole lane, and so does
-//! whoever stays in it, to renew the token that all the others need.
+//! whoever stays in it, to renew the token that all the others need. How fast they come is what the
+//! [`Throttle`] has learnt.
 
 use std::num::NonZeroU32;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -15,6 +16,7 @@ use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
 use super::Rate;
+use super::throttle::Throttle;
 
 /// Into how many parts governor's measure of one request is cut, so that part of a request's interval can
 /// be made up for.
@@ -36,106 +38,173 @@ const SHY: f64 = 0.995;
 /// Hands out turns to send.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    limiter: Option<Limiter>,
     clock: TokioClock,
-    lane: tokio::sync::Mutex<()>,
-    hold: Mutex<Hold>,
+    lane: tokio::sync::Mutex<Gate>,
+    taught: Mutex<Taught>,
 }
 
-#[derive(Debug, Default)]
-struct Hold {
-    until: Option<Instant>,
+/// What the answers have taught.
+#[derive(Debug)]
+struct Taught {
+    throttle: Throttle,
     lost: Duration,
+    random: fastrand::Rng,
 }
 
 impl Pacer {
     pub(crate) fn new(rate: Rate) -> Self {
         let clock = TokioClock { start: Instant::now() };
-        let limiter = match rate {
-            Rate::Unlimited => None,
-            Rate::PerSecond(rate) => Some(RateLimiter::direct_with_clock(quota(rate), clock.clone())),
+        let rate = match rate {
+            Rate::Unlimited => f64::INFINITY,
+            Rate::PerSecond(rate) => rate,
         };
-        Self { limiter, clock, lane: tokio::sync::Mutex::new(()), hold: Mutex::default() }
+        let taught = Taught { throttle: Throttle::new(rate), lost: Duration::ZERO, random: fastrand::Rng::new() };
+        Self { lane: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, taught: Mutex::new(taught) }
     }
 
     /// Whether a turn would come at once, now.
     pub(crate) fn is_open(&self) -> bool {
-        self.limiter.is_none() && self.held_until().is_none()
+        let now = self.clock.now();
+        let throttle = &mut self.taught().throttle;
+        throttle.held_until(now).is_none() && throttle.rate(now).is_infinite()
     }
 
     /// Waits until the caller is the first of those who want to send.
     pub(crate) async fn enter(&self) -> Lane<'_> {
-        Lane { pacer: self, _first: self.lane.lock().await }
+        Lane { pacer: self, gate: self.lane.lock().await }
     }
 
-    /// Holds back every request until `wait` has passed; a hold that is on and ends later stays. Answers
-    /// whether this begins a hold where there was none.
+    /// A request that was `sent` then was let in: it was not refused for the rate.
+    pub(crate) fn admitted(&self, sent: Instant) {
+        let sent = self.clock.at(sent);
+        self.taught().throttle.admitted(sent);
+    }
+
+    /// A request that was `sent` then was refused for the rate: everybody waits as long as the server asks
+    /// for, if it does, and goes on more slowly. Answers for how long, if this begins a hold.
+    pub(crate) fn refused(&self, sent: Instant, wait: Option<Duration>) -> Option<Duration> {
+        let sent = self.clock.at(sent);
+        self.hold_with(|throttle, now, jitter| throttle.refused(sent, now, wait, jitter))
+    }
+
+    /// Holds back every request until `wait` has passed, for what teaches nothing of the rate; a hold that
+    /// is on and ends later stays. Answers whether this begins a hold where there was none.
     pub(crate) fn hold(&self, wait: Duration) -> bool {
-        let mut hold = self.hold.lock().expect("no panic while it is held");
-        let now = Instant::now();
-        let until = now + wait;
-        let from = hold.until.filter(|on| *on > now);
-        if from.is_none_or(|on| on < until) {
-            hold.lost += until - from.unwrap_or(now);
-            hold.until = Some(until);
-        }
-        from.is_none()
+        self.hold_with(|throttle, now, jitter| throttle.hold_back(now, wait, jitter))
+    }
+
+    fn hold_with<T>(&self, hold: impl FnOnce(&mut Throttle, Duration, f64) -> T) -> T {
+        let now = self.clock.now();
+        let mut taught = self.taught();
+        let jitter = taught.random.f64();
+        let before = taught.throttle.held_until(now).unwrap_or(now);
+        let held = hold(&mut taught.throttle, now, jitter);
+        let after = taught.throttle.held_until(now).unwrap_or(now);
+        taught.lost += after.saturating_sub(before);
+        held
     }
 
     /// When the hold ends that is on.
     pub(crate) fn held_until(&self) -> Option<Instant> {
-        let hold = self.hold.lock().expect("no panic while it is held");
-        hold.until.filter(|until| *until > Instant::now())
+        let until = self.taught().throttle.held_until(self.clock.now());
+        until.map(|until| self.clock.start + until)
     }
 
     /// How long requests have been held back so far, in all.
     pub(crate) fn lost(&self) -> Duration {
-        let hold = self.hold.lock().expect("no panic while it is held");
-        let ahead = hold.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
-        hold.lost.saturating_sub(ahead)
+        let now = self.clock.now();
+        let taught = self.taught();
+        let ahead = taught.throttle.held_until(now).map_or(Duration::ZERO, |until| until - now);
+        taught.lost.saturating_sub(ahead)
+    }
+
+    fn taught(&self) -> MutexGuard<'_, Taught> {
+        self.taught.lock().expect("no panic while it is held")
     }
 }
 
 /// The way to send, which one at a time is in.
 pub(crate) struct Lane<'a> {
     pacer: &'a Pacer,
-    _first: tokio::sync::MutexGuard<'a, ()>,
+    gate: tokio::sync::MutexGuard<'a, Gate>,
 }
 
 impl Lane<'_> {
     /// Waits for a turn to send one request.
-    pub(crate) async fn turn(&self) {
+    pub(crate) async fn turn(&mut self) {
         loop {
             while let Some(until) = self.pacer.held_until() {
                 tokio::time::sleep_until(until).await;
             }
-            self.interval().await;
+            let rate = self.pacer.taught().throttle.rate(self.pacer.clock.now());
+            self.gate.set(rate, &self.pacer.clock);
+            self.gate.pass(&self.pacer.clock).await;
             if self.pacer.held_until().is_none() {
                 return;
             }
         }
     }
+}
 
-    async fn interval(&self) {
-        let Some(limiter) = &self.pacer.limiter else {
+/// What spaces the turns at one rate.
+#[derive(Debug)]
+struct Gate {
+    rate: f64,
+    /// `None` where there is no limit.
+    limiter: Option<Limiter>,
+}
+
+impl Gate {
+    fn new(rate: f64, clock: &TokioClock) -> Self {
+        let limiter = rate.is_finite().then(|| RateLimiter::direct_with_clock(quota(rate), clock.clone()));
+        Self { rate, limiter }
+    }
+
+    /// Goes on at another rate. A new limiter would let one request pass at once: that one is taken from it.
+    fn set(&mut self, rate: f64, clock: &TokioClock) {
+        if rate.to_bits() == self.rate.to_bits() {
+            return;
+        }
+        if rate < self.rate {
+            tracing::info!("requests go on at {rate:.1} a second: a little under what PingOne lets in");
+        } else {
+            tracing::debug!("{rate:.1} requests a second are tried");
+        }
+        *self = Self::new(rate, clock);
+        if let Some(limiter) = &self.limiter {
+            let all = NonZeroU32::new(burst(rate)).expect("not zero");
+            limiter.check_n(all).expect("it is the burst").expect("nothing was taken yet");
+        }
+    }
+
+    async fn pass(&self, clock: &TokioClock) {
+        let Some(limiter) = &self.limiter else {
             return;
         };
         let whole = NonZeroU32::new(PARTS).expect("not zero");
         while let Err(early) = limiter.check_n(whole).expect("the burst has room for a request") {
-            tokio::time::sleep(early.wait_time_from(self.pacer.clock.now())).await;
+            tokio::time::sleep(early.wait_time_from(clock.now())).await;
         }
     }
 }
 
-/// A burst of one request at `rate` a second, and the little that late turns may make up for.
-fn quota(rate: f64) -> Quota {
-    let interval = Duration::from_secs_f64(1.0 / (rate * SHY));
+/// The time between two requests at `rate` a second.
+fn interval(rate: f64) -> Duration {
+    Duration::from_secs_f64(1.0 / (rate * SHY))
+}
+
+/// A burst of one request, and the little that late turns may make up for, in parts of a request.
+fn burst(rate: f64) -> u32 {
     let share = if rate > FAST { f64::INFINITY } else { MADE_UP_SHARE };
-    let made_up = (MADE_UP.as_secs_f64() / interval.as_secs_f64()).min(share);
+    let made_up = (MADE_UP.as_secs_f64() / interval(rate).as_secs_f64()).min(share);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 500 requests' worth, and not negative")]
     let more = (made_up * f64::from(PARTS)) as u32;
-    let burst = NonZeroU32::new(PARTS + more).expect("not zero");
-    let part = Duration::from_secs_f64(interval.as_secs_f64() / f64::from(PARTS));
+    PARTS + more
+}
+
+fn quota(rate: f64) -> Quota {
+    let part = Duration::from_secs_f64(interval(rate).as_secs_f64() / f64::from(PARTS));
+    let burst = NonZeroU32::new(burst(rate)).expect("not zero");
     Quota::with_period(part.max(Duration::from_nanos(1))).expect("not zero").allow_burst(burst)
 }
 
@@ -143,6 +212,13 @@ fn quota(rate: f64) -> Quota {
 #[derive(Debug, Clone)]
 struct TokioClock {
     start: Instant,
+}
+
+impl TokioClock {
+    /// An instant by this clock.
+    fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.start)
+    }
 }
 
 impl Clock for TokioClock {
@@ -204,7 +280,8 @@ mod tests {
         let times = turns(&pacer, 11).await;
         assert!(times[0] >= Duration::from_secs(3));
         assert!(times[10] >= times[0] + Duration::from_millis(90), "{times:?}");
-        assert_eq!(pacer.lost(), Duration::from_secs(3));
+        let lost = pacer.lost().as_secs_f64();
+        assert!((3.0..=3.3).contains(&lost), "{lost}");
     }
 
     #[tokio::test(start_paused = true)]

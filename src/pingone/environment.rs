@@ -112,7 +112,7 @@ impl<W: Wire> Session<W> {
                 Err(NotSeen::Unknown(said))
             }
             Class::Throttled => {
-                self.throttled(answer.retry_after, &said).map_err(NotSeen::Gone)?;
+                self.throttled(answer.retry_after, None, &said).map_err(NotSeen::Gone)?;
                 Err(NotSeen::Unknown(said))
             }
             Class::NotFound | Class::Transient => Err(NotSeen::Unknown(said)),

@@ -68,6 +68,8 @@ pub(crate) struct HttpSettings {
 pub(crate) struct HttpWire {
     api: Client,
     auth: Client,
+    /// The run's number, as every request has it.
+    session: HeaderValue,
     settings: HttpSettings,
 }
 
@@ -79,12 +81,13 @@ impl HttpWire {
         // A client each only where one goes through the proxy and the other must not.
         let alike = settings.endpoints.api.is_loopback() == settings.endpoints.auth.is_loopback();
         let auth = if alike { api.clone() } else { client(&settings, &settings.endpoints.auth)? };
-        Ok(Self { api, auth, settings })
+        let session = HeaderValue::try_from(settings.run.to_string()).expect("a UUID is header text");
+        Ok(Self { api, auth, session, settings })
     }
 
     fn token_request(&self, credentials: &Credentials) -> RequestBuilder {
         let request = self.auth.post(self.settings.endpoints.token()).timeout(self.settings.timeout);
-        let request = request.header(SESSION_ID, self.settings.run.to_string());
+        let request = request.header(SESSION_ID, self.session.clone());
         let Credentials { client_id, client_secret, method } = credentials;
         let secret = client_secret.expose_secret();
         let grant = ("grant_type", "client_credentials");
@@ -95,9 +98,8 @@ impl HttpWire {
     }
 
     fn row_headers(&self, row: RowNumber) -> HeaderMap {
-        let run = self.settings.run.to_string();
-        let value = |text: &str| HeaderValue::from_str(text).expect("UUIDs and numbers are header text");
-        HeaderMap::from_iter([(TRANSACTION_ID, value(&format!("{run}-{row}"))), (SESSION_ID, value(&run))])
+        let transaction = HeaderValue::try_from(format!("{}-{row}", self.settings.run)).expect("UUIDs and numbers are header text");
+        HeaderMap::from_iter([(TRANSACTION_ID, transaction), (SESSION_ID, self.session.clone())])
     }
 }
 
@@ -118,7 +120,7 @@ impl Wire for HttpWire {
 
     async fn fetch_environment(&self, token: &AccessToken) -> Reply {
         let request = self.api.get(self.settings.endpoints.environment()).timeout(self.settings.timeout);
-        let request = request.header(SESSION_ID, self.settings.run.to_string()).header(AUTHORIZATION, token.header());
+        let request = request.header(SESSION_ID, self.session.clone()).header(AUTHORIZATION, token.header());
         exchange(request, self.settings.timeout).await
     }
 

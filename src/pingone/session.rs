@@ -19,7 +19,7 @@ use crate::pace::{Backoff, Lane, Pacer};
 use crate::report::server_text;
 use crate::stop::Stop;
 
-/// How long everybody waits after a 429 that does not say how long.
+/// How long everybody waits after a 429 of the token endpoint that does not say how long.
 const HOLD: Duration = Duration::from_secs(1);
 
 /// A row with less time than this is given up: a request that is cut short may have been carried out.
@@ -160,7 +160,7 @@ impl<W: Wire> Session<W> {
         let verdict = judge(ask, &reply).map_texts(|text| self.redact(text, token));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
-        self.learn(&verdict, token)?;
+        self.learn(&verdict, token, sent)?;
         Ok(Attempt::Answered { sent, verdict })
     }
 
@@ -178,21 +178,21 @@ impl<W: Wire> Session<W> {
         {
             return Ok(Some(token));
         }
-        let lane = tokio::select! {
+        let mut lane = tokio::select! {
             biased;
             () = stop.requested() => return Ok(None),
             lane = self.pacer.enter() => lane,
         };
         let mut renewed = None;
         loop {
-            if !turn_of(&lane, stop).await || self.tokens.failed.load(Ordering::Relaxed) {
+            if !turn_of(&mut lane, stop).await || self.tokens.failed.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             // However short its life: a token is used once, or there would be no end of fetching.
             if let Some(token) = self.tokens.fresh().or(renewed) {
                 return Ok(Some(token));
             }
-            let fetched = self.renew(&lane, stop).await;
+            let fetched = self.renew(&mut lane, stop).await;
             self.tokens.failed.fetch_or(fetched.is_err(), Ordering::Relaxed);
             renewed = fetched?;
             if renewed.is_none() {
@@ -202,28 +202,34 @@ impl<W: Wire> Session<W> {
     }
 
     /// What one row's answer tells for all the others.
-    fn learn(&self, verdict: &Verdict, token: &AccessToken) -> Result<(), PingOneError> {
+    fn learn(&self, verdict: &Verdict, token: &AccessToken, sent: Instant) -> Result<(), PingOneError> {
         match verdict {
-            Verdict::Unauthorized(detail) => self.unauthorized(detail, token),
-            Verdict::Throttled { wait, detail } => self.throttled(*wait, detail),
-            Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused(_) => {
-                token.accept();
-                Ok(())
-            }
+            Verdict::Throttled { wait, detail } => return self.throttled(*wait, Some(sent), detail),
+            Verdict::Unauthorized(detail) => self.unauthorized(detail, token)?,
+            Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused(_) => token.accept(),
+            // Nobody knows whether it was let in.
+            Verdict::Faulted { fault, .. } if fault.status.is_none() => return Ok(()),
             // A gateway may answer so without having looked at the token.
-            Verdict::Faulted { .. } => Ok(()),
+            Verdict::Faulted { .. } => {}
         }
+        self.pacer.admitted(sent);
+        Ok(())
     }
 
-    pub(super) fn throttled(&self, wait: Option<Duration>, said: &Detail) -> Result<(), PingOneError> {
+    /// Holds everybody back; where the request is counted by the limit for users, and was `sent` then, the
+    /// rate is learnt from it.
+    pub(super) fn throttled(&self, wait: Option<Duration>, sent: Option<Instant>, said: &Detail) -> Result<(), PingOneError> {
         self.traffic.throttled.fetch_add(1, Ordering::Relaxed);
         let asked = wait.filter(|wait| !wait.is_zero());
-        let held = asked.unwrap_or(HOLD);
-        if held > self.limits.give_up_after {
+        if let Some(asked) = asked.filter(|asked| *asked > self.limits.give_up_after) {
             self.tokens.failed.store(true, Ordering::Relaxed);
-            return Err(PingOneError::HeldTooLong { seconds: held.as_secs(), said: said.clone().into() });
+            return Err(PingOneError::HeldTooLong { seconds: asked.as_secs(), said: said.clone().into() });
         }
-        if self.pacer.hold(held) {
+        let begun = match sent {
+            Some(sent) => self.pacer.refused(sent, asked),
+            None => Some(asked.unwrap_or(HOLD)).filter(|held| self.pacer.hold(*held)),
+        };
+        if let Some(held) = begun {
             let why = if asked.is_some() { "as its Retry-After says" } else { "it did not say for how long" };
             tracing::warn!("PingOne limits the rate (429): every request is held back for {} s, {why}", held.as_secs_f64());
         }
@@ -250,7 +256,7 @@ impl<W: Wire> Session<W> {
     }
 
     /// Fetches a token; the turn for it has come. `None` if the run stops first.
-    async fn renew(&self, lane: &Lane<'_>, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+    async fn renew(&self, lane: &mut Lane<'_>, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
         let deadline = Instant::now() + self.limits.give_up_after;
         let mut attempts = 0;
         let mut backoff = Backoff::new();
@@ -267,7 +273,7 @@ impl<W: Wire> Session<W> {
             match self.judge_token(&reply, sent)? {
                 TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
                 TokenVerdict::Throttled(wait, said) => {
-                    self.throttled(wait, &said)?;
+                    self.throttled(wait, None, &said)?;
                     if self.pacer.held_until().is_some_and(|until| until >= deadline) {
                         return Err(self.no_token(attempts, said));
                     }
@@ -343,7 +349,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Waits for a turn; tells whether it came, or the run stops.
-async fn turn_of(lane: &Lane<'_>, stop: &Stop) -> bool {
+async fn turn_of(lane: &mut Lane<'_>, stop: &Stop) -> bool {
     tokio::select! {
         biased;
         () = stop.requested() => false,

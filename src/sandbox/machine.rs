@@ -1,6 +1,5 @@
 //! How does PingOne answer? Pure: a request and the time in, an answer out.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -10,6 +9,7 @@ use serde_json::json;
 use super::directory::{Directory, Listed};
 use super::faults::FaultKind;
 use super::filter::Filter;
+use super::limit::{Limiter, RetryAfterForm};
 use super::message::{Answer, Cut, Request};
 use super::tokens::{Application, Tokens};
 use super::{SandboxConfig, USERS};
@@ -42,8 +42,7 @@ pub(super) struct Machine {
     pub(super) directory: Directory,
     pub(super) tokens: Tokens,
     pub(super) started: Instant,
-    /// When the requests of the last second came.
-    recent: VecDeque<Instant>,
+    limiter: Option<Limiter>,
 }
 
 impl Machine {
@@ -55,7 +54,7 @@ impl Machine {
             directory: Directory::new(config.seed, users, config.users.is_none(), Utc::now()),
             tokens: Tokens::new(&config),
             started: Instant::now(),
-            recent: VecDeque::new(),
+            limiter: config.rate_limit.clone().map(|limit| Limiter::new(config.limit_kind, limit)),
             config,
         }
     }
@@ -66,8 +65,8 @@ impl Machine {
         if let [environment, "as", "token"] = segments[..] {
             return self.tokens.answer(request, environment, &self.application, now);
         }
-        if self.is_over_the_limit(now) {
-            return Answer::limited();
+        if self.limiter.as_mut().is_some_and(|limiter| !limiter.admits(now - self.started)) {
+            return self.limited(date);
         }
         if request.headers > MOST_HEADERS {
             return Answer::refusal(431, "REQUEST_FAILED", "The request's headers are larger than 6 KB.");
@@ -96,19 +95,13 @@ impl Machine {
         }
     }
 
-    /// Whether another request would be more than the limit within the last second.
-    fn is_over_the_limit(&mut self, now: Instant) -> bool {
-        let Some(limit) = self.config.rate_limit else {
-            return false;
+    fn limited(&self, date: DateTime<Utc>) -> Answer {
+        let retry_after = match self.config.retry_after {
+            RetryAfterForm::Seconds => Some("1".to_owned()),
+            RetryAfterForm::Date => Some(httpdate::fmt_http_date((date + chrono::TimeDelta::seconds(1)).into())),
+            RetryAfterForm::None => None,
         };
-        while self.recent.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1)) {
-            self.recent.pop_front();
-        }
-        let over = self.recent.len() >= limit as usize;
-        if !over {
-            self.recent.push_back(now);
-        }
-        over
+        Answer { retry_after, ..Answer::refusal(429, "REQUEST_LIMITED", "The request rate has been exceeded.") }
     }
 
     fn environment(&self) -> Answer {
@@ -177,7 +170,7 @@ impl Machine {
     /// The answer of a fault that comes before anything is done.
     fn instead(&mut self, kind: FaultKind, meant: &Meant) -> Option<Answer> {
         match kind {
-            FaultKind::Status(429) => Some(Answer::limited()),
+            FaultKind::Status(429) => Some(self.limited(meant.date)),
             FaultKind::Status(status) => Some(Answer::refusal(status, "UNEXPECTED_ERROR", "A fault of the sandbox's.")),
             FaultKind::Expired => self.tokens.revoke(&meant.token, meant.now).then(Answer::unauthorized),
             FaultKind::Html | FaultKind::Reset | FaultKind::Truncate | FaultKind::Slow | FaultKind::OtherDate | FaultKind::NoBypass => None,

@@ -23,7 +23,7 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    pub(super) retry_after: Option<u64>,
+    pub(super) retry_after: Option<String>,
     pub(super) body: String,
     pub(super) html: bool,
     pub(super) delay: Duration,
@@ -56,11 +56,6 @@ impl Answer {
     pub(super) fn invalid(target: &str, message: &str) -> Self {
         let details = json!([{"code": "INVALID_VALUE", "target": target, "message": message}]);
         Self::error(400, "INVALID_DATA", "The request could not be completed. One or more validation errors were in the request.", &details)
-    }
-
-    pub(super) fn limited() -> Self {
-        let answer = Self::refusal(429, "REQUEST_LIMITED", "The request rate has been exceeded.");
-        Self { retry_after: Some(1), ..answer }
     }
 
     pub(super) fn unauthorized() -> Self {

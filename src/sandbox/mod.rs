@@ -13,6 +13,7 @@
 mod directory;
 mod faults;
 mod filter;
+mod limit;
 mod log;
 mod machine;
 mod message;
@@ -32,7 +33,11 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
 
 pub use self::faults::{Faults, NotFaults};
+pub use self::limit::{LimitKind, NotARateLimit, RateLimit, RetryAfterForm};
 pub use self::log::Call;
+
+#[cfg(test)]
+pub(crate) use self::limit::Limiter;
 
 use self::machine::Machine;
 
@@ -46,8 +51,12 @@ pub struct SandboxConfig {
     pub listen: SocketAddr,
     /// How many users there are, and no others; `None`: 1,000, and besides them whoever is asked for.
     pub users: Option<u64>,
-    /// The most API requests within any second; more are answered 429.
-    pub rate_limit: Option<u32>,
+    /// The most API requests a second; more are answered 429.
+    pub rate_limit: Option<RateLimit>,
+    /// How they are counted.
+    pub limit_kind: LimitKind,
+    /// What a 429 says of how long to wait.
+    pub retry_after: RetryAfterForm,
     /// How long each answer takes.
     pub latency: Duration,
     /// Which share of requests meets which fault.
@@ -68,6 +77,8 @@ impl Default for SandboxConfig {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             users: None,
             rate_limit: None,
+            limit_kind: LimitKind::default(),
+            retry_after: RetryAfterForm::default(),
             latency: Duration::ZERO,
             faults: Faults::default(),
             seed: 0,

@@ -1,48 +1,28 @@
 //! How long does the plan of a million rows take, beside counting the same file's records with the csv crate?
-//!
-//! `cargo bench --bench plan`: both in turn, five times; the ratio of the medians is what counts, since the
-//! machine may be shared.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use crate::say;
+use crate::tool::{median, run, tool, write_input};
 
 const ROWS: u64 = 1_000_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 
-fn main() {
+pub(crate) fn bench() {
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("in.csv");
-    write_input(&input);
+    write_input(&input, ROWS);
     let (mut plans, mut counts) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        plans.push(timed(|| plan(folder.path())));
-        counts.push(timed(|| assert_eq!(count(&input), ROWS + 1)));
+        plans.push(run(&mut tool(folder.path(), &["grant", "in.csv", "--sandbox", "--dry-run"])).seconds);
+        let start = Instant::now();
+        assert_eq!(count(&input), ROWS + 1);
+        counts.push(start.elapsed().as_secs_f64());
     }
-    let (plan, count) = (median(&mut plans), median(&mut counts));
-    let ratio = plan.as_secs_f64() / count.as_secs_f64();
-    let line = format!("plan of {ROWS} rows: {plan:.2?}; csv crate counting them: {count:.2?}; ratio {ratio:.2}\n");
-    std::io::stdout().write_all(line.as_bytes()).expect("standard output is open");
-}
-
-fn write_input(path: &Path) {
-    let mut file = BufWriter::new(File::create(path).expect("created"));
-    writeln!(file, "userID,bypassMFAEnabledUntil").expect("written");
-    // Spread as UUIDs are: a multiplier that is odd visits every value once.
-    for row in 1..=ROWS {
-        let high = row.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let id = uuid::Uuid::from_u64_pair(high, high.rotate_left(32) ^ row);
-        writeln!(file, "{id},+4h").expect("written");
-    }
-    file.flush().expect("written");
-}
-
-fn plan(folder: &Path) {
-    let mut tool = Command::new(env!("CARGO_BIN_EXE_pingone-bypass"));
-    tool.current_dir(folder).args(["grant", "in.csv", "--sandbox", "--dry-run"]).stderr(Stdio::null());
-    assert!(tool.status().expect("the tool runs").success());
+    let (plan, count) = (median(plans), median(counts));
+    let ratio = plan / count;
+    say(&format!("plan: {ROWS} rows in {plan:.3} s; the csv crate counts them in {count:.3} s: {ratio:.2} times as long"));
 }
 
 fn count(path: &Path) -> u64 {
@@ -53,15 +33,4 @@ fn count(path: &Path) -> u64 {
         rows += 1;
     }
     rows
-}
-
-fn timed(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

@@ -1,0 +1,200 @@
+//! How many requests does the sandbox let in? Pure: the time in, yes or no out.
+//!
+//! What PingOne's limiter is like is not published. So there are the three kinds that are in use, and limits
+//! that change while a run goes on, as when a colleague's job starts and ends.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What limits count by.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How a server counts the requests of a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LimitKind {
+    /// Those of the last second, at every instant.
+    #[default]
+    Sliding,
+    /// Those since the clock's last full second.
+    Fixed,
+    /// A bucket of a second's worth, full at the start, that fills evenly.
+    Bucket,
+}
+
+/// What a 429 says of how long to wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RetryAfterForm {
+    /// `1`.
+    #[default]
+    Seconds,
+    /// An HTTP date, a second ahead.
+    Date,
+    /// Nothing.
+    None,
+}
+
+/// The most requests a second, and how that changes in the course of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// From when on, counted from the first request, how many; the first from the start, in order.
+    steps: Vec<(Duration, u32)>,
+}
+
+/// Text that is not a rate limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a rate limit: expected a number such as `100`, or several from so many seconds on, as in `100,40@10,100@20`")]
+pub struct NotARateLimit(String);
+
+impl RateLimit {
+    /// The same at all times.
+    #[must_use]
+    pub fn constant(a_second: u32) -> Self {
+        Self { steps: vec![(Duration::ZERO, a_second)] }
+    }
+
+    /// How many a second are let in, so long after the first request.
+    #[must_use]
+    pub fn at(&self, since: Duration) -> u32 {
+        self.steps.iter().rev().find(|(from, _)| *from <= since).map_or(u32::MAX, |(_, limit)| *limit)
+    }
+}
+
+impl FromStr for RateLimit {
+    type Err = NotARateLimit;
+
+    fn from_str(text: &str) -> Result<Self, NotARateLimit> {
+        let step = |part: &str| {
+            let (limit, from) = part.split_once('@').unwrap_or((part, "0"));
+            let limit = limit.parse().ok().filter(|limit| *limit > 0)?;
+            Some((Duration::from_secs(from.parse::<u32>().ok()?.into()), limit))
+        };
+        let steps: Option<Vec<(Duration, u32)>> = text.split(',').map(step).collect();
+        steps
+            .filter(|steps| steps[0].0.is_zero() && steps.is_sorted_by(|(before, _), (after, _)| before < after))
+            .map(|steps| Self { steps })
+            .ok_or_else(|| NotARateLimit(text.to_owned()))
+    }
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (from, limit)) in self.steps.iter().enumerate() {
+            if place > 0 {
+                write!(f, ",")?;
+            }
+            write!(f, "{limit}")?;
+            if !from.is_zero() {
+                write!(f, "@{}", from.as_secs())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts requests, and lets no more in than the limit allows.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    kind: LimitKind,
+    limit: RateLimit,
+    first: Option<Duration>,
+    /// When those of the last second were let in.
+    recent: VecDeque<Duration>,
+    /// The second that is counted, and how many were let in.
+    counted: (u64, u32),
+    /// When the bucket was looked at, and what was in it.
+    bucket: (Duration, f64),
+}
+
+impl Limiter {
+    pub(crate) fn new(kind: LimitKind, limit: RateLimit) -> Self {
+        let full = f64::from(limit.at(Duration::ZERO));
+        Self { kind, limit, first: None, recent: VecDeque::new(), counted: (0, 0), bucket: (Duration::ZERO, full) }
+    }
+
+    /// Whether a request is let in that comes `now`, by any clock.
+    pub(crate) fn admits(&mut self, now: Duration) -> bool {
+        let limit = self.limit.at(now - *self.first.get_or_insert(now));
+        match self.kind {
+            LimitKind::Sliding => self.slides(limit, now),
+            LimitKind::Fixed => self.counts(limit, now),
+            LimitKind::Bucket => self.draws(limit, now),
+        }
+    }
+
+    fn slides(&mut self, limit: u32, now: Duration) -> bool {
+        while self.recent.front().is_some_and(|at| now - *at >= SECOND) {
+            self.recent.pop_front();
+        }
+        let admitted = self.recent.len() < limit as usize;
+        if admitted {
+            self.recent.push_back(now);
+        }
+        admitted
+    }
+
+    fn counts(&mut self, limit: u32, now: Duration) -> bool {
+        if self.counted.0 != now.as_secs() {
+            self.counted = (now.as_secs(), 0);
+        }
+        let admitted = self.counted.1 < limit;
+        self.counted.1 += u32::from(admitted);
+        admitted
+    }
+
+    fn draws(&mut self, limit: u32, now: Duration) -> bool {
+        let (before, left) = self.bucket;
+        let filled = (now - before).as_secs_f64().mul_add(f64::from(limit), left).min(f64::from(limit));
+        let admitted = filled >= 1.0;
+        self.bucket = (now, if admitted { filled - 1.0 } else { filled });
+        admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// How many of the requests at these `times` are let in.
+    fn admitted(kind: LimitKind, limit: &str, times: impl Iterator<Item = u64>) -> usize {
+        let mut limiter = Limiter::new(kind, limit.parse().expect("a limit"));
+        times.filter(|ms| limiter.admits(Duration::from_millis(*ms))).count()
+    }
+
+    #[test]
+    fn each_kind_lets_in_what_it_is_to() {
+        for (kind, within_ten) in [(LimitKind::Sliding, 1000), (LimitKind::Fixed, 1000), (LimitKind::Bucket, 1099)] {
+            assert_eq!(admitted(kind, "100", 0..10_000), within_ten, "{kind:?}");
+            assert_eq!(admitted(kind, "100", (0..10_000).step_by(10)), 1000, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_changes_when_it_is_to() {
+        assert_eq!(admitted(LimitKind::Fixed, "100,40@2,100@4", 0..6_000), 2 * 100 + 2 * 40 + 2 * 100);
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_sees_more_than_a_sliding_limit(gaps in prop::collection::vec(0_u64..300, 1..300), limit in 1_u32..9) {
+            let mut limiter = Limiter::new(LimitKind::Sliding, RateLimit::constant(limit));
+            let times = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) });
+            let let_in: Vec<u64> = times.filter(|ms| limiter.admits(Duration::from_millis(*ms))).collect();
+            for from in &let_in {
+                prop_assert!(let_in.iter().filter(|at| (*from..from + 1000).contains(at)).count() <= limit as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_reads_as_it_is_written_and_nothing_else_is_one() {
+        for text in ["100", "100,40@10,100@20"] {
+            assert_eq!(text.parse::<RateLimit>().expect("a limit").to_string(), text);
+        }
+        for bad in ["", "0", "-1", "100,40", "100@5", "100,40@5,30@5", "100,40@9,30@5", "x", "1@", ",", "100,"] {
+            assert!(bad.parse::<RateLimit>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What does the engine cost where no limit binds? Beside a bare loop of the same HTTP client over the same
+//! URLs, which does nothing with the answers, and curl.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::say;
+use crate::tool::{Took, median, run, tool, user, write_input};
+
+const ROWS: u64 = 100_000;
+const IN_FLIGHT: usize = 50;
+const ROUNDS: usize = 3;
+const ENVIRONMENT: &str = "5f0f3bd4-3aa7-4b1f-a0a4-9b5ab1ee3c35";
+/// The word that makes this program the bare loop.
+pub(crate) const BARE: &str = "bare-loop";
+
+pub(crate) fn bench() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = serve();
+    write_input(&folder.path().join("in.csv"), ROWS);
+    let (urls, config) = (folder.path().join("urls"), folder.path().join("curl"));
+    write_urls(&urls, &config, address);
+    let (mut tools, mut bares, mut curls) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        tools.push(audit(folder.path(), address));
+        bares.push(run(Command::new(std::env::current_exe().expect("a path")).arg(BARE).arg(&urls)));
+        curls.extend(curl(&config));
+    }
+    let tool = told("engine: the program", &tools);
+    let bare = told("engine: a bare loop of reqwest", &bares);
+    say(&format!("engine: {:.2} of the bare loop's rate", tool / bare));
+    if curls.is_empty() {
+        say("engine: curl is not there");
+    } else {
+        let curl = told("engine: curl -Z", &curls);
+        say(&format!("engine: {:.2} times curl's rate", tool / curl));
+    }
+}
+
+/// Says how fast `runs` were; answers with the rows a second.
+fn told(what: &str, runs: &[Took]) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let rows = ROWS as f64;
+    let rate = rows / median(runs.iter().map(|took| took.seconds).collect());
+    let cpu = median(runs.iter().map(|took| took.cpu).collect());
+    let peak = median(runs.iter().map(|took| took.peak).collect());
+    say(&format!("{what}: {rate:.0} rows/s, {:.2} s of processor time for 100,000 rows, {peak:.0} MiB", cpu * 100_000.0 / rows));
+    rate
+}
+
+fn audit(folder: &Path, address: SocketAddr) -> Took {
+    let flight = IN_FLIGHT.to_string();
+    let words = ["audit", "in.csv", "--rate", "unlimited", "--concurrency", &flight, "--overwrite", "-q"];
+    let mut tool = tool(folder, &words);
+    tool.env("PINGONE_ENVIRONMENT_ID", ENVIRONMENT)
+        .env("PINGONE_API_ACCESS_TOKEN", "bench")
+        .env("PINGONE_API_URL", format!("http://{address}/v1"))
+        .env("PINGONE_AUTH_URL", format!("http://{address}"));
+    run(&mut tool)
+}
+
+fn curl(config: &Path) -> Option<Took> {
+    Command::new("curl").arg("--version").stdout(Stdio::null()).status().ok()?;
+    let flight = IN_FLIGHT.to_string();
+    let mut curl = Command::new("curl");
+    curl.args(["-Z", "--parallel-max", &flight, "-s", "-H", "Authorization: Bearer bench", "-K"]).arg(config);
+    Some(run(curl.stdout(Stdio::null()).stderr(Stdio::null())))
+}
+
+fn write_urls(urls: &Path, config: &Path, address: SocketAddr) {
+    let (mut plain, mut curl) = (Vec::new(), Vec::new());
+    for row in 1..=ROWS {
+        let url = format!("http://{address}/v1/environments/{ENVIRONMENT}/users/{}/bypassMFA", user(row));
+        writeln!(plain, "{url}").expect("memory");
+        writeln!(curl, "url = \"{url}\"\noutput = \"/dev/null\"").expect("memory");
+    }
+    std::fs::write(urls, plain).expect("written");
+    std::fs::write(config, curl).expect("written");
+}
+
+/// Gets every URL that stands in the file `urls`, so many at a time, and drops the answers.
+pub(crate) fn bare_loop(urls: &Path) {
+    let lines = BufReader::new(std::fs::File::open(urls).expect("the file of URLs")).lines();
+    let lines = Arc::new(std::sync::Mutex::new(lines));
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    runtime.block_on(async {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(IN_FLIGHT).build().expect("a client");
+        let workers: Vec<_> = (0..IN_FLIGHT).map(|_| tokio::spawn(get_all(client.clone(), Arc::clone(&lines)))).collect();
+        for worker in workers {
+            worker.await.expect("no panic");
+        }
+    });
+}
+
+type Urls = Arc<std::sync::Mutex<std::io::Lines<BufReader<std::fs::File>>>>;
+
+async fn get_all(client: reqwest::Client, urls: Urls) {
+    loop {
+        let next = urls.lock().expect("no panic").next();
+        let Some(url) = next else {
+            return;
+        };
+        let request = client.get(url.expect("a line")).header("Authorization", "Bearer bench");
+        let answer = request.send().await.expect("an answer");
+        drop(answer.bytes().await.expect("a body"));
+    }
+}
+
+/// The cheapest server there can be, on a thread of its own: every request is answered alike.
+fn serve() -> SocketAddr {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            sender.send(listener.local_addr().expect("an address")).expect("somebody waits");
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer_all(stream));
+            }
+        });
+    });
+    receiver.recv().expect("the server listens")
+}
+
+async fn answer_all(mut stream: TcpStream) {
+    let body = r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/x/users/y/bypassMFA"},"user":{"href":"https://api.pingone.com/v1/environments/x/users/y"}},"bypassMFAEnabledUntil":"2099-11-26T00:00:00.000Z","canBypassMFA":true}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut buffer = vec![0; 8 << 10];
+    let mut filled = 0;
+    // A client of the kind that is measured sends one request at a time, and no body.
+    while let Ok(count @ 1..) = stream.read(&mut buffer[filled..]).await {
+        filled += count;
+        if buffer[..filled].ends_with(b"\r\n\r\n") {
+            filled = 0;
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+}

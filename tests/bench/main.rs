@@ -1,0 +1,39 @@
+//! What do the promises of speed and memory cost, and do they hold?
+//!
+//! `cargo bench` runs every benchmark, `cargo bench -- plan pace` only these. Each runs the program as a whole
+//! and prints its figures beside those of a reference in the same run, since the machine may be shared: the
+//! ratios are what counts.
+
+mod engine;
+mod memory;
+mod pace;
+mod plan;
+mod throttle;
+mod tool;
+
+use std::io::Write;
+
+/// Their names, in the order in which they are run.
+const BENCHES: [(&str, fn()); 5] =
+    [("plan", plan::bench), ("engine", engine::bench), ("memory", memory::bench), ("pace", pace::bench), ("throttle", throttle::bench)];
+
+fn main() {
+    // Cargo adds `--bench`.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if let [first, urls] = &words[..]
+        && first == engine::BARE
+    {
+        return engine::bare_loop(urls.as_ref());
+    }
+    for (name, bench) in BENCHES {
+        if words.is_empty() || words.iter().any(|word| word == name) {
+            bench();
+        }
+    }
+}
+
+/// Prints a line.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).expect("standard output is open");
+}
