@@ -12,6 +12,8 @@
 
 mod budget;
 mod canary;
+#[cfg(test)]
+mod end_tests;
 mod life;
 mod outage;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -53,6 +56,8 @@ pub(crate) struct Pipeline<W> {
     pub(crate) canary: Option<Canary>,
     /// Whether rows were settled before.
     pub(crate) is_taken_up: bool,
+    /// What time it is by the clock on the wall, from which near dates are counted.
+    pub(crate) now: fn() -> DateTime<Utc>,
     pub(crate) stop: Stop,
 }
 
