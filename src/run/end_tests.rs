@@ -215,7 +215,7 @@ async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
         (vec![E::RetryAfter(502, 30)], vec![10_000], 0),
         (vec![], vec![75, 1], 0),
         (vec![], vec![125, 1], 1),
-        (vec![E::Good, E::Silence, E::Silence], vec![1200, 1], 1),
+        ([vec![E::Good], vec![E::Silence; 7]].concat(), vec![1200, 1], 1),
     ] {
         let script = Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600);
         let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
