@@ -68,8 +68,9 @@ type Place = OwnedSemaphorePermit;
 struct Admission {
     row: Row,
     place: Place,
-    /// Held until the row's first turn has come: so long no other is let in. Rows that are tried again, and
-    /// the renewal of the token, have no queue of new rows before them, and a stop leaves few rows behind.
+    /// Held until the row's first turn has come: so long no other is let in. Rows that are tried again or have
+    /// a second call to send, and the renewal of the token, have no queue of new rows before them, and a stop
+    /// leaves few rows behind.
     door: Place,
 }
 
