@@ -8,14 +8,14 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::EnvironmentId;
+use crate::domain::{EnvironmentId, Grace};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
 use crate::sandbox::{Faults, LimitKind, RateLimit, RetryAfterForm};
 use crate::when::parse_span;
 
-/// Grants and audits PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
+/// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
 #[command(name = "pingone-bypass", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Grant(GrantArgs),
     /// Read each row's user: can they bypass MFA now, and until when
     Audit(AuditArgs),
+    /// End the bypass of each row's user early, if the user has one
+    End(EndArgs),
     /// Serve a local stand-in for PingOne, to rehearse against
     Sandbox(SandboxArgs),
     /// Print a shell completion script
@@ -62,7 +64,16 @@ pub(crate) struct AuditArgs {
     pub(crate) run: RunArgs,
 }
 
-/// What grant and audit have in common.
+#[derive(Debug, Args)]
+pub(crate) struct EndArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// How long after its request a bypass ends: PingOne takes no date that has passed
+    #[arg(long = "in", value_name = "DURATION", default_value = "60s", value_parser = grace, help_heading = "Input")]
+    pub(crate) grace: Grace,
+}
+
+/// What grant, audit and end have in common.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The users, a CSV file; `-` is standard input
@@ -303,8 +314,7 @@ impl Cli {
 
     fn run_mut(&mut self) -> Option<&mut RunArgs> {
         match &mut self.command {
-            Command::Grant(arguments) => Some(&mut arguments.run),
-            Command::Audit(arguments) => Some(&mut arguments.run),
+            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run }) | Command::End(EndArgs { run, .. }) => Some(run),
             Command::Sandbox(_) | Command::Completions { .. } => None,
         }
     }
@@ -361,6 +371,11 @@ fn positive_span(text: &str) -> Result<Duration, String> {
         Ok(span) => Ok(span),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn grace(text: &str) -> Result<Grace, String> {
+    let span = parse_span(text).map_err(|error| error.to_string())?;
+    Grace::try_from(span).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::cli::{AuditArgs, ConnectionArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
+use crate::cli::{AuditArgs, ConnectionArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
 use crate::domain::{Operation, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
@@ -167,6 +167,10 @@ impl RunConfig {
 
     pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
         Self::of(Operation::Audit, arguments.run, None)
+    }
+
+    pub(crate) fn of_end(arguments: EndArgs) -> Result<Self, Refused> {
+        Self::of(Operation::End(arguments.grace), arguments.run, None)
     }
 
     fn of(operation: Operation, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refused> {

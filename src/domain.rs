@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use uuid::Uuid;
@@ -122,6 +123,47 @@ impl fmt::Display for BypassUntil {
     }
 }
 
+/// How long a bypass that is ended early still runs: PingOne takes no end date that has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grace(Duration);
+
+/// A span that is too short or too long for [`Grace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected from 1s, in which a request may arrive, to 1d: a later end is a matter for `grant --until`")]
+pub(crate) struct NotAGrace;
+
+impl Grace {
+    /// With less, the date would have passed before PingOne reads it.
+    const LEAST: Duration = Duration::from_secs(1);
+    /// Whoever ends a bypass means soon. A later date is one to be asked for by itself, user by user.
+    const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// The near date of a bypass that is ended `now`.
+    #[must_use]
+    pub(crate) fn after(self, now: DateTime<Utc>) -> BypassUntil {
+        BypassUntil::from_instant(now + self.0).expect("no clock is a day from the year 9999")
+    }
+
+    #[must_use]
+    pub(crate) fn span(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<Duration> for Grace {
+    type Error = NotAGrace;
+
+    fn try_from(span: Duration) -> Result<Self, NotAGrace> {
+        if (Self::LEAST..=Self::MOST).contains(&span) { Ok(Self(span)) } else { Err(NotAGrace) }
+    }
+}
+
+impl fmt::Display for Grace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
 /// What is done with each user of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -129,6 +171,8 @@ pub(crate) enum Operation {
     Grant,
     /// Read whether the user can bypass MFA, and until when (GET).
     Audit,
+    /// End the user's bypass early, if there is one (GET, and then PUT).
+    End(Grace),
 }
 
 impl Operation {
@@ -138,6 +182,25 @@ impl Operation {
         match self {
             Self::Grant => "grant",
             Self::Audit => "audit",
+            Self::End(_) => "end",
+        }
+    }
+
+    /// Whether it changes what users can do.
+    #[must_use]
+    pub(crate) fn changes(self) -> bool {
+        match self {
+            Self::Grant | Self::End(_) => true,
+            Self::Audit => false,
+        }
+    }
+
+    /// How long bypasses still run that it ends, if it does.
+    #[must_use]
+    pub(crate) fn grace(self) -> Option<Grace> {
+        match self {
+            Self::End(grace) => Some(grace),
+            Self::Grant | Self::Audit => None,
         }
     }
 }
@@ -149,6 +212,9 @@ pub(crate) enum Ask {
     Grant(UserId, BypassUntil),
     /// Tell the user's status.
     Read(UserId),
+    /// Let a bypass that the user has end so long after it is asked for; give none to a user who has none,
+    /// and no more time to one that ends by then.
+    End(UserId, Grace),
 }
 
 impl Ask {
@@ -156,16 +222,25 @@ impl Ask {
     #[must_use]
     pub(crate) fn user(&self) -> UserId {
         match *self {
-            Self::Grant(user, _) | Self::Read(user) => user,
+            Self::Grant(user, _) | Self::Read(user) | Self::End(user, _) => user,
         }
     }
 
-    /// The end date asked for, if the row asks for one.
+    /// The end date asked for, if the row asks for one itself.
     #[must_use]
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
             Self::Grant(_, until) => Some(until),
-            Self::Read(_) => None,
+            Self::Read(_) | Self::End(..) => None,
+        }
+    }
+
+    /// Whether it may change what the user can do.
+    #[must_use]
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Grant(..) | Self::End(..) => true,
+            Self::Read(_) => false,
         }
     }
 }
@@ -219,6 +294,17 @@ mod tests {
     fn messages_show_values_short_and_without_control_characters() {
         assert_eq!(quote("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
         assert_eq!(quote(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
+    }
+
+    #[test]
+    fn a_grace_is_from_a_second_to_a_day() {
+        let grace = |seconds| Grace::try_from(Duration::from_secs_f64(seconds));
+        for refused in [0.0, 0.999, 86_400.001] {
+            assert_eq!(grace(refused), Err(NotAGrace), "{refused}");
+        }
+        assert!(grace(1.0).is_ok() && grace(86_400.0).is_ok());
+        let now = DateTime::from_timestamp_millis(1_800_000_000_123).expect("in range");
+        assert_eq!(grace(60.0).expect("a grace").after(now).to_string(), "2027-01-15T08:01:00.123Z");
     }
 
     proptest! {

@@ -71,11 +71,21 @@ pub enum RunError {
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
     /// A question had to be asked, and there was nobody to ask.
-    #[error("this is to be confirmed, and there is no terminal to ask on; nothing was granted")]
+    #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed")]
     NobodyToAsk,
     /// The operator did not agree.
-    #[error("not confirmed; nothing was granted")]
+    #[error("not confirmed; nothing was changed")]
     NotConfirmed,
+    /// Every date at which a bypass is to end would have passed before it is asked for.
+    #[error(
+        "the clock here is {behind} behind PingOne's, and `--in` is {grace}: bypasses would be asked to end in the past; nothing was changed"
+    )]
+    ClockBehind {
+        /// How far.
+        behind: String,
+        /// How long bypasses were to run on.
+        grace: String,
+    },
     /// A signal stopped the run.
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
@@ -131,7 +141,8 @@ impl RunError {
             | Self::Sandbox { .. }
             | Self::Signals(_)
             | Self::NobodyToAsk
-            | Self::NotConfirmed => EXIT_USAGE,
+            | Self::NotConfirmed
+            | Self::ClockBehind { .. } => EXIT_USAGE,
             Self::PingOne(error) => match error {
                 PingOneError::Credentials { .. }
                 | PingOneError::ReadyToken(_)
@@ -161,6 +172,7 @@ impl RunError {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
             }
             Self::NobodyToAsk => Some("see what would be done with `--dry-run`, and say `--yes` if it is what you want".into()),
+            Self::ClockBehind { .. } => Some("set the clock here, or have bypasses end later with `--in`".into()),
             Self::NotConfirmed
             | Self::Exceeded { .. }
             | Self::Unaccounted

@@ -1,4 +1,4 @@
-//! Grants and audits PingOne MFA bypasses in bulk.
+//! Grants, audits and ends PingOne MFA bypasses in bulk.
 //!
 //! ```text
 //!  cli ──▶ config ──▶ input: check every row ──▶ run: the pipeline ──▶ report: journal ──▶ NAME.csv

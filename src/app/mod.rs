@@ -12,7 +12,7 @@ use std::path::Path;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
-use crate::config::RunConfig;
+use crate::config::{Refused, RunConfig};
 use crate::error::{EXIT_SUCCESS, RunError};
 use crate::report::FileError;
 use crate::ui::Console;
@@ -24,8 +24,9 @@ use self::sandbox::serve_sandbox;
 pub async fn run(cli: Cli, console: &Console) -> u8 {
     let to_resume = cli.to_resume();
     let done = match cli.command {
-        Command::Grant(arguments) => grant_or_audit(RunConfig::of_grant(arguments).map_err(RunError::from), &to_resume, console).await,
-        Command::Audit(arguments) => grant_or_audit(RunConfig::of_audit(arguments).map_err(RunError::from), &to_resume, console).await,
+        Command::Grant(arguments) => run_config(RunConfig::of_grant(arguments), &to_resume, console).await,
+        Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), &to_resume, console).await,
+        Command::End(arguments) => run_config(RunConfig::of_end(arguments), &to_resume, console).await,
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,
         Command::Completions { shell } => complete(shell),
     };
@@ -35,7 +36,7 @@ pub async fn run(cli: Cli, console: &Console) -> u8 {
     })
 }
 
-async fn grant_or_audit(config: Result<RunConfig, RunError>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+async fn run_config(config: Result<RunConfig, Refused>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     run_rows(config?, to_resume, console).await
 }
 

@@ -13,6 +13,8 @@ use crate::ui::{Console, NotConfirmed, PlanView, Question, confirm};
 
 /// A clock that is off by more than this is warned of.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
+/// PingOne tells its time to the second, and the answer takes a while.
+const CLOCK_GOOD_TO: Duration = Duration::from_secs(2);
 /// The type of an environment whose name must be typed. Source: the API's `type`.
 const PRODUCTION: &str = "PRODUCTION";
 
@@ -24,12 +26,13 @@ pub(super) async fn preflight(
     record: &mut RunRecord,
     console: &Console,
 ) -> Result<(), RunError> {
-    let changes = config.operation == Operation::Grant && !run.is_sandbox();
+    let changes = config.operation.changes() && !run.is_sandbox();
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
     let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
     if changes {
         warn_of(&info);
+        check_clock(config.operation, &info)?;
     }
     record.environment.name = info.name.as_deref().map(server_text);
     record.environment.kind = info.kind.as_deref().map(server_text);
@@ -78,26 +81,41 @@ fn warn_of(info: &EnvironmentInfo) {
         let why = server_text(&format!("{} {}", said.code, said.message));
         tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
     }
-    if let Some((off, ahead)) = info.clock.filter(|(off, _)| *off > CLOCK_OFF) {
-        let off = humantime::format_duration(Duration::from_secs(off.as_secs()));
-        let side = if ahead { "ahead of" } else { "behind" };
-        tracing::warn!("the clock here is {off} {side} PingOne's: spans such as `+4h` are off by as much");
+}
+
+/// Warns of a clock that is off. One so far behind that every near date would have passed is refused.
+fn check_clock(operation: Operation, info: &EnvironmentInfo) -> Result<(), RunError> {
+    let Some((off, ahead)) = info.clock else {
+        return Ok(());
+    };
+    let shown = humantime::format_duration(Duration::from_secs(off.as_secs()));
+    if let Some(grace) = operation.grace().filter(|grace| !ahead && off >= grace.span()) {
+        return Err(RunError::ClockBehind { behind: shown.to_string(), grace: grace.to_string() });
     }
+    // The nearer the dates, the less it takes for them to have passed.
+    let most = operation.grace().map_or(CLOCK_OFF, |grace| (grace.span() / 2).clamp(CLOCK_GOOD_TO, CLOCK_OFF));
+    if off > most {
+        let side = if ahead { "ahead of" } else { "behind" };
+        let dates = if operation.grace().is_some() { "the dates at which bypasses end" } else { "spans such as `+4h`" };
+        tracing::warn!("the clock here is {shown} {side} PingOne's: {dates} are off by as much");
+    }
+    Ok(())
 }
 
 /// The question that fits the environment: one whose type is not known is taken for the kind that matters.
 fn question(config: &RunConfig, sound: &Sound, record: &RunRecord) -> Question {
     let environment = &record.environment;
     match (&environment.kind, &environment.name) {
-        (Some(kind), _) if kind != PRODUCTION => {
-            Question::YesOrNo(format!("{} a bypass of MFA for {} users?", capital(config.operation.name()), sound.plan().to_send))
-        }
+        (Some(kind), _) if kind != PRODUCTION => Question::YesOrNo(asked(config.operation, sound.plan().to_send)),
         (_, Some(name)) => Question::Type { what: "the environment's name", text: name.clone() },
         (_, None) => Question::Type { what: "the environment's ID", text: environment.id.clone() },
     }
 }
 
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+fn asked(operation: Operation, users: u64) -> String {
+    match operation {
+        Operation::Grant => format!("Grant a bypass of MFA for {users} users?"),
+        Operation::Audit => format!("Read the bypass of MFA of {users} users?"),
+        Operation::End(_) => format!("End the bypass of MFA of each of {users} users who has one?"),
+    }
 }

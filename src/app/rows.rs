@@ -1,4 +1,4 @@
-//! `grant` and `audit`: from an input to its report.
+//! `grant`, `audit` and `end`: from an input to its report.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,7 +35,7 @@ use crate::ui::{Console, Progress};
 /// Rows that are read ahead of those that have a place in flight.
 const READ_AHEAD: usize = 4 * READ_TOGETHER;
 
-/// Grants or audits every row of an input.
+/// Does what `config` says for every row of an input.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     if config.safety.dry_run {
         return dry_run(&config, console);
@@ -204,6 +204,7 @@ impl<'a> Run<'a> {
             outage: Outage::new(concurrency),
             canary: None,
             is_taken_up: false,
+            now: Utc::now,
             stop: Stop::default(),
         };
         tracing::info!(run_id = %run, operation = config.operation.name(), rows = sound.rows(), rate = %pace.rate, "the run is set up");

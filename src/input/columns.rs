@@ -66,7 +66,7 @@ impl Layout {
         let find = Finder { names: &names, first: &first, no_headers: dialect.no_headers };
         let user = find.required(dialect.user_column.as_deref(), USER, 0).map_err(fault)?;
         let until = match operation {
-            Operation::Audit => None,
+            Operation::Audit | Operation::End(_) => None,
             Operation::Grant if has_until && dialect.until_column.is_none() => find.optional(UNTIL, 1).map_err(fault)?,
             Operation::Grant => Some(find.required(dialect.until_column.as_deref(), UNTIL, 1).map_err(fault)?),
         };

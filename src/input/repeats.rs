@@ -21,7 +21,7 @@ const ROW: usize = 2;
 const LINE: usize = 3;
 const UNTIL: usize = 4;
 
-/// An audit asks for no end date: all its rows of a user agree.
+/// An audit asks for no end date, and who ends a bypass for none that differ: all rows of a user agree.
 const NO_DATE: u64 = 0;
 
 pub(super) fn seen(ask: &Ask, row: RowNumber, line: u64) -> Seen {

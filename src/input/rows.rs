@@ -124,6 +124,7 @@ impl<'a> RowReader<'a> {
         match self.rules.operation {
             Operation::Audit => Ok(Ask::Read(user)),
             Operation::Grant => Ok(Ask::Grant(user, self.until()?)),
+            Operation::End(grace) => Ok(Ask::End(user, grace)),
         }
     }
 

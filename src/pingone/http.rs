@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::endpoints::{BaseUrl, Endpoints};
 use super::error::PingOneError;
 use super::token::AccessToken;
-use super::wire::{Answer, Fault, Reply, Wire};
-use crate::domain::{Ask, RowNumber, RunId};
+use super::wire::{Answer, Call, Fault, Reply, Wire};
+use crate::domain::{RowNumber, RunId};
 
 /// The most bytes of a body that are read. PingOne's answers have less than 2 KiB.
 const MOST_OF_A_BODY: usize = 64 << 10;
@@ -104,12 +104,12 @@ impl HttpWire {
 }
 
 impl Wire for HttpWire {
-    async fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, limit: Duration) -> Reply {
-        let url = self.settings.endpoints.bypass(ask.user());
-        let request = match ask {
-            Ask::Read(_) => self.api.get(url),
+    async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> Reply {
+        let url = self.settings.endpoints.bypass(call.user());
+        let request = match call {
+            Call::Get(_) => self.api.get(url),
             // The end date's text needs no escaping: digits, `-`, `:`, `.`, `T` and `Z`.
-            Ask::Grant(_, until) => {
+            Call::Put(_, until) => {
                 let body = format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#);
                 self.api.put(url).header(CONTENT_TYPE, "application/json").body(body)
             }

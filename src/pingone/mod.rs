@@ -23,7 +23,7 @@ pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, Tru
 pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
 pub(crate) use self::verdict::{BypassStatus, Detail, MOST_OF_A_TEXT, Verdict};
-pub(crate) use self::wire::Wire;
+pub(crate) use self::wire::{Call, Wire};
 
 #[cfg(test)]
 pub(crate) use self::wire::{Answer, Fault, Reply};

@@ -13,8 +13,8 @@ use super::endpoints::Endpoints;
 use super::error::{PingOneError, Said};
 use super::token::{AccessToken, Secrets, TokenSource, Tokens, granted};
 use super::verdict::{Class, Detail, Verdict, class, detail, judge, text};
-use super::wire::{Answer, Reply, Wire};
-use crate::domain::{Ask, RowNumber};
+use super::wire::{Answer, Call, Reply, Wire};
+use crate::domain::RowNumber;
 use crate::pace::{Backoff, Lane, Pacer};
 use crate::report::server_text;
 use crate::stop::Stop;
@@ -62,8 +62,8 @@ pub(crate) enum Turn {
 
 /// What is to be sent, and for how long an answer is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Request<'a> {
-    pub(crate) ask: &'a Ask,
+pub(crate) struct Request {
+    pub(crate) call: Call,
     pub(crate) row: RowNumber,
     pub(crate) again: bool,
     pub(crate) deadline: Option<Instant>,
@@ -142,10 +142,10 @@ impl<W: Wire> Session<W> {
         Ok(token.map_or(Turn::Stopped, Turn::Come))
     }
 
-    /// Sends what a row asks, once, with the `token` of a turn that has come. `again` tells that it is not
+    /// Sends a call for a row, once, with the `token` of a turn that has come. `again` tells that it is not
     /// the first time; where there is a `deadline`, no answer is waited for longer.
-    pub(crate) async fn send(&self, request: Request<'_>, token: &AccessToken, stop: &Stop) -> Result<Attempt, PingOneError> {
-        let Request { ask, row, again, deadline } = request;
+    pub(crate) async fn send(&self, request: Request, token: &AccessToken, stop: &Stop) -> Result<Attempt, PingOneError> {
+        let Request { call, row, again, deadline } = request;
         self.count(again);
         self.traffic.for_users.fetch_add(1, Ordering::Relaxed);
         let sent = Instant::now();
@@ -153,11 +153,11 @@ impl<W: Wire> Session<W> {
         let limit = self.limits.timeout.min(left);
         let reply = tokio::select! {
             biased;
-            reply = self.wire.send(ask, row, token, limit) => reply,
+            reply = self.wire.send(call, row, token, limit) => reply,
             () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
-        let verdict = judge(ask, &reply).map_texts(|text| self.redact(text, token));
+        let verdict = judge(call, &reply).map_texts(|text| self.redact(text, token));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token, sent)?;

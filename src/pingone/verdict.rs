@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::{Answer, Reply};
-use crate::domain::{Ask, BypassUntil};
+use super::wire::{Answer, Call, Reply};
+use crate::domain::BypassUntil;
 
 /// What the status alone says. "Specific error codes within a class are subject to change": the body is
 /// reported, and decides nothing.
@@ -21,7 +21,8 @@ pub(crate) enum Class {
     /// Too many requests: everybody waits, and again.
     Throttled,
     /// A fault that may pass. To try again is safe: a GET changes nothing, and a PUT sets an absolute
-    /// date, so that sending it twice is the same as sending it once.
+    /// date, so that sending it twice is the same as sending it once. (Who ends a bypass must not give one:
+    /// there a GET comes before each PUT.)
     Transient,
     /// A refusal that trying again cannot mend.
     Refused,
@@ -135,12 +136,9 @@ impl Verdict {
     }
 }
 
-/// The meaning of the `reply` to `ask`.
-pub(crate) fn judge(ask: &Ask, reply: &Reply) -> Verdict {
-    let changes = match ask {
-        Ask::Grant(..) => true,
-        Ask::Read(_) => false,
-    };
+/// The meaning of the `reply` to `call`.
+pub(crate) fn judge(call: Call, reply: &Reply) -> Verdict {
+    let changes = call.changes();
     let answer = match reply {
         Ok(answer) => answer,
         Err(fault) => {
@@ -257,12 +255,12 @@ mod tests {
     use super::*;
     use crate::pingone::wire::Fault;
 
-    fn read() -> Ask {
-        Ask::Read("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))
+    fn get() -> Call {
+        Call::Get("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))
     }
 
-    fn grant() -> Ask {
-        Ask::Grant(read().user(), end_date("2026-08-31T00:00:00.000Z").expect("a date"))
+    fn put() -> Call {
+        Call::Put(get().user(), end_date("2026-08-31T00:00:00.000Z").expect("a date"))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
@@ -299,7 +297,7 @@ mod tests {
 
     #[test]
     fn absent_fields_are_an_answer_and_an_unreadable_body_is_not() {
-        let status = |body: &str| match judge(&read(), &answer(200, body)) {
+        let status = |body: &str| match judge(get(), &answer(200, body)) {
             Verdict::Answered { bypass, .. } => Some((bypass.can_bypass, bypass.until.map(|until| until.to_string()))),
             Verdict::NotFound(_) | Verdict::Refused(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. } | Verdict::Faulted { .. } => {
                 None
@@ -337,8 +335,8 @@ mod tests {
             (Err(Fault { may_have_arrived: true, untrusted: false, what: "timeout".into() }), true),
             (Err(Fault { may_have_arrived: false, untrusted: false, what: "refused".into() }), false),
         ] {
-            assert_eq!(is_doubtful(&judge(&grant(), &reply)), Some(doubtful), "{reply:?}");
-            assert_eq!(is_doubtful(&judge(&read(), &reply)), Some(false), "{reply:?}");
+            assert_eq!(is_doubtful(&judge(put(), &reply)), Some(doubtful), "{reply:?}");
+            assert_eq!(is_doubtful(&judge(get(), &reply)), Some(false), "{reply:?}");
         }
     }
 
@@ -346,7 +344,7 @@ mod tests {
     fn an_answer_that_broke_off_is_no_answer() {
         for status in [200, 400, 403, 404, 500] {
             let broken = Ok(Answer { status, retry_after: None, date: None, body: Err("the answer broke off".into()) });
-            assert!(judge(&grant(), &broken).is_fault(), "{status}");
+            assert!(judge(put(), &broken).is_fault(), "{status}");
         }
     }
 
@@ -359,22 +357,22 @@ mod tests {
             message: "Bad.; bypassMFAEnabledUntil: Too late.; X".into(),
             id: "f1".into(),
         };
-        assert_eq!(judge(&grant(), &answer(400, body)), Verdict::Refused(expected));
+        assert_eq!(judge(put(), &answer(400, body)), Verdict::Refused(expected));
     }
 
     #[test]
     fn a_404_that_is_not_pingones_is_no_missing_user() {
         let own = r#"{"id":"f1","code":"NOT_FOUND","message":"No user."}"#;
-        assert!(matches!(judge(&read(), &answer(404, own)), Verdict::NotFound(_)));
-        assert!(matches!(judge(&read(), &answer(404, "<html>nginx</html>")), Verdict::Refused(_)));
-        assert!(matches!(judge(&read(), &answer(404, "{}")), Verdict::Refused(_)));
+        assert!(matches!(judge(get(), &answer(404, own)), Verdict::NotFound(_)));
+        assert!(matches!(judge(get(), &answer(404, "<html>nginx</html>")), Verdict::Refused(_)));
+        assert!(matches!(judge(get(), &answer(404, "{}")), Verdict::Refused(_)));
         for odd in [
             r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":null}"#,
             r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":{"a":1}}"#,
             r#"{"id":"f1","code":404,"message":"No user.","details":[{"target":["x"]},7]}"#,
             r#"{"id":"f1","message":"No user."}"#,
         ] {
-            let Verdict::NotFound(said) = judge(&read(), &answer(404, odd)) else { panic!("{odd}") };
+            let Verdict::NotFound(said) = judge(get(), &answer(404, odd)) else { panic!("{odd}") };
             assert_eq!((said.message.as_str(), said.id.as_str()), ("No user.", "f1"), "{odd}");
         }
     }

@@ -3,12 +3,40 @@
 use std::time::{Duration, SystemTime};
 
 use super::token::AccessToken;
-use crate::domain::{Ask, RowNumber};
+use crate::domain::{BypassUntil, RowNumber, UserId};
+
+/// A request for a user: one of the two that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Tell whether the user can bypass MFA, and until when.
+    Get(UserId),
+    /// Let the user bypass MFA until then.
+    Put(UserId, BypassUntil),
+}
+
+impl Call {
+    /// Whom it is for.
+    #[must_use]
+    pub(crate) fn user(self) -> UserId {
+        match self {
+            Self::Get(user) | Self::Put(user, _) => user,
+        }
+    }
+
+    /// Whether it changes what the user can do.
+    #[must_use]
+    pub(crate) fn changes(self) -> bool {
+        match self {
+            Self::Get(_) => false,
+            Self::Put(..) => true,
+        }
+    }
+}
 
 /// One request, one reply; no waiting, no trying again.
 pub(crate) trait Wire: Sync {
-    /// Sends what `row` asks, and waits for the reply for no longer than `limit`.
-    fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
+    /// Sends a `call` for `row`, and waits for the reply for no longer than `limit`.
+    fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
 
     /// Asks for the environment.
     fn fetch_environment(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;

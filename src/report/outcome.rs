@@ -9,12 +9,16 @@ pub enum Outcome {
     Granted,
     /// PUT answered 200, but the user cannot bypass MFA, or the end date is another.
     Mismatch,
+    /// The user's bypass ends at the near date asked for, or no later; or is over.
+    Ended,
     /// The user can bypass MFA now.
     Active,
     /// The user cannot bypass MFA now.
     Inactive,
     /// There is no such user.
     NotFound,
+    /// Several users have this username, email or external ID, and nothing was sent.
+    Ambiguous,
     /// A refusal that trying again cannot mend.
     Rejected,
     /// Faults until the tries or the time ran out; not applied, or only a read.
@@ -40,13 +44,15 @@ pub enum Counts {
 
 impl Outcome {
     /// Every outcome, in the order of the summary.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Granted,
+        Self::Ended,
         Self::Active,
         Self::Inactive,
         Self::Duplicate,
         Self::Mismatch,
         Self::NotFound,
+        Self::Ambiguous,
         Self::Rejected,
         Self::Failed,
         Self::Unknown,
@@ -59,9 +65,11 @@ impl Outcome {
         match self {
             Self::Granted => "granted",
             Self::Mismatch => "mismatch",
+            Self::Ended => "ended",
             Self::Active => "active",
             Self::Inactive => "inactive",
             Self::NotFound => "not_found",
+            Self::Ambiguous => "ambiguous",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
@@ -81,9 +89,11 @@ impl Outcome {
             Self::Failed | Self::Unknown => true,
             Self::Granted
             | Self::Mismatch
+            | Self::Ended
             | Self::Active
             | Self::Inactive
             | Self::NotFound
+            | Self::Ambiguous
             | Self::Rejected
             | Self::Invalid
             | Self::Duplicate => false,
@@ -94,8 +104,10 @@ impl Outcome {
     #[must_use]
     pub fn counts(self) -> Counts {
         match self {
-            Self::Granted | Self::Active | Self::Inactive => Counts::Success,
-            Self::Mismatch | Self::NotFound | Self::Rejected | Self::Failed | Self::Unknown | Self::Invalid => Counts::Failure,
+            Self::Granted | Self::Ended | Self::Active | Self::Inactive => Counts::Success,
+            Self::Mismatch | Self::NotFound | Self::Ambiguous | Self::Rejected | Self::Failed | Self::Unknown | Self::Invalid => {
+                Counts::Failure
+            }
             Self::Duplicate => Counts::Neither,
         }
     }
@@ -158,8 +170,8 @@ mod tests {
             names.insert(outcome.name());
         }
         assert_eq!(names.len(), Outcome::ALL.len());
-        assert_eq!(tally.rows(), 10);
-        assert_eq!(tally.failures(), 6);
+        assert_eq!(tally.rows(), 12);
+        assert_eq!(tally.failures(), 7);
         assert!(tally.seen().all(|(_, rows)| rows == 1));
     }
 }

@@ -84,6 +84,9 @@ pub(crate) struct OptionsRecord {
     pub(crate) sandbox: bool,
     #[serde(flatten)]
     pub(crate) reading: ReadingRecord,
+    /// How long bypasses still run that are ended.
+    #[serde(rename = "in", default)]
+    pub(crate) grace: Option<String>,
     pub(crate) rate: String,
     pub(crate) concurrency: u16,
     pub(crate) max_attempts: u32,
@@ -105,6 +108,7 @@ impl OptionsRecord {
                 no_headers: dialect.no_headers,
                 skip_invalid: config.skip_invalid,
             },
+            grace: config.operation.grace().map(|grace| grace.to_string()),
             rate: pace.rate.to_string(),
             concurrency: pace.concurrency,
             max_attempts: pace.max_attempts,
@@ -282,6 +286,7 @@ mod tests {
                     no_headers: false,
                     skip_invalid: false,
                 },
+                grace: None,
                 rate: "50/s".into(),
                 concurrency: 64,
                 max_attempts: 8,

@@ -1,12 +1,17 @@
 //! What next for a row, after all that has happened to it? Pure: verdicts and the time in, a decision out.
+//!
+//! To grant or to read takes one call, until it is answered. To end a bypass takes a GET and, if one runs
+//! beyond the near date, a PUT of that date. A PUT follows upon no GET but the one right before it: after a
+//! fault the bypass may be over, and a PUT would grant it anew.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::domain::Ask;
+use crate::domain::{Ask, BypassUntil, UserId};
 use crate::pace::Backoff;
-use crate::pingone::{BypassStatus, Detail, Limits, Verdict};
+use crate::pingone::{BypassStatus, Call, Detail, Limits, Verdict};
 use crate::report::Outcome;
 
 /// A row whose every token is refused, one after another, is given up after so many; two in a row may be
@@ -16,16 +21,38 @@ const MOST_401S: u32 = 3;
 /// One row's life so far.
 #[derive(Debug)]
 pub(crate) struct Life {
+    ask: Ask,
     limits: Limits,
     backoff: Backoff,
     /// When the first request was sent.
     first: Option<Instant>,
     last_answer: Option<Instant>,
     pub(crate) attempts: u32,
-    unauthorized: u32,
+    /// Refused tokens in a row, of GETs and of PUTs: what the one takes, the other may refuse.
+    unauthorized: [u32; 2],
     /// Whether a PUT may have been applied whose answer was not seen.
     doubt: bool,
     last_fault: Detail,
+    /// The bypass that is to be ended, as the last call told of it; if that was another, there is none.
+    running: Option<Seen>,
+    /// The end date that the last PUT asked for.
+    requested: Option<BypassUntil>,
+}
+
+/// What an answer told.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    status: u16,
+    bypass: BypassStatus,
+}
+
+/// What to do with a turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Send this; `again` tells that it repeats an earlier call.
+    Send { call: Call, again: bool },
+    /// Nothing: the row is settled.
+    Settle(Finding),
 }
 
 /// What is to be done.
@@ -33,8 +60,12 @@ pub(crate) struct Life {
 pub(crate) enum Next {
     /// The row is settled.
     Settle(Finding),
+    /// The row's next call may be sent as soon as there is a turn.
+    GoOn,
     /// Wait so long, then try again.
     Again(Duration),
+    /// Nothing more: the run stops, and the row is left as it was.
+    Leave,
     /// A fresh token was refused again and again.
     TokenRefused(Detail),
 }
@@ -48,18 +79,26 @@ pub(crate) struct Finding {
 }
 
 impl Life {
-    /// The life of a row. What it asks for may have been carried out before, if it is `in_doubt`.
-    pub(crate) fn new(limits: Limits, in_doubt: bool) -> Self {
+    /// The life of a row that asks for `ask`; which may have been carried out before, if it is `in_doubt`.
+    pub(crate) fn new(ask: Ask, limits: Limits, in_doubt: bool) -> Self {
         Self {
+            ask,
             limits,
             backoff: Backoff::new(),
             first: None,
             last_answer: None,
             attempts: 0,
-            unauthorized: 0,
-            doubt: in_doubt,
+            unauthorized: [0; 2],
+            doubt: in_doubt && ask.changes(),
             last_fault: Detail::default(),
+            running: None,
+            requested: None,
         }
+    }
+
+    /// The end date that was asked for: the row's own, or the last that was sent.
+    pub(crate) fn requested(&self) -> Option<BypassUntil> {
+        self.ask.until().or(self.requested)
     }
 
     /// Until when the row may be tried, once it has been.
@@ -72,50 +111,124 @@ impl Life {
         self.last_answer.zip(self.first).map_or(Duration::ZERO, |(last, first)| last - first)
     }
 
-    /// Takes in the `verdict` on a request that was sent at `sent` and answered `now`.
-    pub(crate) fn after(&mut self, ask: &Ask, verdict: Verdict, sent: Instant, now: Instant) -> Next {
+    /// What to do with a turn that has come, at the `date` of the clock on the wall.
+    pub(crate) fn step(&mut self, date: DateTime<Utc>) -> Step {
+        match (self.ask, self.running) {
+            (Ask::Grant(user, until), _) => self.put(user, until),
+            (Ask::Read(user), _) | (Ask::End(user, _), None) => Step::Send { call: Call::Get(user), again: self.attempts > 0 },
+            (Ask::End(user, grace), Some(seen)) => {
+                // While the turn was waited for, the near date went on, and the bypass may have run out.
+                let near = grace.after(date);
+                match self.nothing_to_end(seen.at(date), near) {
+                    Some(finding) => Step::Settle(finding),
+                    None => self.put(user, near),
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, user: UserId, until: BypassUntil) -> Step {
+        let again = self.requested.replace(until).is_some();
+        Step::Send { call: Call::Put(user, until), again }
+    }
+
+    /// Takes in the `verdict` on a `call` that was sent at `sent` and answered `now`, at the `date` of the clock
+    /// on the wall.
+    pub(crate) fn after(&mut self, call: Call, verdict: Verdict, sent: Instant, now: Instant, date: DateTime<Utc>) -> Next {
         self.attempts += 1;
         self.first.get_or_insert(sent);
         self.last_answer = Some(now);
-        if !matches!(verdict, Verdict::Unauthorized(_)) {
-            self.unauthorized = 0;
-        }
+        self.running = None;
+        let unauthorized = &mut self.unauthorized[usize::from(call.changes())];
+        *unauthorized = if matches!(verdict, Verdict::Unauthorized(_)) { *unauthorized + 1 } else { 0 };
+        let token_is_refused = *unauthorized >= MOST_401S;
         let settled = |outcome, detail| Next::Settle(Finding { outcome, bypass: None, detail });
         match verdict {
-            Verdict::Answered { status, bypass } => Next::Settle(answered(ask, status, bypass)),
+            Verdict::Answered { status, bypass } => self.answered(call, Seen { status, bypass }, now, date),
             Verdict::NotFound(detail) => settled(Outcome::NotFound, detail),
             Verdict::Refused(detail) => settled(Outcome::Rejected, detail),
-            Verdict::Unauthorized(detail) => self.unauthorized(detail),
+            Verdict::Unauthorized(detail) if token_is_refused => Next::TokenRefused(detail),
+            Verdict::Unauthorized(_) => Next::Again(Duration::ZERO),
             // The pacer holds everybody back: there is nothing to wait for here besides.
             Verdict::Throttled { detail, .. } => {
                 self.last_fault = detail;
                 self.again_unless_over(Duration::ZERO, now)
             }
             Verdict::Faulted { fault, retry_after, may_have_been_applied } => {
-                self.last_fault = fault;
                 self.doubt |= may_have_been_applied;
-                let wait = self.backoff.after_fault(retry_after);
-                if self.backoff.faults() >= self.limits.max_attempts {
-                    Next::Settle(self.gave_up())
-                } else {
-                    self.again_unless_over(wait, now)
-                }
+                self.faulted(fault, retry_after, now)
             }
         }
     }
 
-    /// A request sent at `sent` is not waited for any more. A read is simply not done.
-    pub(crate) fn abandoned(&mut self, ask: &Ask, sent: Instant, now: Instant) -> Option<Finding> {
+    fn faulted(&mut self, fault: Detail, retry_after: Option<Duration>, now: Instant) -> Next {
+        self.last_fault = fault;
+        let wait = self.backoff.after_fault(retry_after);
+        if self.backoff.faults() >= self.limits.max_attempts { Next::Settle(self.gave_up()) } else { self.again_unless_over(wait, now) }
+    }
+
+    /// What an answer means for what was asked.
+    fn answered(&mut self, call: Call, seen: Seen, now: Instant, date: DateTime<Utc>) -> Next {
+        match (self.ask, call) {
+            (Ask::Read(_), _) if seen.bypass.can_bypass => Next::Settle(seen.plainly(Outcome::Active)),
+            (Ask::Read(_), _) => Next::Settle(seen.plainly(Outcome::Inactive)),
+            (Ask::Grant(_, until), _) => Next::Settle(granted(seen, until)),
+            (Ask::End(_, grace), Call::Get(_)) => self.looked(seen, grace.after(date)),
+            (Ask::End(..), Call::Put(_, near)) => self.ended(seen, near, now),
+        }
+    }
+
+    /// What a GET tells that asks whether there is a bypass to be ended by `near`. It tells as well what came
+    /// of the PUTs before it.
+    fn looked(&mut self, seen: Seen, near: BypassUntil) -> Next {
+        self.doubt = false;
+        if let Some(finding) = self.nothing_to_end(seen, near) {
+            return Next::Settle(finding);
+        }
+        self.running = Some(seen);
+        self.last_fault = Detail::own(None, "no turn came to end the bypass before the row's time was over".to_owned());
+        Next::GoOn
+    }
+
+    /// The finding, unless a bypass runs beyond `near`. One that ends by then is left alone: to ask for
+    /// `near` would be to extend it.
+    fn nothing_to_end(&self, seen: Seen, near: BypassUntil) -> Option<Finding> {
+        match (seen.bypass.can_bypass, seen.bypass.until) {
+            (false, _) if self.requested.is_none() => Some(seen.plainly(Outcome::Inactive)),
+            (false, _) => Some(seen.plainly(Outcome::Ended)),
+            (true, Some(until)) if until <= near => Some(seen.plainly(Outcome::Ended)),
+            (true, Some(_)) => None,
+            (true, None) => Some(
+                seen.mismatch("PingOne answered that the user can bypass MFA, but not until when: the bypass is left as it is".to_owned()),
+            ),
+        }
+    }
+
+    /// What the answer to a PUT of the date `near` means.
+    fn ended(&mut self, seen: Seen, near: BypassUntil, now: Instant) -> Next {
+        match (seen.bypass.can_bypass, seen.bypass.until) {
+            (true, Some(until)) if until <= near => Next::Settle(seen.plainly(Outcome::Ended)),
+            (true, _) => Next::Settle(seen.mismatch(otherwise(seen.bypass))),
+            // It should run until then. Whether it does not, or was not touched, a GET tells.
+            (false, _) => {
+                self.doubt = true;
+                self.faulted(Detail::own(Some(seen.status), otherwise(seen.bypass)), None, now)
+            }
+        }
+    }
+
+    /// A `call` sent at `sent` is not waited for any more. A read is simply not done.
+    pub(crate) fn abandoned(&mut self, call: Call, sent: Instant, now: Instant) -> Next {
         self.attempts += 1;
         self.first.get_or_insert(sent);
         self.last_answer = Some(now);
         self.last_fault = Detail::own(None, "the run was interrupted before the answer came".to_owned());
-        match ask {
-            Ask::Grant(..) => {
+        match call {
+            Call::Put(..) => {
                 self.doubt = true;
-                Some(self.gave_up())
+                Next::Settle(self.gave_up())
             }
-            Ask::Read(_) => None,
+            Call::Get(_) => Next::Leave,
         }
     }
 
@@ -123,11 +236,6 @@ impl Life {
     /// out; or else it is left as it was.
     pub(crate) fn stopped(&mut self) -> Option<Finding> {
         (self.attempts > 0 && self.doubt).then(|| self.gave_up())
-    }
-
-    fn unauthorized(&mut self, detail: Detail) -> Next {
-        self.unauthorized += 1;
-        if self.unauthorized >= MOST_401S { Next::TokenRefused(detail) } else { Next::Again(Duration::ZERO) }
     }
 
     fn again_unless_over(&mut self, wait: Duration, now: Instant) -> Next {
@@ -144,21 +252,39 @@ impl Life {
     }
 }
 
-/// What an answer means for what was asked. The end date that comes back may be another than the one sent
-/// (as in the documentation's own example), so the two are compared for every row.
-fn answered(ask: &Ask, status: u16, bypass: BypassStatus) -> Finding {
-    let plain = |outcome| Finding { outcome, bypass: Some(bypass), detail: Detail::own(Some(status), String::new()) };
-    match ask {
-        Ask::Read(_) if bypass.can_bypass => plain(Outcome::Active),
-        Ask::Read(_) => plain(Outcome::Inactive),
-        Ask::Grant(_, until) if bypass.can_bypass && bypass.until == Some(*until) => plain(Outcome::Granted),
-        Ask::Grant(..) => {
-            let why = match (bypass.can_bypass, bypass.until) {
-                (false, _) => "PingOne took the request, but answered that the user cannot bypass MFA".to_owned(),
-                (true, Some(until)) => format!("PingOne took the request, but answered with the end date {until}"),
-                (true, None) => "PingOne took the request, but answered without an end date".to_owned(),
-            };
-            Finding { detail: Detail::own(Some(status), why), ..plain(Outcome::Mismatch) }
+impl Seen {
+    /// What is so at `date`, if nothing but time has changed it.
+    fn at(self, date: DateTime<Utc>) -> Self {
+        match self.bypass.until {
+            Some(until) if until.instant() <= date => Self { bypass: BypassStatus { can_bypass: false, until: None }, ..self },
+            Some(_) | None => self,
         }
+    }
+
+    fn plainly(self, outcome: Outcome) -> Finding {
+        Finding { outcome, bypass: Some(self.bypass), detail: Detail::own(Some(self.status), String::new()) }
+    }
+
+    fn mismatch(self, why: String) -> Finding {
+        Finding { detail: Detail::own(Some(self.status), why), ..self.plainly(Outcome::Mismatch) }
+    }
+}
+
+/// What the answer to a PUT means. The end date that comes back may be another than the one sent (as in the
+/// documentation's own example), so the two are compared for every row.
+fn granted(seen: Seen, until: BypassUntil) -> Finding {
+    if seen.bypass.can_bypass && seen.bypass.until == Some(until) {
+        seen.plainly(Outcome::Granted)
+    } else {
+        seen.mismatch(otherwise(seen.bypass))
+    }
+}
+
+/// What PingOne answered to a PUT instead of what it was asked for.
+fn otherwise(bypass: BypassStatus) -> String {
+    match (bypass.can_bypass, bypass.until) {
+        (false, _) => "PingOne took the request, but answered that the user cannot bypass MFA".to_owned(),
+        (true, Some(until)) => format!("PingOne took the request, but answered with the end date {until}"),
+        (true, None) => "PingOne took the request, but answered without an end date".to_owned(),
     }
 }

@@ -12,6 +12,8 @@
 
 mod budget;
 mod canary;
+#[cfg(test)]
+mod end_tests;
 mod life;
 mod outage;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -53,6 +56,8 @@ pub(crate) struct Pipeline<W> {
     pub(crate) canary: Option<Canary>,
     /// Whether rows were settled before.
     pub(crate) is_taken_up: bool,
+    /// What time it is by the clock on the wall, from which near dates are counted.
+    pub(crate) now: fn() -> DateTime<Utc>,
     pub(crate) stop: Stop,
 }
 
@@ -63,8 +68,9 @@ type Place = OwnedSemaphorePermit;
 struct Admission {
     row: Row,
     place: Place,
-    /// Held until the row's first turn has come: so long no other is let in. Rows that are tried again, and
-    /// the renewal of the token, have no queue of new rows before them, and a stop leaves few rows behind.
+    /// Held until the row's first turn has come: so long no other is let in. Rows that are tried again or have
+    /// a second call to send, and the renewal of the token, have no queue of new rows before them, and a stop
+    /// leaves few rows behind.
     door: Place,
 }
 

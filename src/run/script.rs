@@ -1,9 +1,10 @@
 //! A PingOne that answers by a script, under a clock that is stopped: what the pipeline's tests are made of.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use csv::ByteRecord;
 use tokio::time::Instant;
 
@@ -11,16 +12,24 @@ use super::*;
 use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, RowNumber, UserId};
 use crate::input::Task;
 use crate::pace::{Pacer, Rate};
-use crate::pingone::{AccessToken, Answer, Endpoints, Fault, Region, Reply, Secrets, TokenSource};
+use crate::pingone::{AccessToken, Answer, Call, Endpoints, Fault, Region, Reply, Secrets, TokenSource};
 use crate::report::{Outcome, Target};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
-    /// 200 with what was asked for.
+    /// It is carried out; 200 with what was asked for.
     Good,
-    /// 200 with another end date.
+    /// It is carried out; 200 with another end date.
     OtherDate,
+    /// It is carried out; 200 with a bypass that has no end date.
+    NoDate,
+    /// It is carried out; 200 with what cannot be read.
+    Garbled,
+    /// It is carried out; no answer.
+    Lost,
+    /// 200 that says that there is no bypass.
+    NoBypass,
     Status(u16),
     RetryAfter(u16, u64),
     /// No answer; it may have arrived.
@@ -39,6 +48,28 @@ pub(super) struct Script {
     pub(super) tokens_sent: Mutex<u64>,
     pub(super) environment: Option<Event>,
     pub(super) in_flight: Mutex<(usize, usize)>,
+    /// Each row's bypass, whether it has run out or not.
+    pub(super) bypasses: Mutex<HashMap<u64, BypassUntil>>,
+    pub(super) calls: Mutex<Vec<Called>>,
+}
+
+/// A call, and what it met.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Called {
+    pub(super) row: u64,
+    pub(super) call: Call,
+    pub(super) date: DateTime<Utc>,
+    /// The end date of the bypass that ran then, if one did.
+    pub(super) running: Option<BypassUntil>,
+}
+
+/// What time it is by a clock on the wall that is stopped like the other.
+pub(super) fn now() -> DateTime<Utc> {
+    static BEGAN: OnceLock<std::time::Instant> = OnceLock::new();
+    let (began, now) = (*BEGAN.get_or_init(std::time::Instant::now), Instant::now().into_std());
+    let since = |from, to: std::time::Instant| TimeDelta::from_std(to.duration_since(from)).expect("short");
+    let began_at = DateTime::from_timestamp_millis(1_700_000_000_000).expect("in range");
+    began_at + since(began, now) - since(now, began)
 }
 
 impl Script {
@@ -51,6 +82,32 @@ impl Script {
     pub(super) fn alike(rows: impl Iterator<Item = u64>, events: &[Event]) -> Self {
         let rows: Vec<_> = rows.map(|row| (row, events)).collect();
         Self::of(&rows)
+    }
+
+    /// The script, in which each of these rows' users has a bypass for so many seconds more.
+    pub(super) fn with_bypasses(self, rows: impl Iterator<Item = u64>, seconds: i64) -> Self {
+        let until = BypassUntil::from_instant(now() + TimeDelta::seconds(seconds)).expect("in range");
+        self.bypasses.lock().expect("whole").extend(rows.map(|row| (row, until)));
+        self
+    }
+
+    /// The end date of a row's bypass, if one runs.
+    pub(super) fn running(&self, row: u64) -> Option<BypassUntil> {
+        self.bypasses.lock().expect("whole").get(&row).copied().filter(|until| until.instant() > now())
+    }
+
+    /// Notes a call, and carries it out, if it is `event`'s to be. Answers what is told if all is well.
+    fn carry_out(&self, row: u64, call: Call, event: Event) -> String {
+        self.calls.lock().expect("whole").push(Called { row, call, date: now(), running: self.running(row) });
+        let is_carried_out = match event {
+            Event::Good | Event::OtherDate | Event::NoDate | Event::Garbled | Event::Lost => true,
+            Event::NoBypass | Event::Status(_) | Event::RetryAfter(..) | Event::Silence | Event::NoConnection => false,
+        };
+        if let (Call::Put(_, until), true) = (call, is_carried_out) {
+            self.bypasses.lock().expect("whole").insert(row, until);
+        }
+        let told = self.running(row).map(|until| format!(r#"{{"bypassMFAEnabledUntil":"{until}","canBypassMFA":true}}"#));
+        told.unwrap_or_else(|| r#"{"_links":{}}"#.to_owned())
     }
 
     pub(super) fn requests_of(&self, row: u64) -> usize {
@@ -70,17 +127,21 @@ pub(super) fn reply(event: Event, good: &str) -> Reply {
     match event {
         Event::Good => answer(200, None, good),
         Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
+        Event::NoDate => answer(200, None, r#"{"canBypassMFA":true}"#),
+        Event::NoBypass => answer(200, None, "{}"),
+        Event::Garbled => answer(200, None, "<html>"),
         Event::Status(status) => answer(status, None, r#"{"id":"f1","code":"SOME_CODE","message":"Said so."}"#),
         Event::RetryAfter(status, seconds) => answer(status, Some(Duration::from_secs(seconds)), "{}"),
-        Event::Silence => Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() }),
+        Event::Silence | Event::Lost => Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() }),
         Event::NoConnection => Err(Fault { may_have_arrived: false, untrusted: false, what: "no connection".into() }),
     }
 }
 
 impl Wire for &Script {
-    async fn send(&self, ask: &Ask, row: RowNumber, token: &AccessToken, _limit: Duration) -> Reply {
+    async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, _limit: Duration) -> Reply {
         self.sent.lock().expect("whole").push((row.0, Instant::now(), token.generation));
         let event = next(self.rows.lock().expect("whole").get_mut(&row.0));
+        let good = self.carry_out(row.0, call, event);
         {
             let mut in_flight = self.in_flight.lock().expect("whole");
             in_flight.0 += 1;
@@ -88,10 +149,6 @@ impl Wire for &Script {
         }
         tokio::time::sleep(self.latency).await;
         self.in_flight.lock().expect("whole").0 -= 1;
-        let good = match ask {
-            Ask::Grant(_, until) => format!(r#"{{"bypassMFAEnabledUntil":"{until}","canBypassMFA":true}}"#),
-            Ask::Read(_) => r#"{"_links":{}}"#.to_owned(),
-        };
         reply(event, &good)
     }
 
@@ -137,6 +194,7 @@ pub(super) fn row(operation: Operation, number: u64) -> Row {
     let ask = match operation {
         Operation::Grant => Ask::Grant(user, until),
         Operation::Audit => Ask::Read(user),
+        Operation::End(grace) => Ask::End(user, grace),
     };
     Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Task::Send(ask) }
 }
@@ -153,6 +211,7 @@ pub(super) fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: 
         outage: Outage::new(concurrency),
         canary: None,
         is_taken_up: false,
+        now,
         stop: Stop::default(),
     }
 }

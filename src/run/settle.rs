@@ -7,11 +7,12 @@ use chrono::Utc;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::life::{Finding, Life, Next};
+use super::life::{Finding, Life, Next, Step};
+use super::outage::Trying;
 use super::{Admission, Pipeline, Place, RowEnd, place};
 use crate::domain::Ask;
 use crate::input::{Row, Task};
-use crate::pingone::{Attempt, Detail, PingOneError, Request, Turn, Wire};
+use crate::pingone::{AccessToken, Attempt, Detail, PingOneError, Request, Turn, Wire};
 use crate::report::{Outcome, Settlement};
 use crate::stop::Stop;
 
@@ -20,10 +21,9 @@ pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semapho
     let Admission { row, place, door } = admitted;
     match row.task {
         Task::Send(ask) => {
-            let in_doubt = row.in_doubt && ask.until().is_some();
-            let mut life = Life::new(pipeline.limits, in_doubt);
+            let mut life = Life::new(ask, pipeline.limits, row.in_doubt);
             // Boxed, so that a row that waits is small.
-            let lived = Box::pin(live(pipeline, places, &row, ask, &mut life, (place, door))).await;
+            let lived = Box::pin(live(pipeline, places, &row, &mut life, (place, door))).await;
             let (finding, refused) = match lived {
                 Ok(finding) => (finding.or_else(|| life.stopped()), None),
                 Err(refused) => (life.stopped(), Some(refused)),
@@ -52,11 +52,10 @@ async fn live<W: Wire>(
     pipeline: &Pipeline<W>,
     places: &Arc<Semaphore>,
     row: &Row,
-    ask: Ask,
     life: &mut Life,
     first: (Place, Place),
 ) -> Result<Option<Finding>, PingOneError> {
-    let Pipeline { session, stop, outage, .. } = pipeline;
+    let Pipeline { session, stop, .. } = pipeline;
     let mut trying = None;
     let (mut in_flight, mut door) = (Some(first.0), Some(first.1));
     loop {
@@ -71,16 +70,13 @@ async fn live<W: Wire>(
             Turn::OutOfTime => return Ok(Some(life.gave_up())),
             Turn::Come(token) => token,
         };
-        let request = Request { ask: &ask, row: row.number, again: life.attempts > 0, deadline };
-        let next = match session.send(request, &token, stop).await? {
-            Attempt::Abandoned { sent } => return Ok(life.abandoned(&ask, sent, Instant::now())),
-            Attempt::Answered { sent, verdict } => {
-                outage.learn(&verdict, &mut trying);
-                life.after(&ask, verdict, sent, Instant::now())
-            }
-        };
-        drop(in_flight.take());
+        let next = one_call(pipeline, row, life, &token, &mut trying).await?;
+        if next != Next::GoOn {
+            drop(in_flight.take());
+        }
         match next {
+            Next::GoOn => {}
+            Next::Leave => return Ok(None),
             Next::Settle(finding) if finding.outcome == Outcome::NotFound => {
                 return session.check_environment(stop).await.map(|is_there| is_there.then_some(finding));
             }
@@ -89,6 +85,29 @@ async fn live<W: Wire>(
             Next::Again(wait) => back_off(wait, row, life, stop).await,
         }
     }
+}
+
+/// What a turn that has come is used for: the row's next call, if there is still one to send.
+async fn one_call<'a, W: Wire>(
+    pipeline: &'a Pipeline<W>,
+    row: &Row,
+    life: &mut Life,
+    token: &AccessToken,
+    trying: &mut Option<Trying<'a>>,
+) -> Result<Next, PingOneError> {
+    let Pipeline { session, stop, outage, now, .. } = pipeline;
+    let (call, again) = match life.step(now()) {
+        Step::Settle(finding) => return Ok(Next::Settle(finding)),
+        Step::Send { call, again } => (call, again),
+    };
+    let request = Request { call, row: row.number, again, deadline: life.deadline() };
+    Ok(match session.send(request, token, stop).await? {
+        Attempt::Abandoned { sent } => life.abandoned(call, sent, Instant::now()),
+        Attempt::Answered { sent, verdict } => {
+            outage.learn(&verdict, trying);
+            life.after(call, verdict, sent, Instant::now(), now())
+        }
+    })
 }
 
 /// Another place in flight, as soon as one is free; `None` if the run stops, or the row's time is over.
@@ -123,7 +142,7 @@ fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Box<Settlement> {
         outcome: finding.outcome,
         can_bypass: finding.bypass.map(|bypass| bypass.can_bypass),
         until: finding.bypass.and_then(|bypass| bypass.until),
-        requested: ask.until(),
+        requested: life.requested(),
         detail: finding.detail,
         attempts: life.attempts,
         took: life.took(),

@@ -236,3 +236,43 @@ fn asked_until(request: &Request, date: DateTime<Utc>) -> Result<BypassUntil, Bo
         None => Err(invalid("The value is not a date.")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is answered to a request for the first user's bypass, at each of these seconds after the start.
+    fn answers(calls: &[(&str, &str, i64)]) -> Vec<(u16, serde_json::Value)> {
+        let mut machine = Machine::new(SandboxConfig::default(), "http://127.0.0.1:1");
+        let (now, start) = (Instant::now(), DateTime::from_timestamp(1_800_000_000, 0).expect("in range"));
+        let token = machine.tokens.issue(Duration::from_secs(3600), now);
+        let path = format!("/v1/environments/{}/users/{}/bypassMFA", machine.application.environment, machine.directory.user_id(0));
+        let mut answer = |&(method, until, seconds): &(&str, &str, i64)| {
+            let request = Request {
+                method: method.to_owned(),
+                path: path.clone(),
+                authorization: Some(format!("Bearer {token}")),
+                content_type: Some("application/json".to_owned()),
+                body: format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#).into_bytes(),
+                ..Request::default()
+            };
+            let answer = machine.answer(&request, now, start + chrono::TimeDelta::seconds(seconds));
+            (answer.status, serde_json::from_str(&answer.body).expect("JSON"))
+        };
+        calls.iter().map(&mut answer).collect()
+    }
+
+    #[test]
+    fn a_bypass_that_has_run_out_leaves_no_fields_and_a_date_that_has_passed_is_refused() {
+        // The start is 2027-01-15T08:00:00Z.
+        let near = "2027-01-15T08:01:00.000Z";
+        let found = answers(&[("PUT", near, 0), ("GET", "", 59), ("GET", "", 60), ("PUT", near, 60), ("GET", "", 60)]);
+        assert_eq!((found[0].0, &found[0].1["bypassMFAEnabledUntil"]), (200, &near.into()));
+        assert_eq!((found[1].0, &found[1].1["canBypassMFA"]), (200, &true.into()));
+        for after in [&found[2], &found[4]] {
+            assert!(after.0 == 200 && after.1.as_object().is_some_and(|body| body.keys().eq(["_links"])), "{after:?}");
+        }
+        assert_eq!((found[3].0, &found[3].1["code"]), (400, &"INVALID_DATA".into()));
+        assert_eq!(found[3].1["details"][0]["target"], "bypassMFAEnabledUntil");
+    }
+}

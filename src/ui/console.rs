@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::PlanView;
-use crate::cli::{Cli, Command, LogFormat, OutputArgs, ProgressMode};
+use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
 use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::Summary;
@@ -35,8 +35,9 @@ impl Console {
     #[must_use]
     pub fn of(cli: &Cli) -> Self {
         let output = match &cli.command {
-            Command::Grant(arguments) => Some(&arguments.run.output),
-            Command::Audit(arguments) => Some(&arguments.run.output),
+            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run }) | Command::End(EndArgs { run, .. }) => {
+                Some(&run.output)
+            }
             Command::Sandbox(_) | Command::Completions { .. } => None,
         };
         let terminal = io::stderr().is_terminal();

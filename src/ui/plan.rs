@@ -44,7 +44,14 @@ impl fmt::Display for PlanView<'_> {
                 writeln!(f, " to {last} ({})", self.ahead(*last))?;
             }
         }
-        writeln!(f, "requests   {to_send}{}", self.at_least(*to_send))?;
+        match self.operation.grace() {
+            None => writeln!(f, "requests   {to_send}{}", self.at_least(*to_send))?,
+            Some(grace) => {
+                writeln!(f, "end dates  {grace} after each is asked for")?;
+                write!(f, "requests   {to_send} GETs{}", self.at_least(*to_send))?;
+                writeln!(f, "; at most {to_send} PUTs, which take as long again")?;
+            }
+        }
         writeln!(f, "against    {}", self.target)?;
         writeln!(f, "as         {}", self.identity)?;
         write!(f, "report     {}", self.report)

@@ -10,12 +10,17 @@ fn usage_faults_end_2_and_help_ends_0() {
     let run = |arguments: &[&str]| done(tool().args(arguments).output().expect("the tool runs"));
     assert_eq!(run(&["--help"]).code, 0);
     assert_eq!(run(&["--version"]).code, 0);
-    for bad in [&[][..], &["nonsense"], &["grant", "--nonsense"], &["audit", "x.csv", "--until", "+4h"]] {
+    for bad in [&[][..], &["nonsense"], &["grant", "--nonsense"], &["audit", "x.csv", "--until", "+4h"], &["audit", "x.csv", "--in", "60s"]]
+    {
         assert_eq!(run(bad).code, 2, "{bad:?}");
     }
-    let help = run(&["grant", "--help"]).stdout;
-    for group in ["Connection:", "Input:", "Pace:", "Output:"] {
-        assert!(help.contains(group), "{help}");
+    for command in ["grant", "audit", "end"] {
+        let help = run(&[command, "--help"]).stdout;
+        for group in ["Connection:", "Input:", "Pace:", "Safety:", "Output:"] {
+            assert!(help.contains(group), "{help}");
+        }
+        assert_eq!(help.contains("--until"), command == "grant", "{help}");
+        assert_eq!(help.contains("--in <DURATION>"), command == "end", "{help}");
     }
     let mut with_secret = tool();
     with_secret.env("PINGONE_CLIENT_ID", "my-client-id").args(["grant", "--help"]);

@@ -311,3 +311,23 @@ fn no_redirect_is_followed() {
     assert_eq!((report.column("result")[0], report.column("httpStatus")[0]), ("rejected", "307"));
     assert!(field.calls().iter().all(pingone_bypass::sandbox::Call::is_token), "somebody followed");
 }
+
+#[test]
+fn the_records_totals_have_a_key_for_each_result() {
+    let field = field();
+    field.users(10, "+4h");
+    for command in ["grant", "audit", "end"] {
+        let done = field.run(&[command, "in.csv", "--overwrite", "--rate", "unlimited"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert_eq!(field.report("in.report.csv").columns[..13].join(","), COLUMNS);
+        let record = std::fs::read_to_string(field.path("in.report.run.json")).expect("a record");
+        let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+        assert_eq!(record["operation"], command);
+        let mut keys: Vec<_> = record["totals"].as_object().expect("an object").keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        let results = "active ambiguous duplicate ended failed granted inactive invalid mismatch not_found rejected rows unknown";
+        assert_eq!(keys.join(" "), results);
+    }
+    // All ten were granted until in four hours, which is over now.
+    assert_eq!(field.report("in.report.csv").count("ended"), 10);
+}

@@ -83,13 +83,17 @@ impl Field {
         self.write("in.csv", format!("userID,until\n{rows}"))
     }
 
-    /// The tool, led to the sandbox by environment variables alone; a grant asks no question and takes any
-    /// date.
+    /// The tool, led to the sandbox by environment variables alone; nothing is asked, and a grant takes
+    /// any date.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Command {
         let mut tool = tool();
         tool.current_dir(self.folder())
             .args(arguments)
-            .args(if arguments.first() == Some(&"grant") { &["--yes", "--max-window", "40000d"][..] } else { &[] })
+            .args(match arguments.first() {
+                Some(&"grant") => &["--yes", "--max-window", "40000d"][..],
+                Some(&"end") => &["--yes"],
+                Some(_) | None => &[],
+            })
             .env("PINGONE_ENVIRONMENT_ID", self.sandbox.environment_id().to_string())
             .env("PINGONE_CLIENT_ID", self.sandbox.client_id())
             .env("PINGONE_CLIENT_SECRET", self.sandbox.client_secret())

@@ -3,6 +3,7 @@
 mod cli;
 mod contract;
 mod documents;
+mod end;
 mod harness;
 mod inputs;
 mod leaks;

@@ -1,0 +1,301 @@
+//! Ending early, over a scripted PingOne under a clock that is stopped: whatever happens, nobody gains by it.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+
+use super::script::{Called, Event, Left, PATIENCE, Script, now, pipeline, row, run};
+use super::*;
+use crate::domain::{Grace, Operation};
+use crate::pace::Rate;
+use crate::pingone::Call;
+use crate::report::Outcome;
+use crate::stop::Signal;
+
+fn in_a_minute() -> Operation {
+    Operation::End(Grace::try_from(Duration::from_secs(60)).expect("a grace"))
+}
+
+fn rows_to_end(count: u64) -> Vec<Row> {
+    (1..=count).map(|number| row(in_a_minute(), number)).collect()
+}
+
+impl Script {
+    /// A row's calls, as in `GPG`.
+    fn calls_of(&self, row: u64) -> String {
+        let calls = self.calls.lock().expect("whole");
+        let letter = |called: &Called| if called.call.changes() { 'P' } else { 'G' };
+        calls.iter().filter(|called| called.row == row).map(letter).collect()
+    }
+
+    /// The PUTs that gave somebody a bypass, or more time than there was.
+    fn gifts(&self) -> Vec<Called> {
+        let gives = |called: &Called| match called.call {
+            Call::Get(_) => false,
+            Call::Put(_, until) => called.running.is_none_or(|running| running <= until),
+        };
+        self.calls.lock().expect("whole").iter().copied().filter(gives).collect()
+    }
+
+    /// The PUTs whose date is not a minute from when they were sent.
+    fn not_in_a_minute(&self) -> Vec<Called> {
+        let is_off = |called: &Called| match called.call {
+            Call::Get(_) => false,
+            Call::Put(_, until) => until.instant().timestamp_millis() != (called.date + TimeDelta::minutes(1)).timestamp_millis(),
+        };
+        self.calls.lock().expect("whole").iter().copied().filter(is_off).collect()
+    }
+}
+
+/// Ends one user's bypass that runs for so many seconds, if there is one.
+async fn end_one(runs_for: Option<i64>, events: &[Event]) -> (Outcome, String, Left) {
+    let script = Script::of(&[(1, events)]).with_bypasses(runs_for.is_some().then_some(1).into_iter(), runs_for.unwrap_or_default());
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{events:?}: {:?}", script.calls);
+    (left.outcome(1), script.calls_of(1), left)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bypass_that_runs_on_is_ended_and_any_other_is_left_alone() {
+    use Event as E;
+    for (runs_for, events, outcome, calls) in [
+        (None, vec![], Outcome::Inactive, "G"),
+        (Some(3600), vec![], Outcome::Ended, "GP"),
+        (Some(59), vec![], Outcome::Ended, "G"),
+        (Some(3600), vec![E::Status(404)], Outcome::NotFound, "G"),
+        (Some(3600), vec![E::Status(403)], Outcome::Rejected, "G"),
+        (Some(3600), vec![E::NoDate], Outcome::Mismatch, "G"),
+        (Some(3600), vec![E::Good, E::Status(404)], Outcome::NotFound, "GP"),
+        (Some(3600), vec![E::Good, E::Status(400)], Outcome::Rejected, "GP"),
+        (Some(3600), vec![E::Good, E::OtherDate], Outcome::Mismatch, "GP"),
+        (Some(3600), vec![E::Good, E::NoDate], Outcome::Mismatch, "GP"),
+        (Some(3600), vec![E::Status(503), E::NoConnection], Outcome::Ended, "GGGP"),
+        (Some(3600), vec![E::Silence; 8], Outcome::Failed, "GGGGGGGG"),
+    ] {
+        let (found, sent, _) = end_one(runs_for, &events).await;
+        assert_eq!((found, sent.as_str()), (outcome, calls), "{runs_for:?} {events:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_any_fault_of_a_put_a_get_comes_first() {
+    use Event as E;
+    for (event, calls) in [
+        (E::Status(500), "GPGP"),
+        (E::Status(401), "GPGP"),
+        (E::Status(502), "GPGP"),
+        (E::RetryAfter(429, 1), "GPGP"),
+        (E::NoConnection, "GPGP"),
+        (E::Silence, "GPGP"),
+        (E::NoBypass, "GPGP"),
+        (E::Garbled, "GPG"),
+        (E::Lost, "GPG"),
+    ] {
+        let (found, sent, left) = end_one(Some(3600), &[E::Good, event]).await;
+        assert_eq!((found, sent.as_str()), (Outcome::Ended, calls), "{event:?}");
+        assert_eq!(left.value(1, "bypassMFAEnabledUntil"), left.value(1, "requestedUntil"), "{event:?}");
+        assert_eq!(left.value(1, "attempts"), calls.len().to_string(), "{event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bypass_that_lapses_before_the_next_try_is_not_granted_anew() {
+    for event in [Event::RetryAfter(503, 120), Event::RetryAfter(502, 120), Event::RetryAfter(429, 120)] {
+        let (found, sent, left) = end_one(Some(100), &[Event::Good, event]).await;
+        assert_eq!((found, sent.as_str()), (Outcome::Ended, "GPG"), "{event:?}");
+        assert_eq!((left.value(1, "canBypassMFA"), left.value(1, "bypassMFAEnabledUntil")), ("false".to_owned(), String::new()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_of_both_calls_count_and_a_get_settles_what_a_put_left_in_doubt() {
+    use Event as E;
+    let unanswered = [vec![E::Good, E::Silence], vec![E::Status(503); 7]].concat();
+    let (found, sent, _) = end_one(Some(3600), &unanswered).await;
+    assert_eq!((found, sent.as_str()), (Outcome::Unknown, "GPGGGGGGG"));
+    let refused = [vec![E::Good, E::Silence], [E::Good, E::Status(503)].repeat(7)].concat();
+    let (found, sent, _) = end_one(Some(3600), &refused).await;
+    assert_eq!((found, sent.as_str()), (Outcome::Failed, "GPGPGPGPGPGPGPGP"));
+    let contradicted = [E::Good, E::NoBypass].repeat(8);
+    let (found, sent, left) = end_one(Some(3600), &contradicted).await;
+    assert_eq!((found, sent.len()), (Outcome::Unknown, 16));
+    assert!(left.value(1, "errorMessage").contains("answered that the user cannot bypass MFA"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_near_date_is_counted_from_when_the_put_is_sent() {
+    let script = Script::of(&[]).with_bypasses(1..=40, 9000);
+    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 8, PATIENCE), rows_to_end(40)).await;
+    assert_eq!(left.ended.tally.of(Outcome::Ended), 40);
+    assert!(left.took > Duration::from_secs(700), "{:?}", left.took);
+    assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
+    for called in script.calls.lock().expect("whole").iter() {
+        if let Call::Put(_, until) = called.call {
+            assert_eq!(left.value(called.row, "requestedUntil"), until.to_string());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_once_the_bypass_ends_by_itself() {
+    let script = Script::of(&[]).with_bypasses(1..=1, 65);
+    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE), rows_to_end(1)).await;
+    assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Ended, "G"));
+    assert_eq!(left.value(1, "bypassMFAEnabledUntil"), script.running(1).expect("it runs").to_string());
+    assert_eq!((left.value(1, "requestedUntil"), left.value(1, "canBypassMFA")), (String::new(), "true".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_for_a_bypass_that_runs_out_while_the_turn_is_waited_for() {
+    let script = Script::of(&[(2, &[Event::RetryAfter(429, 100)])]).with_bypasses(1..=1, 65);
+    let left = run(&pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows_to_end(2)).await;
+    assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Inactive, "G"));
+    assert_eq!((left.value(1, "bypassMFAEnabledUntil"), left.value(1, "canBypassMFA")), (String::new(), "false".to_owned()));
+    assert_eq!(left.outcome(2), Outcome::Inactive);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_turn_does_not_come_in_time_says_so() {
+    let script = Script::of(&[]).with_bypasses(1..=1, 3600);
+    let patience = Limits { give_up_after: Duration::from_secs(30), ..PATIENCE };
+    let left = run(&pipeline(&script, Rate::PerSecond(1.0 / 60.0), 4, patience), rows_to_end(1)).await;
+    assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Failed, "G"));
+    assert!(left.value(1, "errorMessage").contains("no turn came to end the bypass"), "{:?}", left.line(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_still_to_be_sent_for_a_row_does_not_queue_behind_new_rows() {
+    let script = Script::of(&[]).with_bypasses(1..=200, 3600);
+    let left = run(&pipeline(&script, Rate::PerSecond(10.0), 64, PATIENCE), rows_to_end(200)).await;
+    assert_eq!(left.ended.tally.of(Outcome::Ended), 200);
+    let calls = script.calls.lock().expect("whole");
+    let place = |row, changes| calls.iter().position(|called| called.row == row && called.call.changes() == changes).expect("sent");
+    for row in 1..=200 {
+        assert!(place(row, true) - place(row, false) <= 4, "row {row}: {} {}", place(row, false), place(row, true));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_in_flight_than_may_be_when_each_row_has_two_calls() {
+    let script = Script::of(&[]).with_bypasses(1..=200, 3600);
+    let left = run(&pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows_to_end(200)).await;
+    assert_eq!((left.ended.tally.rows(), script.in_flight.lock().expect("whole").1), (200, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_repeats_a_call_counts_as_retried() {
+    for (events, sent, retried) in [(vec![], 2, 0), (vec![Event::Good, Event::Status(500)], 4, 2), (vec![Event::Status(500)], 3, 1)] {
+        let script = Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600);
+        let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
+        run(&pipeline, rows_to_end(1)).await;
+        let traffic = &pipeline.session.traffic;
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!((count(&traffic.for_users), count(&traffic.retried)), (sent, retried), "{events:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_whose_every_token_is_refused_stops_the_run() {
+    let script = Script::of(&[(1, &[Event::Good, Event::Status(401)].repeat(20))]).with_bypasses(1..=1, 3600);
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
+    assert_eq!(script.calls_of(1), "GPGPGP");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
+    use Event as E;
+    // The token takes 50 ms, and so does each call; then the row waits for half a minute.
+    for (events, signals, settled) in [
+        (vec![E::Good, E::RetryAfter(502, 30)], vec![10_000], 1),
+        (vec![E::Good, E::RetryAfter(503, 30)], vec![10_000], 0),
+        (vec![E::RetryAfter(502, 30)], vec![10_000], 0),
+        (vec![], vec![75, 1], 0),
+        (vec![], vec![125, 1], 1),
+        ([vec![E::Good], vec![E::Silence; 7]].concat(), vec![1200, 1], 1),
+    ] {
+        let script = Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600);
+        let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
+        let (stop, waits) = (pipeline.stop.clone(), signals.clone());
+        tokio::spawn(async move {
+            for millis in waits {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                stop.signal(Signal::Interrupt);
+            }
+        });
+        let left = run(&pipeline, rows_to_end(1)).await;
+        let tally = left.ended.tally;
+        assert_eq!((tally.rows(), tally.of(Outcome::Unknown)), (settled, settled), "{events:?} {signals:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_in_doubt_is_unknown_until_a_get_is_answered() {
+    for (runs_for, events, outcome) in [
+        (None, vec![Event::Silence; 8], Outcome::Unknown),
+        (None, vec![Event::Silence; 7], Outcome::Inactive),
+        (Some(20), vec![], Outcome::Ended),
+        (Some(3600), vec![], Outcome::Ended),
+    ] {
+        let users = runs_for.is_some().then_some(1).into_iter();
+        let script = Script::of(&[(1, &events)]).with_bypasses(users, runs_for.unwrap_or_default());
+        let rows = vec![Row { in_doubt: true, ..row(in_a_minute(), 1) }];
+        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        assert_eq!(left.outcome(1), outcome, "{runs_for:?} {events:?}");
+    }
+}
+
+/// What may happen to a call, but for answers that are not true.
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => Just(Event::Good),
+        1 => prop::sample::select(vec![Event::Garbled, Event::Lost, Event::Silence, Event::NoConnection]),
+        1 => prop::sample::select(vec![400_u16, 401, 404, 500, 502]).prop_map(Event::Status),
+        2 => (prop::sample::select(vec![429_u16, 502, 503]), 0..100_u64).prop_map(|(status, wait)| Event::RetryAfter(status, wait)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// Whatever the faults, the waits and the stop: no PUT gives anybody a bypass or more time, each asks for
+    /// the date a minute from its sending, and who is `ended` or `inactive` has none beyond the last of these.
+    #[test]
+    fn nobody_gains_by_an_early_end(
+        scripts in prop::collection::vec((prop::option::of(1_i64..600), prop::collection::vec(event(), 0..6)), 1..30),
+        rate in prop::sample::select(vec![0.5, 5.0, 100.0]),
+        stop_after in prop::option::of(0_u64..200_000),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        runtime.block_on(async {
+            let count = scripts.len() as u64;
+            let rows: HashMap<_, _> = (1..).zip(scripts.iter().map(|(_, events)| events.clone())).collect();
+            let mut script = Script { rows: Mutex::new(rows), latency: Duration::from_millis(50), ..Script::default() };
+            for (row, (runs_for, _)) in (1..).zip(&scripts) {
+                script = script.with_bypasses(runs_for.iter().map(|_| row), runs_for.unwrap_or_default());
+            }
+            let pipeline = pipeline(&script, Rate::PerSecond(rate), 8, PATIENCE);
+            if let Some(millis) = stop_after {
+                let stop = pipeline.stop.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    stop.request();
+                });
+            }
+            let left = run(&pipeline, rows_to_end(count)).await;
+            prop_assert!(script.gifts().is_empty(), "{:?}", script.gifts());
+            prop_assert!(script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
+            prop_assert!(stop_after.is_some() || left.ended.stopped.is_some() || left.lines.len() as u64 == count);
+            for (row, outcome, _) in &left.lines {
+                prop_assert_eq!(script.requests_of(*row).to_string(), left.value(*row, "attempts"));
+                if matches!(outcome, Outcome::Ended | Outcome::Inactive) {
+                    prop_assert!(script.running(*row).is_none_or(|until| until.instant() <= now() + TimeDelta::minutes(1)), "row {row}");
+                }
+            }
+            Ok(())
+        })?;
+    }
+}
