@@ -1,7 +1,8 @@
 //! What can be typed? The words only: what they mean is [`crate::config`]'s.
 
+mod sandbox;
+
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use crate::domain::{EnvironmentId, Grace};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
-use crate::sandbox::{Faults, LimitKind, RateLimit, RetryAfterForm};
 use crate::when::parse_span;
+
+pub(crate) use self::sandbox::SandboxArgs;
 
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
@@ -241,46 +243,6 @@ pub(crate) enum ProgressMode {
     Plain,
     // Nothing.
     None,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SandboxArgs {
-    /// Where it listens: a loopback address
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8089")]
-    pub(crate) listen: SocketAddr,
-    /// How many users there are, and no others [default: 1000, and whoever else is asked for]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000_000))]
-    pub(crate) users: Option<u64>,
-    /// The most API requests a second; more are answered 429. Changes after so many seconds: `100,40@10,100@20`
-    #[arg(long, value_name = "N")]
-    pub(crate) rate_limit: Option<RateLimit>,
-    /// How they are counted: in the last second, since the last full second, or by a bucket of tokens
-    #[arg(long, value_name = "KIND", default_value = "sliding")]
-    pub(crate) limit_kind: LimitKind,
-    /// What a 429 says of how long to wait
-    #[arg(long, value_name = "FORM", default_value = "seconds")]
-    pub(crate) retry_after: RetryAfterForm,
-    /// How long each answer takes, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "0")]
-    pub(crate) latency: u64,
-    /// Shares of requests that meet faults: a status from 400 to 599, html, reset, truncate, slow, expired, otherdate, nobypass
-    #[arg(long, value_name = "KIND=SHARE,…", default_value = "")]
-    pub(crate) faults: Faults,
-    /// What users, credentials and faults follow from
-    #[arg(long, value_name = "N", default_value = "0")]
-    pub(crate) seed: u64,
-    /// How long a token lives
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_span)]
-    pub(crate) token_lifetime: Duration,
-    /// How the worker application must authenticate [default: either way]
-    #[arg(long, value_name = "METHOD", ignore_case = true)]
-    pub(crate) auth_method: Option<AuthMethod>,
-    /// Write each request to this file, as CSV
-    #[arg(long, value_name = "PATH")]
-    pub(crate) request_log: Option<PathBuf>,
-    /// Write the users to this file, as an input for an audit
-    #[arg(long, value_name = "PATH")]
-    pub(crate) export_users: Option<PathBuf>,
 }
 
 impl Cli {

@@ -69,7 +69,14 @@ fn run(world: World) -> Outcome {
             let rate = throttle.rate(now);
             let interval = Duration::from_secs_f64(1.0 / (rate * 0.995).min(100_000.0));
             turn = (turn + interval).max((now + interval).saturating_sub(MADE_UP));
-            if std::env::var_os("TRACE").is_some() && world.latency.as_millis().to_string() == std::env::var("MS").unwrap() && world.limit == std::env::var("TRACE").unwrap() && format!("{:?}", world.kind) == std::env::var("KIND").unwrap() && world.retry_after.is_some() { println!("T {:.3} rate {rate:.1} {}", (now-start).as_secs_f64(), refused); }
+            if std::env::var_os("TRACE").is_some()
+                && world.latency.as_millis().to_string() == std::env::var("MS").unwrap()
+                && world.limit == std::env::var("TRACE").unwrap()
+                && format!("{:?}", world.kind) == std::env::var("KIND").unwrap()
+                && world.retry_after.is_some()
+            {
+                println!("T {:.3} rate {rate:.1} {}", (now - start).as_secs_f64(), refused);
+            }
             // They arrive in the order in which they are sent.
             there = there.max(now + world.latency.mul_f64(0.4 + 0.2 * random.f64()));
             requests += 1;
@@ -102,20 +109,34 @@ const KINDS: [LimitKind; 3] = [LimitKind::Sliding, LimitKind::Fixed, LimitKind::
 
 #[test]
 fn table() {
-    for (limit, rows) in [("100", 3000), ("100,40@10,100@20", 3500), ("100,40@20,100@40", 6000), ("100,40@30,100@60", 9000), ("5", 300), ("20", 2000)] {
+    for (limit, rows) in
+        [("100", 3000), ("100,40@10,100@20", 3500), ("100,40@20,100@40", 6000), ("100,40@30,100@60", 9000), ("5", 300), ("20", 2000)]
+    {
         for retry_after in [Some(Duration::from_secs(1)), None] {
             for kind in KINDS {
                 for ms in [5, 50, 300] {
                     let runs: Vec<Outcome> = (0..20)
                         .map(|seed| {
-                            run(World { kind, limit, retry_after, most: 1000.0, rows, latency: Duration::from_millis(ms), concurrency: 64, seed })
+                            run(World {
+                                kind,
+                                limit,
+                                retry_after,
+                                most: 1000.0,
+                                rows,
+                                latency: Duration::from_millis(ms),
+                                concurrency: 64,
+                                seed,
+                            })
                         })
                         .collect();
                     let worst = runs.iter().map(|run| run.share).fold(9.0, f64::min);
                     let mean = runs.iter().map(|run| run.share).sum::<f64>() / 20.0;
                     let refused = runs.iter().map(Outcome::refused_share).fold(0.0, f64::max);
                     let late = runs.iter().map(Outcome::refused_late_share).fold(0.0, f64::max);
-                    println!("{limit:18} {:?} {kind:?} {ms}ms: worst {worst:.3} mean {mean:.3} refused {refused:.3} late {late:.3}", retry_after.is_some());
+                    println!(
+                        "{limit:18} {:?} {kind:?} {ms}ms: worst {worst:.3} mean {mean:.3} refused {refused:.3} late {late:.3}",
+                        retry_after.is_some()
+                    );
                 }
             }
         }
