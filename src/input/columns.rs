@@ -52,12 +52,8 @@ impl Layout {
     /// The layout of `source`, for an `operation`, with an end date for every row or without
     /// (`has_until`).
     pub(crate) fn of(source: &Source, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
-        let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
-        let (line, first) = first_record(&source.head, delimiter);
+        let First { delimiter, line, record: first } = First::of(source, dialect)?;
         let fault = |fault| InputError::Header { name: source.name.clone(), line, fault };
-        if source.has_more && !source.head.contains(&b'\n') {
-            return Err(fault(HeaderFault::TooLong));
-        }
         let names = if dialect.no_headers {
             (1..=first.len()).map(|number| format!("column{number}")).collect()
         } else {
@@ -90,6 +86,25 @@ impl Layout {
     /// The names of the columns that are carried into the report.
     pub(crate) fn carried_names(&self) -> impl Iterator<Item = &str> {
         self.carried.iter().map(|column| column.name.as_str())
+    }
+}
+
+/// The first record of a source, which is the header if there is one.
+struct First {
+    delimiter: u8,
+    /// The line on which it begins, from 1.
+    line: u64,
+    record: ByteRecord,
+}
+
+impl First {
+    fn of(source: &Source, dialect: &Dialect) -> Result<Self, InputError> {
+        let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
+        let (line, record) = first_record(&source.head, delimiter);
+        if source.has_more && !source.head.contains(&b'\n') {
+            return Err(InputError::Header { name: source.name.clone(), line, fault: HeaderFault::TooLong });
+        }
+        Ok(Self { delimiter, line, record })
     }
 }
 

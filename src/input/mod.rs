@@ -13,6 +13,7 @@ mod blocks;
 mod check;
 mod columns;
 mod error;
+mod records;
 mod repeats;
 mod rows;
 mod source;
