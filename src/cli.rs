@@ -1,5 +1,7 @@
 //! What can be typed? The words only: what they mean is [`crate::config`]'s.
 
+mod diff;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::diff::DiffArgs;
 
 use crate::domain::EnvironmentId;
 use crate::pace::Rate;
@@ -32,6 +36,9 @@ pub(crate) enum Command {
     Grant(GrantArgs),
     /// Read each row's user: can they bypass MFA now, and until when
     Audit(AuditArgs),
+    /// Tell what changed between two audit reports
+    #[command(long_about = self::diff::ABOUT)]
+    Diff(DiffArgs),
     /// Serve a local stand-in for PingOne, to rehearse against
     Sandbox(SandboxArgs),
     /// Print a shell completion script
@@ -299,7 +306,7 @@ impl Cli {
         match &mut self.command {
             Command::Grant(arguments) => Some(&mut arguments.run),
             Command::Audit(arguments) => Some(&mut arguments.run),
-            Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         }
     }
 

@@ -90,15 +90,15 @@ impl Layout {
 }
 
 /// The first record of a source, which is the header if there is one.
-struct First {
-    delimiter: u8,
+pub(super) struct First {
+    pub(super) delimiter: u8,
     /// The line on which it begins, from 1.
-    line: u64,
-    record: ByteRecord,
+    pub(super) line: u64,
+    pub(super) record: ByteRecord,
 }
 
 impl First {
-    fn of(source: &Source, dialect: &Dialect) -> Result<Self, InputError> {
+    pub(super) fn of(source: &Source, dialect: &Dialect) -> Result<Self, InputError> {
         let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
         let (line, record) = first_record(&source.head, delimiter);
         if source.has_more && !source.head.contains(&b'\n') {
@@ -142,7 +142,7 @@ fn first_record(head: &[u8], delimiter: u8) -> (u64, ByteRecord) {
     (reader.position().line().saturating_sub(inside + ended).max(1), record)
 }
 
-fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFault> {
+pub(super) fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFault> {
     let name = |field: &[u8]| {
         let name = std::str::from_utf8(field).map_err(|_| HeaderFault::NotUtf8)?.trim();
         if name.contains('\r') && !name.contains('\n') { Err(HeaderFault::BareCarriageReturn) } else { Ok(name.to_owned()) }

@@ -17,6 +17,7 @@ mod records;
 mod repeats;
 mod rows;
 mod source;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -31,8 +32,10 @@ pub use self::error::{BadRows, HeaderFault, InputError};
 
 pub(crate) use self::check::Plan;
 pub(crate) use self::columns::{Dialect, Layout};
+pub(crate) use self::error::RowFault;
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::Source;
+pub(crate) use self::table::{Table, Values};
 
 use self::check::{Checked, check};
 use self::repeats::Repeat;

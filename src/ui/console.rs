@@ -37,7 +37,7 @@ impl Console {
         let output = match &cli.command {
             Command::Grant(arguments) => Some(&arguments.run.output),
             Command::Audit(arguments) => Some(&arguments.run.output),
-            Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         };
         let terminal = io::stderr().is_terminal();
         let json = output.is_some_and(|output| output.log_format == LogFormat::Json);
