@@ -1,5 +1,6 @@
 //! What can be typed? The words only: what they mean is [`crate::config`]'s.
 
+mod diff;
 mod sandbox;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
 use crate::when::parse_span;
 
+pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
@@ -36,6 +38,9 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// End the bypass of each row's user early, if the user has one
     End(EndArgs),
+    /// Tell what changed between two audit reports
+    #[command(long_about = self::diff::ABOUT)]
+    Diff(DiffArgs),
     /// Serve a local stand-in for PingOne, to rehearse against
     Sandbox(SandboxArgs),
     /// Print a shell completion script
@@ -277,7 +282,7 @@ impl Cli {
     fn run_mut(&mut self) -> Option<&mut RunArgs> {
         match &mut self.command {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run }) | Command::End(EndArgs { run, .. }) => Some(run),
-            Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::config::{ConfigError, Refused};
+use crate::diff::DiffError;
 use crate::input::InputError;
 use crate::pingone::PingOneError;
 use crate::report::{FileError, NoLock, OutputError};
@@ -20,6 +21,11 @@ pub const EXIT_STOPPED: u8 = 3;
 pub const EXIT_REFUSED: u8 = 4;
 /// Local files.
 pub const EXIT_FILES: u8 = 5;
+
+/// `diff`: there are changes.
+pub const EXIT_CHANGES: u8 = 1;
+/// `diff`: whatever keeps it from telling.
+pub const EXIT_TROUBLE: u8 = 2;
 
 /// Interrupted by SIGINT.
 pub const EXIT_SIGINT: u8 = 130;
@@ -53,6 +59,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// Two reports cannot be compared.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
     /// Too many rows failed.
     #[error("stopped: {what}")]
     Exceeded {
@@ -151,6 +160,7 @@ impl RunError {
                 PingOneError::NoToken { .. } | PingOneError::HeldTooLong { .. } | PingOneError::Untrusted { .. } => EXIT_STOPPED,
                 PingOneError::Client(_) => EXIT_USAGE,
             },
+            Self::Diff(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::Unaccounted => EXIT_STOPPED,
             Self::Interrupted(Signal::Interrupt) => EXIT_SIGINT,
@@ -167,6 +177,7 @@ impl RunError {
             Self::Input(error) => error.hint(),
             Self::Output(error) => error.hint(),
             Self::PingOne(error) => error.hint(),
+            Self::Diff(error) => error.hint(),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
             Self::Exceeded { code: EXIT_REFUSED, .. } => {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())

@@ -16,6 +16,7 @@
 //! | `pingone` | what is asked of PingOne, and what its answers mean |
 //! | `run` | how rows become settled rows |
 //! | `report` | what became of each row, and how that is kept |
+//! | `diff` | what changed from one report to another |
 //! | `ui` | what the operator sees |
 //! | [`sandbox`] | what PingOne would have answered |
 //!
@@ -27,6 +28,7 @@ pub mod sandbox;
 mod app;
 mod cli;
 mod config;
+mod diff;
 mod domain;
 mod input;
 mod pace;
@@ -42,6 +44,7 @@ mod when;
 pub use self::app::run;
 pub use self::cli::Cli;
 pub use self::config::ConfigError;
+pub use self::diff::{DiffError, LineFault};
 pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::pingone::{PingOneError, Said};

@@ -1,6 +1,7 @@
 //! What does each command do, from its arguments to its last line?
 
 mod conclude;
+mod diff;
 mod preflight;
 mod rows;
 mod sandbox;
@@ -17,6 +18,7 @@ use crate::error::{EXIT_SUCCESS, RunError};
 use crate::report::FileError;
 use crate::ui::Console;
 
+use self::diff::diff;
 use self::rows::run_rows;
 use self::sandbox::serve_sandbox;
 
@@ -27,6 +29,7 @@ pub async fn run(cli: Cli, console: &Console) -> u8 {
         Command::Grant(arguments) => run_config(RunConfig::of_grant(arguments), &to_resume, console).await,
         Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), &to_resume, console).await,
         Command::End(arguments) => run_config(RunConfig::of_end(arguments), &to_resume, console).await,
+        Command::Diff(arguments) => diff(&arguments, console),
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,
         Command::Completions { shell } => complete(shell),
     };

@@ -102,7 +102,7 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects) -> io::Result<(Sort
     Ok((rows, looked_at))
 }
 
-fn refused(source: &Source, error: io::Error) -> InputError {
+pub(super) fn refused(source: &Source, error: io::Error) -> InputError {
     let name = match error.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
         Some(BadBytes::QuoteNeverClosed { line } | BadBytes::LineTooLong { line }) => format!("{}:{line}", source.name),
         Some(BadBytes::Changed) | None => source.name.clone(),

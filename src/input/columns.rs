@@ -52,12 +52,8 @@ impl Layout {
     /// The layout of `source`, for an `operation`, with an end date for every row or without
     /// (`has_until`).
     pub(crate) fn of(source: &Source, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
-        let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
-        let (line, first) = first_record(&source.head, delimiter);
+        let First { delimiter, line, record: first } = First::of(source, dialect)?;
         let fault = |fault| InputError::Header { name: source.name.clone(), line, fault };
-        if source.has_more && !source.head.contains(&b'\n') {
-            return Err(fault(HeaderFault::TooLong));
-        }
         let names = if dialect.no_headers {
             (1..=first.len()).map(|number| format!("column{number}")).collect()
         } else {
@@ -90,6 +86,25 @@ impl Layout {
     /// The names of the columns that are carried into the report.
     pub(crate) fn carried_names(&self) -> impl Iterator<Item = &str> {
         self.carried.iter().map(|column| column.name.as_str())
+    }
+}
+
+/// The first record of a source, which is the header if there is one.
+pub(super) struct First {
+    pub(super) delimiter: u8,
+    /// The line on which it begins, from 1.
+    pub(super) line: u64,
+    pub(super) record: ByteRecord,
+}
+
+impl First {
+    pub(super) fn of(source: &Source, dialect: &Dialect) -> Result<Self, InputError> {
+        let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
+        let (line, record) = first_record(&source.head, delimiter);
+        if source.has_more && !source.head.contains(&b'\n') {
+            return Err(InputError::Header { name: source.name.clone(), line, fault: HeaderFault::TooLong });
+        }
+        Ok(Self { delimiter, line, record })
     }
 }
 
@@ -127,7 +142,7 @@ fn first_record(head: &[u8], delimiter: u8) -> (u64, ByteRecord) {
     (reader.position().line().saturating_sub(inside + ended).max(1), record)
 }
 
-fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFault> {
+pub(super) fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFault> {
     let name = |field: &[u8]| {
         let name = std::str::from_utf8(field).map_err(|_| HeaderFault::NotUtf8)?.trim();
         if name.contains('\r') && !name.contains('\n') { Err(HeaderFault::BareCarriageReturn) } else { Ok(name.to_owned()) }

@@ -13,9 +13,11 @@ mod blocks;
 mod check;
 mod columns;
 mod error;
+mod records;
 mod repeats;
 mod rows;
 mod source;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +32,10 @@ pub use self::error::{BadRows, HeaderFault, InputError};
 
 pub(crate) use self::check::Plan;
 pub(crate) use self::columns::{Dialect, Layout};
+pub(crate) use self::error::RowFault;
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::Source;
+pub(crate) use self::table::{Table, Values};
 
 use self::check::{Checked, check};
 use self::repeats::Repeat;
@@ -105,12 +109,9 @@ pub(crate) const READ_TOGETHER: usize = 64;
 
 /// Sends the remaining rows of a checked input into `rows`, no faster than they are taken out; blocks the
 /// thread. Ends early, without an error, once nobody takes them any more.
-///
-/// The thread must be one of a runtime's for work that blocks.
 pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row>) -> io::Result<()> {
     let mut reader = sound.read_again()?;
-    let waiting = tokio::runtime::Handle::current();
-    while let Ok(places) = waiting.block_on(rows.reserve_many(READ_TOGETHER)) {
+    while let Ok(places) = futures::executor::block_on(rows.reserve_many(READ_TOGETHER)) {
         for place in places {
             match next_row(&mut reader, sound, remaining)? {
                 Some(row) => place.send(row),

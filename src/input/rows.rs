@@ -8,16 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
-use super::blocks::{Blocks, Fingerprint};
+use super::Source;
+use super::blocks::Fingerprint;
 use super::columns::{Column, Layout};
 use super::error::RowFault;
-use super::source::Text;
-use super::{Source, is_blank, parser};
+use super::records::{Place, Records, check_width, text, unclosed_fault};
 use crate::domain::{Ask, BypassUntil, Operation, RowNumber, UserId};
 use crate::when::{UntilError, parse_until};
-
-/// Bytes that the CSV parser takes at a time.
-const PARSED_AT_ONCE: usize = 64 << 10;
 
 /// What decides whether a row is valid.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +45,7 @@ impl Rules {
 
 /// Reads the rows of an input, one at a time.
 pub(crate) struct RowReader<'a> {
-    csv: csv::Reader<Blocks<Text>>,
+    records: Records,
     record: ByteRecord,
     layout: &'a Layout,
     rules: Rules,
@@ -61,10 +58,7 @@ pub(crate) struct RowReader<'a> {
 pub(crate) struct ReadRow<'a> {
     pub(crate) number: RowNumber,
     pub(crate) ask: Result<Ask, RowFault>,
-    /// The line after its last.
-    end: u64,
-    /// The line on which a quoted value of it begins that is never closed.
-    unclosed: Option<u64>,
+    place: Place,
     record: &'a ByteRecord,
     layout: &'a Layout,
 }
@@ -73,43 +67,27 @@ impl<'a> RowReader<'a> {
     /// A reader of `source` from its first data row on; where `expected` is given, only as long as the
     /// bytes are the ones of that fingerprint.
     pub(crate) fn new(source: &Source, layout: &'a Layout, rules: Rules, expected: Option<Fingerprint>) -> io::Result<Self> {
-        let blocks = Blocks::new(source.text()?, source.mark(), layout.delimiter, expected);
-        let csv = parser(layout.delimiter).buffer_capacity(PARSED_AT_ONCE).from_reader(blocks);
-        let mut reader = Self { csv, record: ByteRecord::new(), layout, rules, number: 0, last_until: RefCell::default() };
+        let records = Records::new(source, layout.delimiter, expected)?;
+        let mut reader = Self { records, record: ByteRecord::new(), layout, rules, number: 0, last_until: RefCell::default() };
         if layout.has_header {
-            reader.read_record()?;
+            reader.records.read(&mut reader.record)?;
         }
         Ok(reader)
     }
 
     /// The next row, or `None` after the last.
     pub(crate) fn next_row(&mut self) -> io::Result<Option<ReadRow<'_>>> {
-        if !self.read_record()? {
+        let Some(place) = self.records.read(&mut self.record)? else {
             return Ok(None);
-        }
-        self.number += 1;
-        let end = self.csv.position().line();
-        let unclosed = self.csv.get_ref().unclosed_quote().filter(|line| *line < end);
-        let ask = match unclosed {
-            Some(_) => Err(self.unclosed_fault()),
-            None => self.ask(),
         };
-        Ok(Some(ReadRow { number: RowNumber(self.number), ask, end, unclosed, record: &self.record, layout: self.layout }))
+        self.number += 1;
+        let ask = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.ask() };
+        Ok(Some(ReadRow { number: RowNumber(self.number), ask, place, record: &self.record, layout: self.layout }))
     }
 
     /// What has been read, once all of it has been.
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
-        self.csv.get_ref().fingerprint()
-    }
-
-    /// Reads the next record that is not blank, if there is one.
-    fn read_record(&mut self) -> io::Result<bool> {
-        while self.csv.read_byte_record(&mut self.record).map_err(io_error)? {
-            if !is_blank(&self.record) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.records.fingerprint()
     }
 
     fn ask(&self) -> Result<Ask, RowFault> {
@@ -152,19 +130,7 @@ impl<'a> RowReader<'a> {
     }
 
     fn check_width(&self) -> Result<(), RowFault> {
-        let (found, expected) = (self.record.len(), self.layout.names.len());
-        let last = || self.layout.names.last().cloned().unwrap_or_default();
-        if found > expected {
-            let value = String::from_utf8_lossy(&self.record[expected]).trim().to_owned();
-            return Err(RowFault::TooMany { value, last: last(), found, expected });
-        }
-        match self.layout.names.get(found) {
-            None => Ok(()),
-            Some(column) => {
-                let last = String::from_utf8_lossy(&self.record[found - 1]).trim().to_owned();
-                Err(RowFault::TooFew { column: column.clone(), last, found, expected })
-            }
-        }
+        check_width(&self.record, &self.layout.names)
     }
 
     /// A value without the spaces around it. Where a space stands before a quote, the parser takes the
@@ -183,27 +149,14 @@ impl<'a> RowReader<'a> {
     }
 
     fn text(&self, index: usize) -> Result<&str, RowFault> {
-        std::str::from_utf8(&self.record[index]).map_err(|_| RowFault::NotUtf8 {
-            column: self.layout.names.get(index).cloned().unwrap_or_default(),
-            value: String::from_utf8_lossy(&self.record[index]).into_owned(),
-        })
-    }
-
-    fn unclosed_fault(&self) -> RowFault {
-        let index = self.record.len() - 1;
-        let name = self.layout.names.get(index).or(self.layout.names.last());
-        let value = String::from_utf8_lossy(&self.record[index]).trim().to_owned();
-        RowFault::Unclosed { column: name.cloned().unwrap_or_default(), value }
+        text(&self.record, index, &self.layout.names)
     }
 }
 
 impl ReadRow<'_> {
     /// The line on which it begins, from 1.
     pub(crate) fn line(&self) -> u64 {
-        self.unclosed.unwrap_or_else(|| {
-            let inside = memchr::memchr_iter(b'\n', self.record.as_slice()).count() as u64;
-            self.end.saturating_sub(inside + 1)
-        })
+        self.place.line(self.record)
     }
 
     /// The values of the columns that are carried into the report, as they are; a value that is missing is
@@ -236,9 +189,4 @@ impl ReadRow<'_> {
         let is_last = index + 1 == self.record.len();
         value.strip_suffix(b"\r").filter(|_| is_last).unwrap_or(value)
     }
-}
-
-fn io_error(error: csv::Error) -> io::Error {
-    let shown = error.to_string();
-    if let csv::ErrorKind::Io(error) = error.into_kind() { error } else { io::Error::other(shown) }
 }

@@ -202,20 +202,13 @@ fn bypass_status(answer: &Answer) -> Result<BypassStatus, String> {
     })?;
     let until = match &body.until {
         None => None,
-        Some(text) => Some(end_date(text).ok_or("the answer's bypassMFAEnabledUntil is not a date-time")?),
+        Some(text) => Some(BypassUntil::read(text).ok_or("the answer's bypassMFAEnabledUntil is not a date-time")?),
     };
     match body.can_bypass {
         Some(can_bypass) => Ok(BypassStatus { can_bypass, until }),
         None if until.is_none() => Ok(BypassStatus { can_bypass: false, until }),
         None => Err("the answer has a bypassMFAEnabledUntil, but no canBypassMFA".to_owned()),
     }
-}
-
-fn end_date(text: &str) -> Option<BypassUntil> {
-    let instant = chrono::DateTime::parse_from_rfc3339(text).ok()?;
-    // One that is finer than a millisecond is another date than any that can be asked for.
-    let whole = instant.timestamp_subsec_nanos() % 1_000_000 == 0;
-    BypassUntil::from_instant(instant.to_utc()).filter(|_| whole)
 }
 
 /// What an error's body says, and whether it has PingOne's form. Each part is read by itself, so that one
@@ -260,7 +253,7 @@ mod tests {
     }
 
     fn put() -> Call {
-        Call::Put(get().user(), end_date("2026-08-31T00:00:00.000Z").expect("a date"))
+        Call::Put(get().user(), BypassUntil::read("2026-08-31T00:00:00.000Z").expect("a date"))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]

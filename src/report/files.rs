@@ -11,6 +11,14 @@ use super::FileError;
 /// Files are for their owner's eyes alone.
 pub(super) const MODE: u32 = 0o600;
 
+/// How the name of a journal ends.
+const JOURNAL: &str = ".partial.csv";
+
+/// Whether the file at `path` has the name of a journal, which is not told from a report by what stands in it.
+pub(crate) fn is_journal(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(JOURNAL.as_bytes()))
+}
+
 /// Where the report goes.
 #[derive(Debug, Clone)]
 pub(crate) enum Destination {
@@ -107,7 +115,7 @@ impl ReportFiles {
         };
         Ok(Self {
             report: report.to_owned(),
-            partial: beside("", ".partial.csv"),
+            partial: beside("", JOURNAL),
             ordered: beside("", ".partial.csv.tmp"),
             record: beside("", ".run.json"),
             failed: beside("", ".failed.csv"),

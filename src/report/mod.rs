@@ -24,7 +24,7 @@ pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::summary::Summary;
 
 pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, Published, count_report, hex, write_failures};
-pub(crate) use self::files::{Destination, ReportFiles};
+pub(crate) use self::files::{Destination, ReportFiles, is_journal};
 pub(crate) use self::journal::{Journal, Target};
 pub(crate) use self::line::{COLUMNS, Settlement, server_text};
 pub(crate) use self::lock::{Lock, NoLock};

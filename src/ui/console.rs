@@ -38,7 +38,7 @@ impl Console {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run }) | Command::End(EndArgs { run, .. }) => {
                 Some(&run.output)
             }
-            Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         };
         let terminal = io::stderr().is_terminal();
         let json = output.is_some_and(|output| output.log_format == LogFormat::Json);

@@ -2,6 +2,7 @@
 
 mod cli;
 mod contract;
+mod diff;
 mod documents;
 mod end;
 mod harness;

@@ -1,0 +1,93 @@
+//! What can be wrong with two reports that are to be compared, and what does their user do about it?
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::domain::{UserId, quote};
+use crate::input::{HeaderFault, InputError, RowFault};
+use crate::report::{FileError, Outcome};
+
+/// Why two reports cannot be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiffError {
+    /// A file cannot be read, or has not a report's columns.
+    #[error(transparent)]
+    Report(#[from] InputError),
+    /// A file is a journal.
+    #[error("{}: this is the journal of a run that has not finished: expected its report", .0.display())]
+    Journal(PathBuf),
+    /// Standard input can be read once.
+    #[error("`-` stands for both reports: expected a file for one of them at least")]
+    BothStandardInput,
+    /// A line is not one of a report's.
+    #[error("{name}:{line}: {fault}")]
+    Line {
+        /// The report, as messages call it.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        fault: LineFault,
+    },
+    /// What takes more memory than it may cannot be kept on disk.
+    #[error("what is compared cannot be kept in a temporary file")]
+    Temporary(#[source] io::Error),
+    /// The changes cannot be handed out.
+    #[error(transparent)]
+    Output(#[from] FileError),
+}
+
+/// What is wrong with a line of a report.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LineFault(Box<Fault>);
+
+impl From<Fault> for LineFault {
+    fn from(fault: Fault) -> Self {
+        Self(Box::new(fault))
+    }
+}
+
+/// Why a line says nothing of a user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Form(#[from] RowFault),
+    #[error("column `result`: `{}` is not a result: expected one of {}", quote(.0), results())]
+    Result(String),
+    #[error("column `bypassMFAEnabledUntil`: `{}` is not an end date: expected the form `2026-08-31T17:00:00.000Z`", quote(.0))]
+    Until(String),
+    #[error("column `userID`: `{user}` has a result here, and another on line {other}: expected one for a user")]
+    Twice { user: UserId, other: u64 },
+}
+
+impl Fault {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Form(_) | Self::Result(_) | Self::Until(_) => "compare the reports as they were written, or audit the users again",
+            Self::Twice { .. } => "compare the reports of single runs, not several of them in one file",
+        }
+    }
+}
+
+fn results() -> String {
+    Outcome::ALL.map(|outcome| format!("`{outcome}`")).join(", ")
+}
+
+impl DiffError {
+    /// What the user can do, in one line.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Report(InputError::Header { fault: HeaderFault::Missing { .. } | HeaderFault::Twice { .. }, .. }) => {
+                Some("name two reports, as `audit` and `grant` write them, with the header and all of their columns".into())
+            }
+            Self::Report(error) => error.hint().or_else(|| Some("name two reports, the earlier one first".into())),
+            Self::Journal(_) => Some("finish the run with `--resume`, and compare the report that it leaves".into()),
+            Self::BothStandardInput => Some("keep one of the reports in a file".into()),
+            Self::Line { fault, .. } => Some(fault.0.hint().into()),
+            Self::Temporary(_) => Some("make room in the folder for temporary files, or name another one in TMPDIR".into()),
+            Self::Output(_) => None,
+        }
+    }
+}

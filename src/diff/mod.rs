@@ -1,0 +1,91 @@
+//! What changed from one report to another?
+//!
+//! ```text
+//! OLD ── Report ─┐ who,                                      ┌─▶ userID,change,before,after
+//!                ├──────▶ Lines ─▶ Pairs ─▶ Change::between ─┤
+//! NEW ── Report ─┘ what  (sorted)  (a user's two states)     └─▶ Summary
+//! ```
+
+mod change;
+mod error;
+mod pairs;
+mod report;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::path::Path;
+
+pub use self::error::{DiffError, LineFault};
+
+pub(crate) use self::summary::Summary;
+
+use self::change::{Change, State};
+use self::pairs::{Lines, Pair, Pairs, Side};
+use self::report::{Report, Said};
+use crate::spill::unnamed_file;
+
+/// The columns of what is written.
+const COLUMNS: [&str; 4] = ["userID", "change", "before", "after"];
+
+/// Bytes written at a time.
+const BUFFER: usize = 256 << 10;
+
+/// What two reports have different.
+pub(crate) struct Comparison {
+    /// The changes as CSV, sorted by user ID, in a temporary file, which is at its beginning: until all of
+    /// them are known, so is not whether both reports are sound.
+    pub(crate) changes: File,
+    pub(crate) summary: Summary,
+}
+
+/// Compares the reports at `old` and `new`, of which `-` may be one: standard input.
+pub(crate) fn compare(old: &Path, new: &Path) -> Result<Comparison, DiffError> {
+    if [old, new].iter().all(|path| path.as_os_str() == "-") {
+        return Err(DiffError::BothStandardInput);
+    }
+    let mut lines = Lines::new();
+    let mut summary = Summary::default();
+    let reports = [Report::open(old)?, Report::open(new)?];
+    let names = reports.each_ref().map(|report| report.name().to_owned());
+    for (report, side) in reports.into_iter().zip([Side::Old, Side::New]) {
+        summary.unmatched += take_in(report, side, &mut lines)?;
+    }
+    let changes = write_changes(lines.pairs(names)?, &mut summary)?;
+    Ok(Comparison { changes, summary })
+}
+
+/// Reads a report to its end; answers how many failed lines it has of which the user is not known.
+fn take_in(mut report: Report, side: Side, lines: &mut Lines) -> Result<u64, DiffError> {
+    let mut unmatched = 0;
+    while let Some((line, said)) = report.next_line()? {
+        match said {
+            Said::Of(user, state) => lines.push(side, line, user, state)?,
+            Said::OfNobody => unmatched += 1,
+            Said::Nothing => {}
+        }
+    }
+    Ok(unmatched)
+}
+
+fn write_changes(mut pairs: Pairs, summary: &mut Summary) -> Result<File, DiffError> {
+    let file = unnamed_file(&std::env::temp_dir()).map_err(DiffError::Temporary)?;
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(file);
+    let unwritten = |error| DiffError::Temporary(io::Error::other(error));
+    writer.write_record(COLUMNS).map_err(unwritten)?;
+    while let Some(Pair { user, before, after }) = pairs.next_pair()? {
+        summary.users += 1;
+        if let Some(change) = Change::between(before, after) {
+            summary.add(change);
+            writer.write_record([&user.to_string(), change.name(), &shown(before), &shown(after)]).map_err(unwritten)?;
+        }
+    }
+    let rewound = writer.into_inner().map_err(csv::IntoInnerError::into_error).and_then(|mut file| file.rewind().map(|()| file));
+    rewound.map_err(DiffError::Temporary)
+}
+
+fn shown(state: Option<State>) -> String {
+    state.map(|state| state.to_string()).unwrap_or_default()
+}

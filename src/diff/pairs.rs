@@ -1,0 +1,165 @@
+//! What do both reports say of each user? Their lines are sorted by user, in bounded memory, since a report
+//! may be in any order and of any size.
+
+use std::iter::Peekable;
+
+use chrono::DateTime;
+
+use super::change::State;
+use super::error::{DiffError, Fault};
+use crate::domain::{BypassUntil, UserId};
+use crate::report::Outcome;
+use crate::spill::{Sorted, Sorter};
+
+/// One of the two reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Old,
+    New,
+}
+
+/// A line as integers that sort by user, side and line: the two halves of the user ID, the side, the line,
+/// the state.
+type Key = [u64; 5];
+const SIDE: usize = 2;
+const LINE: usize = 3;
+const STATE: usize = 4;
+
+/// A user who cannot bypass MFA.
+const INACTIVE: u64 = 0;
+/// One who can, until no date that is known.
+const ACTIVE: u64 = 1;
+/// One whose line failed: this and the outcome. More than these stands for an end date.
+const FAILED: u64 = 2;
+const LEAST_DATE: u64 = FAILED + Outcome::ALL.len() as u64;
+/// Makes milliseconds since 1970, which may be negative, a large number: all years are far within 2^62.
+const SIGN: u64 = 1 << 63;
+
+fn encoded(state: State) -> u64 {
+    match state {
+        State::Inactive => INACTIVE,
+        State::Active(None) => ACTIVE,
+        State::Failed(outcome) => FAILED + outcome as u64,
+        State::Active(Some(until)) => until.millis().cast_unsigned() ^ SIGN,
+    }
+}
+
+fn decoded(word: u64) -> State {
+    match word {
+        INACTIVE => State::Inactive,
+        ACTIVE => State::Active(None),
+        FAILED..LEAST_DATE => State::Failed(Outcome::ALL.into_iter().find(|outcome| *outcome as u64 == word - FAILED).expect("encoded")),
+        date => State::Active(DateTime::from_timestamp_millis((date ^ SIGN).cast_signed()).and_then(BypassUntil::from_instant)),
+    }
+}
+
+/// The lines of both reports, in any order.
+pub(super) struct Lines(Sorter<5>);
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self(Sorter::new(&std::env::temp_dir()))
+    }
+
+    pub(super) fn push(&mut self, side: Side, line: u64, user: UserId, state: State) -> Result<(), DiffError> {
+        let (high, low) = user.uuid().as_u64_pair();
+        self.0.push([high, low, side as u64, line, encoded(state)]).map_err(DiffError::Temporary)
+    }
+
+    /// The users in the order of their IDs; messages call the reports by these `names`.
+    pub(super) fn pairs(self, names: [String; 2]) -> Result<Pairs, DiffError> {
+        Ok(Pairs { keys: self.0.sorted().map_err(DiffError::Temporary)?.peekable(), names })
+    }
+}
+
+/// What both reports say, user by user.
+pub(super) struct Pairs {
+    keys: Peekable<Sorted<5>>,
+    names: [String; 2],
+}
+
+/// What both reports say of a user; `None` where the user is not in one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) user: UserId,
+    pub(super) before: Option<State>,
+    pub(super) after: Option<State>,
+}
+
+impl Pairs {
+    /// The next user, or `None` after the last.
+    pub(super) fn next_pair(&mut self) -> Result<Option<Pair>, DiffError> {
+        let Some(first) = self.keys.next().transpose().map_err(DiffError::Temporary)? else {
+            return Ok(None);
+        };
+        let user = UserId::from(uuid::Uuid::from_u64_pair(first[0], first[1]));
+        let mut sides = [View::default(), View::default()];
+        let mut next = Some(first);
+        while let Some(key) = next {
+            let side = usize::from(key[SIDE] == Side::New as u64);
+            let place = sides[side].add(key);
+            place.map_err(|other| self.twice(side, key[LINE], user, other))?;
+            let is_the_users = |next: &Key| next[..SIDE] == first[..SIDE];
+            next = self.keys.next_if(|next| next.as_ref().is_ok_and(is_the_users)).transpose().map_err(DiffError::Temporary)?;
+        }
+        let [before, after] = sides.map(View::state);
+        Ok(Some(Pair { user, before, after }))
+    }
+
+    fn twice(&self, side: usize, line: u64, user: UserId, other: u64) -> DiffError {
+        DiffError::Line { name: self.names[side].clone(), line, fault: Fault::Twice { user, other }.into() }
+    }
+}
+
+/// What one report says of a user.
+#[derive(Default)]
+struct View {
+    /// The line that has a result other than a failure, and the state.
+    settled: Option<(u64, State)>,
+    failed: Option<Outcome>,
+}
+
+impl View {
+    /// Takes in a line; the one that contradicts it is an error.
+    fn add(&mut self, key: Key) -> Result<(), u64> {
+        match decoded(key[STATE]) {
+            // Of several failures the same one, in whatever order they stand.
+            State::Failed(outcome) => self.failed = self.failed.into_iter().chain([outcome]).min_by_key(|outcome| *outcome as u64),
+            state @ (State::Active(_) | State::Inactive) => {
+                if let Some((line, _)) = self.settled.replace((key[LINE], state)) {
+                    return Err(line);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn state(self) -> Option<State> {
+        self.failed.map(State::Failed).or(self.settled.map(|(_, state)| state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn no_state_is_taken_for_another_not_even_where_dates_begin() {
+        let failed = Outcome::ALL.into_iter().map(State::Failed);
+        let around_1970 =
+            (-20..20).map(|millis| State::Active(DateTime::from_timestamp_millis(millis).and_then(BypassUntil::from_instant)));
+        for state in failed.chain(around_1970).chain([State::Inactive, State::Active(None)]) {
+            assert_eq!(decoded(encoded(state)), state);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_date_reads_back_as_it_was_written(millis in -62_135_596_800_000_i64..253_402_300_800_000) {
+            let state = State::Active(DateTime::from_timestamp_millis(millis).and_then(BypassUntil::from_instant));
+            prop_assert!(matches!(state, State::Active(Some(_))));
+            prop_assert_eq!(decoded(encoded(state)), state);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What does the operator read after the changes? How many there are, in one line.
+
+use std::fmt;
+
+use super::change::Change;
+
+/// What the comparison of two reports has found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// How many users stand in either report.
+    pub(super) users: u64,
+    found: [u64; Change::ALL.len()],
+    /// How many failed lines there are of which the user is not known.
+    pub(super) unmatched: u64,
+}
+
+impl Summary {
+    pub(super) fn add(&mut self, change: Change) {
+        self.found[change as usize] += 1;
+    }
+
+    /// For how many users something is known to have changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.seen().filter(|(change, _)| change.counts()).map(|(_, users)| users).sum()
+    }
+
+    fn seen(&self) -> impl Iterator<Item = (Change, u64)> {
+        Change::ALL.into_iter().map(|change| (change, self.found[change as usize])).filter(|(_, users)| *users > 0)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", counted(self.changes(), "change"), counted(self.users, "user"))?;
+        let mut before = ": ";
+        for (change, users) in self.seen() {
+            let mark = if change.counts() { before } else { "; " };
+            write!(f, "{mark}{users} {}", change.name())?;
+            before = ", ";
+        }
+        match self.unmatched {
+            0 => Ok(()),
+            1 => f.write_str("; 1 failed line names no user ID and is left out"),
+            lines => write!(f, "; {lines} failed lines name no user ID and are left out"),
+        }
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(users: u64, changes: &[Change], unmatched: u64) -> String {
+        let mut summary = Summary { users, unmatched, ..Summary::default() };
+        for change in changes {
+            summary.add(*change);
+        }
+        summary.to_string()
+    }
+
+    #[test]
+    fn the_line_says_what_there_is_and_nothing_else() {
+        assert_eq!(shown(0, &[], 0), "0 changes of 0 users");
+        assert_eq!(shown(1, &[Change::New], 1), "1 change of 1 user: 1 new; 1 failed line names no user ID and is left out");
+        assert_eq!(shown(9, &[Change::Undetermined], 0), "0 changes of 9 users; 1 undetermined");
+        let all = shown(50, &[&Change::ALL[..], &[Change::New, Change::Undetermined]].concat(), 2);
+        assert_eq!(
+            all,
+            "7 changes of 50 users: 2 new, 1 extended, 1 shortened, 1 lapsed, 1 added, 1 removed; 2 undetermined; \
+             2 failed lines name no user ID and are left out"
+        );
+    }
+}

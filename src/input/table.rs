@@ -1,0 +1,88 @@
+//! What stands in a CSV file from which no run is made? Its columns, by their names, and its rows, with their
+//! lines.
+
+use std::path::Path;
+
+use csv::ByteRecord;
+
+use super::Source;
+use super::check::refused;
+use super::columns::{Dialect, First, header_names};
+use super::error::{HeaderFault, InputError, RowFault};
+use super::records::{Records, check_width, text, unclosed_fault};
+
+/// A CSV file with a header, read once, a row at a time.
+pub(crate) struct Table {
+    source: Source,
+    header_line: u64,
+    /// The first line's values as they are.
+    names: Vec<String>,
+    records: Records,
+    record: ByteRecord,
+}
+
+/// A row, and what is wrong with its form, if anything is.
+pub(crate) struct TableRow<'a> {
+    /// The line on which it begins, or on which the quote opens that is never closed; from 1.
+    pub(crate) line: u64,
+    pub(crate) values: Result<Values<'a>, RowFault>,
+}
+
+/// The values of a row, of which each column has one.
+pub(crate) struct Values<'a> {
+    record: &'a ByteRecord,
+    names: &'a [String],
+}
+
+impl Table {
+    /// Opens the file at `path`; `-` is standard input.
+    pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
+        let source = Source::open(path)?;
+        let First { delimiter, line, record: header } = First::of(&source, &Dialect::default())?;
+        let names = header_names(&header).map_err(|fault| InputError::Header { name: source.name.clone(), line, fault })?;
+        let mut record = ByteRecord::new();
+        let begun = Records::new(&source, delimiter, None).and_then(|mut records| records.read(&mut record).map(|_| records));
+        let records = begun.map_err(|error| refused(&source, error))?;
+        Ok(Self { source, header_line: line, names, records, record })
+    }
+
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.source.name
+    }
+
+    /// The index of the one column of this name.
+    pub(crate) fn column(&self, wanted: &str) -> Result<usize, InputError> {
+        let fault = |fault| InputError::Header { name: self.source.name.clone(), line: self.header_line, fault };
+        let mut found = (0..self.names.len()).filter(|index| self.names[*index] == wanted);
+        match (found.next(), found.next()) {
+            (Some(index), None) => Ok(index),
+            (Some(_), Some(_)) => Err(fault(HeaderFault::Twice { name: wanted.to_owned() })),
+            (None, _) => {
+                Err(fault(HeaderFault::Missing { wanted: wanted.to_owned(), users: false, found: self.names.clone(), data: false }))
+            }
+        }
+    }
+
+    /// The next row, or `None` after the last.
+    pub(crate) fn next_row(&mut self) -> Result<Option<TableRow<'_>>, InputError> {
+        let read = self.records.read(&mut self.record);
+        let Some(place) = read.map_err(|error| refused(&self.source, error))? else {
+            return Ok(None);
+        };
+        let (record, names) = (&self.record, self.names.as_slice());
+        let values = if place.is_unclosed() {
+            Err(unclosed_fault(record, names))
+        } else {
+            check_width(record, names).map(|()| Values { record, names })
+        };
+        Ok(Some(TableRow { line: place.line(record), values }))
+    }
+}
+
+impl<'a> Values<'a> {
+    /// The value in the column at `index`, without the spaces around it.
+    pub(crate) fn get(&self, index: usize) -> Result<&'a str, RowFault> {
+        text(self.record, index, self.names).map(str::trim)
+    }
+}
