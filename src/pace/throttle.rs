@@ -7,8 +7,9 @@
 //! next 429 costs another hold, and larger ones above it, where the limit has evidently risen. Patience grows with
 //! the time for which the ceiling has been the same. The working rate is never above the one asked for.
 
-use std::collections::VecDeque;
 use std::time::Duration;
+
+use super::admitted::Admitted;
 
 /// The share of the ceiling that is worked at: what the jitter of a network adds to evenly spaced requests
 /// stays under the ceiling.
@@ -184,7 +185,7 @@ impl Throttle {
 
     /// Lowers the working rate after a hold whose first refused request was sent at `refused`.
     fn learn(&mut self, hold: &Hold, refused: Duration, now: Duration) {
-        let measured = self.admitted.rate_before(refused, hold.wait);
+        let measured = self.admitted.rate_before(refused, hold.wait, self.held_to);
         let found = self.rate.min(measured);
         let before = self.ceiling.take();
         let proven = before.as_ref().map_or(0.0, |ceiling| ceiling.proven);
@@ -208,7 +209,7 @@ impl Throttle {
     fn seek(&mut self, now: Duration) {
         let most = self.most;
         if let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| now >= ceiling.next && self.rate < most) {
-            self.rate = ceiling.above(self.rate, now).min(most);
+            self.rate = ceiling.above(self.rate, now).clamp(self.rate, most);
         }
     }
 }
@@ -261,50 +262,111 @@ impl Ceiling {
     }
 }
 
-/// How many requests were admitted, by when they were sent.
-#[derive(Debug, Default)]
-struct Admitted {
-    /// The number of a slot of time, and how many; in order.
-    slots: VecDeque<(u32, u32)>,
-    first: Option<Duration>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-/// How long a slot is.
-const SLOT: Duration = Duration::from_millis(50);
-/// How far back is remembered: no measure is taken over longer.
-const REMEMBERED: Duration = Duration::from_secs(60);
-/// The shortest time over which a rate is measured: limits are by the second, or longer.
-const SHORTEST: Duration = Duration::from_secs(1);
-
-impl Admitted {
-    fn slot(at: Duration) -> u32 {
-        u32::try_from(at.as_millis() / SLOT.as_millis()).unwrap_or(u32::MAX)
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
-    fn add(&mut self, sent: Duration) {
-        self.first.get_or_insert(sent);
-        let slot = Self::slot(sent);
-        match self.slots.iter_mut().rev().find(|(at, _)| *at <= slot) {
-            Some((at, count)) if *at == slot => *count += 1,
-            _ => {
-                let place = self.slots.partition_point(|(at, _)| *at < slot);
-                self.slots.insert(place, (slot, 1));
+    #[test]
+    fn a_429_holds_for_a_little_longer_than_it_asks_and_a_success_does_not_lift_the_hold() {
+        let mut throttle = Throttle::new(100.0);
+        assert_eq!(throttle.refused(ms(0), ms(50), Some(ms(2000)), 0.5), Some(ms(2000)));
+        throttle.admitted(ms(10));
+        let until = throttle.held_until(ms(60)).expect("a hold");
+        assert!((ms(2090)..ms(2250)).contains(&until), "{until:?}");
+        assert_eq!(throttle.held_until(until), None);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_hold_belongs_to_its_episode() {
+        let mut throttle = Throttle::new(100.0);
+        (0..100).for_each(|nth| throttle.admitted(ms(nth)));
+        assert!(throttle.refused(ms(100), ms(150), Some(ms(1000)), 0.0).is_some());
+        assert!(throttle.refused(ms(101), ms(160), Some(ms(1000)), 0.0).is_none(), "the same hold");
+        let lowered = throttle.rate(ms(3000));
+        assert!(throttle.refused(ms(102), ms(3100), Some(ms(500)), 0.0).is_some(), "it waits, however late the answer");
+        assert_eq!(throttle.rate(ms(3650)).to_bits(), lowered.to_bits(), "but is taught nothing new");
+    }
+
+    #[test]
+    fn the_rate_falls_to_a_little_under_what_was_let_in() {
+        for most in [1000.0, f64::INFINITY] {
+            let mut throttle = Throttle::new(most);
+            (0..200).for_each(|nth| throttle.admitted(ms(nth)));
+            throttle.refused(ms(200), ms(250), Some(ms(1000)), 0.0);
+            let rate = throttle.rate(ms(2000));
+            assert!((185.0..200.0).contains(&rate), "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_429_that_does_not_say_how_long_is_waited_for_longer_each_time() {
+        let mut throttle = Throttle::new(100.0);
+        let (mut now, mut waits) = (ms(0), Vec::new());
+        for _ in 0..7 {
+            waits.extend(throttle.refused(now, now, None, 0.0));
+            now = throttle.held_until(now).expect("a hold");
+            throttle.rate(now);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs));
+        throttle.admitted(now);
+        assert_eq!(throttle.refused(now, now, None, 0.0), Some(ms(1000)));
+    }
+
+    #[test]
+    fn a_hold_of_another_endpoint_teaches_nothing_of_the_rate() {
+        let mut throttle = Throttle::new(100.0);
+        assert!(throttle.hold_back(ms(0), ms(1000), 0.0));
+        assert_eq!(throttle.rate(ms(2000)).to_bits(), 100_f64.to_bits());
+    }
+
+    /// What happens, and how long after what happened before.
+    #[derive(Debug, Clone, Copy)]
+    enum Event {
+        Admitted,
+        Refused(Option<u64>),
+        Asked,
+    }
+
+    fn event() -> impl Strategy<Value = (u64, Event)> {
+        let what = prop_oneof![
+            6 => Just(Event::Admitted),
+            2 => prop::option::of(0_u64..100_000).prop_map(Event::Refused),
+            4 => Just(Event::Asked),
+        ];
+        (0_u64..20_000, what)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_no_rate_is_above_the_one_asked_for_and_no_hold_is_cut_short(
+            events in prop::collection::vec(event(), 0..200),
+            most in prop::sample::select(vec![0.001, 1.0, 50.0, 2000.0, f64::INFINITY]),
+            latency in 0_u64..5000,
+            jitter in 0.0..1.0,
+        ) {
+            let mut throttle = Throttle::new(most);
+            let (mut now, mut held) = (ms(10_000), ms(0));
+            for (after, event) in events {
+                now += ms(after);
+                let sent = now - ms(latency);
+                match event {
+                    Event::Admitted => throttle.admitted(sent),
+                    Event::Refused(wait) => {
+                        throttle.refused(sent, now, wait.map(ms), jitter);
+                        held = held.max(now + wait.map_or(UNSAID, ms));
+                    }
+                    Event::Asked => {
+                        let rate = throttle.rate(now);
+                        prop_assert!(rate <= most && rate >= LEAST.min(most), "{}", rate);
+                    }
+                }
+                prop_assert!(now >= held || throttle.held_until(now).is_some_and(|until| until >= held));
             }
         }
-        let oldest = Self::slot(sent.saturating_sub(REMEMBERED));
-        while self.slots.front().is_some_and(|(at, _)| *at < oldest) {
-            self.slots.pop_front();
-        }
-    }
-
-    /// How many a second were admitted before `refused` was sent. A wait of so long tells over what time the
-    /// server counts.
-    fn rate_before(&self, refused: Duration, wait: Duration) -> f64 {
-        let known = refused.saturating_sub(self.first.unwrap_or(refused)).clamp(SHORTEST, REMEMBERED);
-        let span = wait.clamp(SHORTEST, known);
-        let slots = Self::slot(refused.saturating_sub(span))..=Self::slot(refused);
-        let count: u32 = self.slots.iter().filter(|(at, _)| slots.contains(at)).map(|(_, count)| count).sum();
-        // Half of one more, since an interval is open at either end.
-        (f64::from(count) + 0.5) / span.as_secs_f64()
     }
 }

@@ -54,7 +54,7 @@ fn told(what: &str, runs: &[Took]) -> f64 {
     rate
 }
 
-fn audit(folder: &Path, address: SocketAddr) -> Took {
+pub(crate) fn audit(folder: &Path, address: SocketAddr) -> Took {
     let flight = IN_FLIGHT.to_string();
     let words = ["audit", "in.csv", "--rate", "unlimited", "--concurrency", &flight, "--overwrite", "-q"];
     let mut tool = tool(folder, &words);
@@ -114,7 +114,7 @@ async fn get_all(client: reqwest::Client, urls: Urls) {
 }
 
 /// The cheapest server there can be, on a thread of its own: every request is answered alike.
-fn serve() -> SocketAddr {
+pub(crate) fn serve() -> SocketAddr {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");

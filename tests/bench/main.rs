@@ -8,6 +8,7 @@ mod engine;
 mod memory;
 mod pace;
 mod plan;
+mod server;
 mod throttle;
 mod tool;
 
