@@ -57,12 +57,15 @@ fn told(what: &str, runs: &[Took]) -> f64 {
 pub(crate) fn audit(folder: &Path, address: SocketAddr) -> Took {
     let flight = IN_FLIGHT.to_string();
     let words = ["audit", "in.csv", "--rate", "unlimited", "--concurrency", &flight, "--overwrite", "-q"];
-    let mut tool = tool(folder, &words);
+    run(told_of(&mut tool(folder, &words), address))
+}
+
+/// The program, told where the server is.
+pub(crate) fn told_of(tool: &mut Command, address: SocketAddr) -> &mut Command {
     tool.env("PINGONE_ENVIRONMENT_ID", ENVIRONMENT)
         .env("PINGONE_API_ACCESS_TOKEN", "bench")
         .env("PINGONE_API_URL", format!("http://{address}/v1"))
-        .env("PINGONE_AUTH_URL", format!("http://{address}"));
-    run(&mut tool)
+        .env("PINGONE_AUTH_URL", format!("http://{address}"))
 }
 
 fn curl(config: &Path) -> Option<Took> {
