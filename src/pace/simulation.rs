@@ -102,7 +102,7 @@ impl Client {
                 }
             }
         }
-        let took = self.now - self.start;
+        let took = self.now.saturating_sub(self.start);
         let limit: RateLimit = self.world.limit.parse().expect("a limit");
         let allowed: f64 = (0..took.as_millis() / 10)
             .map(|at| f64::from(limit.at(Duration::from_millis(10) * u32::try_from(at).expect("a short run"))) / 100.0)
@@ -156,8 +156,6 @@ fn results(world: World) -> impl Iterator<Item = (LimitKind, Result)> {
         let goodput = runs.iter().map(|run| run.goodput).sum::<f64>() / share(runs.len(), 1);
         let most = |of: fn(&Result) -> f64| runs.iter().map(of).fold(0.0, f64::max);
         let result = Result { goodput, refused: most(|run| run.refused), refused_later: most(|run| run.refused_later) };
-        // Shown when a test fails, or with `--nocapture`.
-        println!("{kind:?} {world:?}: {result:?}");
         (kind, result)
     })
 }

@@ -221,7 +221,7 @@ impl Ceiling {
         let ceiling = match before {
             Some(before) if (rate / before.rate - 1.0).abs() <= SAME => Self { rate, hold, ..before },
             Some(before) if rate < before.rate => {
-                let lasted = now - before.since >= hold.mul_f64(PATIENCE_WHEN_FALLEN);
+                let lasted = now.saturating_sub(before.since) >= hold.mul_f64(PATIENCE_WHEN_FALLEN);
                 let former = before.former.or(lasted.then_some(before.rate));
                 new(former, if former.is_some() { PATIENCE_WHEN_FALLEN } else { PATIENCE })
             }
@@ -234,7 +234,7 @@ impl Ceiling {
 
     /// The ceiling, with patience from now on.
     fn waiting(self, now: Duration) -> Self {
-        let patience = (now - self.since).mul_f64(STEADY).max(self.hold.mul_f64(self.patience)).min(MOST_PATIENT);
+        let patience = now.saturating_sub(self.since).mul_f64(STEADY).max(self.hold.mul_f64(self.patience)).min(MOST_PATIENT);
         Self { proven: 0.0, is_seeking: false, next: now + patience, step: self.rate * STEP, ..self }
     }
 
@@ -353,7 +353,7 @@ mod tests {
             let (mut now, mut held) = (ms(10_000), ms(0));
             for (after, event) in events {
                 now += ms(after);
-                let sent = now - ms(latency);
+                let sent = now.saturating_sub(ms(latency));
                 match event {
                     Event::Admitted => throttle.admitted(sent),
                     Event::Refused(wait) => {

@@ -120,7 +120,7 @@ impl Limiter {
         // Of two that come at once, the later may be the first to be counted.
         let now = self.latest.max(now);
         self.latest = now;
-        let limit = self.limit.at(now - *self.first.get_or_insert(now));
+        let limit = self.limit.at(now.saturating_sub(*self.first.get_or_insert(now)));
         match self.kind {
             LimitKind::Sliding => self.slides(limit, now),
             LimitKind::Fixed => self.counts(limit, now),
@@ -129,7 +129,7 @@ impl Limiter {
     }
 
     fn slides(&mut self, limit: u32, now: Duration) -> bool {
-        while self.recent.front().is_some_and(|at| now - *at >= SECOND) {
+        while self.recent.front().is_some_and(|at| now.saturating_sub(*at) >= SECOND) {
             self.recent.pop_front();
         }
         let admitted = self.recent.len() < limit as usize;
@@ -150,7 +150,7 @@ impl Limiter {
 
     fn draws(&mut self, limit: u32, now: Duration) -> bool {
         let (before, left) = self.bucket;
-        let filled = (now - before).as_secs_f64().mul_add(f64::from(limit), left).min(f64::from(limit));
+        let filled = now.saturating_sub(before).as_secs_f64().mul_add(f64::from(limit), left).min(f64::from(limit));
         let admitted = filled >= 1.0;
         self.bucket = (now, if admitted { filled - 1.0 } else { filled });
         admitted

@@ -49,7 +49,7 @@ impl Seen {
     /// When requests for users came, after the first of them.
     fn times(&self) -> impl DoubleEndedIterator<Item = Duration> + Clone {
         let first = self.users().next().map(|call| call.at).unwrap_or_default();
-        self.users().map(move |call| call.at - first)
+        self.users().map(move |call| call.at.saturating_sub(first))
     }
 
     fn users(&self) -> impl DoubleEndedIterator<Item = &Call> + Clone {
