@@ -15,6 +15,8 @@ pub(super) struct Admitted {
 const SLOT: Duration = Duration::from_millis(50);
 /// How far back is remembered: no measure is taken over longer.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// How many requests tell a rate, at least.
+const ENOUGH: f64 = 10.0;
 /// The shortest time over which a rate is measured: limits are by the second, or longer.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -39,9 +41,16 @@ impl Admitted {
         }
     }
 
+    /// How many were admitted that were sent after `refused` was.
+    pub(super) fn since(&self, refused: Duration) -> u32 {
+        let slot = Self::slot(refused);
+        self.slots.iter().rev().take_while(|(at, _)| *at > slot).map(|(_, count)| count).sum()
+    }
+
     /// How many a second were admitted before `refused` was sent, and after the last hold, which ended at
-    /// `held_to`. A wait of so long tells over what time the server counts.
-    pub(super) fn rate_before(&self, refused: Duration, wait: Duration, held_to: Duration) -> f64 {
+    /// `held_to`. A wait of so long tells over what time the server counts; requests were sent at `rate`.
+    pub(super) fn rate_before(&self, refused: Duration, rate: f64, wait: Duration, held_to: Duration) -> f64 {
+        let wait = wait.max(Duration::from_secs_f64((ENOUGH / rate).min(REMEMBERED.as_secs_f64())));
         let from = self.first.unwrap_or(refused).max(held_to);
         let span = wait.min(refused.saturating_sub(from)).clamp(SHORTEST, REMEMBERED);
         let slots = Self::slot(refused.saturating_sub(span))..=Self::slot(refused);
@@ -64,7 +73,7 @@ mod tests {
         // Ten a second for a minute, in whatever order the answers come.
         (0..600).rev().for_each(|nth| admitted.add(at(nth * 100)));
         for (wait, held_to) in [(0, 0), (1, 0), (30, 0), (3000, 0), (30, 50), (30, 70)] {
-            let rate = admitted.rate_before(at(60_000), SECOND * wait, SECOND * held_to);
+            let rate = admitted.rate_before(at(60_000), 10.0, SECOND * wait, SECOND * held_to);
             assert!((9.0..12.0).contains(&rate), "{wait} {held_to}: {rate}");
         }
     }
@@ -73,7 +82,7 @@ mod tests {
     fn what_was_let_in_within_less_than_a_second_is_that_many_a_second() {
         let mut admitted = Admitted::default();
         (0..100).for_each(|nth| admitted.add(Duration::from_millis(nth)));
-        let rate = admitted.rate_before(Duration::from_millis(100), 30 * SECOND, Duration::ZERO);
+        let rate = admitted.rate_before(Duration::from_millis(100), 1000.0, 30 * SECOND, Duration::ZERO);
         assert!((100.0..101.0).contains(&rate), "{rate}");
     }
 

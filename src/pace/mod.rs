@@ -3,6 +3,7 @@
 
 mod admitted;
 mod backoff;
+mod ceiling;
 mod pacer;
 mod rate;
 #[cfg(test)]

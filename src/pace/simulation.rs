@@ -25,6 +25,8 @@ struct World {
     most: f64,
     rows: u32,
     latency: Duration,
+    /// The share of requests that are refused for no reason of ours.
+    noise: f64,
 }
 
 const WORLD: World = World {
@@ -34,6 +36,7 @@ const WORLD: World = World {
     most: 1000.0,
     rows: 3000,
     latency: Duration::from_millis(50),
+    noise: 0.0,
 };
 
 /// What came of it.
@@ -124,7 +127,7 @@ impl Client {
         self.turn = (self.turn + interval).max((self.now + interval).saturating_sub(MADE_UP));
         // They arrive in the order in which they are sent.
         self.there = self.there.max(self.now + self.world.latency.mul_f64(0.4 + 0.2 * self.random.f64()));
-        let is_in = self.server.admits(self.there);
+        let is_in = self.random.f64() >= self.world.noise && self.server.admits(self.there);
         self.answers.push(Reverse((self.there + self.world.latency / 2, self.now, is_in)));
         self.sent.push(self.now);
     }
@@ -183,6 +186,13 @@ fn low_and_high_limits_are_found_too() {
         for (kind, result) in results(World { limit, rows, ..WORLD }) {
             assert!(result.goodput >= 0.8 && result.refused_later <= 0.05, "{limit} {kind:?}: {result:?}");
         }
+    }
+}
+
+#[test]
+fn who_is_refused_at_random_does_not_come_to_a_standstill() {
+    for (kind, result) in results(World { limit: "50", most: 45.0, rows: 2000, noise: 0.02, ..WORLD }) {
+        assert!(result.goodput >= 0.12, "{kind:?}: {result:?}");
     }
 }
 

@@ -10,35 +10,22 @@
 use std::time::Duration;
 
 use super::admitted::Admitted;
+use super::ceiling::{Ceiling, SAME, UNDER};
 
-/// The share of the ceiling that is worked at: what the jitter of a network adds to evenly spaced requests
-/// stays under the ceiling.
-const UNDER: f64 = 0.97;
 /// The share of the working rate that is left where that was refused itself.
 const LOWER: f64 = 0.95;
 /// The same if it was refused soon.
 const MUCH_LOWER: f64 = 0.85;
+/// Fewer of those sent since the first that was refused may have been refused by chance, or for what others
+/// send…
+const MANY: f64 = 0.25;
+/// …and then the working rate falls to no less than this share of what was evident before: a window may have
+/// let in two seconds' worth within one…
+const CHANCE: f64 = 0.45;
+/// …unless it happens so many times in a row.
+const STRIKES: u32 = 6;
 /// An episode that begins within so many holds of the last one comes soon.
 const SOON: f64 = 1.5;
-/// Ceilings within this share of each other are the same.
-const SAME: f64 = 0.15;
-/// The first step up, as a share of the ceiling; each further one is twice as large.
-const STEP: f64 = 0.03;
-/// A rate so far above the ceiling that was not refused shows that the limit has risen.
-const RISEN: f64 = 1.08;
-/// How long between two steps, and how many requests at least.
-const BETWEEN: Duration = Duration::from_millis(1250);
-const BETWEEN_REQUESTS: f64 = 20.0;
-/// Where the limit is known to have been higher, so much of the way back is taken at a time.
-const BACK: f64 = 0.7;
-/// Patience with a ceiling, in holds: the longer a 429 costs, the less it is risked.
-const PATIENCE: f64 = 25.0;
-/// With one that has just fallen, which may be somebody else's for a while only.
-const PATIENCE_WHEN_FALLEN: f64 = 3.0;
-/// Patience grows with the time for which a ceiling has been the same, by this share of it.
-const STEADY: f64 = 0.25;
-/// Nobody is more patient.
-const MOST_PATIENT: Duration = Duration::from_secs(600);
 /// How long everybody waits after a 429 that does not say how long; doubled each time that nothing was
 /// admitted since.
 const UNSAID: Duration = Duration::from_secs(1);
@@ -63,6 +50,10 @@ pub(super) struct Throttle {
     /// When the last episode began: what was sent before belongs to it.
     episode: Duration,
     ceiling: Option<Ceiling>,
+    /// The last rate above which many were refused, or the highest at which any was.
+    evident: f64,
+    /// Episodes in a row that came soon.
+    strikes: u32,
     /// Episodes in a row that did not say how long to wait, and before which nothing was admitted.
     unsaid: u32,
     admitted_since: bool,
@@ -77,27 +68,15 @@ struct Hold {
     until: Duration,
     /// When the first request was sent that was refused; `None` if no request of ours shows the rate.
     refused: Option<Duration>,
+    /// How many were refused.
+    count: u32,
 }
 
-/// The rate that was found to be the most.
-#[derive(Debug, Default)]
-struct Ceiling {
-    rate: f64,
-    /// A higher one that was found before.
-    former: Option<f64>,
-    /// When it was first found, or one that is the same.
-    since: Duration,
-    /// What a 429 costs.
-    hold: Duration,
-    /// The least patience with it, in holds.
-    patience: f64,
-    /// A rate that was kept up without a 429; 0 if none was.
-    proven: f64,
-    /// Whether a step up has been taken since the last 429.
-    is_seeking: bool,
-    /// When the next one is taken, and how large it is.
-    next: Duration,
-    step: f64,
+impl Hold {
+    /// Whether so many were refused that it was no chance, where others that were sent since were `let_in`.
+    fn is_of_many(&self, let_in: u32) -> bool {
+        self.count > 1 && f64::from(self.count) >= MANY * f64::from(self.count + let_in)
+    }
 }
 
 impl Throttle {
@@ -111,6 +90,8 @@ impl Throttle {
             held_to: Duration::ZERO,
             episode: Duration::ZERO,
             ceiling: None,
+            evident: 0.0,
+            strikes: 0,
             unsaid: 0,
             admitted_since: false,
         }
@@ -133,6 +114,7 @@ impl Throttle {
         if let Some(hold) = self.hold.as_mut().filter(|_| sent >= self.episode) {
             let first = hold.refused.get_or_insert(sent);
             *first = sent.min(*first);
+            hold.count += 1;
             if is_new {
                 self.episode = now;
                 if !std::mem::take(&mut self.admitted_since) {
@@ -154,7 +136,7 @@ impl Throttle {
             return false;
         }
         self.end_hold(now);
-        self.hold = Some(Hold { from: now, wait, until, refused: None });
+        self.hold = Some(Hold { from: now, wait, until, refused: None, count: 0 });
         true
     }
 
@@ -185,21 +167,31 @@ impl Throttle {
 
     /// Lowers the working rate after a hold whose first refused request was sent at `refused`.
     fn learn(&mut self, hold: &Hold, refused: Duration, now: Duration) {
-        let measured = self.admitted.rate_before(refused, hold.wait, self.held_to);
+        let measured = self.admitted.rate_before(refused, self.rate, hold.wait, self.held_to);
+        let is_soon = hold.from.saturating_sub(self.held_to) < hold.wait.mul_f64(SOON);
+        self.strikes = if is_soon { self.strikes + 1 } else { 0 };
         let found = self.rate.min(measured);
+        let is_lower = measured < self.rate * (1.0 - SAME);
+        let is_evident = is_lower && (self.strikes >= STRIKES || hold.is_of_many(self.admitted.since(refused)));
+        if is_evident || self.evident < found {
+            self.evident = found;
+        }
         let before = self.ceiling.take();
         let proven = before.as_ref().map_or(0.0, |ceiling| ceiling.proven);
-        let is_soon = hold.from.saturating_sub(self.held_to) < hold.wait.mul_f64(SOON);
         self.rate = if proven < self.rate && proven >= found * (1.0 - SAME) {
             // A step too high: what was fine before is fine again.
             proven.min(found * UNDER)
-        } else if measured < self.rate * (1.0 - SAME) {
+        } else if is_evident {
             found * UNDER
-        } else if is_soon {
-            // What was thought to be low enough is far from it.
-            found * MUCH_LOWER
         } else {
-            found * LOWER
+            let share = if is_lower {
+                UNDER
+            } else if is_soon {
+                MUCH_LOWER
+            } else {
+                LOWER
+            };
+            (found * share).max(self.evident * CHANCE).min(self.rate)
         };
         self.rate = self.rate.max(LEAST).min(self.most);
         self.ceiling = Some(Ceiling::found(found, before, hold.wait, now));
@@ -210,54 +202,6 @@ impl Throttle {
         let most = self.most;
         if let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| now >= ceiling.next && self.rate < most) {
             self.rate = ceiling.above(self.rate, now).clamp(self.rate, most);
-        }
-    }
-}
-
-impl Ceiling {
-    /// A ceiling that was found `now`, after another or as the first, at the cost of a `hold`.
-    fn found(rate: f64, before: Option<Self>, hold: Duration, now: Duration) -> Self {
-        let new = |former, patience| Self { rate, former, since: now, hold, patience, ..Self::default() };
-        let ceiling = match before {
-            Some(before) if (rate / before.rate - 1.0).abs() <= SAME => Self { rate, hold, ..before },
-            Some(before) if rate < before.rate => {
-                let lasted = now.saturating_sub(before.since) >= hold.mul_f64(PATIENCE_WHEN_FALLEN);
-                let former = before.former.or(lasted.then_some(before.rate));
-                new(former, if former.is_some() { PATIENCE_WHEN_FALLEN } else { PATIENCE })
-            }
-            // Risen, perhaps to what it was.
-            Some(before) => new(before.former.filter(|former| rate < former * (1.0 - SAME)), PATIENCE),
-            None => new(None, PATIENCE),
-        };
-        ceiling.waiting(now)
-    }
-
-    /// The ceiling, with patience from now on.
-    fn waiting(self, now: Duration) -> Self {
-        let patience = now.saturating_sub(self.since).mul_f64(STEADY).max(self.hold.mul_f64(self.patience)).min(MOST_PATIENT);
-        Self { proven: 0.0, is_seeking: false, next: now + patience, step: self.rate * STEP, ..self }
-    }
-
-    /// The next rate above `rate`, which was not refused.
-    fn above(&mut self, rate: f64, now: Duration) -> f64 {
-        let has_risen = rate >= self.rate * RISEN;
-        if !self.is_seeking || has_risen {
-            self.proven = rate;
-        }
-        self.is_seeking = true;
-        self.next = now + BETWEEN.max(Duration::from_secs_f64(BETWEEN_REQUESTS / rate));
-        match self.former.filter(|_| has_risen) {
-            // Most of the way to where the limit was, and there it waits again.
-            Some(former) if rate < former * (1.0 - SAME) => (former * UNDER - rate).mul_add(BACK, rate),
-            Some(former) => {
-                *self = Self { rate: former, since: now, hold: self.hold, patience: PATIENCE, ..Self::default() }.waiting(now);
-                former * UNDER
-            }
-            None => {
-                let higher = rate + self.step;
-                self.step *= 2.0;
-                higher
-            }
         }
     }
 }
