@@ -48,16 +48,31 @@ impl Admitted {
     }
 
     /// How many a second were admitted before `refused` was sent, and after the last hold, which ended at
-    /// `held_to`. A wait of so long tells over what time the server counts; requests were sent at `rate`.
-    pub(super) fn rate_before(&self, refused: Duration, rate: f64, wait: Duration, held_to: Duration) -> f64 {
-        let wait = wait.max(Duration::from_secs_f64((ENOUGH / rate).min(REMEMBERED.as_secs_f64())));
+    /// `held_to`; `None` if none were. A wait of so long tells over what time the server counts; requests were
+    /// sent at `rate`.
+    pub(super) fn rate_before(&self, refused: Duration, rate: f64, wait: Duration, held_to: Duration) -> Option<f64> {
         let from = self.first.unwrap_or(refused).max(held_to);
-        let span = wait.min(refused.saturating_sub(from)).clamp(SHORTEST, REMEMBERED);
-        let slots = Self::slot(refused.saturating_sub(span))..=Self::slot(refused);
-        let count: u32 = self.slots.iter().filter(|(at, _)| slots.contains(at)).map(|(_, count)| count).sum();
+        let span = wait.max(enough_at(rate)).min(refused.saturating_sub(from)).clamp(SHORTEST, REMEMBERED);
+        let count = self.count(refused.saturating_sub(span), refused);
         // Half of one more, since an interval is open at either end.
-        (f64::from(count) + 0.5) / span.as_secs_f64()
+        (count > 0).then(|| (f64::from(count) + 0.5) / span.as_secs_f64())
     }
+
+    /// How many a second were admitted until `now`, at a working rate of `rate`.
+    pub(super) fn rate_until(&self, now: Duration, rate: f64) -> f64 {
+        let span = enough_at(rate).clamp(2 * SHORTEST, REMEMBERED);
+        f64::from(self.count(now.saturating_sub(span), now)) / span.as_secs_f64()
+    }
+
+    fn count(&self, from: Duration, to: Duration) -> u32 {
+        let slots = Self::slot(from)..=Self::slot(to);
+        self.slots.iter().filter(|(at, _)| slots.contains(at)).map(|(_, count)| count).sum()
+    }
+}
+
+/// How long it takes to send enough requests at `rate` to tell a rate from them.
+fn enough_at(rate: f64) -> Duration {
+    Duration::from_secs_f64((ENOUGH / rate).min(REMEMBERED.as_secs_f64()))
 }
 
 #[cfg(test)]
@@ -73,7 +88,7 @@ mod tests {
         // Ten a second for a minute, in whatever order the answers come.
         (0..600).rev().for_each(|nth| admitted.add(at(nth * 100)));
         for (wait, held_to) in [(0, 0), (1, 0), (30, 0), (3000, 0), (30, 50), (30, 70)] {
-            let rate = admitted.rate_before(at(60_000), 10.0, SECOND * wait, SECOND * held_to);
+            let rate = admitted.rate_before(at(60_000), 10.0, SECOND * wait, SECOND * held_to).expect("some were let in");
             assert!((9.0..12.0).contains(&rate), "{wait} {held_to}: {rate}");
         }
     }
@@ -82,7 +97,7 @@ mod tests {
     fn what_was_let_in_within_less_than_a_second_is_that_many_a_second() {
         let mut admitted = Admitted::default();
         (0..100).for_each(|nth| admitted.add(Duration::from_millis(nth)));
-        let rate = admitted.rate_before(Duration::from_millis(100), 1000.0, 30 * SECOND, Duration::ZERO);
+        let rate = admitted.rate_before(Duration::from_millis(100), 1000.0, 30 * SECOND, Duration::ZERO).expect("some were let in");
         assert!((100.0..101.0).contains(&rate), "{rate}");
     }
 

@@ -24,7 +24,9 @@ const PATIENCE: f64 = 25.0;
 const PATIENCE_WHEN_FALLEN: f64 = 3.0;
 /// Patience grows with the time for which a ceiling has been the same, by this share of it.
 const STEADY: f64 = 0.25;
-/// Nobody is more patient.
+/// Nobody is more patient where it may have been chance…
+const PATIENCE_IN_DOUBT: Duration = Duration::from_secs(30);
+/// …nor otherwise.
 const MOST_PATIENT: Duration = Duration::from_secs(600);
 
 /// The rate that was found to be the most.
@@ -70,6 +72,11 @@ impl Ceiling {
     fn waiting(self, now: Duration) -> Self {
         let patience = now.saturating_sub(self.since).mul_f64(STEADY).max(self.hold.mul_f64(self.patience)).min(MOST_PATIENT);
         Self { proven: 0.0, is_seeking: false, next: now + patience, step: self.rate * STEP, ..self }
+    }
+
+    /// The ceiling, if it may have been found by chance: nobody is very patient with that.
+    pub(super) fn doubted(self, now: Duration) -> Self {
+        Self { next: self.next.min(now + PATIENCE_IN_DOUBT), ..self }
     }
 
     /// The next rate above `rate`, which was not refused.

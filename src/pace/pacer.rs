@@ -23,7 +23,7 @@ use super::throttle::Throttle;
 const PARTS: u32 = 100;
 /// A turn that came late (timers are good to a millisecond, and a busy machine is worse) may be made up
 /// for by so much, or else the rate asked for would never be reached…
-const MADE_UP: Duration = Duration::from_millis(5);
+const MADE_UP: Duration = Duration::from_millis(3);
 /// …but by no more than this share of an interval up to 500/s, so that no second sees more than one
 /// request above the rate.
 const MADE_UP_SHARE: f64 = 0.9;
@@ -199,13 +199,14 @@ fn burst(rate: f64) -> u32 {
     let made_up = (MADE_UP.as_secs_f64() / interval(rate).as_secs_f64()).min(share);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 500 requests' worth, and not negative")]
     let more = (made_up * f64::from(PARTS)) as u32;
-    PARTS + more
+    PARTS.saturating_add(more)
 }
 
 fn quota(rate: f64) -> Quota {
-    let part = Duration::from_secs_f64(interval(rate).as_secs_f64() / f64::from(PARTS));
+    // Rounded up: at the highest rates, a nanosecond is half a percent of a part.
+    let part = Duration::from_secs_f64(interval(rate).as_secs_f64() / f64::from(PARTS)) + Duration::from_nanos(1);
     let burst = NonZeroU32::new(burst(rate)).expect("not zero");
-    Quota::with_period(part.max(Duration::from_nanos(1))).expect("not zero").allow_burst(burst)
+    Quota::with_period(part).expect("not zero").allow_burst(burst)
 }
 
 /// Tokio's clock, which tests can stop, as governor's.
@@ -239,6 +240,7 @@ mod tests {
         let start = Instant::now();
         join_all((0..count).map(|_| async {
             pacer.enter().await.turn().await;
+            pacer.admitted(Instant::now());
             start.elapsed()
         }))
         .await

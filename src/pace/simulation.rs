@@ -27,6 +27,8 @@ struct World {
     latency: Duration,
     /// The share of requests that are refused for no reason of ours.
     noise: f64,
+    /// When, in seconds from the start, every request is, since others have used the limit up.
+    outage: (f64, f64),
 }
 
 const WORLD: World = World {
@@ -37,6 +39,7 @@ const WORLD: World = World {
     rows: 3000,
     latency: Duration::from_millis(50),
     noise: 0.0,
+    outage: (0.0, 0.0),
 };
 
 /// What came of it.
@@ -127,7 +130,9 @@ impl Client {
         self.turn = (self.turn + interval).max((self.now + interval).saturating_sub(MADE_UP));
         // They arrive in the order in which they are sent.
         self.there = self.there.max(self.now + self.world.latency.mul_f64(0.4 + 0.2 * self.random.f64()));
-        let is_in = self.random.f64() >= self.world.noise && self.server.admits(self.there);
+        let (from, to) = self.world.outage;
+        let is_out = (from..to).contains(&self.there.saturating_sub(self.start).as_secs_f64());
+        let is_in = !is_out && self.random.f64() >= self.world.noise && self.server.admits(self.there);
         self.answers.push(Reverse((self.there + self.world.latency / 2, self.now, is_in)));
         self.sent.push(self.now);
     }
@@ -193,6 +198,17 @@ fn low_and_high_limits_are_found_too() {
 fn who_is_refused_at_random_does_not_come_to_a_standstill() {
     for (kind, result) in results(World { limit: "50", most: 45.0, rows: 2000, noise: 0.02, ..WORLD }) {
         assert!(result.goodput >= 0.12, "{kind:?}: {result:?}");
+    }
+}
+
+#[test]
+fn after_a_time_in_which_nothing_is_let_in_the_run_goes_on_as_before() {
+    for (outage, wait) in [((0.0, 1.0), 60), ((0.0, 22.0), 5), ((6.0, 20.0), 2)] {
+        let world = World { most: 50.0, rows: 10_000, outage, retry_after: Some(Duration::from_secs(wait)), ..WORLD };
+        for (kind, result) in results(world) {
+            // Of 100 that are let in a second, 50 are asked for.
+            assert!(result.goodput >= 0.36, "{outage:?} {kind:?}: {result:?}");
+        }
     }
 }
 

@@ -33,6 +33,10 @@ const MOST_UNSAID: Duration = Duration::from_secs(30);
 /// A hold lasts longer than the server asks for, by at least and at most this share: its clock is not ours,
 /// and several runs of a licence are not to come back in step.
 const MARGIN: (f64, f64) = (0.02, 0.10);
+/// So much of a rate must have been made use of before a higher one is tried.
+const USED: f64 = 0.5;
+/// No rate that is tried is higher, in requests a second: the highest that may be asked for.
+const MOST: f64 = 100_000.0;
 /// No rate is lower, in requests a second.
 const LEAST: f64 = 0.05;
 
@@ -100,27 +104,25 @@ impl Throttle {
     /// A request that was sent then was not refused for the rate.
     pub(super) fn admitted(&mut self, sent: Duration) {
         self.admitted.add(sent);
-        self.admitted_since = true;
-        if self.hold.is_none() {
-            self.unsaid = 0;
-        }
+        // What was sent before the last episode does not show that it is over.
+        self.admitted_since |= sent >= self.episode;
     }
 
     /// A request that was `sent` then was refused for the rate `now`, and everybody is to `wait`. `jitter` is
     /// in `[0, 1)`. Tells how long requests are held back, if this begins a hold.
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, wait: Option<Duration>, jitter: f64) -> Option<Duration> {
+        if std::mem::take(&mut self.admitted_since) {
+            self.unsaid = 0;
+        }
         let wait = wait.unwrap_or_else(|| UNSAID.saturating_mul(1 << self.unsaid.min(8)).min(MOST_UNSAID));
         let is_new = self.hold_back(now, wait, jitter);
-        if let Some(hold) = self.hold.as_mut().filter(|_| sent >= self.episode) {
-            let first = hold.refused.get_or_insert(sent);
-            *first = sent.min(*first);
-            hold.count += 1;
-            if is_new {
+        if let Some(hold) = self.hold.as_mut().filter(|hold| hold.refused.is_some() || sent >= self.episode) {
+            if hold.refused.is_none() {
                 self.episode = now;
-                if !std::mem::take(&mut self.admitted_since) {
-                    self.unsaid += 1;
-                }
+                self.unsaid += 1;
             }
+            hold.refused = hold.refused.min(Some(sent)).or(Some(sent));
+            hold.count += 1;
         }
         is_new.then_some(wait)
     }
@@ -133,6 +135,7 @@ impl Throttle {
             && hold.until > now
         {
             hold.until = hold.until.max(until);
+            hold.wait = hold.wait.max(wait);
             return false;
         }
         self.end_hold(now);
@@ -167,8 +170,11 @@ impl Throttle {
 
     /// Lowers the working rate after a hold whose first refused request was sent at `refused`.
     fn learn(&mut self, hold: &Hold, refused: Duration, now: Duration) {
-        let measured = self.admitted.rate_before(refused, self.rate, hold.wait, self.held_to);
-        let is_soon = hold.from.saturating_sub(self.held_to) < hold.wait.mul_f64(SOON);
+        // Where nothing was let in, there is no rate to go by: it is somebody else's limit that was reached.
+        let Some(measured) = self.admitted.rate_before(refused, self.rate, hold.wait, self.held_to) else {
+            return;
+        };
+        let is_soon = !self.held_to.is_zero() && hold.from.saturating_sub(self.held_to) < hold.wait.mul_f64(SOON);
         self.strikes = if is_soon { self.strikes + 1 } else { 0 };
         let found = self.rate.min(measured);
         let is_lower = measured < self.rate * (1.0 - SAME);
@@ -194,13 +200,17 @@ impl Throttle {
             (found * share).max(self.evident * CHANCE).min(self.rate)
         };
         self.rate = self.rate.max(LEAST).min(self.most);
-        self.ceiling = Some(Ceiling::found(found, before, hold.wait, now));
+        let ceiling = Ceiling::found(found, before, hold.wait, now);
+        self.ceiling = Some(if is_lower && !is_evident { ceiling.doubted(now) } else { ceiling });
     }
 
     /// Takes a step up if it is time to.
     fn seek(&mut self, now: Duration) {
-        let most = self.most;
-        if let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| now >= ceiling.next && self.rate < most) {
+        let most = self.most.min(MOST);
+        if let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| now >= ceiling.next && self.rate < most)
+            // A rate that was not made use of proves nothing.
+            && self.admitted.rate_until(now, self.rate) >= self.rate * USED
+        {
             self.rate = ceiling.above(self.rate, now).clamp(self.rate, most);
         }
     }
@@ -259,6 +269,31 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs));
         throttle.admitted(now);
         assert_eq!(throttle.refused(now, now, None, 0.0), Some(ms(1000)));
+    }
+
+    #[test]
+    fn where_nothing_was_let_in_nothing_is_learnt() {
+        let mut throttle = Throttle::new(100.0);
+        throttle.refused(ms(0), ms(50), Some(ms(1000)), 0.0);
+        assert_eq!(throttle.rate(ms(2000)).to_bits(), 100_f64.to_bits());
+    }
+
+    #[test]
+    fn a_rate_that_is_not_made_use_of_is_not_raised_and_none_is_above_the_highest() {
+        for used in [false, true] {
+            let mut throttle = Throttle::new(f64::INFINITY);
+            (0..100).for_each(|nth| throttle.admitted(ms(nth)));
+            throttle.refused(ms(100), ms(150), Some(ms(1000)), 0.0);
+            let learnt = throttle.rate(ms(2000));
+            for second in 2..600 {
+                if used {
+                    (0..200_000).step_by(500).for_each(|nth| throttle.admitted(Duration::from_micros(second * 1_000_000 + nth)));
+                }
+                throttle.rate(ms(second * 1000 + 900));
+            }
+            let rate = throttle.rate(ms(600_000));
+            assert!(if used { rate > learnt && rate <= MOST } else { rate.to_bits() == learnt.to_bits() }, "{used}: {rate}");
+        }
     }
 
     #[test]
