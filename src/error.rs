@@ -157,7 +157,11 @@ impl RunError {
                 | PingOneError::ReadyToken(_)
                 | PingOneError::FreshToken(_)
                 | PingOneError::NoEnvironment { .. } => EXIT_REFUSED,
-                PingOneError::NoToken { .. } | PingOneError::HeldTooLong { .. } | PingOneError::Untrusted { .. } => EXIT_STOPPED,
+                PingOneError::NoToken { .. }
+                | PingOneError::HeldTooLong { .. }
+                | PingOneError::Untrusted { .. }
+                | PingOneError::ForeignPage { .. }
+                | PingOneError::EndlessList { .. } => EXIT_STOPPED,
                 PingOneError::Client(_) => EXIT_USAGE,
             },
             Self::Diff(_) => EXIT_TROUBLE,

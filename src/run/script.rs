@@ -47,6 +47,8 @@ pub(super) struct Script {
     pub(super) sent: Mutex<Vec<(u64, Instant, u64)>>,
     pub(super) tokens_sent: Mutex<u64>,
     pub(super) environment: Option<Event>,
+    /// What happens to requests for the user list, which is empty.
+    pub(super) users: Mutex<Vec<Event>>,
     pub(super) in_flight: Mutex<(usize, usize)>,
     /// Each row's bypass, whether it has run out or not.
     pub(super) bypasses: Mutex<HashMap<u64, BypassUntil>>,
@@ -155,6 +157,11 @@ impl Wire for &Script {
     async fn fetch_environment(&self, _token: &AccessToken) -> Reply {
         tokio::time::sleep(self.latency).await;
         reply(self.environment.unwrap_or(Event::Good), "{}")
+    }
+
+    async fn fetch_users(&self, _page: &reqwest::Url, _token: &AccessToken) -> Reply {
+        tokio::time::sleep(self.latency).await;
+        reply(next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#)
     }
 
     async fn fetch_token(&self) -> Reply {
