@@ -1,5 +1,6 @@
 //! What can be typed? The words only: what they mean is [`crate::config`]'s.
 
+mod audit;
 mod diff;
 mod sandbox;
 
@@ -16,6 +17,7 @@ use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
 use crate::when::parse_span;
 
+pub(crate) use self::audit::{AuditArgs, DirectoryArgs, Only};
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 
@@ -63,12 +65,6 @@ pub(crate) struct GrantArgs {
     /// No end date further ahead than this
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = positive_span, help_heading = "Safety")]
     pub(crate) max_window: Duration,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AuditArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
 }
 
 #[derive(Debug, Args)]
@@ -281,7 +277,7 @@ impl Cli {
 
     fn run_mut(&mut self) -> Option<&mut RunArgs> {
         match &mut self.command {
-            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run }) | Command::End(EndArgs { run, .. }) => Some(run),
+            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => Some(run),
             Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         }
     }

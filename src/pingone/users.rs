@@ -78,6 +78,8 @@ impl<W: Wire> Session<W> {
         let heard = self.ask(Question::Users(url), stop, |answer, _| read_page(answer)).await?;
         Ok(match heard {
             Heard::Told((users, total, next)) => {
+                // So the environment is there: no row that is not found has to ask.
+                drop(self.environment.set(()));
                 let next = next.map(|link| next_page(&link, url, before, &self.endpoints)).transpose()?;
                 Listed::Page(UserPage { users, next, total })
             }

@@ -3,6 +3,7 @@
 mod cli;
 mod contract;
 mod diff;
+mod directory;
 mod documents;
 mod end;
 mod harness;
