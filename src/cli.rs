@@ -80,7 +80,7 @@ pub(crate) struct EndArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The users, a CSV file; `-` is standard input
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", help_heading = None::<&str>)]
     pub(crate) input: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,

@@ -9,19 +9,20 @@ use super::RunArgs;
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     #[command(flatten)]
-    pub(crate) run: RunArgs,
-    #[command(flatten)]
     pub(crate) directory: DirectoryArgs,
-    /// Write only these users into the report; all are counted, and those that failed stand in NAME.failed.csv
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Write the users alone who can bypass MFA now; all are counted, and those that failed stand in
+    /// NAME.failed.csv
     #[arg(long, value_name = "WHICH", help_heading = "Output")]
     pub(crate) only: Option<Only>,
 }
 
 /// Which users of the directory are audited, where there is no input.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Directory (instead of INPUT; the report is users.report.csv)")]
+#[command(next_help_heading = "Directory, instead of INPUT")]
 pub(crate) struct DirectoryArgs {
-    /// Audit every user of the environment
+    /// Audit every user of the environment; as with the next three, the report is `users.report.csv`
     #[arg(long, conflicts_with_all = ["filter", "population", "group"], conflicts_with_all = OF_AN_INPUT)]
     pub(crate) all_users: bool,
     /// Audit the users that a SCIM filter selects, such as `username sw "a"`; with the next two: those that

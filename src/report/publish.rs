@@ -163,6 +163,28 @@ mod tests {
         assert_eq!(published("row\n1\nx\n", 2), Err("the line at byte 6 has no row number".to_owned()));
     }
 
+    #[test]
+    fn numbers_may_be_free_where_users_have_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        fs::write(&files.partial, "row\n5\n2\n9\n2\n").expect("written");
+        let text = || fs::read_to_string(&files.partial).expect("there");
+        assert!(put_in_order(&files, 3, Numbers::Whole).is_err() && put_in_order(&files, 4, Numbers::MayBeFree).is_err());
+        assert_eq!(text(), "row\n5\n2\n9\n2\n", "it is as it was");
+        put_in_order(&files, 3, Numbers::MayBeFree).expect("whole");
+        assert_eq!(text(), "row\n2\n5\n9\n");
+    }
+
+    #[test]
+    fn of_a_journal_that_is_not_reported_whole_nothing_is_left_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        fs::write(&files.partial, "row,userID,result\n1,a,active\n2,b,failed\n3,\"c\nd\",active\n4,e,inactive\n").expect("written");
+        publish(&files, Lines::Active).expect("published");
+        assert_eq!(fs::read_to_string(&files.report).expect("there"), "row,userID,result\n1,a,active\n3,\"c\nd\",active\n");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
     proptest! {
         #[test]
         fn any_order_is_put_right(order in Just((1..=60_u64).collect::<Vec<_>>()).prop_shuffle(), note in "[a,\"\n\r ]{0,6}") {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -301,6 +302,43 @@ fn who_stands_in_the_list_twice_is_read_once_and_its_text_is_made_harmless() {
     assert_eq!(seen.lock().expect("whole").iter().filter(|request| request.contains("/bypassMFA")).count(), 4);
     let grown = run_at(&field, &url, &["audit", "--all-users", "--max-users", "3", "-o", "x.csv"]);
     assert!(grown.code == 3 && grown.stderr.contains("the list goes on after 3 users"), "{}", grown.stderr);
+}
+
+#[test]
+fn a_page_that_cannot_be_had_stops_the_run_and_resume_completes_it() {
+    let field = directory_of(1);
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    let url = answering(move |request| {
+        let path = request.split_whitespace().nth(1).unwrap_or_default();
+        let body = match path {
+            path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
+            path if path.ends_with("/bypassMFA") => "{}".to_owned(),
+            path if !path.contains("cursor") => page(&[1, 2], Some("?cursor=1")),
+            _ if mended.load(Ordering::SeqCst) => page(&[3, 4], None),
+            _ => {
+                // So late that the users of the first page are settled.
+                std::thread::sleep(Duration::from_millis(500));
+                return (
+                    "400 Bad Request".to_owned(),
+                    r#"{"id":"f1","code":"INVALID_REQUEST","message":"The cursor is gone."}"#.to_owned(),
+                );
+            }
+        };
+        ("200 OK".to_owned(), body)
+    });
+    let stopped = run_at(&field, &url, &["audit", "--all-users", "-o", "users.report.csv"]);
+    assert_eq!(stopped.code, 3, "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("a page of the list could not be had: HTTP 400, INVALID_REQUEST, The cursor is gone."),
+        "{}",
+        stopped.stderr
+    );
+    assert!(stopped.stderr.lines().last().is_some_and(|line| line.starts_with("to resume: ")), "{}", stopped.stderr);
+    is_mended.store(true, Ordering::SeqCst);
+    let resumed = run_at(&field, &url, &["audit", "--all-users", "--resume"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert_eq!(field.report("users.report.csv").column("userID"), [1, 2, 3, 4].map(user).each_ref());
 }
 
 #[test]
