@@ -66,7 +66,8 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     let before = recovered.for_good();
     let is_taken_up = recovered.has_header();
     if is_taken_up {
-        let of = record.input.rows.map(|rows| format!(" of {rows}")).unwrap_or_default();
+        let rows = record.input.rows.or(listing.as_ref().and_then(Listing::total));
+        let of = rows.map(|rows| format!(" of {rows}")).unwrap_or_default();
         console.tell(&format!("taking up run {run_id}: {}{of} rows are settled", before.rows()));
     }
     run.pipeline.is_taken_up = is_taken_up;

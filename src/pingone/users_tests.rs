@@ -67,13 +67,13 @@ fn first() -> UsersAsked {
     UsersAsked::First { filter: None }
 }
 
-/// What comes of asking for the first page, the URLs asked for, and the requests sent and throttled.
-async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 2]) {
+/// What comes of asking for the first page, the URLs asked for, and the requests sent, retried and throttled.
+async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
     let pages = Pages { replies: Mutex::new(replies.into()), ..Pages::default() };
     let session = session(&pages);
     let listed = session.list_users(&first(), &Stop::default()).await;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
-    let counts = [count(&session.traffic.sent), count(&session.traffic.throttled)];
+    let counts = [count(&session.traffic.sent), count(&session.traffic.retried), count(&session.traffic.throttled)];
     drop(session);
     (listed, pages.asked.into_inner().expect("whole"), counts)
 }
@@ -109,7 +109,7 @@ async fn faults_are_tried_again_and_a_429_is_none() {
     let unreadable = || answer(200, r#"{"count":0}"#);
     let (listed, asked, counts) = asked_first(vec![lost(), error(503), error(429), error(429), unreadable(), page("")]).await;
     assert_eq!(page_of(listed).users.len(), 2);
-    assert_eq!((asked.len(), counts), (6, [7, 2]));
+    assert_eq!((asked.len(), counts), (6, [7, 5, 2]));
     let (listed, asked, _) = asked_first(vec![lost(), error(503), unreadable(), unreadable()]).await;
     assert!(matches!(listed, Ok(Listed::Failed(_))), "{listed:?}");
     assert_eq!(asked.len(), 4, "no more than `--max-attempts` tries");
