@@ -64,19 +64,13 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
         (Some(claim), Standing::Anew | Standing::Finished(_)) => (claim.begin(&record, carried)?, Recovered::default()),
     };
     let before = recovered.for_good();
-    let is_taken_up = recovered.has_header();
-    if is_taken_up {
-        let rows = record.input.rows.or(listing.as_ref().and_then(Listing::total));
-        let of = rows.map(|rows| format!(" of {rows}")).unwrap_or_default();
+    run.pipeline.is_taken_up = recovered.has_header();
+    run.pipeline.canary = config.safety.canary.map(Canary::new);
+    let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to)?;
+    if run.pipeline.is_taken_up {
+        let of = feed.expected().map(|rows| format!(" of {rows}")).unwrap_or_default();
         console.tell(&format!("taking up run {run_id}: {}{of} rows are settled", before.rows()));
     }
-    run.pipeline.is_taken_up = is_taken_up;
-    run.pipeline.canary = config.safety.canary.map(Canary::new);
-    let feed = match (&subjects, listing) {
-        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, record.in_doubt_up_to)),
-        (Subjects::Directory(_), None) => unreachable!("the list has been begun"),
-        (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), roll(claim.as_ref(), &recovered)?),
-    };
     let span = console.run_span(run_id);
     let ran = run.run(journal, feed, before).instrument(span).await?;
     let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
@@ -85,6 +79,21 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
         None => conclude_stream(ran, lines, metrics, console),
         Some(claim) => Conclusion { claim, subjects: &subjects, lines, record, before, to_resume, console, metrics }.conclude(ran),
     }
+}
+
+/// The rows that are left to be done after what was `recovered` of a journal.
+fn feed(
+    subjects: &Subjects,
+    listing: Option<Listing>,
+    claim: Option<&Claim>,
+    recovered: Recovered,
+    in_doubt_up_to: u64,
+) -> Result<Feed, RunError> {
+    Ok(match (subjects, listing) {
+        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to)),
+        (Subjects::Directory(_), None) => unreachable!("the list has been begun"),
+        (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), roll(claim, &recovered)?),
+    })
 }
 
 /// The rows of an input that are left to be done after what was `recovered` of its journal.

@@ -147,7 +147,7 @@ async fn a_link_to_another_place_ends_the_run() {
     }
     let (listed, ..) = asked_first(vec![page("https://evil.example:99/x?token=1")]).await;
     let message = listed.expect_err("foreign").to_string();
-    assert!(message.contains("`https://evil.example:99/x`") && message.contains(LIST), "{message}");
+    assert!(message.contains("`https://evil.example:99`") && message.contains(LIST), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,6 +167,16 @@ async fn a_list_that_leads_back_ends_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_the_list_echoes_is_redacted() {
+    let body =
+        format!(r#"{{"_embedded":{{"users":[{{"id":"{USER}","username":"s3cr3t-token","email":"{}s3cr3t-token"}}]}}}}"#, "x".repeat(495));
+    let (listed, ..) = asked_first(vec![answer(200, &body)]).await;
+    let user = page_of(listed).users.remove(0);
+    assert_eq!(user.username.as_deref(), Some("[redacted]"));
+    assert!(user.email.is_some_and(|email| email.ends_with("x[reda")), "nor is it cut in two");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_asking() {
     let pages = Pages::default();
     let stop = Stop::default();
@@ -177,7 +187,7 @@ async fn a_stop_ends_the_asking() {
 
 #[test]
 fn what_cannot_be_read_is_no_page() {
-    let read = |body: &str| read_page(&answer(200, body).expect("an answer"));
+    let read = |body: &str| read_page(&answer(200, body).expect("an answer"), |text| text);
     for unreadable in [
         "",
         "[]",

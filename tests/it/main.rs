@@ -9,6 +9,7 @@ mod end;
 mod harness;
 mod inputs;
 mod leaks;
+mod listing;
 mod messages;
 mod pace;
 mod resume;
