@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  cli ──▶ config ──▶ input: check every row ──▶ run: the pipeline ──▶ report: journal ──▶ NAME.csv
-//!              or directory: page after page        │        ▲
+//!                     directory: list page by page │        ▲
 //!                                                  ▼        │ verdicts
 //!                                              pingone: token, turn, request
 //! ```

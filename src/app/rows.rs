@@ -1,4 +1,4 @@
-//! `grant`, `audit` and `end`: from an input to its report.
+//! `grant`, `audit` and `end`: from an input, or the directory, to its report.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -36,7 +36,7 @@ use crate::ui::{Console, Progress};
 /// Rows that are read ahead of those that have a place in flight.
 const READ_AHEAD: usize = 4 * READ_TOGETHER;
 
-/// Does what `config` says for every row of an input.
+/// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     if config.safety.dry_run {
         return dry_run(&config, console);

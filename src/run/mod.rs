@@ -6,9 +6,10 @@
 //!                                                                  └──▶ tally ──▶ bar
 //! ```
 //!
-//! A new row is taken only when a place in flight is free, so that reading is held back by sending. A row
-//! in back-off gives its place away: as many rows may wait as there is [`ROOM`] for. Record is one place, so
-//! that report, totals and bar cannot disagree.
+//! A new row is taken only when the one before it has its place in flight, so that reading is held back by
+//! sending. A row in back-off gives its place away: as many rows may wait as there is [`ROOM`] for. Record is
+//! one place, so that report, totals and bar cannot disagree. Where the rows are users of the directory, the
+//! feed lists them page by page, and has a place in flight for each page.
 
 mod budget;
 mod canary;
