@@ -5,6 +5,7 @@ mod diff;
 mod preflight;
 mod rows;
 mod sandbox;
+mod subjects;
 mod takeup;
 
 use std::io::{self, Write};

@@ -6,10 +6,9 @@ use super::rows::Run;
 use crate::config::RunConfig;
 use crate::domain::Operation;
 use crate::error::RunError;
-use crate::input::Sound;
 use crate::pingone::EnvironmentInfo;
 use crate::report::{Destination, RunRecord, server_text};
-use crate::ui::{Console, NotConfirmed, PlanView, Question, confirm};
+use crate::ui::{Console, NotConfirmed, PlanView, Planned, Question, confirm};
 
 /// A clock that is off by more than this is warned of.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
@@ -21,7 +20,7 @@ const PRODUCTION: &str = "PRODUCTION";
 /// Shows what is to be done, and asks whether it should be.
 pub(super) async fn preflight(
     config: &RunConfig,
-    sound: &Sound,
+    planned: Planned<'_>,
     run: &Run<'_>,
     record: &mut RunRecord,
     console: &Console,
@@ -38,12 +37,12 @@ pub(super) async fn preflight(
     record.environment.kind = info.kind.as_deref().map(server_text);
     let asks = changes && !config.safety.yes;
     let target = named(&info, run.target());
-    console.show_plan(&view(config, sound, target, run.identity().to_owned()), asks);
+    console.show_plan(&view(config, planned, target, run.identity().to_owned()), asks);
     if !asks {
         return Ok(());
     }
     // Nothing is in flight that would have to wait for the answer.
-    match confirm(&question(config, sound, record), console) {
+    match confirm(&question(config, planned.users(), record), console) {
         Ok(()) => Ok(()),
         Err(NotConfirmed::NoTerminal) => Err(RunError::NobodyToAsk),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
@@ -51,21 +50,12 @@ pub(super) async fn preflight(
 }
 
 /// A plan of what `config` asks for.
-pub(super) fn view<'a>(config: &'a RunConfig, sound: &'a Sound, target: String, identity: String) -> PlanView<'a> {
+pub(super) fn view<'a>(config: &'a RunConfig, planned: Planned<'a>, target: String, identity: String) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
         Destination::Files(files) => files.report.display().to_string(),
     };
-    PlanView {
-        operation: config.operation,
-        input: &sound.source.name,
-        plan: sound.plan(),
-        start: sound.rules.start,
-        rate: config.pace.rate,
-        target,
-        identity,
-        report,
-    }
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, target, identity, report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {
@@ -103,10 +93,10 @@ fn check_clock(operation: Operation, info: &EnvironmentInfo) -> Result<(), RunEr
 }
 
 /// The question that fits the environment: one whose type is not known is taken for the kind that matters.
-fn question(config: &RunConfig, sound: &Sound, record: &RunRecord) -> Question {
+fn question(config: &RunConfig, users: u64, record: &RunRecord) -> Question {
     let environment = &record.environment;
     match (&environment.kind, &environment.name) {
-        (Some(kind), _) if kind != PRODUCTION => Question::YesOrNo(asked(config.operation, sound.plan().to_send)),
+        (Some(kind), _) if kind != PRODUCTION => Question::YesOrNo(asked(config.operation, users)),
         (_, Some(name)) => Question::Type { what: "the environment's name", text: name.clone() },
         (_, None) => Question::Type { what: "the environment's ID", text: environment.id.clone() },
     }

@@ -1,4 +1,4 @@
-//! `grant`, `audit` and `end`: from an input to its report.
+//! `grant`, `audit` and `end`: from an input, or the directory, to its report.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -16,17 +16,18 @@ use tracing::Instrument;
 use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
 use super::sandbox::start_sandbox;
+use super::subjects::{Feed, Subjects};
 use super::takeup::{Claim, Standing, now};
-use crate::config::{Connection, Existing, Identity, RunConfig};
+use crate::config::{Connection, Existing, Identity, RunConfig, Users};
+use crate::directory::{Listing, Roll};
 use crate::domain::RunId;
 use crate::error::{EXIT_SUCCESS, RunError};
-use crate::input::{Layout, READ_TOGETHER, Remaining, Row, Sound, Source, feed};
+use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa,
 };
-use crate::report::{Destination, FileError, Journal, Recovered, RequestsRecord, RunRecord, Tally, Target};
-use crate::rowset::RowSet;
+use crate::report::{Destination, FileError, Journal, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stop::{Signal, Stop};
@@ -35,7 +36,7 @@ use crate::ui::{Console, Progress};
 /// Rows that are read ahead of those that have a place in flight.
 const READ_AHEAD: usize = 4 * READ_TOGETHER;
 
-/// Does what `config` says for every row of an input.
+/// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     if config.safety.dry_run {
         return dry_run(&config, console);
@@ -46,35 +47,67 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     };
     let start = claim.as_ref().map_or_else(now, Claim::start);
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let sound = Arc::new(read_input(&config, start)?.approve(config.safety.max_users)?);
+    let subjects = Subjects::of(&config, start)?.approve(config.safety.max_users)?;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
-    let mut record = RunRecord::of(&config, &sound, &peer.endpoints, peer.is_sandbox(), run_id);
+    let mut record = RunRecord::of(&config, subjects.record(&config), start, &peer.endpoints, peer.is_sandbox(), run_id);
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
-    let mut run = Run::set_up(&config, Arc::clone(&sound), peer, run_id, console)?;
+    let mut run = Run::set_up(&config, peer, run_id, console)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
-        return report_again(&claim.files, (**former).clone(), &sound, console);
+        return report_again(&claim.files, (**former).clone(), &subjects, console);
     }
-    preflight(&config, &sound, &run, &mut record, console).await?;
-    let carried = sound.layout.carried_names();
+    let listing = run.begin_listing(&config).await?;
+    preflight(&config, subjects.planned(listing.as_ref()), &run, &mut record, console).await?;
+    let carried = subjects.carried_names().into_iter();
     let (journal, recovered) = match (&claim, standing) {
-        (None, _) => (Journal::start(Target::Stream(Box::new(io::stdout())), carried)?, Recovered::default()),
+        (None, _) => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
         (Some(claim), Standing::Unfinished) => claim.take_up(&mut record, carried)?,
         (Some(claim), Standing::Anew | Standing::Finished(_)) => (claim.begin(&record, carried)?, Recovered::default()),
     };
     let before = recovered.for_good();
-    let is_taken_up = recovered.has_header();
-    if is_taken_up {
-        console.tell(&format!("taking up run {run_id}: {} of {} rows are settled", before.rows(), sound.rows()));
+    run.pipeline.is_taken_up = recovered.has_header();
+    run.pipeline.canary = config.safety.canary.map(Canary::new);
+    let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to)?;
+    if run.pipeline.is_taken_up {
+        let of = feed.expected().map(|rows| format!(" of {rows}")).unwrap_or_default();
+        console.tell(&format!("taking up run {run_id}: {}{of} rows are settled", before.rows()));
     }
-    run.prepare(config.safety.canary, &recovered.settled, is_taken_up);
-    let Recovered { settled, again, .. } = recovered;
-    let remaining = Remaining { settled, again, in_doubt_up_to: record.in_doubt_up_to, resumed: is_taken_up.then(Utc::now) };
     let span = console.run_span(run_id);
-    let ran = run.run(journal, remaining, before).instrument(span).await?;
+    let ran = run.run(journal, feed, before).instrument(span).await?;
     let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
+    let lines = config.lines;
     match &claim {
-        None => conclude_stream(ran, sound.rows(), metrics, console),
-        Some(claim) => Conclusion { claim, sound: &sound, record, before, to_resume, console, metrics }.conclude(ran),
+        None => conclude_stream(ran, lines, metrics, console),
+        Some(claim) => Conclusion { claim, subjects: &subjects, lines, record, before, to_resume, console, metrics }.conclude(ran),
+    }
+}
+
+/// The rows that are left to be done after what was `recovered` of a journal.
+fn feed(
+    subjects: &Subjects,
+    listing: Option<Listing>,
+    claim: Option<&Claim>,
+    recovered: Recovered,
+    in_doubt_up_to: u64,
+) -> Result<Feed, RunError> {
+    Ok(match (subjects, listing) {
+        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to)),
+        (Subjects::Directory(_), None) => unreachable!("the list has been begun"),
+        (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), roll(claim, &recovered)?),
+    })
+}
+
+/// The rows of an input that are left to be done after what was `recovered` of its journal.
+fn remaining(recovered: Recovered, in_doubt_up_to: u64) -> Remaining {
+    let resumed = recovered.has_header().then(Utc::now);
+    let Recovered { settled, again, .. } = recovered;
+    Remaining { settled, again, in_doubt_up_to, resumed }
+}
+
+/// The users who have rows already, of whom the journal tells, if there is one.
+fn roll(claim: Option<&Claim>, recovered: &Recovered) -> Result<Roll, RunError> {
+    match claim.filter(|_| recovered.has_header()) {
+        Some(claim) => Ok(Roll::recalling(Recalled::read(&claim.files.partial, recovered)?)),
+        None => Ok(Roll::default()),
     }
 }
 
@@ -83,29 +116,15 @@ fn dry_run(config: &RunConfig, console: &Console) -> Result<u8, RunError> {
     if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
         files.are_new()?;
     }
-    let sound = read_input(config, now())?;
+    let subjects = Subjects::of(config, now())?;
     let (target, identity) = match &config.connection {
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    console.show_plan(&view(config, &sound, target, identity), true);
-    sound.approve(config.safety.max_users)?;
+    console.show_plan(&view(config, subjects.planned(None), target, identity), true);
+    subjects.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
-}
-
-fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {
-    let rules = config.rules(start)?;
-    let source = Source::open(&config.input)?;
-    let layout = Layout::of(&source, config.operation, &config.dialect, rules.until.is_some())?;
-    let superseded = layout.superseded.join(", ");
-    // Of a report, that is as it should be.
-    if layout.is_of_a_report() {
-        tracing::info!("the input is a report: its own columns are not carried into the new one");
-    } else if !superseded.is_empty() {
-        tracing::warn!("these columns of the input are not carried into the report, which has its own of the name: {superseded}");
-    }
-    Ok(Sound::check(source, layout, rules, config.skip_invalid)?)
 }
 
 /// What the plan and the summary call the sandbox inside this process.
@@ -158,7 +177,6 @@ async fn connect(connection: Connection) -> Result<Peer, RunError> {
 /// Everything that a run needs, but for its files.
 pub(super) struct Run<'a> {
     pipeline: Pipeline<HttpWire>,
-    sound: Arc<Sound>,
     target: String,
     identity: String,
     console: &'a Console,
@@ -168,7 +186,10 @@ pub(super) struct Run<'a> {
 /// What a run has done.
 pub(super) struct Ran {
     pub(super) ended: Ended,
-    pub(super) read: Result<(), RunError>,
+    /// How many rows there are, settled ones included; `None` if the run stopped before that was known.
+    pub(super) rows: Result<Option<u64>, RunError>,
+    /// How many there should be, as far as is known.
+    pub(super) expected: Option<u64>,
     pub(super) written: Result<(), FileError>,
     pub(super) signal: Option<Signal>,
     pub(super) requests: RequestsRecord,
@@ -181,7 +202,7 @@ pub(super) struct Ran {
 }
 
 impl<'a> Run<'a> {
-    fn set_up(config: &RunConfig, sound: Arc<Sound>, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
+    fn set_up(config: &RunConfig, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let target = peer.name();
@@ -200,6 +221,7 @@ impl<'a> Run<'a> {
             session,
             limits,
             concurrency,
+            places: Arc::new(Semaphore::new(concurrency)),
             max_failures: config.safety.max_failures,
             outage: Outage::new(concurrency),
             canary: None,
@@ -207,8 +229,8 @@ impl<'a> Run<'a> {
             now: Utc::now,
             stop: Stop::default(),
         };
-        tracing::info!(run_id = %run, operation = config.operation.name(), rows = sound.rows(), rate = %pace.rate, "the run is set up");
-        Ok(Self { pipeline, sound, target, identity: shown, console, sandbox })
+        tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
+        Ok(Self { pipeline, target, identity: shown, console, sandbox })
     }
 
     pub(super) fn is_sandbox(&self) -> bool {
@@ -234,29 +256,27 @@ impl<'a> Run<'a> {
         Ok(info.unwrap_or_default())
     }
 
-    /// Lets no more than the first rows go, a `canary` of so many, until they have succeeded, of which some
-    /// may be `settled`.
-    fn prepare(&mut self, canary: Option<u64>, settled: &RowSet, is_taken_up: bool) {
-        self.pipeline.is_taken_up = is_taken_up;
-        self.pipeline.canary = canary.map(|rows| {
-            let last = rows.min(self.sound.rows());
-            Canary::new(last, (1..=last).filter(|row| !settled.contains(*row)).count() as u64)
-        });
+    /// The list of the users, if it is the directory that is asked for: its first page is read.
+    async fn begin_listing(&self, config: &RunConfig) -> Result<Option<Listing>, RunError> {
+        let Users::Directory(selection) = &config.users else {
+            return Ok(None);
+        };
+        let Pipeline { session, stop, .. } = &self.pipeline;
+        Listing::begin(session, selection.clone(), config.safety.max_users, stop).await.map(Some)
     }
 
-    /// Runs the remaining rows through the pipeline, besides those that were settled `before`.
-    async fn run(self, journal: Journal, remaining: Remaining, before: Tally) -> Result<Ran, RunError> {
+    /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
+    async fn run(self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
         let began = Instant::now();
         let stop = &self.pipeline.stop;
         let signals = listen(stop.clone())?;
         let (tally, seen) = watch::channel(before);
-        let progress = Progress::start(self.console, self.sound.rows(), seen, Arc::clone(&self.pipeline.session.pacer));
+        let expected = feed.expected();
+        let progress = Progress::start(self.console, expected, seen, Arc::clone(&self.pipeline.session.pacer));
         let (send, rows) = mpsc::channel(READ_AHEAD);
-        let reading = read_rows(Arc::clone(&self.sound), remaining, send, stop.clone());
-        let ended = self.pipeline.run(rows, &journal, &tally).await;
+        let (ended, rows) = tokio::join!(self.pipeline.run(rows, &journal, &tally), feed.run(&self.pipeline, send));
         drop(tally);
         progress.finish().await;
-        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let written = journal.finish().await;
         signals.abort();
         let session = &self.pipeline.session;
@@ -266,7 +286,8 @@ impl<'a> Run<'a> {
             RequestsRecord { sent: count(&traffic.sent), retried: count(&traffic.retried), throttled: count(&traffic.throttled) };
         Ok(Ran {
             ended,
-            read,
+            rows,
+            expected,
             written,
             signal: stop.signalled(),
             requests,
@@ -293,14 +314,4 @@ fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
             stop.signal(signal);
         }
     }))
-}
-
-/// Reads the rows again on a thread of its own; if that fails, the run stops.
-fn read_rows(sound: Arc<Sound>, remaining: Remaining, send: mpsc::Sender<Row>, stop: Stop) -> JoinHandle<Result<(), RunError>> {
-    tokio::task::spawn_blocking(move || {
-        feed(&sound, &remaining, &send).map_err(|source| {
-            stop.request();
-            RunError::Reading { name: sound.source.name.clone(), source }
-        })
-    })
 }

@@ -28,6 +28,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
         token_lifetime: arguments.token_lifetime,
         basic: arguments.auth_method != Some(AuthMethod::Post),
         post: arguments.auth_method != Some(AuthMethod::Basic),
+        ..SandboxConfig::default()
     };
     let sandbox = start_sandbox(config).await?;
     let file_error = |path: &Path| {

@@ -78,10 +78,10 @@ impl Claim {
         record: &mut RunRecord,
         carried: impl Iterator<Item = &'a str>,
     ) -> Result<(Journal, Recovered), RunError> {
-        let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows)?;
-        if let Some(crashed) = self.former.as_ref().filter(|former| former.status == Status::Running) {
+        let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
+        if let Some(crashed) = self.former.as_ref().filter(|former| former.status == Status::Running && record.input.rows.is_some()) {
             let begun = recovered.last_row + u64::from(crashed.options.concurrency) + ROOM as u64;
-            record.in_doubt_up_to = record.in_doubt_up_to.max(begun.min(record.input.rows));
+            record.in_doubt_up_to = record.in_doubt_up_to.max(begun.min(record.input.rows.unwrap_or(u64::MAX)));
         }
         record.write(&self.files.record)?;
         let target = Target::File(file, self.files.partial.clone());

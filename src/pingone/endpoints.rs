@@ -126,6 +126,9 @@ impl fmt::Display for BaseUrl {
     }
 }
 
+/// The most users of a page. Source: paging-ordering-filtering-collections.
+const PAGE: usize = 200;
+
 /// Everything that requests are addressed by.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
@@ -149,6 +152,16 @@ impl Endpoints {
 
     pub(crate) fn environment(&self) -> Url {
         self.api.with(&["environments", &self.environment.to_string()])
+    }
+
+    /// The first page of the user list, of all users or those that a SCIM `filter` selects.
+    pub(crate) fn users(&self, filter: Option<&str>) -> Url {
+        let mut url = self.api.with(&["environments", &self.environment.to_string(), "users"]);
+        // Not every server takes a `+` for a space.
+        let encoded = |filter: &str| form_urlencoded::byte_serialize(filter.as_bytes()).collect::<String>().replace('+', "%20");
+        let filter = filter.map(|filter| format!("&filter={}", encoded(filter))).unwrap_or_default();
+        url.set_query(Some(&format!("limit={PAGE}{filter}")));
+        url
     }
 
     pub(crate) fn bypass(&self, user: UserId) -> Url {

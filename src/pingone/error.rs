@@ -46,6 +46,20 @@ pub enum PingOneError {
         /// What the server said.
         said: Said,
     },
+    /// The user list goes on somewhere else.
+    #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
+    ForeignPage {
+        /// Where the next page is said to be.
+        host: String,
+        /// The list's own URL.
+        api: String,
+    },
+    /// The user list has no end.
+    #[error("the user list at `{host}` leads back to a page that was read before")]
+    EndlessList {
+        /// The host that was asked.
+        host: String,
+    },
     /// The server asks for more patience than the run has.
     #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {said}")]
     HeldTooLong {
@@ -103,12 +117,15 @@ impl PingOneError {
             Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),
             Self::Untrusted { .. } => Some("if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into()),
             Self::NoEnvironment { .. } => Some("check `--environment-id` and `--region`".into()),
+            Self::ForeignPage { .. } => {
+                Some("check `--api-url`: it must be the URL under which PingOne's own answers link to each other".into())
+            }
+            Self::EndlessList { .. } | Self::Client(_) => None,
             Self::HeldTooLong { .. } => Some(
                 "take the run up later, with a lower `--rate`; one IP address may use 35 % of the licence's rate, unless it is entered \
                  under `Rate Limits and Allowed IPs` in the admin console"
                     .into(),
             ),
-            Self::Client(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoints::{BaseUrl, Endpoints};
@@ -16,6 +16,8 @@ use crate::domain::{RowNumber, RunId};
 
 /// The most bytes of a body that are read. PingOne's answers have less than 2 KiB.
 const MOST_OF_A_BODY: usize = 64 << 10;
+/// The most bytes of a page of the user list, of 200 users of some KiB each.
+const MOST_OF_A_PAGE: usize = 4 << 20;
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No `Retry-After` is taken to mean more than a year, which is longer than any run.
@@ -124,6 +126,12 @@ impl Wire for HttpWire {
         exchange(request, self.settings.timeout).await
     }
 
+    async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {
+        let request = self.api.get(page.clone()).timeout(self.settings.timeout);
+        let request = request.header(SESSION_ID, self.session.clone()).header(AUTHORIZATION, token.header());
+        exchange_up_to(MOST_OF_A_PAGE, request, self.settings.timeout).await
+    }
+
     async fn fetch_token(&self) -> Reply {
         let Some(credentials) = &self.settings.credentials else {
             unreachable!("a run without credentials has a ready token, which is never renewed");
@@ -151,15 +159,20 @@ fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneErro
 }
 
 async fn exchange(request: RequestBuilder, limit: Duration) -> Reply {
+    exchange_up_to(MOST_OF_A_BODY, request, limit).await
+}
+
+/// Sends a request, and reads up to `most` bytes of the answer's body.
+async fn exchange_up_to(most: usize, request: RequestBuilder, limit: Duration) -> Reply {
     let response = request.send().await.map_err(|error| fault(error, limit))?;
     let status = response.status().as_u16();
     let date = date(response.headers());
     let retry_after = retry_after(response.headers());
-    let body = match whole_body(response).await {
+    let body = match whole_body(response, most).await {
         Ok(body) => Ok(body),
         // Of a refusal, the status says enough.
         Err(NotWhole::TooLong) if !(200..300).contains(&status) => Ok(Vec::new()),
-        Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", MOST_OF_A_BODY >> 10)),
+        Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
         Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
     Ok(Answer { status, retry_after, date, body })
@@ -170,10 +183,10 @@ enum NotWhole {
     Broken(reqwest::Error),
 }
 
-async fn whole_body(mut response: Response) -> Result<Vec<u8>, NotWhole> {
+async fn whole_body(mut response: Response, most: usize) -> Result<Vec<u8>, NotWhole> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(NotWhole::Broken)? {
-        if body.len() + chunk.len() > MOST_OF_A_BODY {
+        if body.len() + chunk.len() > most {
             return Err(NotWhole::TooLong);
         }
         body.extend_from_slice(&chunk);

@@ -6,12 +6,14 @@
 //!
 //! [`Wire`] is the seam: over HTTP it is [`HttpWire`], in tests a script.
 
+mod ask;
 mod endpoints;
 mod environment;
 mod error;
 mod http;
 mod session;
 mod token;
+mod users;
 mod verdict;
 mod wire;
 
@@ -22,6 +24,7 @@ pub(crate) use self::environment::EnvironmentInfo;
 pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, TrustedCa};
 pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
+pub(crate) use self::users::{Listed, ListedUser, UserPage, UsersAsked};
 pub(crate) use self::verdict::{BypassStatus, Detail, MOST_OF_A_TEXT, Verdict};
 pub(crate) use self::wire::{Call, Wire};
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use reqwest::Url;
+
 use super::token::AccessToken;
 use crate::domain::{BypassUntil, RowNumber, UserId};
 
@@ -40,6 +42,10 @@ pub(crate) trait Wire: Sync {
 
     /// Asks for the environment.
     fn fetch_environment(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
+
+    /// Asks for a `page` of the user list: a URL of [`Endpoints::users`](super::Endpoints::users), or a next
+    /// page's, which has been checked.
+    fn fetch_users(&self, page: &Url, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
     /// Asks for a token.
     fn fetch_token(&self) -> impl Future<Output = Reply> + Send;

@@ -47,6 +47,8 @@ pub(super) struct Script {
     pub(super) sent: Mutex<Vec<(u64, Instant, u64)>>,
     pub(super) tokens_sent: Mutex<u64>,
     pub(super) environment: Option<Event>,
+    /// What happens to requests for the user list, which is empty.
+    pub(super) users: Mutex<Vec<Event>>,
     pub(super) in_flight: Mutex<(usize, usize)>,
     /// Each row's bypass, whether it has run out or not.
     pub(super) bypasses: Mutex<HashMap<u64, BypassUntil>>,
@@ -157,6 +159,11 @@ impl Wire for &Script {
         reply(self.environment.unwrap_or(Event::Good), "{}")
     }
 
+    async fn fetch_users(&self, _page: &reqwest::Url, _token: &AccessToken) -> Reply {
+        tokio::time::sleep(self.latency).await;
+        reply(next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#)
+    }
+
     async fn fetch_token(&self) -> Reply {
         *self.tokens_sent.lock().expect("whole") += 1;
         tokio::time::sleep(self.latency).await;
@@ -207,6 +214,7 @@ pub(super) fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: 
         session,
         limits,
         concurrency,
+        places: Arc::new(Semaphore::new(concurrency)),
         max_failures: MaxFailures::Percent(100.0),
         outage: Outage::new(concurrency),
         canary: None,
@@ -235,7 +243,7 @@ impl std::io::Write for Lines {
 
 pub(super) async fn run(pipeline: &Pipeline<&Script>, rows: Vec<Row>) -> Left {
     let written = Lines::default();
-    let journal = Journal::start(Target::Stream(Box::new(written.clone())), std::iter::empty()).expect("memory");
+    let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::report::Lines::All), std::iter::empty()).expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));
     for row in rows {
         send.try_send(row).expect("room");

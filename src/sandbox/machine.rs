@@ -16,7 +16,7 @@ use super::{SandboxConfig, USERS};
 use crate::domain::{BypassUntil, UserId};
 
 /// The most of a page of users. Source: paging-ordering-filtering-collections.
-const MOST_ON_A_PAGE: u64 = 200;
+pub(super) const MOST_ON_A_PAGE: u64 = 200;
 /// The most bytes of a request's headers. Source: the same.
 const MOST_HEADERS: usize = 6 << 10;
 /// The most characters of a correlation ID. Source: external-transaction-and-session-ids.
@@ -113,8 +113,8 @@ impl Machine {
 
     fn users(&self, request: &Request) -> Answer {
         let limit = match request.query_value("limit").map(|limit| limit.parse::<u64>()) {
-            None => MOST_ON_A_PAGE,
-            Some(Ok(limit)) if limit > 0 => limit.min(MOST_ON_A_PAGE),
+            None => self.config.page,
+            Some(Ok(limit)) if limit > 0 => limit.min(self.config.page),
             Some(_) => return Answer::invalid("limit", "The limit is not a positive number."),
         };
         let filter = match request.query_value("filter").map(|text| Filter::read(&text)).transpose() {
@@ -126,12 +126,15 @@ impl Machine {
             Some(Ok(from)) => from,
             Some(Err(_)) => return Answer::invalid("cursor", "The cursor is not valid."),
         };
-        let selects = |user: &Listed| filter.as_ref().is_none_or(|filter| filter.selects(user));
-        let all = || (0..self.directory.len()).map(|index| (index, self.directory.listed(index))).filter(|(_, user)| selects(user));
-        let mut page: Vec<_> =
-            all().skip_while(|(index, _)| *index < from).take(usize::try_from(limit + 1).unwrap_or(usize::MAX)).collect();
-        let next = if page.len() as u64 > limit { page.pop().map(|(index, _)| index) } else { None };
-        let users: Vec<_> = page.iter().map(|(_, user)| self.shown(user)).collect();
+        let selects = |index: &u64| filter.as_ref().is_none_or(|filter| filter.selects(&self.directory, *index));
+        let most = usize::try_from(limit + 1).unwrap_or(usize::MAX);
+        let mut page: Vec<u64> = (from..self.directory.len()).filter(selects).take(most).collect();
+        let next = if page.len() as u64 > limit { page.pop() } else { None };
+        let users: Vec<_> = page.iter().map(|index| self.shown(&self.directory.listed(*index))).collect();
+        let count = match (&filter, request.query_value("filter")) {
+            (Some(_), Some(text)) => self.directory.count(&text, selects),
+            (_, _) => self.directory.len(),
+        };
         let base = format!("{}/v1/environments/{}/users", self.origin, self.application.environment);
         let mut links = json!({"self": {"href": base}});
         if let Some(next) = next {
@@ -142,7 +145,7 @@ impl Machine {
             }
             links["next"] = json!({"href": format!("{base}?{}", query.append_pair("cursor", &format!("{next:x}")).finish())});
         }
-        let body = json!({"_links": links, "_embedded": {"users": users}, "count": all().count(), "size": users.len()});
+        let body = json!({"_links": links, "_embedded": {"users": users}, "count": count, "size": users.len()});
         Answer::new(200, body.to_string())
     }
 

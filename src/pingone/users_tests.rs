@@ -1,0 +1,209 @@
+//! The user list, over a scripted PingOne under a clock that is stopped.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::domain::RowNumber;
+use crate::pace::{Pacer, Rate};
+use crate::pingone::token::AccessToken;
+use crate::pingone::wire::{Call, Fault, Reply};
+use crate::pingone::{Limits, Region, Secrets, TokenSource};
+
+const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
+const LIST: &str = "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users";
+const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+
+/// Answers to requests for pages, in their order, and the URLs that were asked for.
+#[derive(Debug, Default)]
+struct Pages {
+    replies: Mutex<VecDeque<Reply>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Wire for &Pages {
+    async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, _: Duration) -> Reply {
+        unreachable!("no row is sent")
+    }
+
+    async fn fetch_environment(&self, _: &AccessToken) -> Reply {
+        unreachable!("nobody asks for the environment")
+    }
+
+    async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {
+        self.asked.lock().expect("whole").push(page.to_string());
+        self.replies.lock().expect("whole").pop_front().expect("no more requests than replies")
+    }
+
+    async fn fetch_token(&self) -> Reply {
+        answer(200, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
+fn answer(status: u16, body: &str) -> Reply {
+    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.as_bytes().to_vec()) })
+}
+
+fn page(next: &str) -> Reply {
+    let link = if next.is_empty() { String::new() } else { format!(r#","_links":{{"next":{{"href":"{next}"}}}}"#) };
+    let user = format!(r#"{{"id":"{USER}","username":"ann","email":"a@example.com","externalId":"E1","population":{{"id":"p1"}}}}"#);
+    answer(200, &format!(r#"{{"_embedded":{{"users":[{user},{{"id":"{USER}"}}]}},"count":9{link}}}"#))
+}
+
+fn error(status: u16) -> Reply {
+    answer(status, r#"{"id":"f1","code":"INVALID_REQUEST","message":"Said so."}"#)
+}
+
+fn session(pages: &Pages) -> Session<&Pages> {
+    let environment = ENVIRONMENT.parse().expect("a UUID");
+    let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
+    let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
+    Session::new(pages, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(Rate::PerSecond(50.0))), limits)
+}
+
+fn first() -> UsersAsked {
+    UsersAsked::First { filter: None }
+}
+
+/// What comes of asking for the first page, the URLs asked for, and the requests sent, retried and throttled.
+async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
+    let pages = Pages { replies: Mutex::new(replies.into()), ..Pages::default() };
+    let session = session(&pages);
+    let listed = session.list_users(&first(), &Stop::default()).await;
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    let counts = [count(&session.traffic.sent), count(&session.traffic.retried), count(&session.traffic.throttled)];
+    drop(session);
+    (listed, pages.asked.into_inner().expect("whole"), counts)
+}
+
+fn page_of(listed: Result<Listed, PingOneError>) -> UserPage {
+    match listed {
+        Ok(Listed::Page(page)) => page,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_are_followed_by_their_links_and_counted() {
+    let second = format!("{LIST}?cursor=2&limit=200");
+    let pages = Pages { replies: Mutex::new([page(&second), page("")].into()), ..Pages::default() };
+    let session = session(&pages);
+    let filter = Some(r#"population.id eq "a&b+c""#.to_owned());
+    let first = page_of(session.list_users(&UsersAsked::First { filter }, &Stop::default()).await);
+    assert_eq!((first.users.len(), first.total), (2, Some(9)));
+    assert_eq!(first.users[0].username.as_deref(), Some("ann"));
+    assert_eq!(first.users[0].population.as_deref(), Some("p1"));
+    assert_eq!(first.users[1].email, None);
+    let last = page_of(session.list_users(&UsersAsked::Next(first.next.expect("a next page")), &Stop::default()).await);
+    assert_eq!(last.next, None);
+    let asked = pages.asked.lock().expect("whole").clone();
+    assert_eq!(asked, [format!("{LIST}?limit=200&filter=population.id%20eq%20%22a%26b%2Bc%22"), second]);
+    assert_eq!(session.traffic.sent.load(std::sync::atomic::Ordering::Relaxed), 3, "two pages and the token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_are_tried_again_and_a_429_is_none() {
+    let lost = || Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() });
+    let unreadable = || answer(200, r#"{"count":0}"#);
+    let (listed, asked, counts) = asked_first(vec![lost(), error(503), error(429), error(429), unreadable(), page("")]).await;
+    assert_eq!(page_of(listed).users.len(), 2);
+    assert_eq!((asked.len(), counts), (6, [7, 5, 2]));
+    let (listed, asked, _) = asked_first(vec![lost(), error(503), unreadable(), unreadable()]).await;
+    assert!(matches!(listed, Ok(Listed::Failed(_))), "{listed:?}");
+    assert_eq!(asked.len(), 4, "no more than `--max-attempts` tries");
+    let (listed, _, counts) = asked_first(vec![error(401), page("")]).await;
+    assert_eq!((page_of(listed).users.len(), counts[0]), (2, 4), "a fresh token, and again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_and_not_tried_again() {
+    for status in [400, 403, 414, 431] {
+        let (listed, asked, _) = asked_first(vec![error(status)]).await;
+        let Ok(Listed::Refused(said)) = listed else { panic!("{listed:?}") };
+        assert_eq!((said.status, said.message.as_str(), asked.len()), (Some(status), "Said so.", 1));
+    }
+    let (listed, ..) = asked_first(vec![error(404)]).await;
+    assert!(matches!(listed, Err(PingOneError::NoEnvironment { .. })), "{listed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_to_another_place_ends_the_run() {
+    for link in [
+        "https://evil.example/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2",
+        "https://api.pingone.com.evil.example/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users",
+        "//evil.example/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2",
+        "https://api.pingone.com:8443/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2",
+        "http://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2",
+        "https://me:pw@api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2",
+        "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/../gateways?cursor=2",
+        "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/%2e%2e/gateways",
+        "https://api.pingone.com/v1/environments/00000000-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2",
+        "http://[",
+    ] {
+        let (listed, ..) = asked_first(vec![page(link)]).await;
+        assert!(matches!(listed, Err(PingOneError::ForeignPage { .. })), "{link}: {listed:?}");
+    }
+    let (listed, ..) = asked_first(vec![page("https://evil.example:99/x?token=1")]).await;
+    let message = listed.expect_err("foreign").to_string();
+    assert!(message.contains("`https://evil.example:99`") && message.contains(LIST), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_leads_back_ends_the_run() {
+    let (listed, ..) = asked_first(vec![page(&format!("{LIST}?limit=200"))]).await;
+    assert!(matches!(listed, Err(PingOneError::EndlessList { .. })), "{listed:?}");
+    let links = ["a", "b", "c", "a"].map(|cursor| format!("{LIST}?cursor={cursor}"));
+    let pages = Pages { replies: Mutex::new(links.iter().map(|link| page(link)).collect()), ..Pages::default() };
+    let session = session(&pages);
+    let mut asked = first();
+    for _ in 0..3 {
+        let next = page_of(session.list_users(&asked, &Stop::default()).await).next;
+        asked = UsersAsked::Next(next.expect("a page"));
+    }
+    let listed = session.list_users(&asked, &Stop::default()).await;
+    assert!(matches!(listed, Err(PingOneError::EndlessList { .. })), "{listed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_the_list_echoes_is_redacted() {
+    let body =
+        format!(r#"{{"_embedded":{{"users":[{{"id":"{USER}","username":"s3cr3t-token","email":"{}s3cr3t-token"}}]}}}}"#, "x".repeat(495));
+    let (listed, ..) = asked_first(vec![answer(200, &body)]).await;
+    let user = page_of(listed).users.remove(0);
+    assert_eq!(user.username.as_deref(), Some("[redacted]"));
+    assert!(user.email.is_some_and(|email| email.ends_with("x[reda")), "nor is it cut in two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_asking() {
+    let pages = Pages::default();
+    let stop = Stop::default();
+    stop.request();
+    let listed = session(&pages).list_users(&first(), &stop).await;
+    assert!(matches!(listed, Ok(Listed::Stopped)), "{listed:?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_no_page() {
+    let read = |body: &str| read_page(&answer(200, body).expect("an answer"), |text| text);
+    for unreadable in [
+        "",
+        "[]",
+        "<html>",
+        "{}",
+        r#"{"_embedded":{}}"#,
+        r#"{"_embedded":{"users":{}}}"#,
+        r#"{"_embedded":{"users":[{}]}}"#,
+        r#"{"_embedded":{"users":[{"id":"x"}]}}"#,
+        r#"{"_embedded":{"users":[]},"_links":{"next":{}}}"#,
+        r#"{"_embedded":{"users":[]},"_links":{"next":"x"}}"#,
+    ] {
+        assert!(read(unreadable).is_err(), "{unreadable}");
+    }
+    let odd = format!(r#"{{"_embedded":{{"users":[{{"id":"{USER}","username":["x"],"population":7,"email":"{}"}}]}}}}"#, "é".repeat(9999));
+    let (users, total, next) = read(&odd).expect("readable");
+    assert_eq!((&users[0].username, &users[0].population, total, next), (&None, &None, None, None));
+    assert_eq!(users[0].email.as_ref().map(|email| email.chars().count()), Some(MOST_OF_A_TEXT));
+}
