@@ -227,7 +227,8 @@ fn another_selection_is_not_taken_up() {
     ] {
         let refused = field.run(&[&["audit", "--resume"], arguments].concat());
         assert!(refused.code == 2 && refused.stderr.contains(expected), "{}", refused.stderr);
-        assert!(field.calls().is_empty());
+        // A run begins with a token; the last of what the killed one sent may be served only now.
+        assert!(!field.calls().iter().any(Call::is_token));
     }
 }
 
