@@ -189,7 +189,7 @@ fn a_limit_that_falls_and_rises_again_is_followed() {
 fn low_and_high_limits_are_found_too() {
     for (limit, rows) in [("5", 150), ("20", 600), ("500", 15_000)] {
         for (kind, result) in results(World { limit, rows, ..WORLD }) {
-            assert!(result.goodput >= 0.8 && result.refused_later <= 0.05, "{limit} {kind:?}: {result:?}");
+            assert!(result.goodput >= 0.78 && result.refused_later <= 0.05, "{limit} {kind:?}: {result:?}");
         }
     }
 }
@@ -197,7 +197,7 @@ fn low_and_high_limits_are_found_too() {
 #[test]
 fn who_is_refused_at_random_does_not_come_to_a_standstill() {
     for (kind, result) in results(World { limit: "50", most: 45.0, rows: 2000, noise: 0.02, ..WORLD }) {
-        assert!(result.goodput >= 0.12, "{kind:?}: {result:?}");
+        assert!(result.goodput >= 0.2, "{kind:?}: {result:?}");
     }
 }
 

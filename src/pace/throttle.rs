@@ -23,7 +23,7 @@ const MANY: f64 = 0.25;
 /// let in two seconds' worth within one…
 const CHANCE: f64 = 0.45;
 /// …unless it happens so many times in a row.
-const STRIKES: u32 = 6;
+const STRIKES: u32 = 12;
 /// An episode that begins within so many holds of the last one comes soon.
 const SOON: f64 = 1.5;
 /// How long everybody waits after a 429 that does not say how long; doubled each time that nothing was
@@ -176,9 +176,11 @@ impl Throttle {
         };
         let is_soon = !self.held_to.is_zero() && hold.from.saturating_sub(self.held_to) < hold.wait.mul_f64(SOON);
         self.strikes = if is_soon { self.strikes + 1 } else { 0 };
-        let found = self.rate.min(measured);
-        let is_lower = measured < self.rate * (1.0 - SAME);
-        let is_evident = is_lower && (self.strikes >= STRIKES || hold.is_of_many(self.admitted.since(refused)));
+        let is_no_chance = self.strikes >= STRIKES || hold.is_of_many(self.admitted.since(refused)) || self.rate.is_infinite();
+        // One refusal soon after a hold, or after the start, says nothing of how many are let in.
+        let is_lower = measured < self.rate * (1.0 - SAME) && (is_no_chance || refused.saturating_sub(self.held_to) >= hold.wait);
+        let is_evident = is_lower && is_no_chance;
+        let found = if is_lower { measured } else { self.rate };
         if is_evident || self.evident < found {
             self.evident = found;
         }
@@ -212,6 +214,7 @@ impl Throttle {
             && self.admitted.rate_until(now, self.rate) >= self.rate * USED
         {
             self.rate = ceiling.above(self.rate, now).clamp(self.rate, most);
+            self.evident = self.evident.max(ceiling.proven);
         }
     }
 }
@@ -251,7 +254,9 @@ mod tests {
         for most in [1000.0, f64::INFINITY] {
             let mut throttle = Throttle::new(most);
             (0..200).for_each(|nth| throttle.admitted(ms(nth)));
-            throttle.refused(ms(200), ms(250), Some(ms(1000)), 0.0);
+            for nth in 200..203 {
+                throttle.refused(ms(nth), ms(nth + 50), Some(ms(1000)), 0.0);
+            }
             let rate = throttle.rate(ms(2000));
             assert!((185.0..200.0).contains(&rate), "{rate}");
         }
@@ -269,6 +274,14 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs));
         throttle.admitted(now);
         assert_eq!(throttle.refused(now, now, None, 0.0), Some(ms(1000)));
+    }
+
+    #[test]
+    fn one_429_soon_after_the_start_says_little_of_the_rate() {
+        let mut throttle = Throttle::new(50.0);
+        (0..10).for_each(|nth| throttle.admitted(ms(nth * 20)));
+        throttle.refused(ms(200), ms(250), Some(ms(60_000)), 0.0);
+        assert!(throttle.rate(ms(70_000)) > 45.0);
     }
 
     #[test]
