@@ -10,20 +10,20 @@ pub(super) const UNDER: f64 = 0.97;
 /// Ceilings within this share of each other are the same.
 pub(super) const SAME: f64 = 0.15;
 /// The first step up, as a share of the ceiling; each further one is twice as large.
-const STEP: f64 = 0.03;
+const STEP: f64 = 0.04;
 /// A rate so far above the ceiling that was not refused shows that the limit has risen.
 const RISEN: f64 = 1.08;
 /// How long between two steps, and how many requests at least.
 const BETWEEN: Duration = Duration::from_millis(1250);
 const BETWEEN_REQUESTS: f64 = 20.0;
 /// Where the limit is known to have been higher, so much of the way back is taken at a time.
-const BACK: f64 = 0.7;
+const BACK: f64 = 0.9;
 /// Patience with a ceiling, in holds: the longer a 429 costs, the less it is risked.
 const PATIENCE: f64 = 25.0;
 /// With one that has just fallen, which may be somebody else's for a while only.
 const PATIENCE_WHEN_FALLEN: f64 = 3.0;
 /// Patience grows with the time for which a ceiling has been the same, by this share of it.
-const STEADY: f64 = 0.25;
+const STEADY: f64 = 0.15;
 /// Nobody is more patient where it may have been chance…
 const PATIENCE_IN_DOUBT: Duration = Duration::from_secs(30);
 /// …nor otherwise.
