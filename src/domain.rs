@@ -68,6 +68,14 @@ identifier! {
     pub EnvironmentId
 }
 identifier! {
+    /// A population of an environment's users.
+    pub(crate) PopulationId
+}
+identifier! {
+    /// A group of users.
+    pub(crate) GroupId
+}
+identifier! {
     /// One run of the program. PingOne copies it into its audit records as the session of each request.
     pub(crate) RunId
 }

@@ -1,10 +1,10 @@
 //! What can be typed after `audit`, besides what all runs have in common?
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use uuid::Uuid;
 
 use super::RunArgs;
+use crate::directory::Filter;
+use crate::domain::{GroupId, PopulationId};
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
@@ -27,14 +27,14 @@ pub(crate) struct DirectoryArgs {
     pub(crate) all_users: bool,
     /// Audit the users that a SCIM filter selects, such as `username sw "a"`; with the next two: those that
     /// all of them select
-    #[arg(long, value_name = "SCIM", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = OF_AN_INPUT)]
-    pub(crate) filter: Option<String>,
+    #[arg(long, value_name = "SCIM", conflicts_with_all = OF_AN_INPUT)]
+    pub(crate) filter: Option<Filter>,
     /// Audit the users of this population
     #[arg(long, value_name = "UUID", conflicts_with_all = OF_AN_INPUT)]
-    pub(crate) population: Option<Uuid>,
+    pub(crate) population: Option<PopulationId>,
     /// Audit the members of this group
     #[arg(long, value_name = "UUID", conflicts_with_all = OF_AN_INPUT)]
-    pub(crate) group: Option<Uuid>,
+    pub(crate) group: Option<GroupId>,
 }
 
 /// What says how an input is read.

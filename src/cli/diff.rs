@@ -13,10 +13,12 @@ Writes a line for each user with a change to standard output, as CSV, sorted by 
 who cannot, the result of a line that failed, and empty where the user does not stand in that report.
 
 The reports may be in any order and of any size. Lines that are `duplicate` are skipped. A grant's report can be \
-compared with an audit's: `granted` says that the user can bypass MFA, `ended` that they cannot.
+compared with an audit's, and so can that of an `end`: `granted` and `ended` say that the user can bypass MFA until \
+the date that stands there.
 
 Reports of `audit --only active` hold only those who could bypass MFA: between two of them, `added` and `removed` \
-stand for `new` and `lapsed`.";
+stand for `new` and `lapsed`, if both audits ended with exit code 0. Users whose audit failed stand in NAME.failed.csv, \
+and not in such a report.";
 
 /// What the changes and the exit codes mean, below the options.
 const CHANGES: &str = "\

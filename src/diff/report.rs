@@ -71,8 +71,9 @@ fn said(values: &Values<'_>, columns: &Columns) -> Result<Said, Fault> {
     let user = values.get(columns.user)?.parse::<UserId>();
     let state = match outcome {
         Outcome::Granted | Outcome::Active => State::Active(until(values, columns)?),
-        // What ends within the minute is over by the time somebody compares.
-        Outcome::Inactive | Outcome::Ended => until(values, columns).map(|_| State::Inactive)?,
+        Outcome::Inactive => until(values, columns).map(|_| State::Inactive)?,
+        // It runs on until the near date that stands there, if it was not over already.
+        Outcome::Ended => until(values, columns)?.map_or(State::Inactive, |until| State::Active(Some(until))),
         Outcome::Mismatch
         | Outcome::NotFound
         | Outcome::Ambiguous

@@ -42,9 +42,10 @@ fn compared(old: &str, new: &str) -> Result<(String, Summary), DiffError> {
     Ok((text, found.summary))
 }
 
-/// Whether a line of this result, which is no failure, says that the user can bypass MFA.
-fn can_bypass(outcome: Outcome) -> bool {
-    ["granted", "active"].contains(&outcome.name())
+/// Whether a line of this result, which is no failure, says that the user can bypass MFA; one that was ended can
+/// until the date of the line, if it has one.
+fn can_bypass(outcome: Outcome, has_date: bool) -> bool {
+    ["granted", "active"].contains(&outcome.name()) || (outcome.name() == "ended" && has_date)
 }
 
 /// What a report says of each user, as the changes show it, and whether it is a failure; the plain way.
@@ -56,7 +57,7 @@ fn naive_states(lines: &[Line]) -> BTreeMap<String, (bool, String)> {
         let failed = own().filter(|line| line.1.counts() == Counts::Failure).min_by_key(|line| line.1 as usize);
         let state = match (failed, own().next()) {
             (Some(line), _) => (true, line.1.to_string()),
-            (None, Some(line)) if !can_bypass(line.1) => (false, "inactive".to_owned()),
+            (None, Some(line)) if !can_bypass(line.1, line.2.is_some()) => (false, "inactive".to_owned()),
             (None, Some(line)) if line.2.is_none() => (false, "active".to_owned()),
             (None, line) => (false, line.expect("the user has a line").until()),
         };
@@ -125,7 +126,7 @@ fn every_result_says_what_it_counts_as() {
         let (text, summary) = compared(&report(&old), &report(&[Line(1, outcome, Some(31))])).expect("sound reports");
         let change = text.lines().nth(1).and_then(|line| line.split(',').nth(1));
         let expected = match outcome.counts() {
-            Counts::Success => can_bypass(outcome).then_some("new"),
+            Counts::Success => can_bypass(outcome, true).then_some("new"),
             Counts::Failure => Some("undetermined"),
             Counts::Neither => Some("removed"),
         };

@@ -14,6 +14,8 @@ pub enum ListingError {
         list: String,
         /// Whether the worker application may not see it.
         forbidden: bool,
+        /// Whether a filter was sent, which may be what is wrong.
+        filtered: bool,
         /// What PingOne said.
         said: Said,
     },
@@ -63,7 +65,8 @@ impl ListingError {
                  with `--population`"
                     .into(),
             ),
-            Self::Refused { forbidden: false, .. } => Some(
+            Self::Refused { filtered: false, .. } => Some("check `--api-url` and `--region`".into()),
+            Self::Refused { .. } => Some(
                 "a filter reads like `username sw \"a\" and enabled eq true`: attributes and operators as PingOne documents them".into(),
             ),
             Self::TooMany { .. } | Self::Grown { .. } => Some("allow more with `--max-users`, or select fewer with `--filter`".into()),

@@ -31,7 +31,8 @@ impl Listing {
         let first = match session.list_users(&asked, stop).await? {
             Listed::Page(page) => page,
             Listed::Refused(said) => {
-                return Err(ListingError::Refused { list, forbidden: said.status == Some(FORBIDDEN), said: said.into() }.into());
+                let (forbidden, filtered) = (said.status == Some(FORBIDDEN), !selection.is_of_all());
+                return Err(ListingError::Refused { list, forbidden, filtered, said: said.into() }.into());
             }
             Listed::Failed(said) => return Err(ListingError::Unread { list, said: said.into() }.into()),
             Listed::Stopped => return Err(RunError::Unaccounted),

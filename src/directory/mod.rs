@@ -14,4 +14,4 @@ pub use self::error::ListingError;
 
 pub(crate) use self::listing::Listing;
 pub(crate) use self::roll::{CARRIED, Roll};
-pub(crate) use self::selection::Selection;
+pub(crate) use self::selection::{Filter, Selection};

@@ -7,11 +7,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
+use super::life::{Life, Next, Step};
 use super::script::{Called, Event, Left, PATIENCE, Script, now, pipeline, row, run};
 use super::*;
-use crate::domain::{Grace, Operation};
+use crate::domain::{Ask, BypassUntil, Grace, Operation};
 use crate::pace::Rate;
-use crate::pingone::Call;
+use crate::pingone::{BypassStatus, Call, Verdict};
 use crate::report::Outcome;
 use crate::stop::Signal;
 
@@ -123,6 +124,21 @@ async fn faults_of_both_calls_count_and_a_get_settles_what_a_put_left_in_doubt()
     let (found, sent, left) = end_one(Some(3600), &contradicted).await;
     assert_eq!((found, sent.len()), (Outcome::Unknown, 16));
     assert!(left.value(1, "errorMessage").contains("answered that the user cannot bypass MFA"));
+}
+
+#[test]
+fn a_date_that_passed_long_ago_is_not_taken_for_the_end_of_a_bypass_that_runs() {
+    let Operation::End(grace) = in_a_minute() else { unreachable!("it is an end") };
+    let ask = Ask::End("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"), grace);
+    for (ago, expected) in [(30, Outcome::Ended), (59, Outcome::Ended), (61, Outcome::Mismatch), (4 * 3600, Outcome::Mismatch)] {
+        let mut life = Life::new(ask, PATIENCE, false);
+        let Step::Send { call, .. } = life.step(now()) else { panic!("a GET comes first") };
+        let until = BypassUntil::from_instant(now() - TimeDelta::seconds(ago));
+        let verdict = Verdict::Answered { status: 200, bypass: BypassStatus { can_bypass: true, until } };
+        let instant = tokio::time::Instant::now();
+        let Next::Settle(finding) = life.after(call, verdict, instant, instant, now()) else { panic!("nothing is to be sent") };
+        assert_eq!(finding.outcome, expected, "{ago} s ago");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -195,7 +195,7 @@ fn what_is_refused_is_refused_before_anything_is_sent_for_a_user() {
     told(run(&["--all-users", "in.csv"]), 2, "the argument '--all-users' cannot be used with '[INPUT]'");
     told(run(&["--filter", "x", "--skip-invalid"]), 2, "the argument '--filter <SCIM>' cannot be used with '--skip-invalid'");
     told(run(&["--all-users", "--group", &field.sandbox.group_of(0).to_string()]), 2, "cannot be used with '--group <UUID>'");
-    told(run(&["--filter", ""]), 2, "a value is required for '--filter <SCIM>'");
+    told(run(&["--filter", ""]), 2, "expected a filter such as `username sw \"a\" and enabled eq true`");
     told(run(&["--all-users", "--dry-run"]), 0, "requests   one for each user, and one for each page of their list");
     let grant = field.run(&["grant", "--all-users"]);
     assert!(grant.code == 2 && grant.stderr.contains("unexpected argument '--all-users'"), "{}", grant.stderr);
