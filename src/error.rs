@@ -98,6 +98,9 @@ pub enum RunError {
     /// A signal stopped the run.
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
+    /// A signal stopped the run before anything was changed.
+    #[error("stopped by {} while users were looked up: nothing was changed", .0.name())]
+    InterruptedFirst(Signal),
     /// The sandbox did not start.
     #[error("{address}: the sandbox cannot listen there")]
     Sandbox {
@@ -156,10 +159,12 @@ impl RunError {
                 PingOneError::Credentials { .. }
                 | PingOneError::ReadyToken(_)
                 | PingOneError::FreshToken(_)
+                | PingOneError::NoUserList(_)
                 | PingOneError::NoEnvironment { .. } => EXIT_REFUSED,
                 PingOneError::NoToken { .. }
                 | PingOneError::HeldTooLong { .. }
                 | PingOneError::Untrusted { .. }
+                | PingOneError::UserListLost(_)
                 | PingOneError::ForeignPage { .. }
                 | PingOneError::EndlessList { .. } => EXIT_STOPPED,
                 PingOneError::Client(_) => EXIT_USAGE,
@@ -167,8 +172,8 @@ impl RunError {
             Self::Diff(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::Unaccounted => EXIT_STOPPED,
-            Self::Interrupted(Signal::Interrupt) => EXIT_SIGINT,
-            Self::Interrupted(Signal::Terminate) => EXIT_SIGTERM,
+            Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
+            Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
             Self::File(_) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
         }
     }
@@ -193,6 +198,7 @@ impl RunError {
             | Self::Unaccounted
             | Self::Signals(_)
             | Self::Interrupted(_)
+            | Self::InterruptedFirst(_)
             | Self::File(_)
             | Self::Reading { .. }
             | Self::SandboxFile { .. } => None,

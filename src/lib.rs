@@ -12,6 +12,7 @@
 //! | `cli`, `config` | what was typed, and what is meant |
 //! | `domain`, `when` | which values everybody speaks of; what instant a text means |
 //! | `input` | which rows the input holds, and whether every one is sound |
+//! | `lookup` | who is meant by a username, an email or an external ID |
 //! | `pace` | when the next request may be sent, and when a failed one is tried again |
 //! | `pingone` | what is asked of PingOne, and what its answers mean |
 //! | `run` | how rows become settled rows |
@@ -31,6 +32,7 @@ mod config;
 mod diff;
 mod domain;
 mod input;
+mod lookup;
 mod pace;
 mod pingone;
 mod report;

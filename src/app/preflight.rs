@@ -1,7 +1,9 @@
 //! What is said and asked before a run begins: the plan, the environment, the clock, the question.
 
+use std::path::Path;
 use std::time::Duration;
 
+use super::lookup::look_up;
 use super::rows::Run;
 use crate::config::RunConfig;
 use crate::domain::Operation;
@@ -9,7 +11,7 @@ use crate::error::RunError;
 use crate::input::Sound;
 use crate::pingone::EnvironmentInfo;
 use crate::report::{Destination, RunRecord, server_text};
-use crate::ui::{Console, NotConfirmed, PlanView, Question, confirm};
+use crate::ui::{NotConfirmed, PlanView, Question, confirm};
 
 /// A clock that is off by more than this is warned of.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
@@ -18,14 +20,15 @@ const CLOCK_GOOD_TO: Duration = Duration::from_secs(2);
 /// The type of an environment whose name must be typed. Source: the API's `type`.
 const PRODUCTION: &str = "PRODUCTION";
 
-/// Shows what is to be done, and asks whether it should be.
+/// Looks up users, shows what is to be done, and asks whether it should be. Answers the input with its users
+/// known; where a run is taken up, those are known already that stand in its `journal`.
 pub(super) async fn preflight(
     config: &RunConfig,
-    sound: &Sound,
-    run: &Run<'_>,
+    sound: Sound,
+    run: &mut Run<'_>,
     record: &mut RunRecord,
-    console: &Console,
-) -> Result<(), RunError> {
+    journal: Option<&Path>,
+) -> Result<Sound, RunError> {
     let changes = config.operation.changes() && !run.is_sandbox();
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
@@ -36,17 +39,22 @@ pub(super) async fn preflight(
     }
     record.environment.name = info.name.as_deref().map(server_text);
     record.environment.kind = info.kind.as_deref().map(server_text);
+    let sound = look_up(sound, run, journal).await?;
     let asks = changes && !config.safety.yes;
     let target = named(&info, run.target());
-    console.show_plan(&view(config, sound, target, run.identity().to_owned()), asks);
-    if !asks {
-        return Ok(());
+    run.console().show_plan(&view(config, &sound, target, run.identity().to_owned()), asks);
+    if asks {
+        ask(&question(config, &sound, record), run).await?;
     }
-    // Nothing is in flight that would have to wait for the answer.
-    match confirm(&question(config, sound, record), console) {
+    Ok(sound)
+}
+
+async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
+    match confirm(question, run.console(), run.stop()).await {
         Ok(()) => Ok(()),
         Err(NotConfirmed::NoTerminal) => Err(RunError::NobodyToAsk),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
+        Err(NotConfirmed::Stopped) => Err(run.stop().signalled().map_or(RunError::NotConfirmed, RunError::InterruptedFirst)),
     }
 }
 
@@ -60,6 +68,8 @@ pub(super) fn view<'a>(config: &'a RunConfig, sound: &'a Sound, target: String, 
         operation: config.operation,
         input: &sound.source.name,
         plan: sound.plan(),
+        sought_in: sound.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
+        forecast: None,
         start: sound.rules.start,
         rate: config.pace.rate,
         target,

@@ -21,6 +21,7 @@ use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::domain::RunId;
 use crate::error::{EXIT_SUCCESS, RunError};
 use crate::input::{Layout, READ_TOGETHER, Remaining, Row, Sound, Source, feed};
+use crate::lookup::{Forecast, forecast};
 use crate::pace::Pacer;
 use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa,
@@ -30,7 +31,7 @@ use crate::rowset::RowSet;
 use crate::run::{Canary, Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stop::{Signal, Stop};
-use crate::ui::{Console, Progress};
+use crate::ui::{Console, PlanView, Progress};
 
 /// Rows that are read ahead of those that have a place in flight.
 const READ_AHEAD: usize = 4 * READ_TOGETHER;
@@ -46,15 +47,16 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     };
     let start = claim.as_ref().map_or_else(now, Claim::start);
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let sound = Arc::new(read_input(&config, start)?.approve(config.safety.max_users)?);
+    let sound = read_input(&config, start)?.approve(config.safety.max_users)?;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
     let mut record = RunRecord::of(&config, &sound, &peer.endpoints, peer.is_sandbox(), run_id);
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
-    let mut run = Run::set_up(&config, Arc::clone(&sound), peer, run_id, console)?;
+    let mut run = Run::set_up(&config, sound.rows(), peer, run_id, console)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
         return report_again(&claim.files, (**former).clone(), &sound, console);
     }
-    preflight(&config, &sound, &run, &mut record, console).await?;
+    let taken_up = claim.as_ref().filter(|_| matches!(standing, Standing::Unfinished)).map(|claim| claim.files.partial.as_path());
+    let sound = Arc::new(preflight(&config, sound, &mut run, &mut record, taken_up).await?);
     let carried = sound.layout.carried_names();
     let (journal, recovered) = match (&claim, standing) {
         (None, _) => (Journal::start(Target::Stream(Box::new(io::stdout())), carried)?, Recovered::default()),
@@ -66,11 +68,11 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     if is_taken_up {
         console.tell(&format!("taking up run {run_id}: {} of {} rows are settled", before.rows(), sound.rows()));
     }
-    run.prepare(config.safety.canary, &recovered.settled, is_taken_up);
+    run.prepare(config.safety.canary.map(|rows| rows.min(sound.rows())), &recovered.settled, is_taken_up);
     let Recovered { settled, again, .. } = recovered;
     let remaining = Remaining { settled, again, in_doubt_up_to: record.in_doubt_up_to, resumed: is_taken_up.then(Utc::now) };
     let span = console.run_span(run_id);
-    let ran = run.run(journal, remaining, before).instrument(span).await?;
+    let ran = run.run(Arc::clone(&sound), journal, remaining, before).instrument(span).await?;
     let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
     match &claim {
         None => conclude_stream(ran, sound.rows(), metrics, console),
@@ -88,10 +90,18 @@ fn dry_run(config: &RunConfig, console: &Console) -> Result<u8, RunError> {
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    console.show_plan(&view(config, &sound, target, identity), true);
+    let forecast = forecast_of(&sound)?;
+    console.show_plan(&PlanView { forecast, ..view(config, &sound, target, identity) }, true);
     sound.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
+}
+
+/// How much has to be looked up, if anything.
+fn forecast_of(sound: &Sound) -> Result<Option<Forecast>, RunError> {
+    let lookup = sound.layout.lookup.as_ref().filter(|_| sound.plan().sought.rows > 0);
+    let forecast = lookup.map(|lookup| forecast(sound, lookup.by)).transpose();
+    forecast.map_err(|source| RunError::Reading { name: sound.source.name.clone(), source })
 }
 
 fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {
@@ -158,11 +168,12 @@ async fn connect(connection: Connection) -> Result<Peer, RunError> {
 /// Everything that a run needs, but for its files.
 pub(super) struct Run<'a> {
     pipeline: Pipeline<HttpWire>,
-    sound: Arc<Sound>,
     target: String,
     identity: String,
     console: &'a Console,
     sandbox: Option<Sandbox>,
+    /// Who passes signals on, once somebody does.
+    signals: Option<JoinHandle<()>>,
 }
 
 /// What a run has done.
@@ -181,7 +192,7 @@ pub(super) struct Ran {
 }
 
 impl<'a> Run<'a> {
-    fn set_up(config: &RunConfig, sound: Arc<Sound>, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
+    fn set_up(config: &RunConfig, rows: u64, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let target = peer.name();
@@ -207,8 +218,8 @@ impl<'a> Run<'a> {
             now: Utc::now,
             stop: Stop::default(),
         };
-        tracing::info!(run_id = %run, operation = config.operation.name(), rows = sound.rows(), rate = %pace.rate, "the run is set up");
-        Ok(Self { pipeline, sound, target, identity: shown, console, sandbox })
+        tracing::info!(run_id = %run, operation = config.operation.name(), rows, rate = %pace.rate, "the run is set up");
+        Ok(Self { pipeline, target, identity: shown, console, sandbox, signals: None })
     }
 
     pub(super) fn is_sandbox(&self) -> bool {
@@ -221,6 +232,30 @@ impl<'a> Run<'a> {
 
     pub(super) fn identity(&self) -> &str {
         &self.identity
+    }
+
+    pub(super) fn console(&self) -> &'a Console {
+        self.console
+    }
+
+    pub(super) fn session(&self) -> &Session<HttpWire> {
+        &self.pipeline.session
+    }
+
+    pub(super) fn stop(&self) -> &Stop {
+        &self.pipeline.stop
+    }
+
+    pub(super) fn concurrency(&self) -> usize {
+        self.pipeline.concurrency
+    }
+
+    /// From now on, a signal asks the run to stop.
+    pub(super) fn listen(&mut self) -> Result<(), RunError> {
+        if self.signals.is_none() {
+            self.signals = Some(listen(self.pipeline.stop.clone())?);
+        }
+        Ok(())
     }
 
     /// Makes sure that there is a token, before anything that is there is touched.
@@ -238,27 +273,26 @@ impl<'a> Run<'a> {
     /// may be `settled`.
     fn prepare(&mut self, canary: Option<u64>, settled: &RowSet, is_taken_up: bool) {
         self.pipeline.is_taken_up = is_taken_up;
-        self.pipeline.canary = canary.map(|rows| {
-            let last = rows.min(self.sound.rows());
+        self.pipeline.canary = canary.map(|last| {
             Canary::new(last, (1..=last).filter(|row| !settled.contains(*row)).count() as u64)
         });
     }
 
     /// Runs the remaining rows through the pipeline, besides those that were settled `before`.
-    async fn run(self, journal: Journal, remaining: Remaining, before: Tally) -> Result<Ran, RunError> {
+    async fn run(mut self, sound: Arc<Sound>, journal: Journal, remaining: Remaining, before: Tally) -> Result<Ran, RunError> {
         let began = Instant::now();
+        self.listen()?;
         let stop = &self.pipeline.stop;
-        let signals = listen(stop.clone())?;
         let (tally, seen) = watch::channel(before);
-        let progress = Progress::start(self.console, self.sound.rows(), seen, Arc::clone(&self.pipeline.session.pacer));
+        let progress = Progress::start(self.console, sound.rows(), seen, Arc::clone(&self.pipeline.session.pacer));
         let (send, rows) = mpsc::channel(READ_AHEAD);
-        let reading = read_rows(Arc::clone(&self.sound), remaining, send, stop.clone());
+        let reading = read_rows(sound, remaining, send, stop.clone());
         let ended = self.pipeline.run(rows, &journal, &tally).await;
         drop(tally);
         progress.finish().await;
         let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let written = journal.finish().await;
-        signals.abort();
+        self.signals.iter().for_each(JoinHandle::abort);
         let session = &self.pipeline.session;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let traffic = &session.traffic;

@@ -31,4 +31,4 @@ pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::publish;
 pub(crate) use self::record::{RequestsRecord, RunRecord, Status, totals};
-pub(crate) use self::recover::{Recovered, read_journal, reopen_journal};
+pub(crate) use self::recover::{Recovered, journal_users, read_journal, reopen_journal};

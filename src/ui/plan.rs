@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{BypassUntil, Operation};
-use crate::input::Plan;
+use crate::domain::{BypassUntil, Operation, quote};
+use crate::input::{Plan, Sought};
+use crate::lookup::Forecast;
 use crate::pace::Rate;
+use crate::report::Outcome;
 
 /// A plan, and all that it will be carried out with.
 #[derive(Debug)]
@@ -15,6 +17,10 @@ pub(crate) struct PlanView<'a> {
     pub(crate) operation: Operation,
     pub(crate) input: &'a str,
     pub(crate) plan: &'a Plan,
+    /// The column that users are looked up by, if they are.
+    pub(crate) sought_in: Option<&'a str>,
+    /// How much has to be looked up, where that is not done.
+    pub(crate) forecast: Option<Forecast>,
     pub(crate) start: DateTime<Utc>,
     pub(crate) rate: Rate,
     /// Whom the run talks to.
@@ -27,8 +33,13 @@ pub(crate) struct PlanView<'a> {
 
 impl fmt::Display for PlanView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { rows, users, duplicates, invalid, to_send, dates } = self.plan;
-        writeln!(f, "plan       {} {to_send} of {rows} rows, {users} users", self.operation.name())?;
+        let Plan { rows, users, duplicates, invalid, sought, to_send, dates } = self.plan;
+        let operation = self.operation.name();
+        if sought.is_over() {
+            writeln!(f, "plan       {operation} {to_send} of {rows} rows, {users} users")?;
+        } else {
+            writeln!(f, "plan       {operation} at most {to_send} of {rows} rows")?;
+        }
         write!(f, "input      {}: {duplicates} duplicates", self.input)?;
         let bad: u64 = invalid.values().sum();
         write!(f, ", {bad} invalid")?;
@@ -36,6 +47,7 @@ impl fmt::Display for PlanView<'_> {
             write!(f, "{} {rows} {kind}", if index == 0 { ":" } else { "," })?;
         }
         writeln!(f)?;
+        self.look_up(f, sought)?;
         if let Some((first, last)) = dates {
             write!(f, "end dates  {first} ({})", self.ahead(*first))?;
             if first == last {
@@ -59,6 +71,25 @@ impl fmt::Display for PlanView<'_> {
 }
 
 impl PlanView<'_> {
+    /// What is to be looked up, or what came of it.
+    fn look_up(&self, f: &mut fmt::Formatter<'_>, sought: &Sought) -> fmt::Result {
+        let Some(column) = self.sought_in.filter(|_| sought.rows > 0) else {
+            return Ok(());
+        };
+        let column = quote(column);
+        if let Some(Forecast { values, requests }) = self.forecast {
+            return writeln!(f, "look up    {values} values of `{column}`, in at least {requests} requests before anything is changed");
+        }
+        write!(f, "looked up  {} rows by `{column}`: {} found", sought.rows, sought.found)?;
+        for outcome in [Outcome::NotFound, Outcome::Ambiguous, Outcome::Rejected] {
+            let rows = sought.of(outcome);
+            if rows > 0 {
+                write!(f, ", {rows} {outcome}")?;
+            }
+        }
+        writeln!(f)
+    }
+
     /// How far ahead of the start a date is, to the minute.
     fn ahead(&self, until: BypassUntil) -> String {
         let seconds = (until.instant() - self.start).num_seconds().unsigned_abs();
