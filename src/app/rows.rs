@@ -273,9 +273,7 @@ impl<'a> Run<'a> {
     /// may be `settled`.
     fn prepare(&mut self, canary: Option<u64>, settled: &RowSet, is_taken_up: bool) {
         self.pipeline.is_taken_up = is_taken_up;
-        self.pipeline.canary = canary.map(|last| {
-            Canary::new(last, (1..=last).filter(|row| !settled.contains(*row)).count() as u64)
-        });
+        self.pipeline.canary = canary.map(|last| Canary::new(last, (1..=last).filter(|row| !settled.contains(*row)).count() as u64));
     }
 
     /// Runs the remaining rows through the pipeline, besides those that were settled `before`.

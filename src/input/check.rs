@@ -89,7 +89,7 @@ pub(crate) struct Checked {
 /// Reads every row of `source`. Invalid rows are told, and refuse nothing yet; whether the run may go on
 /// without them decides what is remembered of them. Once users have been looked up, the same text is read
 /// `again`: until then, of their rows only the form is checked.
-pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<Again<'_>>) -> Result<Checked, InputError> {
+pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> Result<Checked, InputError> {
     let checked = pass(source, layout, rules, go_on, again).map_err(|error| refused(source, error))?;
     if checked.plan.rows == 0 {
         return Err(InputError::NoRows { name: source.name.clone() });
@@ -104,9 +104,9 @@ pub(crate) struct Again<'a> {
     pub(crate) whom: &'a Whom,
 }
 
-fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<Again<'_>>) -> io::Result<Checked> {
-    let whom = again.as_ref().map(|again| again.whom);
-    let mut reader = RowReader::new(source, layout, rules, again.as_ref().map(|again| again.fingerprint.clone()))?;
+fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> io::Result<Checked> {
+    let whom = again.map(|again| again.whom);
+    let mut reader = RowReader::new(source, layout, rules, again.map(|again| again.fingerprint.clone()))?;
     let mut users = Users::new(&std::env::temp_dir());
     let mut bad = BadRows::default();
     let mut plan = Plan::default();

@@ -18,9 +18,9 @@ mod repeats;
 mod rows;
 mod source;
 mod table;
-mod whom;
 #[cfg(test)]
 mod tests;
+mod whom;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -168,7 +168,7 @@ impl Sound {
     /// contradict each other, whatever they call the user. What is bad then refuses it.
     pub(crate) fn with_users(self, whom: Whom) -> Result<Self, InputError> {
         let again = Again { fingerprint: self.checked.fingerprint, whom: &whom };
-        let mut checked = check(&self.source, &self.layout, self.rules, self.go_on, Some(again))?;
+        let mut checked = check(&self.source, &self.layout, self.rules, self.go_on, Some(&again))?;
         checked.bad.were_looked_up = true;
         Self { checked, whom: Some(whom), ..self }.approve(None)
     }

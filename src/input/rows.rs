@@ -157,10 +157,9 @@ impl<'a> RowReader<'a> {
         let user = &self.layout.user;
         let text = self.value(user)?;
         match &self.layout.lookup {
-            Some(lookup) if text.is_empty() || lookup.column == *user => {
-                let value = self.value(&lookup.column)?;
-                sought(value).map(Who::Sought).map_err(|fault| RowFault::NotSought { column: lookup.column.name.clone(), fault })
-            }
+            Some(lookup) if text.is_empty() || lookup.column == *user => sought(self.name(&lookup.column)?)
+                .map(Who::Sought)
+                .map_err(|fault| RowFault::NotSought { column: lookup.column.name.clone(), fault }),
             Some(_) | None => text.parse().map(Who::Id).map_err(|fault| RowFault::User { column: user.name.clone(), fault }),
         }
     }
@@ -205,6 +204,12 @@ impl<'a> RowReader<'a> {
         let value = value.trim();
         let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         Ok(quoted.unwrap_or(value).trim())
+    }
+
+    /// A value that may be a name, which may have quotes of its own. Those alone that follow a space are not.
+    fn name(&self, column: &Column) -> Result<&str, RowFault> {
+        let text = self.text(column.index)?;
+        if text.starts_with('"') { Ok(text.trim()) } else { self.value(column) }
     }
 
     fn text(&self, index: usize) -> Result<&str, RowFault> {

@@ -82,12 +82,11 @@ pub(crate) fn reopen_journal(path: &Path, rows: u64) -> Result<(std::fs::File, R
     Ok((file, found))
 }
 
-/// The rows that have whole lines in the journal at `path`, of an input of so many `rows`: each line's row, user
-/// if it names one, and outcome.
-pub(crate) fn journal_users(
-    path: &Path,
-    rows: u64,
-) -> Result<impl Iterator<Item = Result<(RowNumber, Option<UserId>, Outcome), FileError>>, FileError> {
+/// A line's row, its user if it names one, and its outcome.
+pub(crate) type JournalUser = (RowNumber, Option<UserId>, Outcome);
+
+/// The rows that have whole lines in the journal at `path`, of an input of so many `rows`.
+pub(crate) fn journal_users(path: &Path, rows: u64) -> Result<impl Iterator<Item = Result<JournalUser, FileError>>, FileError> {
     let failed = |source| FileError::new("read", path, source);
     let end = read_journal(path, rows)?.end;
     let file = OpenOptions::new().read(true).open(path).map_err(failed)?.take(end);

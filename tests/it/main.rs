@@ -8,6 +8,7 @@ mod end;
 mod harness;
 mod inputs;
 mod leaks;
+mod lookup;
 mod messages;
 mod pace;
 mod resume;
