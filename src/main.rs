@@ -14,8 +14,6 @@ fn main() -> ExitCode {
         }
     };
     let console = Console::of(&cli);
-    // One thread sends and receives: a row that hops between threads costs more than it does itself. Files
-    // are read and written on threads of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the system has a poller to give");
+    let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
     runtime.block_on(run(cli, &console)).into()
 }

@@ -23,7 +23,7 @@ use super::throttle::Throttle;
 const PARTS: u32 = 100;
 /// A turn that came late (timers are good to a millisecond, and a busy machine is worse) may be made up
 /// for by so much, or else the rate asked for would never be reached…
-const MADE_UP: Duration = Duration::from_millis(5);
+const MADE_UP: Duration = Duration::from_millis(3);
 /// …but by no more than this share of an interval up to 500/s, so that no second sees more than one
 /// request above the rate.
 const MADE_UP_SHARE: f64 = 0.9;
@@ -93,15 +93,15 @@ impl Pacer {
         self.hold_with(|throttle, now, jitter| throttle.hold_back(now, wait, jitter))
     }
 
-    fn hold_with<T>(&self, hold: impl FnOnce(&mut Throttle, Duration, f64) -> T) -> T {
+    fn hold_with<T>(&self, tell: impl FnOnce(&mut Throttle, Duration, f64) -> T) -> T {
         let now = self.clock.now();
         let mut taught = self.taught();
         let jitter = taught.random.f64();
         let before = taught.throttle.held_until(now).unwrap_or(now);
-        let held = hold(&mut taught.throttle, now, jitter);
+        let told = tell(&mut taught.throttle, now, jitter);
         let after = taught.throttle.held_until(now).unwrap_or(now);
         taught.lost += after.saturating_sub(before);
-        held
+        told
     }
 
     /// When the hold ends that is on.
@@ -114,7 +114,7 @@ impl Pacer {
     pub(crate) fn lost(&self) -> Duration {
         let now = self.clock.now();
         let taught = self.taught();
-        let ahead = taught.throttle.held_until(now).map_or(Duration::ZERO, |until| until - now);
+        let ahead = taught.throttle.held_until(now).map_or(Duration::ZERO, |until| until.saturating_sub(now));
         taught.lost.saturating_sub(ahead)
     }
 
@@ -199,13 +199,14 @@ fn burst(rate: f64) -> u32 {
     let made_up = (MADE_UP.as_secs_f64() / interval(rate).as_secs_f64()).min(share);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 500 requests' worth, and not negative")]
     let more = (made_up * f64::from(PARTS)) as u32;
-    PARTS + more
+    PARTS.saturating_add(more)
 }
 
 fn quota(rate: f64) -> Quota {
-    let part = Duration::from_secs_f64(interval(rate).as_secs_f64() / f64::from(PARTS));
+    // Rounded up: at the highest rates, a nanosecond is half a percent of a part.
+    let part = Duration::from_secs_f64(interval(rate).as_secs_f64() / f64::from(PARTS)) + Duration::from_nanos(1);
     let burst = NonZeroU32::new(burst(rate)).expect("not zero");
-    Quota::with_period(part.max(Duration::from_nanos(1))).expect("not zero").allow_burst(burst)
+    Quota::with_period(part).expect("not zero").allow_burst(burst)
 }
 
 /// Tokio's clock, which tests can stop, as governor's.
@@ -239,6 +240,7 @@ mod tests {
         let start = Instant::now();
         join_all((0..count).map(|_| async {
             pacer.enter().await.turn().await;
+            pacer.admitted(Instant::now());
             start.elapsed()
         }))
         .await
@@ -282,6 +284,22 @@ mod tests {
         assert!(times[10] >= times[0] + Duration::from_millis(90), "{times:?}");
         let lost = pacer.lost().as_secs_f64();
         assert!((3.0..=3.3).contains(&lost), "{lost}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_429_turns_come_as_slowly_as_was_learnt_and_faster_step_by_step() {
+        let pacer = Pacer::new(Rate::PerSecond(1000.0));
+        for _ in 0..100 {
+            pacer.enter().await.turn().await;
+            pacer.admitted(Instant::now());
+        }
+        assert_eq!(pacer.refused(Instant::now(), Some(Duration::from_secs(1))), Some(Duration::from_secs(1)));
+        let times = turns(&pacer, 3000).await;
+        let spaces: Vec<f64> = times.windows(2).map(|pair| (pair[1].saturating_sub(pair[0])).as_secs_f64()).collect();
+        // Around 100 a second were let in; of a turn that comes late, 5 ms are made up for.
+        assert!(times[0] >= Duration::from_secs(1) && spaces[..1000].iter().all(|space| *space > 0.005), "{:?}", &spaces[..20]);
+        assert!(times[1000].saturating_sub(times[0]) > Duration::from_secs(9), "{:?}", times[1000]);
+        assert!(spaces[2990..].iter().all(|space| *space < 0.0095), "it seeks its way up: {:?}", &spaces[2990..]);
     }
 
     #[tokio::test(start_paused = true)]

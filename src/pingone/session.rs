@@ -230,7 +230,11 @@ impl<W: Wire> Session<W> {
             None => Some(asked.unwrap_or(HOLD)).filter(|held| self.pacer.hold(*held)),
         };
         if let Some(held) = begun {
-            let why = if asked.is_some() { "as its Retry-After says" } else { "it did not say for how long" };
+            let why = match wait {
+                Some(Duration::ZERO) => "its Retry-After is zero",
+                Some(_) => "as its Retry-After says",
+                None => "it did not say for how long",
+            };
             tracing::warn!("PingOne limits the rate (429): every request is held back for {} s, {why}", held.as_secs_f64());
         }
         Ok(())

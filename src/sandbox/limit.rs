@@ -99,6 +99,8 @@ pub(crate) struct Limiter {
     kind: LimitKind,
     limit: RateLimit,
     first: Option<Duration>,
+    /// When the latest came.
+    latest: Duration,
     /// When those of the last second were let in.
     recent: VecDeque<Duration>,
     /// The second that is counted, and how many were let in.
@@ -110,12 +112,15 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(kind: LimitKind, limit: RateLimit) -> Self {
         let full = f64::from(limit.at(Duration::ZERO));
-        Self { kind, limit, first: None, recent: VecDeque::new(), counted: (0, 0), bucket: (Duration::ZERO, full) }
+        Self { kind, limit, first: None, latest: Duration::ZERO, recent: VecDeque::new(), counted: (0, 0), bucket: (Duration::ZERO, full) }
     }
 
     /// Whether a request is let in that comes `now`, by any clock.
     pub(crate) fn admits(&mut self, now: Duration) -> bool {
-        let limit = self.limit.at(now - *self.first.get_or_insert(now));
+        // Of two that come at once, the later may be the first to be counted.
+        let now = self.latest.max(now);
+        self.latest = now;
+        let limit = self.limit.at(now.saturating_sub(*self.first.get_or_insert(now)));
         match self.kind {
             LimitKind::Sliding => self.slides(limit, now),
             LimitKind::Fixed => self.counts(limit, now),
@@ -124,7 +129,7 @@ impl Limiter {
     }
 
     fn slides(&mut self, limit: u32, now: Duration) -> bool {
-        while self.recent.front().is_some_and(|at| now - *at >= SECOND) {
+        while self.recent.front().is_some_and(|at| now.saturating_sub(*at) >= SECOND) {
             self.recent.pop_front();
         }
         let admitted = self.recent.len() < limit as usize;
@@ -145,7 +150,7 @@ impl Limiter {
 
     fn draws(&mut self, limit: u32, now: Duration) -> bool {
         let (before, left) = self.bucket;
-        let filled = (now - before).as_secs_f64().mul_add(f64::from(limit), left).min(f64::from(limit));
+        let filled = now.saturating_sub(before).as_secs_f64().mul_add(f64::from(limit), left).min(f64::from(limit));
         let admitted = filled >= 1.0;
         self.bucket = (now, if admitted { filled - 1.0 } else { filled });
         admitted
@@ -168,6 +173,13 @@ mod tests {
         for (kind, within_ten) in [(LimitKind::Sliding, 1000), (LimitKind::Fixed, 1000), (LimitKind::Bucket, 1099)] {
             assert_eq!(admitted(kind, "100", 0..10_000), within_ten, "{kind:?}");
             assert_eq!(admitted(kind, "100", (0..10_000).step_by(10)), 1000, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn requests_that_are_counted_out_of_order_are_counted() {
+        for kind in [LimitKind::Sliding, LimitKind::Fixed, LimitKind::Bucket] {
+            assert_eq!(admitted(kind, "3", [10, 5, 20, 0, 15].into_iter()), 3, "{kind:?}");
         }
     }
 

@@ -102,7 +102,7 @@ impl Machine {
     fn limited(&self, date: DateTime<Utc>) -> Answer {
         let retry_after = match self.config.retry_after {
             RetryAfterForm::Seconds => Some("1".to_owned()),
-            RetryAfterForm::Date => Some(httpdate::fmt_http_date((date + chrono::TimeDelta::seconds(1)).into())),
+            RetryAfterForm::Date => Some(httpdate::fmt_http_date((date + self.config.latency + Duration::from_secs(1)).into())),
             RetryAfterForm::None => None,
         };
         Answer { retry_after, ..Answer::refusal(429, "REQUEST_LIMITED", "The request rate has been exceeded.") }

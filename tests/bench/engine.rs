@@ -54,15 +54,18 @@ fn told(what: &str, runs: &[Took]) -> f64 {
     rate
 }
 
-fn audit(folder: &Path, address: SocketAddr) -> Took {
+pub(crate) fn audit(folder: &Path, address: SocketAddr) -> Took {
     let flight = IN_FLIGHT.to_string();
     let words = ["audit", "in.csv", "--rate", "unlimited", "--concurrency", &flight, "--overwrite", "-q"];
-    let mut tool = tool(folder, &words);
+    run(told_of(&mut tool(folder, &words), address))
+}
+
+/// The program, told where the server is.
+pub(crate) fn told_of(tool: &mut Command, address: SocketAddr) -> &mut Command {
     tool.env("PINGONE_ENVIRONMENT_ID", ENVIRONMENT)
         .env("PINGONE_API_ACCESS_TOKEN", "bench")
         .env("PINGONE_API_URL", format!("http://{address}/v1"))
-        .env("PINGONE_AUTH_URL", format!("http://{address}"));
-    run(&mut tool)
+        .env("PINGONE_AUTH_URL", format!("http://{address}"))
 }
 
 fn curl(config: &Path) -> Option<Took> {
@@ -114,7 +117,7 @@ async fn get_all(client: reqwest::Client, urls: Urls) {
 }
 
 /// The cheapest server there can be, on a thread of its own: every request is answered alike.
-fn serve() -> SocketAddr {
+pub(crate) fn serve() -> SocketAddr {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");

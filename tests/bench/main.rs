@@ -8,14 +8,22 @@ mod engine;
 mod memory;
 mod pace;
 mod plan;
+mod server;
+mod startup;
 mod throttle;
 mod tool;
 
 use std::io::Write;
 
 /// Their names, in the order in which they are run.
-const BENCHES: [(&str, fn()); 5] =
-    [("plan", plan::bench), ("engine", engine::bench), ("memory", memory::bench), ("pace", pace::bench), ("throttle", throttle::bench)];
+const BENCHES: [(&str, fn()); 6] = [
+    ("startup", startup::bench),
+    ("plan", plan::bench),
+    ("engine", engine::bench),
+    ("memory", memory::bench),
+    ("pace", pace::bench),
+    ("throttle", throttle::bench),
+];
 
 fn main() {
     // Cargo adds `--bench`.
