@@ -11,7 +11,7 @@ use crate::error::RunError;
 use crate::input::{Known, Sound, Whom};
 use crate::lookup::{LookUp, NotLookedUp};
 use crate::report::{FileError, Outcome, journal_users};
-use crate::ui::LookUpProgress;
+use crate::ui::Progress;
 
 /// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.
 pub(super) async fn look_up(sound: Sound, run: &mut Run<'_>, journal: Option<&Path>) -> Result<Sound, RunError> {
@@ -24,7 +24,7 @@ pub(super) async fn look_up(sound: Sound, run: &mut Run<'_>, journal: Option<&Pa
     let whom = Whom::new(&folder, sound.rows()).map_err(not_kept)?;
     let before = journal.map_or(Ok(0), |journal| taken_over(journal, &whom, sound.rows()))?;
     let (seen, looked_up) = watch::channel(0);
-    let progress = LookUpProgress::start(run.console(), rows.saturating_sub(before), looked_up, Arc::clone(&run.session().pacer));
+    let progress = Progress::of_looking_up(run.console(), rows.saturating_sub(before), looked_up, Arc::clone(&run.session().pacer));
     let looking_up = LookUp::new(run.session(), lookup.by, run.stop(), run.concurrency());
     let done = looking_up.all(&sound, &whom, &seen).await;
     drop(seen);

@@ -6,33 +6,19 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Console;
-use super::progress::{LINE_EVERY, REDRAW_EVERY, bar, held};
+use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, bar, held};
 use crate::cli::ProgressMode;
 use crate::pace::Pacer;
 
-/// Shows how far the looking up is, until it is told that it has ended.
-pub(crate) struct LookUpProgress {
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl LookUpProgress {
-    /// Shows `looked_up` as it grows to `rows`.
-    pub(crate) fn start(console: &Console, rows: u64, looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) -> Self {
+impl Progress {
+    /// Shows how `looked_up` grows to `rows`, until its sender is gone.
+    pub(crate) fn of_looking_up(console: &Console, rows: u64, looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
             ProgressMode::Bar => tokio::spawn(draw(console.clone(), rows, looked_up, pacer)),
             ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(tell(console.clone(), rows, looked_up, pacer)),
         };
         Self { task }
-    }
-
-    /// Waits until the end is shown; the sender of the count must be gone.
-    pub(crate) async fn finish(self) {
-        if let Err(error) = self.task.await
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
-        }
     }
 }
 

@@ -9,6 +9,5 @@ mod progress;
 pub use self::console::Console;
 
 pub(crate) use self::confirm::{NotConfirmed, Question, confirm};
-pub(crate) use self::lookup::LookUpProgress;
 pub(crate) use self::plan::PlanView;
 pub(crate) use self::progress::Progress;

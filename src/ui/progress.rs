@@ -21,7 +21,7 @@ const NARROW: u16 = 60;
 
 /// Shows how far a run is, until it is told that the run has ended.
 pub(crate) struct Progress {
-    task: tokio::task::JoinHandle<()>,
+    pub(super) task: tokio::task::JoinHandle<()>,
 }
 
 impl Progress {
