@@ -99,7 +99,7 @@ pub enum RunError {
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
     /// A signal stopped the run before anything was changed.
-    #[error("stopped by {} while users were looked up: nothing was changed", .0.name())]
+    #[error("stopped by {} before the first row was sent: nothing was changed", .0.name())]
     InterruptedFirst(Signal),
     /// The sandbox did not start.
     #[error("{address}: the sandbox cannot listen there")]

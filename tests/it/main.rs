@@ -10,6 +10,7 @@ mod inputs;
 mod leaks;
 mod lookup;
 mod messages;
+mod names;
 mod pace;
 mod resume;
 mod safety;
