@@ -1,5 +1,6 @@
 //! What can be typed? The words only: what they mean is [`crate::config`]'s.
 
+mod audit;
 mod diff;
 mod sandbox;
 
@@ -16,6 +17,7 @@ use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
 use crate::when::parse_span;
 
+pub(crate) use self::audit::{AuditArgs, DirectoryArgs, Only};
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 
@@ -66,12 +68,6 @@ pub(crate) struct GrantArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AuditArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct EndArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
@@ -84,7 +80,7 @@ pub(crate) struct EndArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The users, a CSV file; `-` is standard input
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", help_heading = None::<&str>)]
     pub(crate) input: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -282,7 +278,7 @@ impl Cli {
 
     fn run_mut(&mut self) -> Option<&mut RunArgs> {
         match &mut self.command {
-            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run }) | Command::End(EndArgs { run, .. }) => Some(run),
+            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => Some(run),
             Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         }
     }

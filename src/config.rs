@@ -11,11 +11,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::cli::{AuditArgs, ConnectionArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
+use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
+use crate::directory::Selection;
 use crate::domain::{Operation, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
-use crate::report::{Destination, OutputError, ReportFiles};
+use crate::report::{Destination, Lines, OutputError, ReportFiles};
 
 /// Why it is not clear what to do, or as whom. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,11 @@ pub enum ConfigError {
     /// There is no input.
     #[error("there is no input: expected a CSV file, or `-` for standard input")]
     NoInput,
+    /// There is no input, nor is it said whom of the directory to audit.
+    #[error(
+        "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
+    )]
+    NobodyToAudit,
     /// It is not said in which environment.
     #[error("there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID")]
     NoEnvironment,
@@ -79,6 +85,7 @@ impl ConfigError {
                     .into(),
             ),
             Self::NoInput
+            | Self::NobodyToAudit
             | Self::NoSecret
             | Self::Unreadable { .. }
             | Self::NotASecret { .. }
@@ -122,7 +129,7 @@ impl fmt::Display for Identity {
 #[derive(Debug)]
 pub(crate) struct RunConfig {
     pub(crate) operation: Operation,
-    pub(crate) input: PathBuf,
+    pub(crate) users: Users,
     /// The end date of rows that have none of their own, as it was typed: spans count from the run's start,
     /// which may be an earlier one.
     pub(crate) until: Option<String>,
@@ -134,8 +141,19 @@ pub(crate) struct RunConfig {
     pub(crate) max_window: Option<Duration>,
     pub(crate) safety: SafetyArgs,
     pub(crate) destination: Destination,
+    /// Which lines the report has.
+    pub(crate) lines: Lines,
     pub(crate) existing: Existing,
     pub(crate) metrics: Option<PathBuf>,
+}
+
+/// Whose bypasses a run is about.
+#[derive(Debug)]
+pub(crate) enum Users {
+    /// Those of a CSV file; `-` is standard input.
+    File(PathBuf),
+    /// Those that are selected from the directory.
+    Directory(Selection),
 }
 
 /// What is to become of a report or journal that exists.
@@ -161,39 +179,45 @@ pub(crate) enum Refused {
 impl RunConfig {
     pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refused> {
         let until = arguments.until.map(|text| text.trim().to_owned());
-        let config = Self::of(Operation::Grant, arguments.run, arguments.until_column)?;
+        let users = file(&arguments.run)?;
+        let config = Self::of(Operation::Grant, users, arguments.run, arguments.until_column)?;
         Ok(Self { until, max_window: Some(arguments.max_window), ..config })
     }
 
     pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
-        Self::of(Operation::Audit, arguments.run, None)
+        let DirectoryArgs { all_users, filter, population, group } = arguments.directory;
+        let users = match Selection::of(filter, population, group) {
+            selection if all_users || !selection.is_of_all() => Users::Directory(selection),
+            _ => file(&arguments.run).map_err(|_| ConfigError::NobodyToAudit)?,
+        };
+        let lines = arguments.only.map_or(Lines::All, Lines::from);
+        Ok(Self { lines, ..Self::of(Operation::Audit, users, arguments.run, None)? })
     }
 
     pub(crate) fn of_end(arguments: EndArgs) -> Result<Self, Refused> {
-        Self::of(Operation::End(arguments.grace), arguments.run, None)
+        Self::of(Operation::End(arguments.grace), file(&arguments.run)?, arguments.run, None)
     }
 
-    fn of(operation: Operation, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refused> {
-        let input = arguments.input.ok_or(ConfigError::NoInput)?;
+    fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refused> {
         let connection = connection(&arguments.connection)?;
         let output = arguments.output;
-        let destination = destination(output.output.as_deref(), &input)?;
+        let destination = destination(output.output.as_deref(), &users)?;
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,
             (false, false) => Existing::Keep,
         };
-        match &destination {
-            Destination::Files(files) => files.spare(&input)?,
-            Destination::StandardOutput if existing == Existing::Resume => return Err(OutputError::NoResume.into()),
-            Destination::StandardOutput => {}
+        match (&destination, &users) {
+            (Destination::Files(files), Users::File(input)) => files.spare(input)?,
+            (Destination::StandardOutput, _) if existing == Existing::Resume => return Err(OutputError::NoResume.into()),
+            (Destination::Files(_), Users::Directory(_)) | (Destination::StandardOutput, _) => {}
         }
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
         Ok(Self {
             operation,
-            input,
+            users,
             until: None,
             dialect,
             skip_invalid: reading.skip_invalid,
@@ -202,6 +226,7 @@ impl RunConfig {
             max_window: None,
             safety: arguments.safety,
             destination,
+            lines: Lines::All,
             existing,
             metrics: output.metrics_file,
         })
@@ -216,13 +241,23 @@ impl RunConfig {
     }
 }
 
-fn destination(output: Option<&Path>, input: &Path) -> Result<Destination, OutputError> {
+/// The stem of the report's name where the directory is audited.
+const USERS: &str = "users";
+
+fn file(arguments: &RunArgs) -> Result<Users, ConfigError> {
+    arguments.input.clone().map(Users::File).ok_or(ConfigError::NoInput)
+}
+
+fn destination(output: Option<&Path>, users: &Users) -> Result<Destination, OutputError> {
     match output {
         Some(path) if path.as_os_str() == "-" => Ok(Destination::StandardOutput),
         Some(path) => ReportFiles::beside(path).map(Destination::Files),
         None => {
-            let stem = if input.as_os_str() == "-" { "stdin".into() } else { input.file_stem().unwrap_or_default().to_owned() };
-            let mut name = stem;
+            let mut name = match users {
+                Users::Directory(_) => USERS.into(),
+                Users::File(input) if input.as_os_str() == "-" => "stdin".into(),
+                Users::File(input) => input.file_stem().unwrap_or_default().to_owned(),
+            };
             name.push(".report.csv");
             ReportFiles::beside(Path::new(&name)).map(Destination::Files)
         }

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::config::{ConfigError, Refused};
 use crate::diff::DiffError;
+use crate::directory::ListingError;
 use crate::input::InputError;
 use crate::pingone::PingOneError;
 use crate::report::{FileError, NoLock, OutputError};
@@ -42,6 +43,9 @@ pub enum RunError {
     /// The input is not sound.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// The list of users cannot be read.
+    #[error(transparent)]
+    Listing(#[from] ListingError),
     /// The report may not be written there.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -159,16 +163,15 @@ impl RunError {
                 PingOneError::Credentials { .. }
                 | PingOneError::ReadyToken(_)
                 | PingOneError::FreshToken(_)
-                | PingOneError::NoUserList(_)
                 | PingOneError::NoEnvironment { .. } => EXIT_REFUSED,
                 PingOneError::NoToken { .. }
                 | PingOneError::HeldTooLong { .. }
                 | PingOneError::Untrusted { .. }
-                | PingOneError::UserListLost(_)
                 | PingOneError::ForeignPage { .. }
                 | PingOneError::EndlessList { .. } => EXIT_STOPPED,
                 PingOneError::Client(_) => EXIT_USAGE,
             },
+            Self::Listing(error) => error.code(),
             Self::Diff(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::Unaccounted => EXIT_STOPPED,
@@ -186,6 +189,7 @@ impl RunError {
             Self::Input(error) => error.hint(),
             Self::Output(error) => error.hint(),
             Self::PingOne(error) => error.hint(),
+            Self::Listing(error) => error.hint(),
             Self::Diff(error) => error.hint(),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
             Self::Exceeded { code: EXIT_REFUSED, .. } => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  cli ──▶ config ──▶ input: check every row ──▶ run: the pipeline ──▶ report: journal ──▶ NAME.csv
-//!                     (nothing is sent before)     │        ▲
+//!                     directory: list page by page │        ▲
 //!                                                  ▼        │ verdicts
 //!                                              pingone: token, turn, request
 //! ```
@@ -13,6 +13,7 @@
 //! | `domain`, `when` | which values everybody speaks of; what instant a text means |
 //! | `input` | which rows the input holds, and whether every one is sound |
 //! | `lookup` | who is meant by a username, an email or an external ID |
+//! | `directory` | which users the directory holds, and which rows they become |
 //! | `pace` | when the next request may be sent, and when a failed one is tried again |
 //! | `pingone` | what is asked of PingOne, and what its answers mean |
 //! | `run` | how rows become settled rows |
@@ -30,6 +31,7 @@ mod app;
 mod cli;
 mod config;
 mod diff;
+mod directory;
 mod domain;
 mod input;
 mod lookup;
@@ -47,6 +49,7 @@ pub use self::app::run;
 pub use self::cli::Cli;
 pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
+pub use self::directory::{ListedFor, ListingError};
 pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::pingone::{PingOneError, Said};

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::rows::Ran;
+use super::subjects::Subjects;
 use super::takeup::{Claim, now};
 use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
-use crate::input::Sound;
 use crate::report::{
-    Metrics, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, read_journal, totals,
-    write_failures,
+    Lines, Metrics, Outcome, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, put_in_order,
+    read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -20,7 +20,8 @@ use crate::ui::Console;
 /// What a run that writes files is concluded with.
 pub(super) struct Conclusion<'a> {
     pub(super) claim: &'a Claim,
-    pub(super) sound: &'a Sound,
+    pub(super) subjects: &'a Subjects,
+    pub(super) lines: Lines,
     pub(super) record: RunRecord,
     /// The rows that were settled before the run was taken up.
     pub(super) before: Tally,
@@ -28,6 +29,15 @@ pub(super) struct Conclusion<'a> {
     pub(super) to_resume: &'a str,
     pub(super) console: &'a Console,
     pub(super) metrics: MetricsFile<'a>,
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    /// Whether something was sent for a user.
+    for_users: bool,
+    /// How many rows there are, as far as is known.
+    expected: Option<u64>,
 }
 
 /// Where the metrics go, if anywhere.
@@ -57,39 +67,55 @@ impl Conclusion<'_> {
         self.record.requests.add(ran.requests);
         self.record.finished_at = Some(timestamp());
         let mut summary = summary(&ran);
-        let (statuses, sent_for_users, metrics) = (ran.statuses.clone(), ran.sent_for_users, self.metrics);
+        let sent = Sent { for_users: ran.sent_for_users, expected: ran.expected };
+        let (statuses, metrics) = (ran.statuses.clone(), self.metrics);
         let code = match self.finish(ran) {
             Ok(published) => {
                 summary.tally = published.tally;
                 summary.files = self.claim.files.finished();
                 self.console.summarize(&summary);
+                tell_of_lines(self.lines, &published, self.console);
                 if published.tally.failures() > 0 {
                     let failed = self.claim.files.failed.display();
                     self.console.tell(&format!("the rows that failed are an input of their own: {failed}"));
                 }
                 code_of(&published.tally)
             }
-            Err(stopped) => self.leave(&stopped, &mut summary, sent_for_users)?,
+            Err(stopped) => self.leave(&stopped, &mut summary, sent)?,
         };
         metrics.write(&summary, &statuses, code);
         Ok(code)
     }
 
     fn finish(&mut self, ran: Ran) -> Result<Published, RunError> {
-        let files = &self.claim.files;
-        let rows = self.sound.rows();
         let settled = self.before.rows() + ran.ended.tally.rows();
-        if settled < rows || ran.written.is_err() || self.stops_anyhow(&ran)? {
-            return Err(why_stopped(ran));
-        }
+        let rows = match ran.rows {
+            Ok(Some(rows)) if settled >= rows && ran.written.is_ok() && !self.stops_anyhow(&ran)? => rows,
+            Ok(_) | Err(_) => return Err(why_stopped(ran)),
+        };
         let began = Instant::now();
-        publish(files, rows)?;
+        let published = self.publish(rows)?;
         tracing::info!(rows, seconds = began.elapsed().as_secs_f64(), "the report is published");
-        let published = count_report(&files.report)?;
-        write_failed_rows(files, &published, self.sound)?;
         complete(&mut self.record, &published);
-        self.record.write(&files.record)?;
+        self.record.write(&self.claim.files.record)?;
         Ok(published)
+    }
+
+    /// Publishes the report of so many rows. All that the journal alone can tell is on disk before: of a report
+    /// that has not all lines, it could not be found out again.
+    fn publish(&mut self, rows: u64) -> Result<Published, RunError> {
+        let files = &self.claim.files;
+        put_in_order(files, rows, self.subjects.numbers())?;
+        let all = count_report(&files.partial)?;
+        write_failures(&files.partial, &all, &files.failed, &mut *self.subjects.original_rows()?)?;
+        self.record.input.rows = Some(rows);
+        self.record.totals = totals(&all.tally);
+        self.record.write(&files.record)?;
+        publish(files, self.lines)?;
+        Ok(match self.lines {
+            Lines::All => all,
+            Lines::Active => Published { tally: all.tally, ..count_report(&files.report)? },
+        })
     }
 
     /// Whether a run that has settled every row is not to be concluded: it was interrupted while some were in
@@ -101,12 +127,12 @@ impl Conclusion<'_> {
             // All that could be stopped is done: the report says the rest.
             Some(Stopped::Exceeded { .. }) => Ok(false),
             None if ran.signal.is_none() => Ok(false),
-            None => Ok(!read_journal(&self.claim.files.partial, self.sound.rows())?.again.is_empty()),
+            None => Ok(!read_journal(&self.claim.files.partial, self.subjects.most_rows())?.again.is_empty()),
         }
     }
 
     /// Leaves a run that did not finish as it is. The answer is the exit code.
-    fn leave(mut self, stopped: &RunError, summary: &mut Summary, sent_for_users: bool) -> Result<u8, RunError> {
+    fn leave(mut self, stopped: &RunError, summary: &mut Summary, sent: Sent) -> Result<u8, RunError> {
         let files = &self.claim.files;
         if !files.partial.exists() {
             // The report is published: what failed comes after, and is made up for by taking the run up.
@@ -114,8 +140,8 @@ impl Conclusion<'_> {
             self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
             return Ok(stopped.code());
         }
-        summary.tally = read_journal(&files.partial, self.sound.rows())?.tally;
-        if summary.tally.rows() == 0 && !sent_for_users && self.before.rows() == 0 {
+        summary.tally = read_journal(&files.partial, self.subjects.most_rows())?.tally;
+        if summary.tally.rows() == 0 && !sent.for_users && self.before.rows() == 0 {
             self.claim.leave_no_traces()?;
             if !files.partial.exists() {
                 self.console.complain(stopped);
@@ -129,7 +155,7 @@ impl Conclusion<'_> {
             // The record still says that the run is under way, and it can be taken up all the same.
             tracing::warn!("{error}");
         }
-        summary.rows = Some(self.sound.rows());
+        summary.rows = sent.expected;
         summary.files = vec![files.partial.clone(), files.record.clone()];
         self.console.summarize(summary);
         self.console.complain(stopped);
@@ -140,16 +166,23 @@ impl Conclusion<'_> {
 
 /// Says once more what a run has done that has finished. One that crashed after its report was published
 /// gets its record.
-pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, sound: &Sound, console: &Console) -> Result<u8, RunError> {
-    let published = count_report(&files.report)?;
+pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects: &Subjects, console: &Console) -> Result<u8, RunError> {
+    let found = count_report(&files.report)?;
+    let has_all = record.options.only.is_none();
+    // Of a report that has not all lines, the record tells the rest.
+    let tally = if has_all { found.tally } else { tally(&record.totals) };
     let is_its_own = match &record.report.sha256 {
-        Some(sha256) => *sha256 == published.sha256,
-        None => published.tally.rows() == sound.rows(),
+        Some(sha256) => *sha256 == found.sha256,
+        None if has_all => record.input.rows == Some(found.lines),
+        None => tally.of(Outcome::Active) == found.lines,
     };
     if !is_its_own {
         return Err(OutputError::NotItsReport(files.report.clone()).into());
     }
-    write_failed_rows(files, &published, sound)?;
+    let published = Published { tally, ..found };
+    if has_all {
+        write_failures(&files.report, &published, &files.failed, &mut *subjects.original_rows()?)?;
+    }
     if record.status != Status::Completed {
         record.finished_at = Some(timestamp());
         complete(&mut record, &published);
@@ -160,25 +193,31 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, sound: &S
 }
 
 /// Concludes a run whose report went to standard output.
-pub(super) fn conclude_stream(ran: Ran, rows: u64, metrics: MetricsFile<'_>, console: &Console) -> Result<u8, RunError> {
+pub(super) fn conclude_stream(ran: Ran, lines: Lines, metrics: MetricsFile<'_>, console: &Console) -> Result<u8, RunError> {
     let mut summary = summary(&ran);
     let statuses = ran.statuses.clone();
     summary.tally = ran.ended.tally;
-    let is_whole = summary.tally.rows() == rows && ran.written.is_ok();
-    summary.rows = (!is_whole).then_some(rows);
-    if summary.tally.rows() > 0 {
+    let is_whole = ran.written.is_ok() && matches!(ran.rows, Ok(Some(rows)) if rows == summary.tally.rows());
+    summary.rows = ran.expected.filter(|_| !is_whole);
+    if summary.tally.rows() > 0 || is_whole {
         console.summarize(&summary);
+    }
+    let failed = summary.tally.failures();
+    if lines != Lines::All && failed > 0 {
+        console.tell(&format!("{failed} rows failed and are not written: a report in a file has them beside it, in NAME.failed.csv"));
     }
     let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(ran)) };
     metrics.write(&summary, &statuses, concluded.as_ref().map_or_else(RunError::code, |code| *code));
     concluded
 }
 
-/// Writes the rows that failed, as they stand in the input.
-fn write_failed_rows(files: &ReportFiles, published: &Published, sound: &Sound) -> Result<(), RunError> {
-    let unreadable = |source| RunError::Reading { name: sound.source.name.clone(), source };
-    let mut rows = sound.original_rows().map_err(unreadable)?;
-    Ok(write_failures(&files.report, published, &files.failed, &mut rows)?)
+/// Says of a report what may surprise who opens it.
+fn tell_of_lines(lines: Lines, published: &Published, console: &Console) {
+    if published.tally.rows() == 0 {
+        console.tell("nobody is selected: the list of users is empty, and so is the report");
+    } else if lines == Lines::Active {
+        console.tell(&format!("the report has a line for those who can bypass MFA now alone: {}", published.lines));
+    }
 }
 
 fn complete(record: &mut RunRecord, published: &Published) {
@@ -186,7 +225,7 @@ fn complete(record: &mut RunRecord, published: &Published) {
     record.stop_reason = None;
     record.totals = totals(&published.tally);
     record.report.sha256 = Some(published.sha256.clone());
-    record.report.rows = Some(published.tally.rows());
+    record.report.rows = Some(published.lines);
 }
 
 /// The reason, the deepest first: a journal or an input that failed stopped the rest.
@@ -194,7 +233,7 @@ fn why_stopped(ran: Ran) -> RunError {
     if let Err(error) = ran.written {
         return error.into();
     }
-    if let Err(error) = ran.read {
+    if let Err(error) = ran.rows {
         return error;
     }
     match (ran.ended.stopped, ran.signal) {

@@ -32,6 +32,7 @@ pub(super) async fn look_up(sound: Sound, run: &mut Run<'_>, journal: Option<&Pa
     match done {
         Ok(()) => Ok(sound.with_users(whom)?),
         Err(NotLookedUp::PingOne(error)) => Err(error.into()),
+        Err(NotLookedUp::List(error)) => Err(error.into()),
         Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: sound.source.name, source }),
         Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
         Err(NotLookedUp::Stopped) => Err(run.stop().signalled().map_or(RunError::Unaccounted, RunError::InterruptedFirst)),

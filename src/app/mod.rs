@@ -6,6 +6,7 @@ mod lookup;
 mod preflight;
 mod rows;
 mod sandbox;
+mod subjects;
 mod takeup;
 
 use std::io::{self, Write};

@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::lookup::look_up;
 use super::rows::Run;
+use super::subjects::Subjects;
 use crate::config::RunConfig;
+use crate::directory::Listing;
 use crate::domain::Operation;
 use crate::error::RunError;
-use crate::input::Sound;
 use crate::pingone::EnvironmentInfo;
 use crate::report::{Destination, RunRecord, server_text};
-use crate::ui::{NotConfirmed, PlanView, Question, confirm};
+use crate::ui::{NotConfirmed, PlanView, Planned, Question, confirm};
 
 /// A clock that is off by more than this is warned of.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
@@ -20,15 +20,16 @@ const CLOCK_GOOD_TO: Duration = Duration::from_secs(2);
 /// The type of an environment whose name must be typed. Source: the API's `type`.
 const PRODUCTION: &str = "PRODUCTION";
 
-/// Looks up users, shows what is to be done, and asks whether it should be. Answers the input with its users
-/// known; where a run is taken up, those are known already that stand in its `journal`.
+/// Finds out whom the run is about, shows what is to be done, and asks whether it should be. Answers the subjects
+/// with their users known, or the beginning of their list; where a run is taken up, those users of an input are
+/// known already that stand in its `journal`.
 pub(super) async fn preflight(
     config: &RunConfig,
-    sound: Sound,
+    subjects: Subjects,
     run: &mut Run<'_>,
     record: &mut RunRecord,
     journal: Option<&Path>,
-) -> Result<Sound, RunError> {
+) -> Result<(Subjects, Option<Listing>), RunError> {
     let changes = config.operation.changes() && !run.is_sandbox();
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
@@ -39,14 +40,15 @@ pub(super) async fn preflight(
     }
     record.environment.name = info.name.as_deref().map(server_text);
     record.environment.kind = info.kind.as_deref().map(server_text);
-    let sound = look_up(sound, run, journal).await?;
+    let (subjects, listing) = subjects.found(config, run, journal).await?;
     let asks = changes && !config.safety.yes;
     let target = named(&info, run.target());
-    run.console().show_plan(&view(config, &sound, target, run.identity().to_owned()), asks);
+    let planned = subjects.planned(listing.as_ref(), None);
+    run.console().show_plan(&view(config, planned, target, run.identity().to_owned()), asks);
     if asks {
-        ask(&question(config, &sound, record), run).await?;
+        ask(&question(config, planned.users(), record), run).await?;
     }
-    Ok(sound)
+    Ok((subjects, listing))
 }
 
 async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
@@ -59,23 +61,12 @@ async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
 }
 
 /// A plan of what `config` asks for.
-pub(super) fn view<'a>(config: &'a RunConfig, sound: &'a Sound, target: String, identity: String) -> PlanView<'a> {
+pub(super) fn view<'a>(config: &'a RunConfig, planned: Planned<'a>, target: String, identity: String) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
         Destination::Files(files) => files.report.display().to_string(),
     };
-    PlanView {
-        operation: config.operation,
-        input: &sound.source.name,
-        plan: sound.plan(),
-        sought_in: sound.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
-        forecast: None,
-        start: sound.rules.start,
-        rate: config.pace.rate,
-        target,
-        identity,
-        report,
-    }
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, target, identity, report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {
@@ -113,10 +104,10 @@ fn check_clock(operation: Operation, info: &EnvironmentInfo) -> Result<(), RunEr
 }
 
 /// The question that fits the environment: one whose type is not known is taken for the kind that matters.
-fn question(config: &RunConfig, sound: &Sound, record: &RunRecord) -> Question {
+fn question(config: &RunConfig, users: u64, record: &RunRecord) -> Question {
     let environment = &record.environment;
     match (&environment.kind, &environment.name) {
-        (Some(kind), _) if kind != PRODUCTION => Question::YesOrNo(asked(config.operation, sound.plan().to_send)),
+        (Some(kind), _) if kind != PRODUCTION => Question::YesOrNo(asked(config.operation, users)),
         (_, Some(name)) => Question::Type { what: "the environment's name", text: name.clone() },
         (_, None) => Question::Type { what: "the environment's ID", text: environment.id.clone() },
     }

@@ -1,4 +1,4 @@
-//! `grant`, `audit` and `end`: from an input to its report.
+//! `grant`, `audit` and `end`: from an input, or the directory, to its report.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -16,27 +16,27 @@ use tracing::Instrument;
 use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
 use super::sandbox::start_sandbox;
+use super::subjects::{Feed, Subjects};
 use super::takeup::{Claim, Standing, now};
 use crate::config::{Connection, Existing, Identity, RunConfig};
+use crate::directory::{Listing, Roll};
 use crate::domain::RunId;
 use crate::error::{EXIT_SUCCESS, RunError};
-use crate::input::{Layout, READ_TOGETHER, Remaining, Row, Sound, Source, feed};
-use crate::lookup::{Forecast, forecast};
+use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa,
 };
-use crate::report::{Destination, FileError, Journal, Recovered, RequestsRecord, RunRecord, Tally, Target};
-use crate::rowset::RowSet;
+use crate::report::{Destination, FileError, Journal, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stop::{Signal, Stop};
-use crate::ui::{Console, PlanView, Progress};
+use crate::ui::{Console, Progress};
 
 /// Rows that are read ahead of those that have a place in flight.
 const READ_AHEAD: usize = 4 * READ_TOGETHER;
 
-/// Does what `config` says for every row of an input.
+/// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     if config.safety.dry_run {
         return dry_run(&config, console);
@@ -47,36 +47,63 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     };
     let start = claim.as_ref().map_or_else(now, Claim::start);
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let sound = read_input(&config, start)?.approve(config.safety.max_users)?;
+    let subjects = Subjects::of(&config, start)?.approve(config.safety.max_users)?;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
-    let mut record = RunRecord::of(&config, &sound, &peer.endpoints, peer.is_sandbox(), run_id);
+    let mut record = RunRecord::of(&config, subjects.record(&config), start, &peer.endpoints, peer.is_sandbox(), run_id);
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
-    let mut run = Run::set_up(&config, sound.rows(), peer, run_id, console)?;
+    let mut run = Run::set_up(&config, peer, run_id, console)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
-        return report_again(&claim.files, (**former).clone(), &sound, console);
+        return report_again(&claim.files, (**former).clone(), &subjects, console);
     }
-    let taken_up = claim.as_ref().filter(|_| matches!(standing, Standing::Unfinished)).map(|claim| claim.files.partial.as_path());
-    let sound = Arc::new(preflight(&config, sound, &mut run, &mut record, taken_up).await?);
-    let carried = sound.layout.carried_names();
-    let (journal, recovered) = match (&claim, standing) {
-        (None, _) => (Journal::start(Target::Stream(Box::new(io::stdout())), carried)?, Recovered::default()),
-        (Some(claim), Standing::Unfinished) => claim.take_up(&mut record, carried)?,
-        (Some(claim), Standing::Anew | Standing::Finished(_)) => (claim.begin(&record, carried)?, Recovered::default()),
+    let taken_up = claim.as_ref().and_then(|claim| claim.taken_up(&standing));
+    let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
+    let carried = subjects.carried_names().into_iter();
+    let (journal, recovered) = match &claim {
+        None => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
+        Some(claim) => claim.journal(&standing, &mut record, carried)?,
     };
     let before = recovered.for_good();
-    let is_taken_up = recovered.has_header();
-    if is_taken_up {
-        console.tell(&format!("taking up run {run_id}: {} of {} rows are settled", before.rows(), sound.rows()));
-    }
-    run.prepare(config.safety.canary.map(|rows| rows.min(sound.rows())), &recovered.settled, is_taken_up);
-    let Recovered { settled, again, .. } = recovered;
-    let remaining = Remaining { settled, again, in_doubt_up_to: record.in_doubt_up_to, resumed: is_taken_up.then(Utc::now) };
+    run.prepare(config.safety.canary, recovered.has_header());
+    let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to)?;
+    run.tell_of_taking_up(run_id, before, &feed);
     let span = console.run_span(run_id);
-    let ran = run.run(Arc::clone(&sound), journal, remaining, before).instrument(span).await?;
+    let ran = run.run(journal, feed, before).instrument(span).await?;
     let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
     match &claim {
-        None => conclude_stream(ran, sound.rows(), metrics, console),
-        Some(claim) => Conclusion { claim, sound: &sound, record, before, to_resume, console, metrics }.conclude(ran),
+        None => conclude_stream(ran, config.lines, metrics, console),
+        Some(claim) => {
+            Conclusion { claim, subjects: &subjects, lines: config.lines, record, before, to_resume, console, metrics }.conclude(ran)
+        }
+    }
+}
+
+/// The rows that are left to be done after what was `recovered` of a journal.
+fn feed(
+    subjects: &Subjects,
+    listing: Option<Listing>,
+    claim: Option<&Claim>,
+    recovered: Recovered,
+    in_doubt_up_to: u64,
+) -> Result<Feed, RunError> {
+    Ok(match (subjects, listing) {
+        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to)),
+        (Subjects::Directory(_), None) => unreachable!("the list has been begun"),
+        (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), roll(claim, &recovered)?),
+    })
+}
+
+/// The rows of an input that are left to be done after what was `recovered` of its journal.
+fn remaining(recovered: Recovered, in_doubt_up_to: u64) -> Remaining {
+    let resumed = recovered.has_header().then(Utc::now);
+    let Recovered { settled, again, .. } = recovered;
+    Remaining { settled, again, in_doubt_up_to, resumed }
+}
+
+/// The users who have rows already, of whom the journal tells, if there is one.
+fn roll(claim: Option<&Claim>, recovered: &Recovered) -> Result<Roll, RunError> {
+    match claim.filter(|_| recovered.has_header()) {
+        Some(claim) => Ok(Roll::recalling(Recalled::read(&claim.files.partial, recovered)?)),
+        None => Ok(Roll::default()),
     }
 }
 
@@ -85,37 +112,15 @@ fn dry_run(config: &RunConfig, console: &Console) -> Result<u8, RunError> {
     if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
         files.are_new()?;
     }
-    let sound = read_input(config, now())?;
+    let subjects = Subjects::of(config, now())?;
     let (target, identity) = match &config.connection {
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    let forecast = forecast_of(&sound)?;
-    console.show_plan(&PlanView { forecast, ..view(config, &sound, target, identity) }, true);
-    sound.approve(config.safety.max_users)?;
+    console.show_plan(&view(config, subjects.planned(None, subjects.forecast()?), target, identity), true);
+    subjects.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
-}
-
-/// How much has to be looked up, if anything.
-fn forecast_of(sound: &Sound) -> Result<Option<Forecast>, RunError> {
-    let lookup = sound.layout.lookup.as_ref().filter(|_| sound.plan().sought.rows > 0);
-    let forecast = lookup.map(|lookup| forecast(sound, lookup.by)).transpose();
-    forecast.map_err(|source| RunError::Reading { name: sound.source.name.clone(), source })
-}
-
-fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {
-    let rules = config.rules(start)?;
-    let source = Source::open(&config.input)?;
-    let layout = Layout::of(&source, config.operation, &config.dialect, rules.until.is_some())?;
-    let superseded = layout.superseded.join(", ");
-    // Of a report, that is as it should be.
-    if layout.is_of_a_report() {
-        tracing::info!("the input is a report: its own columns are not carried into the new one");
-    } else if !superseded.is_empty() {
-        tracing::warn!("these columns of the input are not carried into the report, which has its own of the name: {superseded}");
-    }
-    Ok(Sound::check(source, layout, rules, config.skip_invalid)?)
 }
 
 /// What the plan and the summary call the sandbox inside this process.
@@ -179,7 +184,10 @@ pub(super) struct Run<'a> {
 /// What a run has done.
 pub(super) struct Ran {
     pub(super) ended: Ended,
-    pub(super) read: Result<(), RunError>,
+    /// How many rows there are, settled ones included; `None` if the run stopped before that was known.
+    pub(super) rows: Result<Option<u64>, RunError>,
+    /// How many there should be, as far as is known.
+    pub(super) expected: Option<u64>,
     pub(super) written: Result<(), FileError>,
     pub(super) signal: Option<Signal>,
     pub(super) requests: RequestsRecord,
@@ -192,7 +200,7 @@ pub(super) struct Ran {
 }
 
 impl<'a> Run<'a> {
-    fn set_up(config: &RunConfig, rows: u64, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
+    fn set_up(config: &RunConfig, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let target = peer.name();
@@ -211,6 +219,7 @@ impl<'a> Run<'a> {
             session,
             limits,
             concurrency,
+            places: Arc::new(Semaphore::new(concurrency)),
             max_failures: config.safety.max_failures,
             outage: Outage::new(concurrency),
             canary: None,
@@ -218,7 +227,7 @@ impl<'a> Run<'a> {
             now: Utc::now,
             stop: Stop::default(),
         };
-        tracing::info!(run_id = %run, operation = config.operation.name(), rows, rate = %pace.rate, "the run is set up");
+        tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
         Ok(Self { pipeline, target, identity: shown, console, sandbox, signals: None })
     }
 
@@ -269,26 +278,31 @@ impl<'a> Run<'a> {
         Ok(info.unwrap_or_default())
     }
 
-    /// Lets no more than the first rows go, a `canary` of so many, until they have succeeded, of which some
-    /// may be `settled`.
-    fn prepare(&mut self, canary: Option<u64>, settled: &RowSet, is_taken_up: bool) {
+    /// Lets no more than the first rows go, a `canary` of so many, until they have succeeded.
+    fn prepare(&mut self, canary: Option<u64>, is_taken_up: bool) {
         self.pipeline.is_taken_up = is_taken_up;
-        self.pipeline.canary = canary.map(|last| Canary::new(last, (1..=last).filter(|row| !settled.contains(*row)).count() as u64));
+        self.pipeline.canary = canary.map(Canary::new);
     }
 
-    /// Runs the remaining rows through the pipeline, besides those that were settled `before`.
-    async fn run(mut self, sound: Arc<Sound>, journal: Journal, remaining: Remaining, before: Tally) -> Result<Ran, RunError> {
+    fn tell_of_taking_up(&self, run: RunId, before: Tally, feed: &Feed) {
+        if self.pipeline.is_taken_up {
+            let of = feed.expected().map(|rows| format!(" of {rows}")).unwrap_or_default();
+            self.console.tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
+        }
+    }
+
+    /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
+    async fn run(mut self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
         let began = Instant::now();
         self.listen()?;
         let stop = &self.pipeline.stop;
         let (tally, seen) = watch::channel(before);
-        let progress = Progress::start(self.console, sound.rows(), seen, Arc::clone(&self.pipeline.session.pacer));
+        let expected = feed.expected();
+        let progress = Progress::start(self.console, expected, seen, Arc::clone(&self.pipeline.session.pacer));
         let (send, rows) = mpsc::channel(READ_AHEAD);
-        let reading = read_rows(sound, remaining, send, stop.clone());
-        let ended = self.pipeline.run(rows, &journal, &tally).await;
+        let (ended, rows) = tokio::join!(self.pipeline.run(rows, &journal, &tally), feed.run(&self.pipeline, send));
         drop(tally);
         progress.finish().await;
-        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let written = journal.finish().await;
         self.signals.iter().for_each(JoinHandle::abort);
         let session = &self.pipeline.session;
@@ -298,7 +312,8 @@ impl<'a> Run<'a> {
             RequestsRecord { sent: count(&traffic.sent), retried: count(&traffic.retried), throttled: count(&traffic.throttled) };
         Ok(Ran {
             ended,
-            read,
+            rows,
+            expected,
             written,
             signal: stop.signalled(),
             requests,
@@ -325,14 +340,4 @@ fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
             stop.signal(signal);
         }
     }))
-}
-
-/// Reads the rows again on a thread of its own; if that fails, the run stops.
-fn read_rows(sound: Arc<Sound>, remaining: Remaining, send: mpsc::Sender<Row>, stop: Stop) -> JoinHandle<Result<(), RunError>> {
-    tokio::task::spawn_blocking(move || {
-        feed(&sound, &remaining, &send).map_err(|source| {
-            stop.request();
-            RunError::Reading { name: sound.source.name.clone(), source }
-        })
-    })
 }

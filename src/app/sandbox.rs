@@ -19,7 +19,6 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
     let config = SandboxConfig {
         listen: arguments.listen,
         users: arguments.users,
-        named: Vec::new(),
         no_or: arguments.no_or,
         rate_limit: arguments.rate_limit,
         limit_kind: arguments.limit_kind,
@@ -30,6 +29,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
         token_lifetime: arguments.token_lifetime,
         basic: arguments.auth_method != Some(AuthMethod::Post),
         post: arguments.auth_method != Some(AuthMethod::Basic),
+        ..SandboxConfig::default()
     };
     let sandbox = start_sandbox(config).await?;
     let file_error = |path: &Path| {

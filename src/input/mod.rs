@@ -261,7 +261,7 @@ impl InputRows for OriginalRows<'_> {
         (0..self.own()).map(name).collect()
     }
 
-    fn row(&mut self, number: u64) -> io::Result<ByteRecord> {
+    fn row(&mut self, number: u64, _line: &ByteRecord) -> io::Result<ByteRecord> {
         for _ in self.at + 1..number {
             self.reader.next_row()?;
         }

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{StreamExt, stream};
 use tokio::sync::watch;
 
+use crate::directory::{ListedFor, ListingError};
 use crate::domain::Attribute;
 use crate::input::{Known, Sound, Whom};
 use crate::pingone::{Detail, Listed, PingOneError, Session, USUAL_ROOM, UsersAsked, Wire};
@@ -30,14 +31,13 @@ use crate::stop::Stop;
 use self::batch::{Batch, Batches, filter};
 use self::matching::{Asked, folded};
 
-/// The status that says that the list may not be read at all.
-const FORBIDDEN: u16 = 403;
-
 /// Why not every user was looked up. Nothing was changed.
 #[derive(Debug)]
 pub(crate) enum NotLookedUp {
-    /// PingOne takes no such request of ours, or answers none.
+    /// PingOne takes no request of ours.
     PingOne(PingOneError),
+    /// PingOne does not tell its users.
+    List(ListingError),
     /// The input cannot be read any more.
     Input(io::Error),
     /// What was found cannot be kept.
@@ -49,6 +49,12 @@ pub(crate) enum NotLookedUp {
 impl From<PingOneError> for NotLookedUp {
     fn from(error: PingOneError) -> Self {
         Self::PingOne(error)
+    }
+}
+
+impl From<ListingError> for NotLookedUp {
+    fn from(error: ListingError) -> Self {
+        Self::List(error)
     }
 }
 
@@ -120,6 +126,10 @@ impl<'a, W: Wire> LookUp<'a, W> {
         Ok(())
     }
 
+    fn purpose(&self) -> ListedFor {
+        ListedFor::LookUp(self.by.name())
+    }
+
     async fn batch(&self, batch: io::Result<Batch>) -> Result<(Batch, Vec<Known>), NotLookedUp> {
         let batch = batch.map_err(NotLookedUp::Input)?;
         let known = self.values(&batch.values).await?;
@@ -180,9 +190,9 @@ impl<'a, W: Wire> LookUp<'a, W> {
                         None => return Ok(Ok(asked.known())),
                     }
                 }
-                Listed::Refused(said) if said.status == Some(FORBIDDEN) => return Err(PingOneError::NoUserList(said.into()).into()),
+                Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: self.purpose(), said: said.into() }.into()),
                 Listed::Refused(said) => return Ok(Err(said)),
-                Listed::Failed(said) => return Err(PingOneError::UserListLost(said.into()).into()),
+                Listed::Failed(said) => return Err(ListingError::Unread { list: self.purpose(), said: said.into() }.into()),
                 Listed::Stopped => return Err(NotLookedUp::Stopped),
             }
         }

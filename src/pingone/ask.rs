@@ -142,13 +142,7 @@ impl<W: Wire> Session<W> {
         let said = said.map(|text| self.redact(text, token));
         let wait = answer.retry_after;
         Ok(match class(answer.status) {
-            Class::NotFound if own_form => {
-                return Err(PingOneError::NoEnvironment {
-                    environment: self.endpoints.environment,
-                    host: self.endpoints.api.host().to_owned(),
-                    said: said.into(),
-                });
-            }
+            Class::NotFound if own_form => return Err(self.no_environment(said)),
             Class::Answered => {
                 token.accept();
                 match read(answer, token) {
@@ -170,5 +164,10 @@ impl<W: Wire> Session<W> {
             }
             Class::NotFound | Class::Transient => Heard::Unknown { said, wait },
         })
+    }
+
+    fn no_environment(&self, said: Detail) -> PingOneError {
+        let host = self.endpoints.api.host().to_owned();
+        PingOneError::NoEnvironment { environment: self.endpoints.environment, host, said: said.into() }
     }
 }

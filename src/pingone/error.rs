@@ -46,12 +46,6 @@ pub enum PingOneError {
         /// What the server said.
         said: Said,
     },
-    /// The user list may not be read.
-    #[error("PingOne does not let the user list be read: {0}")]
-    NoUserList(Said),
-    /// The user list could not be had.
-    #[error("the user list could not be had: {0}")]
-    UserListLost(Said),
     /// The user list goes on somewhere else.
     #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
     ForeignPage {
@@ -126,11 +120,6 @@ impl PingOneError {
             Self::ForeignPage { .. } => {
                 Some("check `--api-url`: it must be the URL under which PingOne's own answers link to each other".into())
             }
-            Self::NoUserList(_) => Some(
-                "give the worker application the role Identity Data Admin for the environment, or name the users by their IDs, in a column `userID`"
-                    .into(),
-            ),
-            Self::UserListLost(_) => Some("start again when PingOne answers: nothing was changed".into()),
             Self::EndlessList { .. } | Self::Client(_) => None,
             Self::HeldTooLong { .. } => Some(
                 "take the run up later, with a lower `--rate`; one IP address may use 35 % of the licence's rate, unless it is entered \

@@ -26,7 +26,7 @@ pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, Tru
 pub(crate) use self::room::{USUAL_ROOM, encoded_len};
 pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
-pub(crate) use self::users::{Listed, ListedUser, UsersAsked};
+pub(crate) use self::users::{Listed, ListedUser, UserPage, UsersAsked};
 pub(crate) use self::verdict::{BypassStatus, Detail, MOST_OF_A_TEXT, Verdict};
 pub(crate) use self::wire::{Call, Wire};
 

@@ -16,6 +16,9 @@ use crate::domain::UserId;
 use crate::report::server_text;
 use crate::stop::Stop;
 
+/// The status that says that the list may not be read, whatever is asked for.
+const FORBIDDEN: u16 = 403;
+
 /// A user as the list shows it. Server text, but for the ID: never trusted to be harmless, and cut to
 /// [`MOST_OF_A_TEXT`] characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +62,9 @@ pub(crate) enum UsersAsked {
 #[derive(Debug)]
 pub(crate) enum Listed {
     Page(UserPage),
-    /// A refusal that trying again cannot mend, such as 400, 414 or 431 for a filter, or 403.
+    /// The list may not be read at all: 403.
+    Forbidden(Detail),
+    /// Another refusal that trying again cannot mend, such as 400, 414 or 431 for a filter.
     Refused(Detail),
     /// Faults until the tries or the time ran out; the last of them.
     Failed(Detail),
@@ -75,12 +80,15 @@ impl<W: Wire> Session<W> {
             UsersAsked::First { filter } => (&self.endpoints.users(filter.as_deref()), Vec::new()),
             UsersAsked::Next(NextPage { url, before }) => (url, before.clone()),
         };
-        let heard = self.ask(Question::Users(url), stop, |answer, _| read_page(answer)).await?;
+        let heard = self.ask(Question::Users(url), stop, |answer, token| read_page(answer, |text| self.redact(text, token))).await?;
         Ok(match heard {
             Heard::Told((users, total, next)) => {
+                // So the environment is there: no row that is not found has to ask.
+                drop(self.environment.set(()));
                 let next = next.map(|link| next_page(&link, url, before, &self.endpoints)).transpose()?;
                 Listed::Page(UserPage { users, next, total })
             }
+            Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => Listed::Forbidden(said),
             Heard::Refused { said, .. } => Listed::Refused(said),
             Heard::Unknown { said, .. } | Heard::Throttled(said) => Listed::Failed(said),
             Heard::Stopped => Listed::Stopped,
@@ -111,10 +119,10 @@ fn next_page(link: &str, current: &Url, mut before: Vec<u64>, endpoints: &Endpoi
     Ok(NextPage { url, before })
 }
 
-/// Where a URL leads, as messages have it: the scheme, the host and the port, and of the query nothing.
+/// Where a URL leads, as messages have it: not the rest, which may hold anything.
 fn place(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
 fn hash(url: &Url) -> u64 {
@@ -156,7 +164,7 @@ struct UserBody {
 /// without a list is not one of an empty list, and a user without an ID cannot be left out.
 type PageParts = (Vec<ListedUser>, Option<u64>, Option<String>);
 
-fn read_page(answer: &Answer) -> Result<PageParts, String> {
+fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageParts, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
     // Serde would take an array for a struct.
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -164,7 +172,7 @@ fn read_page(answer: &Answer) -> Result<PageParts, String> {
     }
     let page: PageBody = serde_json::from_slice(body)
         .map_err(|error| format!("the list of users cannot be read (line {}, column {})", error.line(), error.column()))?;
-    let users = page.embedded.users.into_iter().map(listed).collect::<Result<_, _>>()?;
+    let users = page.embedded.users.into_iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
     let next = match page.links.get("next") {
         None | Some(Value::Null) => None,
         Some(next) => Some(next.get("href").and_then(Value::as_str).ok_or("the link to the next page cannot be read")?.to_owned()),
@@ -172,30 +180,35 @@ fn read_page(answer: &Answer) -> Result<PageParts, String> {
     Ok((users, page.count.as_u64(), next))
 }
 
-fn listed(user: UserBody) -> Result<ListedUser, String> {
+fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
     let id = user.id.parse().map_err(|_| "a user of the list has no ID that is a UUID")?;
     let population = user.population.get("id").cloned().unwrap_or_default();
+    // A secret is looked for in the whole text, before it is cut.
+    let text = |value| text_in(value).map(&redact).map(short);
     Ok(ListedUser {
         id,
-        username: short(user.username),
-        email: short(user.email),
-        external_id: short(user.external_id),
-        population: short(population),
+        username: text(user.username),
+        email: text(user.email),
+        external_id: text(user.external_id),
+        population: text(population),
     })
 }
 
-/// A text, if it is one, cut to a length that is sure to be small.
-fn short(value: Value) -> Option<String> {
+/// A text, or a number as text.
+fn text_in(value: Value) -> Option<String> {
     match value {
-        Value::String(mut text) => {
-            if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
-                text.truncate(end);
-            }
-            Some(text)
-        }
+        Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// A text cut to a length that is sure to be small.
+fn short(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
+        text.truncate(end);
+    }
+    text
 }
 
 #[cfg(test)]

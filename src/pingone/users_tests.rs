@@ -67,13 +67,13 @@ fn first() -> UsersAsked {
     UsersAsked::First { filter: None }
 }
 
-/// What comes of asking for the first page, the URLs asked for, and the requests sent and throttled.
-async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 2]) {
+/// What comes of asking for the first page, the URLs asked for, and the requests sent, retried and throttled.
+async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
     let pages = Pages { replies: Mutex::new(replies.into()), ..Pages::default() };
     let session = session(&pages);
     let listed = session.list_users(&first(), &Stop::default()).await;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
-    let counts = [count(&session.traffic.sent), count(&session.traffic.throttled)];
+    let counts = [count(&session.traffic.sent), count(&session.traffic.retried), count(&session.traffic.throttled)];
     drop(session);
     (listed, pages.asked.into_inner().expect("whole"), counts)
 }
@@ -109,7 +109,7 @@ async fn faults_are_tried_again_and_a_429_is_none() {
     let unreadable = || answer(200, r#"{"count":0}"#);
     let (listed, asked, counts) = asked_first(vec![lost(), error(503), error(429), error(429), unreadable(), page("")]).await;
     assert_eq!(page_of(listed).users.len(), 2);
-    assert_eq!((asked.len(), counts), (6, [7, 2]));
+    assert_eq!((asked.len(), counts), (6, [7, 5, 2]));
     let (listed, asked, _) = asked_first(vec![lost(), error(503), unreadable(), unreadable()]).await;
     assert!(matches!(listed, Ok(Listed::Failed(_))), "{listed:?}");
     assert_eq!(asked.len(), 4, "no more than `--max-attempts` tries");
@@ -121,7 +121,9 @@ async fn faults_are_tried_again_and_a_429_is_none() {
 async fn a_refusal_is_told_and_not_tried_again() {
     for status in [400, 403, 414, 431] {
         let (listed, asked, _) = asked_first(vec![error(status)]).await;
-        let Ok(Listed::Refused(said)) = listed else { panic!("{listed:?}") };
+        let ((Ok(Listed::Refused(said)), false) | (Ok(Listed::Forbidden(said)), true)) = (listed, status == 403) else {
+            panic!("{status} is taken for something else")
+        };
         assert_eq!((said.status, said.message.as_str(), asked.len()), (Some(status), "Said so.", 1));
     }
     let (listed, ..) = asked_first(vec![error(404)]).await;
@@ -147,7 +149,7 @@ async fn a_link_to_another_place_ends_the_run() {
     }
     let (listed, ..) = asked_first(vec![page("https://evil.example:99/x?token=1")]).await;
     let message = listed.expect_err("foreign").to_string();
-    assert!(message.contains("`https://evil.example:99/x`") && message.contains(LIST), "{message}");
+    assert!(message.contains("`https://evil.example:99`") && message.contains(LIST), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,6 +169,16 @@ async fn a_list_that_leads_back_ends_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_the_list_echoes_is_redacted() {
+    let body =
+        format!(r#"{{"_embedded":{{"users":[{{"id":"{USER}","username":"s3cr3t-token","email":"{}s3cr3t-token"}}]}}}}"#, "x".repeat(495));
+    let (listed, ..) = asked_first(vec![answer(200, &body)]).await;
+    let user = page_of(listed).users.remove(0);
+    assert_eq!(user.username.as_deref(), Some("[redacted]"));
+    assert!(user.email.is_some_and(|email| email.ends_with("x[reda")), "nor is it cut in two");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_asking() {
     let pages = Pages::default();
     let stop = Stop::default();
@@ -177,7 +189,7 @@ async fn a_stop_ends_the_asking() {
 
 #[test]
 fn what_cannot_be_read_is_no_page() {
-    let read = |body: &str| read_page(&answer(200, body).expect("an answer"));
+    let read = |body: &str| read_page(&answer(200, body).expect("an answer"), |text| text);
     for unreadable in [
         "",
         "[]",

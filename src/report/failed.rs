@@ -10,12 +10,14 @@ use sha2::{Digest, Sha256};
 
 use super::files::remove_if_there;
 use super::journal::FileError;
+use super::line::COLUMNS;
 use super::record::replace;
 use super::{Counts, Outcome, Tally};
 
 /// The columns of `NAME.failed.csv` after the input's own.
 pub(crate) const FAILED_COLUMNS: [&str; 2] = ["result", "errorMessage"];
 
+const USER: usize = 1;
 const RESULT: usize = 2;
 const ERROR_MESSAGE: usize = 8;
 const BUFFER: usize = 256 << 10;
@@ -25,6 +27,8 @@ const BUFFER: usize = 256 << 10;
 pub(crate) struct Published {
     pub(crate) tally: Tally,
     pub(crate) sha256: String,
+    /// How many lines it has, besides the header.
+    pub(crate) lines: u64,
 }
 
 /// The rows of an input, in their order, by number.
@@ -32,13 +36,27 @@ pub(crate) trait InputRows {
     /// The header that makes the rows a valid input.
     fn header(&self) -> ByteRecord;
 
-    /// The values of row `number`; asked for in ascending order.
-    fn row(&mut self, number: u64) -> io::Result<ByteRecord>;
+    /// The values of row `number`, whose `line` stands in the report; asked for in ascending order.
+    fn row(&mut self, number: u64, line: &ByteRecord) -> io::Result<ByteRecord>;
+}
+
+/// The rows of a list that the report alone tells of: a user's ID, and what was carried.
+#[derive(Debug)]
+pub(crate) struct ListedRows(pub(crate) &'static [&'static str]);
+
+impl InputRows for ListedRows {
+    fn header(&self) -> ByteRecord {
+        [COLUMNS[USER]].iter().chain(self.0).collect()
+    }
+
+    fn row(&mut self, _number: u64, line: &ByteRecord) -> io::Result<ByteRecord> {
+        Ok(line.iter().skip(USER).take(1).chain(line.iter().skip(COLUMNS.len())).collect())
+    }
 }
 
 /// Writes the rows of the `report` that failed to `failed`, taken from `input`. If none did, no such file is
 /// there afterwards.
-pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Path, input: &mut impl InputRows) -> Result<(), FileError> {
+pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Path, input: &mut dyn InputRows) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
         return remove_if_there(failed);
     }
@@ -59,7 +77,7 @@ fn count(report: &Path) -> io::Result<Published> {
         tally.add(outcome_of(&record)?);
     }
     let digest = reader.into_inner().sha256.finalize();
-    Ok(Published { tally, sha256: hex(&digest) })
+    Ok(Published { tally, sha256: hex(&digest), lines: tally.rows() })
 }
 
 /// `bytes` as hexadecimal digits.
@@ -67,12 +85,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn outcome_of(record: &ByteRecord) -> io::Result<Outcome> {
+pub(super) fn outcome_of(record: &ByteRecord) -> io::Result<Outcome> {
     let name = record.get(RESULT).and_then(|name| std::str::from_utf8(name).ok());
     name.and_then(Outcome::named).ok_or_else(|| io::Error::other("a line has no result"))
 }
 
-fn write_failed(report: &Path, file: &mut File, input: &mut impl InputRows) -> io::Result<()> {
+fn write_failed(report: &Path, file: &mut File, input: &mut dyn InputRows) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::with_capacity(BUFFER, File::open(report)?));
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
     let mut header = input.header();
@@ -83,7 +101,7 @@ fn write_failed(report: &Path, file: &mut File, input: &mut impl InputRows) -> i
     while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
         number += 1;
         if outcome_of(&record)?.counts() == Counts::Failure {
-            let mut row = input.row(number)?;
+            let mut row = input.row(number, &record)?;
             row.push_field(&record[RESULT]);
             row.push_field(&record[ERROR_MESSAGE]);
             writer.write_byte_record(&row)?;

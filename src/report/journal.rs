@@ -10,7 +10,7 @@ use std::time::Duration;
 use csv::ByteRecord;
 use tokio::sync::mpsc;
 
-use super::line::{COLUMNS, Settlement};
+use super::line::{COLUMNS, Lines, Settlement};
 
 /// Settled rows that wait to be written. More hold the pipeline up: then it is the disk that is slow.
 const WAITING: usize = 4096;
@@ -38,8 +38,8 @@ impl FileError {
 
 /// What a journal is written to.
 pub(crate) enum Target {
-    /// Standard output.
-    Stream(Box<dyn Write + Send>),
+    /// Standard output, and which lines it is to have.
+    Stream(Box<dyn Write + Send>, Lines),
     /// A file, which is to survive a power cut.
     File(File, PathBuf),
 }
@@ -47,14 +47,22 @@ pub(crate) enum Target {
 impl Target {
     fn path(&self) -> &Path {
         match self {
-            Self::Stream(_) => Path::new("standard output"),
+            Self::Stream(..) => Path::new("standard output"),
             Self::File(_, path) => path,
+        }
+    }
+
+    fn lines(&self) -> Lines {
+        match self {
+            Self::Stream(_, lines) => *lines,
+            // It is what the run is taken up from.
+            Self::File(..) => Lines::All,
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         let written = match self {
-            Self::Stream(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Self::Stream(stream, _) => stream.write_all(bytes).and_then(|()| stream.flush()),
             Self::File(file, _) => file.write_all(bytes),
         };
         written.map_err(|source| FileError::new("written", self.path(), source))
@@ -62,7 +70,7 @@ impl Target {
 
     fn sync(&mut self) -> Result<(), FileError> {
         match self {
-            Self::Stream(_) => Ok(()),
+            Self::Stream(..) => Ok(()),
             Self::File(file, path) => file.sync_data().map_err(|source| FileError::new("written to disk", path, source)),
         }
     }
@@ -127,7 +135,7 @@ async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) ->
                 if count == 0 {
                     return target.sync();
                 }
-                target.write(&lines_of(&mut settled).map_err(|source| FileError::new("written", target.path(), source))?)?;
+                target.write(&lines_of(&mut settled, target.lines()).map_err(|source| FileError::new("written", target.path(), source))?)?;
                 on_disk = false;
                 // Whoever settles rows wakes this thread only while it waits for one.
                 tokio::time::sleep(GATHERED).await;
@@ -140,9 +148,9 @@ async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) ->
     }
 }
 
-fn lines_of(settled: &mut Vec<Settlement>) -> io::Result<Vec<u8>> {
+fn lines_of(settled: &mut Vec<Settlement>, kept: Lines) -> io::Result<Vec<u8>> {
     let mut lines = Vec::with_capacity(settled.len());
-    for settlement in settled.drain(..) {
+    for settlement in settled.drain(..).filter(|settlement| kept.include(settlement.outcome)) {
         let mut line = ByteRecord::new();
         settlement.write_to(&mut line);
         lines.push(line);

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
 use super::Outcome;
+use crate::cli::Only;
 use crate::domain::{BypassUntil, RowNumber, is_format};
 use crate::pingone::{Detail, MOST_OF_A_TEXT};
 
@@ -25,6 +26,32 @@ pub(crate) const COLUMNS: [&str; 13] = [
     "durationMs",
     "completedAt",
 ];
+
+/// Which lines are written into the report. The journal of a run has them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    All,
+    /// Those of users who can bypass MFA now.
+    Active,
+}
+
+impl Lines {
+    /// Whether a row is written that ended so.
+    pub(crate) fn include(self, outcome: Outcome) -> bool {
+        match self {
+            Self::All => true,
+            Self::Active => outcome == Outcome::Active,
+        }
+    }
+}
+
+impl From<Only> for Lines {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Active => Self::Active,
+        }
+    }
+}
 
 /// A row and what became of it.
 #[derive(Debug)]

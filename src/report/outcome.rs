@@ -125,7 +125,11 @@ pub struct Tally([u64; Outcome::ALL.len()]);
 
 impl Tally {
     pub(crate) fn add(&mut self, outcome: Outcome) {
-        self.0[outcome as usize] += 1;
+        self.add_rows(outcome, 1);
+    }
+
+    pub(crate) fn add_rows(&mut self, outcome: Outcome, rows: u64) {
+        self.0[outcome as usize] += rows;
     }
 
     /// Takes back what was added.

@@ -10,35 +10,77 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
+use super::failed::outcome_of;
 use super::files::{ReportFiles, create_new, folder_of, remove_if_there, sync_folder_of};
 use super::journal::FileError;
+use super::line::Lines;
 use crate::spill::Sorter;
 
 /// Bytes read or written at a time. Rows settle nearly in order, so most lines are in the buffer already.
 const BUFFER: usize = 256 << 10;
 
-/// Puts the journal's lines in order and publishes them as the report. There must be one for each of `rows`
-/// rows: of several, the last counts.
-pub(crate) fn publish(files: &ReportFiles, rows: u64) -> Result<(), FileError> {
-    remove_if_there(&files.ordered)?;
-    let ordered = create_new(&files.ordered)?;
-    let failed = |verb, path: &Path| {
-        let path = path.to_owned();
-        move |source| FileError::new(verb, &path, source)
-    };
+/// Which numbers rows have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// Each from 1 on.
+    Whole,
+    /// Some may be free, because users have left the list that the rows were made of.
+    MayBeFree,
+}
+
+/// Puts the journal's lines in order; it stays the journal. There must be one for each of `rows` rows: of
+/// several, the last counts.
+pub(crate) fn put_in_order(files: &ReportFiles, rows: u64, numbers: Numbers) -> Result<(), FileError> {
     let folder = folder_of(&files.report);
-    let written = write_in_order(&files.partial, &ordered, folder, rows).map_err(failed("put in order", &files.partial));
-    let synced = written.and_then(|()| ordered.sync_all().map_err(failed("written to disk", &files.ordered)));
-    synced.inspect_err(|_| {
-        // The journal has it all; this would only take up the room that may be wanting.
-        drop(fs::remove_file(&files.ordered));
-    })?;
-    fs::rename(&files.ordered, &files.partial).map_err(failed("renamed", &files.ordered))?;
-    fs::rename(&files.partial, &files.report).map_err(failed("renamed", &files.partial))?;
+    write_beside(files, |ordered| write_in_order(&files.partial, ordered, folder, rows, numbers))?;
+    rename(&files.ordered, &files.partial)
+}
+
+/// Publishes those `lines` of a journal that has been put in order as the report. There is no journal then.
+pub(crate) fn publish(files: &ReportFiles, lines: Lines) -> Result<(), FileError> {
+    match lines {
+        Lines::All => rename(&files.partial, &files.report)?,
+        Lines::Active => {
+            write_beside(files, |some| write_some(&files.partial, some, lines))?;
+            rename(&files.ordered, &files.report)?;
+            // Both are there now; who takes the run up publishes the journal once more.
+            sync_folder_of(&files.report)?;
+            remove_if_there(&files.partial)?;
+        }
+    }
     sync_folder_of(&files.report)
 }
 
-fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64) -> io::Result<()> {
+/// Writes a file that is to take the place of another, until it is on disk.
+fn write_beside(files: &ReportFiles, write: impl FnOnce(&File) -> io::Result<()>) -> Result<(), FileError> {
+    remove_if_there(&files.ordered)?;
+    let beside = create_new(&files.ordered)?;
+    let written = write(&beside).map_err(|source| FileError::new("put in order", &files.partial, source));
+    let synced = written.and_then(|()| beside.sync_all().map_err(|source| FileError::new("written to disk", &files.ordered, source)));
+    synced.inspect_err(|_| {
+        // The journal has it all; this would only take up the room that may be wanting.
+        drop(fs::remove_file(&files.ordered));
+    })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(|source| FileError::new("renamed", from, source))
+}
+
+fn write_some(journal: &Path, out: &File, lines: Lines) -> io::Result<()> {
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(File::open(journal)?);
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(out);
+    writer.write_byte_record(reader.byte_headers()?)?;
+    let mut record = ByteRecord::new();
+    while reader.read_byte_record(&mut record)? {
+        if lines.include(outcome_of(&record)?) {
+            writer.write_byte_record(&record)?;
+        }
+    }
+    writer.flush()
+}
+
+fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64, numbers: Numbers) -> io::Result<()> {
     let (header_ends, places) = places(File::open(journal)?, folder)?;
     let mut lines = BufReader::with_capacity(BUFFER, File::open(journal)?);
     let mut out = BufWriter::with_capacity(BUFFER, ordered);
@@ -53,7 +95,7 @@ fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64) -> i
             continue;
         }
         written += 1;
-        if row != written {
+        if numbers == Numbers::Whole && row != written {
             return Err(io::Error::other(format!("row {written} has no line")));
         }
         lines.seek_relative(from.wrapping_sub(at).cast_signed())?;
@@ -99,7 +141,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
         fs::write(&files.partial, journal).expect("written");
-        let done = publish(&files, rows);
+        let done = put_in_order(&files, rows, Numbers::Whole).and_then(|()| publish(&files, Lines::All));
         let text = |path: &Path| fs::read_to_string(path).ok();
         assert_eq!(text(&files.partial).is_some(), done.is_err(), "either the journal or the report is there");
         match done {
@@ -119,6 +161,28 @@ mod tests {
         assert_eq!(published("row\n1\n3\n", 3), Err("row 2 has no line".to_owned()));
         assert_eq!(published("row\n1\n2\n", 3), Err("2 rows have lines, and the input has 3".to_owned()));
         assert_eq!(published("row\n1\nx\n", 2), Err("the line at byte 6 has no row number".to_owned()));
+    }
+
+    #[test]
+    fn numbers_may_be_free_where_users_have_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        fs::write(&files.partial, "row\n5\n2\n9\n2\n").expect("written");
+        let text = || fs::read_to_string(&files.partial).expect("there");
+        assert!(put_in_order(&files, 3, Numbers::Whole).is_err() && put_in_order(&files, 4, Numbers::MayBeFree).is_err());
+        assert_eq!(text(), "row\n5\n2\n9\n2\n", "it is as it was");
+        put_in_order(&files, 3, Numbers::MayBeFree).expect("whole");
+        assert_eq!(text(), "row\n2\n5\n9\n");
+    }
+
+    #[test]
+    fn of_a_journal_that_is_not_reported_whole_nothing_is_left_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        fs::write(&files.partial, "row,userID,result\n1,a,active\n2,b,failed\n3,\"c\nd\",active\n4,e,inactive\n").expect("written");
+        publish(&files, Lines::Active).expect("published");
+        assert_eq!(fs::read_to_string(&files.report).expect("there"), "row,userID,result\n1,a,active\n3,\"c\nd\",active\n");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
     proptest! {

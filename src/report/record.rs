@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{create_new, remove_if_there, sync_folder_of};
 use super::journal::FileError;
-use super::{Destination, Outcome, Tally};
+use super::{Destination, Lines, Outcome, Tally};
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, RunId};
-use crate::input::Sound;
 use crate::pingone::Endpoints;
 
 /// The record of a run. No secret, ever.
@@ -71,11 +70,34 @@ pub(crate) enum Status {
     Interrupted,
 }
 
+/// Whose bypasses the run is about: the users of a file, or of the directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InputRecord {
-    pub(crate) path: String,
-    pub(crate) sha256: String,
-    pub(crate) rows: u64,
+    /// The file, and the SHA-256 of its text; `None` where the directory is the input.
+    pub(crate) path: Option<String>,
+    pub(crate) sha256: Option<String>,
+    /// How many rows there are. Of the directory, this is known once the whole list has been read.
+    pub(crate) rows: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<DirectoryRecord>,
+}
+
+/// Which users of the directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DirectoryRecord {
+    /// The filter that PingOne was sent; `None` for all users.
+    pub(crate) filter: Option<String>,
+}
+
+impl InputRecord {
+    /// What a list of users must have in common with another to be the same.
+    fn identity(&self) -> String {
+        match (&self.directory, &self.sha256) {
+            (Some(DirectoryRecord { filter: Some(filter) }), _) => format!("the directory with the filter {filter}"),
+            (Some(DirectoryRecord { filter: None }), _) => "the whole directory".to_owned(),
+            (None, sha256) => sha256.clone().unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +106,9 @@ pub(crate) struct OptionsRecord {
     pub(crate) sandbox: bool,
     #[serde(flatten)]
     pub(crate) reading: ReadingRecord,
+    /// Which users alone stand in the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) only: Option<String>,
     /// How long bypasses still run that are ended.
     #[serde(rename = "in", default)]
     pub(crate) grace: Option<String>,
@@ -107,6 +132,10 @@ impl OptionsRecord {
                 delimiter: dialect.delimiter.map(char::from),
                 no_headers: dialect.no_headers,
                 skip_invalid: config.skip_invalid,
+            },
+            only: match config.lines {
+                Lines::All => None,
+                Lines::Active => Some("active".to_owned()),
             },
             grace: config.operation.grace().map(|grace| grace.to_string()),
             rate: pace.rate.to_string(),
@@ -155,12 +184,19 @@ impl RequestsRecord {
 
 impl RunRecord {
     /// The record of a run at its start.
-    pub(crate) fn of(config: &RunConfig, sound: &Sound, endpoints: &Endpoints, sandbox: bool, run: RunId) -> Self {
+    pub(crate) fn of(
+        config: &RunConfig,
+        input: InputRecord,
+        start: DateTime<Utc>,
+        endpoints: &Endpoints,
+        sandbox: bool,
+        run: RunId,
+    ) -> Self {
         let report = match &config.destination {
             Destination::StandardOutput => "-".to_owned(),
             Destination::Files(files) => files.report.display().to_string(),
         };
-        let started = BypassUntil::from_instant(sound.rules.start);
+        let started = BypassUntil::from_instant(start);
         Self {
             tool: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -173,7 +209,7 @@ impl RunRecord {
             finished_at: None,
             status: Status::Running,
             stop_reason: None,
-            input: InputRecord { path: config.input.display().to_string(), sha256: sound.sha256(), rows: sound.rows() },
+            input,
             options: OptionsRecord::of(config, sandbox),
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
@@ -227,10 +263,12 @@ impl RunRecord {
         let shown = |reading: &ReadingRecord| serde_json::to_string(reading).unwrap_or_default();
         // Each sandbox inside a process has a port of its own.
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
+        let is_listed = self.input.directory.is_some() || other.input.directory.is_some();
+        let input = if is_listed { "the input" } else { "the input's SHA-256" };
         differ("the operation", &self.operation, &other.operation)
             .or_else(|| differ("the environment", &self.environment.id, &other.environment.id))
             .or_else(|| differ("the API", &url(self), &url(other)))
-            .or_else(|| differ("the input's SHA-256", &self.input.sha256, &other.input.sha256))
+            .or_else(|| differ(input, &self.input.identity(), &other.input.identity()))
             .or_else(|| differ("the reading of the input", &shown(&self.options.reading), &shown(&other.options.reading)))
     }
 }
@@ -239,6 +277,15 @@ impl RunRecord {
 pub(crate) fn totals(tally: &Tally) -> BTreeMap<String, u64> {
     let results = Outcome::ALL.into_iter().map(|outcome| (outcome.name().to_owned(), tally.of(outcome)));
     results.chain([("rows".to_owned(), tally.rows())]).collect()
+}
+
+/// The tally that a record has.
+pub(crate) fn tally(totals: &BTreeMap<String, u64>) -> Tally {
+    let mut tally = Tally::default();
+    for outcome in Outcome::ALL {
+        tally.add_rows(outcome, totals.get(outcome.name()).copied().unwrap_or_default());
+    }
+    tally
 }
 
 /// Writes a file beside `path` and puts it there in one step.
@@ -275,7 +322,7 @@ mod tests {
             finished_at: None,
             status: Status::Running,
             stop_reason: None,
-            input: InputRecord { path: "in.csv".into(), sha256: "s".into(), rows: 3 },
+            input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), directory: None },
             options: OptionsRecord {
                 sandbox: false,
                 reading: ReadingRecord {
@@ -286,6 +333,7 @@ mod tests {
                     no_headers: false,
                     skip_invalid: false,
                 },
+                only: None,
                 grace: None,
                 rate: "50/s".into(),
                 concurrency: 64,
@@ -327,7 +375,7 @@ mod tests {
         assert_eq!(named(|other| other.operation = "audit".into()), "the operation was `grant` and is `audit`");
         assert_eq!(named(|other| other.environment.id = "f".into()), "the environment was `e` and is `f`");
         assert!(named(|other| other.api_url = "https://x".into()).starts_with("the API was"));
-        assert!(named(|other| other.input.sha256 = "t".into()).starts_with("the input's SHA-256 was"));
+        assert!(named(|other| other.input.sha256 = Some("t".into())).starts_with("the input's SHA-256 was"));
         assert!(named(|other| other.options.reading.until = None).contains(r#""until":"+4h""#));
     }
 }

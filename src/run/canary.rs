@@ -12,15 +12,16 @@ use crate::report::{Counts, Outcome};
 pub(crate) struct Canary {
     /// The number of the last of them.
     last: u64,
-    /// How many of them are not settled.
+    /// How many of them have been let in and are not settled. Rows come in the order of their numbers: when one
+    /// comes that is none of them, all of them have been.
     left: Mutex<u64>,
     settled: Notify,
 }
 
 impl Canary {
-    /// A canary of the rows up to `last`, of which `left` are still to be settled.
-    pub(crate) fn new(last: u64, left: u64) -> Self {
-        Self { last, left: Mutex::new(left), settled: Notify::new() }
+    /// A canary of the rows up to `last`.
+    pub(crate) fn new(last: u64) -> Self {
+        Self { last, left: Mutex::new(0), settled: Notify::new() }
     }
 
     /// Takes in a settled row; tells whether it is one of the first and did not succeed. Then the others
@@ -37,14 +38,18 @@ impl Canary {
         false
     }
 
-    /// Ends when `row` may be begun.
+    /// Ends when `row` may be begun. Each row is asked for once, in the order of their numbers.
     pub(crate) async fn lets(&self, row: RowNumber) {
+        if row.0 <= self.last {
+            *self.left() += 1;
+            return;
+        }
         loop {
             let settled = self.settled.notified();
             let mut settled = std::pin::pin!(settled);
             // From here on, no change is missed.
             settled.as_mut().enable();
-            if row.0 <= self.last || *self.left() == 0 {
+            if *self.left() == 0 {
                 return;
             }
             settled.await;
@@ -63,8 +68,10 @@ mod tests {
 
     #[tokio::test]
     async fn others_wait_until_the_first_have_succeeded() {
-        let canary = Canary::new(2, 2);
-        assert!(canary.lets(RowNumber(2)).now_or_never().is_some());
+        let canary = Canary::new(2);
+        for row in [1, 2] {
+            assert!(canary.lets(RowNumber(row)).now_or_never().is_some());
+        }
         let mut third = std::pin::pin!(canary.lets(RowNumber(3)));
         assert!(third.as_mut().now_or_never().is_none());
         assert!(!canary.fails(RowNumber(2), Outcome::Duplicate));
@@ -76,7 +83,10 @@ mod tests {
 
     #[tokio::test]
     async fn others_are_never_let_go_after_a_failure() {
-        let canary = Canary::new(2, 2);
+        let canary = Canary::new(2);
+        for row in [1, 2] {
+            canary.lets(RowNumber(row)).await;
+        }
         assert!(canary.fails(RowNumber(1), Outcome::NotFound));
         assert!(!canary.fails(RowNumber(2), Outcome::Granted));
         assert!(canary.lets(RowNumber(3)).now_or_never().is_none());

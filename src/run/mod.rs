@@ -6,9 +6,10 @@
 //!                                                                  └──▶ tally ──▶ bar
 //! ```
 //!
-//! A new row is taken only when a place in flight is free, so that reading is held back by sending. A row
-//! in back-off gives its place away: as many rows may wait as there is [`ROOM`] for. Record is one place, so
-//! that report, totals and bar cannot disagree.
+//! A new row is taken only when the one before it has its place in flight, so that reading is held back by
+//! sending. A row in back-off gives its place away: as many rows may wait as there is [`ROOM`] for. Record is
+//! one place, so that report, totals and bar cannot disagree. Where the rows are users of the directory, the
+//! feed lists them page by page, and has a place in flight for each page.
 
 mod budget;
 mod canary;
@@ -51,6 +52,8 @@ pub(crate) struct Pipeline<W> {
     pub(crate) limits: Limits,
     /// The most requests in flight.
     pub(crate) concurrency: usize,
+    /// So many places, which whoever lists users shares with the rows.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) max_failures: MaxFailures,
     pub(crate) outage: Outage,
     pub(crate) canary: Option<Canary>,
@@ -108,8 +111,7 @@ impl<W: Wire> Pipeline<W> {
     /// Settles every one of `rows`, or those that can be before the run stops. Each settled row is handed
     /// to the `journal`, and counted in `seen`.
     pub(crate) async fn run(&self, rows: mpsc::Receiver<Row>, journal: &Journal, seen: &watch::Sender<Tally>) -> Ended {
-        let places = Arc::new(Semaphore::new(self.concurrency));
-        let settling = self.admitted(rows, Arc::clone(&places)).map(|admitted| settle(self, &places, admitted));
+        let settling = self.admitted(rows).map(|admitted| settle(self, &self.places, admitted));
         let mut settled = std::pin::pin!(settling.buffer_unordered(self.concurrency + ROOM));
         let mut budget = Budget::new(self.max_failures, self.is_taken_up);
         let mut ended = Ended::default();
@@ -148,17 +150,18 @@ impl<W: Wire> Pipeline<W> {
     }
 
     /// The rows, each with a place in flight, until the run stops. During an outage there are none.
-    fn admitted(&self, rows: mpsc::Receiver<Row>, places: Arc<Semaphore>) -> impl futures::Stream<Item = Admission> {
+    fn admitted(&self, rows: mpsc::Receiver<Row>) -> impl futures::Stream<Item = Admission> {
         let door = Arc::new(Semaphore::new(1));
-        futures::stream::unfold((rows, places, door), |(mut rows, places, door)| async {
+        futures::stream::unfold((rows, door), |(mut rows, door)| async {
             let next = async {
                 let opened = place(&door).await;
                 self.outage.over().await;
-                let place = place(&places).await;
+                // Before the place: who lists the rows may need one to come to the next.
                 let row = rows.recv().await?;
                 if let Some(canary) = &self.canary {
                     canary.lets(row.number).await;
                 }
+                let place = place(&self.places).await;
                 Some(Admission { row, place, door: opened })
             };
             let admission = tokio::select! {
@@ -166,7 +169,7 @@ impl<W: Wire> Pipeline<W> {
                 () = self.stop.requested() => None,
                 next = next => next,
             }?;
-            Some((admission, (rows, places, door)))
+            Some((admission, (rows, door)))
         })
     }
 }

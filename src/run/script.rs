@@ -214,6 +214,7 @@ pub(super) fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: 
         session,
         limits,
         concurrency,
+        places: Arc::new(Semaphore::new(concurrency)),
         max_failures: MaxFailures::Percent(100.0),
         outage: Outage::new(concurrency),
         canary: None,
@@ -242,7 +243,7 @@ impl std::io::Write for Lines {
 
 pub(super) async fn run(pipeline: &Pipeline<&Script>, rows: Vec<Row>) -> Left {
     let written = Lines::default();
-    let journal = Journal::start(Target::Stream(Box::new(written.clone())), std::iter::empty()).expect("memory");
+    let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::report::Lines::All), std::iter::empty()).expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));
     for row in rows {
         send.try_send(row).expect("room");

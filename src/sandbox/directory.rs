@@ -1,13 +1,14 @@
 //! Which users are there, and which of them can bypass MFA?
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{Builder, Uuid};
 
 use super::NamedUser;
 use super::faults::drawn;
-use super::filter::{Attribute, Filter, of};
+use super::filter::{Attribute, Filter};
 use crate::domain::{BypassUntil, UserId};
 
 /// Of so many users of the directory one has a bypass from the start, so that an audit finds some.
@@ -16,6 +17,8 @@ const ONE_BYPASS_IN: u64 = 10;
 const FIRST_BYPASSES: TimeDelta = TimeDelta::days(1);
 const POPULATIONS: u64 = 3;
 const GROUPS: u64 = 5;
+/// Of so many filters it is remembered how many users they select.
+const MOST_COUNTED: usize = 1000;
 
 /// The users of the sandbox.
 #[derive(Debug)]
@@ -30,6 +33,11 @@ pub(super) struct Directory {
     /// Whether whoever is asked for is a user.
     open: bool,
     users: HashMap<UserId, User>,
+    populations: Vec<Uuid>,
+    groups: Vec<Uuid>,
+    /// How many users were found to be selected by which filter: each page of a list tells it, and users
+    /// neither come nor go.
+    counted: Mutex<HashMap<String, u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +54,6 @@ pub(super) struct Listed {
     pub(super) email: String,
     pub(super) external_id: String,
     pub(super) population: Uuid,
-    pub(super) group: Uuid,
     pub(super) enabled: bool,
 }
 
@@ -64,23 +71,55 @@ impl Directory {
                 index.entry((attribute, value.to_lowercase())).or_default().push(at);
             }
         }
-        let users = (0..made_up + named.len() as u64).map(user).collect();
-        Self { seed, made_up, named, index, open, users }
+        let ids = |purpose: &str, count| (0..count).map(|number| made_id(seed, purpose, number)).collect();
+        Self {
+            seed,
+            made_up,
+            users: (0..made_up + named.len() as u64).map(user).collect(),
+            named,
+            index,
+            open,
+            populations: ids("population", POPULATIONS),
+            groups: ids("group", GROUPS),
+            counted: Mutex::default(),
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
         self.made_up + self.named.len() as u64
     }
 
-    /// The users that the `filter` selects, by their places in the list.
-    pub(super) fn selected<'a>(&'a self, filter: Option<&'a Filter>) -> Box<dyn Iterator<Item = (u64, Listed)> + 'a> {
-        let alternatives = filter.and_then(Filter::alternatives).filter(|all| all.iter().all(|(attribute, _)| is_name(*attribute)));
-        if let Some(alternatives) = alternatives {
-            let found = alternatives.into_iter().zip(self.len()..).flat_map(|((attribute, value), at)| self.having(attribute, value, at));
-            return Box::new(found.collect::<BTreeMap<_, _>>().into_iter());
+    /// The users that the `filter` selects, and their places in the list, of which `from` is the first.
+    pub(super) fn selected<'a>(&'a self, filter: Option<&'a Filter>, from: u64) -> Box<dyn Iterator<Item = (u64, Listed)> + 'a> {
+        if let Some(mut found) = filter.and_then(|filter| self.called(filter)) {
+            return Box::new(found.split_off(&from).into_iter());
         }
-        let all = (0..self.len()).map(|index| (index, self.listed(index)));
-        Box::new(all.filter(move |(_, user)| filter.is_none_or(|filter| filter.selects(user))))
+        let selected = (from..self.len()).filter(move |index| filter.is_none_or(|filter| filter.selects(self, *index)));
+        Box::new(selected.map(|index| (index, self.listed(index))))
+    }
+
+    /// How many users the `filter` of this `text` selects.
+    pub(super) fn count(&self, filter: &Filter, text: &str) -> u64 {
+        if let Some(found) = self.called(filter) {
+            return found.len() as u64;
+        }
+        let mut counted = self.counted.lock().expect("no panic while it is held");
+        if let Some(count) = counted.get(text) {
+            return *count;
+        }
+        if counted.len() == MOST_COUNTED {
+            counted.clear();
+        }
+        let count = (0..self.len()).filter(|index| filter.selects(self, *index)).count() as u64;
+        counted.insert(text.to_owned(), count);
+        count
+    }
+
+    /// The users that the `filter` selects, by their places, if it asks for what people are called by and for
+    /// nothing else: then not everybody has to be looked at.
+    fn called(&self, filter: &Filter) -> Option<BTreeMap<u64, Listed>> {
+        let alternatives = filter.alternatives().filter(|all| all.iter().all(|(attribute, _)| is_name(*attribute)))?;
+        Some(alternatives.into_iter().zip(self.len()..).flat_map(|((attribute, value), at)| self.having(attribute, value, at)).collect())
     }
 
     /// The users whose `attribute` has this `value`, and their places. In an open directory there is one, at the
@@ -88,7 +127,7 @@ impl Directory {
     fn having(&self, attribute: Attribute, value: &str, at: u64) -> Vec<(u64, Listed)> {
         let value = value.to_lowercase();
         let number = value.trim_start_matches(|c: char| c.is_ascii_lowercase()).trim_end_matches("@example.com").parse();
-        let made_up = number.ok().filter(|index| *index < self.made_up && of(&self.listed(*index), attribute).to_lowercase() == value);
+        let made_up = number.ok().filter(|index| *index < self.made_up && self.text(*index, attribute).to_lowercase() == value);
         let named = self.index.get(&(attribute, value.clone())).into_iter().flatten().copied();
         let mut found: Vec<_> = made_up.into_iter().chain(named).map(|index| (index, self.listed(index))).collect();
         if found.is_empty() && self.open {
@@ -134,24 +173,50 @@ impl Directory {
         self.users.entry(user).or_default().bypass = Some(until);
     }
 
-    /// The `index`th user as the list shows it.
-    pub(super) fn listed(&self, index: u64) -> Listed {
-        let named = index.checked_sub(self.made_up).and_then(|index| self.named.get(usize::try_from(index).ok()?)).cloned();
-        let NamedUser { username, email, external_id } = named.unwrap_or_else(|| NamedUser {
-            username: format!("user{index:06}"),
-            email: format!("user{index:06}@example.com"),
-            external_id: format!("E{index:06}"),
-        });
-        Listed {
-            id: self.user_id(index),
-            username,
-            email,
-            external_id,
-            population: made_id(self.seed, "population", index % POPULATIONS),
-            group: made_id(self.seed, "group", index % GROUPS),
-            enabled: index % 20 != 19,
+    /// An attribute of the `index`th user. It alone is made, since a filter asks it of everybody.
+    pub(super) fn text(&self, index: u64, attribute: Attribute) -> String {
+        let named = index.checked_sub(self.made_up).and_then(|place| self.named.get(usize::try_from(place).ok()?));
+        match (attribute, named) {
+            (Attribute::Id, _) => self.user_id(index).to_string(),
+            (Attribute::Username, Some(named)) => named.username.clone(),
+            (Attribute::Username, None) => format!("user{index:06}"),
+            (Attribute::Email, Some(named)) => named.email.clone(),
+            (Attribute::Email, None) => format!("user{index:06}@example.com"),
+            (Attribute::ExternalId, Some(named)) => named.external_id.clone(),
+            (Attribute::ExternalId, None) => format!("E{index:06}"),
+            (Attribute::Population, _) => one_of(&self.populations, index).to_string(),
+            (Attribute::Group, _) => one_of(&self.groups, index).to_string(),
+            (Attribute::Enabled, _) => (index % 20 != 19).to_string(),
         }
     }
+
+    /// The `index`th user as the list shows it.
+    pub(super) fn listed(&self, index: u64) -> Listed {
+        Listed {
+            id: self.user_id(index),
+            username: self.text(index, Attribute::Username),
+            email: self.text(index, Attribute::Email),
+            external_id: self.text(index, Attribute::ExternalId),
+            population: one_of(&self.populations, index),
+            enabled: self.text(index, Attribute::Enabled) == "true",
+        }
+    }
+
+    /// The population that the `index`th user is of.
+    pub(super) fn population(&self, index: u64) -> Uuid {
+        one_of(&self.populations, index)
+    }
+
+    /// The group that the `index`th user is a member of.
+    pub(super) fn group(&self, index: u64) -> Uuid {
+        one_of(&self.groups, index)
+    }
+}
+
+/// The one of `ids` that falls to the `index`th user.
+fn one_of(ids: &[Uuid], index: u64) -> Uuid {
+    let count = ids.len() as u64;
+    ids[usize::try_from(index % count).expect("there are few")]
 }
 
 /// Whether it is what people are called by.

@@ -1,7 +1,7 @@
 //! Which users does a SCIM filter select? The part of the language that PingOne documents for users: `eq`,
 //! `sw`, `and`, `or`, parentheses, and `memberOfGroups[id eq "…"]`.
 
-use super::directory::Listed;
+use super::directory::Directory;
 
 /// A filter that has been read.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,12 +31,13 @@ impl Filter {
         if reader.rest.trim_start().is_empty() { Ok(filter) } else { Err(format!("unexpected `{}`", reader.rest)) }
     }
 
-    pub(super) fn selects(&self, user: &Listed) -> bool {
+    /// Whether it selects the `index`th user of the `directory`.
+    pub(super) fn selects(&self, directory: &Directory, index: u64) -> bool {
         match self {
-            Self::Or(one, other) => one.selects(user) || other.selects(user),
-            Self::And(one, other) => one.selects(user) && other.selects(user),
-            Self::Equals(attribute, value) => of(user, *attribute).to_lowercase() == value.to_lowercase(),
-            Self::StartsWith(attribute, value) => of(user, *attribute).to_lowercase().starts_with(&value.to_lowercase()),
+            Self::Or(one, other) => one.selects(directory, index) || other.selects(directory, index),
+            Self::And(one, other) => one.selects(directory, index) && other.selects(directory, index),
+            Self::Equals(attribute, value) => is_same(&directory.text(index, *attribute), value),
+            Self::StartsWith(attribute, value) => directory.text(index, *attribute).to_lowercase().starts_with(&value.to_lowercase()),
         }
     }
 
@@ -59,16 +60,9 @@ impl Filter {
     }
 }
 
-pub(super) fn of(user: &Listed, attribute: Attribute) -> String {
-    match attribute {
-        Attribute::Id => user.id.to_string(),
-        Attribute::Username => user.username.clone(),
-        Attribute::Email => user.email.clone(),
-        Attribute::ExternalId => user.external_id.clone(),
-        Attribute::Population => user.population.to_string(),
-        Attribute::Enabled => user.enabled.to_string(),
-        Attribute::Group => user.group.to_string(),
-    }
+/// Whether two texts are the same but for the case.
+fn is_same(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() { one.eq_ignore_ascii_case(other) } else { one.to_lowercase() == other.to_lowercase() }
 }
 
 /// Parentheses within parentheses, at the most.

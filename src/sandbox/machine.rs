@@ -17,7 +17,7 @@ use super::{SandboxConfig, USERS};
 use crate::domain::{BypassUntil, UserId};
 
 /// The most of a page of users. Source: paging-ordering-filtering-collections.
-const MOST_ON_A_PAGE: u64 = 200;
+pub(super) const MOST_ON_A_PAGE: u64 = 200;
 /// The most bytes of a request's headers. Source: the same.
 const MOST_HEADERS: usize = 6 << 10;
 /// The most characters of a correlation ID. Source: external-transaction-and-session-ids.
@@ -131,11 +131,12 @@ impl Machine {
 
     fn users(&self, request: &Request) -> Answer {
         let limit = match request.query_value("limit").map(|limit| limit.parse::<u64>()) {
-            None => MOST_ON_A_PAGE,
-            Some(Ok(limit)) if limit > 0 => limit.min(MOST_ON_A_PAGE),
+            None => self.config.page,
+            Some(Ok(limit)) if limit > 0 => limit.min(self.config.page),
             Some(_) => return Answer::invalid("limit", "The limit is not a positive number."),
         };
-        let filter = match request.query_value("filter").map(|text| Filter::read(&text)).transpose() {
+        let text = request.query_value("filter");
+        let filter = match text.as_deref().map(Filter::read).transpose() {
             Ok(filter) => filter,
             Err(why) => return Answer::invalid("filter", &format!("The filter is not valid: {why}.")),
         };
@@ -147,22 +148,23 @@ impl Machine {
         if self.config.no_or && filter.as_ref().is_some_and(Filter::has_or) {
             return Answer::invalid("filter", "The operator `or` is not supported.");
         }
-        let all = || self.directory.selected(filter.as_ref());
-        let mut page: Vec<_> =
-            all().skip_while(|(index, _)| *index < from).take(usize::try_from(limit + 1).unwrap_or(usize::MAX)).collect();
+        let most = usize::try_from(limit + 1).unwrap_or(usize::MAX);
+        let mut page: Vec<_> = self.directory.selected(filter.as_ref(), from).take(most).collect();
         let next = if page.len() as u64 > limit { page.pop().map(|(index, _)| index) } else { None };
         let users: Vec<_> = page.iter().map(|(_, user)| self.shown(user)).collect();
+        let directory = &self.directory;
+        let count = filter.as_ref().zip(text.as_ref()).map_or_else(|| directory.len(), |(filter, text)| directory.count(filter, text));
         let base = format!("{}/v1/environments/{}/users", self.origin, self.application.environment);
         let mut links = json!({"self": {"href": base}});
         if let Some(next) = next {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("limit", &limit.to_string());
-            if let Some(filter) = request.query_value("filter") {
-                query.append_pair("filter", &filter);
+            if let Some(text) = text {
+                query.append_pair("filter", &text);
             }
             links["next"] = json!({"href": format!("{base}?{}", query.append_pair("cursor", &format!("{next:x}")).finish())});
         }
-        let body = json!({"_links": links, "_embedded": {"users": users}, "count": all().count(), "size": users.len()});
+        let body = json!({"_links": links, "_embedded": {"users": users}, "count": count, "size": users.len()});
         Answer::new(200, body.to_string())
     }
 

@@ -29,6 +29,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
 
@@ -66,6 +67,8 @@ pub struct SandboxConfig {
     pub named: Vec<NamedUser>,
     /// Whether filters of the user list that have an `or` are refused.
     pub no_or: bool,
+    /// The most users of a page of the list, even if more are asked for.
+    pub page: u64,
     /// The most API requests a second; more are answered 429.
     pub rate_limit: Option<RateLimit>,
     /// How they are counted.
@@ -93,6 +96,7 @@ impl Default for SandboxConfig {
             users: None,
             named: Vec::new(),
             no_or: false,
+            page: machine::MOST_ON_A_PAGE,
             rate_limit: None,
             limit_kind: LimitKind::default(),
             retry_after: RetryAfterForm::default(),
@@ -188,6 +192,18 @@ impl Sandbox {
     #[must_use]
     pub fn user_id(&self, index: u64) -> UserId {
         self.with(|machine| machine.directory.user_id(index))
+    }
+
+    /// The population that the `index`th user is of.
+    #[must_use]
+    pub fn population_of(&self, index: u64) -> Uuid {
+        self.with(|machine| machine.directory.population(index))
+    }
+
+    /// The group that the `index`th user is a member of.
+    #[must_use]
+    pub fn group_of(&self, index: u64) -> Uuid {
+        self.with(|machine| machine.directory.group(index))
     }
 
     /// Every call from now on, in the order of arrival. A later receiver takes the place of this one.

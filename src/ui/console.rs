@@ -35,7 +35,7 @@ impl Console {
     #[must_use]
     pub fn of(cli: &Cli) -> Self {
         let output = match &cli.command {
-            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run }) | Command::End(EndArgs { run, .. }) => {
+            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
                 Some(&run.output)
             }
             Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,

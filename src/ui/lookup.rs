@@ -23,7 +23,7 @@ impl Progress {
 }
 
 async fn draw(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) {
-    let bar = console.bars().add(bar(rows));
+    let bar = console.bars().add(bar(Some(rows)));
     loop {
         let now = *looked_up.borrow();
         bar.set_position(now);

@@ -9,5 +9,5 @@ mod progress;
 pub use self::console::Console;
 
 pub(crate) use self::confirm::{NotConfirmed, Question, confirm};
-pub(crate) use self::plan::PlanView;
+pub(crate) use self::plan::{PlanView, Planned, PlannedInput};
 pub(crate) use self::progress::Progress;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::directory::Selection;
 use crate::domain::{BypassUntil, Operation, quote};
 use crate::input::{Plan, Sought};
 use crate::lookup::Forecast;
@@ -15,13 +16,7 @@ use crate::report::Outcome;
 #[derive(Debug)]
 pub(crate) struct PlanView<'a> {
     pub(crate) operation: Operation,
-    pub(crate) input: &'a str,
-    pub(crate) plan: &'a Plan,
-    /// The column that users are looked up by, if they are.
-    pub(crate) sought_in: Option<&'a str>,
-    /// How much has to be looked up, where that is not done.
-    pub(crate) forecast: Option<Forecast>,
-    pub(crate) start: DateTime<Utc>,
+    pub(crate) planned: Planned<'a>,
     pub(crate) rate: Rate,
     /// Whom the run talks to.
     pub(crate) target: String,
@@ -31,46 +26,30 @@ pub(crate) struct PlanView<'a> {
     pub(crate) report: String,
 }
 
-impl fmt::Display for PlanView<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { rows, users, duplicates, invalid, sought, to_send, dates } = self.plan;
-        let operation = self.operation.name();
-        if sought.is_over() {
-            writeln!(f, "plan       {operation} {to_send} of {rows} rows, {users} users")?;
-        } else {
-            writeln!(f, "plan       {operation} at most {to_send} of {rows} rows")?;
-        }
-        write!(f, "input      {}: {duplicates} duplicates", self.input)?;
-        let bad: u64 = invalid.values().sum();
-        write!(f, ", {bad} invalid")?;
-        for (index, (kind, rows)) in invalid.iter().enumerate() {
-            write!(f, "{} {rows} {kind}", if index == 0 { ":" } else { "," })?;
-        }
-        writeln!(f)?;
-        self.look_up(f, sought)?;
-        if let Some((first, last)) = dates {
-            write!(f, "end dates  {first} ({})", self.ahead(*first))?;
-            if first == last {
-                writeln!(f)?;
-            } else {
-                writeln!(f, " to {last} ({})", self.ahead(*last))?;
-            }
-        }
-        match self.operation.grace() {
-            None => writeln!(f, "requests   {to_send}{}", self.at_least(*to_send))?,
-            Some(grace) => {
-                writeln!(f, "end dates  {grace} after each is asked for")?;
-                write!(f, "requests   {to_send} GETs{}", self.at_least(*to_send))?;
-                writeln!(f, "; at most {to_send} PUTs, which take as long again")?;
-            }
-        }
-        writeln!(f, "against    {}", self.target)?;
-        writeln!(f, "as         {}", self.identity)?;
-        write!(f, "report     {}", self.report)
-    }
+/// Whose bypasses it is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Planned<'a> {
+    /// Those of an input.
+    Input(PlannedInput<'a>),
+    /// Those of the directory; how many they are, and how many pages their list has, if that is known.
+    Directory { selection: &'a Selection, users: Option<u64>, pages: Option<u64> },
 }
 
-impl PlanView<'_> {
+/// An input whose rows are to be carried out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlannedInput<'a> {
+    /// What messages call it.
+    pub(crate) name: &'a str,
+    pub(crate) plan: &'a Plan,
+    /// The column that users are looked up by, if they are.
+    pub(crate) sought_in: Option<&'a str>,
+    /// How much has to be looked up, where that is not done.
+    pub(crate) forecast: Option<Forecast>,
+    /// When the run started.
+    pub(crate) start: DateTime<Utc>,
+}
+
+impl PlannedInput<'_> {
     /// What is to be looked up, or what came of it.
     fn look_up(&self, f: &mut fmt::Formatter<'_>, sought: &Sought) -> fmt::Result {
         let Some(column) = self.sought_in.filter(|_| sought.rows > 0) else {
@@ -89,12 +68,79 @@ impl PlanView<'_> {
         }
         writeln!(f)
     }
+}
 
-    /// How far ahead of the start a date is, to the minute.
-    fn ahead(&self, until: BypassUntil) -> String {
-        let seconds = (until.instant() - self.start).num_seconds().unsigned_abs();
-        let shown = if seconds < 60 { seconds } else { (seconds + 30) / 60 * 60 };
-        format!("in {}", humantime::format_duration(Duration::from_secs(shown)))
+impl Planned<'_> {
+    /// How many users something is to be sent for, as far as is known.
+    pub(crate) fn users(&self) -> u64 {
+        match self {
+            Self::Input(input) => input.plan.to_send,
+            Self::Directory { users, .. } => users.unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for PlanView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.planned {
+            Planned::Input(input) => self.write_input(f, input)?,
+            Planned::Directory { selection, users, pages } => self.write_directory(f, selection, *users, *pages)?,
+        }
+        writeln!(f, "against    {}", self.target)?;
+        writeln!(f, "as         {}", self.identity)?;
+        write!(f, "report     {}", self.report)
+    }
+}
+
+impl PlanView<'_> {
+    fn write_input(&self, f: &mut fmt::Formatter<'_>, input: &PlannedInput<'_>) -> fmt::Result {
+        let PlannedInput { name, plan, start, .. } = *input;
+        let Plan { rows, users, duplicates, invalid, sought, to_send, dates } = plan;
+        let operation = self.operation.name();
+        if sought.is_over() {
+            writeln!(f, "plan       {operation} {to_send} of {rows} rows, {users} users")?;
+        } else {
+            writeln!(f, "plan       {operation} at most {to_send} of {rows} rows")?;
+        }
+        write!(f, "input      {name}: {duplicates} duplicates")?;
+        let bad: u64 = invalid.values().sum();
+        write!(f, ", {bad} invalid")?;
+        for (index, (kind, rows)) in invalid.iter().enumerate() {
+            write!(f, "{} {rows} {kind}", if index == 0 { ":" } else { "," })?;
+        }
+        writeln!(f)?;
+        input.look_up(f, sought)?;
+        if let Some((first, last)) = dates {
+            write!(f, "end dates  {first} ({})", ahead(*first, start))?;
+            if first == last {
+                writeln!(f)?;
+            } else {
+                writeln!(f, " to {last} ({})", ahead(*last, start))?;
+            }
+        }
+        self.write_requests(f, *to_send)
+    }
+
+    fn write_requests(&self, f: &mut fmt::Formatter<'_>, to_send: u64) -> fmt::Result {
+        match self.operation.grace() {
+            None => writeln!(f, "requests   {to_send}{}", self.at_least(to_send)),
+            Some(grace) => {
+                writeln!(f, "end dates  {grace} after each is asked for")?;
+                write!(f, "requests   {to_send} GETs{}", self.at_least(to_send))?;
+                writeln!(f, "; at most {to_send} PUTs, which take as long again")
+            }
+        }
+    }
+
+    fn write_directory(&self, f: &mut fmt::Formatter<'_>, selection: &Selection, users: Option<u64>, pages: Option<u64>) -> fmt::Result {
+        writeln!(f, "plan       {} {selection}", self.operation.name())?;
+        match (users, pages) {
+            (Some(users), Some(pages)) => {
+                write!(f, "requests   {users} for users and {pages} for pages of their list{}", self.at_least(users + pages))
+            }
+            (_, _) => f.write_str("requests   one for each user, and one for each page of their list"),
+        }?;
+        writeln!(f)
     }
 
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown to the second")]
@@ -107,4 +153,11 @@ impl PlanView<'_> {
             }
         }
     }
+}
+
+/// How far ahead of the start a date is, to the minute.
+fn ahead(until: BypassUntil, start: DateTime<Utc>) -> String {
+    let seconds = (until.instant() - start).num_seconds().unsigned_abs();
+    let shown = if seconds < 60 { seconds } else { (seconds + 30) / 60 * 60 };
+    format!("in {}", humantime::format_duration(Duration::from_secs(shown)))
 }

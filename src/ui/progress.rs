@@ -25,8 +25,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Shows `tally` as it grows to `rows`.
-    pub(crate) fn start(console: &Console, rows: u64, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) -> Self {
+    /// Shows `tally` as it grows to `rows`, if it is known how many they are.
+    pub(crate) fn start(console: &Console, rows: Option<u64>, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
             ProgressMode::Bar => tokio::spawn(draw(console.bars().add(bar(rows)), tally, pacer)),
@@ -45,14 +45,18 @@ impl Progress {
     }
 }
 
-pub(super) fn bar(rows: u64) -> ProgressBar {
+pub(super) fn bar(rows: Option<u64>) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
-    ProgressBar::with_draw_target(Some(rows), target).with_style(style(false))
+    ProgressBar::with_draw_target(rows, target).with_style(style(false, rows.is_some()))
 }
 
-/// On a narrow terminal, the figures matter more than the bar.
-fn style(is_narrow: bool) -> ProgressStyle {
-    let template = if is_narrow { "{pos}/{len} {percent}% {msg}" } else { "{wide_bar} {pos}/{len} {percent}% {msg}" };
+/// On a narrow terminal, the figures matter more than the bar; and there is no share of what is not known.
+fn style(is_narrow: bool, is_known: bool) -> ProgressStyle {
+    let template = match (is_known, is_narrow) {
+        (false, _) => "{pos} rows {msg}",
+        (true, true) => "{pos}/{len} {percent}% {msg}",
+        (true, false) => "{wide_bar} {pos}/{len} {percent}% {msg}",
+    };
     ProgressStyle::with_template(template).expect("the template is sound")
 }
 
@@ -68,7 +72,7 @@ async fn draw(bar: ProgressBar, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>
         let now = *tally.borrow();
         let is_narrow = console::Term::stderr().size().1 < NARROW;
         if is_narrow != was_narrow {
-            bar.set_style(style(is_narrow));
+            bar.set_style(style(is_narrow, bar.length().is_some()));
             was_narrow = is_narrow;
         }
         bar.set_position(now.rows());
@@ -81,7 +85,8 @@ async fn draw(bar: ProgressBar, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>
 }
 
 fn message(bar: &ProgressBar, now: &Tally, held: Option<String>) -> String {
-    held.unwrap_or_else(|| format!("{:.0}/s {:#} left {}", bar.per_sec(), HumanDuration(bar.eta()), counts(now)))
+    let left = bar.length().map(|_| format!(" {:#} left", HumanDuration(bar.eta()))).unwrap_or_default();
+    held.unwrap_or_else(|| format!("{:.0}/s{left} {}", bar.per_sec(), counts(now)))
 }
 
 /// For how long PingOne holds the run back, if it does.
@@ -91,7 +96,7 @@ pub(super) fn held(pacer: &Pacer) -> Option<String> {
     Some(format!("held by PingOne for {:.0} s", left.ceil()))
 }
 
-async fn tell(console: Console, rows: u64, mut tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
+async fn tell(console: Console, rows: Option<u64>, mut tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
     let (mut since, mut before) = (Instant::now(), tally.borrow().rows());
     loop {
         let line = tokio::time::sleep_until(since + LINE_EVERY);
@@ -111,17 +116,19 @@ async fn until_over(tally: &mut watch::Receiver<Tally>) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown to one digit")]
-fn progress_line(now: &Tally, rows: u64, before: u64, since: Duration) -> String {
+fn progress_line(now: &Tally, rows: Option<u64>, before: u64, since: Duration) -> String {
     let settled = now.rows();
     let rate = (settled - before) as f64 / since.as_secs_f64();
-    let share = settled * 100 / rows.max(1);
-    let left = if rate > 0.0 {
-        format!("about {} left", HumanDuration(Duration::from_secs_f64((rows - settled) as f64 / rate)))
-    } else {
-        "waiting".to_owned()
+    let of = rows.map(|rows| format!("/{rows}")).unwrap_or_default();
+    let share = rows.map(|rows| format!(" ({}%)", settled * 100 / rows.max(1))).unwrap_or_default();
+    let left = match rows {
+        _ if rate <= 0.0 => ", waiting".to_owned(),
+        // A list may be longer than the server said.
+        Some(rows) => format!(", about {} left", HumanDuration(Duration::from_secs_f64(rows.saturating_sub(settled) as f64 / rate))),
+        None => String::new(),
     };
     let counts = if settled > 0 { format!(", {}", counts(now)) } else { String::new() };
-    format!("{settled}/{rows} rows ({share}%), {rate:.1}/s, {left}{counts}")
+    format!("{settled}{of} rows{share}, {rate:.1}/s{left}{counts}")
 }
 
 fn counts(tally: &Tally) -> String {

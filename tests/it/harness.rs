@@ -125,6 +125,12 @@ impl Field {
     }
 }
 
+/// Sends SIGINT.
+pub(crate) fn interrupt(child: &std::process::Child) {
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+}
+
 /// A server on this machine that answers each request with what `answer` makes of it: status line and headers,
 /// and a body. Answers its URL.
 pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync + 'static) -> String {

@@ -229,7 +229,11 @@ fn a_list_that_may_not_be_read_ends_the_run_before_anything_is_changed() {
     emails(&field, 500);
     let run = field.run(&["grant", "in.csv", "--until", "+1h"]);
     assert_eq!(run.code, 4, "{}", run.stderr);
-    assert!(run.stderr.contains("error: PingOne does not let the user list be read: HTTP 403, UNEXPECTED_ERROR"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("error: looking users up by `email`: PingOne does not let the user list be read: HTTP 403, UNEXPECTED_ERROR"),
+        "{}",
+        run.stderr
+    );
     assert!(run.stderr.contains("\nhint: give the worker application the role Identity Data Admin"), "{}", run.stderr);
     let calls = field.calls();
     assert_eq!((look_ups(&calls).len(), puts(&calls)), (1, 0));
@@ -239,7 +243,7 @@ fn a_list_that_may_not_be_read_ends_the_run_before_anything_is_changed() {
     emails(&field, 5);
     let run = field.run(&["grant", "in.csv", "--until", "+1h", "--max-attempts", "2"]);
     assert_eq!(run.code, 3, "{}", run.stderr);
-    assert!(run.stderr.contains("error: the user list could not be had: HTTP 503"), "{}", run.stderr);
+    assert!(run.stderr.contains("error: looking users up by `email`: a page of the list could not be had: HTTP 503"), "{}", run.stderr);
     assert_eq!(puts(&field.calls()), 0);
 }
 

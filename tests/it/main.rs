@@ -3,11 +3,13 @@
 mod cli;
 mod contract;
 mod diff;
+mod directory;
 mod documents;
 mod end;
 mod harness;
 mod inputs;
 mod leaks;
+mod listing;
 mod lookup;
 mod messages;
 mod names;

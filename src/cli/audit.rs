@@ -1,0 +1,48 @@
+//! What can be typed after `audit`, besides what all runs have in common?
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use uuid::Uuid;
+
+use super::RunArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) directory: DirectoryArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Write the users alone who can bypass MFA now; all are counted, and those that failed stand in
+    /// NAME.failed.csv
+    #[arg(long, value_name = "WHICH", help_heading = "Output")]
+    pub(crate) only: Option<Only>,
+}
+
+/// Which users of the directory are audited, where there is no input.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Directory, instead of INPUT")]
+pub(crate) struct DirectoryArgs {
+    /// Audit every user of the environment; as with the next three, the report is `users.report.csv`
+    #[arg(long, conflicts_with_all = ["filter", "population", "group"], conflicts_with_all = OF_AN_INPUT)]
+    pub(crate) all_users: bool,
+    /// Audit the users that a SCIM filter selects, such as `username sw "a"`; with the next two: those that
+    /// all of them select
+    #[arg(long, value_name = "SCIM", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = OF_AN_INPUT)]
+    pub(crate) filter: Option<String>,
+    /// Audit the users of this population
+    #[arg(long, value_name = "UUID", conflicts_with_all = OF_AN_INPUT)]
+    pub(crate) population: Option<Uuid>,
+    /// Audit the members of this group
+    #[arg(long, value_name = "UUID", conflicts_with_all = OF_AN_INPUT)]
+    pub(crate) group: Option<Uuid>,
+}
+
+/// What says how an input is read.
+const OF_AN_INPUT: [&str; 5] = ["input", "user_column", "delimiter", "no_headers", "skip_invalid"];
+
+/// Which users are written into the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    // Those who can bypass MFA now.
+    Active,
+}

@@ -1,0 +1,126 @@
+//! How does the user list become rows? Page after page, as fast as rows are taken, and no faster.
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{ListedFor, ListingError, Roll, Selection};
+use crate::error::RunError;
+use crate::input::Row;
+use crate::pingone::{Detail, Listed, PingOneError, Session, UserPage, UsersAsked, Wire};
+use crate::stop::Stop;
+
+/// The user list, of which the first page has been read.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    selection: Selection,
+    first: UserPage,
+    max_users: Option<u64>,
+}
+
+impl Listing {
+    /// Asks for the first page of the selected users. More of them than `max_users` are refused.
+    pub(crate) async fn begin<W: Wire>(
+        session: &Session<W>,
+        selection: Selection,
+        max_users: Option<u64>,
+        stop: &Stop,
+    ) -> Result<Self, RunError> {
+        let asked = UsersAsked::First { filter: selection.filter().map(str::to_owned) };
+        let list = selection.to_string();
+        let first = match unless_stopped(session.list_users(&asked, stop), stop).await? {
+            Listed::Page(page) => page,
+            Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
+            Listed::Refused(said) => return Err(ListingError::Refused { list, said: said.into() }.into()),
+            Listed::Failed(said) => return Err(unread(list, said)),
+            Listed::Stopped => return Err(stop.signalled().map_or(RunError::Unaccounted, RunError::InterruptedFirst)),
+        };
+        let users = first.total.unwrap_or_default().max(first.users.len() as u64);
+        match max_users {
+            Some(most) if users > most => Err(ListingError::TooMany { list, users, most }.into()),
+            Some(_) | None => Ok(Self { selection, first, max_users }),
+        }
+    }
+
+    /// How many users there are, if PingOne says so.
+    pub(crate) fn total(&self) -> Option<u64> {
+        self.first.total
+    }
+
+    /// How many pages there are, if that can be told from the first.
+    pub(crate) fn pages(&self) -> Option<u64> {
+        let size = self.first.users.len() as u64;
+        match (&self.first.next, self.total()) {
+            (None, _) => Some(1),
+            (Some(_), Some(total)) if size > 0 => Some(total.div_ceil(size)),
+            (Some(_), _) => None,
+        }
+    }
+
+    /// Sends a row into `rows` for each user who is not on the `roll` yet, and for those of the roll that are to
+    /// be sent again. Each page but the first takes one of the `places` in flight. Answers how many users are
+    /// on the roll in the end; `None` if the run stops first.
+    pub(crate) async fn feed<W: Wire>(
+        self,
+        mut roll: Roll,
+        session: &Session<W>,
+        places: &Semaphore,
+        rows: &mpsc::Sender<Row>,
+        stop: &Stop,
+    ) -> Result<Option<u64>, RunError> {
+        roll.expect(self.total().unwrap_or_default());
+        let (list, most) = (self.selection.to_string(), self.max_users);
+        let mut page = self.first;
+        loop {
+            let mut next = Vec::with_capacity(page.users.len());
+            for user in page.users {
+                roll.enter(user, &mut next);
+            }
+            if let Some(most) = most.filter(|most| roll.users() > *most) {
+                return Err(ListingError::Grown { list, most }.into());
+            }
+            if !send(next, rows).await {
+                return Ok(None);
+            }
+            let Some(link) = page.next else {
+                break;
+            };
+            page = match next_page(&UsersAsked::Next(link), session, places, stop).await? {
+                Listed::Page(page) => page,
+                Listed::Forbidden(said) | Listed::Refused(said) | Listed::Failed(said) => return Err(unread(list, said)),
+                Listed::Stopped => return Ok(None),
+            };
+        }
+        Ok(send(roll.rest(), rows).await.then(|| roll.users()))
+    }
+}
+
+/// Asks for a page that follows.
+async fn next_page<W: Wire>(asked: &UsersAsked, session: &Session<W>, places: &Semaphore, stop: &Stop) -> Result<Listed, PingOneError> {
+    let listed = async {
+        let _place = places.acquire().await.expect("nobody closes it");
+        session.list_users(asked, stop).await
+    };
+    unless_stopped(listed, stop).await
+}
+
+/// What comes of asking for a page. A stop does not wait for it: nothing is lost with it.
+async fn unless_stopped(listed: impl Future<Output = Result<Listed, PingOneError>>, stop: &Stop) -> Result<Listed, PingOneError> {
+    tokio::select! {
+        biased;
+        () = stop.requested() => Ok(Listed::Stopped),
+        listed = listed => listed,
+    }
+}
+
+/// Hands rows over as they are taken; tells whether all of them were.
+async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
+    for row in next {
+        if rows.send(row).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+fn unread(list: String, said: Detail) -> RunError {
+    ListingError::Unread { list: ListedFor::Audit(list), said: said.into() }.into()
+}

@@ -1,0 +1,17 @@
+//! Which users does the directory hold, and which rows do they become?
+//!
+//! ```text
+//! Session::list_users ── page after page ──▶ Roll (each user once, a number each) ──▶ Row ──▶ the pipeline
+//!                        held back by it
+//! ```
+
+mod error;
+mod listing;
+mod roll;
+mod selection;
+
+pub use self::error::{ListedFor, ListingError};
+
+pub(crate) use self::listing::Listing;
+pub(crate) use self::roll::{CARRIED, Roll};
+pub(crate) use self::selection::Selection;

@@ -1,0 +1,159 @@
+//! A user list as it should not be: links to elsewhere, users twice, pages that do not come.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::directory::{directory_of, journal};
+use crate::harness::{Done, Field, answering, done};
+
+/// A server that answers a token, and a list of users, which `pages` makes: the path asked for in, a body out.
+/// The requests that it gets are kept.
+fn listing(pages: impl Fn(&str) -> String + Send + Sync + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    let url = answering(move |request| {
+        let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        kept.lock().expect("whole").push(request.to_owned());
+        let body = match path.as_str() {
+            path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
+            path if path.ends_with("/bypassMFA") => "{}".to_owned(),
+            path => pages(path),
+        };
+        ("200 OK".to_owned(), body)
+    });
+    (url, seen)
+}
+
+fn run_at(field: &Field, url: &str, arguments: &[&str]) -> Done {
+    let mut tool = field.tool(arguments);
+    done(tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", url).output().expect("the tool runs"))
+}
+
+fn user(index: u128) -> String {
+    uuid::Uuid::from_u128(index).to_string()
+}
+
+/// A page of these users, and a link to the next, if there is one.
+fn page(users: &[u128], next: Option<&str>) -> String {
+    let users: Vec<_> = users.iter().map(|index| serde_json::json!({"id": user(*index), "username": format!("=u{index}")})).collect();
+    let links = next.map_or_else(|| serde_json::json!({}), |next| serde_json::json!({"next": {"href": next}}));
+    serde_json::json!({"_embedded": {"users": users}, "_links": links}).to_string()
+}
+
+#[test]
+fn a_link_to_another_host_is_not_followed_and_the_token_does_not_go_there() {
+    for (first, rows) in [(true, 0), (false, 2)] {
+        let field = directory_of(1);
+        let (elsewhere, reached) = listing(|_| page(&[9], None));
+        let (url, seen) = listing(move |path| {
+            let own = path.split('?').next().unwrap_or_default().to_owned();
+            let foreign = format!("{elsewhere}{own}?cursor=2");
+            let is_first = !path.contains("cursor");
+            page(if is_first { &[1, 2] } else { &[3] }, Some(if is_first && !first { "?cursor=1" } else { &foreign }))
+        });
+        let done = run_at(&field, &url, &["audit", "--all-users"]);
+        assert_eq!(done.code, 3, "{}", done.stderr);
+        assert!(done.stderr.contains("error: the user list goes on at `http://127.0.0.1:"), "{}", done.stderr);
+        assert!(done.stderr.contains("nothing was sent there") && done.stderr.contains("\nhint: check `--api-url`"), "{}", done.stderr);
+        assert!(reached.lock().expect("whole").is_empty(), "{reached:?}");
+        let for_users = seen.lock().expect("whole").iter().filter(|request| request.contains("/bypassMFA")).count();
+        assert!(for_users <= rows, "{for_users}");
+    }
+}
+
+#[test]
+fn who_stands_in_the_list_twice_is_read_once_and_its_text_is_made_harmless() {
+    let field = directory_of(1);
+    let (url, seen) = listing(|path| match path.split_once("cursor=").map(|(_, cursor)| cursor) {
+        None => page(&[1, 2, 3], Some("?cursor=1")),
+        Some("1") => page(&[], Some("?cursor=2")),
+        Some(_) => page(&[3, 2, 4, 4], None),
+    });
+    let done = run_at(&field, &url, &["audit", "--all-users"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let report = field.report("users.report.csv");
+    assert_eq!(report.column("userID"), [1, 2, 3, 4].map(user).each_ref());
+    assert_eq!(report.column("username"), ["'=u1", "'=u2", "'=u3", "'=u4"]);
+    assert!(report.is_whole(4));
+    assert_eq!(seen.lock().expect("whole").iter().filter(|request| request.contains("/bypassMFA")).count(), 4);
+    let grown = run_at(&field, &url, &["audit", "--all-users", "--max-users", "3", "-o", "x.csv"]);
+    assert!(grown.code == 3 && grown.stderr.contains("the list goes on after 3 users"), "{}", grown.stderr);
+}
+
+#[test]
+fn a_page_that_cannot_be_had_stops_the_run_and_resume_completes_it() {
+    let field = directory_of(1);
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    let url = answering(move |request| {
+        let path = request.split_whitespace().nth(1).unwrap_or_default();
+        let body = match path {
+            path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
+            path if path.ends_with("/bypassMFA") => "{}".to_owned(),
+            path if !path.contains("cursor") => page(&[1, 2], Some("?cursor=1")),
+            _ if mended.load(Ordering::SeqCst) => page(&[3, 4], None),
+            _ => {
+                // So late that the users of the first page are settled.
+                std::thread::sleep(Duration::from_millis(500));
+                return (
+                    "400 Bad Request".to_owned(),
+                    r#"{"id":"f1","code":"INVALID_REQUEST","message":"The cursor is gone."}"#.to_owned(),
+                );
+            }
+        };
+        ("200 OK".to_owned(), body)
+    });
+    let stopped = run_at(&field, &url, &["audit", "--all-users", "-o", "users.report.csv"]);
+    assert_eq!(stopped.code, 3, "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("a page of the list could not be had: HTTP 400, INVALID_REQUEST, The cursor is gone."),
+        "{}",
+        stopped.stderr
+    );
+    assert!(stopped.stderr.lines().last().is_some_and(|line| line.starts_with("to resume: ")), "{}", stopped.stderr);
+    is_mended.store(true, Ordering::SeqCst);
+    let resumed = run_at(&field, &url, &["audit", "--all-users", "--resume"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert_eq!(field.report("users.report.csv").column("userID"), [1, 2, 3, 4].map(user).each_ref());
+}
+
+#[test]
+fn a_signal_does_not_wait_for_a_page() {
+    let field = directory_of(1);
+    let (url, seen) = listing(|path| {
+        if path.contains("cursor") {
+            std::thread::sleep(Duration::from_secs(60));
+        }
+        page(&[1, 2], Some("?cursor=1"))
+    });
+    let mut tool = field.tool(&["audit", "--all-users"]);
+    tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url).stderr(Stdio::piped());
+    let child = tool.spawn().expect("the tool runs");
+    let start = Instant::now();
+    while journal(&field) < 2 || !seen.lock().expect("whole").iter().any(|request| request.contains("cursor")) {
+        assert!(start.elapsed() < Duration::from_secs(30), "it did not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    crate::harness::interrupt(&child);
+    let sent = Instant::now();
+    let stopped = done(child.wait_with_output().expect("ends"));
+    assert!(stopped.code == 130 && sent.elapsed() < Duration::from_secs(5), "{:?}: {}", sent.elapsed(), stopped.stderr);
+    assert!(stopped.stderr.contains("to resume: "), "{}", stopped.stderr);
+}
+
+#[test]
+fn a_list_that_may_not_be_read_names_the_role() {
+    let field = directory_of(1);
+    let url = answering(|request| {
+        let is_token = request.starts_with("POST");
+        let refusal = r#"{"id":"f1","code":"ACCESS_FAILED","message":"You may not."}"#;
+        let body = if is_token { r#"{"access_token":"s3cr3t-token","expires_in":3600}"# } else { refusal };
+        (if is_token { "200 OK" } else { "403 Forbidden" }.to_owned(), body.to_owned())
+    });
+    let done = run_at(&field, &url, &["audit", "--all-users"]);
+    assert_eq!(done.code, 4, "{}", done.stderr);
+    assert!(done.stderr.contains("HTTP 403, ACCESS_FAILED, You may not., id f1"), "{}", done.stderr);
+    assert!(done.stderr.contains("\nhint: give the worker application the role Identity Data Admin"), "{}", done.stderr);
+}
