@@ -138,7 +138,8 @@ pub(crate) struct ConnectionArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
-    /// The column of user IDs (without a header: its number)
+    /// The column of user IDs (without a header: its number). One named `username`, `email` or `externalId` is what
+    /// users are looked up by
     #[arg(long, value_name = "NAME")]
     pub(crate) user_column: Option<String>,
     /// What separates values: one character, or `tab` [default: found out from the header]

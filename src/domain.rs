@@ -180,6 +180,29 @@ impl fmt::Display for Grace {
     }
 }
 
+/// What a user can be looked up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attribute {
+    Username,
+    Email,
+    ExternalId,
+}
+
+impl Attribute {
+    /// Every attribute, the surest first: no two users of an environment have one username.
+    pub(crate) const ALL: [Self; 3] = [Self::Username, Self::Email, Self::ExternalId];
+
+    /// What PingOne calls it, in filters and in answers.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::Email => "email",
+            Self::ExternalId => "externalId",
+        }
+    }
+}
+
 /// What is done with each user of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {

@@ -43,7 +43,7 @@ pub enum RunError {
     /// The input is not sound.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The directory cannot be audited.
+    /// The list of users cannot be read.
     #[error(transparent)]
     Listing(#[from] ListingError),
     /// The report may not be written there.
@@ -102,6 +102,9 @@ pub enum RunError {
     /// A signal stopped the run.
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
+    /// A signal stopped the run before anything was changed.
+    #[error("stopped by {} before the first row was sent: nothing was changed", .0.name())]
+    InterruptedFirst(Signal),
     /// The sandbox did not start.
     #[error("{address}: the sandbox cannot listen there")]
     Sandbox {
@@ -172,8 +175,8 @@ impl RunError {
             Self::Diff(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::Unaccounted => EXIT_STOPPED,
-            Self::Interrupted(Signal::Interrupt) => EXIT_SIGINT,
-            Self::Interrupted(Signal::Terminate) => EXIT_SIGTERM,
+            Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
+            Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
             Self::File(_) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
         }
     }
@@ -199,6 +202,7 @@ impl RunError {
             | Self::Unaccounted
             | Self::Signals(_)
             | Self::Interrupted(_)
+            | Self::InterruptedFirst(_)
             | Self::File(_)
             | Self::Reading { .. }
             | Self::SandboxFile { .. } => None,

@@ -12,6 +12,7 @@
 //! | `cli`, `config` | what was typed, and what is meant |
 //! | `domain`, `when` | which values everybody speaks of; what instant a text means |
 //! | `input` | which rows the input holds, and whether every one is sound |
+//! | `lookup` | who is meant by a username, an email or an external ID |
 //! | `directory` | which users the directory holds, and which rows they become |
 //! | `pace` | when the next request may be sent, and when a failed one is tried again |
 //! | `pingone` | what is asked of PingOne, and what its answers mean |
@@ -33,6 +34,7 @@ mod diff;
 mod directory;
 mod domain;
 mod input;
+mod lookup;
 mod pace;
 mod pingone;
 mod report;
@@ -47,7 +49,7 @@ pub use self::app::run;
 pub use self::cli::Cli;
 pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
-pub use self::directory::ListingError;
+pub use self::directory::{ListedFor, ListingError};
 pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::pingone::{PingOneError, Said};

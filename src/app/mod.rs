@@ -2,6 +2,7 @@
 
 mod conclude;
 mod diff;
+mod lookup;
 mod preflight;
 mod rows;
 mod sandbox;

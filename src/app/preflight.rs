@@ -1,14 +1,17 @@
 //! What is said and asked before a run begins: the plan, the environment, the clock, the question.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::rows::Run;
+use super::subjects::Subjects;
 use crate::config::RunConfig;
+use crate::directory::Listing;
 use crate::domain::Operation;
 use crate::error::RunError;
 use crate::pingone::EnvironmentInfo;
 use crate::report::{Destination, RunRecord, server_text};
-use crate::ui::{Console, NotConfirmed, PlanView, Planned, Question, confirm};
+use crate::ui::{NotConfirmed, PlanView, Planned, Question, confirm};
 
 /// A clock that is off by more than this is warned of.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
@@ -17,14 +20,16 @@ const CLOCK_GOOD_TO: Duration = Duration::from_secs(2);
 /// The type of an environment whose name must be typed. Source: the API's `type`.
 const PRODUCTION: &str = "PRODUCTION";
 
-/// Shows what is to be done, and asks whether it should be.
+/// Finds out whom the run is about, shows what is to be done, and asks whether it should be. Answers the subjects
+/// with their users known, or the beginning of their list; where a run is taken up, those users of an input are
+/// known already that stand in its `journal`.
 pub(super) async fn preflight(
     config: &RunConfig,
-    planned: Planned<'_>,
-    run: &Run<'_>,
+    subjects: Subjects,
+    run: &mut Run<'_>,
     record: &mut RunRecord,
-    console: &Console,
-) -> Result<(), RunError> {
+    journal: Option<&Path>,
+) -> Result<(Subjects, Option<Listing>), RunError> {
     let changes = config.operation.changes() && !run.is_sandbox();
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
@@ -35,17 +40,23 @@ pub(super) async fn preflight(
     }
     record.environment.name = info.name.as_deref().map(server_text);
     record.environment.kind = info.kind.as_deref().map(server_text);
+    let (subjects, listing) = subjects.found(config, run, journal).await?;
     let asks = changes && !config.safety.yes;
     let target = named(&info, run.target());
-    console.show_plan(&view(config, planned, target, run.identity().to_owned()), asks);
-    if !asks {
-        return Ok(());
+    let planned = subjects.planned(listing.as_ref(), None);
+    run.console().show_plan(&view(config, planned, target, run.identity().to_owned()), asks);
+    if asks {
+        ask(&question(config, planned.users(), record), run).await?;
     }
-    // Nothing is in flight that would have to wait for the answer.
-    match confirm(&question(config, planned.users(), record), console) {
+    Ok((subjects, listing))
+}
+
+async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
+    match confirm(question, run.console(), run.stop()).await {
         Ok(()) => Ok(()),
         Err(NotConfirmed::NoTerminal) => Err(RunError::NobodyToAsk),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
+        Err(NotConfirmed::Stopped) => Err(run.stop().signalled().map_or(RunError::NotConfirmed, RunError::InterruptedFirst)),
     }
 }
 

@@ -18,7 +18,7 @@ use super::preflight::{preflight, view};
 use super::sandbox::start_sandbox;
 use super::subjects::{Feed, Subjects};
 use super::takeup::{Claim, Standing, now};
-use crate::config::{Connection, Existing, Identity, RunConfig, Users};
+use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::directory::{Listing, Roll};
 use crate::domain::RunId;
 use crate::error::{EXIT_SUCCESS, RunError};
@@ -55,29 +55,25 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
         return report_again(&claim.files, (**former).clone(), &subjects, console);
     }
-    let listing = run.begin_listing(&config).await?;
-    preflight(&config, subjects.planned(listing.as_ref()), &run, &mut record, console).await?;
+    let taken_up = claim.as_ref().and_then(|claim| claim.taken_up(&standing));
+    let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
     let carried = subjects.carried_names().into_iter();
-    let (journal, recovered) = match (&claim, standing) {
-        (None, _) => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
-        (Some(claim), Standing::Unfinished) => claim.take_up(&mut record, carried)?,
-        (Some(claim), Standing::Anew | Standing::Finished(_)) => (claim.begin(&record, carried)?, Recovered::default()),
+    let (journal, recovered) = match &claim {
+        None => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
+        Some(claim) => claim.journal(&standing, &mut record, carried)?,
     };
     let before = recovered.for_good();
-    run.pipeline.is_taken_up = recovered.has_header();
-    run.pipeline.canary = config.safety.canary.map(Canary::new);
+    run.prepare(config.safety.canary, recovered.has_header());
     let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to)?;
-    if run.pipeline.is_taken_up {
-        let of = feed.expected().map(|rows| format!(" of {rows}")).unwrap_or_default();
-        console.tell(&format!("taking up run {run_id}: {}{of} rows are settled", before.rows()));
-    }
+    run.tell_of_taking_up(run_id, before, &feed);
     let span = console.run_span(run_id);
     let ran = run.run(journal, feed, before).instrument(span).await?;
     let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
-    let lines = config.lines;
     match &claim {
-        None => conclude_stream(ran, lines, metrics, console),
-        Some(claim) => Conclusion { claim, subjects: &subjects, lines, record, before, to_resume, console, metrics }.conclude(ran),
+        None => conclude_stream(ran, config.lines, metrics, console),
+        Some(claim) => {
+            Conclusion { claim, subjects: &subjects, lines: config.lines, record, before, to_resume, console, metrics }.conclude(ran)
+        }
     }
 }
 
@@ -121,7 +117,7 @@ fn dry_run(config: &RunConfig, console: &Console) -> Result<u8, RunError> {
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    console.show_plan(&view(config, subjects.planned(None), target, identity), true);
+    console.show_plan(&view(config, subjects.planned(None, subjects.forecast()?), target, identity), true);
     subjects.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
@@ -181,6 +177,8 @@ pub(super) struct Run<'a> {
     identity: String,
     console: &'a Console,
     sandbox: Option<Sandbox>,
+    /// Who passes signals on, once somebody does.
+    signals: Option<JoinHandle<()>>,
 }
 
 /// What a run has done.
@@ -230,7 +228,7 @@ impl<'a> Run<'a> {
             stop: Stop::default(),
         };
         tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
-        Ok(Self { pipeline, target, identity: shown, console, sandbox })
+        Ok(Self { pipeline, target, identity: shown, console, sandbox, signals: None })
     }
 
     pub(super) fn is_sandbox(&self) -> bool {
@@ -245,6 +243,30 @@ impl<'a> Run<'a> {
         &self.identity
     }
 
+    pub(super) fn console(&self) -> &'a Console {
+        self.console
+    }
+
+    pub(super) fn session(&self) -> &Session<HttpWire> {
+        &self.pipeline.session
+    }
+
+    pub(super) fn stop(&self) -> &Stop {
+        &self.pipeline.stop
+    }
+
+    pub(super) fn concurrency(&self) -> usize {
+        self.pipeline.concurrency
+    }
+
+    /// From now on, a signal asks the run to stop.
+    pub(super) fn listen(&mut self) -> Result<(), RunError> {
+        if self.signals.is_none() {
+            self.signals = Some(listen(self.pipeline.stop.clone())?);
+        }
+        Ok(())
+    }
+
     /// Makes sure that there is a token, before anything that is there is touched.
     pub(super) async fn has_token(&self) -> Result<bool, RunError> {
         Ok(self.pipeline.session.has_token(&self.pipeline.stop).await?)
@@ -256,20 +278,24 @@ impl<'a> Run<'a> {
         Ok(info.unwrap_or_default())
     }
 
-    /// The list of the users, if it is the directory that is asked for: its first page is read.
-    async fn begin_listing(&self, config: &RunConfig) -> Result<Option<Listing>, RunError> {
-        let Users::Directory(selection) = &config.users else {
-            return Ok(None);
-        };
-        let Pipeline { session, stop, .. } = &self.pipeline;
-        Listing::begin(session, selection.clone(), config.safety.max_users, stop).await.map(Some)
+    /// Lets no more than the first rows go, a `canary` of so many, until they have succeeded.
+    fn prepare(&mut self, canary: Option<u64>, is_taken_up: bool) {
+        self.pipeline.is_taken_up = is_taken_up;
+        self.pipeline.canary = canary.map(Canary::new);
+    }
+
+    fn tell_of_taking_up(&self, run: RunId, before: Tally, feed: &Feed) {
+        if self.pipeline.is_taken_up {
+            let of = feed.expected().map(|rows| format!(" of {rows}")).unwrap_or_default();
+            self.console.tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
+        }
     }
 
     /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
-    async fn run(self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
+    async fn run(mut self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
         let began = Instant::now();
+        self.listen()?;
         let stop = &self.pipeline.stop;
-        let signals = listen(stop.clone())?;
         let (tally, seen) = watch::channel(before);
         let expected = feed.expected();
         let progress = Progress::start(self.console, expected, seen, Arc::clone(&self.pipeline.session.pacer));
@@ -278,7 +304,7 @@ impl<'a> Run<'a> {
         drop(tally);
         progress.finish().await;
         let written = journal.finish().await;
-        signals.abort();
+        self.signals.iter().for_each(JoinHandle::abort);
         let session = &self.pipeline.session;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let traffic = &session.traffic;

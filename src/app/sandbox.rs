@@ -19,6 +19,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
     let config = SandboxConfig {
         listen: arguments.listen,
         users: arguments.users,
+        no_or: arguments.no_or,
         rate_limit: arguments.rate_limit,
         limit_kind: arguments.limit_kind,
         retry_after: arguments.retry_after,

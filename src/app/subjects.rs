@@ -1,21 +1,25 @@
 //! Whose bypasses is a run about? The users of an input, whose rows are all known before it begins, or those of
 //! the directory, whose list is read while it runs.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::lookup::look_up;
+use super::rows::Run;
 use crate::config::{RunConfig, Users};
 use crate::directory::{CARRIED, Listing, Roll, Selection};
 use crate::error::RunError;
 use crate::input::{Layout, Remaining, Row, Sound, Source, feed};
+use crate::lookup::{Forecast, forecast};
 use crate::pingone::HttpWire;
 use crate::report::{DirectoryRecord, InputRecord, InputRows, ListedRows, Numbers};
 use crate::run::Pipeline;
 use crate::stop::Stop;
-use crate::ui::Planned;
+use crate::ui::{Planned, PlannedInput};
 
 /// Where the rows of a run come from.
 #[derive(Debug)]
@@ -36,13 +40,38 @@ impl Subjects {
     /// Refuses an input that may not be run.
     pub(super) fn approve(self, max_users: Option<u64>) -> Result<Self, RunError> {
         match self {
-            Self::Input(sound) => {
-                let sound = Arc::into_inner(sound).expect("nobody else has it before it is approved");
-                Ok(Self::Input(Arc::new(sound.approve(max_users)?)))
-            }
+            Self::Input(sound) => Ok(Self::Input(Arc::new(alone(sound).approve(max_users)?))),
             // It is not known yet how many there are.
             Self::Directory(_) => Ok(self),
         }
+    }
+
+    /// Finds out who the users are before anything is changed: those of an input are looked up, unless they are
+    /// named by ID or stand in the `journal` of a run that is taken up; the list of the directory is begun.
+    pub(super) async fn found(
+        self,
+        config: &RunConfig,
+        run: &mut Run<'_>,
+        journal: Option<&Path>,
+    ) -> Result<(Self, Option<Listing>), RunError> {
+        match self {
+            Self::Input(sound) => Ok((Self::Input(Arc::new(look_up(alone(sound), run, journal).await?)), None)),
+            Self::Directory(selection) => {
+                run.listen()?;
+                let listing = Listing::begin(run.session(), selection.clone(), config.safety.max_users, run.stop()).await?;
+                Ok((Self::Directory(selection), Some(listing)))
+            }
+        }
+    }
+
+    /// How much has to be looked up, if anything.
+    pub(super) fn forecast(&self) -> Result<Option<Forecast>, RunError> {
+        let Self::Input(sound) = self else {
+            return Ok(None);
+        };
+        let lookup = sound.layout.lookup.as_ref().filter(|_| sound.plan().sought.rows > 0);
+        let forecast = lookup.map(|lookup| forecast(sound, lookup.by)).transpose();
+        forecast.map_err(|source| RunError::Reading { name: sound.source.name.clone(), source })
     }
 
     /// What the run's record says of it at the start.
@@ -103,15 +132,27 @@ impl Subjects {
         }
     }
 
-    /// What the plan shows of it; of the directory, as far as the beginning of its list tells.
-    pub(super) fn planned<'a>(&'a self, listing: Option<&Listing>) -> Planned<'a> {
+    /// What the plan shows of it: of an input whose users are not looked up, how much that would take; of the
+    /// directory, as far as the beginning of its list tells.
+    pub(super) fn planned<'a>(&'a self, listing: Option<&Listing>, forecast: Option<Forecast>) -> Planned<'a> {
         match self {
-            Self::Input(sound) => Planned::Input { name: &sound.source.name, plan: sound.plan(), start: sound.rules.start },
+            Self::Input(sound) => Planned::Input(PlannedInput {
+                name: &sound.source.name,
+                plan: sound.plan(),
+                sought_in: sound.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
+                forecast,
+                start: sound.rules.start,
+            }),
             Self::Directory(selection) => {
                 Planned::Directory { selection, users: listing.and_then(Listing::total), pages: listing.and_then(Listing::pages) }
             }
         }
     }
+}
+
+/// An input that has no other owner, as none has before its rows are fed.
+fn alone(sound: Arc<Sound>) -> Sound {
+    Arc::into_inner(sound).expect("nobody else has it before its rows are fed")
 }
 
 fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {

@@ -1,5 +1,7 @@
 //! Where does a run begin: anew, where an earlier one stopped, or not at all, because it has finished?
 
+use std::path::Path;
+
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use crate::config::Existing;
@@ -72,12 +74,29 @@ impl Claim {
         Ok(Standing::Unfinished)
     }
 
-    /// Goes on where the journal ends. The record is on disk when this returns.
-    pub(super) fn take_up<'a>(
+    /// The journal of the run that is taken up, if one is.
+    pub(super) fn taken_up(&self, standing: &Standing) -> Option<&Path> {
+        match standing {
+            Standing::Unfinished => Some(&self.files.partial),
+            Standing::Anew | Standing::Finished(_) => None,
+        }
+    }
+
+    /// The journal of a run that begins there, and what stands in it already.
+    pub(super) fn journal<'a>(
         &self,
+        standing: &Standing,
         record: &mut RunRecord,
         carried: impl Iterator<Item = &'a str>,
     ) -> Result<(Journal, Recovered), RunError> {
+        match standing {
+            Standing::Unfinished => self.take_up(record, carried),
+            Standing::Anew | Standing::Finished(_) => Ok((self.begin(record, carried)?, Recovered::default())),
+        }
+    }
+
+    /// Goes on where the journal ends. The record is on disk when this returns.
+    fn take_up<'a>(&self, record: &mut RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
         let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
         if let Some(crashed) = self.former.as_ref().filter(|former| former.status == Status::Running && record.input.rows.is_some()) {
             let begun = recovered.last_row + u64::from(crashed.options.concurrency) + ROOM as u64;
@@ -91,7 +110,7 @@ impl Claim {
 
     /// Begins with the first row. The record and the journal are on disk when this returns; if they cannot
     /// be, nothing is left of them.
-    pub(super) fn begin<'a>(&self, record: &RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<Journal, RunError> {
+    fn begin<'a>(&self, record: &RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<Journal, RunError> {
         if self.existing != Existing::Keep {
             self.files.make_way()?;
         }

@@ -18,6 +18,9 @@ pub(crate) struct SandboxArgs {
     /// How many users there are, and no others [default: 1000, and whoever else is asked for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     pub(crate) users: Option<u64>,
+    /// Refuse filters of the user list that have an `or`
+    #[arg(long)]
+    pub(crate) no_or: bool,
     /// The most API requests a second; more are answered 429. Changes after so many seconds: `100,40@10,100@20`
     #[arg(long, value_name = "N")]
     pub(crate) rate_limit: Option<RateLimit>,

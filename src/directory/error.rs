@@ -1,19 +1,45 @@
-//! Why can the directory not be audited, and what does its user do about it?
+//! Why can the list of users not be read, and what does the program's user do about it?
+
+use std::fmt;
 
 use crate::error::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
 use crate::pingone::Said;
+
+/// What the list is read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListedFor {
+    /// To audit users: which ones.
+    Audit(String),
+    /// To look up the users of an input: by which attribute.
+    LookUp(&'static str),
+}
+
+impl fmt::Display for ListedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Audit(users) => f.write_str(users),
+            Self::LookUp(attribute) => write!(f, "looking users up by `{attribute}`"),
+        }
+    }
+}
 
 /// Why the user list cannot be read, or not be gone through.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListingError {
+    /// The worker application may not read the list. Nothing was sent for a user.
+    #[error("{list}: PingOne does not let the user list be read: {said}")]
+    Forbidden {
+        /// What for.
+        list: ListedFor,
+        /// What PingOne said.
+        said: Said,
+    },
     /// PingOne refused the first page. Nothing was sent for a user.
     #[error("{list}: PingOne refused the list: {said}")]
     Refused {
         /// Whose list was asked for.
         list: String,
-        /// Whether the worker application may not see it.
-        forbidden: bool,
         /// Whether a filter was sent, which may be what is wrong.
         filtered: bool,
         /// What PingOne said.
@@ -22,8 +48,8 @@ pub enum ListingError {
     /// PingOne refused a later page, or what it answered could not be used, to the last try.
     #[error("{list}: a page of the list could not be had: {said}")]
     Unread {
-        /// Whose list was asked for.
-        list: String,
+        /// What for.
+        list: ListedFor,
         /// What PingOne or the network said last.
         said: Said,
     },
@@ -51,8 +77,8 @@ impl ListingError {
     /// The program's exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Refused { forbidden: true, .. } => EXIT_REFUSED,
-            Self::Refused { forbidden: false, .. } | Self::TooMany { .. } => EXIT_USAGE,
+            Self::Forbidden { .. } => EXIT_REFUSED,
+            Self::Refused { .. } | Self::TooMany { .. } => EXIT_USAGE,
             Self::Unread { .. } | Self::Grown { .. } => EXIT_STOPPED,
         }
     }
@@ -60,17 +86,20 @@ impl ListingError {
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Refused { forbidden: true, .. } => Some(
-                "give the worker application the role Identity Data Admin for the environment, or ask for a population that it may read \
-                 with `--population`"
-                    .into(),
-            ),
+            Self::Forbidden { list, .. } => {
+                let or = match list {
+                    ListedFor::Audit(_) => "ask for a population that it may read with `--population`",
+                    ListedFor::LookUp(_) => "name the users by their IDs, in a column `userID`",
+                };
+                Some(format!("give the worker application the role Identity Data Admin for the environment, or {or}"))
+            }
             Self::Refused { filtered: false, .. } => Some("check `--api-url` and `--region`".into()),
             Self::Refused { .. } => Some(
                 "a filter reads like `username sw \"a\" and enabled eq true`: attributes and operators as PingOne documents them".into(),
             ),
             Self::TooMany { .. } | Self::Grown { .. } => Some("allow more with `--max-users`, or select fewer with `--filter`".into()),
-            Self::Unread { .. } => None,
+            Self::Unread { list: ListedFor::LookUp(_), .. } => Some("start again when PingOne answers: nothing was changed".into()),
+            Self::Unread { list: ListedFor::Audit(_), .. } => None,
         }
     }
 }

@@ -2,13 +2,11 @@
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{ListingError, Roll, Selection};
+use super::{ListedFor, ListingError, Roll, Selection};
 use crate::error::RunError;
 use crate::input::Row;
-use crate::pingone::{Detail, Listed, Session, UserPage, UsersAsked, Wire};
+use crate::pingone::{Detail, Listed, PingOneError, Session, UserPage, UsersAsked, Wire};
 use crate::stop::Stop;
-
-const FORBIDDEN: u16 = 403;
 
 /// The user list, of which the first page has been read.
 #[derive(Debug)]
@@ -28,14 +26,12 @@ impl Listing {
     ) -> Result<Self, RunError> {
         let asked = UsersAsked::First { filter: selection.filter().map(str::to_owned) };
         let list = selection.to_string();
-        let first = match session.list_users(&asked, stop).await? {
+        let first = match unless_stopped(session.list_users(&asked, stop), stop).await? {
             Listed::Page(page) => page,
-            Listed::Refused(said) => {
-                let (forbidden, filtered) = (said.status == Some(FORBIDDEN), !selection.is_of_all());
-                return Err(ListingError::Refused { list, forbidden, filtered, said: said.into() }.into());
-            }
-            Listed::Failed(said) => return Err(ListingError::Unread { list, said: said.into() }.into()),
-            Listed::Stopped => return Err(RunError::Unaccounted),
+            Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
+            Listed::Refused(said) => return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), said: said.into() }.into()),
+            Listed::Failed(said) => return Err(unread(list, said)),
+            Listed::Stopped => return Err(stop.signalled().map_or(RunError::Unaccounted, RunError::InterruptedFirst)),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {
@@ -89,7 +85,7 @@ impl Listing {
             };
             page = match next_page(&UsersAsked::Next(link), session, places, stop).await? {
                 Listed::Page(page) => page,
-                Listed::Refused(said) | Listed::Failed(said) => return Err(unread(list, said)),
+                Listed::Forbidden(said) | Listed::Refused(said) | Listed::Failed(said) => return Err(unread(list, said)),
                 Listed::Stopped => return Ok(None),
             };
         }
@@ -97,17 +93,17 @@ impl Listing {
     }
 }
 
-/// Asks for a page that follows. A stop does not wait for it: nothing is lost with it.
-async fn next_page<W: Wire>(
-    asked: &UsersAsked,
-    session: &Session<W>,
-    places: &Semaphore,
-    stop: &Stop,
-) -> Result<Listed, crate::pingone::PingOneError> {
+/// Asks for a page that follows.
+async fn next_page<W: Wire>(asked: &UsersAsked, session: &Session<W>, places: &Semaphore, stop: &Stop) -> Result<Listed, PingOneError> {
     let listed = async {
         let _place = places.acquire().await.expect("nobody closes it");
         session.list_users(asked, stop).await
     };
+    unless_stopped(listed, stop).await
+}
+
+/// What comes of asking for a page. A stop does not wait for it: nothing is lost with it.
+async fn unless_stopped(listed: impl Future<Output = Result<Listed, PingOneError>>, stop: &Stop) -> Result<Listed, PingOneError> {
     tokio::select! {
         biased;
         () = stop.requested() => Ok(Listed::Stopped),
@@ -126,5 +122,5 @@ async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
 }
 
 fn unread(list: String, said: Detail) -> RunError {
-    ListingError::Unread { list, said: said.into() }.into()
+    ListingError::Unread { list: ListedFor::Audit(list), said: said.into() }.into()
 }

@@ -10,7 +10,7 @@ mod listing;
 mod roll;
 mod selection;
 
-pub use self::error::ListingError;
+pub use self::error::{ListedFor, ListingError};
 
 pub(crate) use self::listing::Listing;
 pub(crate) use self::roll::{CARRIED, Roll};

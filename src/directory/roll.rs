@@ -105,7 +105,7 @@ mod tests {
         rows.extend(roll.rest());
         let of = |row: &Row| match &row.task {
             Task::Send(ask) => (row.number.0, ask.user()),
-            Task::Duplicate(_) | Task::Passed(..) | Task::Invalid { .. } => panic!("{row:?}"),
+            Task::Duplicate(_) | Task::Passed(..) | Task::Nobody { .. } | Task::Invalid { .. } => panic!("{row:?}"),
         };
         (rows.iter().map(of).collect(), roll.users())
     }

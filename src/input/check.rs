@@ -7,9 +7,11 @@ use super::blocks::{BadBytes, Fingerprint};
 use super::columns::Layout;
 use super::error::{BadRow, BadRows};
 use super::repeats::{Repeats, Suspects, Users, find_repeats, seen};
-use super::rows::{RowReader, Rules};
+use super::rows::{RowReader, Rules, Who, Wish};
+use super::whom::{Known, Whom, known};
 use super::{InputError, Source};
-use crate::domain::{Ask, BypassUntil};
+use crate::domain::BypassUntil;
+use crate::report::{Outcome, Tally};
 use crate::spill::Sorter;
 
 /// What is to be done for an input.
@@ -23,17 +25,54 @@ pub(crate) struct Plan {
     pub(crate) duplicates: u64,
     /// How many rows are invalid, by what is wrong with them.
     pub(crate) invalid: BTreeMap<&'static str, u64>,
-    /// How many rows are to be sent.
+    /// The rows whose user is not named by ID.
+    pub(crate) sought: Sought,
+    /// How many rows are to be sent; before users are looked up, at the most.
     pub(crate) to_send: u64,
     /// The first and the last end date that is asked for.
     pub(crate) dates: Option<(BypassUntil, BypassUntil)>,
 }
 
+/// The rows whose user is looked up, and what came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sought {
+    pub(crate) rows: u64,
+    /// How many of them have been looked up and found; without an error all have been, or none yet.
+    pub(crate) found: u64,
+    /// The rows for which no user is clear, by outcome.
+    pub(crate) nobody: Tally,
+}
+
+impl Sought {
+    fn note(&mut self, known: Option<&Known>) {
+        self.rows += 1;
+        match known {
+            Some(Known::User(_)) => self.found += 1,
+            Some(Known::Nobody(outcome, _)) => self.nobody.add(*outcome),
+            None => {}
+        }
+    }
+
+    /// Whether it is known what came of every row.
+    pub(crate) fn is_over(&self) -> bool {
+        self.found + self.nobody.rows() == self.rows
+    }
+
+    /// How many rows had this outcome.
+    pub(crate) fn of(&self, outcome: Outcome) -> u64 {
+        self.nobody.of(outcome)
+    }
+}
+
 impl Plan {
-    fn note(&mut self, ask: &Ask) {
-        if let Some(until) = ask.until() {
+    fn note(&mut self, wish: &Wish<'_>, known: Option<&Known>) {
+        if let Some(until) = wish.deed.until() {
             let (first, last) = self.dates.unwrap_or((until, until));
             self.dates = Some((first.min(until), last.max(until)));
+        }
+        match wish.who {
+            Who::Id(_) => {}
+            Who::Sought(_) => self.sought.note(known),
         }
     }
 }
@@ -48,54 +87,67 @@ pub(crate) struct Checked {
 }
 
 /// Reads every row of `source`. Invalid rows are told, and refuse nothing yet; whether the run may go on
-/// without them decides what is remembered of them.
-pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool) -> Result<Checked, InputError> {
-    let checked = pass(source, layout, rules, go_on).map_err(|error| refused(source, error))?;
+/// without them decides what is remembered of them. Once users have been looked up, the same text is read
+/// `again`: until then, of their rows only the form is checked.
+pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> Result<Checked, InputError> {
+    let checked = pass(source, layout, rules, go_on, again).map_err(|error| refused(source, error))?;
     if checked.plan.rows == 0 {
         return Err(InputError::NoRows { name: source.name.clone() });
     }
     Ok(checked)
 }
 
-fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool) -> io::Result<Checked> {
-    let mut reader = RowReader::new(source, layout, rules, None)?;
+/// With what a text is read that has been read before.
+pub(crate) struct Again<'a> {
+    pub(crate) fingerprint: Fingerprint,
+    /// Whom the rows mean whose users were looked up.
+    pub(crate) whom: &'a Whom,
+}
+
+fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> io::Result<Checked> {
+    let whom = again.map(|again| again.whom);
+    let mut reader = RowReader::new(source, layout, rules, again.map(|again| again.fingerprint.clone()))?;
     let mut users = Users::new(&std::env::temp_dir());
     let mut bad = BadRows::default();
     let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
         plan.rows = row.number.0;
-        match row.ask {
-            Ok(ask) => {
-                plan.note(&ask);
-                users.push(ask.user())?;
+        match &row.wish {
+            Ok(wish) => {
+                let known = known(wish, row.number, whom)?;
+                plan.note(wish, known.as_ref());
+                if let Some(Known::User(user)) = known {
+                    users.push(user)?;
+                }
             }
-            Err(ref fault) => bad.add(BadRow { name: source.name.clone(), line: row.line(), fault: fault.clone() }),
+            Err(fault) => bad.add(BadRow { name: source.name.clone(), line: row.line(), fault: fault.clone() }),
         }
     }
     let fingerprint = reader.fingerprint().clone();
-    plan.users = plan.rows - bad.count;
+    plan.users = plan.rows - bad.count - plan.sought.nobody.rows();
     let mut repeats = Repeats::default();
     if let Some(suspects) = users.suspects()? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
-        let (rows, looked_at) = suspected(again, &suspects)?;
+        let (rows, looked_at) = suspected(again, &suspects, whom)?;
         repeats = find_repeats(rows, &source.name, layout, &mut bad, go_on)?;
         plan.users = plan.users - looked_at + repeats.users;
     }
     plan.duplicates = repeats.repeated;
-    plan.to_send = plan.rows - bad.count - plan.duplicates;
+    plan.to_send = plan.rows - bad.count - plan.duplicates - plan.sought.nobody.rows();
     plan.invalid.clone_from(&bad.kinds);
     Ok(Checked { plan, bad, fingerprint, repeats })
 }
 
 /// The rows of the `suspects`, and how many they are.
-fn suspected(mut reader: RowReader<'_>, suspects: &Suspects) -> io::Result<(Sorter<5>, u64)> {
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, whom: Option<&Whom>) -> io::Result<(Sorter<5>, u64)> {
     let mut rows = Sorter::new(&std::env::temp_dir());
     let mut looked_at = 0;
     while let Some(row) = reader.next_row()? {
-        if let Ok(ask) = &row.ask
-            && suspects.include(ask.user())
+        if let Ok(wish) = &row.wish
+            && let Some(Known::User(user)) = known(wish, row.number, whom)?
+            && suspects.include(user)
         {
-            rows.push(seen(ask, row.number, row.line()))?;
+            rows.push(seen(&wish.deed.of(user), row.number, row.line()))?;
             looked_at += 1;
         }
     }

@@ -1,11 +1,11 @@
 //! Which column holds what? Found out once, from the beginning of the text: the delimiter, the columns of
-//! user IDs and end dates, and those that are carried into the report.
+//! user IDs (or what users are looked up by) and end dates, and those that are carried into the report.
 
 use csv::ByteRecord;
 
 use super::error::HeaderFault;
 use super::{InputError, Source, parser};
-use crate::domain::{Operation, UserId};
+use crate::domain::{Attribute, Operation, UserId};
 use crate::report::COLUMNS;
 
 /// The delimiters that are told apart, the likeliest first.
@@ -32,12 +32,23 @@ pub(crate) struct Column {
     pub(crate) name: String,
 }
 
+/// How users are named whose rows have no user ID: they are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lookup {
+    pub(crate) column: Column,
+    pub(crate) by: Attribute,
+}
+
 /// The form of an input.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub(crate) delimiter: u8,
     pub(crate) has_header: bool,
+    /// Where user IDs stand, or else what users are looked up by.
     pub(crate) user: Column,
+    /// Set where rows may have to be looked up: all of them, if it is the column `user`; or else those of a
+    /// report whose user had not been found.
+    pub(crate) lookup: Option<Lookup>,
     /// Where end dates stand, if they are asked for and have a column.
     pub(crate) until: Option<Column>,
     /// The columns that are carried into the report.
@@ -60,7 +71,8 @@ impl Layout {
             header_names(&first).map_err(fault)?
         };
         let find = Finder { names: &names, first: &first, no_headers: dialect.no_headers };
-        let user = find.required(dialect.user_column.as_deref(), USER, 0).map_err(fault)?;
+        let (user, lookup) = find.user(dialect.user_column.as_deref()).map_err(fault)?;
+        let is_looked_up = lookup.as_ref().is_some_and(|lookup| lookup.column == user);
         let until = match operation {
             Operation::Audit | Operation::End(_) => None,
             Operation::Grant if has_until && dialect.until_column.is_none() => find.optional(UNTIL, 1).map_err(fault)?,
@@ -69,18 +81,23 @@ impl Layout {
         let (superseded, carried) = names
             .iter()
             .enumerate()
-            .filter(|(index, _)| *index != user.index && until.as_ref().is_none_or(|until| *index != until.index))
+            .filter(|(index, _)| (*index != user.index || is_looked_up) && until.as_ref().is_none_or(|until| *index != until.index))
             .map(|(index, name)| Column { index, name: name.clone() })
             .partition::<Vec<_>, _>(|column| COLUMNS.iter().any(|own| plain(own) == plain(&column.name)));
         let superseded = superseded.into_iter().map(|column| column.name).collect();
-        Ok(Self { delimiter, has_header: !dialect.no_headers, user, until, carried, superseded, names })
+        Ok(Self { delimiter, has_header: !dialect.no_headers, user, lookup, until, carried, superseded, names })
     }
 }
 
 impl Layout {
     /// Whether the input is a report itself: all of its columns are there.
     pub(crate) fn is_of_a_report(&self) -> bool {
-        COLUMNS.iter().all(|own| self.names.iter().any(|name| name == own))
+        is_of_a_report(&self.names)
+    }
+
+    /// Whether every row is looked up.
+    pub(crate) fn has_no_ids(&self) -> bool {
+        self.lookup.as_ref().is_some_and(|lookup| lookup.column == self.user)
     }
 
     /// The names of the columns that are carried into the report.
@@ -108,6 +125,10 @@ impl First {
     }
 }
 
+fn is_of_a_report(names: &[String]) -> bool {
+    COLUMNS.iter().all(|own| names.iter().any(|name| name == own))
+}
+
 /// A name as it is compared: whatever the case, and with or without `_`, `-` and spaces.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
@@ -115,7 +136,8 @@ fn plain(name: &str) -> String {
 
 fn likeliest_delimiter(head: &[u8], dialect: &Dialect) -> u8 {
     let typed = dialect.user_column.iter().chain(&dialect.until_column).map(|name| plain(name));
-    let wanted: Vec<String> = USER.iter().chain(UNTIL).map(|name| plain(name)).chain(typed).collect();
+    let known = USER.iter().chain(UNTIL).copied().chain(Attribute::ALL.map(Attribute::name));
+    let wanted: Vec<String> = known.map(plain).chain(typed).collect();
     let known = |record: &ByteRecord| {
         let names = record.iter().map(|field| plain(&String::from_utf8_lossy(field)));
         names.filter(|name| wanted.iter().any(|wanted| wanted == name.trim())).count()
@@ -158,6 +180,28 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// The column of users, and how those are looked up who have no ID. One that was named is looked up by if
+    /// that is what its name says.
+    fn user(&self, named: Option<&str>) -> Result<(Column, Option<Lookup>), HeaderFault> {
+        let by = |column: &Column| Attribute::ALL.into_iter().find(|by| plain(by.name()) == plain(&column.name));
+        let lookup = |column: Column| by(&column).map(|by| Lookup { column, by });
+        if named.is_some() || self.no_headers {
+            let user = self.required(named, USER, 0)?;
+            let lookup = lookup(user.clone()).filter(|_| !self.no_headers);
+            return Ok((user, lookup));
+        }
+        let sought = || self.optional(&Attribute::ALL.map(Attribute::name), 0);
+        match self.optional(USER, 0)? {
+            // Two columns of one name tell nothing of whoever has no ID.
+            Some(user) if is_of_a_report(self.names) => Ok((user, sought().ok().flatten().and_then(lookup))),
+            Some(user) => Ok((user, None)),
+            None => match sought()? {
+                Some(column) => Ok((column.clone(), lookup(column))),
+                None => self.required(None, USER, 0).map(|user| (user, None)),
+            },
+        }
+    }
+
     /// The column that the user named, or else the one that goes by one of the `known` names; without a
     /// header, the one of that number, or else at index `usual`.
     fn required(&self, named: Option<&str>, known: &[&str], usual: usize) -> Result<Column, HeaderFault> {

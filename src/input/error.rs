@@ -75,7 +75,7 @@ pub enum InputError {
         most: u64,
     },
     /// Rows are invalid.
-    #[error("{name}: {} invalid; nothing was sent{bad}", share(.bad.count, *.rows))]
+    #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed" } else { "sent" })]
     BadRows {
         /// The input, as messages call it.
         name: String,
@@ -148,7 +148,7 @@ impl HeaderFault {
         match self {
             Self::Missing { data: true, .. } => Some("the first line looks like data: if the file has no header, use `--no-headers`".into()),
             Self::Missing { users: true, .. } => {
-                Some("`user_id` and `id` are understood too; name another column with `--user-column`".into())
+                Some("`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`".into())
             }
             Self::Missing { .. } => {
                 Some("`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`".into())
@@ -171,6 +171,8 @@ pub struct BadRows {
     pub count: u64,
     /// Whether the input cannot be run without them either.
     pub(crate) fatal: bool,
+    /// Whether requests were sent to look users up before it was known.
+    pub(crate) were_looked_up: bool,
     /// How many there are, by what is wrong with them.
     pub(crate) kinds: BTreeMap<&'static str, u64>,
     named: Vec<BadRow>,
@@ -218,6 +220,17 @@ pub(crate) struct BadRow {
     pub(crate) fault: RowFault,
 }
 
+/// Why a value cannot be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotSought {
+    #[error("there is no value: expected one to look the user up by")]
+    Empty,
+    #[error("`{}` cannot be looked up: expected text without control characters", quote(.0))]
+    Control(String),
+    #[error("`{}` cannot be looked up: expected at most {most} characters", quote(.value))]
+    TooLong { value: String, most: usize },
+}
+
 /// Why a row cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowFault {
@@ -231,6 +244,8 @@ pub(crate) enum RowFault {
     Unclosed { column: String, value: String },
     #[error("column `{}`: {fault}", quote(.column))]
     User { column: String, fault: NotAUuid },
+    #[error("column `{}`: {fault}", quote(.column))]
+    NotSought { column: String, fault: NotSought },
     #[error("column `{}`: {fault}", quote(.column))]
     Until { column: String, fault: UntilError },
     #[error("column `{}`: `` is not an end date, and there is no `--until` for rows that have none", quote(.column))]
@@ -250,6 +265,7 @@ impl RowFault {
             Self::NotUtf8 { .. } => "not UTF-8",
             Self::Unclosed { .. } => "with a quote that is never closed",
             Self::User { .. } => "without a UUID",
+            Self::NotSought { .. } => "without a value that can be looked up",
             Self::Until { fault: UntilError::Past { .. }, .. } => "with an end date that has passed",
             Self::Until { fault: UntilError::TooFar { .. }, .. } => "beyond `--max-window`",
             Self::Until { .. } | Self::NoUntil { .. } => "without an end date that can be read",

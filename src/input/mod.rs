@@ -20,6 +20,7 @@ mod source;
 mod table;
 #[cfg(test)]
 mod tests;
+mod whom;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,17 +31,20 @@ use tokio::sync::mpsc;
 
 pub use self::error::{BadRows, HeaderFault, InputError};
 
-pub(crate) use self::check::Plan;
+pub(crate) use self::check::{Plan, Sought};
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::error::RowFault;
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::Source;
 pub(crate) use self::table::{Table, Values};
+pub(crate) use self::whom::{Known, Whom};
 
-use self::check::{Checked, check};
+use self::check::{Again, Checked, check};
 use self::repeats::Repeat;
-use self::rows::{ReadRow, RowReader};
-use crate::domain::{Ask, RowNumber};
+use self::rows::{ReadRow, RowReader, Who, Wish};
+use self::whom::known;
+use crate::domain::{Ask, BypassUntil, RowNumber};
+use crate::pingone::Detail;
 use crate::report::{FAILED_COLUMNS, InputRows, Outcome, hex};
 use crate::rowset::RowSet;
 
@@ -64,9 +68,17 @@ pub(crate) enum Task {
     Duplicate(Ask),
     /// Nothing: the end date has passed since the run was begun. The row stays what it was.
     Passed(Ask, Outcome),
+    /// Nothing: its user was looked up, and there is none of whom it is clear that the row means them.
+    Nobody {
+        outcome: Outcome,
+        /// What is to be said of it.
+        said: Box<Detail>,
+        /// The end date that the row asks for.
+        until: Option<BypassUntil>,
+    },
     /// Nothing: the row cannot be read.
     Invalid {
-        /// What stands in the column of user IDs.
+        /// What stands in the column of user IDs, or the ID that was found.
         user: String,
         /// What is wrong.
         why: String,
@@ -99,7 +111,7 @@ impl Remaining {
                 let never = if self.doubts(row) { Outcome::Unknown } else { Outcome::Invalid };
                 Task::Passed(ask, self.again.get(&row.0).copied().unwrap_or(never))
             }
-            task @ (Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Invalid { .. }) => task,
+            task @ (Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Nobody { .. } | Task::Invalid { .. }) => task,
         }
     }
 }
@@ -126,7 +138,7 @@ pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row
 fn next_row(reader: &mut RowReader<'_>, sound: &Sound, remaining: &Remaining) -> io::Result<Option<Row>> {
     while let Some(row) = reader.next_row()? {
         if !remaining.settled.contains(row.number.0) {
-            let task = remaining.unless_passed(task(&row, sound), row.number);
+            let task = remaining.unless_passed(task(&row, sound)?, row.number);
             return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt: remaining.doubts(row.number), task }));
         }
     }
@@ -141,13 +153,24 @@ pub(crate) struct Sound {
     pub(crate) rules: Rules,
     go_on: bool,
     checked: Checked,
+    /// Whom the rows mean whose users were looked up, once they have been.
+    whom: Option<Whom>,
 }
 
 impl Sound {
     /// Checks `source`, every row of it. If `go_on`, the run may leave out those that are invalid.
     pub(crate) fn check(source: Source, layout: Layout, rules: Rules, go_on: bool) -> Result<Self, InputError> {
-        let checked = check(&source, &layout, rules, go_on)?;
-        Ok(Self { source, layout, rules, go_on, checked })
+        let checked = check(&source, &layout, rules, go_on, None)?;
+        Ok(Self { source, layout, rules, go_on, checked, whom: None })
+    }
+
+    /// Checks the same input once more, now that it is known whom its rows mean: two of one user may repeat or
+    /// contradict each other, whatever they call the user. What is bad then refuses it.
+    pub(crate) fn with_users(self, whom: Whom) -> Result<Self, InputError> {
+        let again = Again { fingerprint: self.checked.fingerprint, whom: &whom };
+        let mut checked = check(&self.source, &self.layout, self.rules, self.go_on, Some(&again))?;
+        checked.bad.were_looked_up = true;
+        Self { checked, whom: Some(whom), ..self }.approve(None)
     }
 
     /// Refuses what may not be run: invalid rows, or more rows than `max_users`.
@@ -178,6 +201,11 @@ impl Sound {
         self.checked.plan.rows
     }
 
+    /// The rows whose users are to be looked up, once more.
+    pub(crate) fn sought_rows(&self) -> io::Result<SoughtRows<'_>> {
+        Ok(SoughtRows(self.read_again()?))
+    }
+
     fn read_again(&self) -> io::Result<RowReader<'_>> {
         RowReader::new(&self.source, &self.layout, self.rules, Some(self.checked.fingerprint.clone()))
     }
@@ -185,6 +213,22 @@ impl Sound {
     /// The rows once more, as they stand in the input.
     pub(crate) fn original_rows(&self) -> io::Result<OriginalRows<'_>> {
         Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, at: 0 })
+    }
+}
+
+/// The rows whose users are to be looked up.
+pub(crate) struct SoughtRows<'a>(RowReader<'a>);
+
+impl SoughtRows<'_> {
+    /// The next such row; what it calls its user is put into `value`.
+    pub(crate) fn next_row(&mut self, value: &mut String) -> io::Result<Option<RowNumber>> {
+        while let Some(row) = self.0.next_row()? {
+            if let Ok(Wish { who: Who::Sought(sought), .. }) = row.wish {
+                sought.clone_into(value);
+                return Ok(Some(row.number));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -230,18 +274,23 @@ impl InputRows for OriginalRows<'_> {
     }
 }
 
-fn task(row: &ReadRow<'_>, sound: &Sound) -> Task {
+fn task(row: &ReadRow<'_>, sound: &Sound) -> io::Result<Task> {
     let name = &sound.source.name;
-    let invalid = |fault: &error::RowFault| Task::Invalid { user: row.user_text(), why: format!("{name}:{}: {fault}", row.line()) };
-    let ask = match &row.ask {
-        Ok(ask) => *ask,
-        Err(fault) => return invalid(fault),
+    let invalid = |user, fault: &error::RowFault| Task::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
+    let wish = match &row.wish {
+        Ok(wish) => wish,
+        Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
-    match sound.checked.repeats.of(&ask, row.number, row.line(), &sound.layout) {
-        Repeat::Conflict(fault) => invalid(&fault),
+    let ask = match known(wish, row.number, sound.whom.as_ref())? {
+        Some(Known::User(user)) => wish.deed.of(user),
+        Some(Known::Nobody(outcome, said)) => return Ok(Task::Nobody { outcome, said, until: wish.deed.until() }),
+        None => return Err(io::Error::other(format!("row {}: the user has not been looked up", row.number))),
+    };
+    Ok(match sound.checked.repeats.of(&ask, row.number, row.line(), &sound.layout) {
+        Repeat::Conflict(fault) => invalid(ask.user().to_string(), &fault),
         Repeat::Duplicate => Task::Duplicate(ask),
         Repeat::No => Task::Send(ask),
-    }
+    })
 }
 
 /// The one way in which CSV is parsed. A line ends at its line feed, so that lines can be counted; the

@@ -11,10 +11,15 @@ use csv::ByteRecord;
 use super::Source;
 use super::blocks::Fingerprint;
 use super::columns::{Column, Layout};
-use super::error::RowFault;
+use super::error::{NotSought, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Ask, BypassUntil, Operation, RowNumber, UserId};
+use crate::domain::{Ask, BypassUntil, Grace, Operation, RowNumber, UserId};
 use crate::when::{UntilError, parse_until};
+
+/// The most characters of a value that is looked up: no email has more than 254. Even if each took twelve bytes
+/// of the URL, it would fit into a request; and texts of an answer are cut at more than that, so that what is
+/// cut is equal to no value.
+const MOST_OF_A_SOUGHT: usize = 256;
 
 /// What decides whether a row is valid.
 #[derive(Debug, Clone, Copy)]
@@ -54,10 +59,52 @@ pub(crate) struct RowReader<'a> {
     last_until: RefCell<Option<(String, BypassUntil)>>,
 }
 
+/// Whom a row names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who<'a> {
+    Id(UserId),
+    /// The user who has this username, email or external ID, without the spaces around it.
+    Sought(&'a str),
+}
+
+/// What a row asks for its user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deed {
+    Grant(BypassUntil),
+    Read,
+    End(Grace),
+}
+
+impl Deed {
+    /// What is asked, once it is known for whom.
+    pub(crate) fn of(self, user: UserId) -> Ask {
+        match self {
+            Self::Grant(until) => Ask::Grant(user, until),
+            Self::Read => Ask::Read(user),
+            Self::End(grace) => Ask::End(user, grace),
+        }
+    }
+
+    /// The end date that is asked for, if the row asks for one itself.
+    pub(crate) fn until(self) -> Option<BypassUntil> {
+        match self {
+            Self::Grant(until) => Some(until),
+            Self::Read | Self::End(_) => None,
+        }
+    }
+}
+
+/// What a row asks, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) who: Who<'a>,
+    pub(crate) deed: Deed,
+}
+
 /// One row as it stands in the input.
 pub(crate) struct ReadRow<'a> {
     pub(crate) number: RowNumber,
-    pub(crate) ask: Result<Ask, RowFault>,
+    pub(crate) wish: Result<Wish<'a>, RowFault>,
     place: Place,
     record: &'a ByteRecord,
     layout: &'a Layout,
@@ -81,8 +128,8 @@ impl<'a> RowReader<'a> {
             return Ok(None);
         };
         self.number += 1;
-        let ask = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.ask() };
-        Ok(Some(ReadRow { number: RowNumber(self.number), ask, place, record: &self.record, layout: self.layout }))
+        let wish = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.wish() };
+        Ok(Some(ReadRow { number: RowNumber(self.number), wish, place, record: &self.record, layout: self.layout }))
     }
 
     /// What has been read, once all of it has been.
@@ -90,19 +137,30 @@ impl<'a> RowReader<'a> {
         self.records.fingerprint()
     }
 
-    fn ask(&self) -> Result<Ask, RowFault> {
+    fn wish(&self) -> Result<Wish<'_>, RowFault> {
         self.check_width()?;
         if !self.record.as_slice().is_ascii() {
             for index in 0..self.record.len() {
                 self.text(index)?;
             }
         }
-        let column = &self.layout.user;
-        let user: UserId = self.value(column)?.parse().map_err(|fault| RowFault::User { column: column.name.clone(), fault })?;
-        match self.rules.operation {
-            Operation::Audit => Ok(Ask::Read(user)),
-            Operation::Grant => Ok(Ask::Grant(user, self.until()?)),
-            Operation::End(grace) => Ok(Ask::End(user, grace)),
+        let who = self.who()?;
+        let deed = match self.rules.operation {
+            Operation::Audit => Deed::Read,
+            Operation::Grant => Deed::Grant(self.until()?),
+            Operation::End(grace) => Deed::End(grace),
+        };
+        Ok(Wish { who, deed })
+    }
+
+    fn who(&self) -> Result<Who<'_>, RowFault> {
+        let user = &self.layout.user;
+        let text = self.value(user)?;
+        match &self.layout.lookup {
+            Some(lookup) if text.is_empty() || lookup.column == *user => sought(self.name(&lookup.column)?)
+                .map(Who::Sought)
+                .map_err(|fault| RowFault::NotSought { column: lookup.column.name.clone(), fault }),
+            Some(_) | None => text.parse().map(Who::Id).map_err(|fault| RowFault::User { column: user.name.clone(), fault }),
         }
     }
 
@@ -148,8 +206,27 @@ impl<'a> RowReader<'a> {
         Ok(quoted.unwrap_or(value).trim())
     }
 
+    /// A value that may be a name, which may have quotes of its own. Those alone that follow a space are not.
+    fn name(&self, column: &Column) -> Result<&str, RowFault> {
+        let text = self.text(column.index)?;
+        if text.starts_with('"') { Ok(text.trim()) } else { self.value(column) }
+    }
+
     fn text(&self, index: usize) -> Result<&str, RowFault> {
         text(&self.record, index, &self.layout.names)
+    }
+}
+
+/// `value`, if it can be looked up.
+fn sought(value: &str) -> Result<&str, NotSought> {
+    if value.is_empty() {
+        Err(NotSought::Empty)
+    } else if value.chars().any(char::is_control) {
+        Err(NotSought::Control(value.to_owned()))
+    } else if value.chars().nth(MOST_OF_A_SOUGHT).is_some() {
+        Err(NotSought::TooLong { value: value.to_owned(), most: MOST_OF_A_SOUGHT })
+    } else {
+        Ok(value)
     }
 }
 
@@ -178,8 +255,11 @@ impl ReadRow<'_> {
         self.record.len()
     }
 
-    /// What stands in the column of user IDs.
+    /// What stands in the column of user IDs, if there is one.
     pub(crate) fn user_text(&self) -> String {
+        if self.layout.has_no_ids() {
+            return String::new();
+        }
         String::from_utf8_lossy(self.field(self.layout.user.index)).trim().to_owned()
     }
 

@@ -45,6 +45,7 @@ fn asks(rows: &[Row]) -> Vec<String> {
         Task::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
         Task::Duplicate(ask) => format!("duplicate {}", ask.user()),
         Task::Passed(ask, outcome) => format!("passed {} {outcome}", ask.user()),
+        Task::Nobody { outcome, said, .. } => format!("{outcome} {}", said.message),
         Task::Invalid { user, why } => format!("invalid {user} {why}"),
     };
     rows.iter().map(show).collect()

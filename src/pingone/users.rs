@@ -16,6 +16,9 @@ use crate::domain::UserId;
 use crate::report::server_text;
 use crate::stop::Stop;
 
+/// The status that says that the list may not be read, whatever is asked for.
+const FORBIDDEN: u16 = 403;
+
 /// A user as the list shows it. Server text, but for the ID: never trusted to be harmless, and cut to
 /// [`MOST_OF_A_TEXT`] characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +62,9 @@ pub(crate) enum UsersAsked {
 #[derive(Debug)]
 pub(crate) enum Listed {
     Page(UserPage),
-    /// A refusal that trying again cannot mend, such as 400, 414 or 431 for a filter, or 403.
+    /// The list may not be read at all: 403.
+    Forbidden(Detail),
+    /// Another refusal that trying again cannot mend, such as 400, 414 or 431 for a filter.
     Refused(Detail),
     /// Faults until the tries or the time ran out; the last of them.
     Failed(Detail),
@@ -83,6 +88,7 @@ impl<W: Wire> Session<W> {
                 let next = next.map(|link| next_page(&link, url, before, &self.endpoints)).transpose()?;
                 Listed::Page(UserPage { users, next, total })
             }
+            Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => Listed::Forbidden(said),
             Heard::Refused { said, .. } => Listed::Refused(said),
             Heard::Unknown { said, .. } | Heard::Throttled(said) => Listed::Failed(said),
             Heard::Stopped => Listed::Stopped,

@@ -10,6 +10,7 @@ use csv::ByteRecord;
 use super::journal::FileError;
 use super::line::COLUMNS;
 use super::{Outcome, Tally};
+use crate::domain::{RowNumber, UserId};
 use crate::rowset::RowSet;
 
 const BUFFER: usize = 256 << 10;
@@ -79,6 +80,23 @@ pub(crate) fn reopen_journal(path: &Path, rows: u64) -> Result<(std::fs::File, R
     file.set_len(found.end).map_err(failed("written"))?;
     file.seek(SeekFrom::End(0)).map_err(failed("written"))?;
     Ok((file, found))
+}
+
+/// A line's row, its user if it names one, and its outcome.
+pub(crate) type JournalUser = (RowNumber, Option<UserId>, Outcome);
+
+/// The rows that have whole lines in the journal at `path`, of an input of so many `rows`.
+pub(crate) fn journal_users(path: &Path, rows: u64) -> Result<impl Iterator<Item = Result<JournalUser, FileError>>, FileError> {
+    let failed = |source| FileError::new("read", path, source);
+    let end = read_journal(path, rows)?.end;
+    let file = OpenOptions::new().read(true).open(path).map_err(failed)?.take(end);
+    let reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(BUFFER).from_reader(file);
+    Ok(reader.into_byte_records().map(move |record| {
+        let record = record.map_err(|error| failed(io::Error::other(error)))?;
+        let (row, outcome) = line_of(&record).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
+        let user = record.get(1).and_then(|user| std::str::from_utf8(user).ok()).and_then(|user| user.parse().ok());
+        Ok((RowNumber(row), user, outcome))
+    }))
 }
 
 /// Reads whole lines. What is torn ends at the end of the file, or holds zero bytes, which a power cut may
@@ -176,6 +194,22 @@ mod tests {
             assert!(reopen_journal(&path, 100).is_err(), "{edited}");
             assert_eq!(std::fs::read_to_string(&path).expect("there"), edited);
         }
+    }
+
+    #[test]
+    fn the_users_of_rows_stand_in_the_journal_up_to_what_is_torn() {
+        let id = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+        let lines = [(3, "granted", id), (1, "not_found", ""), (3, "failed", id), (2, "granted", id)];
+        let lines = lines.map(|(row, outcome, user)| line(row, outcome, "").replace(",u,", &format!(",{user},")));
+        let journal = header() + &lines.concat();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("j.csv");
+        std::fs::write(&path, &journal[..journal.len() - 3]).expect("written");
+        let found: Vec<_> = journal_users(&path, 100).expect("readable").collect::<Result<_, _>>().expect("lines");
+        let user = Some(id.parse().expect("a UUID"));
+        let expected = [(3, user, Outcome::Granted), (1, None, Outcome::NotFound), (3, user, Outcome::Failed)];
+        assert_eq!(found, expected.map(|(row, user, outcome)| (RowNumber(row), user, outcome)));
+        assert!(!read_journal(&path, 100).expect("readable").settled.contains(2));
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::life::{Finding, Life, Next, Step};
 use super::outage::Trying;
 use super::{Admission, Pipeline, Place, RowEnd, place};
-use crate::domain::Ask;
+use crate::domain::{Ask, BypassUntil};
 use crate::input::{Row, Task};
 use crate::pingone::{AccessToken, Attempt, Detail, PingOneError, Request, Turn, Wire};
 use crate::report::{Outcome, Settlement};
@@ -31,15 +31,19 @@ pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semapho
             RowEnd { settled: finding.map(|finding| sent(row, &ask, &life, finding)), refused }
         }
         Task::Duplicate(ask) => {
-            let why = "the same request stands in an earlier row".to_owned();
-            unsent(row, ask.user().to_string(), Outcome::Duplicate, Some(&ask), why)
+            let why = own("the same request stands in an earlier row");
+            unsent(row, ask.user().to_string(), Outcome::Duplicate, ask.until(), why)
         }
         Task::Passed(ask, outcome) => {
-            let why = "the end date has passed since the run was begun".to_owned();
-            unsent(row, ask.user().to_string(), outcome, Some(&ask), why)
+            let why = own("the end date has passed since the run was begun");
+            unsent(row, ask.user().to_string(), outcome, ask.until(), why)
+        }
+        Task::Nobody { outcome, ref said, until } => {
+            let said = Detail::clone(said);
+            unsent(row, String::new(), outcome, until, said)
         }
         Task::Invalid { ref user, ref why } => {
-            let (user, why) = (user.clone(), why.clone());
+            let (user, why) = (user.clone(), own(why));
             unsent(row, user, Outcome::Invalid, None, why)
         }
     }
@@ -151,15 +155,19 @@ fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Box<Settlement> {
     })
 }
 
-fn unsent(row: Row, user: String, outcome: Outcome, ask: Option<&Ask>, why: String) -> RowEnd {
+fn own(why: &str) -> Detail {
+    Detail::own(None, why.to_owned())
+}
+
+fn unsent(row: Row, user: String, outcome: Outcome, requested: Option<BypassUntil>, detail: Detail) -> RowEnd {
     let settled = Box::new(Settlement {
         row: row.number,
         user,
         outcome,
         can_bypass: None,
         until: None,
-        requested: ask.and_then(Ask::until),
-        detail: Detail::own(None, why),
+        requested,
+        detail,
         attempts: 0,
         took: Duration::ZERO,
         completed: Utc::now(),

@@ -1,13 +1,14 @@
 //! Which users are there, and which of them can bypass MFA?
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{Builder, Uuid};
 
+use super::NamedUser;
 use super::faults::drawn;
-use super::filter::Attribute;
+use super::filter::{Attribute, Filter};
 use crate::domain::{BypassUntil, UserId};
 
 /// Of so many users of the directory one has a bypass from the start, so that an audit finds some.
@@ -23,7 +24,12 @@ const MOST_COUNTED: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Directory {
     seed: u64,
-    len: u64,
+    /// How many users are made up.
+    made_up: u64,
+    /// Those that follow them.
+    named: Vec<NamedUser>,
+    /// The index of each named user, by attributes in small letters.
+    index: HashMap<(Attribute, String), Vec<u64>>,
     /// Whether whoever is asked for is a user.
     open: bool,
     users: HashMap<UserId, User>,
@@ -52,19 +58,27 @@ pub(super) struct Listed {
 }
 
 impl Directory {
-    /// `len` users; `open` to any other.
-    pub(super) fn new(seed: u64, len: u64, open: bool, now: DateTime<Utc>) -> Self {
+    /// `made_up` users and those that are `named`; `open` to any other.
+    pub(super) fn new(seed: u64, made_up: u64, named: Vec<NamedUser>, open: bool, now: DateTime<Utc>) -> Self {
         let bypass = BypassUntil::from_instant(now + FIRST_BYPASSES);
         let user = |index| {
-            let bypass = if index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1 { bypass } else { None };
+            let bypass = if index < made_up && index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1 { bypass } else { None };
             (user_id(seed, index), User { bypass, requests: 0 })
         };
+        let mut index: HashMap<_, Vec<u64>> = HashMap::new();
+        for (at, NamedUser { username, email, external_id }) in (made_up..).zip(&named) {
+            for (attribute, value) in [(Attribute::Username, username), (Attribute::Email, email), (Attribute::ExternalId, external_id)] {
+                index.entry((attribute, value.to_lowercase())).or_default().push(at);
+            }
+        }
         let ids = |purpose: &str, count| (0..count).map(|number| made_id(seed, purpose, number)).collect();
         Self {
             seed,
-            len,
+            made_up,
+            users: (0..made_up + named.len() as u64).map(user).collect(),
+            named,
+            index,
             open,
-            users: (0..len).map(user).collect(),
             populations: ids("population", POPULATIONS),
             groups: ids("group", GROUPS),
             counted: Mutex::default(),
@@ -72,7 +86,67 @@ impl Directory {
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.len
+        self.made_up + self.named.len() as u64
+    }
+
+    /// The users that the `filter` selects, and their places in the list, of which `from` is the first.
+    pub(super) fn selected<'a>(&'a self, filter: Option<&'a Filter>, from: u64) -> Box<dyn Iterator<Item = (u64, Listed)> + 'a> {
+        if let Some(mut found) = filter.and_then(|filter| self.called(filter)) {
+            return Box::new(found.split_off(&from).into_iter());
+        }
+        let selected = (from..self.len()).filter(move |index| filter.is_none_or(|filter| filter.selects(self, *index)));
+        Box::new(selected.map(|index| (index, self.listed(index))))
+    }
+
+    /// How many users the `filter` of this `text` selects.
+    pub(super) fn count(&self, filter: &Filter, text: &str) -> u64 {
+        if let Some(found) = self.called(filter) {
+            return found.len() as u64;
+        }
+        let mut counted = self.counted.lock().expect("no panic while it is held");
+        if let Some(count) = counted.get(text) {
+            return *count;
+        }
+        if counted.len() == MOST_COUNTED {
+            counted.clear();
+        }
+        let count = (0..self.len()).filter(|index| filter.selects(self, *index)).count() as u64;
+        counted.insert(text.to_owned(), count);
+        count
+    }
+
+    /// The users that the `filter` selects, by their places, if it asks for what people are called by and for
+    /// nothing else: then not everybody has to be looked at.
+    fn called(&self, filter: &Filter) -> Option<BTreeMap<u64, Listed>> {
+        let alternatives = filter.alternatives().filter(|all| all.iter().all(|(attribute, _)| is_name(*attribute)))?;
+        Some(alternatives.into_iter().zip(self.len()..).flat_map(|((attribute, value), at)| self.having(attribute, value, at)).collect())
+    }
+
+    /// The users whose `attribute` has this `value`, and their places. In an open directory there is one, at the
+    /// place `at` of the list if need be.
+    fn having(&self, attribute: Attribute, value: &str, at: u64) -> Vec<(u64, Listed)> {
+        let value = value.to_lowercase();
+        let number = value.trim_start_matches(|c: char| c.is_ascii_lowercase()).trim_end_matches("@example.com").parse();
+        let made_up = number.ok().filter(|index| *index < self.made_up && self.text(*index, attribute).to_lowercase() == value);
+        let named = self.index.get(&(attribute, value.clone())).into_iter().flatten().copied();
+        let mut found: Vec<_> = made_up.into_iter().chain(named).map(|index| (index, self.listed(index))).collect();
+        if found.is_empty() && self.open {
+            found.push((at, self.whoever(attribute, value)));
+        }
+        found
+    }
+
+    /// A user who is there because somebody asked for this `value`.
+    fn whoever(&self, attribute: Attribute, value: String) -> Listed {
+        let number = drawn(self.seed, &format!("{attribute:?} {value}"), &[]);
+        let mut user = self.listed(u64::from_le_bytes(std::array::from_fn(|place| number[place])) | 1 << 63);
+        match attribute {
+            Attribute::Username => user.username = value,
+            Attribute::Email => user.email = value,
+            Attribute::ExternalId => user.external_id = value,
+            Attribute::Id | Attribute::Population | Attribute::Enabled | Attribute::Group => {}
+        }
+        user
     }
 
     pub(super) fn user_id(&self, index: u64) -> UserId {
@@ -99,30 +173,20 @@ impl Directory {
         self.users.entry(user).or_default().bypass = Some(until);
     }
 
-    /// How many users the filter of this text `selects`.
-    pub(super) fn count(&self, filter: &str, selects: impl Fn(&u64) -> bool) -> u64 {
-        let mut counted = self.counted.lock().expect("no panic while it is held");
-        if let Some(count) = counted.get(filter) {
-            return *count;
-        }
-        if counted.len() == MOST_COUNTED {
-            counted.clear();
-        }
-        let count = (0..self.len).filter(selects).count() as u64;
-        counted.insert(filter.to_owned(), count);
-        count
-    }
-
     /// An attribute of the `index`th user. It alone is made, since a filter asks it of everybody.
     pub(super) fn text(&self, index: u64, attribute: Attribute) -> String {
-        match attribute {
-            Attribute::Id => self.user_id(index).to_string(),
-            Attribute::Username => format!("user{index:06}"),
-            Attribute::Email => format!("user{index:06}@example.com"),
-            Attribute::ExternalId => format!("E{index:06}"),
-            Attribute::Population => one_of(&self.populations, index).to_string(),
-            Attribute::Group => one_of(&self.groups, index).to_string(),
-            Attribute::Enabled => (index % 20 != 19).to_string(),
+        let named = index.checked_sub(self.made_up).and_then(|place| self.named.get(usize::try_from(place).ok()?));
+        match (attribute, named) {
+            (Attribute::Id, _) => self.user_id(index).to_string(),
+            (Attribute::Username, Some(named)) => named.username.clone(),
+            (Attribute::Username, None) => format!("user{index:06}"),
+            (Attribute::Email, Some(named)) => named.email.clone(),
+            (Attribute::Email, None) => format!("user{index:06}@example.com"),
+            (Attribute::ExternalId, Some(named)) => named.external_id.clone(),
+            (Attribute::ExternalId, None) => format!("E{index:06}"),
+            (Attribute::Population, _) => one_of(&self.populations, index).to_string(),
+            (Attribute::Group, _) => one_of(&self.groups, index).to_string(),
+            (Attribute::Enabled, _) => (index % 20 != 19).to_string(),
         }
     }
 
@@ -153,6 +217,14 @@ impl Directory {
 fn one_of(ids: &[Uuid], index: u64) -> Uuid {
     let count = ids.len() as u64;
     ids[usize::try_from(index % count).expect("there are few")]
+}
+
+/// Whether it is what people are called by.
+fn is_name(attribute: Attribute) -> bool {
+    match attribute {
+        Attribute::Username | Attribute::Email | Attribute::ExternalId => true,
+        Attribute::Id | Attribute::Population | Attribute::Enabled | Attribute::Group => false,
+    }
 }
 
 fn user_id(seed: u64, index: u64) -> UserId {

@@ -12,7 +12,7 @@ pub(super) enum Filter {
     StartsWith(Attribute, String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Attribute {
     Id,
     Username,
@@ -36,10 +36,33 @@ impl Filter {
         match self {
             Self::Or(one, other) => one.selects(directory, index) || other.selects(directory, index),
             Self::And(one, other) => one.selects(directory, index) && other.selects(directory, index),
-            Self::Equals(attribute, value) => directory.text(index, *attribute).eq_ignore_ascii_case(value),
+            Self::Equals(attribute, value) => is_same(&directory.text(index, *attribute), value),
             Self::StartsWith(attribute, value) => directory.text(index, *attribute).to_lowercase().starts_with(&value.to_lowercase()),
         }
     }
+
+    /// Whether an `or` stands anywhere in it.
+    pub(super) fn has_or(&self) -> bool {
+        match self {
+            Self::Or(..) => true,
+            Self::And(one, other) => one.has_or() || other.has_or(),
+            Self::Equals(..) | Self::StartsWith(..) => false,
+        }
+    }
+
+    /// The attributes and values, if it selects whoever has one of them and nobody else.
+    pub(super) fn alternatives(&self) -> Option<Vec<(Attribute, &str)>> {
+        match self {
+            Self::Or(one, other) => Some([one.alternatives()?, other.alternatives()?].concat()),
+            Self::Equals(attribute, value) => Some(vec![(*attribute, value)]),
+            Self::And(..) | Self::StartsWith(..) => None,
+        }
+    }
+}
+
+/// Whether two texts are the same but for the case.
+fn is_same(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() { one.eq_ignore_ascii_case(other) } else { one.to_lowercase() == other.to_lowercase() }
 }
 
 /// Parentheses within parentheses, at the most.
@@ -108,26 +131,28 @@ impl Reader<'_> {
         }
     }
 
-    /// A quoted value, in which `\` escapes; or `true` or `false`.
+    /// A quoted value, a string as JSON has it; or `true` or `false`.
     fn value(&mut self) -> Result<String, String> {
         for word in ["true", "false"] {
             if self.takes_word(word) {
                 return Ok(word.to_owned());
             }
         }
-        if !self.takes("\"") {
+        let rest = self.rest.trim_start();
+        let mut chars = rest.char_indices();
+        if chars.next().is_none_or(|(_, first)| first != '"') {
             return Err("expected a value in quotes".to_owned());
         }
-        let mut value = String::new();
-        let mut chars = self.rest.char_indices();
         while let Some((at, c)) = chars.next() {
             match c {
                 '"' => {
-                    self.rest = &self.rest[at + 1..];
-                    return Ok(value);
+                    let (value, after) = rest.split_at(at + 1);
+                    self.rest = after;
+                    return serde_json::from_str(value).map_err(|_| "a value is not well-formed".to_owned());
                 }
-                '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
-                other => value.push(other),
+                // Whatever is escaped does not end it.
+                '\\' => drop(chars.next()),
+                _ => {}
             }
         }
         Err("a quote is not closed".to_owned())
@@ -164,7 +189,17 @@ mod tests {
         let both = Filter::And(Box::new(eq(Attribute::Enabled, "true")), Box::new(Filter::StartsWith(Attribute::Email, "x".into())));
         let either = Filter::Or(Box::new(eq(Attribute::Id, "1")), Box::new(both));
         assert_eq!(Filter::read(r#"id eq "1" OR (enabled eq true and email sw "x")"#), Ok(either));
-        for bad in ["", "username", r#"username eq "a"#, r#"name eq "a""#, r#"(id eq "a""#, r#"id eq "a" id eq "b""#, r#"id eq "a" or"#] {
+        for bad in [
+            "",
+            "username",
+            r#"username eq "a"#,
+            r#"username eq "a\c""#,
+            "username eq \"a\nb\"",
+            r#"name eq "a""#,
+            r#"(id eq "a""#,
+            r#"id eq "a" id eq "b""#,
+            r#"id eq "a" or"#,
+        ] {
             assert!(Filter::read(bad).is_err(), "{bad}");
         }
         assert!(Filter::read(&"(".repeat(100_000)).is_err());

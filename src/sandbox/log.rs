@@ -15,6 +15,8 @@ pub struct Call {
     pub method: String,
     /// Its path, without the query.
     pub path: String,
+    /// Its query, as it was sent.
+    pub query: String,
     /// The status it is answered with; `None` where the connection is closed without an answer.
     pub status: Option<u16>,
     /// The fault that it meets, if any, whether or not the answer is whole.

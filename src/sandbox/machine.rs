@@ -1,12 +1,13 @@
 //! How does PingOne answer? Pure: a request and the time in, an answer out.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::directory::{Directory, Listed};
+use super::directory::{Directory, Listed, made_id};
 use super::faults::FaultKind;
 use super::filter::Filter;
 use super::limit::{Limiter, RetryAfterForm};
@@ -43,6 +44,8 @@ pub(super) struct Machine {
     pub(super) tokens: Tokens,
     pub(super) started: Instant,
     limiter: Option<Limiter>,
+    /// How often each page of the user list has been asked for.
+    pages: HashMap<UserId, u64>,
 }
 
 impl Machine {
@@ -51,10 +54,11 @@ impl Machine {
         Self {
             origin: origin.to_owned(),
             application: Application::new(&config),
-            directory: Directory::new(config.seed, users, config.users.is_none(), Utc::now()),
+            directory: Directory::new(config.seed, users, config.named.clone(), config.users.is_none(), Utc::now()),
             tokens: Tokens::new(&config),
             started: Instant::now(),
             limiter: config.rate_limit.clone().map(|limit| Limiter::new(config.limit_kind, limit)),
+            pages: HashMap::new(),
             config,
         }
     }
@@ -85,7 +89,7 @@ impl Machine {
         }
         match (request.method.as_str(), rest) {
             ("GET", []) => self.environment(),
-            ("GET", ["users"]) => self.users(request),
+            ("GET", ["users"]) => self.list(request, token, now, date),
             (method @ ("GET" | "PUT"), ["users", user, "bypassMFA"]) => match user.parse() {
                 Ok(user) if self.directory.knows(user) => self.bypass(&Meant { user, puts: method == "PUT", token, now, date }, request),
                 Ok(_) | Err(_) => Answer::not_found("user"),
@@ -111,13 +115,28 @@ impl Machine {
         Answer::new(200, body.to_string())
     }
 
+    /// A page of the user list, or the fault that it meets; other faults than of bypasses.
+    fn list(&mut self, request: &Request, token: String, now: Instant, date: DateTime<Utc>) -> Answer {
+        let page = made_id(0, &request.query, 0).into();
+        let nth = self.pages.entry(page).or_default();
+        *nth += 1;
+        let fault = self.config.faults.of(self.config.seed, page, *nth - 1);
+        let Some((kind, _)) = fault.filter(|(kind, _)| !matches!(kind, FaultKind::OtherDate | FaultKind::NoBypass)) else {
+            return self.users(request);
+        };
+        let meant = Meant { user: page, puts: false, token, now, date };
+        let answer = self.instead(kind, &meant).unwrap_or_else(|| spoilt(self.users(request), Some(kind)));
+        Answer { faulted: true, ..answer }
+    }
+
     fn users(&self, request: &Request) -> Answer {
         let limit = match request.query_value("limit").map(|limit| limit.parse::<u64>()) {
             None => self.config.page,
             Some(Ok(limit)) if limit > 0 => limit.min(self.config.page),
             Some(_) => return Answer::invalid("limit", "The limit is not a positive number."),
         };
-        let filter = match request.query_value("filter").map(|text| Filter::read(&text)).transpose() {
+        let text = request.query_value("filter");
+        let filter = match text.as_deref().map(Filter::read).transpose() {
             Ok(filter) => filter,
             Err(why) => return Answer::invalid("filter", &format!("The filter is not valid: {why}.")),
         };
@@ -126,22 +145,22 @@ impl Machine {
             Some(Ok(from)) => from,
             Some(Err(_)) => return Answer::invalid("cursor", "The cursor is not valid."),
         };
-        let selects = |index: &u64| filter.as_ref().is_none_or(|filter| filter.selects(&self.directory, *index));
+        if self.config.no_or && filter.as_ref().is_some_and(Filter::has_or) {
+            return Answer::invalid("filter", "The operator `or` is not supported.");
+        }
         let most = usize::try_from(limit + 1).unwrap_or(usize::MAX);
-        let mut page: Vec<u64> = (from..self.directory.len()).filter(selects).take(most).collect();
-        let next = if page.len() as u64 > limit { page.pop() } else { None };
-        let users: Vec<_> = page.iter().map(|index| self.shown(&self.directory.listed(*index))).collect();
-        let count = match (&filter, request.query_value("filter")) {
-            (Some(_), Some(text)) => self.directory.count(&text, selects),
-            (_, _) => self.directory.len(),
-        };
+        let mut page: Vec<_> = self.directory.selected(filter.as_ref(), from).take(most).collect();
+        let next = if page.len() as u64 > limit { page.pop().map(|(index, _)| index) } else { None };
+        let users: Vec<_> = page.iter().map(|(_, user)| self.shown(user)).collect();
+        let directory = &self.directory;
+        let count = filter.as_ref().zip(text.as_ref()).map_or_else(|| directory.len(), |(filter, text)| directory.count(filter, text));
         let base = format!("{}/v1/environments/{}/users", self.origin, self.application.environment);
         let mut links = json!({"self": {"href": base}});
         if let Some(next) = next {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("limit", &limit.to_string());
-            if let Some(filter) = request.query_value("filter") {
-                query.append_pair("filter", &filter);
+            if let Some(text) = text {
+                query.append_pair("filter", &text);
             }
             links["next"] = json!({"href": format!("{base}?{}", query.append_pair("cursor", &format!("{next:x}")).finish())});
         }
@@ -190,14 +209,7 @@ impl Machine {
         if let Some(until) = asked.filter(|_| is_applied) {
             self.directory.grant(meant.user, until);
         }
-        let answer = self.bypass_answer(meant.user, kind, meant.date);
-        match kind {
-            Some(FaultKind::Html) => Answer { html: true, ..Answer::new(502, "<html><h1>502 Bad Gateway</h1></html>".to_owned()) },
-            Some(FaultKind::Reset) => Answer { cut: Cut::Nothing, ..answer },
-            Some(FaultKind::Truncate) => Answer { cut: Cut::Half, ..answer },
-            Some(FaultKind::Slow) => Answer { delay: SLOW, ..answer },
-            Some(FaultKind::Status(_) | FaultKind::Expired | FaultKind::OtherDate | FaultKind::NoBypass) | None => answer,
-        }
+        spoilt(self.bypass_answer(meant.user, kind, meant.date), kind)
     }
 
     fn bypass_answer(&self, user: UserId, kind: Option<FaultKind>, date: DateTime<Utc>) -> Answer {
@@ -213,6 +225,17 @@ impl Machine {
             (Some(until), _) => json!({"_links": links, "bypassMFAEnabledUntil": until.to_string(), "canBypassMFA": true}),
         };
         Answer::new(200, body.to_string())
+    }
+}
+
+/// What becomes of an answer by a fault on its way.
+fn spoilt(answer: Answer, kind: Option<FaultKind>) -> Answer {
+    match kind {
+        Some(FaultKind::Html) => Answer { html: true, ..Answer::new(502, "<html><h1>502 Bad Gateway</h1></html>".to_owned()) },
+        Some(FaultKind::Reset) => Answer { cut: Cut::Nothing, ..answer },
+        Some(FaultKind::Truncate) => Answer { cut: Cut::Half, ..answer },
+        Some(FaultKind::Slow) => Answer { delay: SLOW, ..answer },
+        Some(FaultKind::Status(_) | FaultKind::Expired | FaultKind::OtherDate | FaultKind::NoBypass) | None => answer,
     }
 }
 

@@ -45,6 +45,17 @@ use self::machine::Machine;
 /// Users of a sandbox that was not told how many.
 const USERS: u64 = 1000;
 
+/// A user by names of their own, any of which another may have too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedUser {
+    /// The username.
+    pub username: String,
+    /// The email.
+    pub email: String,
+    /// The external ID.
+    pub external_id: String,
+}
+
 /// What kind of PingOne the sandbox stands in for.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
@@ -52,6 +63,10 @@ pub struct SandboxConfig {
     pub listen: SocketAddr,
     /// How many users there are, and no others; `None`: 1,000, and besides them whoever is asked for.
     pub users: Option<u64>,
+    /// Users besides these, with names of their own.
+    pub named: Vec<NamedUser>,
+    /// Whether filters of the user list that have an `or` are refused.
+    pub no_or: bool,
     /// The most users of a page of the list, even if more are asked for.
     pub page: u64,
     /// The most API requests a second; more are answered 429.
@@ -79,6 +94,8 @@ impl Default for SandboxConfig {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             users: None,
+            named: Vec::new(),
+            no_or: false,
             page: machine::MOST_ON_A_PAGE,
             rate_limit: None,
             limit_kind: LimitKind::default(),
@@ -171,7 +188,7 @@ impl Sandbox {
         self.with(|machine| machine.directory.bypass_of(user))
     }
 
-    /// The ID of the `index`th user, from 0.
+    /// The ID of the `index`th user, from 0; those that are named follow the others.
     #[must_use]
     pub fn user_id(&self, index: u64) -> UserId {
         self.with(|machine| machine.directory.user_id(index))

@@ -84,6 +84,7 @@ async fn taken(request: hyper::Request<Incoming>) -> Result<Request, io::Error> 
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MOST_OF_A_BODY).collect().await.map_err(io::Error::other)?;
     let text = |headers: &HeaderMap, name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let request_line = format!("{} {} HTTP/1.1\r\n", parts.method, parts.uri).len();
     Ok(Request {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
@@ -92,7 +93,7 @@ async fn taken(request: hyper::Request<Incoming>) -> Result<Request, io::Error> 
         content_type: text(&parts.headers, CONTENT_TYPE.as_str()),
         transaction: text(&parts.headers, "x-ping-external-transaction-id").unwrap_or_default(),
         session: text(&parts.headers, "x-ping-external-session-id").unwrap_or_default(),
-        headers: parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum(),
+        headers: request_line + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>(),
         body: body.to_bytes().to_vec(),
     })
 }
@@ -107,6 +108,7 @@ impl Shared {
             at,
             method: request.method,
             path: request.path,
+            query: request.query,
             status: (answer.cut != Cut::Nothing).then_some(answer.status),
             faulted: answer.faulted,
             transaction: request.transaction,

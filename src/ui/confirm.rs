@@ -2,7 +2,10 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
+use tokio::sync::oneshot;
+
 use super::Console;
+use crate::stop::Stop;
 
 /// What must be typed to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(crate) enum Question {
 pub(crate) enum NotConfirmed {
     NoTerminal,
     No,
+    /// A signal came before the answer.
+    Stopped,
 }
 
 impl Question {
@@ -36,16 +41,27 @@ impl Question {
     }
 }
 
-/// Asks on the terminal; blocks until there is an answer.
-pub(crate) fn confirm(question: &Question, console: &Console) -> Result<(), NotConfirmed> {
+/// Asks on the terminal, and waits for the answer.
+pub(crate) async fn confirm(question: &Question, console: &Console, stop: &Stop) -> Result<(), NotConfirmed> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(NotConfirmed::NoTerminal);
     }
     console.ask(&question.words());
-    let mut answer = String::new();
-    match io::stdin().lock().read_line(&mut answer) {
-        Ok(_) if question.is_answered_by(&answer) => Ok(()),
-        Ok(_) | Err(_) => Err(NotConfirmed::No),
+    let (send, typed) = oneshot::channel();
+    // A thread of nobody's: who waits for a line can be told of no signal.
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        // After a signal, the answer is of no use.
+        drop(send.send(read.map(|_| answer)));
+    });
+    tokio::select! {
+        biased;
+        () = stop.requested() => Err(NotConfirmed::Stopped),
+        typed = typed => match typed {
+            Ok(Ok(answer)) if question.is_answered_by(&answer) => Ok(()),
+            Ok(_) | Err(_) => Err(NotConfirmed::No),
+        },
     }
 }
 

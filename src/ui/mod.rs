@@ -2,11 +2,12 @@
 
 mod confirm;
 mod console;
+mod lookup;
 mod plan;
 mod progress;
 
 pub use self::console::Console;
 
 pub(crate) use self::confirm::{NotConfirmed, Question, confirm};
-pub(crate) use self::plan::{PlanView, Planned};
+pub(crate) use self::plan::{PlanView, Planned, PlannedInput};
 pub(crate) use self::progress::Progress;

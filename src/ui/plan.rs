@@ -6,9 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::directory::Selection;
-use crate::domain::{BypassUntil, Operation};
-use crate::input::Plan;
+use crate::domain::{BypassUntil, Operation, quote};
+use crate::input::{Plan, Sought};
+use crate::lookup::Forecast;
 use crate::pace::Rate;
+use crate::report::Outcome;
 
 /// A plan, and all that it will be carried out with.
 #[derive(Debug)]
@@ -27,17 +29,52 @@ pub(crate) struct PlanView<'a> {
 /// Whose bypasses it is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Planned<'a> {
-    /// Those of an input, as messages call it, in a run that started at `start`.
-    Input { name: &'a str, plan: &'a Plan, start: DateTime<Utc> },
+    /// Those of an input.
+    Input(PlannedInput<'a>),
     /// Those of the directory; how many they are, and how many pages their list has, if that is known.
     Directory { selection: &'a Selection, users: Option<u64>, pages: Option<u64> },
+}
+
+/// An input whose rows are to be carried out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlannedInput<'a> {
+    /// What messages call it.
+    pub(crate) name: &'a str,
+    pub(crate) plan: &'a Plan,
+    /// The column that users are looked up by, if they are.
+    pub(crate) sought_in: Option<&'a str>,
+    /// How much has to be looked up, where that is not done.
+    pub(crate) forecast: Option<Forecast>,
+    /// When the run started.
+    pub(crate) start: DateTime<Utc>,
+}
+
+impl PlannedInput<'_> {
+    /// What is to be looked up, or what came of it.
+    fn look_up(&self, f: &mut fmt::Formatter<'_>, sought: &Sought) -> fmt::Result {
+        let Some(column) = self.sought_in.filter(|_| sought.rows > 0) else {
+            return Ok(());
+        };
+        let column = quote(column);
+        if let Some(Forecast { values, requests }) = self.forecast {
+            return writeln!(f, "look up    {values} values of `{column}`, in at least {requests} requests before anything is changed");
+        }
+        write!(f, "looked up  {} rows by `{column}`: {} found", sought.rows, sought.found)?;
+        for outcome in [Outcome::NotFound, Outcome::Ambiguous, Outcome::Rejected] {
+            let rows = sought.of(outcome);
+            if rows > 0 {
+                write!(f, ", {rows} {outcome}")?;
+            }
+        }
+        writeln!(f)
+    }
 }
 
 impl Planned<'_> {
     /// How many users something is to be sent for, as far as is known.
     pub(crate) fn users(&self) -> u64 {
         match self {
-            Self::Input { plan, .. } => plan.to_send,
+            Self::Input(input) => input.plan.to_send,
             Self::Directory { users, .. } => users.unwrap_or_default(),
         }
     }
@@ -46,7 +83,7 @@ impl Planned<'_> {
 impl fmt::Display for PlanView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.planned {
-            Planned::Input { name, plan, start } => self.write_input(f, name, plan, *start)?,
+            Planned::Input(input) => self.write_input(f, input)?,
             Planned::Directory { selection, users, pages } => self.write_directory(f, selection, *users, *pages)?,
         }
         writeln!(f, "against    {}", self.target)?;
@@ -56,9 +93,15 @@ impl fmt::Display for PlanView<'_> {
 }
 
 impl PlanView<'_> {
-    fn write_input(&self, f: &mut fmt::Formatter<'_>, name: &str, plan: &Plan, start: DateTime<Utc>) -> fmt::Result {
-        let Plan { rows, users, duplicates, invalid, to_send, dates } = plan;
-        writeln!(f, "plan       {} {to_send} of {rows} rows, {users} users", self.operation.name())?;
+    fn write_input(&self, f: &mut fmt::Formatter<'_>, input: &PlannedInput<'_>) -> fmt::Result {
+        let PlannedInput { name, plan, start, .. } = *input;
+        let Plan { rows, users, duplicates, invalid, sought, to_send, dates } = plan;
+        let operation = self.operation.name();
+        if sought.is_over() {
+            writeln!(f, "plan       {operation} {to_send} of {rows} rows, {users} users")?;
+        } else {
+            writeln!(f, "plan       {operation} at most {to_send} of {rows} rows")?;
+        }
         write!(f, "input      {name}: {duplicates} duplicates")?;
         let bad: u64 = invalid.values().sum();
         write!(f, ", {bad} invalid")?;
@@ -66,6 +109,7 @@ impl PlanView<'_> {
             write!(f, "{} {rows} {kind}", if index == 0 { ":" } else { "," })?;
         }
         writeln!(f)?;
+        input.look_up(f, sought)?;
         if let Some((first, last)) = dates {
             write!(f, "end dates  {first} ({})", ahead(*first, start))?;
             if first == last {
@@ -74,11 +118,15 @@ impl PlanView<'_> {
                 writeln!(f, " to {last} ({})", ahead(*last, start))?;
             }
         }
+        self.write_requests(f, *to_send)
+    }
+
+    fn write_requests(&self, f: &mut fmt::Formatter<'_>, to_send: u64) -> fmt::Result {
         match self.operation.grace() {
-            None => writeln!(f, "requests   {to_send}{}", self.at_least(*to_send)),
+            None => writeln!(f, "requests   {to_send}{}", self.at_least(to_send)),
             Some(grace) => {
                 writeln!(f, "end dates  {grace} after each is asked for")?;
-                write!(f, "requests   {to_send} GETs{}", self.at_least(*to_send))?;
+                write!(f, "requests   {to_send} GETs{}", self.at_least(to_send))?;
                 writeln!(f, "; at most {to_send} PUTs, which take as long again")
             }
         }

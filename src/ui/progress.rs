@@ -14,14 +14,14 @@ use crate::report::Tally;
 
 /// The bar is redrawn at most so often.
 const REDRAWS_A_SECOND: u8 = 10;
-const REDRAW_EVERY: Duration = Duration::from_millis(100);
-const LINE_EVERY: Duration = Duration::from_secs(10);
+pub(super) const REDRAW_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Columns of a terminal that has no room for a bar.
 const NARROW: u16 = 60;
 
 /// Shows how far a run is, until it is told that the run has ended.
 pub(crate) struct Progress {
-    task: tokio::task::JoinHandle<()>,
+    pub(super) task: tokio::task::JoinHandle<()>,
 }
 
 impl Progress {
@@ -45,7 +45,7 @@ impl Progress {
     }
 }
 
-fn bar(rows: Option<u64>) -> ProgressBar {
+pub(super) fn bar(rows: Option<u64>) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
     ProgressBar::with_draw_target(rows, target).with_style(style(false, rows.is_some()))
 }
@@ -90,7 +90,7 @@ fn message(bar: &ProgressBar, now: &Tally, held: Option<String>) -> String {
 }
 
 /// For how long PingOne holds the run back, if it does.
-fn held(pacer: &Pacer) -> Option<String> {
+pub(super) fn held(pacer: &Pacer) -> Option<String> {
     let until = pacer.held_until()?;
     let left = until.saturating_duration_since(Instant::now()).as_secs_f64();
     Some(format!("held by PingOne for {:.0} s", left.ceil()))

@@ -71,6 +71,7 @@ fn provoke_inputs(all: &mut Provoked) {
     all.input("No end date", format!("userID,until\n{A},\n"), &[]);
     all.input("One user, two end dates", format!("userID,until\n{A},2098-08-31\n{A},2099-08-31\n"), &[]);
     all.input("A quote that is never closed", format!("userID,until\n{A},\"+4h\n"), &["--skip-invalid"]);
+    all.input("A user who cannot be looked up", "email,until\n\"ann@\nexample.com\",+4h\n", &[]);
     all.input("UTF-16", utf16, &[]);
     all.input("An Excel workbook", b"PK\x03\x04", &[]);
     all.input("Latin-1", [format!("userID,until,name\n{A},+4h,J").as_bytes(), b"\xf6rg\n"].concat(), &[]);
@@ -129,6 +130,10 @@ fn the_commonest_faults_say_what_to_do() {
     all.field.users(200, "+4h");
     let tool = all.field.tool(&["grant", "in.csv", "--rate", "unlimited", "--concurrency", "1"]);
     all.add("An application without the role", tool);
+    all.field = faulty("403=100%");
+    all.field.write("in.csv", "email\nann@example.com\n");
+    let tool = all.field.tool(&["grant", "in.csv", "--until", "+4h"]);
+    all.add("An application that may not read the user list", tool);
     all.field = field_with(SandboxConfig { faults: "429=100%".parse().expect("faults"), ..SandboxConfig::default() });
     all.field.users(5, "+4h");
     let tool = all.field.tool(&["grant", "in.csv", "--give-up-after", "500ms"]);

@@ -1,0 +1,71 @@
+//! Whom does the input mean? Found out before anything is changed, and once: who is known from the run that is
+//! taken up is not looked up again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::rows::Run;
+use crate::error::RunError;
+use crate::input::{Known, Sound, Whom};
+use crate::lookup::{LookUp, NotLookedUp};
+use crate::report::{FileError, Outcome, journal_users};
+use crate::ui::Progress;
+
+/// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.
+pub(super) async fn look_up(sound: Sound, run: &mut Run<'_>, journal: Option<&Path>) -> Result<Sound, RunError> {
+    let rows = sound.plan().sought.rows;
+    let Some(lookup) = sound.layout.lookup.as_ref().filter(|_| rows > 0) else {
+        return Ok(sound);
+    };
+    run.listen()?;
+    let folder = std::env::temp_dir();
+    let whom = Whom::new(&folder, sound.rows()).map_err(not_kept)?;
+    let before = journal.map_or(Ok(0), |journal| taken_over(journal, &whom, sound.rows()))?;
+    let (seen, looked_up) = watch::channel(0);
+    let progress = Progress::of_looking_up(run.console(), rows.saturating_sub(before), looked_up, Arc::clone(&run.session().pacer));
+    let looking_up = LookUp::new(run.session(), lookup.by, run.stop(), run.concurrency());
+    let done = looking_up.all(&sound, &whom, &seen).await;
+    drop(seen);
+    progress.finish().await;
+    match done {
+        Ok(()) => Ok(sound.with_users(whom)?),
+        Err(NotLookedUp::PingOne(error)) => Err(error.into()),
+        Err(NotLookedUp::List(error)) => Err(error.into()),
+        Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: sound.source.name, source }),
+        Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
+        Err(NotLookedUp::Stopped) => Err(run.stop().signalled().map_or(RunError::Unaccounted, RunError::InterruptedFirst)),
+    }
+}
+
+/// Notes in `whom` the users of those rows that have a line in the `journal`; answers how many there are.
+fn taken_over(journal: &Path, whom: &Whom, rows: u64) -> Result<u64, RunError> {
+    let mut noted = 0;
+    for line in journal_users(journal, rows)? {
+        let (row, user, outcome) = line?;
+        let known = match (user, outcome) {
+            (Some(user), _) => Known::User(user),
+            (None, Outcome::NotFound | Outcome::Ambiguous | Outcome::Rejected) => Known::Nobody(outcome, Box::default()),
+            (
+                None,
+                Outcome::Granted
+                | Outcome::Ended
+                | Outcome::Active
+                | Outcome::Inactive
+                | Outcome::Duplicate
+                | Outcome::Mismatch
+                | Outcome::Failed
+                | Outcome::Unknown
+                | Outcome::Invalid,
+            ) => continue,
+        };
+        noted += u64::from(whom.of(row).map_err(not_kept)?.is_none());
+        whom.set(row, &known).map_err(not_kept)?;
+    }
+    Ok(noted)
+}
+
+fn not_kept(source: std::io::Error) -> RunError {
+    FileError::new("written", &std::env::temp_dir().join("(a temporary file of users)"), source).into()
+}

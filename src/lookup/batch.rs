@@ -1,0 +1,159 @@
+//! Which values are looked up by one request? Those of the rows in their order, as many as there is room for in
+//! its URL.
+
+use std::collections::HashMap;
+use std::io;
+
+use crate::domain::{Attribute, RowNumber};
+use crate::input::{SoughtRows, Whom};
+use crate::pingone::encoded_len;
+
+/// What stands between two terms of a filter.
+const OR: &str = " or ";
+/// The most values of a request: a page holds twice as many users, so that one is enough.
+const MOST_VALUES: usize = 100;
+/// The most rows of a request, however often a value stands in the input.
+const MOST_ROWS: usize = 10_000;
+
+/// The filter that selects the users who have one of these values. Whatever a value holds, it stands within its
+/// quotes, where `\` escapes.
+pub(super) fn filter(by: Attribute, values: &[&str]) -> String {
+    values.iter().map(|value| term(by, value)).collect::<Vec<_>>().join(OR)
+}
+
+fn term(by: Attribute, value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{} eq \"{escaped}\"", by.name())
+}
+
+/// Values that are looked up together, and whose they are.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Each once.
+    pub(super) values: Vec<String>,
+    /// The rows, and the index of each one's value.
+    pub(super) rows: Vec<(RowNumber, usize)>,
+    places: HashMap<String, usize>,
+    /// What the filter takes in a URL.
+    len: usize,
+}
+
+impl Batch {
+    /// Takes in a row, if there is room for its value; a batch takes at least one.
+    fn takes(&mut self, row: RowNumber, value: &str, by: Attribute, room: usize) -> bool {
+        if self.rows.len() == MOST_ROWS {
+            return false;
+        }
+        if let Some(place) = self.places.get(value) {
+            self.rows.push((row, *place));
+            return true;
+        }
+        let or = if self.values.is_empty() { 0 } else { encoded_len(OR) };
+        let len = self.len + or + encoded_len(&term(by, value));
+        let is_full = len > room || self.values.len() == MOST_VALUES;
+        if is_full && !self.values.is_empty() {
+            return false;
+        }
+        self.len = len;
+        self.places.insert(value.to_owned(), self.values.len());
+        self.rows.push((row, self.values.len()));
+        self.values.push(value.to_owned());
+        true
+    }
+}
+
+/// Every batch of an input.
+pub(super) struct Batches<'a> {
+    rows: SoughtRows<'a>,
+    by: Attribute,
+    room: usize,
+    /// Of whom it is known whom they mean is not looked up.
+    whom: Option<&'a Whom>,
+    /// A row that the batch before had no room for.
+    left: Option<RowNumber>,
+    value: String,
+}
+
+impl<'a> Batches<'a> {
+    pub(super) fn new(rows: SoughtRows<'a>, by: Attribute, room: usize, whom: Option<&'a Whom>) -> Self {
+        Self { rows, by, room, whom, left: None, value: String::new() }
+    }
+
+    /// The next row that is to be looked up; its value is put into `self.value`.
+    fn next_row(&mut self) -> io::Result<Option<RowNumber>> {
+        while let Some(row) = self.rows.next_row(&mut self.value)? {
+            if self.whom.map_or(Ok(None), |whom| whom.of(row))?.is_none() {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_batch(&mut self) -> io::Result<Option<Batch>> {
+        let mut batch = Batch::default();
+        let mut row = self.left.take();
+        loop {
+            row = match row {
+                Some(row) => Some(row),
+                None => self.next_row()?,
+            };
+            match row.take() {
+                Some(next) if batch.takes(next, &self.value, self.by, self.room) => {}
+                left => {
+                    self.left = left;
+                    return Ok((!batch.rows.is_empty()).then_some(batch));
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = io::Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_batch().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn values_stand_within_quotes_whatever_they_hold() {
+        let filter = filter(Attribute::Email, &[r#"a" or email sw ""#, r"b\"]);
+        assert_eq!(filter, r#"email eq "a\" or email sw \"" or email eq "b\\""#);
+    }
+
+    /// The batches of `values`, with `room` for each.
+    fn batches(values: &[String], room: usize) -> Vec<Batch> {
+        let mut batches = vec![Batch::default()];
+        for (index, value) in values.iter().enumerate() {
+            let row = RowNumber(index as u64 + 1);
+            if !batches.last_mut().expect("one").takes(row, value, Attribute::Username, room) {
+                let mut next = Batch::default();
+                assert!(next.takes(row, value, Attribute::Username, room));
+                batches.push(next);
+            }
+        }
+        batches
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_one_batch_and_each_batch_fits(values in prop::collection::vec("[a-c\"\\\\ é😀]{1,3}", 1..300), room in 1_usize..900) {
+            let batches = batches(&values, room);
+            let rows: Vec<_> = batches.iter().flat_map(|batch| batch.rows.iter().map(|(row, place)| (row.0, batch.values[*place].clone()))).collect();
+            let expected: Vec<_> = (1..).zip(values).collect();
+            prop_assert_eq!(rows, expected);
+            for batch in &batches {
+                let values: Vec<&str> = batch.values.iter().map(String::as_str).collect();
+                let len = encoded_len(&filter(Attribute::Username, &values));
+                prop_assert!(len == batch.len && (len <= room || values.len() == 1), "{} of {}", len, room);
+                prop_assert!(values.len() <= MOST_VALUES);
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Who is meant by a username, an email or an external ID? Asked of PingOne before anything is changed, many
+//! values at a time:
+//!
+//! ```text
+//! sought rows ──▶ Batches ──▶ filter ──▶ Session::list_users ──▶ Asked (who has which value) ──▶ Whom
+//!               (as fit a URL)         (pages; faults are tried again)                    (a record a row)
+//! ```
+//!
+//! The server's answer is matched with the values here: its idea of what is equal decides nothing.
+
+mod batch;
+mod matching;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::{StreamExt, stream};
+use tokio::sync::watch;
+
+use crate::directory::{ListedFor, ListingError};
+use crate::domain::Attribute;
+use crate::input::{Known, Sound, Whom};
+use crate::pingone::{Detail, Listed, PingOneError, Session, USUAL_ROOM, UsersAsked, Wire};
+use crate::report::Outcome;
+use crate::spill::Sorter;
+use crate::stop::Stop;
+
+use self::batch::{Batch, Batches, filter};
+use self::matching::{Asked, folded};
+
+/// Why not every user was looked up. Nothing was changed.
+#[derive(Debug)]
+pub(crate) enum NotLookedUp {
+    /// PingOne takes no request of ours.
+    PingOne(PingOneError),
+    /// PingOne does not tell its users.
+    List(ListingError),
+    /// The input cannot be read any more.
+    Input(io::Error),
+    /// What was found cannot be kept.
+    Kept(io::Error),
+    /// The run stops.
+    Stopped,
+}
+
+impl From<PingOneError> for NotLookedUp {
+    fn from(error: PingOneError) -> Self {
+        Self::PingOne(error)
+    }
+}
+
+impl From<ListingError> for NotLookedUp {
+    fn from(error: ListingError) -> Self {
+        Self::List(error)
+    }
+}
+
+/// How much there is to look up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Forecast {
+    /// How many different values.
+    pub(crate) values: u64,
+    /// How many requests that takes, if each is answered at once and on one page.
+    pub(crate) requests: u64,
+}
+
+/// How much there is to look up for `sound`, by this attribute; nothing is sent.
+pub(crate) fn forecast(sound: &Sound, by: Attribute) -> io::Result<Forecast> {
+    let mut forecast = Forecast::default();
+    let mut hashes = Sorter::new(&std::env::temp_dir());
+    for batch in Batches::new(sound.sought_rows()?, by, USUAL_ROOM, None) {
+        forecast.requests += 1;
+        for value in &batch?.values {
+            hashes.push([hash(value)])?;
+        }
+    }
+    let mut before = None;
+    for hash in hashes.sorted()? {
+        let hash = hash?;
+        forecast.values += u64::from(before.replace(hash) != Some(hash));
+    }
+    Ok(forecast)
+}
+
+/// A hash of a value, good enough to count with.
+fn hash(value: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Looks users up.
+#[derive(Debug)]
+pub(crate) struct LookUp<'a, W> {
+    session: &'a Session<W>,
+    by: Attribute,
+    stop: &'a Stop,
+    /// The most requests in flight.
+    concurrency: usize,
+    /// Whether the server was found to refuse filters of several values.
+    one_by_one: AtomicBool,
+}
+
+impl<'a, W: Wire> LookUp<'a, W> {
+    pub(crate) fn new(session: &'a Session<W>, by: Attribute, stop: &'a Stop, concurrency: usize) -> Self {
+        Self { session, by, stop, concurrency, one_by_one: AtomicBool::new(false) }
+    }
+
+    /// Looks up the users of all rows of `sound` that are not named by ID, except those whom it is known already
+    /// whom they mean, and notes in `whom` what is found. `seen` counts the rows.
+    pub(crate) async fn all(&self, sound: &Sound, whom: &Whom, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
+        let rows = sound.sought_rows().map_err(NotLookedUp::Input)?;
+        let mut batches = Batches::new(rows, self.by, self.session.room_for_a_filter(), Some(whom));
+        // The first goes alone: what is refused altogether is refused once.
+        if let Some(first) = batches.next() {
+            note(&self.batch(first).await?, whom, seen)?;
+        }
+        let mut found = stream::iter(batches).map(|batch| self.batch(batch)).buffer_unordered(self.concurrency);
+        while let Some(found) = found.next().await {
+            note(&found?, whom, seen)?;
+        }
+        Ok(())
+    }
+
+    fn purpose(&self) -> ListedFor {
+        ListedFor::LookUp(self.by.name())
+    }
+
+    async fn batch(&self, batch: io::Result<Batch>) -> Result<(Batch, Vec<Known>), NotLookedUp> {
+        let batch = batch.map_err(NotLookedUp::Input)?;
+        let known = self.values(&batch.values).await?;
+        Ok((batch, known))
+    }
+
+    /// Whom each of `values` means. Those that are equal but for the case are asked for one after another: what
+    /// the server tells of one must not be taken for an answer to the other.
+    async fn values(&self, values: &[String]) -> Result<Vec<Known>, NotLookedUp> {
+        let mut known = vec![None; values.len()];
+        let mut left: Vec<usize> = (0..values.len()).collect();
+        while !left.is_empty() {
+            let mut spellings = HashSet::new();
+            let (now, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|place| spellings.insert(folded(&values[*place])));
+            let asked: Vec<&str> = now.iter().map(|place| values[*place].as_str()).collect();
+            for (place, found) in now.into_iter().zip(self.ask(&asked).await?) {
+                known[place] = Some(found);
+            }
+            left = later;
+        }
+        Ok(known.into_iter().flatten().collect())
+    }
+
+    /// Asks for `values` together or, where that is refused, one by one.
+    async fn ask(&self, values: &[&str]) -> Result<Vec<Known>, NotLookedUp> {
+        let together = values.len() > 1 && !self.one_by_one.load(Ordering::Relaxed);
+        if together && let Ok(known) = self.select(values).await? {
+            return Ok(known);
+        }
+        let mut all = Vec::with_capacity(values.len());
+        let mut is_refused = false;
+        for value in values {
+            match self.select(&[value]).await? {
+                Ok(known) => all.extend(known),
+                Err(said) => {
+                    is_refused = true;
+                    all.push(Known::Nobody(Outcome::Rejected, Box::new(said)));
+                }
+            }
+        }
+        // If one of them is refused even by itself, it is not the filter that was.
+        if together && !is_refused && !self.one_by_one.swap(true, Ordering::Relaxed) {
+            tracing::warn!("PingOne refuses to look up several users in one request: they are looked up one by one");
+        }
+        Ok(all)
+    }
+
+    /// Whom each of `values` means, which are asked for by one filter; or why that is refused.
+    async fn select(&self, values: &[&str]) -> Result<Result<Vec<Known>, Detail>, NotLookedUp> {
+        let mut asked = Asked::new(self.by, values);
+        let mut page = UsersAsked::First { filter: Some(filter(self.by, values)) };
+        loop {
+            match self.session.list_users(&page, self.stop).await? {
+                Listed::Page(told) => {
+                    told.users.iter().for_each(|user| asked.take(user));
+                    match told.next {
+                        Some(next) => page = UsersAsked::Next(next),
+                        None => return Ok(Ok(asked.known())),
+                    }
+                }
+                Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: self.purpose(), said: said.into() }.into()),
+                Listed::Refused(said) => return Ok(Err(said)),
+                Listed::Failed(said) => return Err(ListingError::Unread { list: self.purpose(), said: said.into() }.into()),
+                Listed::Stopped => return Err(NotLookedUp::Stopped),
+            }
+        }
+    }
+}
+
+/// Notes what was found of a batch.
+fn note((batch, known): &(Batch, Vec<Known>), whom: &Whom, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
+    for (row, place) in &batch.rows {
+        whom.set(*row, &known[*place]).map_err(NotLookedUp::Kept)?;
+    }
+    seen.send_modify(|rows| *rows += batch.rows.len() as u64);
+    Ok(())
+}

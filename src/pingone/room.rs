@@ -1,0 +1,86 @@
+//! How long may a filter of the user list be? A request's headers are limited, and the URL is a part of them.
+
+use super::session::Session;
+use super::wire::Wire;
+
+/// The most bytes of a request's headers. Source: paging-ordering-filtering-collections.
+const MOST_HEADERS: usize = 6 << 10;
+/// What is kept free of them for the headers that are neither URL nor token: host, user agent, the run's number
+/// and the like are less than half of it, and a proxy may add its own.
+const OTHERS: usize = 1 << 10;
+/// The most of a URL, however short the token, which may be renewed by a longer one: the limits of proxies begin at 4 KiB.
+const MOST_OF_A_URL: usize = 3500;
+/// A filter of a single value is sent in any case: whether it is too long is the server's to say.
+const LEAST: usize = 1;
+
+/// How many bytes `text` takes as a part of a filter in a URL.
+pub(crate) fn encoded_len(text: &str) -> usize {
+    // A space, which stands there as `+`, is sent as `%20`.
+    form_urlencoded::byte_serialize(text.as_bytes()).map(|part| if part == "+" { 3 } else { part.len() }).sum()
+}
+
+/// The room for a filter where nothing else in the URL, nor the token, is longer than usual.
+pub(crate) const USUAL_ROOM: usize = MOST_OF_A_URL - 150;
+
+impl<W: Wire> Session<W> {
+    /// How many bytes a filter may take in a URL, by [`encoded_len`].
+    pub(crate) fn room_for_a_filter(&self) -> usize {
+        let token = self.tokens.fresh().map_or(0, |token| token.header().len());
+        let rest = self.endpoints.users(Some("")).as_str().len();
+        let url = MOST_OF_A_URL.min((MOST_HEADERS - OTHERS).saturating_sub(token));
+        url.saturating_sub(rest).max(LEAST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::domain::EnvironmentId;
+    use crate::pace::{Pacer, Rate};
+    use crate::pingone::{AccessToken, Endpoints, HttpSettings, HttpWire, Limits, Region, Secrets, TokenSource, TrustedCa};
+
+    fn endpoints() -> Endpoints {
+        let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        Endpoints { api: Region::Au.api_url(), auth: Region::Au.auth_url(), environment, auth_environment: environment }
+    }
+
+    fn room(token: usize) -> usize {
+        let limits = Limits { timeout: Duration::from_secs(1), give_up_after: Duration::from_secs(1), max_attempts: 1 };
+        let settings = HttpSettings {
+            endpoints: endpoints(),
+            credentials: None,
+            ca: TrustedCa::default(),
+            timeout: limits.timeout,
+            concurrency: 1,
+            run: crate::domain::RunId::random(),
+        };
+        let wire = HttpWire::new(settings).expect("a client");
+        let token = AccessToken::new(SecretString::from("x".repeat(token)), 1, None).expect("a token");
+        let pacer = Arc::new(Pacer::new(Rate::Unlimited));
+        let session = Session::new(wire, endpoints(), TokenSource::Ready(Arc::new(token)), Secrets::default(), pacer, limits);
+        session.room_for_a_filter()
+    }
+
+    #[test]
+    fn a_longer_token_leaves_less_room() {
+        let rest = endpoints().users(Some("")).as_str().len();
+        assert_eq!(room(1500) + rest, MOST_OF_A_URL);
+        assert!(room(1500) >= USUAL_ROOM, "what a plan counts on is there: {rest}");
+        assert_eq!(room(4000) + rest + 4000 + "Bearer ".len() + OTHERS, MOST_HEADERS);
+        assert_eq!(room(6000), LEAST);
+    }
+
+    proptest! {
+        #[test]
+        fn the_length_of_a_filter_is_that_which_it_has_in_the_url(filter in any::<String>()) {
+            let rest = endpoints().users(Some("")).as_str().len();
+            prop_assert_eq!(endpoints().users(Some(&filter)).as_str().len(), rest + encoded_len(&filter));
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Users by username, email or external ID: each is looked up, and nobody is taken for another.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pingone_bypass::sandbox::{Call, NamedUser, SandboxConfig};
+
+use crate::harness::{Done, Field, done, faulty, field, field_with};
+
+fn named(username: &str, email: &str) -> NamedUser {
+    NamedUser { username: username.to_owned(), email: email.to_owned(), external_id: String::new() }
+}
+
+/// A sandbox of `users` that are made up, and of those who have these emails, and no others.
+fn field_of(users: u64, emails: &[&str]) -> Field {
+    let named = (0..).zip(emails).map(|(number, email)| named(&format!("named{number}"), email)).collect();
+    field_with(SandboxConfig { users: Some(users), named, ..SandboxConfig::default() })
+}
+
+/// An input of the emails of the sandbox's first `count` users.
+fn emails(field: &Field, count: u64) {
+    let rows: String = (0..count).map(|index| format!("user{index:06}@example.com\n")).collect();
+    field.write("in.csv", format!("email\n{rows}"));
+}
+
+fn look_ups(calls: &[Call]) -> Vec<&Call> {
+    calls.iter().filter(|call| call.path.ends_with("/users")).collect()
+}
+
+fn puts(calls: &[Call]) -> usize {
+    calls.iter().filter(|call| call.method == "PUT").count()
+}
+
+/// Each row of the report names its own user, who was granted a bypass.
+fn assert_granted(field: &Field, count: u64) {
+    let report = field.report("in.report.csv");
+    assert_eq!(report.count("granted") as u64, count);
+    for (index, line) in (0..).zip(&report.lines) {
+        assert_eq!(
+            (line[1].as_str(), line[13].as_str()),
+            (field.sandbox.user_id(index).to_string().as_str(), format!("user{index:06}@example.com").as_str())
+        );
+        assert_eq!(field.sandbox.bypass_of(field.sandbox.user_id(index)).map(|until| until.to_string()), Some(line[4].clone()));
+    }
+}
+
+#[test]
+fn two_thousand_emails_are_granted_with_few_requests_more() {
+    let field = field_of(10_000, &[]);
+    emails(&field, 2000);
+    let run = field.run(&["grant", "in.csv", "--until", "+4h", "--rate", "unlimited"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("looked up  2000 rows by `email`: 2000 found"), "{}", run.stderr);
+    assert_granted(&field, 2000);
+    let calls = field.calls();
+    assert_eq!((calls.iter().filter(|call| call.is_token()).count(), puts(&calls)), (1, 2000));
+    assert!(calls.len() <= 2000 + 2000 / 15 + 1, "{}", calls.len());
+    let first_put = calls.iter().position(|call| call.method == "PUT").expect("a PUT");
+    assert_eq!(look_ups(&calls[first_put..]).len(), 0, "everybody is looked up before anything is changed");
+}
+
+#[test]
+fn a_server_that_takes_no_or_is_asked_one_by_one() {
+    let field = field_with(SandboxConfig { users: Some(10_000), no_or: true, ..SandboxConfig::default() });
+    emails(&field, 2000);
+    let run = field.run(&["grant", "in.csv", "--until", "+4h", "--rate", "unlimited"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_granted(&field, 2000);
+    let calls = field.calls();
+    assert_eq!(run.stderr.matches("one by one").count(), 1, "{}", run.stderr);
+    assert_eq!(look_ups(&calls).iter().filter(|call| call.status == Some(400)).count(), 1, "that is found out once");
+    assert_eq!((look_ups(&calls).len(), puts(&calls)), (2001, 2000));
+}
+
+#[test]
+fn whatever_the_faults_everybody_is_found_and_granted_once() {
+    let field = field_with(SandboxConfig {
+        users: Some(1000),
+        no_or: true,
+        faults: "500=5%,truncate=2%,reset=1%,html=1%,expired=1%".parse().expect("faults"),
+        ..SandboxConfig::default()
+    });
+    emails(&field, 300);
+    let run = field.run(&["grant", "in.csv", "--until", "+4h", "--rate", "unlimited", "--max-attempts", "20"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_granted(&field, 300);
+    let calls = field.calls();
+    assert!(look_ups(&calls).iter().any(|call| call.faulted), "faults were met");
+}
+
+#[test]
+fn two_names_of_one_user_are_a_duplicate_or_a_conflict() {
+    let field = field_of(10, &[]);
+    let (one, other) = ("user000001@example.com", "USER000001@Example.com");
+    field.write("in.csv", format!("email,until\n{one},2099-01-01\nuser000002@example.com,2099-01-01\n{other},2099-01-02\n"));
+    let run = field.run(&["grant", "in.csv"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    for expected in
+        ["in.csv: 2 of 3 rows are invalid; nothing was changed", "in.csv:2: column `until`: ", "on line 4", "in.csv:4: ", "on line 2"]
+    {
+        assert!(run.stderr.contains(expected), "{}\nshould have: {expected}", run.stderr);
+    }
+    assert_eq!(puts(&field.calls()), 0);
+    assert!(!field.path("in.report.partial.csv").exists() && !field.path("in.report.run.json").exists());
+
+    let run = field.run(&["grant", "in.csv", "--skip-invalid"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let report = field.report("in.report.csv");
+    let user = field.sandbox.user_id(1).to_string();
+    assert_eq!(report.column("result"), ["invalid", "granted", "invalid"]);
+    assert_eq!((report.column("userID")[0], report.column("userID")[2]), (user.as_str(), user.as_str()));
+    assert_eq!(report.column("email"), [one, "user000002@example.com", other], "as it stands in the input");
+
+    field.write("same.csv", format!("email,until\n{one},2099-01-01\n{other},2099-01-01\n"));
+    let run = field.run(&["grant", "same.csv"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(field.report("same.report.csv").column("result"), ["granted", "duplicate"]);
+}
+
+#[test]
+fn of_several_users_with_one_email_none_is_taken_unless_one_has_it_exactly() {
+    let field = field_of(5, &["two@example.com", "two@example.com", "Case@example.com", "case@example.com"]);
+    field.write(
+        "in.csv",
+        "name,E-Mail\na,two@example.com\nb,nobody@example.com\nc,case@example.com\nd,CASE@example.com\ne,user000001@example.com\n",
+    );
+    let run = field.run(&["grant", "in.csv", "--until", "+1h"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("looked up  5 rows by `E-Mail`: 2 found, 1 not_found, 2 ambiguous"), "{}", run.stderr);
+    let report = field.report("in.report.csv");
+    assert_eq!(report.column("result"), ["ambiguous", "not_found", "granted", "ambiguous", "granted"]);
+    let (found, other) = (field.sandbox.user_id(8).to_string(), field.sandbox.user_id(1).to_string());
+    assert_eq!(report.column("userID"), ["", "", &found, "", &other]);
+    let ids = format!("several users have this email: {}, {}", field.sandbox.user_id(5), field.sandbox.user_id(6));
+    assert_eq!(report.column("errorMessage")[..2], [ids.as_str(), "no user has this email"]);
+    assert!(report.lines[1][5].len() == 24 && report.lines[1][10] == "0", "{:?}", report.lines[1]);
+    assert_eq!(puts(&field.calls()), 2);
+    let failed = std::fs::read_to_string(field.path("in.report.failed.csv")).expect("there");
+    assert!(failed.starts_with("name,E-Mail,result,errorMessage\na,two@example.com,ambiguous,\"several users"), "{failed}");
+
+    let again = field.run(&["audit", "in.report.failed.csv"]);
+    assert_eq!(again.code, 1, "{}", again.stderr);
+    assert_eq!(field.report("in.report.failed.report.csv").column("result"), ["ambiguous", "not_found", "ambiguous"]);
+    // Of a report, who was found is not looked up again.
+    field.calls();
+    let end = field.run(&["end", "in.report.csv", "-o", "ended.csv"]);
+    assert_eq!(end.code, 1, "{}", end.stderr);
+    assert_eq!(field.report("ended.csv").column("result"), ["ambiguous", "not_found", "ended", "ambiguous", "ended"]);
+    let calls = field.calls();
+    assert!(look_ups(&calls).iter().all(|call| !call.query.contains("user000001")), "{calls:?}");
+}
+
+#[test]
+fn a_column_of_ids_wins_and_a_named_column_is_what_its_name_says() {
+    let field = field_of(5, &[]);
+    let id = field.sandbox.user_id(1);
+    field.write("in.csv", format!("email,userID,external_id\nuser000002@example.com,{id},E000003\n"));
+    let user = |arguments: &[&str]| {
+        let run = field.run(&[&["audit", "in.csv", "--overwrite"], arguments].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        field.report("in.report.csv").column("userID")[0].to_owned()
+    };
+    assert_eq!(user(&[]), id.to_string());
+    assert_eq!(look_ups(&field.calls()).len(), 0);
+    assert_eq!(user(&["--user-column", "Email"]), field.sandbox.user_id(2).to_string());
+    assert_eq!(user(&["--user-column", "externalId"]), field.sandbox.user_id(3).to_string());
+    let run = field.run(&["audit", "in.csv", "--overwrite", "--user-column", "userid"]);
+    assert_eq!((run.code, look_ups(&field.calls()).len()), (0, 2));
+    field.write("other.csv", "mail\nuser000002@example.com\n");
+    let run = field.run(&["audit", "other.csv", "--user-column", "mail"]);
+    assert!(run.code == 2 && run.stderr.contains("column `mail`: `user000002@example.com` is not a UUID"), "{}", run.stderr);
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_an_invalid_row() {
+    let field = field_of(5, &[]);
+    let long = "x".repeat(257);
+    field.write("in.csv", format!("username,n\nuser000001,1\n,2\n\"a\nb\",3\n{long},4\n"));
+    let run = field.run(&["audit", "in.csv"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    for expected in [
+        "in.csv: 3 of 4 rows are invalid; nothing was sent",
+        "in.csv:3: column `username`: there is no value: expected one to look the user up by",
+        "in.csv:4: column `username`: `a\\nb` cannot be looked up: expected text without control characters",
+        "in.csv:6: column `username`: `xxx",
+        "cannot be looked up: expected at most 256 characters",
+    ] {
+        assert!(run.stderr.contains(expected), "{}\nshould have: {expected}", run.stderr);
+    }
+    assert!(field.calls().is_empty(), "nothing was sent");
+    let run = field.run(&["audit", "in.csv", "--skip-invalid"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let report = field.report("in.report.csv");
+    assert_eq!((report.column("result"), report.column("userID")[1]), (vec!["inactive", "invalid", "invalid", "invalid"], ""));
+}
+
+#[test]
+fn a_dry_run_says_how_much_there_is_to_look_up_and_sends_nothing() {
+    let field = field_of(5, &[]);
+    emails(&field, 1000);
+    let input = std::fs::read_to_string(field.path("in.csv")).expect("there");
+    field.write("in.csv", format!("{input}user000007@example.com\n"));
+    let run = field.run(&["grant", "in.csv", "--until", "+1h", "--dry-run"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for expected in ["plan       grant at most 1001 of 1001 rows\n", "look up    1000 values of `email`, in at least 16 requests before"] {
+        assert!(run.stderr.contains(expected), "{}\nshould have: {expected}", run.stderr);
+    }
+    assert!(field.calls().is_empty());
+}
+
+#[test]
+fn a_rehearsal_finds_whoever_is_asked_for() {
+    let field = field();
+    field.write("in.csv", "email\nann@our.example\nANN@our.example\nuser000003@example.com\nbob \"the builder\"@our.example\n");
+    let run = field.run(&["grant", "in.csv", "--until", "+1h"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let report = field.report("in.report.csv");
+    assert_eq!(report.column("result"), ["granted", "duplicate", "granted", "granted"]);
+    assert_eq!(report.column("userID")[2], field.sandbox.user_id(3).to_string());
+    let mut tool = crate::harness::tool();
+    tool.current_dir(field.folder()).args(["grant", "in.csv", "--until", "+1h", "--sandbox", "-o", "rehearsal.csv"]);
+    let run = done(tool.output().expect("the tool runs"));
+    assert_eq!((run.code, field.report("rehearsal.csv").count("granted")), (0, 3), "{}", run.stderr);
+}
+
+#[test]
+fn a_list_that_may_not_be_read_ends_the_run_before_anything_is_changed() {
+    let field = faulty("403=100%");
+    emails(&field, 500);
+    let run = field.run(&["grant", "in.csv", "--until", "+1h"]);
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("error: looking users up by `email`: PingOne does not let the user list be read: HTTP 403, UNEXPECTED_ERROR"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("\nhint: give the worker application the role Identity Data Admin"), "{}", run.stderr);
+    let calls = field.calls();
+    assert_eq!((look_ups(&calls).len(), puts(&calls)), (1, 0));
+    assert_eq!(std::fs::read_dir(field.folder()).expect("a folder").count(), 1, "no trace is left");
+
+    let field = faulty("503=100%");
+    emails(&field, 5);
+    let run = field.run(&["grant", "in.csv", "--until", "+1h", "--max-attempts", "2"]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stderr.contains("error: looking users up by `email`: a page of the list could not be had: HTTP 503"), "{}", run.stderr);
+    assert_eq!(puts(&field.calls()), 0);
+}
+
+#[test]
+fn a_row_whose_user_may_not_be_asked_for_is_rejected_with_what_was_said() {
+    let field = faulty("400=100%");
+    emails(&field, 3);
+    let run = field.run(&["grant", "in.csv", "--until", "+1h"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let report = field.report("in.report.csv");
+    assert_eq!(report.count("rejected"), 3);
+    for line in &report.lines {
+        assert_eq!((line[1].as_str(), line[6].as_str(), line[8].as_str()), ("", "400", "A fault of the sandbox's."));
+        assert!(line[9].len() == 36, "{line:?}");
+    }
+    let calls = field.calls();
+    assert_eq!((look_ups(&calls).len(), puts(&calls)), (4, 0));
+}
+
+fn wait_for(what: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it did not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn interrupted(field: &Field, arguments: &[&str], when: impl Fn() -> bool) -> Done {
+    let child = field.tool(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool runs");
+    wait_for(when);
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+    done(child.wait_with_output().expect("ends"))
+}
+
+#[test]
+fn interrupted_while_users_are_looked_up_nothing_is_changed() {
+    let field = field_with(SandboxConfig { users: Some(2000), latency: Duration::from_millis(50), ..SandboxConfig::default() });
+    emails(&field, 2000);
+    let looked_up = std::cell::Cell::new(0);
+    let seen = || {
+        looked_up.set(looked_up.get() + look_ups(&field.calls()).len());
+        looked_up.get() > 2
+    };
+    let run = interrupted(&field, &["grant", "in.csv", "--until", "+1h", "--rate", "5/s"], seen);
+    assert_eq!(run.code, 130, "{}", run.stderr);
+    assert!(run.stderr.contains("error: stopped by SIGINT before the first row was sent: nothing was changed"), "{}", run.stderr);
+    assert_eq!(puts(&field.calls()), 0);
+    assert_eq!(std::fs::read_dir(field.folder()).expect("a folder").count(), 1, "no trace is left");
+}
+
+#[test]
+fn taken_up_a_run_looks_up_nobody_whom_it_knows_and_still_finds_who_stands_there_twice() {
+    let field = field_of(1000, &[]);
+    let rows: String = (0..400).map(|index| format!("user{:06}@example.com\n", index % 399)).collect();
+    field.write("in.csv", format!("email\nnobody@example.com\n{rows}"));
+    let arguments = ["grant", "in.csv", "--until", "2099-01-01", "--rate", "300/s"];
+    let lines = || std::fs::read_to_string(field.path("in.report.partial.csv")).map_or(0, |text| text.lines().count());
+    let run = interrupted(&field, &arguments, || lines() > 100);
+    assert_eq!(run.code, 130, "{}", run.stderr);
+    let before = puts(&field.calls());
+    assert!((100..400).contains(&before), "{before}");
+    let journal = std::fs::read_to_string(field.path("in.report.partial.csv")).expect("a journal");
+
+    let run = field.run(&[&arguments[..], &["--resume"]].concat());
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let calls = field.calls();
+    assert_eq!(before + puts(&calls), 399, "nobody is granted twice");
+    let asked: String = look_ups(&calls).iter().map(|call| call.query.as_str()).collect();
+    for index in 0..399 {
+        let is_known = journal.contains(&format!(",user{index:06}@"));
+        // The first stands in the last row too, which was not settled.
+        assert!(index == 0 || is_known != asked.contains(&format!("%22user{index:06}%40")), "{index}");
+    }
+    assert!(!asked.contains("nobody"), "it is known that there is no such user");
+    let report = field.report("in.report.csv");
+    assert!(report.is_whole(401));
+    assert_eq!((report.count("granted"), report.count("duplicate"), report.count("not_found")), (399, 1, 1));
+    assert_eq!(report.column("result")[400], "duplicate");
+}
