@@ -89,15 +89,17 @@ pub enum RunError {
     /// The operator did not agree.
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
-    /// Every date at which a bypass is to end would have passed before it is asked for.
-    #[error(
-        "the clock here is {behind} behind PingOne's, and `--in` is {grace}: bypasses would be asked to end in the past; nothing was changed"
-    )]
-    ClockBehind {
-        /// How far.
-        behind: String,
+    /// No end of a bypass could be told from a date that has passed.
+    #[error("the clock here is {off} {side} PingOne's, and `--in` is {grace}: {then}; nothing was changed")]
+    ClockOff {
+        /// By how much.
+        off: String,
+        /// On which side of it.
+        side: &'static str,
         /// How long bypasses were to run on.
         grace: String,
+        /// What would happen.
+        then: &'static str,
     },
     /// A signal stopped the run.
     #[error("stopped by {}", .0.name())]
@@ -158,7 +160,7 @@ impl RunError {
             | Self::Signals(_)
             | Self::NobodyToAsk
             | Self::NotConfirmed
-            | Self::ClockBehind { .. } => EXIT_USAGE,
+            | Self::ClockOff { .. } => EXIT_USAGE,
             Self::PingOne(error) => match error {
                 PingOneError::Credentials { .. }
                 | PingOneError::ReadyToken(_)
@@ -196,7 +198,7 @@ impl RunError {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
             }
             Self::NobodyToAsk => Some("see what would be done with `--dry-run`, and say `--yes` if it is what you want".into()),
-            Self::ClockBehind { .. } => Some("set the clock here, or have bypasses end later with `--in`".into()),
+            Self::ClockOff { .. } => Some("set the clock here, or have bypasses end later with `--in`".into()),
             Self::NotConfirmed
             | Self::Exceeded { .. }
             | Self::Unaccounted

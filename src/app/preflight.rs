@@ -84,19 +84,21 @@ fn warn_of(info: &EnvironmentInfo) {
     }
 }
 
-/// Warns of a clock that is off. One so far behind that every near date would have passed is refused.
+/// Warns of a clock that is off. With one that is off by more than near dates are ahead, no bypass is ended: they
+/// would have passed, or bypasses that run would seem to have.
 fn check_clock(operation: Operation, info: &EnvironmentInfo) -> Result<(), RunError> {
     let Some((off, ahead)) = info.clock else {
         return Ok(());
     };
     let shown = humantime::format_duration(Duration::from_secs(off.as_secs()));
-    if let Some(grace) = operation.grace().filter(|grace| !ahead && off >= grace.span()) {
-        return Err(RunError::ClockBehind { behind: shown.to_string(), grace: grace.to_string() });
+    let side = if ahead { "ahead of" } else { "behind" };
+    if let Some(grace) = operation.grace().filter(|grace| off >= grace.span()) {
+        let then = if ahead { "bypasses that run would be taken for ended" } else { "bypasses would be asked to end in the past" };
+        return Err(RunError::ClockOff { off: shown.to_string(), side, grace: grace.to_string(), then });
     }
     // The nearer the dates, the less it takes for them to have passed.
     let most = operation.grace().map_or(CLOCK_OFF, |grace| (grace.span() / 2).clamp(CLOCK_GOOD_TO, CLOCK_OFF));
     if off > most {
-        let side = if ahead { "ahead of" } else { "behind" };
         let dates = if operation.grace().is_some() { "the dates at which bypasses end" } else { "spans such as `+4h`" };
         tracing::warn!("the clock here is {shown} {side} PingOne's: {dates} are off by as much");
     }

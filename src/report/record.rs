@@ -270,6 +270,14 @@ impl RunRecord {
             .or_else(|| differ("the API", &url(self), &url(other)))
             .or_else(|| differ(input, &self.input.identity(), &other.input.identity()))
             .or_else(|| differ("the reading of the input", &shown(&self.options.reading), &shown(&other.options.reading)))
+            .or_else(|| self.difference_when_finished(other))
+    }
+
+    /// A run that goes on may write other lines; the report of one that has finished has the lines it has.
+    fn difference_when_finished(&self, other: &Self) -> Option<String> {
+        let lines = |record: &Self| record.options.only.clone().unwrap_or_else(|| "all users".to_owned());
+        let (was, is) = (lines(self), lines(other));
+        (self.status == Status::Completed && was != is).then(|| format!("the report is finished, its lines were `{was}` and are `{is}`"))
     }
 }
 
@@ -373,6 +381,14 @@ mod tests {
             record().difference(&other).expect("a difference")
         };
         assert_eq!(named(|other| other.operation = "audit".into()), "the operation was `grant` and is `audit`");
+        let finished = |only: Option<&str>| {
+            let mut record = record();
+            (record.status, record.options.only) = (Status::Completed, only.map(str::to_owned));
+            record
+        };
+        assert_eq!(finished(None).difference(&finished(None)), None);
+        let other_lines = finished(None).difference(&finished(Some("active"))).expect("a difference");
+        assert_eq!(other_lines, "the report is finished, its lines were `all users` and are `active`");
         assert_eq!(named(|other| other.environment.id = "f".into()), "the environment was `e` and is `f`");
         assert!(named(|other| other.api_url = "https://x".into()).starts_with("the API was"));
         assert!(named(|other| other.input.sha256 = Some("t".into())).starts_with("the input's SHA-256 was"));
