@@ -85,6 +85,20 @@ pub(crate) enum Task {
     },
 }
 
+impl Task {
+    /// The task, where it may have been carried out by a run that was broken off: whoever was meant then may be
+    /// nobody to look up now.
+    fn in_doubt(self) -> Self {
+        match self {
+            Self::Nobody { until, mut said, .. } => {
+                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message);
+                Self::Nobody { outcome: Outcome::Unknown, said, until }
+            }
+            task @ (Self::Send(_) | Self::Duplicate(_) | Self::Passed(..) | Self::Invalid { .. }) => task,
+        }
+    }
+}
+
 /// The rows of a checked input that are still to be done.
 #[derive(Debug, Default)]
 pub(crate) struct Remaining {
@@ -138,8 +152,10 @@ pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row
 fn next_row(reader: &mut RowReader<'_>, sound: &Sound, remaining: &Remaining) -> io::Result<Option<Row>> {
     while let Some(row) = reader.next_row()? {
         if !remaining.settled.contains(row.number.0) {
+            let in_doubt = remaining.doubts(row.number);
             let task = remaining.unless_passed(task(&row, sound)?, row.number);
-            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt: remaining.doubts(row.number), task }));
+            let task = if in_doubt && sound.rules.operation.changes() { task.in_doubt() } else { task };
+            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, task }));
         }
     }
     Ok(None)

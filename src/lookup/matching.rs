@@ -53,21 +53,22 @@ impl<'a> Asked<'a> {
         Self { by, values, places, told: values.iter().map(|_| Told::default()).collect() }
     }
 
-    /// Takes in a user that the server has told. One who has none of the values was not asked for.
-    pub(super) fn take(&mut self, user: &ListedUser) {
+    /// Takes in a user that the server has told; tells whether the user has one of the values.
+    pub(super) fn take(&mut self, user: &ListedUser) -> bool {
         let has = match self.by {
             Attribute::Username => &user.username,
             Attribute::Email => &user.email,
             Attribute::ExternalId => &user.external_id,
         };
         let Some((has, place)) = has.as_ref().and_then(|has| Some((has, *self.places.get(&folded(has))?))) else {
-            return;
+            return false;
         };
         let told = &mut self.told[place];
         let told = if has == self.values[place] { &mut told.same } else { &mut told.alike };
         if told.len() <= NAMED && !told.contains(&user.id) {
             told.push(user.id);
         }
+        true
     }
 
     /// Whom each value means, once every page has been taken in.
@@ -77,7 +78,14 @@ impl<'a> Asked<'a> {
 }
 
 fn known(by: Attribute, told: Told) -> Known {
-    let users = if told.same.is_empty() { told.alike } else { told.same };
+    let Told { same, alike } = told;
+    let users: Vec<UserId> = match by {
+        // Two people's names and addresses do not differ in the case alone: which of them is meant, nobody knows.
+        Attribute::Username | Attribute::Email => same.iter().chain(alike.iter().filter(|user| !same.contains(user))).copied().collect(),
+        // Other systems give these IDs, and may tell small letters from capitals.
+        Attribute::ExternalId if same.is_empty() => alike,
+        Attribute::ExternalId => same,
+    };
     let nobody = |outcome, why| Known::Nobody(outcome, Box::new(Detail::own(None, why)));
     match users[..] {
         [] => nobody(Outcome::NotFound, format!("no user has this {}", by.name())),
@@ -103,9 +111,14 @@ mod tests {
     /// What is known of each of `values`, where the server tells these users, whose IDs count from 1: the ID's
     /// number, or the outcome.
     fn shown(values: &[&str], told: &[&str]) -> Vec<String> {
-        let mut asked = Asked::new(Attribute::Email, values);
-        for (number, email) in (1..).zip(told) {
-            asked.take(&user(number, email));
+        shown_by(Attribute::Email, values, told)
+    }
+
+    fn shown_by(by: Attribute, values: &[&str], told: &[&str]) -> Vec<String> {
+        let mut asked = Asked::new(by, values);
+        for (number, text) in (1..).zip(told) {
+            let user = user(number, text);
+            asked.take(&ListedUser { external_id: user.email.clone(), ..user });
         }
         let show = |known| match known {
             Known::User(user) => user.uuid().as_u128().to_string(),
@@ -120,7 +133,8 @@ mod tests {
         assert_eq!(shown(&["a@x"], &["A@X"]), ["1"], "the case does not matter");
         assert_eq!(shown(&["jörg@x"], &["JÖRG@X"]), ["1"]);
         assert_eq!(shown(&["a@x"], &["A@x", "a@X"]), ["ambiguous"]);
-        assert_eq!(shown(&["a@x"], &["A@x", "a@x", "a@X"]), ["2"], "unless one has it exactly");
+        assert_eq!(shown(&["a@x"], &["A@x", "a@x"]), ["ambiguous"], "even if one has it exactly");
+        assert_eq!(shown_by(Attribute::ExternalId, &["a"], &["A", "a"]), ["2"], "unless it is an ID of another system");
         assert_eq!(shown(&["a@x"], &["a@x", "A@x", "a@x"]), ["ambiguous"]);
     }
 

@@ -93,6 +93,9 @@ fn hash(value: &str) -> u64 {
     hasher.finish()
 }
 
+/// A server that heeds the filter has no reason to send so many pages in a row without anybody who was asked for.
+const MOST_STRANGE_PAGES: u32 = 10;
+
 /// Looks users up.
 #[derive(Debug)]
 pub(crate) struct LookUp<'a, W> {
@@ -117,13 +120,31 @@ impl<'a, W: Wire> LookUp<'a, W> {
         let mut batches = Batches::new(rows, self.by, self.session.room_for_a_filter(), Some(whom));
         // The first goes alone: what is refused altogether is refused once.
         if let Some(first) = batches.next() {
-            note(&self.batch(first).await?, whom, seen)?;
+            let first = self.batch(first).await?;
+            self.check_first(&first.1)?;
+            note(&first, whom, seen)?;
         }
         let mut found = stream::iter(batches).map(|batch| self.batch(batch)).buffer_unordered(self.concurrency);
         while let Some(found) = found.next().await {
             note(&found?, whom, seen)?;
         }
         Ok(())
+    }
+
+    /// Where every one of several values is refused, it is not the values that are wrong.
+    fn check_first(&self, known: &[Known]) -> Result<(), NotLookedUp> {
+        let refused = |known: &Known| match known {
+            Known::Nobody(Outcome::Rejected, said) => Some((**said).clone()),
+            Known::Nobody(..) | Known::User(_) => None,
+        };
+        match known.iter().map(refused).collect::<Option<Vec<Detail>>>() {
+            Some(said) if said.len() > 1 => Err(self.unread(said[0].clone())),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn unread(&self, said: Detail) -> NotLookedUp {
+        ListingError::Unread { list: self.purpose(), said: said.into() }.into()
     }
 
     fn purpose(&self) -> ListedFor {
@@ -181,18 +202,24 @@ impl<'a, W: Wire> LookUp<'a, W> {
     async fn select(&self, values: &[&str]) -> Result<Result<Vec<Known>, Detail>, NotLookedUp> {
         let mut asked = Asked::new(self.by, values);
         let mut page = UsersAsked::First { filter: Some(filter(self.by, values)) };
+        let mut strange_pages = 0;
         loop {
             match self.session.list_users(&page, self.stop).await? {
                 Listed::Page(told) => {
-                    told.users.iter().for_each(|user| asked.take(user));
+                    let known = told.users.iter().filter(|user| asked.take(user)).count();
+                    strange_pages = if known == 0 { strange_pages + 1 } else { 0 };
                     match told.next {
+                        Some(_) if strange_pages > MOST_STRANGE_PAGES => {
+                            let why = "page after page holds nobody who was asked for: the filter does not seem to be heeded";
+                            return Err(self.unread(Detail::own(None, why.to_owned())));
+                        }
                         Some(next) => page = UsersAsked::Next(next),
                         None => return Ok(Ok(asked.known())),
                     }
                 }
                 Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: self.purpose(), said: said.into() }.into()),
                 Listed::Refused(said) => return Ok(Err(said)),
-                Listed::Failed(said) => return Err(ListingError::Unread { list: self.purpose(), said: said.into() }.into()),
+                Listed::Failed(said) => return Err(self.unread(said)),
                 Listed::Stopped => return Err(NotLookedUp::Stopped),
             }
         }

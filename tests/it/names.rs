@@ -96,7 +96,8 @@ proptest! {
         for (value, (result, id)) in values.iter().zip(&found) {
             let value = read(value);
             let (exact, alike) = (having(&|user| user == value), having(&|user| is_alike(user, value)));
-            let expected = if exact.is_empty() { alike } else { exact };
+            // Other systems' IDs may differ in the case alone.
+            let expected = if exact.is_empty() || column != "externalId" { &exact | &alike } else { exact };
             let told = (value, result, id);
             match result.as_str() {
                 "invalid" => prop_assert!(value.is_empty() || value.chars().any(char::is_control), "{told:?}"),
