@@ -8,7 +8,7 @@ use crate::directory::ListingError;
 use crate::input::InputError;
 use crate::pingone::PingOneError;
 use crate::report::{FileError, NoLock, OutputError};
-use crate::stop::Signal;
+use crate::stop::{Signal, Stop};
 
 /// Every row succeeded.
 pub const EXIT_SUCCESS: u8 = 0;
@@ -149,6 +149,11 @@ impl From<NoLock> for RunError {
 }
 
 impl RunError {
+    /// Why a run that was asked to `stop` before its first row ends: by then, only a signal asks for that.
+    pub(crate) fn before_the_first_row(stop: &Stop) -> Self {
+        stop.signalled().map_or(Self::Unaccounted, Self::InterruptedFirst)
+    }
+
     /// The program's exit code.
     #[must_use]
     pub fn code(&self) -> u8 {

@@ -14,12 +14,11 @@ use crate::report::{FileError, Outcome, journal_users};
 use crate::ui::Progress;
 
 /// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.
-pub(super) async fn look_up(sound: Sound, run: &mut Run<'_>, journal: Option<&Path>) -> Result<Sound, RunError> {
+pub(super) async fn look_up(sound: Sound, run: &Run<'_>, journal: Option<&Path>) -> Result<Sound, RunError> {
     let rows = sound.plan().sought.rows;
     let Some(lookup) = sound.layout.lookup.as_ref().filter(|_| rows > 0) else {
         return Ok(sound);
     };
-    run.listen()?;
     let folder = std::env::temp_dir();
     let whom = Whom::new(&folder, sound.rows()).map_err(not_kept)?;
     let before = journal.map_or(Ok(0), |journal| taken_over(journal, &whom, sound.rows()))?;
@@ -35,7 +34,7 @@ pub(super) async fn look_up(sound: Sound, run: &mut Run<'_>, journal: Option<&Pa
         Err(NotLookedUp::List(error)) => Err(error.into()),
         Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: sound.source.name, source }),
         Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
-        Err(NotLookedUp::Stopped) => Err(run.stop().signalled().map_or(RunError::Unaccounted, RunError::InterruptedFirst)),
+        Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(run.stop())),
     }
 }
 

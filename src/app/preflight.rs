@@ -26,7 +26,7 @@ const PRODUCTION: &str = "PRODUCTION";
 pub(super) async fn preflight(
     config: &RunConfig,
     subjects: Subjects,
-    run: &mut Run<'_>,
+    run: &Run<'_>,
     record: &mut RunRecord,
     journal: Option<&Path>,
 ) -> Result<(Subjects, Option<Listing>), RunError> {
@@ -56,7 +56,7 @@ async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
         Ok(()) => Ok(()),
         Err(NotConfirmed::NoTerminal) => Err(RunError::NobodyToAsk),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
-        Err(NotConfirmed::Stopped) => Err(run.stop().signalled().map_or(RunError::NotConfirmed, RunError::InterruptedFirst)),
+        Err(NotConfirmed::Stopped) => Err(RunError::before_the_first_row(run.stop())),
     }
 }
 

@@ -25,7 +25,8 @@ use crate::error::{EXIT_SUCCESS, RunError};
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
-    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, Secrets, Session, TokenSource, TrustedCa,
+    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, PingOneError, Secrets, Session, TokenSource,
+    TrustedCa,
 };
 use crate::report::{Destination, FileError, Journal, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
@@ -56,7 +57,7 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
         return report_again(&claim.files, (**former).clone(), &subjects, console);
     }
     let taken_up = claim.as_ref().and_then(|claim| claim.taken_up(&standing));
-    let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
+    let (subjects, listing) = preflight(&config, subjects, &run, &mut record, taken_up).await?;
     let carried = subjects.carried_names().into_iter();
     let (journal, recovered) = match &claim {
         None => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
@@ -177,8 +178,8 @@ pub(super) struct Run<'a> {
     identity: String,
     console: &'a Console,
     sandbox: Option<Sandbox>,
-    /// Who passes signals on, once somebody does.
-    signals: Option<JoinHandle<()>>,
+    /// Who passes signals on.
+    signals: JoinHandle<()>,
 }
 
 /// What a run has done.
@@ -227,8 +228,9 @@ impl<'a> Run<'a> {
             now: Utc::now,
             stop: Stop::default(),
         };
+        let signals = listen(pipeline.stop.clone())?;
         tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
-        Ok(Self { pipeline, target, identity: shown, console, sandbox, signals: None })
+        Ok(Self { pipeline, target, identity: shown, console, sandbox, signals })
     }
 
     pub(super) fn is_sandbox(&self) -> bool {
@@ -259,23 +261,26 @@ impl<'a> Run<'a> {
         self.pipeline.concurrency
     }
 
-    /// From now on, a signal asks the run to stop.
-    pub(super) fn listen(&mut self) -> Result<(), RunError> {
-        if self.signals.is_none() {
-            self.signals = Some(listen(self.pipeline.stop.clone())?);
-        }
-        Ok(())
-    }
-
     /// Makes sure that there is a token, before anything that is there is touched.
-    pub(super) async fn has_token(&self) -> Result<bool, RunError> {
-        Ok(self.pipeline.session.has_token(&self.pipeline.stop).await?)
+    pub(super) async fn has_token(&self) -> Result<(), RunError> {
+        let stop = &self.pipeline.stop;
+        self.unless_stopped(self.pipeline.session.has_token(stop)).await.map(|_| ())
     }
 
     /// What PingOne tells of the environment.
     pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
-        let info = self.pipeline.session.environment(&self.pipeline.stop).await?;
+        let info = self.unless_stopped(self.pipeline.session.environment(&self.pipeline.stop)).await?;
         Ok(info.unwrap_or_default())
+    }
+
+    /// What comes of asking before the first row is sent. A signal does not wait for it: nothing is lost with it.
+    async fn unless_stopped<T>(&self, asked: impl Future<Output = Result<T, PingOneError>>) -> Result<T, RunError> {
+        let stop = &self.pipeline.stop;
+        tokio::select! {
+            biased;
+            () = stop.requested() => Err(RunError::before_the_first_row(stop)),
+            asked = asked => Ok(asked?),
+        }
     }
 
     /// Lets no more than the first rows go, a `canary` of so many, until they have succeeded.
@@ -292,9 +297,8 @@ impl<'a> Run<'a> {
     }
 
     /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
-    async fn run(mut self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
+    async fn run(self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
         let began = Instant::now();
-        self.listen()?;
         let stop = &self.pipeline.stop;
         let (tally, seen) = watch::channel(before);
         let expected = feed.expected();
@@ -304,7 +308,7 @@ impl<'a> Run<'a> {
         drop(tally);
         progress.finish().await;
         let written = journal.finish().await;
-        self.signals.iter().for_each(JoinHandle::abort);
+        self.signals.abort();
         let session = &self.pipeline.session;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let traffic = &session.traffic;

@@ -51,13 +51,12 @@ impl Subjects {
     pub(super) async fn found(
         self,
         config: &RunConfig,
-        run: &mut Run<'_>,
+        run: &Run<'_>,
         journal: Option<&Path>,
     ) -> Result<(Self, Option<Listing>), RunError> {
         match self {
             Self::Input(sound) => Ok((Self::Input(Arc::new(look_up(alone(sound), run, journal).await?)), None)),
             Self::Directory(selection) => {
-                run.listen()?;
                 let listing = Listing::begin(run.session(), selection.clone(), config.safety.max_users, run.stop()).await?;
                 Ok((Self::Directory(selection), Some(listing)))
             }

@@ -31,7 +31,7 @@ impl Listing {
             Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
             Listed::Refused(said) => return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), said: said.into() }.into()),
             Listed::Failed(said) => return Err(unread(list, said)),
-            Listed::Stopped => return Err(stop.signalled().map_or(RunError::Unaccounted, RunError::InterruptedFirst)),
+            Listed::Stopped => return Err(RunError::before_the_first_row(stop)),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {

@@ -146,7 +146,7 @@ fn a_directory_that_has_changed_meanwhile_is_taken_up_too() {
     let arguments = ["audit", "--all-users", "--rate", "400/s", "--max-attempts", "1", "--max-failures", "100%", "--concurrency", "1"];
     let child = tool(&arguments).spawn().expect("the tool runs");
     wait_for_lines(&field, 300);
-    crate::harness::interrupt(&child);
+    crate::harness::send_signal(&child, "INT");
     let stopped = done(child.wait_with_output().expect("ends"));
     assert_eq!(stopped.code, 130, "{}", stopped.stderr);
     let settled = journal(&field);

@@ -125,12 +125,6 @@ impl Field {
     }
 }
 
-/// Sends SIGINT.
-pub(crate) fn interrupt(child: &std::process::Child) {
-    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill runs");
-    assert!(sent.success());
-}
-
 /// A server on this machine that answers each request with what `answer` makes of it: status line and headers,
 /// and a body. Answers its URL.
 pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync + 'static) -> String {
@@ -183,4 +177,10 @@ impl Report {
     pub(crate) fn is_whole(&self, rows: usize) -> bool {
         self.column("row") == (1..=rows).map(|row| row.to_string()).collect::<Vec<_>>()
     }
+}
+
+/// Sends a signal, by its name without `SIG`.
+pub(crate) fn send_signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
 }

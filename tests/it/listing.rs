@@ -136,7 +136,7 @@ fn a_signal_does_not_wait_for_a_page() {
         assert!(start.elapsed() < Duration::from_secs(30), "it did not happen");
         std::thread::sleep(Duration::from_millis(2));
     }
-    crate::harness::interrupt(&child);
+    crate::harness::send_signal(&child, "INT");
     let sent = Instant::now();
     let stopped = done(child.wait_with_output().expect("ends"));
     assert!(stopped.code == 130 && sent.elapsed() < Duration::from_secs(5), "{:?}: {}", sent.elapsed(), stopped.stderr);

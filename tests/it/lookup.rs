@@ -1,11 +1,11 @@
 //! Users by username, email or external ID: each is looked up, and nobody is taken for another.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use pingone_bypass::sandbox::{Call, NamedUser, SandboxConfig};
 
-use crate::harness::{Done, Field, answering, done, faulty, field, field_with};
+use crate::harness::{Done, Field, answering, done, faulty, field, field_with, send_signal};
 
 fn named(username: &str, email: &str) -> NamedUser {
     NamedUser { username: username.to_owned(), email: email.to_owned(), external_id: String::new() }
@@ -298,8 +298,7 @@ fn wait_for(what: impl Fn() -> bool) {
 fn interrupted(field: &Field, arguments: &[&str], when: impl Fn() -> bool) -> Done {
     let child = field.tool(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool runs");
     wait_for(when);
-    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().expect("kill runs");
-    assert!(sent.success());
+    send_signal(&child, "INT");
     done(child.wait_with_output().expect("ends"))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -11,7 +12,7 @@ use pingone_bypass::sandbox::{Sandbox, SandboxConfig};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Done, Field, Report, answering, done, field, field_with};
+use crate::harness::{Done, Field, Report, answering, done, field, field_with, send_signal};
 
 const UNTIL: &str = "2099-08-31T00:00:00.000Z";
 
@@ -38,11 +39,6 @@ fn wait_for(what: impl Fn() -> bool) {
 
 fn journal_lines(field: &Field) -> usize {
     fs::read_to_string(field.path("in.report.partial.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
-}
-
-fn send_signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().expect("kill runs");
-    assert!(sent.success());
 }
 
 fn ended(child: Child) -> Done {
@@ -526,4 +522,23 @@ fn rows_that_do_not_fit_stay_as_they_are_and_the_digest_is_that_of_the_file() {
     assert!(failed.contains(&format!("\n{user},+4h,a,b,extra,invalid,")) && failed.contains(&format!("\n{user},invalid,")), "{failed}");
     let again = field.run(&["grant", "in.report.failed.csv", "--until", "+1h", "-o", "again.csv"]);
     assert_eq!(again.code, 2, "a row whose values may have shifted is not granted: {}", again.stderr);
+}
+
+#[test]
+fn a_signal_before_there_is_a_token_ends_the_run_at_once() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let field = field();
+        field.users(3, "");
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", silent.local_addr().expect("an address"));
+        let mut tool = field.tool(&["audit", "in.csv"]);
+        let child = tool.env("PINGONE_AUTH_URL", url).stderr(Stdio::piped()).spawn().expect("the tool runs");
+        // It asks for a token, and gets no answer.
+        let _asked = silent.accept().expect("a connection");
+        send_signal(&child, name);
+        let run = done(child.wait_with_output().expect("ends"));
+        assert_eq!(run.code, code, "{}", run.stderr);
+        assert!(run.stderr.contains("before the first row was sent: nothing was changed"), "{}", run.stderr);
+        assert!(field.calls().is_empty());
+    }
 }
