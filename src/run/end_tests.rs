@@ -222,6 +222,15 @@ async fn a_put_whose_every_token_is_refused_stops_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_call_whose_answer_ends_the_run_is_counted_too() {
+    let doubtful = [Event::Good, Event::RetryAfter(502, 0), Event::Status(401), Event::Status(401)];
+    let script = Script::of(&[(1, &doubtful)]).with_bypasses(1..=1, 3600);
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
+    assert_eq!((left.outcome(1), left.value(1, "attempts")), (Outcome::Unknown, script.requests_of(1).to_string()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
     use Event as E;
     // The token takes 50 ms, and so does each call; then the row waits for half a minute.

@@ -135,9 +135,7 @@ impl Life {
     /// Takes in the `verdict` on a `call` that was sent at `sent` and answered `now`, at the `date` of the clock
     /// on the wall.
     pub(crate) fn after(&mut self, call: Call, verdict: Verdict, sent: Instant, now: Instant, date: DateTime<Utc>) -> Next {
-        self.attempts += 1;
-        self.first.get_or_insert(sent);
-        self.last_answer = Some(now);
+        self.count(sent, now);
         self.running = None;
         let unauthorized = &mut self.unauthorized[usize::from(call.changes())];
         *unauthorized = if matches!(verdict, Verdict::Unauthorized(_)) { *unauthorized + 1 } else { 0 };
@@ -229,11 +227,16 @@ impl Life {
         }
     }
 
-    /// A `call` sent at `sent` is not waited for any more. A read is simply not done.
-    pub(crate) fn abandoned(&mut self, call: Call, sent: Instant, now: Instant) -> Next {
+    /// Counts a call that was sent at `sent`, and of which there is nothing more to learn `now`.
+    pub(crate) fn count(&mut self, sent: Instant, now: Instant) {
         self.attempts += 1;
         self.first.get_or_insert(sent);
         self.last_answer = Some(now);
+    }
+
+    /// A `call` sent at `sent` is not waited for any more. A read is simply not done.
+    pub(crate) fn abandoned(&mut self, call: Call, sent: Instant, now: Instant) -> Next {
+        self.count(sent, now);
         self.last_fault = Detail::own(None, "the run was interrupted before the answer came".to_owned());
         match call {
             Call::Put(..) => {

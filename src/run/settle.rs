@@ -105,7 +105,10 @@ async fn one_call<'a, W: Wire>(
         Step::Send { call, again } => (call, again),
     };
     let request = Request { call, row: row.number, again, deadline: life.deadline() };
-    Ok(match session.send(request, token, stop).await? {
+    let began = Instant::now();
+    // An answer that ends the run is one to this row too.
+    let attempt = session.send(request, token, stop).await.inspect_err(|_| life.count(began, Instant::now()))?;
+    Ok(match attempt {
         Attempt::Abandoned { sent } => life.abandoned(call, sent, Instant::now()),
         Attempt::Answered { sent, verdict } => {
             outage.learn(&verdict, trying);
