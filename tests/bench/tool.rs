@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -32,21 +33,27 @@ pub(crate) fn tool(folder: &Path, words: &[&str]) -> Command {
     tool
 }
 
+/// How often the memory of a process is looked at: more often would slow it down.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Runs `command`, which must succeed.
 pub(crate) fn run(command: &mut Command) -> Took {
     let (before, start) = (children_cpu(), Instant::now());
     let mut child = command.spawn().expect("the program is there");
-    let mut peak = 0.0_f64;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child of ours") {
-            break status;
+    let process = child.id();
+    let (over, is_over) = mpsc::channel::<()>();
+    let looker = std::thread::spawn(move || {
+        let mut peak = peak_of(process).unwrap_or_default();
+        while is_over.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            peak = peak.max(peak_of(process).unwrap_or_default());
         }
-        peak = peak.max(peak_of(child.id()).unwrap_or_default());
-        std::thread::sleep(Duration::from_millis(1));
-    };
+        peak
+    });
+    let status = child.wait().expect("a child of ours");
     let seconds = start.elapsed().as_secs_f64();
+    drop(over);
     assert!(status.success(), "{command:?}: {status}");
-    Took { seconds, cpu: children_cpu() - before, peak }
+    Took { seconds, cpu: children_cpu() - before, peak: looker.join().expect("no panic") }
 }
 
 /// The most memory that a process had so far, in MiB.
