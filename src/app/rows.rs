@@ -35,7 +35,7 @@ use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
 /// Rows that are read ahead of those that have a place in flight.
-const READ_AHEAD: usize = 4 * READ_TOGETHER;
+const READ_AHEAD: usize = 2 * READ_TOGETHER;
 
 /// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
@@ -299,17 +299,16 @@ impl<'a> Run<'a> {
     /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
     async fn run(self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
         let began = Instant::now();
-        let stop = &self.pipeline.stop;
+        let pipeline = Arc::new(self.pipeline);
         let (tally, seen) = watch::channel(before);
         let expected = feed.expected();
-        let progress = Progress::start(self.console, expected, seen, Arc::clone(&self.pipeline.session.pacer));
+        let progress = Progress::start(self.console, expected, seen, Arc::clone(&pipeline.session.pacer));
         let (send, rows) = mpsc::channel(READ_AHEAD);
-        let (ended, rows) = tokio::join!(self.pipeline.run(rows, &journal, &tally), feed.run(&self.pipeline, send));
-        drop(tally);
+        let (ended, rows) = tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(&pipeline, send));
         progress.finish().await;
         let written = journal.finish().await;
         self.signals.abort();
-        let session = &self.pipeline.session;
+        let session = &pipeline.session;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let traffic = &session.traffic;
         let requests =
@@ -319,7 +318,7 @@ impl<'a> Run<'a> {
             rows,
             expected,
             written,
-            signal: stop.signalled(),
+            signal: pipeline.stop.signalled(),
             requests,
             sent_for_users: count(&traffic.for_users) > 0,
             statuses: traffic.statuses(),

@@ -131,7 +131,7 @@ impl Remaining {
 }
 
 /// How many rows are read on at a time: to wake a thread for each costs more than to send it.
-pub(crate) const READ_TOGETHER: usize = 64;
+pub(crate) const READ_TOGETHER: usize = 128;
 
 /// Sends the remaining rows of a checked input into `rows`, no faster than they are taken out; blocks the
 /// thread. Ends early, without an error, once nobody takes them any more.

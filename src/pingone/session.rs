@@ -169,13 +169,16 @@ impl<W: Wire> Session<W> {
         self.traffic.retried.fetch_add(again.into(), Ordering::Relaxed);
     }
 
+    /// The token, if nobody has to wait for a turn now.
+    pub(crate) fn ready_now(&self, stop: &Stop) -> Option<Arc<AccessToken>> {
+        let may_send = self.pacer.is_open() && !stop.is_requested();
+        may_send.then(|| self.tokens.fresh()).flatten()
+    }
+
     /// Waits for a turn and a token; `None` if the run stops, or another row has found that there is no
     /// token to be had. Whoever finds the token stale renews it before anybody else may send.
     pub(super) async fn ready(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
-        if self.pacer.is_open()
-            && !stop.is_requested()
-            && let Some(token) = self.tokens.fresh()
-        {
+        if let Some(token) = self.ready_now(stop) {
             return Ok(Some(token));
         }
         let mut lane = tokio::select! {

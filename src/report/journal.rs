@@ -87,12 +87,23 @@ pub(crate) struct Journal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
+/// Appends lines to a journal.
+#[derive(Debug, Clone)]
+pub(crate) struct Appender(mpsc::Sender<Settlement>);
+
+impl Appender {
+    /// Hands over a settled row, to be written soon. Waits only if the disk is far behind.
+    pub(crate) async fn append(&self, settlement: Settlement) -> Result<(), Closed> {
+        self.0.send(settlement).await.map_err(|_| Closed)
+    }
+}
+
 impl Journal {
     /// Begins a journal in `target` with the header: the report's columns, then `carried`. The header is
     /// there when this returns.
     pub(crate) fn start<'a>(mut target: Target, carried: impl Iterator<Item = &'a str>) -> Result<Self, FileError> {
         let header: ByteRecord = COLUMNS.into_iter().chain(carried).collect();
-        let header = encoded(&[header]).map_err(|source| FileError::new("written", target.path(), source))?;
+        let header = encoded(&header).map_err(|source| FileError::new("written", target.path(), source))?;
         target.write(&header)?;
         target.sync()?;
         Self::resume(target)
@@ -107,12 +118,12 @@ impl Journal {
         Ok(Self { lines, thread })
     }
 
-    /// Hands over a settled row, to be written soon. Waits only if the disk is far behind.
-    pub(crate) async fn append(&self, settlement: Settlement) -> Result<(), Closed> {
-        self.lines.send(settlement).await.map_err(|_| Closed)
+    /// Whoever appends lines to it.
+    pub(crate) fn appender(&self) -> Appender {
+        Appender(self.lines.clone())
     }
 
-    /// Waits until every line is on disk.
+    /// Waits until every line is on disk; all appenders must be gone.
     pub(crate) async fn finish(self) -> Result<(), FileError> {
         drop(self.lines);
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
@@ -149,20 +160,18 @@ async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) ->
 }
 
 fn lines_of(settled: &mut Vec<Settlement>, kept: Lines) -> io::Result<Vec<u8>> {
-    let mut lines = Vec::with_capacity(settled.len());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut line = ByteRecord::new();
     for settlement in settled.drain(..).filter(|settlement| kept.include(settlement.outcome)) {
-        let mut line = ByteRecord::new();
         settlement.write_to(&mut line);
-        lines.push(line);
+        writer.write_byte_record(&line).map_err(io::Error::other)?;
     }
-    encoded(&lines)
+    writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-/// Records as CSV.
-pub(super) fn encoded(records: &[ByteRecord]) -> io::Result<Vec<u8>> {
+/// A record as CSV.
+pub(super) fn encoded(record: &ByteRecord) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for record in records {
-        writer.write_byte_record(record).map_err(io::Error::other)?;
-    }
+    writer.write_byte_record(record).map_err(io::Error::other)?;
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }

@@ -190,8 +190,8 @@ mod tests {
         fn any_order_is_put_right(order in Just((1..=60_u64).collect::<Vec<_>>()).prop_shuffle(), note in "[a,\"\n\r ]{0,6}") {
             let record = |row: &u64| ByteRecord::from(vec![row.to_string(), note.clone()]);
             let text = |rows: &[u64]| {
-                let records: Vec<_> = rows.iter().map(record).collect();
-                String::from_utf8(super::super::journal::encoded(&records).expect("memory")).expect("UTF-8")
+                let lines = rows.iter().flat_map(|row| super::super::journal::encoded(&record(row)).expect("memory"));
+                String::from_utf8(lines.collect()).expect("UTF-8")
             };
             let sorted: Vec<_> = (1..=60).collect();
             prop_assert_eq!(published(&format!("row,note\n{}", text(&order)), 60), Ok(format!("row,note\n{}", text(&sorted))));

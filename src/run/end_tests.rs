@@ -53,8 +53,9 @@ impl Script {
 
 /// Ends one user's bypass that runs for so many seconds, if there is one.
 async fn end_one(runs_for: Option<i64>, events: &[Event]) -> (Outcome, String, Left) {
-    let script = Script::of(&[(1, events)]).with_bypasses(runs_for.is_some().then_some(1).into_iter(), runs_for.unwrap_or_default());
-    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    let script =
+        Arc::new(Script::of(&[(1, events)]).with_bypasses(runs_for.is_some().then_some(1).into_iter(), runs_for.unwrap_or_default()));
+    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
     assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{events:?}: {:?}", script.calls);
     (left.outcome(1), script.calls_of(1), left)
 }
@@ -143,8 +144,8 @@ fn a_date_that_passed_long_ago_is_not_taken_for_the_end_of_a_bypass_that_runs() 
 
 #[tokio::test(start_paused = true)]
 async fn the_near_date_is_counted_from_when_the_put_is_sent() {
-    let script = Script::of(&[]).with_bypasses(1..=40, 9000);
-    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 8, PATIENCE), rows_to_end(40)).await;
+    let script = Arc::new(Script::of(&[]).with_bypasses(1..=40, 9000));
+    let left = run(pipeline(&script, Rate::PerSecond(0.1), 8, PATIENCE), rows_to_end(40)).await;
     assert_eq!(left.ended.tally.of(Outcome::Ended), 40);
     assert!(left.took > Duration::from_secs(700), "{:?}", left.took);
     assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
@@ -157,8 +158,8 @@ async fn the_near_date_is_counted_from_when_the_put_is_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_once_the_bypass_ends_by_itself() {
-    let script = Script::of(&[]).with_bypasses(1..=1, 65);
-    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE), rows_to_end(1)).await;
+    let script = Arc::new(Script::of(&[]).with_bypasses(1..=1, 65));
+    let left = run(pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE), rows_to_end(1)).await;
     assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Ended, "G"));
     assert_eq!(left.value(1, "bypassMFAEnabledUntil"), script.running(1).expect("it runs").to_string());
     assert_eq!((left.value(1, "requestedUntil"), left.value(1, "canBypassMFA")), (String::new(), "true".to_owned()));
@@ -166,8 +167,8 @@ async fn nothing_is_sent_once_the_bypass_ends_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_for_a_bypass_that_runs_out_while_the_turn_is_waited_for() {
-    let script = Script::of(&[(2, &[Event::RetryAfter(429, 100)])]).with_bypasses(1..=1, 65);
-    let left = run(&pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows_to_end(2)).await;
+    let script = Arc::new(Script::of(&[(2, &[Event::RetryAfter(429, 100)])]).with_bypasses(1..=1, 65));
+    let left = run(pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows_to_end(2)).await;
     assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Inactive, "G"));
     assert_eq!((left.value(1, "bypassMFAEnabledUntil"), left.value(1, "canBypassMFA")), (String::new(), "false".to_owned()));
     assert_eq!(left.outcome(2), Outcome::Inactive);
@@ -175,17 +176,17 @@ async fn nothing_is_sent_for_a_bypass_that_runs_out_while_the_turn_is_waited_for
 
 #[tokio::test(start_paused = true)]
 async fn a_row_whose_turn_does_not_come_in_time_says_so() {
-    let script = Script::of(&[]).with_bypasses(1..=1, 3600);
+    let script = Arc::new(Script::of(&[]).with_bypasses(1..=1, 3600));
     let patience = Limits { give_up_after: Duration::from_secs(30), ..PATIENCE };
-    let left = run(&pipeline(&script, Rate::PerSecond(1.0 / 60.0), 4, patience), rows_to_end(1)).await;
+    let left = run(pipeline(&script, Rate::PerSecond(1.0 / 60.0), 4, patience), rows_to_end(1)).await;
     assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Failed, "G"));
     assert!(left.value(1, "errorMessage").contains("no turn came to end the bypass"), "{:?}", left.line(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_still_to_be_sent_for_a_row_does_not_queue_behind_new_rows() {
-    let script = Script::of(&[]).with_bypasses(1..=200, 3600);
-    let left = run(&pipeline(&script, Rate::PerSecond(10.0), 64, PATIENCE), rows_to_end(200)).await;
+    let script = Arc::new(Script::of(&[]).with_bypasses(1..=200, 3600));
+    let left = run(pipeline(&script, Rate::PerSecond(10.0), 64, PATIENCE), rows_to_end(200)).await;
     assert_eq!(left.ended.tally.of(Outcome::Ended), 200);
     let calls = script.calls.lock().expect("whole");
     let place = |row, changes| calls.iter().position(|called| called.row == row && called.call.changes() == changes).expect("sent");
@@ -196,17 +197,17 @@ async fn what_is_still_to_be_sent_for_a_row_does_not_queue_behind_new_rows() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_are_in_flight_than_may_be_when_each_row_has_two_calls() {
-    let script = Script::of(&[]).with_bypasses(1..=200, 3600);
-    let left = run(&pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows_to_end(200)).await;
+    let script = Arc::new(Script::of(&[]).with_bypasses(1..=200, 3600));
+    let left = run(pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows_to_end(200)).await;
     assert_eq!((left.ended.tally.rows(), script.in_flight.lock().expect("whole").1), (200, 7));
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_what_repeats_a_call_counts_as_retried() {
     for (events, sent, retried) in [(vec![], 2, 0), (vec![Event::Good, Event::Status(500)], 4, 2), (vec![Event::Status(500)], 3, 1)] {
-        let script = Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600);
-        let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
-        run(&pipeline, rows_to_end(1)).await;
+        let script = Arc::new(Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600));
+        let pipeline = Arc::new(pipeline(&script, Rate::Unlimited, 4, PATIENCE));
+        run(Arc::clone(&pipeline), rows_to_end(1)).await;
         let traffic = &pipeline.session.traffic;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!((count(&traffic.for_users), count(&traffic.retried)), (sent, retried), "{events:?}");
@@ -215,8 +216,8 @@ async fn only_what_repeats_a_call_counts_as_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn a_put_whose_every_token_is_refused_stops_the_run() {
-    let script = Script::of(&[(1, &[Event::Good, Event::Status(401)].repeat(20))]).with_bypasses(1..=1, 3600);
-    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    let script = Arc::new(Script::of(&[(1, &[Event::Good, Event::Status(401)].repeat(20))]).with_bypasses(1..=1, 3600));
+    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
     assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
     assert_eq!(script.calls_of(1), "GPGPGP");
 }
@@ -224,8 +225,8 @@ async fn a_put_whose_every_token_is_refused_stops_the_run() {
 #[tokio::test(start_paused = true)]
 async fn the_call_whose_answer_ends_the_run_is_counted_too() {
     let doubtful = [Event::Good, Event::RetryAfter(502, 0), Event::Status(401), Event::Status(401)];
-    let script = Script::of(&[(1, &doubtful)]).with_bypasses(1..=1, 3600);
-    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    let script = Arc::new(Script::of(&[(1, &doubtful)]).with_bypasses(1..=1, 3600));
+    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
     assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
     assert_eq!((left.outcome(1), left.value(1, "attempts")), (Outcome::Unknown, script.requests_of(1).to_string()));
 }
@@ -242,7 +243,7 @@ async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
         (vec![], vec![125, 1], 1),
         ([vec![E::Good], vec![E::Silence; 7]].concat(), vec![1200, 1], 1),
     ] {
-        let script = Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600);
+        let script = Arc::new(Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600));
         let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
         let (stop, waits) = (pipeline.stop.clone(), signals.clone());
         tokio::spawn(async move {
@@ -251,7 +252,7 @@ async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
                 stop.signal(Signal::Interrupt);
             }
         });
-        let left = run(&pipeline, rows_to_end(1)).await;
+        let left = run(pipeline, rows_to_end(1)).await;
         let tally = left.ended.tally;
         assert_eq!((tally.rows(), tally.of(Outcome::Unknown)), (settled, settled), "{events:?} {signals:?}");
     }
@@ -266,9 +267,9 @@ async fn a_row_in_doubt_is_unknown_until_a_get_is_answered() {
         (Some(3600), vec![], Outcome::Ended),
     ] {
         let users = runs_for.is_some().then_some(1).into_iter();
-        let script = Script::of(&[(1, &events)]).with_bypasses(users, runs_for.unwrap_or_default());
+        let script = Arc::new(Script::of(&[(1, &events)]).with_bypasses(users, runs_for.unwrap_or_default()));
         let rows = vec![Row { in_doubt: true, ..row(in_a_minute(), 1) }];
-        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
         assert_eq!(left.outcome(1), outcome, "{runs_for:?} {events:?}");
     }
 }
@@ -302,6 +303,7 @@ proptest! {
             for (row, (runs_for, _)) in (1..).zip(&scripts) {
                 script = script.with_bypasses(runs_for.iter().map(|_| row), runs_for.unwrap_or_default());
             }
+            let script = Arc::new(script);
             let pipeline = pipeline(&script, Rate::PerSecond(rate), 8, PATIENCE);
             if let Some(millis) = stop_after {
                 let stop = pipeline.stop.clone();
@@ -310,7 +312,7 @@ proptest! {
                     stop.request();
                 });
             }
-            let left = run(&pipeline, rows_to_end(count)).await;
+            let left = run(pipeline, rows_to_end(count)).await;
             prop_assert!(script.gifts().is_empty(), "{:?}", script.gifts());
             prop_assert!(script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
             prop_assert!(stop_after.is_some() || left.ended.stopped.is_some() || left.lines.len() as u64 == count);

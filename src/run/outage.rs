@@ -73,20 +73,20 @@ impl Outage {
 
     /// Ends when another row may be begun.
     pub(crate) async fn over(&self) {
-        loop {
+        while self.is_on() {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
             // From here on, no change is missed.
             changed.as_mut().enable();
-            let goes_on = {
-                let state = self.state();
-                state.faults < self.bound
-            };
-            if goes_on {
-                return;
+            if self.is_on() {
+                changed.await;
             }
-            changed.await;
         }
+    }
+
+    /// Whether no further row may be begun.
+    pub(crate) fn is_on(&self) -> bool {
+        self.state().faults >= self.bound
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -13,7 +13,7 @@ use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, RowNumber, UserI
 use crate::input::Task;
 use crate::pace::{Pacer, Rate};
 use crate::pingone::{AccessToken, Answer, Call, Endpoints, Fault, Region, Reply, Secrets, TokenSource};
-use crate::report::{Outcome, Target};
+use crate::report::{Journal, Outcome, Target};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub(super) fn next(events: Option<&mut Vec<Event>>) -> Event {
 }
 
 pub(super) fn reply(event: Event, good: &str) -> Reply {
-    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.as_bytes().to_vec()) });
+    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.to_owned().into()) });
     match event {
         Event::Good => answer(200, None, good),
         Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
@@ -139,7 +139,7 @@ pub(super) fn reply(event: Event, good: &str) -> Reply {
     }
 }
 
-impl Wire for &Script {
+impl Wire for Arc<Script> {
     async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, _limit: Duration) -> Reply {
         self.sent.lock().expect("whole").push((row.0, Instant::now(), token.generation));
         let event = next(self.rows.lock().expect("whole").get_mut(&row.0));
@@ -206,10 +206,11 @@ pub(super) fn row(operation: Operation, number: u64) -> Row {
     Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Task::Send(ask) }
 }
 
-pub(super) fn pipeline(script: &Script, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<&Script> {
+pub(super) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
     let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
     let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-    let session = Session::new(script, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(rate)), limits);
+    let session =
+        Session::new(Arc::clone(script), endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(rate)), limits);
     Pipeline {
         session,
         limits,
@@ -241,7 +242,7 @@ impl std::io::Write for Lines {
     }
 }
 
-pub(super) async fn run(pipeline: &Pipeline<&Script>, rows: Vec<Row>) -> Left {
+pub(super) async fn run(pipeline: impl Into<Arc<Pipeline<Arc<Script>>>>, rows: Vec<Row>) -> Left {
     let written = Lines::default();
     let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::report::Lines::All), std::iter::empty()).expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));
@@ -251,7 +252,7 @@ pub(super) async fn run(pipeline: &Pipeline<&Script>, rows: Vec<Row>) -> Left {
     drop(send);
     let (seen, _) = watch::channel(Tally::default());
     let start = Instant::now();
-    let ended = pipeline.run(receive, &journal, &seen).await;
+    let ended = pipeline.into().run(receive, journal.appender(), seen).await;
     let took = start.elapsed();
     journal.finish().await.expect("memory");
     let text = written.0.lock().expect("whole").clone();

@@ -1,29 +1,28 @@
 //! One row's life, from its place in flight to its line in the report.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::life::{Finding, Life, Next, Step};
 use super::outage::Trying;
-use super::{Admission, Pipeline, Place, RowEnd, place};
+use super::worker::{Admission, Relieved, RowEnd, Shift};
+use super::{Pipeline, Place, place};
 use crate::domain::{Ask, BypassUntil};
 use crate::input::{Row, Task};
 use crate::pingone::{AccessToken, Attempt, Detail, PingOneError, Request, Turn, Wire};
 use crate::report::{Outcome, Settlement};
 use crate::stop::Stop;
 
-/// Does what the row asks, until it is settled or the run stops.
-pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, admitted: Admission) -> RowEnd {
-    let Admission { row, place, door } = admitted;
+/// Does what the row asks, until it is settled or the run stops. If the row has to wait meanwhile, and another
+/// worker comes in place of this one, that is noted in `relieved`.
+pub(super) async fn settle<'a, W: Wire>(shift: &'a Shift<W>, admission: Admission, relieved: &mut Option<Relieved<'a>>) -> RowEnd {
+    let Admission { row, first } = admission;
     match row.task {
         Task::Send(ask) => {
-            let mut life = Life::new(ask, pipeline.limits, row.in_doubt);
-            // Boxed, so that a row that waits is small.
-            let lived = Box::pin(live(pipeline, places, &row, &mut life, (place, door))).await;
+            let mut life = Life::new(ask, shift.pipeline.limits, row.in_doubt);
+            let lived = live(shift, &row, &mut life, first.expect("there is something to send"), relieved).await;
             let (finding, refused) = match lived {
                 Ok(finding) => (finding.or_else(|| life.stopped()), None),
                 Err(refused) => (life.stopped(), Some(refused)),
@@ -50,31 +49,32 @@ pub(super) async fn settle<W: Wire>(pipeline: &Pipeline<W>, places: &Arc<Semapho
 }
 
 /// Tries until there is a finding; `None` if the run stops first, an error if the whole run must. `first` is
-/// the place in flight that the row has, and the door, which it leaves open for the next row when its first
-/// turn has come.
-async fn live<W: Wire>(
-    pipeline: &Pipeline<W>,
-    places: &Arc<Semaphore>,
+/// the place in flight that the row has, and its first turn.
+async fn live<'a, W: Wire>(
+    shift: &'a Shift<W>,
     row: &Row,
     life: &mut Life,
-    first: (Place, Place),
+    first: (Place, Turn),
+    relieved: &mut Option<Relieved<'a>>,
 ) -> Result<Option<Finding>, PingOneError> {
-    let Pipeline { session, stop, .. } = pipeline;
+    let Pipeline { session, stop, .. } = &*shift.pipeline;
     let mut trying = None;
-    let (mut in_flight, mut door) = (Some(first.0), Some(first.1));
+    let (mut in_flight, mut came) = (Some(first.0), Some(first.1));
     loop {
-        let deadline = life.deadline();
-        if in_flight.is_none() {
-            in_flight = place_again(pipeline, places, deadline).await;
-        }
-        let turn = session.turn(deadline, stop).await?;
-        drop(door.take());
+        let turn = if let Some(turn) = came.take() {
+            turn
+        } else {
+            if in_flight.is_none() {
+                in_flight = place_again(&shift.pipeline, life.deadline()).await;
+            }
+            session.turn(life.deadline(), stop).await?
+        };
         let token = match turn {
             Turn::Stopped => return Ok(None),
             Turn::OutOfTime => return Ok(Some(life.gave_up())),
             Turn::Come(token) => token,
         };
-        let next = one_call(pipeline, row, life, &token, &mut trying).await?;
+        let next = one_call(&shift.pipeline, row, life, &token, &mut trying).await?;
         if next != Next::GoOn {
             drop(in_flight.take());
         }
@@ -86,7 +86,12 @@ async fn live<W: Wire>(
             }
             Next::Settle(finding) => return Ok(Some(finding)),
             Next::TokenRefused(detail) => return Err(session.fresh_token_refused(&detail)),
-            Next::Again(wait) => back_off(wait, row, life, stop).await,
+            Next::Again(wait) => {
+                if relieved.is_none() {
+                    *relieved = shift.relieve();
+                }
+                back_off(wait, row, life, stop).await;
+            }
         }
     }
 }
@@ -118,7 +123,7 @@ async fn one_call<'a, W: Wire>(
 }
 
 /// Another place in flight, as soon as one is free; `None` if the run stops, or the row's time is over.
-async fn place_again<W>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, deadline: Option<Instant>) -> Option<Place> {
+async fn place_again<W>(pipeline: &Pipeline<W>, deadline: Option<Instant>) -> Option<Place> {
     let over = async {
         match deadline {
             Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -129,7 +134,7 @@ async fn place_again<W>(pipeline: &Pipeline<W>, places: &Arc<Semaphore>, deadlin
         biased;
         () = pipeline.stop.requested() => None,
         () = over => None,
-        place = place(places) => Some(place),
+        place = place(&pipeline.places) => Some(place),
     }
 }
 
@@ -142,8 +147,8 @@ async fn back_off(wait: Duration, row: &Row, life: &Life, stop: &Stop) {
     }
 }
 
-fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Box<Settlement> {
-    Box::new(Settlement {
+fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Settlement {
+    Settlement {
         row: row.number,
         user: ask.user().to_string(),
         outcome: finding.outcome,
@@ -155,7 +160,7 @@ fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Box<Settlement> {
         took: life.took(),
         completed: Utc::now(),
         carried: row.carried,
-    })
+    }
 }
 
 fn own(why: &str) -> Detail {
@@ -163,7 +168,7 @@ fn own(why: &str) -> Detail {
 }
 
 fn unsent(row: Row, user: String, outcome: Outcome, requested: Option<BypassUntil>, detail: Detail) -> RowEnd {
-    let settled = Box::new(Settlement {
+    let settled = Settlement {
         row: row.number,
         user,
         outcome,
@@ -175,6 +180,6 @@ fn unsent(row: Row, user: String, outcome: Outcome, requested: Option<BypassUnti
         took: Duration::ZERO,
         completed: Utc::now(),
         carried: row.carried,
-    });
+    };
     RowEnd { settled: Some(settled), refused: None }
 }

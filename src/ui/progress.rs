@@ -60,15 +60,17 @@ fn style(is_narrow: bool, is_known: bool) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is sound")
 }
 
-async fn draw(bar: ProgressBar, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
+async fn draw(bar: ProgressBar, mut tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
     let mut redraw = tokio::time::interval(REDRAW_EVERY);
     let mut was_narrow = false;
     // What was settled before is not this run's speed.
     bar.set_position(tally.borrow().rows());
     bar.reset_eta();
     loop {
-        redraw.tick().await;
-        let over = tally.has_changed().is_err();
+        let over = tokio::select! {
+            () = until_over(&mut tally) => true,
+            _ = redraw.tick() => false,
+        };
         let now = *tally.borrow();
         let is_narrow = console::Term::stderr().size().1 < NARROW;
         if is_narrow != was_narrow {

@@ -325,7 +325,7 @@ fn taken_up_a_run_looks_up_nobody_whom_it_knows_and_still_finds_who_stands_there
     field.write("in.csv", format!("email\nnobody@example.com\n{rows}"));
     let arguments = ["grant", "in.csv", "--until", "2099-01-01", "--rate", "300/s"];
     let lines = || std::fs::read_to_string(field.path("in.report.partial.csv")).map_or(0, |text| text.lines().count());
-    let run = interrupted(&field, &arguments, || lines() > 100);
+    let run = interrupted(&field, &arguments, || lines() > 110);
     assert_eq!(run.code, 130, "{}", run.stderr);
     let before = puts(&field.calls());
     assert!((100..400).contains(&before), "{before}");
