@@ -29,7 +29,7 @@ impl fmt::Debug for List {
 
 #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
 fn answer(status: u16, body: &serde_json::Value) -> Reply {
-    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_string().into_bytes()) })
+    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_string().into()) })
 }
 
 impl Wire for &List {

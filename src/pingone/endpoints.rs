@@ -164,8 +164,20 @@ impl Endpoints {
         url
     }
 
-    pub(crate) fn bypass(&self, user: UserId) -> Url {
-        self.api.with(&["environments", &self.environment.to_string(), "users", &user.to_string(), "bypassMFA"])
+    pub(crate) fn bypass_urls(&self) -> BypassUrls {
+        BypassUrls(self.api.with(&["environments", &self.environment.to_string(), "users"]))
+    }
+}
+
+/// Where users' bypasses are: what the URLs of all of them begin with.
+#[derive(Debug, Clone)]
+pub(crate) struct BypassUrls(Url);
+
+impl BypassUrls {
+    pub(crate) fn of(&self, user: UserId) -> Url {
+        let mut url = self.0.clone();
+        url.path_segments_mut().expect("http and https have paths").push(&user.to_string()).push("bypassMFA");
+        url
     }
 }
 
@@ -211,7 +223,7 @@ mod tests {
                 auth_environment: environment,
             };
             assert_eq!(
-                endpoints.bypass(id.parse().expect("a UUID")).as_str(),
+                endpoints.bypass_urls().of(id.parse().expect("a UUID")).as_str(),
                 format!("https://api.pingone.com.au/v1/environments/{environment}/users/{id}/bypassMFA")
             );
             assert_eq!(endpoints.token().as_str(), format!("https://auth.pingone.com.au/{environment}/as/token"));

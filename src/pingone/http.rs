@@ -4,11 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::endpoints::{BaseUrl, Endpoints};
+use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
 use super::token::AccessToken;
 use super::wire::{Answer, Call, Fault, Reply, Wire};
@@ -23,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No `Retry-After` is taken to mean more than a year, which is longer than any run.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Room for the headers of a request, those of the client's own included.
+const HEADERS: usize = 12;
 const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
 const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
 
@@ -70,8 +73,11 @@ pub(crate) struct HttpSettings {
 pub(crate) struct HttpWire {
     api: Client,
     auth: Client,
+    bypass_urls: BypassUrls,
     /// The run's number, as every request has it.
     session: HeaderValue,
+    /// What the numbers of requests for rows begin with.
+    transactions: String,
     settings: HttpSettings,
 }
 
@@ -84,7 +90,8 @@ impl HttpWire {
         let alike = settings.endpoints.api.is_loopback() == settings.endpoints.auth.is_loopback();
         let auth = if alike { api.clone() } else { client(&settings, &settings.endpoints.auth)? };
         let session = HeaderValue::try_from(settings.run.to_string()).expect("a UUID is header text");
-        Ok(Self { api, auth, session, settings })
+        let (bypass_urls, transactions) = (settings.endpoints.bypass_urls(), format!("{}-", settings.run));
+        Ok(Self { api, auth, bypass_urls, session, transactions, settings })
     }
 
     fn token_request(&self, credentials: &Credentials) -> RequestBuilder {
@@ -99,44 +106,53 @@ impl HttpWire {
         }
     }
 
-    fn row_headers(&self, row: RowNumber) -> HeaderMap {
-        let transaction = HeaderValue::try_from(format!("{}-{row}", self.settings.run)).expect("UUIDs and numbers are header text");
-        HeaderMap::from_iter([(TRANSACTION_ID, transaction), (SESSION_ID, self.session.clone())])
+    fn request(&self, method: Method, url: Url, token: &AccessToken, limit: Duration) -> Request {
+        let mut request = Request::new(method, url);
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(AUTHORIZATION, token.header());
+        headers.insert(SESSION_ID, self.session.clone());
+        *request.headers_mut() = headers;
+        *request.timeout_mut() = Some(limit);
+        request
     }
 }
 
 impl Wire for HttpWire {
     async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> Reply {
-        let url = self.settings.endpoints.bypass(call.user());
-        let request = match call {
-            Call::Get(_) => self.api.get(url),
+        let url = self.bypass_urls.of(call.user());
+        let mut request = match call {
+            Call::Get(_) => self.request(Method::GET, url, token, limit),
             // The end date's text needs no escaping: digits, `-`, `:`, `.`, `T` and `Z`.
             Call::Put(_, until) => {
-                let body = format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#);
-                self.api.put(url).header(CONTENT_TYPE, "application/json").body(body)
+                let mut request = self.request(Method::PUT, url, token, limit);
+                request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                *request.body_mut() = Some(format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#).into());
+                request
             }
         };
-        let request = request.timeout(limit).headers(self.row_headers(row)).header(AUTHORIZATION, token.header());
-        exchange(request, limit).await
+        let transaction = [self.transactions.as_str(), &row.to_string()].concat();
+        let transaction = HeaderValue::try_from(transaction).expect("UUIDs and numbers are header text");
+        request.headers_mut().insert(TRANSACTION_ID, transaction);
+        exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
     }
 
     async fn fetch_environment(&self, token: &AccessToken) -> Reply {
-        let request = self.api.get(self.settings.endpoints.environment()).timeout(self.settings.timeout);
-        let request = request.header(SESSION_ID, self.session.clone()).header(AUTHORIZATION, token.header());
-        exchange(request, self.settings.timeout).await
+        let limit = self.settings.timeout;
+        let request = self.request(Method::GET, self.settings.endpoints.environment(), token, limit);
+        exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
     }
 
     async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {
-        let request = self.api.get(page.clone()).timeout(self.settings.timeout);
-        let request = request.header(SESSION_ID, self.session.clone()).header(AUTHORIZATION, token.header());
-        exchange_up_to(MOST_OF_A_PAGE, request, self.settings.timeout).await
+        let limit = self.settings.timeout;
+        let request = self.request(Method::GET, page.clone(), token, limit);
+        exchange(MOST_OF_A_PAGE, self.api.execute(request), limit).await
     }
 
     async fn fetch_token(&self) -> Reply {
         let Some(credentials) = &self.settings.credentials else {
             unreachable!("a run without credentials has a ready token, which is never renewed");
         };
-        exchange(self.token_request(credentials), self.settings.timeout).await
+        exchange(MOST_OF_A_BODY, self.token_request(credentials).send(), self.settings.timeout).await
     }
 }
 
@@ -158,20 +174,16 @@ fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneErro
     builder.build().map_err(|error| PingOneError::Client(causes(&error)))
 }
 
-async fn exchange(request: RequestBuilder, limit: Duration) -> Reply {
-    exchange_up_to(MOST_OF_A_BODY, request, limit).await
-}
-
 /// Sends a request, and reads up to `most` bytes of the answer's body.
-async fn exchange_up_to(most: usize, request: RequestBuilder, limit: Duration) -> Reply {
-    let response = request.send().await.map_err(|error| fault(error, limit))?;
+async fn exchange(most: usize, sent: impl Future<Output = reqwest::Result<Response>>, limit: Duration) -> Reply {
+    let response = sent.await.map_err(|error| fault(error, limit))?;
     let status = response.status().as_u16();
     let date = date(response.headers());
     let retry_after = retry_after(response.headers());
     let body = match whole_body(response, most).await {
         Ok(body) => Ok(body),
         // Of a refusal, the status says enough.
-        Err(NotWhole::TooLong) if !(200..300).contains(&status) => Ok(Vec::new()),
+        Err(NotWhole::TooLong) if !(200..300).contains(&status) => Ok(Bytes::new()),
         Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
         Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
@@ -183,15 +195,22 @@ enum NotWhole {
     Broken(reqwest::Error),
 }
 
-async fn whole_body(mut response: Response, most: usize) -> Result<Vec<u8>, NotWhole> {
-    let mut body = Vec::new();
+async fn whole_body(mut response: Response, most: usize) -> Result<Bytes, NotWhole> {
+    let mut body = Bytes::new();
     while let Some(chunk) = response.chunk().await.map_err(NotWhole::Broken)? {
         if body.len() + chunk.len() > most {
             return Err(NotWhole::TooLong);
         }
-        body.extend_from_slice(&chunk);
+        // Most answers come in one piece, which is left where it is.
+        body = if body.is_empty() { chunk } else { joined(body, &chunk) };
     }
     Ok(body)
+}
+
+fn joined(body: Bytes, chunk: &[u8]) -> Bytes {
+    let mut body = BytesMut::from(body);
+    body.extend_from_slice(chunk);
+    body.freeze()
 }
 
 fn fault(error: reqwest::Error, limit: Duration) -> Fault {

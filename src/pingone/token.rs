@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn answer(body: &str) -> Answer {
-        Answer { status: 200, retry_after: None, date: None, body: Ok(body.as_bytes().to_vec()) }
+        Answer { status: 200, retry_after: None, date: None, body: Ok(body.to_owned().into()) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -43,7 +43,7 @@ impl Wire for &Pages {
 
 #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
 fn answer(status: u16, body: &str) -> Reply {
-    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.as_bytes().to_vec()) })
+    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_owned().into()) })
 }
 
 fn page(next: &str) -> Reply {

@@ -258,7 +258,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
     fn answer(status: u16, body: &str) -> Reply {
-        Ok(Answer { status, retry_after: None, date: None, body: Ok(body.as_bytes().to_vec()) })
+        Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_owned().into()) })
     }
 
     fn is_doubtful(verdict: &Verdict) -> Option<bool> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use reqwest::Url;
 
 use super::token::AccessToken;
@@ -36,7 +37,7 @@ impl Call {
 }
 
 /// One request, one reply; no waiting, no trying again.
-pub(crate) trait Wire: Sync {
+pub(crate) trait Wire: Send + Sync {
     /// Sends a `call` for `row`, and waits for the reply for no longer than `limit`.
     fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
 
@@ -63,7 +64,7 @@ pub(crate) struct Answer {
     /// What time it is there.
     pub(crate) date: Option<SystemTime>,
     /// The body; or why it is not whole.
-    pub(crate) body: Result<Vec<u8>, String>,
+    pub(crate) body: Result<Bytes, String>,
 }
 
 /// Why there is no answer.
