@@ -84,13 +84,13 @@ pub enum RunError {
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
     /// A question had to be asked, and there was nobody to ask.
-    #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed")]
+    #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command")]
     NobodyToAsk,
     /// The operator did not agree.
-    #[error("not confirmed; nothing was changed")]
+    #[error("not confirmed; nothing was changed by this command")]
     NotConfirmed,
     /// No end of a bypass could be told from a date that has passed.
-    #[error("the clock here is {off} {side} PingOne's, and `--in` is {grace}: {then}; nothing was changed")]
+    #[error("the clock here is {off} {side} PingOne's, and `--in` is {grace}: {then}; nothing was changed by this command")]
     ClockOff {
         /// By how much.
         off: String,
@@ -105,7 +105,7 @@ pub enum RunError {
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
     /// A signal stopped the run before anything was changed.
-    #[error("stopped by {} before the first row was sent: nothing was changed", .0.name())]
+    #[error("stopped by {} before the first row was sent: nothing was changed by this command", .0.name())]
     InterruptedFirst(Signal),
     /// The sandbox did not start.
     #[error("{address}: the sandbox cannot listen there")]

@@ -98,7 +98,9 @@ impl ListingError {
                 "a filter reads like `username sw \"a\" and enabled eq true`: attributes and operators as PingOne documents them".into(),
             ),
             Self::TooMany { .. } | Self::Grown { .. } => Some("allow more with `--max-users`, or select fewer with `--filter`".into()),
-            Self::Unread { list: ListedFor::LookUp(_), .. } => Some("start again when PingOne answers: nothing was changed".into()),
+            Self::Unread { list: ListedFor::LookUp(_), .. } => {
+                Some("start again when PingOne answers: nothing was changed by this command".into())
+            }
             Self::Unread { list: ListedFor::Audit(_), .. } => None,
         }
     }

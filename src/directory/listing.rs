@@ -66,7 +66,8 @@ impl Listing {
         rows: &mpsc::Sender<Row>,
         stop: &Stop,
     ) -> Result<Option<u64>, RunError> {
-        roll.expect(self.total().unwrap_or_default());
+        let counted = self.total().unwrap_or_default();
+        roll.expect(counted);
         let (list, most) = (self.selection.to_string(), self.max_users);
         let mut page = self.first;
         loop {
@@ -89,7 +90,17 @@ impl Listing {
                 Listed::Stopped => return Ok(None),
             };
         }
-        Ok(send(roll.rest(), rows).await.then(|| roll.users()))
+        if !send(roll.rest(), rows).await {
+            return Ok(None);
+        }
+        if roll.users() < counted {
+            tracing::warn!(
+                "{list}: PingOne counted {counted} users at first, and listed {}: only those listed are in the report (others may have been \
+                 deleted meanwhile, or the application may not see them)",
+                roll.users()
+            );
+        }
+        Ok(Some(roll.users()))
     }
 }
 

@@ -75,7 +75,7 @@ pub enum InputError {
         most: u64,
     },
     /// Rows are invalid.
-    #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed" } else { "sent" })]
+    #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed by this command" } else { "sent" })]
     BadRows {
         /// The input, as messages call it.
         name: String,

@@ -219,7 +219,7 @@ fn an_end_is_asked_about_planned_and_rehearsed_as_a_grant_is() {
     let plain = |arguments: &[&str]| done(field.tool(&[]).args(arguments).output().expect("the tool runs"));
     let refused = plain(&["end", "all.csv"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("there is no terminal to ask on; nothing was changed"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("there is no terminal to ask on; nothing was changed by this command"), "{}", refused.stderr);
     assert!(field.api_calls().is_empty() && std::fs::read_dir(field.folder()).expect("a folder").count() == 1);
     let planned = plain(&["end", "all.csv", "--dry-run", "--rate", "2/s"]);
     assert_eq!(planned.code, 0, "{}", planned.stderr);

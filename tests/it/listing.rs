@@ -83,6 +83,22 @@ fn who_stands_in_the_list_twice_is_read_once_and_its_text_is_made_harmless() {
 }
 
 #[test]
+fn a_list_that_is_shorter_than_its_count_is_told_of() {
+    for (count, told) in [(3, false), (4, true)] {
+        let field = directory_of(1);
+        let (url, _) = listing(move |path| {
+            let next = (!path.contains("cursor")).then_some("?cursor=1");
+            let users: &[u128] = if next.is_some() { &[1, 2] } else { &[3] };
+            page(users, next).replacen('{', &format!(r#"{{"count":{count},"#), 1)
+        });
+        let done = run_at(&field, &url, &["audit", "--all-users"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let words = "every user of the directory: PingOne counted 4 users at first, and listed 3: only those listed are in the report";
+        assert_eq!(done.stderr.contains(words), told, "{}", done.stderr);
+    }
+}
+
+#[test]
 fn a_page_that_cannot_be_had_stops_the_run_and_resume_completes_it() {
     let field = directory_of(1);
     let is_mended = Arc::new(AtomicBool::new(false));

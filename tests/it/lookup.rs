@@ -95,9 +95,13 @@ fn two_names_of_one_user_are_a_duplicate_or_a_conflict() {
     field.write("in.csv", format!("email,until\n{one},2099-01-01\nuser000002@example.com,2099-01-01\n{other},2099-01-02\n"));
     let run = field.run(&["grant", "in.csv"]);
     assert_eq!(run.code, 2, "{}", run.stderr);
-    for expected in
-        ["in.csv: 2 of 3 rows are invalid; nothing was changed", "in.csv:2: column `until`: ", "on line 4", "in.csv:4: ", "on line 2"]
-    {
+    for expected in [
+        "in.csv: 2 of 3 rows are invalid; nothing was changed by this command",
+        "in.csv:2: column `until`: ",
+        "on line 4",
+        "in.csv:4: ",
+        "on line 2",
+    ] {
         assert!(run.stderr.contains(expected), "{}\nshould have: {expected}", run.stderr);
     }
     assert_eq!(puts(&field.calls()), 0);
@@ -313,7 +317,11 @@ fn interrupted_while_users_are_looked_up_nothing_is_changed() {
     };
     let run = interrupted(&field, &["grant", "in.csv", "--until", "+1h", "--rate", "5/s"], seen);
     assert_eq!(run.code, 130, "{}", run.stderr);
-    assert!(run.stderr.contains("error: stopped by SIGINT before the first row was sent: nothing was changed"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("error: stopped by SIGINT before the first row was sent: nothing was changed by this command"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(puts(&field.calls()), 0);
     assert_eq!(std::fs::read_dir(field.folder()).expect("a folder").count(), 1, "no trace is left");
 }

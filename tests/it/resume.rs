@@ -538,7 +538,7 @@ fn a_signal_before_there_is_a_token_ends_the_run_at_once() {
         send_signal(&child, name);
         let run = done(child.wait_with_output().expect("ends"));
         assert_eq!(run.code, code, "{}", run.stderr);
-        assert!(run.stderr.contains("before the first row was sent: nothing was changed"), "{}", run.stderr);
+        assert!(run.stderr.contains("before the first row was sent: nothing was changed by this command"), "{}", run.stderr);
         assert!(field.calls().is_empty());
     }
 }

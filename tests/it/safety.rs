@@ -19,7 +19,7 @@ fn without_a_terminal_a_grant_must_be_confirmed_by_yes() {
     let refused = done(plain(&field, &["grant", "in.csv"]).output().expect("the tool runs"));
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(
-        refused.stderr.contains("error: this is to be confirmed, and there is no terminal to ask on; nothing was changed"),
+        refused.stderr.contains("error: this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command"),
         "{}",
         refused.stderr
     );
