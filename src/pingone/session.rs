@@ -1,8 +1,8 @@
 //! How does one request get to PingOne and back? With the run's token, when its turn has come.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -33,19 +33,30 @@ pub(crate) struct Traffic {
     pub(crate) throttled: AtomicU64,
     /// Of those sent, the ones for users.
     pub(crate) for_users: AtomicU64,
-    /// How many were answered with which status; `None`: with none.
-    statuses: Mutex<BTreeMap<Option<u16>, u64>>,
+    statuses: Statuses,
+}
+
+/// How many requests were answered with which status; those without an answer have none, and stand at 0.
+#[derive(Debug)]
+struct Statuses(Box<[AtomicU64]>);
+
+impl Default for Statuses {
+    /// A count for every status that HTTP can have: three digits.
+    fn default() -> Self {
+        Self((0..1000).map(|_| AtomicU64::new(0)).collect())
+    }
 }
 
 impl Traffic {
     fn answered(&self, reply: &Reply) {
-        let status = reply.as_ref().ok().map(|answer| answer.status);
-        *self.statuses.lock().expect("no panic while it is held").entry(status).or_default() += 1;
+        let status = reply.as_ref().map_or(0, |answer| usize::from(answer.status));
+        self.statuses.0[status].fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many requests were answered with which status; `None`: with none.
     pub(crate) fn statuses(&self) -> BTreeMap<Option<u16>, u64> {
-        self.statuses.lock().expect("no panic while it is held").clone()
+        let counts = (0..).zip(&self.statuses.0).map(|(status, count)| (Some(status).filter(|status| *status > 0), count));
+        counts.map(|(status, count)| (status, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! Without this, every row of an input would have its tries during an outage, and fail. If all that were
 //! begun are given up, the run stops.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -18,28 +18,22 @@ const IN_A_ROW: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Outage {
     bound: usize,
-    state: Mutex<State>,
-    changed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct State {
     /// Requests in a row that met faults.
-    faults: usize,
+    faults: AtomicUsize,
     /// Rows that have met a fault and are not settled.
-    tried: usize,
+    tried: AtomicUsize,
+    changed: Notify,
 }
 
 impl Outage {
     pub(crate) fn new(concurrency: usize) -> Self {
-        Self { bound: concurrency.max(IN_A_ROW), state: Mutex::default(), changed: Notify::new() }
+        Self { bound: concurrency.max(IN_A_ROW), faults: AtomicUsize::new(0), tried: AtomicUsize::new(0), changed: Notify::new() }
     }
 
     /// Whether every row that was begun has been given up, and nothing was answered meanwhile: there is
     /// nobody left to find out whether PingOne is back.
     pub(crate) fn is_total(&self) -> bool {
-        let state = self.state();
-        state.faults >= self.bound && state.tried == 0
+        self.is_on() && self.tried.load(Ordering::SeqCst) == 0
     }
 
     /// Takes in the `verdict` on a request of a row, which is `trying` from its first fault on.
@@ -53,21 +47,19 @@ impl Outage {
     }
 
     fn answered(&self) {
-        let mut state = self.state();
-        if state.faults > 0 {
-            state.faults = 0;
-            drop(state);
+        // As a rule there was none, and nothing is to be written.
+        if self.faults.load(Ordering::SeqCst) > 0 && self.faults.swap(0, Ordering::SeqCst) > 0 {
             self.changed.notify_waiters();
         }
     }
 
     fn faulted(&self) {
-        self.state().faults += 1;
+        self.faults.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Counts a row among those that are being tried again, for as long as the answer lives.
     fn trying(&self) -> Trying<'_> {
-        self.state().tried += 1;
+        self.tried.fetch_add(1, Ordering::SeqCst);
         Trying(self)
     }
 
@@ -86,11 +78,7 @@ impl Outage {
 
     /// Whether no further row may be begun.
     pub(crate) fn is_on(&self) -> bool {
-        self.state().faults >= self.bound
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("no panic while it is held")
+        self.faults.load(Ordering::SeqCst) >= self.bound
     }
 }
 
@@ -100,7 +88,7 @@ pub(crate) struct Trying<'a>(&'a Outage);
 
 impl Drop for Trying<'_> {
     fn drop(&mut self) {
-        self.0.state().tried -= 1;
+        self.0.tried.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
