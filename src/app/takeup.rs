@@ -8,7 +8,7 @@ use crate::config::Existing;
 use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::{
-    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, read_journal, reopen_journal,
+    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNWRITTEN, read_journal, reopen_journal,
 };
 use crate::run::ROOM;
 
@@ -99,7 +99,8 @@ impl Claim {
     fn take_up<'a>(&self, record: &mut RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
         let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
         if let Some(crashed) = self.former.as_ref().filter(|former| former.status == Status::Running && record.input.rows.is_some()) {
-            let begun = recovered.last_row + u64::from(crashed.options.concurrency) + ROOM as u64;
+            // Those in flight, those that waited to be tried again, and those whose lines were not written yet.
+            let begun = recovered.last_row + u64::from(crashed.options.concurrency) + (ROOM + UNWRITTEN) as u64;
             record.in_doubt_up_to = record.in_doubt_up_to.max(begun.min(record.input.rows.unwrap_or(u64::MAX)));
         }
         record.write(&self.files.record)?;

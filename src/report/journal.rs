@@ -18,6 +18,8 @@ const WAITING: usize = 4096;
 const TOGETHER: usize = 1024;
 /// …which are those of so long: to wake a thread for each costs more than to settle a row.
 const GATHERED: Duration = Duration::from_millis(5);
+/// The most settled rows of which no line is written yet.
+pub(crate) const UNWRITTEN: usize = WAITING + TOGETHER;
 /// A power cut loses no more than the lines of so long.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
 

@@ -4,7 +4,7 @@
 //! Without this, every row of an input would have its tries during an outage, and fail. If all that were
 //! begun are given up, the run stops.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
@@ -17,23 +17,26 @@ const IN_A_ROW: usize = 10;
 /// What is known of PingOne's answering.
 #[derive(Debug)]
 pub(crate) struct Outage {
-    bound: usize,
-    /// Requests in a row that met faults.
-    faults: AtomicUsize,
-    /// Rows that have met a fault and are not settled.
-    tried: AtomicUsize,
+    bound: u64,
+    /// Two counts in one, so that they are looked at together: the requests in a row that met faults, from
+    /// [`FAULT`] on, and below it the rows that have met a fault and are not settled.
+    counts: AtomicU64,
     changed: Notify,
 }
 
+/// One request that met a fault.
+const FAULT: u64 = 1 << 32;
+
 impl Outage {
     pub(crate) fn new(concurrency: usize) -> Self {
-        Self { bound: concurrency.max(IN_A_ROW), faults: AtomicUsize::new(0), tried: AtomicUsize::new(0), changed: Notify::new() }
+        Self { bound: concurrency.max(IN_A_ROW) as u64, counts: AtomicU64::new(0), changed: Notify::new() }
     }
 
     /// Whether every row that was begun has been given up, and nothing was answered meanwhile: there is
     /// nobody left to find out whether PingOne is back.
     pub(crate) fn is_total(&self) -> bool {
-        self.is_on() && self.tried.load(Ordering::SeqCst) == 0
+        let counts = self.counts();
+        counts / FAULT >= self.bound && counts.is_multiple_of(FAULT)
     }
 
     /// Takes in the `verdict` on a request of a row, which is `trying` from its first fault on.
@@ -48,18 +51,18 @@ impl Outage {
 
     fn answered(&self) {
         // As a rule there was none, and nothing is to be written.
-        if self.faults.load(Ordering::SeqCst) > 0 && self.faults.swap(0, Ordering::SeqCst) > 0 {
+        if self.counts() >= FAULT && self.counts.fetch_and(FAULT - 1, Ordering::SeqCst) >= FAULT {
             self.changed.notify_waiters();
         }
     }
 
     fn faulted(&self) {
-        self.faults.fetch_add(1, Ordering::SeqCst);
+        self.counts.fetch_add(FAULT, Ordering::SeqCst);
     }
 
     /// Counts a row among those that are being tried again, for as long as the answer lives.
     fn trying(&self) -> Trying<'_> {
-        self.tried.fetch_add(1, Ordering::SeqCst);
+        self.counts.fetch_add(1, Ordering::SeqCst);
         Trying(self)
     }
 
@@ -78,7 +81,11 @@ impl Outage {
 
     /// Whether no further row may be begun.
     pub(crate) fn is_on(&self) -> bool {
-        self.faults.load(Ordering::SeqCst) >= self.bound
+        self.counts() / FAULT >= self.bound
+    }
+
+    fn counts(&self) -> u64 {
+        self.counts.load(Ordering::SeqCst)
     }
 }
 
@@ -88,7 +95,7 @@ pub(crate) struct Trying<'a>(&'a Outage);
 
 impl Drop for Trying<'_> {
     fn drop(&mut self) {
-        self.0.tried.fetch_sub(1, Ordering::SeqCst);
+        self.0.counts.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

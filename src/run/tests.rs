@@ -201,6 +201,18 @@ async fn too_many_failures_stop_the_run() {
     assert!(left.ended.tally.rows() <= 54);
 }
 
+/// On threads, as the program runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stops_a_run_first_is_what_is_told() {
+    for _ in 0..200 {
+        let script = Arc::new(Script { latency: Duration::ZERO, ..Script::alike(1..=64, &[Event::Status(403)]) });
+        let pipeline = Pipeline { max_failures: MaxFailures::Rows(9), ..pipeline(&script, Rate::Unlimited, 64, PATIENCE) };
+        let left = run(pipeline, (1..=64).map(|number| row(Operation::Grant, number)).collect()).await;
+        let stopped = left.ended.stopped.expect("stopped");
+        assert!(matches!(stopped, Stopped::Exceeded { why: Exceeded::Forbidden, failed: 10, settled: 10, .. }), "{stopped:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outage_does_not_burn_through_the_input() {
     let script = Arc::new(Script::alike(501..=5000, &[Event::NoConnection; 8]));

@@ -156,13 +156,15 @@ impl<W: Wire> Shift<W> {
             tally.add(settlement.outcome);
             false
         });
-        let stopped = {
+        let stops = {
             let mut book = self.book();
             book.ended.tally.add(settlement.outcome);
-            self.stops_after(&mut book.budget, &settlement)
+            let why = self.stops_after(&mut book.budget, &settlement);
+            // At once: the row that spends the budget next would have another reason.
+            why.map(|why| book.ended.stopped.get_or_insert(why)).is_some()
         };
-        if let Some(stopped) = stopped {
-            self.stop(stopped);
+        if stops {
+            self.pipeline.stop.request();
         }
         if self.journal.append(settlement).await.is_err() {
             self.stop(Stopped::JournalClosed);
@@ -171,8 +173,8 @@ impl<W: Wire> Shift<W> {
 
     /// Stops the run; why it was stopped first is what is told.
     fn stop(&self, why: Stopped) {
-        self.pipeline.stop.request();
         self.book().ended.stopped.get_or_insert(why);
+        self.pipeline.stop.request();
     }
 
     /// Why the run stops after a row that was settled, if it does.
