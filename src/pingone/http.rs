@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Room for the headers of a request, those of the client's own included.
-const HEADERS: usize = 12;
+const HEADERS: usize = 6;
 const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
 const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
 
