@@ -90,6 +90,12 @@ impl BaseUrl {
         address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
     }
 
+    /// Whether nothing is encrypted on the way there, as is allowed on this machine alone.
+    #[must_use]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
     pub(crate) fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }

@@ -86,9 +86,10 @@ impl HttpWire {
         // Another provider may be installed by a program that has this library in it.
         drop(rustls::crypto::ring::default_provider().install_default());
         let api = client(&settings, &settings.endpoints.api)?;
-        // A client each only where one goes through the proxy and the other must not.
-        let alike = settings.endpoints.api.is_loopback() == settings.endpoints.auth.is_loopback();
-        let auth = if alike { api.clone() } else { client(&settings, &settings.endpoints.auth)? };
+        let Endpoints { api: to, auth: from, .. } = &settings.endpoints;
+        // A client each only where one goes through the proxy and the other must not, or only one is encrypted.
+        let alike = (to.is_loopback(), to.is_plain()) == (from.is_loopback(), from.is_plain());
+        let auth = if alike { api.clone() } else { client(&settings, from)? };
         let session = HeaderValue::try_from(settings.run.to_string()).expect("a UUID is header text");
         let (bypass_urls, transactions) = (settings.endpoints.bypass_urls(), format!("{}-", settings.run));
         Ok(Self { api, auth, bypass_urls, session, transactions, settings })
@@ -166,8 +167,13 @@ fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneErro
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
         .pool_max_idle_per_host(settings.concurrency)
-        .https_only(!base.is_loopback())
-        .tls_certs_merge(settings.ca.0.iter().cloned());
+        .https_only(!base.is_loopback());
+    builder = if base.is_plain() {
+        // To read the system's authorities takes longer than all the rest of the start: here, none is trusted.
+        builder.tls_certs_only([])
+    } else {
+        builder.tls_certs_merge(settings.ca.0.iter().cloned())
+    };
     if base.is_loopback() {
         builder = builder.no_proxy();
     }
