@@ -69,6 +69,11 @@ fn an_authority_is_trusted_that_the_user_names_and_no_other() {
     assert!(untrusted.stderr.contains("error: the certificate of `localhost` is not trusted"), "{}", untrusted.stderr);
     assert!(untrusted.stderr.contains("`--ca-cert`"), "{}", untrusted.stderr);
 
+    // The token endpoint alone is encrypted. (Another sandbox stands behind it, whose tokens the API does not know.)
+    let arguments = ["grant", "in.csv", "--overwrite", "--ca-cert", "ca.pem"];
+    let mixed = done(field.tool(&arguments).env("PINGONE_AUTH_URL", &url).output().expect("the tool runs"));
+    assert!(mixed.code == 4 && mixed.stderr.contains("refused a token that had just been fetched"), "{} {}", mixed.code, mixed.stderr);
+
     field.write("no.pem", "not a certificate");
     let wrong = run(&["--ca-cert", "no.pem"]);
     assert!(wrong.code == 2 && wrong.stderr.contains("no.pem: there is no certificate in PEM form"), "{}", wrong.stderr);
