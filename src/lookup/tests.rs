@@ -1,73 +1,25 @@
 //! Looking up over a PingOne that takes or refuses filters as a test says.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use reqwest::Url;
 use serde_json::json;
 
 use super::*;
-use crate::domain::{EnvironmentId, RowNumber};
-use crate::pace::{Pacer, Rate};
-use crate::pingone::{AccessToken, Answer, Call, Endpoints, Limits, Region, Reply, Secrets, TokenSource};
+use crate::pingone::user_list::{UserList, answer};
 
-/// What is answered to a filter: the emails of the users, who have their place in it for an ID; or a status.
-type Answers = dyn Fn(&str) -> Result<Vec<&'static str>, u16> + Sync + Send;
-
-/// A PingOne of nothing but a user list, and the filters that it was asked for.
-struct List {
-    answers: Box<Answers>,
-    asked: Mutex<Vec<String>>,
-}
-
-impl fmt::Debug for List {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List").finish_non_exhaustive()
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
-fn answer(status: u16, body: &serde_json::Value) -> Reply {
-    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_string().into()) })
-}
-
-impl Wire for &List {
-    async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, _: Duration) -> Reply {
-        unreachable!("nothing is sent for a row")
-    }
-
-    async fn fetch_environment(&self, _: &AccessToken) -> Reply {
-        unreachable!("nobody asks for the environment")
-    }
-
-    async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {
-        let filter = page.query_pairs().find(|(name, _)| name == "filter").expect("a filter").1.into_owned();
-        let told = (self.answers)(&filter);
-        self.asked.lock().expect("whole").push(filter);
-        let user = |(number, email): (u128, &str)| json!({"id": uuid::Uuid::from_u128(number).to_string(), "email": email});
-        match told {
-            Ok(emails) => answer(200, &json!({"_embedded": {"users": (1..).zip(emails).map(user).collect::<Vec<_>>()}})),
-            Err(status) => answer(status, &json!({"id": "f1", "code": "INVALID_DATA", "message": "Said so."})),
-        }
-    }
-
-    async fn fetch_token(&self) -> Reply {
-        answer(200, &json!({"access_token": "s3cr3t-token", "expires_in": 3600}))
-    }
-}
-
-/// What is known of each batch of values in turn, where the list answers so; and the filters asked for.
+/// What is known of each batch of values in turn, and the filters asked for, where the list answers a filter so:
+/// with the emails of the users, who have their place in it for an ID; or with a status.
 async fn looked_up(
     batches: &[&[&str]],
     answers: impl Fn(&str) -> Result<Vec<&'static str>, u16> + Sync + Send + 'static,
 ) -> (Vec<String>, Vec<String>) {
-    let list = List { answers: Box::new(answers), asked: Mutex::default() };
-    let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-    let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-    let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
-    let pacer = Arc::new(Pacer::new(Rate::Unlimited));
-    let session = Session::new(&list, endpoints, TokenSource::Endpoint, Secrets::default(), pacer, limits);
+    let list = UserList::new(move |page| {
+        let user = |(number, email): (u128, &str)| json!({"id": uuid::Uuid::from_u128(number).to_string(), "email": email});
+        match answers(&filter(page)) {
+            Ok(emails) => answer(200, &json!({"_embedded": {"users": (1..).zip(emails).map(user).collect::<Vec<_>>()}}).to_string()),
+            Err(status) => answer(status, r#"{"id":"f1","code":"INVALID_DATA","message":"Said so."}"#),
+        }
+    });
+    let session = list.session();
     let stop = Stop::default();
     let looking_up = LookUp::new(&session, Attribute::Email, &stop, 1);
     let mut shown = Vec::new();
@@ -79,8 +31,11 @@ async fn looked_up(
             Known::Nobody(outcome, said) => format!("{outcome} {}", said.message),
         }));
     }
-    drop(session);
-    (shown, list.asked.into_inner().expect("whole"))
+    (shown, list.asked().iter().map(filter).collect())
+}
+
+fn filter(page: &Url) -> String {
+    page.query_pairs().find(|(name, _)| name == "filter").expect("a filter").1.into_owned()
 }
 
 #[tokio::test]

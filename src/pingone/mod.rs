@@ -1,7 +1,7 @@
 //! The outside world: what is asked of PingOne, and what do its answers mean?
 //!
 //! ```text
-//! Session::attempt ── Tokens (one for all rows) ── Pacer (a turn) ── Wire (one request) ── judge → Verdict
+//! Session ── Tokens (one for all rows) ── Pacer (a turn) ── Wire (one request) ── judge → Verdict
 //! ```
 //!
 //! [`Wire`] is the seam: over HTTP it is [`HttpWire`], in tests a script.
@@ -14,6 +14,8 @@ mod http;
 mod room;
 mod session;
 mod token;
+#[cfg(test)]
+pub(crate) mod user_list;
 mod users;
 mod verdict;
 mod wire;

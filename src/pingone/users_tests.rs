@@ -1,49 +1,19 @@
 //! The user list, over a scripted PingOne under a clock that is stopped.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Mutex;
 
 use super::*;
-use crate::domain::RowNumber;
-use crate::pace::{Pacer, Rate};
-use crate::pingone::token::AccessToken;
-use crate::pingone::wire::{Call, Fault, Reply};
-use crate::pingone::{Limits, Region, Secrets, TokenSource};
+use crate::pingone::user_list::{UserList, answer};
+use crate::pingone::wire::{Fault, Reply};
 
-const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
 const LIST: &str = "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users";
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-/// Answers to requests for pages, in their order, and the URLs that were asked for.
-#[derive(Debug, Default)]
-struct Pages {
-    replies: Mutex<VecDeque<Reply>>,
-    asked: Mutex<Vec<String>>,
-}
-
-impl Wire for &Pages {
-    async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, _: Duration) -> Reply {
-        unreachable!("no row is sent")
-    }
-
-    async fn fetch_environment(&self, _: &AccessToken) -> Reply {
-        unreachable!("nobody asks for the environment")
-    }
-
-    async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {
-        self.asked.lock().expect("whole").push(page.to_string());
-        self.replies.lock().expect("whole").pop_front().expect("no more requests than replies")
-    }
-
-    async fn fetch_token(&self) -> Reply {
-        answer(200, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
-fn answer(status: u16, body: &str) -> Reply {
-    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_owned().into()) })
+/// A list that answers so, in this order.
+fn pages(replies: impl IntoIterator<Item = Reply>) -> UserList {
+    let replies: Mutex<VecDeque<Reply>> = Mutex::new(replies.into_iter().collect());
+    UserList::new(move |_| replies.lock().expect("whole").pop_front().expect("no more requests than replies"))
 }
 
 fn page(next: &str) -> Reply {
@@ -56,26 +26,22 @@ fn error(status: u16) -> Reply {
     answer(status, r#"{"id":"f1","code":"INVALID_REQUEST","message":"Said so."}"#)
 }
 
-fn session(pages: &Pages) -> Session<&Pages> {
-    let environment = ENVIRONMENT.parse().expect("a UUID");
-    let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-    let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
-    Session::new(pages, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(Rate::PerSecond(50.0))), limits)
-}
-
 fn first() -> UsersAsked {
     UsersAsked::First { filter: None }
 }
 
+fn asked(pages: &UserList) -> Vec<String> {
+    pages.asked().iter().map(Url::to_string).collect()
+}
+
 /// What comes of asking for the first page, the URLs asked for, and the requests sent, retried and throttled.
 async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
-    let pages = Pages { replies: Mutex::new(replies.into()), ..Pages::default() };
-    let session = session(&pages);
+    let pages = pages(replies);
+    let session = pages.session();
     let listed = session.list_users(&first(), &Stop::default()).await;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     let counts = [count(&session.traffic.sent), count(&session.traffic.retried), count(&session.traffic.throttled)];
-    drop(session);
-    (listed, pages.asked.into_inner().expect("whole"), counts)
+    (listed, asked(&pages), counts)
 }
 
 fn page_of(listed: Result<Listed, PingOneError>) -> UserPage {
@@ -88,8 +54,8 @@ fn page_of(listed: Result<Listed, PingOneError>) -> UserPage {
 #[tokio::test(start_paused = true)]
 async fn pages_are_followed_by_their_links_and_counted() {
     let second = format!("{LIST}?cursor=2&limit=200");
-    let pages = Pages { replies: Mutex::new([page(&second), page("")].into()), ..Pages::default() };
-    let session = session(&pages);
+    let pages = pages([page(&second), page("")]);
+    let session = pages.session();
     let filter = Some(r#"population.id eq "a&b+c""#.to_owned());
     let first = page_of(session.list_users(&UsersAsked::First { filter }, &Stop::default()).await);
     assert_eq!((first.users.len(), first.total), (2, Some(9)));
@@ -98,8 +64,7 @@ async fn pages_are_followed_by_their_links_and_counted() {
     assert_eq!(first.users[1].email, None);
     let last = page_of(session.list_users(&UsersAsked::Next(first.next.expect("a next page")), &Stop::default()).await);
     assert_eq!(last.next, None);
-    let asked = pages.asked.lock().expect("whole").clone();
-    assert_eq!(asked, [format!("{LIST}?limit=200&filter=population.id%20eq%20%22a%26b%2Bc%22"), second]);
+    assert_eq!(asked(&pages), [format!("{LIST}?limit=200&filter=population.id%20eq%20%22a%26b%2Bc%22"), second]);
     assert_eq!(session.traffic.sent.load(std::sync::atomic::Ordering::Relaxed), 3, "two pages and the token");
 }
 
@@ -157,8 +122,8 @@ async fn a_list_that_leads_back_ends_the_run() {
     let (listed, ..) = asked_first(vec![page(&format!("{LIST}?limit=200"))]).await;
     assert!(matches!(listed, Err(PingOneError::EndlessList { .. })), "{listed:?}");
     let links = ["a", "b", "c", "a"].map(|cursor| format!("{LIST}?cursor={cursor}"));
-    let pages = Pages { replies: Mutex::new(links.iter().map(|link| page(link)).collect()), ..Pages::default() };
-    let session = session(&pages);
+    let pages = pages(links.iter().map(|link| page(link)));
+    let session = pages.session();
     let mut asked = first();
     for _ in 0..3 {
         let next = page_of(session.list_users(&asked, &Stop::default()).await).next;
@@ -180,10 +145,10 @@ async fn a_token_that_the_list_echoes_is_redacted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_asking() {
-    let pages = Pages::default();
+    let pages = pages([]);
     let stop = Stop::default();
     stop.request();
-    let listed = session(&pages).list_users(&first(), &stop).await;
+    let listed = pages.session().list_users(&first(), &stop).await;
     assert!(matches!(listed, Ok(Listed::Stopped)), "{listed:?}");
 }
 

@@ -145,7 +145,7 @@ impl<W: Wire> Shift<W> {
     /// Counts a row, and hands it to the journal. The run stops if it must.
     async fn record(&self, RowEnd { settled, refused }: RowEnd) {
         if let Some(refused) = refused {
-            self.stop(Stopped::Refused(refused));
+            self.stop(&mut self.book(), Stopped::Refused(refused));
         }
         let Some(settlement) = settled else {
             return;
@@ -156,24 +156,22 @@ impl<W: Wire> Shift<W> {
             tally.add(settlement.outcome);
             false
         });
-        let stops = {
+        {
             let mut book = self.book();
             book.ended.tally.add(settlement.outcome);
-            let why = self.stops_after(&mut book.budget, &settlement);
-            // At once: the row that spends the budget next would have another reason.
-            why.map(|why| book.ended.stopped.get_or_insert(why)).is_some()
-        };
-        if stops {
-            self.pipeline.stop.request();
+            if let Some(why) = self.stops_after(&mut book.budget, &settlement) {
+                self.stop(&mut book, why);
+            }
         }
         if self.journal.append(settlement).await.is_err() {
-            self.stop(Stopped::JournalClosed);
+            self.stop(&mut self.book(), Stopped::JournalClosed);
         }
     }
 
-    /// Stops the run; why it was stopped first is what is told.
-    fn stop(&self, why: Stopped) {
-        self.book().ended.stopped.get_or_insert(why);
+    /// Stops the run; why it was stopped first is what is told. The book is held from when that is found: the
+    /// row that spends the budget next has another reason.
+    fn stop(&self, book: &mut Book, why: Stopped) {
+        book.ended.stopped.get_or_insert(why);
         self.pipeline.stop.request();
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Console;
-use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, bar, held};
+use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, bar, held, until_over};
 use crate::cli::ProgressMode;
 use crate::pace::Pacer;
 
@@ -48,8 +48,4 @@ async fn tell(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, 
         let held = held(&pacer).map(|held| format!(", {held}")).unwrap_or_default();
         console.tell(&format!("looking up users: {now} of {rows} rows{held}"));
     }
-}
-
-async fn until_over(looked_up: &mut watch::Receiver<u64>) {
-    while looked_up.changed().await.is_ok() {}
 }

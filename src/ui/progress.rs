@@ -113,8 +113,9 @@ async fn tell(console: Console, rows: Option<u64>, mut tally: watch::Receiver<Ta
     }
 }
 
-async fn until_over(tally: &mut watch::Receiver<Tally>) {
-    while tally.changed().await.is_ok() {}
+/// Ends when nothing more will be told.
+pub(super) async fn until_over<T>(told: &mut watch::Receiver<T>) {
+    while told.changed().await.is_ok() {}
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown to one digit")]

@@ -1,0 +1,68 @@
+//! A PingOne of nothing but a user list: what the tests of listing and of looking up are made of.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::endpoints::{Endpoints, Region};
+use super::session::{Limits, Session};
+use super::token::{AccessToken, Secrets, TokenSource};
+use super::wire::{Answer, Call, Reply, Wire};
+use crate::domain::RowNumber;
+use crate::pace::{Pacer, Rate};
+
+/// Answers each page that is asked for as a test says, and keeps their URLs.
+pub(crate) struct UserList {
+    answers: Box<dyn Fn(&Url) -> Reply + Send + Sync>,
+    asked: Mutex<Vec<Url>>,
+}
+
+impl fmt::Debug for UserList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserList").finish_non_exhaustive()
+    }
+}
+
+impl UserList {
+    pub(crate) fn new(answers: impl Fn(&Url) -> Reply + Send + Sync + 'static) -> Self {
+        Self { answers: Box::new(answers), asked: Mutex::default() }
+    }
+
+    /// The URLs that were asked for, in their order.
+    pub(crate) fn asked(&self) -> Vec<Url> {
+        self.asked.lock().expect("whole").clone()
+    }
+
+    pub(crate) fn session(&self) -> Session<&Self> {
+        let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
+        let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
+        Session::new(self, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(Rate::Unlimited)), limits)
+    }
+}
+
+impl Wire for &UserList {
+    async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, _: Duration) -> Reply {
+        unreachable!("nothing is sent for a row")
+    }
+
+    async fn fetch_environment(&self, _: &AccessToken) -> Reply {
+        unreachable!("nobody asks for the environment")
+    }
+
+    async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {
+        self.asked.lock().expect("whole").push(page.clone());
+        (self.answers)(page)
+    }
+
+    async fn fetch_token(&self) -> Reply {
+        answer(200, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
+pub(crate) fn answer(status: u16, body: &str) -> Reply {
+    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_owned().into()) })
+}
