@@ -66,6 +66,9 @@ impl Conclusion<'_> {
     pub(super) fn conclude(mut self, ran: Ran) -> Result<u8, RunError> {
         self.record.requests.add(ran.requests);
         self.record.finished_at = Some(timestamp());
+        if ran.written.is_ok() {
+            self.record.in_doubt_ahead = Some(0);
+        }
         let mut summary = summary(&ran);
         let sent = Sent { for_users: ran.sent_for_users, expected: ran.expected };
         let (statuses, metrics) = (ran.statuses.clone(), self.metrics);

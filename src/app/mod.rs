@@ -2,6 +2,8 @@
 
 mod conclude;
 mod diff;
+#[cfg(test)]
+mod doubt_tests;
 mod lookup;
 mod preflight;
 mod rows;

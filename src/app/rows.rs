@@ -35,7 +35,7 @@ use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
 /// Rows that are read ahead of those that have a place in flight.
-const READ_AHEAD: usize = 2 * READ_TOGETHER;
+pub(super) const READ_AHEAD: usize = 2 * READ_TOGETHER;
 
 /// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
@@ -79,7 +79,7 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
 }
 
 /// The rows that are left to be done after what was `recovered` of a journal.
-fn feed(
+pub(super) fn feed(
     subjects: &Subjects,
     listing: Option<Listing>,
     claim: Option<&Claim>,

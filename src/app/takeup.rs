@@ -8,9 +8,15 @@ use crate::config::Existing;
 use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::{
-    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNWRITTEN, read_journal, reopen_journal,
+    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Target, UNRECORDED, read_journal, reopen_journal,
 };
 use crate::run::ROOM;
+
+/// How many rows beyond the last of a journal may have been sent by a run with so many requests in flight: those,
+/// the rows that wait to be tried again, and the rows whose lines are not on disk yet.
+fn unrecorded(concurrency: u16) -> u64 {
+    u64::from(concurrency) + (ROOM + UNRECORDED) as u64
+}
 
 /// The files of a run, which are its alone, and what stands in them.
 pub(super) struct Claim {
@@ -66,7 +72,6 @@ impl Claim {
             return Err(OutputError::Another { path: self.files.record.clone(), difference }.into());
         }
         record.requests = former.requests;
-        record.in_doubt_up_to = former.in_doubt_up_to;
         if !self.files.partial.exists() {
             return Ok(Standing::Finished(Box::new(former.clone())));
         }
@@ -89,6 +94,7 @@ impl Claim {
         record: &mut RunRecord,
         carried: impl Iterator<Item = &'a str>,
     ) -> Result<(Journal, Recovered), RunError> {
+        record.in_doubt_ahead = Some(unrecorded(record.options.concurrency));
         match standing {
             Standing::Unfinished => self.take_up(record, carried),
             Standing::Anew | Standing::Finished(_) => Ok((self.begin(record, carried)?, Recovered::default())),
@@ -98,10 +104,8 @@ impl Claim {
     /// Goes on where the journal ends. The record is on disk when this returns.
     fn take_up<'a>(&self, record: &mut RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
         let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
-        if let Some(crashed) = self.former.as_ref().filter(|former| former.status == Status::Running && record.input.rows.is_some()) {
-            // Those in flight, those that waited to be tried again, and those whose lines were not written yet.
-            let begun = recovered.last_row + u64::from(crashed.options.concurrency) + (ROOM + UNWRITTEN) as u64;
-            record.in_doubt_up_to = record.in_doubt_up_to.max(begun.min(record.input.rows.unwrap_or(u64::MAX)));
+        if let Some(former) = &self.former {
+            record.take_over_doubt(former, recovered.last_row);
         }
         record.write(&self.files.record)?;
         let target = Target::File(file, self.files.partial.clone());

@@ -220,7 +220,7 @@ impl<W: Wire> Session<W> {
         match verdict {
             Verdict::Throttled { wait, detail } => return self.throttled(*wait, Some(sent), detail),
             Verdict::Unauthorized(detail) => self.unauthorized(detail, token)?,
-            Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused(_) => token.accept(),
+            Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused { .. } => token.accept(),
             // Nobody knows whether it was let in.
             Verdict::Faulted { fault, .. } if fault.status.is_none() => return Ok(()),
             // A gateway may answer so without having looked at the token.

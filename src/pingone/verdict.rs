@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::wire::{Answer, Call, Reply};
-use crate::domain::BypassUntil;
+use crate::domain::{BypassUntil, UserId};
 
 /// What the status alone says. "Specific error codes within a class are subject to change": the body is
 /// reported, and decides nothing.
@@ -35,15 +35,16 @@ pub(crate) fn class(status: u16) -> Class {
         401 => Class::Unauthorized,
         404 => Class::NotFound,
         429 => Class::Throttled,
-        408 | 500 | 502 | 503 | 504 => Class::Transient,
+        // A CDN or a gateway sends others than those that are documented (507, 520 to 526): they pass too.
+        408 | 500..=599 => Class::Transient,
         _ => Class::Refused,
     }
 }
 
-/// Whether an answer of this status comes from a gateway that got none from PingOne: what it passed on may
-/// have been carried out. A 500 or 503 says that it was not.
-fn is_from_between(status: u16) -> bool {
-    matches!(status, 502 | 504)
+/// Whether an answer of this status says that the request was not carried out: it was looked at, and turned away.
+/// Any other may come from a gateway, or from a server that failed after it had carried the request out.
+fn says_not_applied(status: u16) -> bool {
+    matches!(status, 400 | 401 | 403 | 404 | 429)
 }
 
 /// The most characters of one text of the server's that are kept.
@@ -97,7 +98,11 @@ pub(crate) enum Verdict {
         bypass: BypassStatus,
     },
     NotFound(Detail),
-    Refused(Detail),
+    /// Trying again cannot help.
+    Refused {
+        detail: Detail,
+        may_have_been_applied: bool,
+    },
     Unauthorized(Detail),
     /// Not carried out: everybody is to wait, so long if the server said.
     Throttled {
@@ -118,7 +123,7 @@ impl Verdict {
         match self {
             Self::Answered { .. } => self,
             Self::NotFound(detail) => Self::NotFound(detail.map(change)),
-            Self::Refused(detail) => Self::Refused(detail.map(change)),
+            Self::Refused { detail, may_have_been_applied } => Self::Refused { detail: detail.map(change), may_have_been_applied },
             Self::Unauthorized(detail) => Self::Unauthorized(detail.map(change)),
             Self::Throttled { wait, detail } => Self::Throttled { wait, detail: detail.map(change) },
             Self::Faulted { fault, retry_after, may_have_been_applied } => {
@@ -131,7 +136,7 @@ impl Verdict {
     pub(crate) fn is_fault(&self) -> bool {
         match self {
             Self::Faulted { .. } => true,
-            Self::Answered { .. } | Self::NotFound(_) | Self::Refused(_) | Self::Unauthorized(_) | Self::Throttled { .. } => false,
+            Self::Answered { .. } | Self::NotFound(_) | Self::Refused { .. } | Self::Unauthorized(_) | Self::Throttled { .. } => false,
         }
     }
 }
@@ -150,34 +155,26 @@ pub(crate) fn judge(call: Call, reply: &Reply) -> Verdict {
         }
     };
     let status = answer.status;
+    let may_have_been_applied = changes && !says_not_applied(status);
+    let faulted = |fault| Verdict::Faulted { fault, retry_after: answer.retry_after, may_have_been_applied };
     if let Err(why) = &answer.body {
         // Status or not: an answer that broke off is none.
-        return Verdict::Faulted {
-            fault: Detail::own(Some(status), why.clone()),
-            retry_after: answer.retry_after,
-            may_have_been_applied: changes && (class(status) == Class::Answered || is_from_between(status)),
-        };
+        return faulted(Detail::own(Some(status), why.clone()));
     }
     match class(status) {
-        Class::Answered => match bypass_status(answer) {
+        Class::Answered => match bypass_status(answer, call.user()) {
             Ok(bypass) => Verdict::Answered { status, bypass },
-            Err(why) => {
-                Verdict::Faulted { fault: Detail::own(Some(status), why), retry_after: answer.retry_after, may_have_been_applied: changes }
-            }
+            Err(why) => faulted(Detail::own(Some(status), why)),
         },
         Class::Unauthorized => Verdict::Unauthorized(detail(answer).0),
         // A 404 that is not of PingOne's own form is of another thing: a wrong path, or a proxy.
         Class::NotFound => match detail(answer) {
             (detail, true) => Verdict::NotFound(detail),
-            (detail, false) => Verdict::Refused(detail),
+            (detail, false) => Verdict::Refused { detail, may_have_been_applied },
         },
         Class::Throttled => Verdict::Throttled { wait: answer.retry_after, detail: detail(answer).0 },
-        Class::Transient => Verdict::Faulted {
-            fault: detail(answer).0,
-            retry_after: answer.retry_after,
-            may_have_been_applied: changes && is_from_between(status),
-        },
-        Class::Refused => Verdict::Refused(detail(answer).0),
+        Class::Transient => faulted(detail(answer).0),
+        Class::Refused => Verdict::Refused { detail: detail(answer).0, may_have_been_applied },
     }
 }
 
@@ -188,9 +185,44 @@ struct BypassBody {
     can_bypass: Option<bool>,
     #[serde(rename = "bypassMFAEnabledUntil")]
     until: Option<String>,
+    #[serde(rename = "_links")]
+    links: Option<BypassLinks>,
 }
 
-fn bypass_status(answer: &Answer) -> Result<BypassStatus, String> {
+/// Where the answer says that it is from.
+#[derive(Deserialize)]
+struct BypassLinks {
+    #[serde(rename = "self")]
+    own: Option<Link>,
+    user: Option<Link>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    href: Option<String>,
+}
+
+impl BypassBody {
+    /// The users that the links name.
+    fn users(&self) -> impl Iterator<Item = UserId> {
+        let links = self.links.iter().flat_map(|links| [&links.own, &links.user]).flatten();
+        links.filter_map(|link| user_in(link.href.as_deref()?))
+    }
+
+    fn has_a_field(&self) -> bool {
+        self.can_bypass.is_some() || self.until.is_some()
+    }
+}
+
+/// The user whose URL `href` is, or begins with.
+fn user_in(href: &str) -> Option<UserId> {
+    let (_, after) = href.rsplit_once("/users/")?;
+    after.split(['/', '?', '#']).next()?.parse().ok()
+}
+
+/// What the answer tells of the bypass of `user`. An answer without either field says that there is none; so it
+/// must be sure that it is an answer of this endpoint, and about this user. A maintenance page in JSON is not.
+fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
     // Serde would take an array for a struct.
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -200,6 +232,12 @@ fn bypass_status(answer: &Answer) -> Result<BypassStatus, String> {
         // Serde's own words may quote the body, and with it whatever the server echoes.
         format!("the answer cannot be read (line {}, column {})", error.line(), error.column())
     })?;
+    if body.users().any(|named| named != user) {
+        return Err("the answer is about another user".to_owned());
+    }
+    if !body.has_a_field() && body.users().next().is_none() {
+        return Err("the answer has neither canBypassMFA nor bypassMFAEnabledUntil, and no link to this user".to_owned());
+    }
     let until = match &body.until {
         None => None,
         Some(text) => Some(BypassUntil::read(text).ok_or("the answer's bypassMFAEnabledUntil is not a date-time")?),
@@ -266,7 +304,7 @@ mod tests {
             Verdict::Faulted { may_have_been_applied, .. } => Some(*may_have_been_applied),
             Verdict::Answered { .. }
             | Verdict::NotFound(_)
-            | Verdict::Refused(_)
+            | Verdict::Refused { .. }
             | Verdict::Unauthorized(_)
             | Verdict::Throttled { .. } => None,
         }
@@ -280,8 +318,8 @@ mod tests {
                 401 => Class::Unauthorized,
                 404 => Class::NotFound,
                 429 => Class::Throttled,
-                408 | 500 | 502 | 503 | 504 => Class::Transient,
-                100..200 | 300..=400 | 402 | 403 | 405..=407 | 409..=428 | 430..=499 | 501 | 505..=599 => Class::Refused,
+                408 | 500..=599 => Class::Transient,
+                100..200 | 300..=400 | 402 | 403 | 405..=407 | 409..=428 | 430..=499 => Class::Refused,
                 other => unreachable!("{other}"),
             };
             assert_eq!(class(status), expected, "{status}");
@@ -292,12 +330,23 @@ mod tests {
     fn absent_fields_are_an_answer_and_an_unreadable_body_is_not() {
         let status = |body: &str| match judge(get(), &answer(200, body)) {
             Verdict::Answered { bypass, .. } => Some((bypass.can_bypass, bypass.until.map(|until| until.to_string()))),
-            Verdict::NotFound(_) | Verdict::Refused(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. } | Verdict::Faulted { .. } => {
-                None
-            }
+            Verdict::NotFound(_)
+            | Verdict::Refused { .. }
+            | Verdict::Unauthorized(_)
+            | Verdict::Throttled { .. }
+            | Verdict::Faulted { .. } => None,
         };
         let date = "2025-11-26T00:00:00.000Z";
-        assert_eq!(status(r#"{"_links":{}}"#), Some((false, None)));
+        let user = get().user();
+        for own in [
+            format!(r#"{{"_links":{{"self":{{"href":"https://api.pingone.eu/v1/environments/e/users/{user}/bypassMFA"}}}}}}"#),
+            format!(r#"{{"_links":{{"user":{{"href":"/v1/environments/e/users/{}?x=y"}}}}}}"#, user.to_string().to_uppercase()),
+            format!(
+                r#"{{"_links":{{"self":{{"href":"https://api/x"}},"user":{{"href":"https://api/users/{user}"}}}},"canBypassMFA":null}}"#
+            ),
+        ] {
+            assert_eq!(status(&own), Some((false, None)), "{own}");
+        }
         assert_eq!(status(&format!(r#"{{"bypassMFAEnabledUntil":"{date}","canBypassMFA":true}}"#)), Some((true, Some(date.to_owned()))));
         assert_eq!(status(&format!(r#"{{"bypassMFAEnabledUntil":"{date}","canBypassMFA":false}}"#)), Some((false, Some(date.to_owned()))));
         for unreadable in [
@@ -308,6 +357,12 @@ mod tests {
             "<html>",
             r#"{"canBypassMFA":tr"#,
             r#"{"canBypassMFA":"true"}"#,
+            "{}",
+            r#"{"_links":{}}"#,
+            r#"{"_links":{"self":{}}}"#,
+            r#"{"_links":{"self":{"href":"https://api.pingone.eu/v1/environments/e/users/bypassMFA"}}}"#,
+            r#"{"message":"Service in maintenance"}"#,
+            r#"{"canBypassMFA":null,"bypassMFAEnabledUntil":null}"#,
             r#"{"canBypassMFA":true,"bypassMFAEnabledUntil":"soon"}"#,
             r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z"}"#,
             r#"{"canBypassMFA":true,"bypassMFAEnabledUntil":"2025-11-26T00:00:00.0001Z"}"#,
@@ -317,14 +372,29 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_about_another_user_is_never_taken() {
+        let (user, other) = (get().user(), "00000000-0364-463b-a059-d97d1e4cb1d5");
+        let link = |user: &str| format!(r#"{{"href":"https://api/environments/e/users/{user}"}}"#);
+        for (own, of_user) in [(other, other), (&user.to_string(), other), (other, &user.to_string())] {
+            for fields in ["", r#","canBypassMFA":false"#, r#","canBypassMFA":true,"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z""#] {
+                let body = format!(r#"{{"_links":{{"self":{},"user":{}}}{fields}}}"#, link(own), link(of_user));
+                for call in [get(), put()] {
+                    assert!(judge(call, &answer(200, &body)).is_fault(), "{body}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_put_is_in_doubt_only_where_it_may_have_been_applied() {
         for (reply, doubtful) in [
             (answer(200, "<html>"), true),
-            (answer(500, ""), false),
-            (answer(503, ""), false),
-            (answer(408, ""), false),
+            (answer(500, ""), true),
+            (answer(503, ""), true),
+            (answer(408, ""), true),
             (answer(502, ""), true),
-            (answer(504, ""), true),
+            (answer(507, ""), true),
+            (answer(520, ""), true),
             (Err(Fault { may_have_arrived: true, untrusted: false, what: "timeout".into() }), true),
             (Err(Fault { may_have_arrived: false, untrusted: false, what: "refused".into() }), false),
         ] {
@@ -334,10 +404,23 @@ mod tests {
     }
 
     #[test]
+    fn five_statuses_alone_say_that_nothing_was_carried_out() {
+        for status in (100..=599).filter(|status| !(200..300).contains(status) && ![401, 404, 429].contains(status)) {
+            let doubtful = match judge(put(), &answer(status, "{}")) {
+                Verdict::Refused { may_have_been_applied, .. } | Verdict::Faulted { may_have_been_applied, .. } => may_have_been_applied,
+                other @ (Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. }) => {
+                    panic!("{status}: {other:?}")
+                }
+            };
+            assert_eq!(doubtful, ![400, 403].contains(&status), "{status}");
+        }
+    }
+
+    #[test]
     fn an_answer_that_broke_off_is_no_answer() {
-        for status in [200, 400, 403, 404, 500] {
+        for (status, doubtful) in [(200, true), (302, true), (400, false), (401, false), (403, false), (404, false), (500, true)] {
             let broken = Ok(Answer { status, retry_after: None, date: None, body: Err("the answer broke off".into()) });
-            assert!(judge(put(), &broken).is_fault(), "{status}");
+            assert_eq!(is_doubtful(&judge(put(), &broken)), Some(doubtful), "{status}");
         }
     }
 
@@ -350,15 +433,15 @@ mod tests {
             message: "Bad.; bypassMFAEnabledUntil: Too late.; X".into(),
             id: "f1".into(),
         };
-        assert_eq!(judge(put(), &answer(400, body)), Verdict::Refused(expected));
+        assert_eq!(judge(put(), &answer(400, body)), Verdict::Refused { detail: expected, may_have_been_applied: false });
     }
 
     #[test]
     fn a_404_that_is_not_pingones_is_no_missing_user() {
         let own = r#"{"id":"f1","code":"NOT_FOUND","message":"No user."}"#;
         assert!(matches!(judge(get(), &answer(404, own)), Verdict::NotFound(_)));
-        assert!(matches!(judge(get(), &answer(404, "<html>nginx</html>")), Verdict::Refused(_)));
-        assert!(matches!(judge(get(), &answer(404, "{}")), Verdict::Refused(_)));
+        assert!(matches!(judge(get(), &answer(404, "<html>nginx</html>")), Verdict::Refused { .. }));
+        assert!(matches!(judge(get(), &answer(404, "{}")), Verdict::Refused { .. }));
         for odd in [
             r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":null}"#,
             r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":{"a":1}}"#,

@@ -37,8 +37,12 @@ pub(crate) struct RunRecord {
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
     pub(crate) report: ReportRecord,
-    /// The rows up to this one may have been sent by a run that crashed, so that none of them is known not
-    /// to have been applied.
+    /// While the run goes on, how many rows beyond the last of its journal may have been sent; 0 once the journal
+    /// is known to be whole. `None` in the records of versions that did not say so.
+    #[serde(default)]
+    pub(crate) in_doubt_ahead: Option<u64>,
+    /// The rows up to this one may have been sent by a run whose journal is not whole, so that none of them is known
+    /// not to have been applied.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) in_doubt_up_to: u64,
 }
@@ -214,7 +218,20 @@ impl RunRecord {
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             report: ReportRecord { path: report, sha256: None, rows: None },
+            in_doubt_ahead: Some(0),
             in_doubt_up_to: 0,
+        }
+    }
+
+    /// Takes over what the run of the `former` record may have sent without a line in its journal, whose last row is
+    /// `last_row`: whether it crashed, or its journal could not be written.
+    pub(crate) fn take_over_doubt(&mut self, former: &Self, last_row: u64) {
+        self.in_doubt_up_to = former.in_doubt_up_to;
+        // Of users of the directory nothing is asked but to be read.
+        if let Some(rows) = self.input.rows {
+            let ahead = former.in_doubt_ahead.unwrap_or(u64::MAX);
+            let begun = if ahead > 0 { last_row.saturating_add(ahead).min(rows) } else { 0 };
+            self.in_doubt_up_to = self.in_doubt_up_to.max(begun);
         }
     }
 
@@ -353,7 +370,27 @@ mod tests {
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             report: ReportRecord { path: "r.csv".into(), sha256: None, rows: None },
+            in_doubt_ahead: Some(0),
             in_doubt_up_to: 0,
+        }
+    }
+
+    #[test]
+    fn what_a_journal_does_not_tell_is_in_doubt_unless_it_is_whole() {
+        for (ahead, up_to, last_row, expected) in [
+            (Some(0), 0, 7, 0),
+            (Some(0), 3, 7, 3),
+            (Some(5), 0, 7, 12),
+            (Some(5), 20, 7, 20),
+            (Some(500), 0, 7, 100),
+            (Some(u64::MAX), 0, 7, 100),
+            (None, 0, 7, 100),
+        ] {
+            let former = RunRecord { in_doubt_ahead: ahead, in_doubt_up_to: up_to, ..record() };
+            let mut taken = record();
+            taken.input.rows = Some(100);
+            taken.take_over_doubt(&former, last_row);
+            assert_eq!(taken.in_doubt_up_to, expected, "{ahead:?} {up_to}");
         }
     }
 

@@ -20,7 +20,7 @@ mod end_tests;
 mod life;
 mod outage;
 #[cfg(test)]
-mod script;
+pub(crate) mod script;
 mod settle;
 #[cfg(test)]
 mod tests;

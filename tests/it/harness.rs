@@ -148,6 +148,12 @@ pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync 
     url
 }
 
+/// What PingOne answers of a user without a bypass, to a request for `path`, or to one that begins with its line.
+pub(crate) fn no_bypass(request: &str) -> String {
+    let path = request.split_whitespace().find(|word| word.starts_with('/')).unwrap_or_default();
+    format!(r#"{{"_links":{{"self":{{"href":"https://api.pingone.com{path}"}}}}}}"#)
+}
+
 /// A report, read back.
 #[derive(Debug)]
 pub(crate) struct Report {
