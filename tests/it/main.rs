@@ -16,5 +16,7 @@ mod names;
 mod pace;
 mod resume;
 mod safety;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod shim;
 mod telling;
 mod tls;
