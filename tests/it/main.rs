@@ -6,8 +6,11 @@ mod diff;
 mod directory;
 mod documents;
 mod end;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod faults;
 mod harness;
 mod inputs;
+mod kills;
 mod leaks;
 mod listing;
 mod lookup;
@@ -20,3 +23,4 @@ mod safety;
 mod shim;
 mod telling;
 mod tls;
+mod trial;

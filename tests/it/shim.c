@@ -5,6 +5,7 @@
  * SHIM_AT       The number of the call that fails, from 1.
  * SHIM_ERRNO    ENOSPC, EIO or EDQUOT; SHORT: a write writes half of what it is given, and no other call counts.
  * SHIM_FOR_GOOD Whether all calls after it fail too.
+ * SHIM_TORN     Whether that call, if it is a write, writes half of what it is given and does not yet fail.
  * SHIM_LOG      A file that gets a line for each call that was made to fail.
  * SHIM_CLOCK    Seconds that the clock is ahead, negative for behind.
  * SHIM_FROM     A file: the clock is right until it is there.
@@ -28,7 +29,7 @@
 
 static const char *folder, *from;
 static long fails_at, ahead;
-static int failure, is_short, for_good, log_to = -1;
+static int failure, is_short, is_torn, for_good, log_to = -1;
 static atomic_long calls;
 static atomic_int has_jumped;
 
@@ -44,6 +45,7 @@ __attribute__((constructor)) static void set_up(void) {
     fails_at = number("SHIM_AT");
     ahead = number("SHIM_CLOCK");
     for_good = getenv("SHIM_FOR_GOOD") != NULL;
+    is_torn = getenv("SHIM_TORN") != NULL;
     if (!name)
         return;
     is_short = !strcmp(name, "SHORT");
@@ -59,8 +61,8 @@ static int is_below(const char *path) {
     return !strncmp(path, folder, length) && path[length] == '/';
 }
 
-/* Counts a call on `path`; whether it is one that fails. */
-static int fails(const char *call, const char *path) {
+/* Counts a call on `path`; its number if it is one that fails, or 0. */
+static long fails(const char *call, const char *path) {
     long nth;
     char line[PATH_MAX + 64];
     int length;
@@ -72,7 +74,7 @@ static int fails(const char *call, const char *path) {
     length = snprintf(line, sizeof line, "%ld: %s %s\n", nth, call, path + strlen(folder) + 1);
     if (log_to >= 0 && syscall(SYS_write, log_to, line, (size_t)length) != length)
         abort();
-    return 1;
+    return nth;
 }
 
 static int at_path(const char *call, const char *path) {
@@ -91,11 +93,13 @@ static int at_path(const char *call, const char *path) {
     return 1;
 }
 
-static int is_of_file(const char *call, int fd) {
+static long at_open_file(const char *call, int fd) {
     char link[64], path[PATH_MAX];
+    int before = errno;
     ssize_t length;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     length = syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
+    errno = before;
     if (length < 0)
         return 0;
     path[length] = 0;
@@ -103,21 +107,21 @@ static int is_of_file(const char *call, int fd) {
 }
 
 static int at_file(const char *call, int fd) {
-    int before = errno;
-    if (failure && is_of_file(call, fd)) {
-        errno = failure;
-        return 1;
-    }
-    errno = before;
-    return 0;
+    if (!failure || !at_open_file(call, fd))
+        return 0;
+    errno = failure;
+    return 1;
 }
 
-/* How much of `count` bytes is to be written. */
-static size_t share(const char *call, int fd, size_t count) {
-    int before = errno;
-    size_t half = is_short && count > 1 && is_of_file(call, fd) ? count / 2 : count;
-    errno = before;
-    return half;
+/* How many of `count` bytes are to be written; -1 if the call fails. */
+static ssize_t share(const char *call, int fd, size_t count) {
+    long nth = failure || is_short ? at_open_file(call, fd) : 0;
+    if (!nth)
+        return count;
+    if ((is_short || (is_torn && nth == fails_at)) && count > 1)
+        return count / 2;
+    errno = failure;
+    return is_short ? (ssize_t)count : -1;
 }
 
 #define REAL(name) ((__typeof__(&name))real(#name))
@@ -130,35 +134,30 @@ static void *real(const char *name) {
 }
 
 ssize_t write(int fd, const void *bytes, size_t count) {
-    if (at_file("write", fd))
-        return -1;
-    return REAL(write)(fd, bytes, share("write", fd, count));
+    ssize_t some = share("write", fd, count);
+    return some < 0 ? -1 : REAL(write)(fd, bytes, some);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
-    if (at_file("pwrite", fd))
-        return -1;
-    return REAL(pwrite64)(fd, bytes, share("pwrite", fd, count), at);
+    ssize_t some = share("pwrite", fd, count);
+    return some < 0 ? -1 : REAL(pwrite64)(fd, bytes, some, at);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count) {
-    if (at_file("writev", fd))
-        return -1;
-    if (count > 0 && share("writev", fd, 2) == 1)
+    ssize_t some = share("writev", fd, 2);
+    if (some == 1 && count > 0)
         return REAL(write)(fd, parts[0].iov_base, (parts[0].iov_len + 1) / 2);
-    return REAL(writev)(fd, parts, count);
+    return some < 0 ? -1 : REAL(writev)(fd, parts, count);
 }
 
 ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t count, unsigned int flags) {
-    if (at_file("copy_file_range", out))
-        return -1;
-    return REAL(copy_file_range)(in, in_at, out, out_at, share("copy_file_range", out, count), flags);
+    ssize_t some = share("copy_file_range", out, count);
+    return some < 0 ? -1 : REAL(copy_file_range)(in, in_at, out, out_at, some, flags);
 }
 
 ssize_t sendfile64(int out, int in, off64_t *at, size_t count) {
-    if (at_file("sendfile", out))
-        return -1;
-    return REAL(sendfile64)(out, in, at, share("sendfile", out, count));
+    ssize_t some = share("sendfile", out, count);
+    return some < 0 ? -1 : REAL(sendfile64)(out, in, at, some);
 }
 
 int fsync(int fd) { return at_file("fsync", fd) ? -1 : REAL(fsync)(fd); }

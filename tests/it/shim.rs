@@ -43,6 +43,14 @@ impl Shim {
         self
     }
 
+    /// The `nth` call on a file in the tool's folder writes half of what it is given, if it is a write, and all after it fail: a
+    /// disk that fills up.
+    pub(crate) fn torn(nth: u32, errno: &str) -> Self {
+        let mut shim = Self::failing(nth, errno).for_good();
+        shim.variables.push(("SHIM_TORN", "1".into()));
+        shim
+    }
+
     /// The tool's clock is so many seconds ahead; behind if they are negative.
     pub(crate) fn clock(seconds: i64) -> Self {
         Self { variables: vec![("SHIM_CLOCK", seconds.to_string().into())], log: None }
