@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::files::remove_if_there;
 use super::journal::FileError;
 use super::line::COLUMNS;
-use super::record::replace;
+use super::record::{beside, replace};
 use super::{Counts, Outcome, Tally};
 
 /// The columns of `NAME.failed.csv` after the input's own.
@@ -58,6 +58,8 @@ impl InputRows for ListedRows {
 /// there afterwards.
 pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Path, input: &mut dyn InputRows) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
+        // A run that was killed may have left it half written.
+        remove_if_there(&beside(failed))?;
         return remove_if_there(failed);
     }
     replace(failed, |file| write_failed(report, file, input))
@@ -120,5 +122,43 @@ impl Read for Hashing {
         let count = self.file.read(out)?;
         self.sha256.update(&out[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// The lines of a report in which these results came of the rows, and the rows that failed, as they are written.
+    fn failures(results: &[&str]) -> Option<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let lines: String =
+            results.iter().zip(1..).map(|(result, row)| format!("{row},u{row},{result},,,,,,m{row},,1,0,t,note {row}\n")).collect();
+        fs::write(path("r.csv"), format!("{},note\n{lines}", COLUMNS.join(","))).expect("written");
+        fs::write(path("r.failed.csv"), "of an earlier run").expect("written");
+        fs::write(path("r.failed.csv.tmp"), "of a run that was killed").expect("written");
+        let published = count_report(&path("r.csv")).expect("readable");
+        assert_eq!((published.lines, published.tally.rows()), (results.len() as u64, results.len() as u64));
+        assert_eq!(published.sha256, hex(&Sha256::digest(fs::read(path("r.csv")).expect("there"))));
+        write_failures(&path("r.csv"), &published, &path("r.failed.csv"), &mut ListedRows(&["note"])).expect("written");
+        assert!(!path("r.failed.csv.tmp").exists(), "nothing half written is left");
+        fs::read_to_string(path("r.failed.csv")).ok()
+    }
+
+    #[test]
+    fn the_rows_that_failed_are_written_and_no_others() {
+        let found = failures(&["granted", "not_found", "duplicate", "unknown"]);
+        assert_eq!(found.as_deref(), Some("userID,note,result,errorMessage\nu2,note 2,not_found,m2\nu4,note 4,unknown,m4\n"));
+        assert_eq!(failures(&["granted", "duplicate"]), None);
+    }
+
+    #[test]
+    fn a_report_with_a_line_that_has_no_result_is_not_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("r.csv");
+        fs::write(&path, "row,userID,result\n1,u,garnted\n").expect("written");
+        assert!(count_report(&path).is_err());
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -315,9 +315,7 @@ pub(crate) fn tally(totals: &BTreeMap<String, u64>) -> Tally {
 
 /// Writes a file beside `path` and puts it there in one step.
 pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let beside = path.with_file_name(name);
+    let beside = beside(path);
     remove_if_there(&beside)?;
     let mut file = create_new(&beside)?;
     let written = write(&mut file).and_then(|()| file.sync_all());
@@ -328,6 +326,13 @@ pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<(
         FileError::new("written", path, source)
     })?;
     sync_folder_of(path)
+}
+
+/// Where what is to be at `path` is written.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    path.with_file_name(name)
 }
 
 #[cfg(test)]

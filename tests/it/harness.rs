@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use pingone_bypass::sandbox::{Call, Sandbox, SandboxConfig};
 use tempfile::TempDir;
@@ -186,7 +187,19 @@ impl Report {
 }
 
 /// Sends a signal, by its name without `SIG`.
-pub(crate) fn send_signal(child: &std::process::Child, name: &str) {
+pub(crate) fn send_signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
+}
+
+/// What a run left that ended within `time`, or the run.
+pub(crate) fn ended_within(time: Duration, mut child: Child) -> Result<Done, Child> {
+    let began = Instant::now();
+    while child.try_wait().expect("known").is_none() {
+        if began.elapsed() > time {
+            return Err(child);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(done(child.wait_with_output().expect("it ended")))
 }

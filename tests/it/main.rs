@@ -6,8 +6,11 @@ mod diff;
 mod directory;
 mod documents;
 mod end;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod faults;
 mod harness;
 mod inputs;
+mod kills;
 mod leaks;
 mod listing;
 mod lookup;
@@ -16,5 +19,8 @@ mod names;
 mod pace;
 mod resume;
 mod safety;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod shim;
 mod telling;
 mod tls;
+mod trial;
