@@ -139,6 +139,8 @@ pub(crate) struct RunConfig {
     pub(crate) pace: PaceArgs,
     /// No end date may be further ahead than this.
     pub(crate) max_window: Option<Duration>,
+    /// Whether dates count from the clock here, whatever PingOne's says.
+    pub(crate) trust_clock: bool,
     pub(crate) safety: SafetyArgs,
     pub(crate) destination: Destination,
     /// Which lines the report has.
@@ -181,7 +183,7 @@ impl RunConfig {
         let until = arguments.until.map(|text| text.trim().to_owned());
         let users = file(&arguments.run)?;
         let config = Self::of(Operation::Grant, users, arguments.run, arguments.until_column)?;
-        Ok(Self { until, max_window: Some(arguments.max_window), ..config })
+        Ok(Self { until, max_window: Some(arguments.max_window), trust_clock: arguments.trust_clock, ..config })
     }
 
     pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
@@ -224,6 +226,7 @@ impl RunConfig {
             connection,
             pace: arguments.pace,
             max_window: None,
+            trust_clock: false,
             safety: arguments.safety,
             destination,
             lines: Lines::All,

@@ -10,7 +10,7 @@
 //! | module | the question that it answers |
 //! |---|---|
 //! | `cli`, `config` | what was typed, and what is meant |
-//! | `domain`, `when` | which values everybody speaks of; what instant a text means |
+//! | `domain`, `when`, `clock` | which values everybody speaks of; what instant a text means; what time it is |
 //! | `input` | which rows the input holds, and whether every one is sound |
 //! | `lookup` | who is meant by a username, an email or an external ID |
 //! | `directory` | which users the directory holds, and which rows they become |
@@ -29,6 +29,7 @@ pub mod sandbox;
 
 mod app;
 mod cli;
+mod clock;
 mod config;
 mod diff;
 mod directory;
@@ -47,6 +48,7 @@ mod when;
 
 pub use self::app::run;
 pub use self::cli::Cli;
+pub use self::clock::Side;
 pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};

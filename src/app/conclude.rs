@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+use chrono::{DateTime, Utc};
 
 use super::rows::Ran;
 use super::subjects::Subjects;
-use super::takeup::{Claim, now};
+use super::takeup::Claim;
+use crate::clock::Clock;
 use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
@@ -53,7 +56,8 @@ impl MetricsFile<'_> {
         let Some(path) = self.path else {
             return;
         };
-        let metrics = Metrics { operation: self.operation, summary, statuses, exit_code, now: now().timestamp() };
+        let metrics =
+            Metrics { operation: self.operation, summary, statuses, exit_code, now: DateTime::<Utc>::from(SystemTime::now()).timestamp() };
         if let Err(error) = metrics.write(path) {
             tracing::error!("{error}");
         }
@@ -65,7 +69,7 @@ impl Conclusion<'_> {
     /// exit code.
     pub(super) fn conclude(mut self, ran: Ran) -> Result<u8, RunError> {
         self.record.requests.add(ran.requests);
-        self.record.finished_at = Some(timestamp());
+        self.record.finished_at = Some(timestamp(ran.finished));
         if ran.written.is_ok() {
             self.record.in_doubt_ahead = Some(0);
         }
@@ -169,7 +173,13 @@ impl Conclusion<'_> {
 
 /// Says once more what a run has done that has finished. One that crashed after its report was published
 /// gets its record.
-pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects: &Subjects, console: &Console) -> Result<u8, RunError> {
+pub(super) fn report_again(
+    files: &ReportFiles,
+    mut record: RunRecord,
+    subjects: &Subjects,
+    clock: Clock,
+    console: &Console,
+) -> Result<u8, RunError> {
     let found = count_report(&files.report)?;
     let has_all = record.options.only.is_none();
     // Of a report that has not all lines, the record tells the rest.
@@ -187,7 +197,7 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects:
         write_failures(&files.report, &published, &files.failed, &mut *subjects.original_rows()?)?;
     }
     if record.status != Status::Completed {
-        record.finished_at = Some(timestamp());
+        record.finished_at = Some(timestamp(clock.millis()));
         complete(&mut record, &published);
         record.write(&files.record)?;
     }
@@ -278,6 +288,6 @@ fn code_of(tally: &Tally) -> u8 {
     if tally.failures() > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
 }
 
-fn timestamp() -> String {
-    BypassUntil::from_instant(now()).map(|now| now.to_string()).unwrap_or_default()
+fn timestamp(at: DateTime<Utc>) -> String {
+    BypassUntil::from_instant(at).map(|now| now.to_string()).unwrap_or_default()
 }

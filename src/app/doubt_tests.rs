@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 
@@ -16,6 +16,7 @@ use super::rows::{READ_AHEAD, Ran, feed};
 use super::subjects::Subjects;
 use super::takeup::{Claim, Standing};
 use crate::cli::{Cli, Command};
+use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, EnvironmentId, RunId};
 use crate::pace::Rate;
@@ -148,13 +149,15 @@ impl World {
         let Destination::Files(files) = config.destination.clone() else { panic!("files") };
         let claim = Claim::take(files.clone(), config.existing).expect("nobody else has it");
         let run = claim.run_id().unwrap_or(self.run);
-        let subjects = Subjects::of(&config, claim.start()).and_then(|subjects| subjects.approve(None)).expect("sound");
+        let clock = Clock::of_this_machine().expect("after 1970");
+        let start = claim.start().unwrap_or_else(|| clock.millis());
+        let subjects = Subjects::of(&config, start).and_then(|subjects| subjects.approve(None)).expect("sound");
         let environment = EnvironmentId::from(uuid::Uuid::from_u128(1));
         let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-        let mut record = RunRecord::of(&config, subjects.record(&config), claim.start(), &endpoints, true, run);
+        let mut record = RunRecord::of(&config, subjects.record(&config), start, &endpoints, true, run);
         let standing = claim.standing(&mut record).expect("the same run");
         if let Standing::Finished(former) = standing {
-            return Some(report_again(&files, *former, &subjects, &console).expect("its own report"));
+            return Some(report_again(&files, *former, &subjects, clock, &console).expect("its own report"));
         }
         let carried = subjects.carried_names().into_iter();
         let (journal, recovered): (_, Recovered) = claim.journal(&standing, &mut record, carried).expect("a journal");
@@ -162,7 +165,7 @@ impl World {
         let limits = Limits { max_attempts: life.max_attempts, give_up_after: Duration::from_secs(life.give_up_after), ..PATIENCE };
         let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, limits);
         pipeline.is_taken_up = recovered.has_header();
-        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to).expect("rows");
+        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now()).expect("rows");
         let expected = feed.expected();
         let pipeline = Arc::new(pipeline);
         let (send, rows) = mpsc::channel(READ_AHEAD);
@@ -215,6 +218,7 @@ impl World {
             took: Duration::ZERO,
             held: Duration::ZERO,
             target: String::new(),
+            finished: clock.millis(),
         };
         let metrics = MetricsFile { path: None, operation: config.operation.name() };
         let conclusion = Conclusion {
@@ -246,7 +250,8 @@ impl World {
     /// Holds what is said against what is so. A row that had `failed` and was sent again, and whose new line is lost,
     /// keeps the old one in the journal until the run is taken up, as its record says.
     fn check(&self, after: &str, end: End) -> Result<(), TestCaseError> {
-        let soon = Utc::now() + TimeDelta::minutes(5);
+        // Each life's clock begins anew: before the end of the one before it.
+        let soon = now() + TimeDelta::hours(1);
         let is_whole = matches!(end, End::Own | End::Stopped { .. });
         for (row, (outcome, until)) in self.said().into_iter().filter(|(_, (outcome, _))| is_whole || *outcome != Outcome::Failed) {
             let holds = self.bypasses.get(&row).copied();

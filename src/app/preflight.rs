@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use super::rows::Run;
 use super::subjects::Subjects;
+use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
 use crate::directory::Listing;
-use crate::domain::Operation;
+use crate::domain::{BypassUntil, Operation};
 use crate::error::RunError;
 use crate::pingone::EnvironmentInfo;
 use crate::report::{Destination, RunRecord, server_text};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, confirm};
 
-/// A clock that is off by more than this is warned of.
+/// A clock that is off by more than this grants nothing. From the contract.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
-/// PingOne tells its time to the second, and the answer takes a while.
-const CLOCK_GOOD_TO: Duration = Duration::from_secs(2);
 /// The type of an environment whose name must be typed. Source: the API's `type`.
 const PRODUCTION: &str = "PRODUCTION";
 
@@ -26,7 +25,7 @@ const PRODUCTION: &str = "PRODUCTION";
 pub(super) async fn preflight(
     config: &RunConfig,
     subjects: Subjects,
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     record: &mut RunRecord,
     journal: Option<&Path>,
 ) -> Result<(Subjects, Option<Listing>), RunError> {
@@ -34,10 +33,12 @@ pub(super) async fn preflight(
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
     let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
+    let offset = info.offset.or_else(|| run.session().offset());
     if changes {
         warn_of(&info);
-        check_clock(config.operation, &info)?;
+        offset.map_or(Ok(()), |offset| check_clock(config, offset))?;
     }
+    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none())?;
     record.environment.name = info.name.as_deref().map(server_text);
     record.environment.kind = info.kind.as_deref().map(server_text);
     let (subjects, listing) = subjects.found(config, run, journal).await?;
@@ -49,6 +50,29 @@ pub(super) async fn preflight(
         ask(&question(config, planned.users(), record), run).await?;
     }
     Ok((subjects, listing))
+}
+
+/// Counts dates from PingOne's time, if it is known and the clock here is not to be trusted instead. In a run that
+/// begins, spans and the window count from there too: its input is checked once more.
+fn set_clock(
+    config: &RunConfig,
+    subjects: Subjects,
+    run: &mut Run<'_>,
+    record: &mut RunRecord,
+    offset: Option<Offset>,
+    begins: bool,
+) -> Result<Subjects, RunError> {
+    record.clock_offset_seconds = offset.map(|offset| offset.signed().num_seconds());
+    let Some(offset) = offset.filter(|offset| offset.off > GOOD_TO && !config.trust_clock) else {
+        return Ok(subjects);
+    };
+    run.correct_clock(offset);
+    if !begins {
+        return Ok(subjects);
+    }
+    let start = run.clock().millis();
+    record.started_at = BypassUntil::from_instant(start).map(|start| start.to_string()).unwrap_or_default();
+    subjects.begun_at(config, start)
 }
 
 async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
@@ -84,23 +108,27 @@ fn warn_of(info: &EnvironmentInfo) {
     }
 }
 
-/// Warns of a clock that is off. With one that is off by more than near dates are ahead, no bypass is ended: they
-/// would have passed, or bypasses that run would seem to have.
-fn check_clock(operation: Operation, info: &EnvironmentInfo) -> Result<(), RunError> {
-    let Some((off, ahead)) = info.clock else {
-        return Ok(());
+/// Refuses a clock that is far off, and warns of one that is off. With one that is off by more than near dates are
+/// ahead, no bypass is ended: they would have passed, or bypasses that run would seem to have.
+fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
+    let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs())).to_string();
+    let side = offset.side;
+    let most = match config.operation {
+        Operation::Grant if offset.off > CLOCK_OFF && !config.trust_clock => return Err(RunError::ClockWrong { off, side }),
+        Operation::Grant | Operation::Audit => CLOCK_OFF,
+        Operation::End(grace) if offset.off >= grace.span() => {
+            let then = match side {
+                Side::Ahead => "bypasses that run would be taken for ended",
+                Side::Behind => "bypasses would be asked to end in the past",
+            };
+            return Err(RunError::ClockOff { off, side, grace: grace.to_string(), then });
+        }
+        // The nearer the dates, the less it takes for them to have passed.
+        Operation::End(grace) => (grace.span() / 2).clamp(GOOD_TO, CLOCK_OFF),
     };
-    let shown = humantime::format_duration(Duration::from_secs(off.as_secs()));
-    let side = if ahead { "ahead of" } else { "behind" };
-    if let Some(grace) = operation.grace().filter(|grace| off >= grace.span()) {
-        let then = if ahead { "bypasses that run would be taken for ended" } else { "bypasses would be asked to end in the past" };
-        return Err(RunError::ClockOff { off: shown.to_string(), side, grace: grace.to_string(), then });
-    }
-    // The nearer the dates, the less it takes for them to have passed.
-    let most = operation.grace().map_or(CLOCK_OFF, |grace| (grace.span() / 2).clamp(CLOCK_GOOD_TO, CLOCK_OFF));
-    if off > most {
-        let dates = if operation.grace().is_some() { "the dates at which bypasses end" } else { "spans such as `+4h`" };
-        tracing::warn!("the clock here is {shown} {side} PingOne's: {dates} are off by as much");
+    if offset.off > most {
+        let dates = if config.trust_clock { "it is trusted, and end dates are off by as much" } else { "dates count from PingOne's time" };
+        tracing::warn!("the clock here is {off} {side} PingOne's: {dates}");
     }
     Ok(())
 }

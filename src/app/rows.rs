@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -17,7 +17,8 @@ use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
 use super::sandbox::start_sandbox;
 use super::subjects::{Feed, Subjects};
-use super::takeup::{Claim, Standing, now};
+use super::takeup::{Claim, Standing};
+use crate::clock::{Clock, Offset};
 use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::directory::{Listing, Roll};
 use crate::domain::RunId;
@@ -39,25 +40,26 @@ pub(super) const READ_AHEAD: usize = 2 * READ_TOGETHER;
 
 /// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let clock = Clock::of_this_machine().map_err(|_| RunError::ClockBefore1970)?;
     if config.safety.dry_run {
-        return dry_run(&config, console);
+        return dry_run(&config, clock, console);
     }
     let claim = match &config.destination {
         Destination::StandardOutput => None,
         Destination::Files(files) => Some(Claim::take(files.clone(), config.existing)?),
     };
-    let start = claim.as_ref().map_or_else(now, Claim::start);
+    let start = claim.as_ref().and_then(Claim::start).unwrap_or_else(|| clock.millis());
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
     let subjects = Subjects::of(&config, start)?.approve(config.safety.max_users)?;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
     let mut record = RunRecord::of(&config, subjects.record(&config), start, &peer.endpoints, peer.is_sandbox(), run_id);
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
-    let mut run = Run::set_up(&config, peer, run_id, console)?;
+    let mut run = Run::set_up(&config, peer, run_id, clock, console)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
-        return report_again(&claim.files, (**former).clone(), &subjects, console);
+        return report_again(&claim.files, (**former).clone(), &subjects, clock, console);
     }
     let taken_up = claim.as_ref().and_then(|claim| claim.taken_up(&standing));
-    let (subjects, listing) = preflight(&config, subjects, &run, &mut record, taken_up).await?;
+    let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
     let carried = subjects.carried_names().into_iter();
     let (journal, recovered) = match &claim {
         None => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
@@ -65,7 +67,7 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     };
     let before = recovered.for_good();
     run.prepare(config.safety.canary, recovered.has_header());
-    let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to)?;
+    let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to, run.clock().now())?;
     run.tell_of_taking_up(run_id, before, &feed);
     let span = console.run_span(run_id);
     let ran = run.run(journal, feed, before).instrument(span).await?;
@@ -85,17 +87,18 @@ pub(super) fn feed(
     claim: Option<&Claim>,
     recovered: Recovered,
     in_doubt_up_to: u64,
+    now: DateTime<Utc>,
 ) -> Result<Feed, RunError> {
     Ok(match (subjects, listing) {
-        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to)),
+        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to, now)),
         (Subjects::Directory(_), None) => unreachable!("the list has been begun"),
         (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), roll(claim, &recovered)?),
     })
 }
 
 /// The rows of an input that are left to be done after what was `recovered` of its journal.
-fn remaining(recovered: Recovered, in_doubt_up_to: u64) -> Remaining {
-    let resumed = recovered.has_header().then(Utc::now);
+fn remaining(recovered: Recovered, in_doubt_up_to: u64, now: DateTime<Utc>) -> Remaining {
+    let resumed = recovered.has_header().then_some(now);
     let Recovered { settled, again, .. } = recovered;
     Remaining { settled, again, in_doubt_up_to, resumed }
 }
@@ -109,11 +112,11 @@ fn roll(claim: Option<&Claim>, recovered: &Recovered) -> Result<Roll, RunError> 
 }
 
 /// Shows what would be done, and does nothing.
-fn dry_run(config: &RunConfig, console: &Console) -> Result<u8, RunError> {
+fn dry_run(config: &RunConfig, clock: Clock, console: &Console) -> Result<u8, RunError> {
     if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
         files.are_new()?;
     }
-    let subjects = Subjects::of(config, now())?;
+    let subjects = Subjects::of(config, clock.millis())?;
     let (target, identity) = match &config.connection {
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
@@ -198,10 +201,12 @@ pub(super) struct Ran {
     pub(super) took: Duration,
     pub(super) held: Duration,
     pub(super) target: String,
+    /// When it ended.
+    pub(super) finished: DateTime<Utc>,
 }
 
 impl<'a> Run<'a> {
-    fn set_up(config: &RunConfig, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
+    fn set_up(config: &RunConfig, peer: Peer, run: RunId, clock: Clock, console: &'a Console) -> Result<Self, RunError> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let target = peer.name();
@@ -215,7 +220,7 @@ impl<'a> Run<'a> {
         let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
         let wire = HttpWire::new(settings)?;
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
-        let session = Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits);
+        let session = Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits, clock);
         let pipeline = Pipeline {
             session,
             limits,
@@ -225,7 +230,7 @@ impl<'a> Run<'a> {
             outage: Outage::new(concurrency),
             canary: None,
             is_taken_up: false,
-            now: Utc::now,
+            clock,
             stop: Stop::default(),
         };
         let signals = listen(pipeline.stop.clone())?;
@@ -255,6 +260,15 @@ impl<'a> Run<'a> {
 
     pub(super) fn stop(&self) -> &Stop {
         &self.pipeline.stop
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.pipeline.clock
+    }
+
+    /// Counts dates from PingOne's time, from which the clock here is so far off.
+    pub(super) fn correct_clock(&mut self, offset: Offset) {
+        self.pipeline.clock = self.pipeline.clock.corrected(offset);
     }
 
     pub(super) fn concurrency(&self) -> usize {
@@ -325,6 +339,7 @@ impl<'a> Run<'a> {
             took: began.elapsed(),
             held: session.pacer.lost(),
             target: self.target,
+            finished: pipeline.clock.millis(),
         })
     }
 }

@@ -46,6 +46,15 @@ impl Subjects {
         }
     }
 
+    /// The same in a run that starts at another time than was thought, from which end dates count. An input that is
+    /// not sound then is refused.
+    pub(super) fn begun_at(self, config: &RunConfig, start: DateTime<Utc>) -> Result<Self, RunError> {
+        match self {
+            Self::Input(sound) => Ok(Self::Input(Arc::new(alone(sound).with_rules(config.rules(start)?)?))),
+            Self::Directory(_) => Ok(self),
+        }
+    }
+
     /// Finds out who the users are before anything is changed: those of an input are looked up, unless they are
     /// named by ID or stand in the `journal` of a run that is taken up; the list of the directory is begun.
     pub(super) async fn found(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::config::Existing;
 use crate::domain::RunId;
@@ -51,9 +51,9 @@ impl Claim {
         Ok(Self { files, existing, former, origin, _lock: lock })
     }
 
-    /// When the run started, in whole milliseconds: now, or when the one started that is taken up.
-    pub(super) fn start(&self) -> DateTime<Utc> {
-        self.origin.map_or_else(now, |(start, _)| start)
+    /// When the run started that is taken up.
+    pub(super) fn start(&self) -> Option<DateTime<Utc>> {
+        self.origin.map(|(start, _)| start)
     }
 
     /// The run that is taken up.
@@ -150,10 +150,4 @@ fn former(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
         (None, true, _) if read_journal(&files.partial, u64::MAX).is_ok_and(|journal| journal.tally.rows() == 0) => Ok(None),
         (None, true, _) => Err(OutputError::NoRecord(files.partial.clone()).into()),
     }
-}
-
-/// Now, in whole milliseconds, as it stands in the record.
-pub(super) fn now() -> DateTime<Utc> {
-    let now = Utc::now();
-    now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
 }

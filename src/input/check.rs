@@ -100,12 +100,12 @@ pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool,
 /// With what a text is read that has been read before.
 pub(crate) struct Again<'a> {
     pub(crate) fingerprint: Fingerprint,
-    /// Whom the rows mean whose users were looked up.
-    pub(crate) whom: &'a Whom,
+    /// Whom the rows mean whose users were looked up, once they have been.
+    pub(crate) whom: Option<&'a Whom>,
 }
 
 fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> io::Result<Checked> {
-    let whom = again.map(|again| again.whom);
+    let whom = again.and_then(|again| again.whom);
     let mut reader = RowReader::new(source, layout, rules, again.map(|again| again.fingerprint.clone()))?;
     let mut users = Users::new(&std::env::temp_dir());
     let mut bad = BadRows::default();

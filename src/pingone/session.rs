@@ -1,9 +1,9 @@
 //! How does one request get to PingOne and back? With the run's token, when its turn has come.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -14,6 +14,7 @@ use super::error::{PingOneError, Said};
 use super::token::{AccessToken, Secrets, TokenSource, Tokens, granted};
 use super::verdict::{Class, Detail, Verdict, class, detail, judge, text};
 use super::wire::{Answer, Call, Reply, Wire};
+use crate::clock::{Clock, Offset};
 use crate::domain::RowNumber;
 use crate::pace::{Backoff, Lane, Pacer};
 use crate::report::server_text;
@@ -102,6 +103,10 @@ pub(crate) struct Session<W> {
     /// What the application authenticates with, in every form in which it is sent.
     secrets: Secrets,
     pub(super) limits: Limits,
+    /// The clock of this machine.
+    clock: Clock,
+    /// How far it is from PingOne's, by the answer that the first token came with.
+    offset: OnceLock<Offset>,
 }
 
 /// How long things may take.
@@ -116,7 +121,15 @@ pub(crate) struct Limits {
 }
 
 impl<W: Wire> Session<W> {
-    pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, secrets: Secrets, pacer: Arc<Pacer>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        wire: W,
+        endpoints: Endpoints,
+        tokens: TokenSource,
+        secrets: Secrets,
+        pacer: Arc<Pacer>,
+        limits: Limits,
+        clock: Clock,
+    ) -> Self {
         Self {
             wire,
             endpoints,
@@ -126,7 +139,19 @@ impl<W: Wire> Session<W> {
             environment: OnceCell::new(),
             secrets,
             limits,
+            clock,
+            offset: OnceLock::new(),
         }
+    }
+
+    /// How far the clock here is from PingOne's, if the first token's answer told its time.
+    pub(crate) fn offset(&self) -> Option<Offset> {
+        self.offset.get().copied()
+    }
+
+    /// How far the clock here is from the one that tells this `date`, in an answer that has just come.
+    pub(super) fn offset_from(&self, date: Option<SystemTime>) -> Option<Offset> {
+        date.map(|date| self.clock.offset(date))
     }
 
     /// Makes sure that there is a token; tells `false` if the run stops first.
@@ -289,7 +314,12 @@ impl<W: Wire> Session<W> {
             };
             self.note_reply(self.endpoints.auth.host(), &reply)?;
             match self.judge_token(&reply, sent)? {
-                TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
+                TokenVerdict::Granted(token) => {
+                    if let Some(offset) = reply.as_ref().ok().and_then(|answer| self.offset_from(answer.date)) {
+                        self.offset.get_or_init(|| offset);
+                    }
+                    return Ok(Some(self.tokens.set(token)));
+                }
                 TokenVerdict::Throttled(wait, said) => {
                     self.throttled(wait, None, &said)?;
                     if self.pacer.held_until().is_some_and(|until| until >= deadline) {

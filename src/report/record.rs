@@ -30,6 +30,10 @@ pub(crate) struct RunRecord {
     /// The instant that spans count from.
     pub(crate) started_at: String,
     pub(crate) finished_at: Option<String>,
+    /// How far the clock of the machine was ahead of PingOne's when the run began, or was taken up last; `None` where
+    /// PingOne did not tell its time. The times here are by PingOne's, unless `--trust-clock` was given.
+    #[serde(default)]
+    pub(crate) clock_offset_seconds: Option<i64>,
     pub(crate) status: Status,
     pub(crate) stop_reason: Option<String>,
     pub(crate) input: InputRecord,
@@ -211,6 +215,7 @@ impl RunRecord {
             reason: config.safety.reason.clone(),
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
             finished_at: None,
+            clock_offset_seconds: None,
             status: Status::Running,
             stop_reason: None,
             input,
@@ -350,6 +355,7 @@ mod tests {
             reason: None,
             started_at: "2026-02-27T10:20:30.456Z".into(),
             finished_at: None,
+            clock_offset_seconds: None,
             status: Status::Running,
             stop_reason: None,
             input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), directory: None },

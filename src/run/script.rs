@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use csv::ByteRecord;
 use tokio::time::Instant;
 
@@ -231,8 +231,9 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
     let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
     let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-    let session =
-        Session::new(Arc::clone(script), endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(rate)), limits);
+    let clock = Clock::reading(now().into()).expect("after 1970");
+    let pacer = Arc::new(Pacer::new(rate));
+    let session = Session::new(Arc::clone(script), endpoints, TokenSource::Endpoint, Secrets::default(), pacer, limits, clock);
     Pipeline {
         session,
         limits,
@@ -242,7 +243,7 @@ pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, lim
         outage: Outage::new(concurrency),
         canary: None,
         is_taken_up: false,
-        now,
+        clock,
         stop: Stop::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! The program as its users meet it: the built binary against the sandbox, over real sockets and files.
 
 mod cli;
+mod clock;
 mod contract;
 mod diff;
 mod directory;
