@@ -2,7 +2,6 @@
 //! reason, and the way to take it up.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 use super::rows::Ran;
@@ -11,8 +10,8 @@ use super::takeup::{Claim, now};
 use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
-    Lines, Metrics, Outcome, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, put_in_order,
-    read_journal, tally, totals, write_failures,
+    Lines, Metrics, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish,
+    put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -43,18 +42,18 @@ struct Sent {
 /// Where the metrics go, if anywhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MetricsFile<'a> {
-    pub(super) path: Option<&'a Path>,
+    pub(super) place: Option<&'a Replaced>,
     pub(super) operation: &'static str,
 }
 
 impl MetricsFile<'_> {
     /// Writes how a run went. That this cannot be done does not change how it went.
     fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
-        let Some(path) = self.path else {
+        let Some(place) = self.place else {
             return;
         };
         let metrics = Metrics { operation: self.operation, summary, statuses, exit_code, now: now().timestamp() };
-        if let Err(error) = metrics.write(path) {
+        if let Err(error) = metrics.write(place) {
             tracing::error!("{error}");
         }
     }
@@ -156,7 +155,7 @@ impl Conclusion<'_> {
             tracing::warn!("{error}");
         }
         summary.rows = sent.expected;
-        summary.files = vec![files.partial.clone(), files.record.clone()];
+        summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
         self.console.summarize(summary);
         self.console.complain(stopped);
         self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
@@ -177,7 +176,7 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects:
         None => tally.of(Outcome::Active) == found.lines,
     };
     if !is_its_own {
-        return Err(OutputError::NotItsReport(files.report.clone()).into());
+        return Err(OutputError::NotItsReport(files.report.to_path_buf()).into());
     }
     let published = Published { tally, ..found };
     if has_all {

@@ -8,10 +8,9 @@ use std::path::Path;
 use csv::ByteRecord;
 use sha2::{Digest, Sha256};
 
-use super::files::remove_if_there;
+use super::files::Replaced;
 use super::journal::FileError;
 use super::line::COLUMNS;
-use super::record::replace;
 use super::{Counts, Outcome, Tally};
 
 /// The columns of `NAME.failed.csv` after the input's own.
@@ -56,11 +55,11 @@ impl InputRows for ListedRows {
 
 /// Writes the rows of the `report` that failed to `failed`, taken from `input`. If none did, no such file is
 /// there afterwards.
-pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Path, input: &mut dyn InputRows) -> Result<(), FileError> {
+pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Replaced, input: &mut dyn InputRows) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
-        return remove_if_there(failed);
+        return failed.remove_if_there();
     }
-    replace(failed, |file| write_failed(report, file, input))
+    failed.replace(|file| write_failed(report, file, input))
 }
 
 /// Counts what stands in the report.

@@ -6,6 +6,7 @@ mod diff;
 mod directory;
 mod documents;
 mod end;
+mod files;
 mod harness;
 mod inputs;
 mod leaks;
