@@ -16,7 +16,7 @@ use crate::directory::Selection;
 use crate::domain::{Operation, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
-use crate::report::{Destination, Lines, OutputError, ReportFiles};
+use crate::report::{Destination, Lines, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
 
 /// Why it is not clear what to do, or as whom. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,8 @@ pub(crate) struct RunConfig {
     /// Which lines the report has.
     pub(crate) lines: Lines,
     pub(crate) existing: Existing,
-    pub(crate) metrics: Option<PathBuf>,
+    /// Where it is written how the run went, if anywhere.
+    pub(crate) metrics: Option<Replaced>,
 }
 
 /// Whose bypasses a run is about.
@@ -209,11 +210,10 @@ impl RunConfig {
             (false, true) => Existing::Overwrite,
             (false, false) => Existing::Keep,
         };
-        match (&destination, &users) {
-            (Destination::Files(files), Users::File(input)) => files.spare(input)?,
-            (Destination::StandardOutput, _) if existing == Existing::Resume => return Err(OutputError::NoResume.into()),
-            (Destination::Files(_), Users::Directory(_)) | (Destination::StandardOutput, _) => {}
+        if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
+            return Err(OutputError::NoResume.into());
         }
+        let metrics = kept_apart(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
@@ -231,7 +231,7 @@ impl RunConfig {
             destination,
             lines: Lines::All,
             existing,
-            metrics: output.metrics_file,
+            metrics,
         })
     }
 
@@ -246,6 +246,22 @@ impl RunConfig {
 
 /// The stem of the report's name where the directory is audited.
 const USERS: &str = "users";
+
+/// The files that a run reads: nothing is written over any of them.
+fn read_files<'a>(users: &'a Users, connection: &'a ConnectionArgs) -> Vec<ReadFile<'a>> {
+    let input = match users {
+        Users::File(path) => Some(path),
+        Users::Directory(_) => None,
+    };
+    let ConnectionArgs { client_secret_file, access_token_file, ca_cert, .. } = connection;
+    let all = [
+        ("the input", input),
+        ("the client secret", client_secret_file.as_ref()),
+        ("the access token", access_token_file.as_ref()),
+        ("the certificate authority", ca_cert.as_ref()),
+    ];
+    all.into_iter().filter_map(|(what, path)| path.map(|path| ReadFile { what, path })).collect()
+}
 
 fn file(arguments: &RunArgs) -> Result<Users, ConfigError> {
     arguments.input.clone().map(Users::File).ok_or(ConfigError::NoInput)

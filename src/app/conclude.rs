@@ -2,7 +2,6 @@
 //! reason, and the way to take it up.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -14,8 +13,8 @@ use crate::clock::Clock;
 use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
-    Lines, Metrics, Outcome, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, put_in_order,
-    read_journal, tally, totals, write_failures,
+    Lines, Metrics, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish,
+    put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -46,19 +45,19 @@ struct Sent {
 /// Where the metrics go, if anywhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MetricsFile<'a> {
-    pub(super) path: Option<&'a Path>,
+    pub(super) place: Option<&'a Replaced>,
     pub(super) operation: &'static str,
 }
 
 impl MetricsFile<'_> {
     /// Writes how a run went. That this cannot be done does not change how it went.
     fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
-        let Some(path) = self.path else {
+        let Some(place) = self.place else {
             return;
         };
         let metrics =
             Metrics { operation: self.operation, summary, statuses, exit_code, now: DateTime::<Utc>::from(SystemTime::now()).timestamp() };
-        if let Err(error) = metrics.write(path) {
+        if let Err(error) = metrics.write(place) {
             tracing::error!("{error}");
         }
     }
@@ -163,7 +162,7 @@ impl Conclusion<'_> {
             tracing::warn!("{error}");
         }
         summary.rows = sent.expected;
-        summary.files = vec![files.partial.clone(), files.record.clone()];
+        summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
         self.console.summarize(summary);
         self.console.complain(stopped);
         self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
@@ -190,7 +189,7 @@ pub(super) fn report_again(
         None => tally.of(Outcome::Active) == found.lines,
     };
     if !is_its_own {
-        return Err(OutputError::NotItsReport(files.report.clone()).into());
+        return Err(OutputError::NotItsReport(files.report.to_path_buf()).into());
     }
     let published = Published { tally, ..found };
     if has_all {

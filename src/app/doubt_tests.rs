@@ -220,7 +220,7 @@ impl World {
             target: String::new(),
             finished: clock.millis(),
         };
-        let metrics = MetricsFile { path: None, operation: config.operation.name() };
+        let metrics = MetricsFile { place: None, operation: config.operation.name() };
         let conclusion = Conclusion {
             claim: &claim,
             subjects: &subjects,

@@ -44,6 +44,9 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     if config.safety.dry_run {
         return dry_run(&config, clock, console);
     }
+    if let Some(metrics) = &config.metrics {
+        metrics.try_out(|_| Ok(()))?;
+    }
     let claim = match &config.destination {
         Destination::StandardOutput => None,
         Destination::Files(files) => Some(Claim::take(files.clone(), config.existing)?),
@@ -71,7 +74,7 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     run.tell_of_taking_up(run_id, before, &feed);
     let span = console.run_span(run_id);
     let ran = run.run(journal, feed, before).instrument(span).await?;
-    let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
+    let metrics = MetricsFile { place: config.metrics.as_ref(), operation: config.operation.name() };
     match &claim {
         None => conclude_stream(ran, config.lines, metrics, console),
         Some(claim) => {

@@ -65,16 +65,18 @@ impl Claim {
     /// one whose files cannot be written.
     pub(super) fn standing(&self, record: &mut RunRecord) -> Result<Standing, RunError> {
         let Some(former) = &self.former else {
+            self.files.try_out()?;
             record.try_out(&self.files.record)?;
             return Ok(Standing::Anew);
         };
         if let Some(difference) = former.difference(record) {
-            return Err(OutputError::Another { path: self.files.record.clone(), difference }.into());
+            return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
         record.requests = former.requests;
         if !self.files.partial.exists() {
             return Ok(Standing::Finished(Box::new(former.clone())));
         }
+        self.files.try_out()?;
         record.try_out(&self.files.record)?;
         Ok(Standing::Unfinished)
     }
@@ -108,7 +110,7 @@ impl Claim {
             record.take_over_doubt(former, recovered.last_row);
         }
         record.write(&self.files.record)?;
-        let target = Target::File(file, self.files.partial.clone());
+        let target = Target::File(file, self.files.partial.to_path_buf());
         let journal = if recovered.has_header() { Journal::resume(target)? } else { Journal::start(target, carried)? };
         Ok((journal, recovered))
     }
@@ -120,7 +122,7 @@ impl Claim {
             self.files.make_way()?;
         }
         // The journal comes before the record: a record without a journal is one of a run that finished.
-        let target = Target::File(self.files.create_partial()?, self.files.partial.clone());
+        let target = Target::File(self.files.create_partial()?, self.files.partial.to_path_buf());
         let begun = Journal::start(target, carried).and_then(|journal| record.write(&self.files.record).map(|()| journal));
         begun.map_err(|error| {
             // The first error is the one to tell.
@@ -140,14 +142,14 @@ impl Claim {
 fn former(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
     let record = RunRecord::read(&files.record)?;
     if let Some(difference) = record.as_ref().and_then(|record| record.other_report(&files.report)) {
-        return Err(OutputError::Another { path: files.record.clone(), difference }.into());
+        return Err(OutputError::Another { path: files.record.to_path_buf(), difference }.into());
     }
     match (&record, files.partial.exists(), files.report.exists()) {
         (Some(_), true, _) | (Some(_), false, true) => Ok(record),
         // Its files were taken away, or it ended before it had any.
         (Some(_) | None, false, false) => Ok(None),
-        (None, false, true) => Err(OutputError::Exists(files.report.clone()).into()),
+        (None, false, true) => Err(OutputError::Exists(files.report.to_path_buf()).into()),
         (None, true, _) if read_journal(&files.partial, u64::MAX).is_ok_and(|journal| journal.tally.rows() == 0) => Ok(None),
-        (None, true, _) => Err(OutputError::NoRecord(files.partial.clone()).into()),
+        (None, true, _) => Err(OutputError::NoRecord(files.partial.to_path_buf()).into()),
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::files::{create_new, remove_if_there, sync_folder_of};
+use super::files::Replaced;
 use super::journal::FileError;
 use super::{Destination, Lines, Outcome, Tally};
 use crate::config::RunConfig;
@@ -257,18 +257,20 @@ impl RunRecord {
         }
     }
 
-    /// Puts the record at `path`, in the place of the one before, if there is one.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), FileError> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| FileError::new("written", path, error.into()))?;
-        text.push(b'\n');
-        replace(path, |file| file.write_all(&text))
+    /// Puts the record into `place`, instead of the one before, if there is one.
+    pub(crate) fn write(&self, place: &Replaced) -> Result<(), FileError> {
+        place.replace(|file| self.write_to(file))
     }
 
-    /// Finds out whether the record can be put at `path`, and leaves what is there as it is.
-    pub(crate) fn try_out(&self, path: &Path) -> Result<(), FileError> {
-        let beside = path.with_extension("json.tmp");
-        self.write(&beside)?;
-        remove_if_there(&beside)
+    /// Finds out whether the record can be put into `place`, and leaves what is there as it is.
+    pub(crate) fn try_out(&self, place: &Replaced) -> Result<(), FileError> {
+        place.try_out(|file| self.write_to(file))
+    }
+
+    fn write_to(&self, file: &mut File) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        file.write_all(&text)
     }
 
     /// In words, that this is the record of another report than the one at `report`, if it is: the records of
@@ -316,28 +318,6 @@ pub(crate) fn tally(totals: &BTreeMap<String, u64>) -> Tally {
         tally.add_rows(outcome, totals.get(outcome.name()).copied().unwrap_or_default());
     }
     tally
-}
-
-/// Writes a file beside `path` and puts it there in one step.
-pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
-    let beside = beside(path);
-    remove_if_there(&beside)?;
-    let mut file = create_new(&beside)?;
-    let written = write(&mut file).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| fs::rename(&beside, path));
-    placed.map_err(|source| {
-        // What is left of it would only be in the way.
-        drop(fs::remove_file(&beside));
-        FileError::new("written", path, source)
-    })?;
-    sync_folder_of(path)
-}
-
-/// Where what is to be at `path` is written.
-pub(super) fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    path.with_file_name(name)
 }
 
 #[cfg(test)]

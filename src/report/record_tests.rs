@@ -1,5 +1,6 @@
 //! Records read back as they were written, and what differs is named.
 
+use super::super::ReportFiles;
 use super::*;
 
 fn record() -> RunRecord {
@@ -66,12 +67,12 @@ fn what_a_journal_does_not_tell_is_in_doubt_unless_it_is_whole() {
 #[test]
 fn a_record_reads_back_as_it_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("r.run.json");
-    assert_eq!(RunRecord::read(&path).expect("readable"), None);
-    record().write(&path).expect("written");
+    let place = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file").record;
+    assert_eq!(RunRecord::read(&place).expect("readable"), None);
+    record().write(&place).expect("written");
     let later = RunRecord { status: Status::Completed, ..record() };
-    later.write(&path).expect("written");
-    assert_eq!(RunRecord::read(&path).expect("readable"), Some(later));
+    later.write(&place).expect("written");
+    assert_eq!(RunRecord::read(&place).expect("readable"), Some(later));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }
 

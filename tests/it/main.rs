@@ -9,6 +9,7 @@ mod documents;
 mod end;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;
+mod files;
 mod harness;
 mod inputs;
 mod kills;
