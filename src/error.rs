@@ -33,6 +33,8 @@ pub const EXIT_TROUBLE: u8 = 2;
 pub const EXIT_SIGINT: u8 = 130;
 /// Interrupted by SIGTERM.
 pub const EXIT_SIGTERM: u8 = 143;
+/// Interrupted by SIGHUP.
+pub const EXIT_SIGHUP: u8 = 129;
 
 /// What ends a whole run.
 #[derive(Debug, thiserror::Error)]
@@ -198,6 +200,7 @@ impl RunError {
             Self::Unaccounted => EXIT_STOPPED,
             Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
             Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
+            Self::Interrupted(Signal::Hangup) | Self::InterruptedFirst(Signal::Hangup) => EXIT_SIGHUP,
             Self::File(_) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
         }
     }

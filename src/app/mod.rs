@@ -8,6 +8,7 @@ mod lookup;
 mod preflight;
 mod rows;
 mod sandbox;
+mod signals;
 mod subjects;
 mod takeup;
 

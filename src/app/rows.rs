@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -16,6 +15,7 @@ use tracing::Instrument;
 use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
 use super::sandbox::start_sandbox;
+use super::signals::listen;
 use super::subjects::{Feed, Subjects};
 use super::takeup::{Claim, Standing};
 use crate::clock::{Clock, Offset};
@@ -345,20 +345,4 @@ impl<'a> Run<'a> {
             finished: pipeline.clock.millis(),
         })
     }
-}
-
-/// Passes signals on to `stop`.
-fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
-    let listen = |kind| signal(kind).map_err(RunError::Signals);
-    let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    Ok(tokio::spawn(async move {
-        loop {
-            let signal = tokio::select! {
-                _ = interrupts.recv() => Signal::Interrupt,
-                _ = terminations.recv() => Signal::Terminate,
-            };
-            tracing::warn!("{}: nothing new is sent; what is in flight is waited for (again: is given up)", signal.name());
-            stop.signal(signal);
-        }
-    }))
 }

@@ -34,5 +34,5 @@ pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};
 pub(crate) use self::recall::Recalled;
-pub(crate) use self::record::{DirectoryRecord, InputRecord, RequestsRecord, RunRecord, Status, tally, totals};
+pub(crate) use self::record::{DirectoryRecord, EnvironmentRecord, InputRecord, RequestsRecord, RunRecord, Status, tally, totals};
 pub(crate) use self::recover::{Recovered, journal_users, read_journal, reopen_journal};

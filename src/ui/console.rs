@@ -106,16 +106,6 @@ impl Console {
         }
     }
 
-    /// Asks in a line that the answer is typed after.
-    pub(crate) fn ask(&self, question: &str) {
-        let asked = self.bars.suspend(|| {
-            let mut out = io::stderr().lock();
-            out.write_all(question.as_bytes()).and_then(|()| out.flush())
-        });
-        // Whoever does not see the question does not answer it either.
-        drop(asked);
-    }
-
     /// Shows what a run has done.
     pub fn summarize(&self, summary: &Summary) {
         if self.quiet {

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pingone_bypass::sandbox::{Call, SandboxConfig};
 
 use crate::harness::{Field, Report, answering, done, faulty, field, field_with, no_bypass};
+use crate::terminal::without_terminal;
 
 /// An input of `count` users whom the sandbox does not know of, so that none has a bypass; and their IDs.
 fn strangers(field: &Field, name: &str, count: u64) -> Vec<String> {
@@ -217,11 +218,11 @@ fn the_record_and_the_failed_rows_of_an_end_are_as_promised() {
 fn an_end_is_asked_about_planned_and_rehearsed_as_a_grant_is() {
     let field = field();
     let input = strangers(&field, "all.csv", 50);
-    let plain = |arguments: &[&str]| done(field.tool(&[]).args(arguments).output().expect("the tool runs"));
+    let plain = |arguments: &[&str]| done(without_terminal(field.tool(&[]).args(arguments)).output().expect("the tool runs"));
     let refused = plain(&["end", "all.csv"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("there is no terminal to ask on; nothing was changed by this command"), "{}", refused.stderr);
-    assert!(field.api_calls().is_empty() && std::fs::read_dir(field.folder()).expect("a folder").count() == 1);
+    assert!(field.calls().is_empty() && std::fs::read_dir(field.folder()).expect("a folder").count() == 1);
     let planned = plain(&["end", "all.csv", "--dry-run", "--rate", "2/s"]);
     assert_eq!(planned.code, 0, "{}", planned.stderr);
     for expected in [

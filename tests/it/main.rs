@@ -19,10 +19,13 @@ mod lookup;
 mod messages;
 mod names;
 mod pace;
+mod question;
 mod resume;
 mod safety;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod shim;
+mod signals;
 mod telling;
+mod terminal;
 mod tls;
 mod trial;

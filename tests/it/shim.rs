@@ -107,7 +107,7 @@ mod tests {
             let shim = Shim::failing(3, errno);
             let done = done(shim.preload(&mut field.tool(&["grant", "in.csv"])).output().expect("the tool runs"));
             assert!(done.code == 5 && done.stderr.contains(says), "{}", done.stderr);
-            assert_eq!(shim.faults(), ["3: open in.report.run.json.tmp.tmp"]);
+            assert!(matches!(&shim.faults()[..], [fault] if fault.starts_with("3: open in.report.")), "{:?}", shim.faults());
         }
     }
 
