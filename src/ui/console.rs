@@ -106,6 +106,11 @@ impl Console {
         }
     }
 
+    /// Warns of what is no error.
+    pub fn warn(&self, what: &str) {
+        tracing::warn!("{what}");
+    }
+
     /// Asks in a line that the answer is typed after.
     pub(crate) fn ask(&self, question: &str) {
         let asked = self.bars.suspend(|| {
