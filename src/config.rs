@@ -1,8 +1,9 @@
 //! What is meant by what was typed and by the environment's variables? Checked once, here.
 
+mod files;
+
 use std::env;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +58,24 @@ pub enum ConfigError {
         /// Where it came from.
         from: String,
     },
+    /// Anybody may have put this secret there.
+    #[error("{}: anybody may write to this file of the {what}", path.display())]
+    AnybodyWrites {
+        /// What it should hold.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A file is too long for what it should hold.
+    #[error("{}: this is no {what}: it is longer than {most} KiB", path.display())]
+    TooLong {
+        /// What it should hold.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// The most KiB that it may have.
+        most: u64,
+    },
     /// A file holds no certificate.
     #[error("{}: there is no certificate in PEM form", .0.display())]
     NotACertificate(PathBuf),
@@ -84,10 +103,12 @@ impl ConfigError {
                 "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
                     .into(),
             ),
+            Self::AnybodyWrites { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", path.display())),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::NoSecret
             | Self::Unreadable { .. }
+            | Self::TooLong { .. }
             | Self::NotASecret { .. }
             | Self::NotACertificate(_)
             | Self::NoSuchDomain(_)
@@ -324,7 +345,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
     let token_counts = arguments.access_token_file.is_some() || !arguments.application_typed;
     if token_counts && let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
         let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| path.display().to_string());
-        let token = AccessToken::new(token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
+        let token = AccessToken::new(&token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
         return Ok(Identity::Ready(Arc::new(token)));
     }
     let client_id = arguments.client_id.clone().filter(|id| !id.is_empty()).ok_or(ConfigError::NoCredentials)?;
@@ -336,10 +357,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
 /// The secret in the file at `path`, or else in the environment's variable `name`.
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
-            (Some(text), path.display().to_string())
-        }
+        Some(path) => (Some(files::read_secret(what, path)?), path.display().to_string()),
         None => (variable(name), name.to_owned()),
     };
     let Some(text) = text else {
@@ -358,7 +376,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {
-    let pem = fs::read(path).map_err(|source| ConfigError::Unreadable { what: "certificate", path: path.to_owned(), source })?;
+    let pem = files::read_certificates(path)?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(TrustedCa(certificates)),
         Ok(_) | Err(_) => Err(ConfigError::NotACertificate(path.to_owned())),

@@ -8,7 +8,7 @@ use super::ask::{Heard, Question};
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::AccessToken;
-use super::verdict::{Detail, text};
+use super::verdict::{Detail, short, text};
 use super::wire::{Answer, Wire};
 use crate::clock::Offset;
 use crate::stop::Stop;
@@ -70,7 +70,7 @@ impl<W: Wire> Session<W> {
 
     fn info_in(&self, answer: &Answer, token: &AccessToken) -> EnvironmentInfo {
         let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-        let part = |name| text(&body, name).map(|text| self.redact(text, token));
+        let part = |name| text(&body, name).map(|text| short(self.redact(text, Some(token))));
         EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, offset: self.offset_from(answer.date) }
     }
 }

@@ -11,6 +11,7 @@ mod endpoints;
 mod environment;
 mod error;
 mod http;
+mod redact;
 mod room;
 mod session;
 mod token;

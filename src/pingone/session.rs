@@ -193,7 +193,7 @@ impl<W: Wire> Session<W> {
             () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
-        let verdict = judge(call, &reply).map_texts(|text| self.redact(text, token));
+        let verdict = judge(call, &reply).map_texts(|text| self.redact(text, Some(token)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token, sent)?;
@@ -345,17 +345,24 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    /// `text` of the server's without any secret in it.
-    pub(super) fn redact(&self, text: String, token: &AccessToken) -> String {
-        self.secrets.redact(token.redact(text))
+    /// `text` of the server's without any secret in it, nor the `token` that it was sent; or that of other
+    /// requests, where it was sent none.
+    pub(super) fn redact(&self, text: String, token: Option<&AccessToken>) -> String {
+        match token {
+            Some(token) => self.secrets.redact(text, Some(token)),
+            None => self.secrets.redact(text, self.tokens.last().as_deref()),
+        }
     }
 
     fn judge_token(&self, reply: &Reply, sent: Instant) -> Result<TokenVerdict, PingOneError> {
         let answer = match reply {
             Ok(answer) => answer,
-            Err(fault) => return Ok(TokenVerdict::Faulted(Detail::own(None, fault.what.clone()), None)),
+            Err(fault) => {
+                let said = Detail::own(None, fault.what.clone()).map(|text| self.redact(text, None));
+                return Ok(TokenVerdict::Faulted(said, None));
+            }
         };
-        let said = oauth_detail(answer).map(|text| self.secrets.redact(text));
+        let said = oauth_detail(answer).map(|text| self.redact(text, None));
         match class(answer.status) {
             Class::Answered => Ok(match granted(answer, sent, self.tokens.next_generation()) {
                 Ok(token) => TokenVerdict::Granted(token),
@@ -384,7 +391,7 @@ impl<W: Wire> Session<W> {
         match reply {
             Err(fault) if fault.untrusted => {
                 self.tokens.failed.store(true, Ordering::Relaxed);
-                Err(PingOneError::Untrusted { host: host.to_owned(), why: fault.what.clone() })
+                Err(PingOneError::Untrusted { host: host.to_owned(), why: self.redact(fault.what.clone(), None) })
             }
             Ok(_) | Err(_) => Ok(()),
         }

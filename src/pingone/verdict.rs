@@ -50,6 +50,14 @@ fn says_not_applied(status: u16) -> bool {
 /// The most characters of one text of the server's that are kept.
 pub(crate) const MOST_OF_A_TEXT: usize = 500;
 
+/// A text cut to a length that is sure to be small.
+pub(super) fn short(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
+        text.truncate(end);
+    }
+    text
+}
+
 /// What is known of a user's bypass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BypassStatus {
@@ -68,18 +76,10 @@ pub(crate) struct Detail {
 }
 
 impl Detail {
-    /// The detail without what nobody will read: texts of the server's may be long.
-    fn cut(mut self) -> Self {
-        for text in [&mut self.code, &mut self.message, &mut self.id] {
-            if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
-                text.truncate(end);
-            }
-        }
-        self
-    }
-
-    /// The detail with each text changed.
+    /// The detail with each text changed, and then without what nobody will read: texts of the server's may be
+    /// long, and a secret is looked for in the whole of them.
     pub(crate) fn map(self, change: impl Fn(String) -> String) -> Self {
+        let change = |text| short(change(text));
         Self { status: self.status, code: change(self.code), message: change(self.message), id: change(self.id) }
     }
 
@@ -250,7 +250,7 @@ fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> 
 }
 
 /// What an error's body says, and whether it has PingOne's form. Each part is read by itself, so that one
-/// that is not as documented does not hide the others.
+/// that is not as documented does not hide the others. The texts are whole: see [`Detail::map`].
 pub(crate) fn detail(answer: &Answer) -> (Detail, bool) {
     let status = answer.status;
     let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
@@ -261,7 +261,7 @@ pub(crate) fn detail(answer: &Answer) -> (Detail, bool) {
     let details = body.get("details").and_then(Value::as_array).into_iter().flatten();
     let parts: Vec<String> = message.into_iter().chain(details.filter_map(detail_text)).collect();
     let said = Detail { status: Some(status), code: code.unwrap_or_default(), message: parts.join("; "), id: id.unwrap_or_default() };
-    (said.cut(), true)
+    (said, true)
 }
 
 fn detail_text(detail: &Value) -> Option<String> {

@@ -106,6 +106,11 @@ impl Console {
         }
     }
 
+    /// Warns of what is no error.
+    pub fn warn(&self, what: &str) {
+        tracing::warn!("{what}");
+    }
+
     /// Shows what a run has done.
     pub fn summarize(&self, summary: &Summary) {
         if self.quiet {
