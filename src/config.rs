@@ -2,8 +2,8 @@
 
 use std::env;
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,9 @@ use crate::domain::{Operation, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, Lines, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
+
+/// No secret is as large, nor is any bundle of certificates: those of all public authorities have some 200 KiB.
+const MOST_OF_A_FILE: u64 = 4 << 20;
 
 /// Why it is not clear what to do, or as whom. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -334,7 +337,9 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
+            let text = read_whole(path)
+                .and_then(|text| String::from_utf8(text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))
+                .map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
             (Some(text), path.display().to_string())
         }
         None => (variable(name), name.to_owned()),
@@ -354,8 +359,18 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// What stands in the file at `path`, which may be a device without end.
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MOST_OF_A_FILE + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MOST_OF_A_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 4 MiB"));
+    }
+    Ok(text)
+}
+
 fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {
-    let pem = fs::read(path).map_err(|source| ConfigError::Unreadable { what: "certificate", path: path.to_owned(), source })?;
+    let pem = read_whole(path).map_err(|source| ConfigError::Unreadable { what: "certificate", path: path.to_owned(), source })?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(TrustedCa(certificates)),
         Ok(_) | Err(_) => Err(ConfigError::NotACertificate(path.to_owned())),

@@ -4,6 +4,7 @@ mod conclude;
 mod diff;
 mod lookup;
 mod preflight;
+mod reading;
 mod rows;
 mod sandbox;
 mod subjects;

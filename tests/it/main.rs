@@ -15,6 +15,7 @@ mod lookup;
 mod messages;
 mod names;
 mod pace;
+mod pipes;
 mod resume;
 mod safety;
 mod telling;
