@@ -172,6 +172,7 @@ impl RunError {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
+            Self::Input(error) if error.is_of_the_disk() => EXIT_FILES,
             Self::Config(_)
             | Self::Input(_)
             | Self::Output(_)

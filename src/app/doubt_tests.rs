@@ -24,7 +24,7 @@ use crate::pingone::{Endpoints, Limits, Region};
 use crate::report::{COLUMNS, Destination, FileError, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
 use crate::run::Ended;
 use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
-use crate::stop::Signal;
+use crate::stop::{Signal, Stop};
 use crate::ui::Console;
 
 /// How one life of the program ends.
@@ -151,7 +151,7 @@ impl World {
         let run = claim.run_id().unwrap_or(self.run);
         let clock = Clock::of_this_machine().expect("after 1970");
         let start = claim.start().unwrap_or_else(|| clock.millis());
-        let subjects = Subjects::of(&config, start).and_then(|subjects| subjects.approve(None)).expect("sound");
+        let subjects = Subjects::of(&config, start, &Stop::default(), &console).await.and_then(|read| read.approve(None)).expect("sound");
         let environment = EnvironmentId::from(uuid::Uuid::from_u128(1));
         let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
         let mut record = RunRecord::of(&config, subjects.record(&config), start, &endpoints, true, run);

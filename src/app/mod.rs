@@ -6,6 +6,7 @@ mod diff;
 mod doubt_tests;
 mod lookup;
 mod preflight;
+mod reading;
 mod rows;
 mod sandbox;
 mod signals;

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
+use super::reading::unless_stopped;
 use super::sandbox::start_sandbox;
 use super::signals::listen;
 use super::subjects::{Feed, Subjects};
@@ -41,8 +42,10 @@ pub(super) const READ_AHEAD: usize = 2 * READ_TOGETHER;
 /// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     let clock = Clock::of_this_machine().map_err(|_| RunError::ClockBefore1970)?;
+    let stop = Stop::default();
+    let signals = listen(stop.clone())?;
     if config.safety.dry_run {
-        return dry_run(&config, clock, console);
+        return dry_run(&config, clock, &stop, console).await;
     }
     if let Some(metrics) = &config.metrics {
         metrics.try_out(|_| Ok(()))?;
@@ -53,11 +56,11 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     };
     let start = claim.as_ref().and_then(Claim::start).unwrap_or_else(|| clock.millis());
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let subjects = Subjects::of(&config, start)?.approve(config.safety.max_users)?;
+    let subjects = Subjects::of(&config, start, &stop, console).await?.approve(config.safety.max_users)?;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
     let mut record = RunRecord::of(&config, subjects.record(&config), start, &peer.endpoints, peer.is_sandbox(), run_id);
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
-    let mut run = Run::set_up(&config, peer, run_id, clock, console)?;
+    let mut run = Run::set_up(&config, peer, run_id, clock, console, stop, signals)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
         return report_again(&claim.files, (**former).clone(), &subjects, clock, console);
     }
@@ -115,16 +118,17 @@ fn roll(claim: Option<&Claim>, recovered: &Recovered) -> Result<Roll, RunError> 
 }
 
 /// Shows what would be done, and does nothing.
-fn dry_run(config: &RunConfig, clock: Clock, console: &Console) -> Result<u8, RunError> {
+async fn dry_run(config: &RunConfig, clock: Clock, stop: &Stop, console: &Console) -> Result<u8, RunError> {
     if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
         files.are_new()?;
     }
-    let subjects = Subjects::of(config, clock.millis())?;
+    let subjects = Subjects::of(config, clock.millis(), stop, console).await?;
+    let (subjects, forecast) = unless_stopped(stop, move || subjects.forecast().map(|forecast| (subjects, forecast))).await??;
     let (target, identity) = match &config.connection {
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    console.show_plan(&view(config, subjects.planned(None, subjects.forecast()?), target, identity), true);
+    console.show_plan(&view(config, subjects.planned(None, forecast), target, identity), true);
     subjects.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
@@ -209,7 +213,15 @@ pub(super) struct Ran {
 }
 
 impl<'a> Run<'a> {
-    fn set_up(config: &RunConfig, peer: Peer, run: RunId, clock: Clock, console: &'a Console) -> Result<Self, RunError> {
+    fn set_up(
+        config: &RunConfig,
+        peer: Peer,
+        run: RunId,
+        clock: Clock,
+        console: &'a Console,
+        stop: Stop,
+        signals: JoinHandle<()>,
+    ) -> Result<Self, RunError> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let target = peer.name();
@@ -234,9 +246,8 @@ impl<'a> Run<'a> {
             canary: None,
             is_taken_up: false,
             clock,
-            stop: Stop::default(),
+            stop,
         };
-        let signals = listen(pipeline.stop.clone())?;
         tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
         Ok(Self { pipeline, target, identity: shown, console, sandbox, signals })
     }

@@ -17,6 +17,7 @@ mod records;
 mod repeats;
 mod rows;
 mod source;
+mod spool;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ pub(crate) use self::check::{Plan, Sought};
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::error::RowFault;
 pub(crate) use self::rows::Rules;
-pub(crate) use self::source::Source;
+pub(crate) use self::source::{Expected, Opened, Seen, Source, Taking, is_pipe, name_of};
 pub(crate) use self::table::{Table, Values};
 pub(crate) use self::whom::{Known, Whom};
 

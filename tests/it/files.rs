@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use pingone_bypass::sandbox::SandboxConfig;
 
 use crate::harness::{Done, Field, done, field, field_with};
+use crate::pipes::limited;
 
 const UNTIL: &str = "2099-08-31T00:00:00.000Z";
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
@@ -129,11 +130,7 @@ fn a_report_whose_last_names_are_too_long_is_found_out_before_the_first_request(
 fn a_limit_of_a_files_size_stops_the_run_cleanly_and_resume_completes_it() {
     let field = field();
     field.users(600, UNTIL);
-    let tool = field.tool(&["grant", "in.csv", "--rate", "unlimited"]);
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -f 40; exec \"$0\" \"$@\""]).arg(tool.get_program()).args(tool.get_args());
-    limited.current_dir(field.folder()).env_clear().envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let full = done(limited.stdin(Stdio::null()).output().expect("a shell"));
+    let full = done(limited(&field, &["grant", "in.csv", "--rate", "unlimited"], 80).output().expect("a shell"));
     assert_eq!(full.code, 5, "{}", full.stderr);
     assert!(full.stderr.contains("error: in.report.partial.csv: the file cannot be written\ncaused by: File too large"), "{}", full.stderr);
     assert!(full.stderr.lines().last().is_some_and(|line| line.starts_with("to resume: ")), "{}", full.stderr);
@@ -141,4 +138,16 @@ fn a_limit_of_a_files_size_stops_the_run_cleanly_and_resume_completes_it() {
     assert_eq!(resumed.code, 0, "{}", resumed.stderr);
     let report = field.report("in.report.csv");
     assert!(report.is_whole(600) && report.count("granted") == 600);
+}
+
+#[test]
+fn a_secret_or_a_certificate_without_end_is_refused() {
+    let field = field();
+    field.users(1, UNTIL);
+    for (option, what) in [("--client-secret-file", "client secret"), ("--access-token-file", "access token"), ("--ca-cert", "certificate")]
+    {
+        let refused = field.run(&["audit", "in.csv", option, "/dev/zero"]);
+        let expected = format!("error: /dev/zero: the {what} cannot be read\ncaused by: it is larger than 4 MiB");
+        assert_refused(&field, &refused, &expected);
+    }
 }

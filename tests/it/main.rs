@@ -19,6 +19,7 @@ mod lookup;
 mod messages;
 mod names;
 mod pace;
+mod pipes;
 mod question;
 mod resume;
 mod safety;

@@ -363,10 +363,10 @@ fn an_environment_that_is_not_there_ends_the_run() {
 }
 
 /// A disk of 128 KiB, if this user may mount one.
-struct SmallDisk(std::path::PathBuf);
+pub(crate) struct SmallDisk(pub(crate) std::path::PathBuf);
 
 impl SmallDisk {
-    fn mounted_at(path: std::path::PathBuf) -> Option<Self> {
+    pub(crate) fn mounted_at(path: std::path::PathBuf) -> Option<Self> {
         fs::create_dir(&path).expect("created");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(&path).stderr(Stdio::null()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(path))
