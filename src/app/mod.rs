@@ -7,6 +7,7 @@ mod preflight;
 mod reading;
 mod rows;
 mod sandbox;
+mod settled;
 mod subjects;
 mod takeup;
 

@@ -55,6 +55,21 @@ impl Claim {
         self.origin.map(|(_, run)| run)
     }
 
+    /// The record of the run that is taken up, if one is.
+    pub(super) fn former(&self) -> Option<&RunRecord> {
+        self.former.as_ref()
+    }
+
+    /// Whether nothing is left to be done of the run of this record but its report, because each of its `rows` is
+    /// settled for good.
+    pub(super) fn lacks_only_its_report(&self, former: &RunRecord, rows: u64) -> Result<bool, RunError> {
+        if former.status == Status::Completed || !self.files.partial.exists() {
+            return Ok(former.status != Status::Completed);
+        }
+        let journal = read_journal(&self.files.partial, rows)?;
+        Ok(journal.again.is_empty() && journal.tally.rows() == rows)
+    }
+
     /// Where the run of this `record` begins. One that is not the run to be taken up is refused, and so is
     /// one whose files cannot be written.
     pub(super) fn standing(&self, record: &mut RunRecord) -> Result<Standing, RunError> {
