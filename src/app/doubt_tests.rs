@@ -157,7 +157,9 @@ impl World {
         let mut record = RunRecord::of(&config, subjects.record(&config), start, &endpoints, true, run);
         let standing = claim.standing(&mut record).expect("the same run");
         if let Standing::Finished(former) = standing {
-            return Some(report_again(&files, *former, &subjects, clock, &console).expect("its own report"));
+            return Some(
+                report_again(&files, *former, &mut *subjects.original_rows().expect("rows"), clock, &console).expect("its own report"),
+            );
         }
         let carried = subjects.carried_names().into_iter();
         let (journal, recovered): (_, Recovered) = claim.journal(&standing, &mut record, carried).expect("a journal");

@@ -9,6 +9,7 @@ mod preflight;
 mod reading;
 mod rows;
 mod sandbox;
+mod settled;
 mod signals;
 mod subjects;
 mod takeup;

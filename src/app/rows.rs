@@ -16,6 +16,7 @@ use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
 use super::reading::unless_stopped;
 use super::sandbox::start_sandbox;
+use super::settled::Settled;
 use super::signals::listen;
 use super::subjects::{Feed, Subjects};
 use super::takeup::{Claim, Standing};
@@ -56,13 +57,19 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     };
     let start = claim.as_ref().and_then(Claim::start).unwrap_or_else(|| clock.millis());
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let subjects = Subjects::of(&config, start, &stop, console).await?.approve(config.safety.max_users)?;
+    let read = Subjects::of(&config, start, &stop, console).await;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
-    let mut record = RunRecord::of(&config, subjects.record(&config), start, &peer.endpoints, peer.is_sandbox(), run_id);
+    let record_of = |input| RunRecord::of(&config, input, start, &peer.endpoints, peer.is_sandbox(), run_id);
+    let metrics = MetricsFile { place: config.metrics.as_ref(), operation: config.operation.name() };
+    if let Some(settled) = claim.as_ref().map_or(Ok(None), |claim| Settled::of(claim, &read))? {
+        return settled.publish(&config, record_of(settled.former.input.clone()), peer.name(), metrics, clock, console);
+    }
+    let subjects = read?.approve(config.safety.max_users)?;
+    let mut record = record_of(subjects.record(&config));
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
     let mut run = Run::set_up(&config, peer, run_id, clock, console, stop, signals)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
-        return report_again(&claim.files, (**former).clone(), &subjects, clock, console);
+        return report_again(&claim.files, (**former).clone(), &mut *subjects.original_rows()?, clock, console);
     }
     let taken_up = claim.as_ref().and_then(|claim| claim.taken_up(&standing));
     let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
@@ -77,7 +84,6 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     run.tell_of_taking_up(run_id, before, &feed);
     let span = console.run_span(run_id);
     let ran = run.run(journal, feed, before).instrument(span).await?;
-    let metrics = MetricsFile { place: config.metrics.as_ref(), operation: config.operation.name() };
     match &claim {
         None => conclude_stream(ran, config.lines, metrics, console),
         Some(claim) => {

@@ -120,10 +120,10 @@ impl Opened {
             beginning.has_more = count > 0;
             beginning.refuse_what_is_no_text()?;
         }
+        beginning.cut_off_the_mark();
         if beginning.head.iter().all(u8::is_ascii_whitespace) {
             return Err(InputError::Empty { name });
         }
-        beginning.cut_off_the_mark();
         Ok(Self { beginning, file, is_pipe, seen })
     }
 

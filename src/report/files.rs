@@ -72,6 +72,16 @@ pub enum OutputError {
         /// What is not the same.
         difference: String,
     },
+    /// The input is not that of the run to be taken up, which has rows left to be done.
+    #[error("{}: the run cannot be taken up: the input's SHA-256 was `{was}` and is `{is}`", path.display())]
+    AnotherInput {
+        /// The record of the run.
+        path: PathBuf,
+        /// The digest of the run's input.
+        was: String,
+        /// That of the input as it is.
+        is: String,
+    },
     /// Standard output cannot be taken up.
     #[error("a run whose report goes to standard output cannot be taken up")]
     NoResume,
@@ -112,6 +122,9 @@ impl OutputError {
             Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
             }
+            Self::AnotherInput { .. } => Some(
+                "restore the input as it was when the run began: the record has its SHA-256; or name another report with `--output`".into(),
+            ),
             Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume => None,
         }
     }

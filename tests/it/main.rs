@@ -1,5 +1,6 @@
 //! The program as its users meet it: the built binary against the sandbox, over real sockets and files.
 
+mod changed;
 mod cli;
 mod clock;
 mod contract;
