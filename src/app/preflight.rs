@@ -11,7 +11,8 @@ use crate::config::RunConfig;
 use crate::directory::Listing;
 use crate::domain::{BypassUntil, Operation};
 use crate::error::RunError;
-use crate::pingone::EnvironmentInfo;
+use crate::pace::Rate;
+use crate::pingone::{EnvironmentInfo, LicenceRates};
 use crate::report::{Destination, EnvironmentRecord, RunRecord, server_text};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
@@ -38,6 +39,9 @@ pub(super) async fn preflight(
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
     let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
+    let licence = if changes { run.licence().await? } else { LicenceRates::default() };
+    warn_of_rate(config.pace.rate, &licence);
+    record.licence = (!licence.is_empty()).then(|| licence.by_name().clone());
     let offset = info.offset.or_else(|| run.session().offset());
     if changes {
         warn_of(&info);
@@ -49,7 +53,7 @@ pub(super) async fn preflight(
     let (subjects, listing) = subjects.found(config, run, journal).await?;
     let target = named(&info, run.target());
     let planned = subjects.planned(listing.as_ref(), None);
-    let plan = view(config, planned, target, run.identity().to_owned());
+    let plan = view(config, planned, target, run.identity().to_owned(), licence);
     run.console().show_plan(&plan, asks);
     if let Some(terminal) = terminal {
         // Nobody agrees to what is not to be seen there.
@@ -91,12 +95,18 @@ async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>)
 }
 
 /// A plan of what `config` asks for.
-pub(super) fn view<'a>(config: &'a RunConfig, planned: Planned<'a>, target: String, identity: String) -> PlanView<'a> {
+pub(super) fn view<'a>(
+    config: &'a RunConfig,
+    planned: Planned<'a>,
+    target: String,
+    identity: String,
+    licence: LicenceRates,
+) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
         Destination::Files(files) => files.report.display().to_string(),
     };
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, target, identity, report }
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {
@@ -104,6 +114,17 @@ fn named(info: &EnvironmentInfo, target: &str) -> String {
         (Some(name), Some(kind)) => format!("`{}` ({}), {target}", server_text(name), server_text(kind)),
         (Some(name), None) => format!("`{}`, {target}", server_text(name)),
         (None, _) => target.to_owned(),
+    }
+}
+
+/// Warns of a rate that is above every one that the licence allows: all requests beyond those would be refused.
+fn warn_of_rate(rate: Rate, licence: &LicenceRates) {
+    let is_above = |highest: f64| match rate {
+        Rate::Unlimited => true,
+        Rate::PerSecond(rate) => rate > highest,
+    };
+    if licence.highest().is_some_and(is_above) {
+        tracing::warn!("`--rate` {rate} is above every rate of the licence ({licence})");
     }
 }
 

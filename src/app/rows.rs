@@ -28,8 +28,8 @@ use crate::error::{EXIT_SUCCESS, RunError};
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
-    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, PingOneError, Secrets, Session, TokenSource,
-    TrustedCa,
+    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
+    TokenSource, TrustedCa,
 };
 use crate::report::{Destination, FileError, Journal, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
@@ -134,7 +134,7 @@ async fn dry_run(config: &RunConfig, clock: Clock, stop: &Stop, console: &Consol
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    console.show_plan(&view(config, subjects.planned(None, forecast), target, identity), true);
+    console.show_plan(&view(config, subjects.planned(None, forecast), target, identity, LicenceRates::default()), true);
     subjects.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
@@ -305,6 +305,11 @@ impl<'a> Run<'a> {
     pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
         let info = self.unless_stopped(self.pipeline.session.environment(&self.pipeline.stop)).await?;
         Ok(info.unwrap_or_default())
+    }
+
+    /// The rates that the licence allows, as far as PingOne tells them.
+    pub(super) async fn licence(&self) -> Result<LicenceRates, RunError> {
+        self.unless_stopped(self.pipeline.session.licence(&self.pipeline.stop)).await
     }
 
     /// What comes of asking before the first row is sent. A signal does not wait for it: nothing is lost with it.

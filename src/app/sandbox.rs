@@ -23,6 +23,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
         rate_limit: arguments.rate_limit,
         limit_kind: arguments.limit_kind,
         retry_after: arguments.retry_after,
+        licence_rates: arguments.licence_rate,
         latency: Duration::from_millis(arguments.latency),
         faults: arguments.faults,
         seed: arguments.seed,

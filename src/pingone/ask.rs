@@ -20,6 +20,8 @@ use crate::stop::Stop;
 pub(super) enum Question<'a> {
     /// The environment.
     Environment,
+    /// What the licence allows.
+    Licence,
     /// A page of the user list.
     Users(&'a Url),
 }
@@ -28,14 +30,23 @@ impl Question<'_> {
     fn name(self) -> &'static str {
         match self {
             Self::Environment => "environment",
+            Self::Licence => "rates of the licence",
             Self::Users(_) => "user list",
+        }
+    }
+
+    /// Whether the run depends on the answer. Where it does not, a refusal says nothing of the token or the environment.
+    fn is_needed(self) -> bool {
+        match self {
+            Self::Licence => false,
+            Self::Environment | Self::Users(_) => true,
         }
     }
 
     /// Whether it is counted by the limit for users, so that the rate is learnt from it.
     fn teaches(self) -> bool {
         match self {
-            Self::Environment => false,
+            Self::Environment | Self::Licence => false,
             Self::Users(_) => true,
         }
     }
@@ -121,6 +132,7 @@ impl<W: Wire> Session<W> {
     async fn put(&self, question: Question<'_>, token: &AccessToken) -> Reply {
         match question {
             Question::Environment => self.wire.fetch_environment(token).await,
+            Question::Licence => self.wire.fetch_licence(token).await,
             Question::Users(page) => self.wire.fetch_users(page, token).await,
         }
     }
@@ -145,6 +157,7 @@ impl<W: Wire> Session<W> {
         let said = said.map(|text| self.redact(text, Some(token)));
         let wait = answer.retry_after;
         Ok(match class(answer.status) {
+            Class::NotFound | Class::Unauthorized | Class::Refused if !question.is_needed() => Heard::Refused { said, date: answer.date },
             Class::NotFound if own_form => return Err(self.no_environment(said)),
             Class::Answered => {
                 token.accept();

@@ -27,6 +27,9 @@ pub(crate) struct RunRecord {
     pub(crate) environment: EnvironmentRecord,
     pub(crate) api_url: String,
     pub(crate) reason: Option<String>,
+    /// The rates that the licence allows, by PingOne's names of them; `None` if it did not tell.
+    #[serde(default)]
+    pub(crate) licence: Option<BTreeMap<String, u64>>,
     /// The instant that spans count from.
     pub(crate) started_at: String,
     pub(crate) finished_at: Option<String>,
@@ -213,6 +216,7 @@ impl RunRecord {
             environment: EnvironmentRecord { id: endpoints.environment.to_string(), name: None, kind: None },
             api_url: endpoints.api.to_string(),
             reason: config.safety.reason.clone(),
+            licence: None,
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
             finished_at: None,
             clock_offset_seconds: None,

@@ -15,6 +15,7 @@ mod harness;
 mod inputs;
 mod kills;
 mod leaks;
+mod licence;
 mod listing;
 mod lookup;
 mod messages;
