@@ -13,6 +13,7 @@ mod listing;
 mod lookup;
 mod messages;
 mod names;
+mod numbers;
 mod pace;
 mod resume;
 mod safety;
