@@ -133,8 +133,8 @@ mod tests {
     fn read(counted: Option<u64>, pages: &[u64]) -> Option<(u64, Endless)> {
         let url = |page: u64| Url::parse(&format!("https://x/?cursor={page}")).expect("a URL");
         let mut list = ListReader::new(url(0), "x".to_owned());
-        let last = pages.last().copied().into_iter().cycle();
-        for (page, new) in (1..20_000).zip(pages.iter().copied().chain(last)) {
+        let for_ever = pages.last().copied().into_iter().cycle();
+        for (page, new) in (1..20_000).zip(pages.iter().copied().chain(for_ever)) {
             list.turn(counted, Some(url(page))).expect("no circle");
             if let Err(why) = list.brought(new) {
                 return Some((page, why));

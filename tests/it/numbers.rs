@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -195,5 +196,45 @@ fn a_record_may_hold_any_number() {
         std::fs::write(field.path("in.report.partial.csv"), &journal).expect("written");
         assert_no_panic(&field.run(&["audit", "in.csv", "--resume", "--max-attempts", "1", "--rate", "unlimited"]), started);
         drop(std::fs::remove_file(field.path("in.report.csv")));
+    }
+}
+
+#[test]
+fn a_journal_may_hold_any_row() {
+    let field = field();
+    let journal = field.path("users.report.partial.csv");
+    let is_read = AtomicBool::new(false);
+    let url = answering(move |request| {
+        let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        let body = match path.as_str() {
+            path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
+            path if path.contains("/users?") && !path.contains("cursor") => {
+                let user = json!({"id": uuid::Uuid::from_u128(1).to_string()});
+                json!({"_embedded": {"users": [user]}, "_links": {"next": {"href": "?cursor=1"}}}).to_string()
+            }
+            path => {
+                // The second page cannot be read, once the user of the first has been.
+                is_read.fetch_or(path.ends_with("/bypassMFA"), Ordering::SeqCst);
+                while !is_read.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+                "{}".to_owned()
+            }
+        };
+        ("200 OK".to_owned(), body)
+    });
+    let run = |resume: &str| {
+        let mut tool = field.tool(&["audit", "--all-users", "--max-attempts", "1", resume]);
+        done(tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url).output().expect("the tool runs"))
+    };
+    let stopped = run("--overwrite");
+    let text = std::fs::read_to_string(&journal).expect("a journal");
+    assert!(stopped.code == 3 && text.contains("\n1,"), "{}", stopped.stderr);
+    for row in NUMBERS.into_iter().chain(["2", "4000000000", "100000000000"]) {
+        std::fs::write(&journal, text.replace("\n1,", &format!("\n{row},"))).expect("written");
+        let resumed = run("--resume");
+        assert_no_panic(&resumed, row);
+        assert_eq!(resumed.code, if ["1", "2"].contains(&row) { 3 } else { 5 }, "{row}: {}", resumed.stderr);
+        assert!(resumed.code == 3 || resumed.stderr.contains("is not a line of this run"), "{row}: {}", resumed.stderr);
     }
 }
