@@ -1,6 +1,7 @@
 //! What is meant by what was typed and by the environment's variables? Checked once, here.
 
 mod files;
+mod proxy;
 
 use std::env;
 use std::fmt;
@@ -87,6 +88,18 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A variable names a proxy, which cannot be used as it stands. It is not shown: it may hold a password.
+    #[error("{variable}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
+    NotAProxy {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// A variable names a proxy, and is not heeded.
+    #[error("{variable}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
+    ProxyOfAWebServer {
+        /// The variable.
+        variable: &'static str,
+    },
     /// There is no such region.
     #[error("PINGONE_TOP_LEVEL_DOMAIN: `{0}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`")]
     NoSuchDomain(String),
@@ -104,6 +117,8 @@ impl ConfigError {
                     .into(),
             ),
             Self::AnybodyWrites { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", path.display())),
+            Self::NotAProxy { variable } => Some(format!("mend it, or unset {variable} to connect directly")),
+            Self::ProxyOfAWebServer { .. } => Some("unset REQUEST_METHOD".into()),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::NoSecret
@@ -320,6 +335,9 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
             (api.unwrap_or_else(|| region.api_url()), auth.unwrap_or_else(|| region.auth_url()))
         }
     };
+    for base in [&api, &auth] {
+        proxy::check_proxy(base, &|name| env::var_os(name))?;
+    }
     let auth_environment = arguments.auth_environment_id.unwrap_or(environment);
     let endpoints = Box::new(Endpoints { api, auth, environment, auth_environment });
     Ok(Connection::PingOne { endpoints, identity, ca })

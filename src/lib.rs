@@ -56,7 +56,7 @@ pub use self::directory::{ListedFor, ListingError};
 pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
 pub use self::dumps::forbid_core_dumps;
 pub use self::input::{BadRows, HeaderFault, InputError};
-pub use self::pingone::{PingOneError, Said};
+pub use self::pingone::{Endless, PingOneError, Said};
 pub use self::report::{Counts, FileError, Outcome, OutputError, Summary, Tally};
 pub use self::stop::Signal;
 pub use self::ui::Console;

@@ -34,7 +34,7 @@ pub(crate) struct SandboxArgs {
     #[arg(long, value_name = "GROUP=N,…", value_delimiter = ',', value_parser = licence_rate)]
     pub(crate) licence_rate: Vec<(String, u64)>,
     /// How long each answer takes, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "0")]
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     pub(crate) latency: u64,
     /// Shares of requests that meet faults: a status from 400 to 599, html, reset, truncate, slow, expired, otherdate, nobypass
     #[arg(long, value_name = "KIND=SHARE,…", default_value = "")]

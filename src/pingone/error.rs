@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::pages::Endless;
 use super::verdict::Detail;
 use crate::domain::EnvironmentId;
 use crate::report::server_text;
@@ -55,10 +56,12 @@ pub enum PingOneError {
         api: String,
     },
     /// The user list has no end.
-    #[error("the user list at `{host}` leads back to a page that was read before")]
+    #[error("the user list at `{host}` has no end: {why}")]
     EndlessList {
         /// The host that was asked.
         host: String,
+        /// In what way.
+        why: Endless,
     },
     /// The server asks for more patience than the run has.
     #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {said}")]

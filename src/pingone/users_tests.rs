@@ -27,10 +27,6 @@ fn error(status: u16) -> Reply {
     answer(status, r#"{"id":"f1","code":"INVALID_REQUEST","message":"Said so."}"#)
 }
 
-fn first() -> UsersAsked {
-    UsersAsked::First { filter: None }
-}
-
 fn asked(pages: &UserList) -> Vec<String> {
     pages.asked().iter().map(Url::to_string).collect()
 }
@@ -39,7 +35,7 @@ fn asked(pages: &UserList) -> Vec<String> {
 async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
     let pages = pages(replies);
     let session = pages.session();
-    let listed = session.list_users(&first(), &Stop::default()).await;
+    let listed = session.next_users(&mut session.user_list(None), &Stop::default()).await;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     let counts = [count(&session.traffic.sent), count(&session.traffic.retried), count(&session.traffic.throttled)];
     (listed, asked(&pages), counts)
@@ -57,14 +53,15 @@ async fn pages_are_followed_by_their_links_and_counted() {
     let second = format!("{LIST}?cursor=2&limit=200");
     let pages = pages([page(&second), page("")]);
     let session = pages.session();
-    let filter = Some(r#"population.id eq "a&b+c""#.to_owned());
-    let first = page_of(session.list_users(&UsersAsked::First { filter }, &Stop::default()).await);
+    let mut list = session.user_list(Some(r#"population.id eq "a&b+c""#));
+    let first = page_of(session.next_users(&mut list, &Stop::default()).await);
     assert_eq!((first.users.len(), first.total), (2, Some(9)));
     assert_eq!(first.users[0].username.as_deref(), Some("ann"));
     assert_eq!(first.users[0].population.as_deref(), Some("p1"));
     assert_eq!(first.users[1].email, None);
-    let last = page_of(session.list_users(&UsersAsked::Next(first.next.expect("a next page")), &Stop::default()).await);
-    assert_eq!(last.next, None);
+    assert!(list.has_more());
+    page_of(session.next_users(&mut list, &Stop::default()).await);
+    assert!(!list.has_more());
     assert_eq!(asked(&pages), [format!("{LIST}?limit=200&filter=population.id%20eq%20%22a%26b%2Bc%22"), second]);
     assert_eq!(session.traffic.sent.load(std::sync::atomic::Ordering::Relaxed), 3, "two pages and the token");
 }
@@ -125,12 +122,11 @@ async fn a_list_that_leads_back_ends_the_run() {
     let links = ["a", "b", "c", "a"].map(|cursor| format!("{LIST}?cursor={cursor}"));
     let pages = pages(links.iter().map(|link| page(link)));
     let session = pages.session();
-    let mut asked = first();
+    let mut list = session.user_list(None);
     for _ in 0..3 {
-        let next = page_of(session.list_users(&asked, &Stop::default()).await).next;
-        asked = UsersAsked::Next(next.expect("a page"));
+        page_of(session.next_users(&mut list, &Stop::default()).await);
     }
-    let listed = session.list_users(&asked, &Stop::default()).await;
+    let listed = session.next_users(&mut list, &Stop::default()).await;
     assert!(matches!(listed, Err(PingOneError::EndlessList { .. })), "{listed:?}");
 }
 
@@ -152,7 +148,8 @@ async fn a_stop_ends_the_asking() {
     let pages = pages([]);
     let stop = Stop::default();
     stop.request();
-    let listed = pages.session().list_users(&first(), &stop).await;
+    let session = pages.session();
+    let listed = session.next_users(&mut session.user_list(None), &stop).await;
     assert!(matches!(listed, Ok(Listed::Stopped)), "{listed:?}");
 }
 
@@ -177,4 +174,10 @@ fn what_cannot_be_read_is_no_page() {
     let (users, total, next) = read(&odd).expect("readable");
     assert_eq!((&users[0].username, &users[0].population, total, next), (&None, &None, None, None));
     assert_eq!(users[0].email.as_ref().map(|email| email.chars().count()), Some(MOST_OF_A_TEXT));
+    for (count, total) in [("0", Some(0)), ("1000000000000", Some(MOST_USERS))].into_iter().chain(
+        ["1000000000001", "9223372036854775808", "18446744073709551615", "-1", "1e308", "2.5", "\"7\"", "null"].map(|odd| (odd, None)),
+    ) {
+        let counted = read(&format!(r#"{{"count":{count},"_embedded":{{"users":[]}}}}"#)).expect("readable");
+        assert_eq!(counted.1, total, "{count}");
+    }
 }

@@ -142,7 +142,7 @@ impl PlanView<'_> {
         writeln!(f, "plan       {} {selection}", self.operation.name())?;
         match (users, pages) {
             (Some(users), Some(pages)) => {
-                write!(f, "requests   {users} for users and {pages} for pages of their list{}", self.at_least(users + pages))
+                write!(f, "requests   {users} for users and {pages} for pages of their list{}", self.at_least(users.saturating_add(pages)))
             }
             (_, _) => f.write_str("requests   one for each user, and one for each page of their list"),
         }?;

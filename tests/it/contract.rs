@@ -69,7 +69,7 @@ fn requests_are_as_documented() {
         sessions.push(run.to_owned());
     }
     sessions.dedup();
-    assert_eq!((calls.len(), sessions.len(), sessions[0].len()), (5, 1, 36));
+    assert_eq!((calls.len(), sessions.len(), sessions[0].len()), (6, 1, 36));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod listing;
 mod lookup;
 mod messages;
 mod names;
+mod numbers;
 mod pace;
 mod pipes;
 mod question;
