@@ -117,8 +117,8 @@ fn somebody_elses_file_of_a_spare_name_is_not_touched() {
 fn a_report_whose_last_names_are_too_long_is_found_out_before_the_first_request() {
     let field = field();
     field.users(2, UNTIL);
-    // 255 bytes are what a name may have: the journal's would just fit, and that of the report put in order would not.
-    let name = format!("{}.csv", "n".repeat(255 - ".partial.csv".len()));
+    // 255 bytes are what a name may have: that of the record just fits, and those of what comes at the end do not.
+    let name = format!("{}.csv", "n".repeat(255 - ".run.json.tmp".len()));
     let refused = field.run(&["audit", "in.csv", "-o", &name]);
     assert_eq!(refused.code, 5, "{}", refused.stderr);
     assert!(refused.stderr.contains("caused by: File name too long"), "{}", refused.stderr);
