@@ -41,6 +41,7 @@ mod report;
 mod rowset;
 mod run;
 mod spill;
+mod stdio;
 mod stop;
 mod ui;
 mod when;

@@ -14,6 +14,10 @@ fn main() -> ExitCode {
         }
     };
     let console = Console::of(&cli);
+    console.tell_of_panics();
     let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
-    runtime.block_on(run(cli, &console)).into()
+    let code = runtime.block_on(run(cli, &console));
+    // A thread that nothing is waited for any more, of a name that is looked up, say, keeps nobody.
+    runtime.shutdown_background();
+    code.into()
 }

@@ -18,6 +18,7 @@ mod question;
 mod resume;
 mod safety;
 mod signals;
+mod streams;
 mod telling;
 mod terminal;
 mod tls;
