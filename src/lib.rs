@@ -43,6 +43,7 @@ mod report;
 mod rowset;
 mod run;
 mod spill;
+mod stdio;
 mod stop;
 mod ui;
 mod when;

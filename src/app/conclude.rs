@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
-    InputRows, Lines, Metrics, Numbers, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary, Tally,
-    ToldRows, count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
+    InputRows, Lines, Metrics, NotWritten, Numbers, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary,
+    Tally, ToldRows, count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -237,6 +237,9 @@ pub(super) fn conclude_stream(ran: Ran, lines: Lines, metrics: MetricsFile<'_>, 
     if lines != Lines::All && failed > 0 {
         console.tell(&format!("{failed} rows failed and are not written: a report in a file has them beside it, in NAME.failed.csv"));
     }
+    if matches!(ran.written, Err(NotWritten::GivenUp)) {
+        console.tell_anyhow("standard output was not read to its end: the last of these rows are not in it");
+    }
     let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(ran)) };
     metrics.write(&summary, &statuses, concluded.as_ref().map_or_else(RunError::code, |code| *code));
     concluded
@@ -268,7 +271,7 @@ fn complete(record: &mut RunRecord, published: &Published) {
 
 /// The reason, the deepest first: a journal or an input that failed stopped the rest.
 fn why_stopped(ran: Ran) -> RunError {
-    if let Err(error) = ran.written {
+    if let Err(NotWritten::File(error)) = ran.written {
         return error.into();
     }
     if let Err(error) = ran.rows {

@@ -21,7 +21,7 @@ use crate::config::RunConfig;
 use crate::domain::{BypassUntil, EnvironmentId, RunId};
 use crate::pace::Rate;
 use crate::pingone::{Endpoints, Limits, Region};
-use crate::report::{COLUMNS, Destination, FileError, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
+use crate::report::{COLUMNS, Destination, FileError, NotWritten, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
 use crate::run::Ended;
 use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
 use crate::stop::{Signal, Stop};
@@ -204,7 +204,7 @@ impl World {
             }
             End::Starved { kept, .. } => {
                 cut(&files, kept);
-                Err(FileError::new("written", &files.partial, std::io::ErrorKind::StorageFull.into()))
+                Err(NotWritten::File(FileError::new("written", &files.partial, std::io::ErrorKind::StorageFull.into())))
             }
             End::Own | End::Stopped { .. } => finished,
         };

@@ -87,7 +87,7 @@ fn set_clock(
 }
 
 async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>) -> Result<(), RunError> {
-    match confirm(question, plan, terminal, run.stop()).await {
+    match confirm(question, plan, terminal, run.console(), run.stop()).await {
         Ok(()) => Ok(()),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
         Err(NotConfirmed::Stopped) => Err(RunError::before_the_first_row(run.stop())),

@@ -1,7 +1,6 @@
 //! `grant`, `audit` and `end`: from an input, or the directory, to its report.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -31,9 +30,10 @@ use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
     TokenSource, TrustedCa,
 };
-use crate::report::{Destination, FileError, Journal, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
+use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
+use crate::stdio::Stream;
 use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
@@ -52,7 +52,8 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
         metrics.try_out(|_| Ok(()))?;
     }
     let claim = match &config.destination {
-        Destination::StandardOutput => None,
+        // What is closed takes no report: that is known before anything is sent.
+        Destination::StandardOutput => Stream::output().map(|_| None)?,
         Destination::Files(files) => Some(Claim::take(files.clone(), config.existing)?),
     };
     let start = claim.as_ref().and_then(Claim::start).unwrap_or_else(|| clock.millis());
@@ -75,7 +76,10 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
     let carried = subjects.carried_names().into_iter();
     let (journal, recovered) = match &claim {
-        None => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
+        None => {
+            let journal = Journal::start(Target::Stream(Box::new(Stream::output()?), config.lines), carried)?;
+            (journal.begun(run.stop()).await.map_err(|error| not_begun(error, run.stop()))?, Recovered::default())
+        }
         Some(claim) => claim.journal(&standing, &mut record, carried)?,
     };
     let before = recovered.for_good();
@@ -89,6 +93,14 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
         Some(claim) => {
             Conclusion { claim, subjects: &subjects, lines: config.lines, record, before, to_resume, console, metrics }.conclude(ran)
         }
+    }
+}
+
+/// Why the report has not begun that goes to standard output.
+fn not_begun(error: NotWritten, stop: &Stop) -> RunError {
+    match error {
+        NotWritten::File(error) => error.into(),
+        NotWritten::GivenUp => RunError::before_the_first_row(stop),
     }
 }
 
@@ -205,7 +217,7 @@ pub(super) struct Ran {
     pub(super) rows: Result<Option<u64>, RunError>,
     /// How many there should be, as far as is known.
     pub(super) expected: Option<u64>,
-    pub(super) written: Result<(), FileError>,
+    pub(super) written: Result<(), NotWritten>,
     pub(super) signal: Option<Signal>,
     pub(super) requests: RequestsRecord,
     /// Whether something was sent for a user.

@@ -1,33 +1,43 @@
-//! The way to the operator's eyes: logs, messages and the bar, none of which tears another.
+//! The way to the operator's eyes: logs, messages and the bar, none of which tears another, and none of which is
+//! waited for.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 
-use indicatif::MultiProgress;
-use tracing::Level;
+use chrono::{SecondsFormat, Utc};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::json;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::PlanView;
+use super::progress::{REDRAWS_A_SECOND, bar};
+use super::screen::{Screen, Weight};
 use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
 use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::Summary;
+use crate::stdio::Stream;
 
 /// Only what this program says is logged: what the HTTP libraries say may hold a token.
 const OWN: &str = "pingone_bypass";
 /// What is told without being asked.
 const TOLD: &str = "pingone_bypass::told";
 
-/// Standard error, shared by everybody who writes to it.
+/// Standard error, shared by everybody who writes to it. Nobody waits for it but who asks for that: a thread of its
+/// own writes what is said.
 #[derive(Debug, Clone)]
 pub struct Console {
-    bars: MultiProgress,
+    screen: Screen,
     pub(crate) progress: ProgressMode,
     quiet: bool,
     json: bool,
+    /// Whether a bar can be drawn.
+    draws: bool,
 }
 
 impl Console {
@@ -41,10 +51,11 @@ impl Console {
             Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         };
         let terminal = io::stderr().is_terminal();
+        let draws = terminal && !console::is_dumb();
         let json = output.is_some_and(|output| output.log_format == LogFormat::Json);
         let quiet = output.is_some_and(|output| output.quiet);
-        let progress = output.map_or(ProgressMode::None, |output| shown(output, terminal));
-        let console = Self { bars: MultiProgress::new(), progress, quiet, json };
+        let progress = output.map_or(ProgressMode::None, |output| shown(output, draws));
+        let console = Self { screen: screen(json), progress, quiet, json, draws };
         console.start_logging(output.map_or(0, |output| output.verbose), terminal);
         console
     }
@@ -58,7 +69,7 @@ impl Console {
         };
         let only_own = Targets::new().with_target(OWN, level).with_target(TOLD, Level::INFO);
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
+        let layer = tracing_subscriber::fmt::layer().with_writer(self.clone()).log_internal_errors(false);
         let registry = tracing_subscriber::registry().with(only_own);
         let started = if self.json {
             registry.with(layer.json().flatten_event(true)).try_init()
@@ -74,8 +85,38 @@ impl Console {
         if self.json { tracing::error_span!("run", runId = %run) } else { tracing::Span::none() }
     }
 
-    pub(crate) fn bars(&self) -> &MultiProgress {
-        &self.bars
+    /// A bar of so many rows, if that is known.
+    pub(crate) fn bar(&self, rows: Option<u64>) -> ProgressBar {
+        bar(rows, if self.draws { self.screen.bar(REDRAWS_A_SECOND) } else { ProgressDrawTarget::hidden() })
+    }
+
+    /// Waits until all that was said can be read, however long that takes.
+    pub(crate) fn wait(&self) {
+        self.screen.wait();
+    }
+
+    /// Waits until all that was said is written, but no more than 2 s if standard error takes none of it. [`run`]
+    /// ends with that.
+    ///
+    /// [`run`]: crate::run
+    pub fn flush(&self) {
+        self.screen.wait_a_while();
+    }
+
+    /// Says here what a panic says from now on, wherever it is in the program.
+    pub fn tell_of_panics(&self) {
+        let console = self.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            let thread = std::thread::current();
+            let mut text = format!("thread `{}` {panic}", thread.name().unwrap_or("without a name"));
+            let trace = Backtrace::capture();
+            if trace.status() == BacktraceStatus::Captured {
+                text = format!("{text}\nstack backtrace:\n{trace}");
+            }
+            console.screen.say(line(console.json, Level::ERROR, &text).into_bytes(), Weight::Message);
+            // The thread may be the one that the program ends with.
+            console.flush();
+        }));
     }
 
     /// Tells progress in a line.
@@ -159,33 +200,67 @@ impl Console {
     }
 
     fn say(&self, text: &str) {
-        let told = self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}"));
-        // Nobody is left to be told that standard error is closed.
-        drop(told);
+        self.screen.say(format!("{text}\n").into_bytes(), Weight::Message);
+    }
+}
+
+fn screen(json: bool) -> Screen {
+    let notice = if json { |lines| line(true, Level::WARN, &left_out(lines)) } else { |lines| line(false, Level::WARN, &left_out(lines)) };
+    match Stream::error() {
+        Ok(stream) => Screen::new(stream, notice),
+        Err(_) => Screen::new(io::sink(), notice),
+    }
+}
+
+fn left_out(lines: u64) -> String {
+    let (lines, are) = if lines == 1 { ("1 line".to_owned(), "is") } else { (format!("{lines} lines"), "are") };
+    format!("{lines} of the log {are} left out here: standard error was not read fast enough")
+}
+
+/// A line that is said beside the log, in its form.
+fn line(json: bool, level: Level, text: &str) -> String {
+    if json {
+        let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        format!("{}\n", json!({"timestamp": timestamp, "level": level.as_str(), "message": text, "target": OWN}))
+    } else {
+        format!("{text}\n")
     }
 }
 
 /// Whether and how `output` asks for progress to be shown.
-fn shown(output: &OutputArgs, terminal: bool) -> ProgressMode {
+fn shown(output: &OutputArgs, draws: bool) -> ProgressMode {
     match output.progress {
         _ if output.quiet => ProgressMode::None,
-        ProgressMode::Auto if terminal && output.log_format == LogFormat::Text => ProgressMode::Bar,
+        ProgressMode::Auto if draws && output.log_format == LogFormat::Text => ProgressMode::Bar,
         ProgressMode::Auto => ProgressMode::Plain,
         chosen @ (ProgressMode::Bar | ProgressMode::Plain | ProgressMode::None) => chosen,
     }
 }
 
-impl<'a> MakeWriter<'a> for Console {
-    type Writer = Self;
+/// Where one line of the log is written.
+#[derive(Debug)]
+pub struct LogLine<'a> {
+    screen: &'a Screen,
+    weight: Weight,
+}
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+impl<'a> MakeWriter<'a> for Console {
+    type Writer = LogLine<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        LogLine { screen: &self.screen, weight: Weight::Log }
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
+        let weight = if *meta.level() == Level::ERROR || meta.target() == TOLD { Weight::Message } else { Weight::Log };
+        LogLine { screen: &self.screen, weight }
     }
 }
 
-impl Write for Console {
+impl Write for LogLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bars.suspend(|| io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+        self.screen.say(bytes.to_vec(), self.weight);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

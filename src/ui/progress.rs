@@ -13,7 +13,7 @@ use crate::pace::Pacer;
 use crate::report::Tally;
 
 /// The bar is redrawn at most so often.
-const REDRAWS_A_SECOND: u8 = 10;
+pub(super) const REDRAWS_A_SECOND: u8 = 10;
 pub(super) const REDRAW_EVERY: Duration = Duration::from_millis(100);
 pub(super) const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Columns of a terminal that has no room for a bar.
@@ -29,7 +29,7 @@ impl Progress {
     pub(crate) fn start(console: &Console, rows: Option<u64>, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
-            ProgressMode::Bar => tokio::spawn(draw(console.bars().add(bar(rows)), tally, pacer)),
+            ProgressMode::Bar => tokio::spawn(draw(console.bar(rows), tally, pacer)),
             ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(tell(console.clone(), rows, tally, pacer)),
         };
         Self { task }
@@ -45,8 +45,8 @@ impl Progress {
     }
 }
 
-pub(super) fn bar(rows: Option<u64>) -> ProgressBar {
-    let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
+/// A bar of so many rows, if that is known, on `target`.
+pub(super) fn bar(rows: Option<u64>, target: ProgressDrawTarget) -> ProgressBar {
     ProgressBar::with_draw_target(rows, target).with_style(style(false, rows.is_some()))
 }
 

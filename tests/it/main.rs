@@ -29,6 +29,7 @@ mod safety;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod shim;
 mod signals;
+mod streams;
 mod telling;
 mod terminal;
 mod tls;
