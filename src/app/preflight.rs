@@ -47,7 +47,7 @@ pub(super) async fn preflight(
         warn_of(&info);
         offset.map_or(Ok(()), |offset| check_clock(config, offset))?;
     }
-    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none())?;
+    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none()).await?;
     record.environment.name = info.name.as_deref().map(server_text);
     record.environment.kind = info.kind.as_deref().map(server_text);
     let (subjects, listing) = subjects.found(config, run, journal).await?;
@@ -65,7 +65,7 @@ pub(super) async fn preflight(
 
 /// Counts dates from PingOne's time, if it is known and the clock here is not to be trusted instead. In a run that
 /// begins, spans and the window count from there too: its input is checked once more.
-fn set_clock(
+async fn set_clock(
     config: &RunConfig,
     subjects: Subjects,
     run: &mut Run<'_>,
@@ -83,7 +83,7 @@ fn set_clock(
     }
     let start = run.clock().millis();
     record.started_at = BypassUntil::from_instant(start).map(|start| start.to_string()).unwrap_or_default();
-    subjects.begun_at(config, start)
+    subjects.begun_at(config, start, run.stop()).await
 }
 
 async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>) -> Result<(), RunError> {
