@@ -13,6 +13,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::domain::shown;
+
 /// The most bytes of records that are held in memory before they become a run on disk. A million rows'
 /// fingerprints are four runs.
 const MEMORY: usize = 2 << 20;
@@ -84,7 +86,7 @@ impl<const N: usize> Sorter<N> {
 
 /// A temporary file in `folder` that has no name and goes when it is closed.
 pub(crate) fn unnamed_file(folder: &Path) -> io::Result<File> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("no temporary file can be made in {}: {error}", folder.display()));
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("no temporary file can be made in {}: {error}", shown(folder)));
     tempfile::tempfile_in(folder).map_err(named)
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::rows::Ran;
 use super::subjects::Subjects;
 use super::takeup::{Claim, now};
-use crate::domain::BypassUntil;
+use crate::domain::{BypassUntil, shown};
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
     Lines, Metrics, Outcome, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, put_in_order,
@@ -76,7 +76,7 @@ impl Conclusion<'_> {
                 self.console.summarize(&summary);
                 tell_of_lines(self.lines, &published, self.console);
                 if published.tally.failures() > 0 {
-                    let failed = self.claim.files.failed.display();
+                    let failed = shown(&self.claim.files.failed);
                     self.console.tell(&format!("the rows that failed are an input of their own: {failed}"));
                 }
                 code_of(&published.tally)
@@ -188,7 +188,7 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects:
         complete(&mut record, &published);
         record.write(&files.record)?;
     }
-    console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, files.report.display()));
+    console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
     Ok(code_of(&published.tally))
 }
 

@@ -7,10 +7,10 @@ use super::rows::Run;
 use super::subjects::Subjects;
 use crate::config::RunConfig;
 use crate::directory::Listing;
-use crate::domain::Operation;
+use crate::domain::{Operation, shown};
 use crate::error::RunError;
 use crate::pingone::EnvironmentInfo;
-use crate::report::{Destination, RunRecord, server_text};
+use crate::report::{Destination, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, confirm};
 
 /// A clock that is off by more than this is warned of.
@@ -38,8 +38,8 @@ pub(super) async fn preflight(
         warn_of(&info);
         check_clock(config.operation, &info)?;
     }
-    record.environment.name = info.name.as_deref().map(server_text);
-    record.environment.kind = info.kind.as_deref().map(server_text);
+    record.environment.name = info.name.as_ref().map(ToString::to_string);
+    record.environment.kind = info.kind.as_ref().map(ToString::to_string);
     let (subjects, listing) = subjects.found(config, run, journal).await?;
     let asks = changes && !config.safety.yes;
     let target = named(&info, run.target());
@@ -64,22 +64,22 @@ async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
 pub(super) fn view<'a>(config: &'a RunConfig, planned: Planned<'a>, target: String, identity: String) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
-        Destination::Files(files) => files.report.display().to_string(),
+        Destination::Files(files) => shown(&files.report).to_string(),
     };
     PlanView { operation: config.operation, planned, rate: config.pace.rate, target, identity, report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {
     match (&info.name, &info.kind) {
-        (Some(name), Some(kind)) => format!("`{}` ({}), {target}", server_text(name), server_text(kind)),
-        (Some(name), None) => format!("`{}`, {target}", server_text(name)),
+        (Some(name), Some(kind)) => format!("`{name}` ({kind}), {target}"),
+        (Some(name), None) => format!("`{name}`, {target}"),
         (None, _) => target.to_owned(),
     }
 }
 
 fn warn_of(info: &EnvironmentInfo) {
     if let Some(said) = &info.unread {
-        let why = server_text(&format!("{} {}", said.code, said.message));
+        let why = format!("{} {}", said.code, said.message);
         tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
     }
 }

@@ -12,6 +12,7 @@ use super::lookup::look_up;
 use super::rows::Run;
 use crate::config::{RunConfig, Users};
 use crate::directory::{CARRIED, Listing, Roll, Selection};
+use crate::domain::escaped;
 use crate::error::RunError;
 use crate::input::{Layout, Remaining, Row, Sound, Source, feed};
 use crate::lookup::{Forecast, forecast};
@@ -161,7 +162,7 @@ fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunErro
     let rules = config.rules(start)?;
     let source = Source::open(path)?;
     let layout = Layout::of(&source, config.operation, &config.dialect, rules.until.is_some())?;
-    let superseded = layout.superseded.join(", ");
+    let superseded = escaped(&layout.superseded.join(", "));
     // Of a report, that is as it should be.
     if layout.is_of_a_report() {
         tracing::info!("the input is a report: its own columns are not carried into the new one");

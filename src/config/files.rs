@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use super::ConfigError;
+use crate::domain::shown;
 
 /// The most bytes of a secret's file. Tokens have some KiB, and no request could carry more of them.
 const MOST_OF_A_SECRET: u64 = 64 << 10;
@@ -24,7 +25,7 @@ pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, Con
     let file = File::open(path).map_err(unreadable)?;
     check_mode(what, path, &file.metadata().map_err(unreadable)?)?;
     let bytes = read(what, path, &file, MOST_OF_A_SECRET)?;
-    String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: path.display().to_string() })
+    String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: shown(path).to_string() })
 }
 
 /// The bytes of the file at `path`, which is to hold certificates.
@@ -47,10 +48,7 @@ fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), C
     }
     if mode & OTHERS != 0 {
         let mode = mode & 0o777;
-        tracing::warn!(
-            "{}: others than its owner may use this file of the {what} (its mode is {mode:04o}): `chmod 600` it",
-            path.display()
-        );
+        tracing::warn!("{}: others than its owner may use this file of the {what} (its mode is {mode:04o}): `chmod 600` it", shown(path));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::InputError;
+use crate::domain::shown;
 use crate::spill::unnamed_file;
 
 /// How a file of Microsoft Excel's own begins: as a ZIP archive.
@@ -37,7 +38,7 @@ impl Source {
         let (name, file) = if path.as_os_str() == "-" {
             ("standard input".to_owned(), spooled(io::stdin().lock()))
         } else {
-            (path.display().to_string(), opened(path))
+            (shown(path).to_string(), opened(path))
         };
         let unreadable = |source| InputError::Unreadable { name: name.clone(), source };
         let file = file.map_err(unreadable)?;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::FileError;
+use crate::domain::shown;
 
 /// Files are for their owner's eyes alone.
 pub(super) const MODE: u32 = 0o600;
@@ -49,22 +50,22 @@ pub(crate) struct ReportFiles {
 #[non_exhaustive]
 pub enum OutputError {
     /// It would replace what is there.
-    #[error("{}: the file exists, and is not touched without `--overwrite`", .0.display())]
+    #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
     Exists(PathBuf),
     /// An earlier run has not finished.
-    #[error("{}: an earlier run of this report has not finished: this is what it has settled", .0.display())]
+    #[error("{}: an earlier run of this report has not finished: this is what it has settled", shown(.0))]
     Unfinished(PathBuf),
     /// Another run is writing it.
-    #[error("{}: another run is writing this report", .0.display())]
+    #[error("{}: another run is writing this report", shown(.0))]
     InUse(PathBuf),
     /// There is a journal, and no record of whose it is.
-    #[error("{}: there is no record of the run that this is the journal of", .0.display())]
+    #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
     /// The report is not the one of the run that was to be taken up.
-    #[error("{}: this is not the report of the run that its record tells of", .0.display())]
+    #[error("{}: this is not the report of the run that its record tells of", shown(.0))]
     NotItsReport(PathBuf),
     /// The run to be taken up is another one.
-    #[error("{}: the run cannot be taken up: {difference}", path.display())]
+    #[error("{}: the run cannot be taken up: {difference}", shown(path))]
     Another {
         /// The record of the run.
         path: PathBuf,
@@ -75,10 +76,10 @@ pub enum OutputError {
     #[error("a run whose report goes to standard output cannot be taken up")]
     NoResume,
     /// It is the input.
-    #[error("{}: the report would replace the input", .0.display())]
+    #[error("{}: the report would replace the input", shown(.0))]
     IsTheInput(PathBuf),
     /// It is not a place for a file.
-    #[error("{}: expected the path of a file", .0.display())]
+    #[error("{}: expected the path of a file", shown(.0))]
     NotAFile(PathBuf),
 }
 

@@ -11,6 +11,7 @@ use csv::ByteRecord;
 use tokio::sync::mpsc;
 
 use super::line::{COLUMNS, Lines, Settlement};
+use crate::domain::shown;
 
 /// Settled rows that wait to be written. More hold the pipeline up: then it is the disk that is slow.
 const WAITING: usize = 4096;
@@ -25,7 +26,7 @@ const SYNC_EVERY: Duration = Duration::from_millis(500);
 
 /// A local file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: the file cannot be {verb}", path.display())]
+#[error("{}: the file cannot be {verb}", shown(path))]
 pub struct FileError {
     verb: &'static str,
     path: PathBuf,

@@ -27,7 +27,7 @@ pub use self::summary::Summary;
 pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Journal, Target, UNWRITTEN};
-pub(crate) use self::line::{COLUMNS, Lines, Settlement, server_text};
+pub(crate) use self::line::{COLUMNS, Lines, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};

@@ -12,12 +12,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::PlanView;
 use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
-use crate::domain::RunId;
+use crate::domain::{RunId, escaped, escaped_lines, is_unseen};
 use crate::error::RunError;
 use crate::report::Summary;
 
 /// Only what this program says is logged: what the HTTP libraries say may hold a token.
 const OWN: &str = "pingone_bypass";
+/// What a sequence begins with that steers a terminal.
+const ESCAPE: char = '\u{1b}';
+/// What begins a line of a message that has several.
+const INDENTED: &str = "\n  ";
 /// What is told without being asked.
 const TOLD: &str = "pingone_bypass::told";
 
@@ -28,6 +32,8 @@ pub struct Console {
     pub(crate) progress: ProgressMode,
     quiet: bool,
     json: bool,
+    /// Whether logs are coloured.
+    color: bool,
 }
 
 impl Console {
@@ -44,12 +50,13 @@ impl Console {
         let json = output.is_some_and(|output| output.log_format == LogFormat::Json);
         let quiet = output.is_some_and(|output| output.quiet);
         let progress = output.map_or(ProgressMode::None, |output| shown(output, terminal));
-        let console = Self { bars: MultiProgress::new(), progress, quiet, json };
-        console.start_logging(output.map_or(0, |output| output.verbose), terminal);
+        let color = terminal && !json && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let console = Self { bars: MultiProgress::new(), progress, quiet, json, color };
+        console.start_logging(output.map_or(0, |output| output.verbose));
         console
     }
 
-    fn start_logging(&self, verbose: u8, terminal: bool) {
+    fn start_logging(&self, verbose: u8) {
         let level = match (self.quiet, verbose) {
             (true, _) => Level::ERROR,
             (false, 0) => Level::WARN,
@@ -57,13 +64,12 @@ impl Console {
             (false, _) => Level::DEBUG,
         };
         let only_own = Targets::new().with_target(OWN, level).with_target(TOLD, Level::INFO);
-        let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
         let registry = tracing_subscriber::registry().with(only_own);
         let started = if self.json {
             registry.with(layer.json().flatten_event(true)).try_init()
         } else {
-            registry.with(layer.with_ansi(color).with_target(false)).try_init()
+            registry.with(layer.with_ansi(self.color).with_target(false)).try_init()
         };
         // A program that has this library in it may log in a way of its own.
         drop(started);
@@ -115,7 +121,7 @@ impl Console {
     pub(crate) fn ask(&self, question: &str) {
         let asked = self.bars.suspend(|| {
             let mut out = io::stderr().lock();
-            out.write_all(question.as_bytes()).and_then(|()| out.flush())
+            out.write_all(escaped(question).as_bytes()).and_then(|()| out.flush())
         });
         // Whoever does not see the question does not answer it either.
         drop(asked);
@@ -156,19 +162,23 @@ impl Console {
             tracing::error!(causes = causes.join(": "), hint = error.hint().unwrap_or_default(), exit_code = error.code(), "{error}");
             return;
         }
-        let mut text = format!("error: {error}");
+        // The lines of a message that follow its first are indented: no other looks like the beginning of one.
+        let message = error.to_string();
+        let mut text = format!("error: {}", message.split(INDENTED).map(escaped).collect::<Vec<_>>().join(INDENTED));
         for cause in causes {
             text.push_str("\ncaused by: ");
-            text.push_str(&cause);
+            text.push_str(&escaped(&cause));
         }
         if let Some(hint) = error.hint() {
             text.push_str("\nhint: ");
-            text.push_str(&hint);
+            text.push_str(&escaped(&hint));
         }
         self.say(&text);
     }
 
+    /// Shows a text in its lines. Whatever it holds, it steers no terminal.
     fn say(&self, text: &str) {
+        let text = escaped_lines(text);
         let told = self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}"));
         // Nobody is left to be told that standard error is closed.
         drop(told);
@@ -185,6 +195,21 @@ fn shown(output: &OutputArgs, terminal: bool) -> ProgressMode {
     }
 }
 
+/// A line of the log with those characters escaped that are not seen: as JSON has them, or for people. Where it is
+/// coloured, what colours it stays; of what is logged, nothing looks like that.
+fn logged(line: &str, json: bool, color: bool) -> String {
+    let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+    let mut shown = String::with_capacity(line.len());
+    for c in text.chars() {
+        match c {
+            c if !is_unseen(c) || (color && c == ESCAPE) => shown.push(c),
+            c if json => shown.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+            c => shown.extend(c.escape_default()),
+        }
+    }
+    shown + end
+}
+
 impl<'a> MakeWriter<'a> for Console {
     type Writer = Self;
 
@@ -194,11 +219,29 @@ impl<'a> MakeWriter<'a> for Console {
 }
 
 impl Write for Console {
+    /// Writes a line of the log, whatever was logged.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bars.suspend(|| io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+        let line = String::from_utf8_lossy(bytes);
+        let line = logged(&line, self.json, self.color);
+        self.bars.suspend(|| io::stderr().lock().write_all(line.as_bytes())).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_logged_steers_a_terminal_or_begins_a_line() {
+        let line = "{\"message\":\"a\u{9b}2J\u{7f}\u{202e}\u{e0041}b\"}\n";
+        assert_eq!(logged(line, true, false), "{\"message\":\"a\\u009b2J\\u007f\\u202e\\udb40\\udc41b\"}\n");
+        let read: serde_json::Value = serde_json::from_str(&logged(line, true, false)).expect("JSON");
+        assert_eq!(read["message"], "a\u{9b}2J\u{7f}\u{202e}\u{e0041}b", "nothing is lost");
+        assert_eq!(logged("WARN a\nerror: b\u{1b}[2J\u{85}\n", false, false), "WARN a\\nerror: b\\u{1b}[2J\\u{85}\n");
+        assert_eq!(logged("\u{1b}[33mWARN\u{1b}[0m a\u{9b}b\n", false, true), "\u{1b}[33mWARN\u{1b}[0m a\\u{9b}b\n");
     }
 }

@@ -18,4 +18,5 @@ mod pace;
 mod resume;
 mod safety;
 mod telling;
+mod texts;
 mod tls;
