@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{EnvironmentId, Grace};
+use crate::domain::{EnvironmentId, Grace, shell_word};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
@@ -293,7 +293,7 @@ impl Cli {
             // After the command: what follows `--` would be taken for an input.
             words.insert(words.len().min(2), "--resume");
         }
-        shlex::try_join(words).unwrap_or_default()
+        words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ")
     }
 }
 

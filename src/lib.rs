@@ -54,7 +54,7 @@ pub use self::clock::Side;
 pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
-pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
+pub use self::domain::{BypassUntil, EnvironmentId, ForeignText, NotAUuid, UserId};
 pub use self::dumps::forbid_core_dumps;
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::pingone::{Endless, PingOneError, Said};

@@ -10,7 +10,7 @@ use super::rows::Ran;
 use super::subjects::Subjects;
 use super::takeup::Claim;
 use crate::clock::Clock;
-use crate::domain::BypassUntil;
+use crate::domain::{BypassUntil, shown};
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
     InputRows, Lines, Metrics, NotWritten, Numbers, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary,
@@ -219,7 +219,7 @@ pub(super) fn report_again(
         complete(&mut record, &published);
         record.write(&files.record)?;
     }
-    console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, files.report.display()));
+    console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
     Ok(code_of(&published.tally))
 }
 
@@ -248,7 +248,7 @@ pub(super) fn conclude_stream(ran: Ran, lines: Lines, metrics: MetricsFile<'_>, 
 /// Says where the rows are that failed.
 pub(super) fn tell_of_failures(files: &ReportFiles, published: &Published, console: &Console) {
     if published.tally.failures() > 0 {
-        console.tell(&format!("the rows that failed are an input of their own: {}", files.failed.display()));
+        console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
     }
 }
 

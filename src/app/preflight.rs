@@ -9,11 +9,11 @@ use super::subjects::Subjects;
 use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
 use crate::directory::Listing;
-use crate::domain::{BypassUntil, Operation};
+use crate::domain::{BypassUntil, Operation, shown};
 use crate::error::RunError;
 use crate::pace::Rate;
 use crate::pingone::{EnvironmentInfo, LicenceRates};
-use crate::report::{Destination, EnvironmentRecord, RunRecord, server_text};
+use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// A clock that is off by more than this grants nothing. From the contract.
@@ -48,8 +48,8 @@ pub(super) async fn preflight(
         offset.map_or(Ok(()), |offset| check_clock(config, offset))?;
     }
     let subjects = set_clock(config, subjects, run, record, offset, journal.is_none()).await?;
-    record.environment.name = info.name.as_deref().map(server_text);
-    record.environment.kind = info.kind.as_deref().map(server_text);
+    record.environment.name = info.name.as_ref().map(ToString::to_string);
+    record.environment.kind = info.kind.as_ref().map(ToString::to_string);
     let (subjects, listing) = subjects.found(config, run, journal).await?;
     let target = named(&info, run.target());
     let planned = subjects.planned(listing.as_ref(), None);
@@ -104,15 +104,15 @@ pub(super) fn view<'a>(
 ) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
-        Destination::Files(files) => files.report.display().to_string(),
+        Destination::Files(files) => shown(&files.report).to_string(),
     };
     PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {
     match (&info.name, &info.kind) {
-        (Some(name), Some(kind)) => format!("`{}` ({}), {target}", server_text(name), server_text(kind)),
-        (Some(name), None) => format!("`{}`, {target}", server_text(name)),
+        (Some(name), Some(kind)) => format!("`{name}` ({kind}), {target}"),
+        (Some(name), None) => format!("`{name}`, {target}"),
         (None, _) => target.to_owned(),
     }
 }
@@ -130,7 +130,7 @@ fn warn_of_rate(rate: Rate, licence: &LicenceRates) {
 
 fn warn_of(info: &EnvironmentInfo) {
     if let Some(said) = &info.unread {
-        let why = server_text(&format!("{} {}", said.code, said.message));
+        let why = format!("{} {}", said.code, said.message);
         tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
     }
 }
@@ -188,9 +188,10 @@ fn asked(operation: Operation, users: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ForeignText;
 
     fn question_in(kind: Option<&str>, name: Option<&str>) -> Question {
-        let text = |text: Option<&str>| text.map(server_text);
+        let text = |text: Option<&str>| text.map(|text| ForeignText::from(text).to_string());
         question(Operation::Grant, 2, &EnvironmentRecord { id: "its-id".into(), name: text(name), kind: text(kind) })
     }
 
@@ -223,7 +224,7 @@ mod tests {
             }
             assert_eq!(to_be_typed(question_in(kind, None)), "its-id");
             for name in ["Acme", "x", "7", "株式会社", "=1"] {
-                assert_eq!(to_be_typed(question_in(kind, Some(name))), server_text(name));
+                assert_eq!(to_be_typed(question_in(kind, Some(name))), ForeignText::from(name).to_string());
             }
         }
     }

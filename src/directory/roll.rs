@@ -10,10 +10,10 @@ use std::collections::{HashMap, VecDeque};
 
 use csv::ByteRecord;
 
-use crate::domain::{Ask, RowNumber, UserId};
+use crate::domain::{Ask, ForeignText, RowNumber, UserId};
 use crate::input::{Row, Task};
 use crate::pingone::ListedUser;
-use crate::report::{Recalled, server_text};
+use crate::report::Recalled;
 use crate::rowset::RowSet;
 
 /// The columns that the list gives the report.
@@ -73,7 +73,7 @@ impl Roll {
         while self.again.front().is_some_and(|(number, ..)| *number < self.last) {
             rows.extend(self.again.pop_front().map(row));
         }
-        let text = |text: Option<String>| server_text(&text.unwrap_or_default());
+        let text = |text: Option<ForeignText>| text.unwrap_or_default().to_string();
         let carried = [user.username, user.email, user.population].map(text);
         rows.push(row((self.last, user.id, ByteRecord::from(&carried[..]))));
     }
@@ -97,7 +97,7 @@ mod tests {
 
     fn user(index: u8) -> ListedUser {
         let id = id(index);
-        ListedUser { id, username: Some(format!("u{index}")), email: None, external_id: None, population: None }
+        ListedUser { id, username: Some(format!("u{index}").into()), email: None, external_id: None, population: None }
     }
 
     fn id(index: u8) -> UserId {

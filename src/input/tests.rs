@@ -278,7 +278,7 @@ fn who_was_meant_before_a_crash_and_is_nobody_now_may_have_been_granted() {
     match (Task::Nobody { outcome: Outcome::NotFound, said: said(), until: None }).in_doubt() {
         Task::Nobody { outcome, said, .. } => {
             assert_eq!(outcome, Outcome::Unknown);
-            assert!(said.message.ends_with("broken off; now: no user has this email"), "{}", said.message);
+            assert!(said.message.as_received().ends_with("broken off; now: no user has this email"), "{}", said.message);
         }
         Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Invalid { .. } => panic!("it is nobody's"),
     }

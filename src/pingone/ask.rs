@@ -12,7 +12,6 @@ use super::token::AccessToken;
 use super::verdict::{Class, Detail, class, detail};
 use super::wire::{Answer, Reply, Wire};
 use crate::pace::Backoff;
-use crate::report::server_text;
 use crate::stop::Stop;
 
 /// What is asked for.
@@ -93,7 +92,7 @@ impl<W: Wire> Session<W> {
             let Some(wait) = wait.filter(|wait| backoff.faults() < self.limits.max_attempts && Instant::now() + *wait < deadline) else {
                 return Ok(Heard::Unknown { said, wait: None });
             };
-            let what = server_text(&said.message);
+            let what = &said.message;
             tracing::info!("no {} yet ({what}): it is asked for again in {:.1} s", question.name(), wait.as_secs_f64());
             tokio::select! {
                 () = stop.requested() => return Ok(Heard::Stopped),

@@ -8,17 +8,18 @@ use super::ask::{Heard, Question};
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::AccessToken;
-use super::verdict::{Detail, short, text};
+use super::verdict::{Detail, text};
 use super::wire::{Answer, Wire};
 use crate::clock::Offset;
+use crate::domain::ForeignText;
 use crate::stop::Stop;
 
 /// What PingOne tells of an environment before anything is done in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EnvironmentInfo {
     /// Its name and its type; `None` if they may not be read, or PingOne does not say.
-    pub(crate) name: Option<String>,
-    pub(crate) kind: Option<String>,
+    pub(crate) name: Option<ForeignText>,
+    pub(crate) kind: Option<ForeignText>,
     /// Why they are not known.
     pub(crate) unread: Option<Detail>,
     /// How far the clock here is from PingOne's, if PingOne tells its time.
@@ -70,7 +71,7 @@ impl<W: Wire> Session<W> {
 
     fn info_in(&self, answer: &Answer, token: &AccessToken) -> EnvironmentInfo {
         let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-        let part = |name| text(&body, name).map(|text| short(self.redact(text, Some(token))));
+        let part = |name| text(&body, name).map(|text| ForeignText::from(text).map(|text| self.redact(text, Some(token))));
         EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, offset: self.offset_from(answer.date) }
     }
 }

@@ -17,6 +17,7 @@ mod redact;
 mod room;
 mod session;
 mod token;
+mod traffic;
 #[cfg(test)]
 pub(crate) mod user_list;
 mod users;
@@ -35,7 +36,7 @@ pub(crate) use self::room::{USUAL_ROOM, encoded_len};
 pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
 pub(crate) use self::users::{Listed, ListedUser, UserPage};
-pub(crate) use self::verdict::{BypassStatus, Detail, MOST_OF_A_TEXT, Verdict};
+pub(crate) use self::verdict::{BypassStatus, Detail, Verdict};
 pub(crate) use self::wire::{Call, Wire};
 
 #[cfg(test)]

@@ -9,25 +9,23 @@ use super::endpoints::Endpoints;
 use super::error::PingOneError;
 use super::pages::ListReader;
 use super::session::Session;
-use super::verdict::{Detail, short};
+use super::verdict::Detail;
 use super::wire::{Answer, Wire};
-use crate::domain::UserId;
-use crate::report::server_text;
+use crate::domain::{ForeignText, UserId};
 use crate::stop::Stop;
 
 /// The status that says that the list may not be read, whatever is asked for.
 const FORBIDDEN: u16 = 403;
 
-/// A user as the list shows it. Server text, but for the ID: never trusted to be harmless, and cut to
-/// [`MOST_OF_A_TEXT`] characters.
+/// A user as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedUser {
     pub(crate) id: UserId,
-    pub(crate) username: Option<String>,
-    pub(crate) email: Option<String>,
-    pub(crate) external_id: Option<String>,
+    pub(crate) username: Option<ForeignText>,
+    pub(crate) email: Option<ForeignText>,
+    pub(crate) external_id: Option<ForeignText>,
     /// The ID of the user's population.
-    pub(crate) population: Option<String>,
+    pub(crate) population: Option<ForeignText>,
 }
 
 /// A page of the list, which may be shorter than another.
@@ -86,17 +84,19 @@ impl<W: Wire> Session<W> {
 /// itself.
 fn next_page(link: &str, current: &Url, endpoints: &Endpoints, redact: impl Fn(String) -> String) -> Result<Url, PingOneError> {
     let list = endpoints.users(None);
-    let foreign = |host: &str| {
+    let foreign = |host: String| {
         let mut api = list.clone();
         api.set_query(None);
-        PingOneError::ForeignPage { host: host.to_owned(), api: api.to_string() }
+        PingOneError::ForeignPage { host: ForeignText::from(host).map(redact), api: api.to_string() }
     };
-    let mut url = current.join(link).map_err(|_| foreign("no URL at all"))?;
+    let Ok(mut url) = current.join(link) else {
+        return Err(foreign("no URL at all".to_owned()));
+    };
     url.set_fragment(None);
     let is_plain = url.username().is_empty() && url.password().is_none();
     let is_same_list = url.path().trim_end_matches('/').eq_ignore_ascii_case(list.path());
     if url.origin() != list.origin() || !is_plain || !is_same_list {
-        return Err(foreign(&server_text(&redact(place(&url)))));
+        return Err(foreign(place(&url)));
     }
     Ok(url)
 }
@@ -159,8 +159,7 @@ fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageP
 fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
     let id = user.id.parse().map_err(|_| "a user of the list has no ID that is a UUID")?;
     let population = user.population.get("id").cloned().unwrap_or_default();
-    // A secret is looked for in the whole text, before it is cut.
-    let text = |value| text_in(value).map(&redact).map(short);
+    let text = |value| text_in(value).map(|text| ForeignText::from(text).map(&redact));
     Ok(ListedUser {
         id,
         username: text(user.username),

@@ -11,6 +11,7 @@ use csv::ByteRecord;
 use tokio::sync::{mpsc, oneshot};
 
 use super::line::{COLUMNS, Lines, Settlement};
+use crate::domain::shown;
 use crate::stdio::OUTPUT;
 use crate::stop::Stop;
 
@@ -29,7 +30,7 @@ pub(crate) const UNRECORDED: usize = WAITING + TOGETHER + UNSYNCED;
 
 /// A local file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: the file cannot be {verb}", path.display())]
+#[error("{}: the file cannot be {verb}", shown(path))]
 pub struct FileError {
     verb: &'static str,
     path: PathBuf,

@@ -32,5 +32,6 @@ mod signals;
 mod streams;
 mod telling;
 mod terminal;
+mod texts;
 mod tls;
 mod trial;
