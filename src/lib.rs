@@ -33,6 +33,8 @@ mod config;
 mod diff;
 mod directory;
 mod domain;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod lookup;
 mod pace;

@@ -8,6 +8,8 @@
 
 mod failed;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod journal;
 mod line;
 mod lock;

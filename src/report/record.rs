@@ -319,10 +319,10 @@ pub(super) fn beside(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn record() -> RunRecord {
+    pub(in crate::report) fn record() -> RunRecord {
         RunRecord {
             tool: "pingone-bypass".into(),
             version: "0".into(),
