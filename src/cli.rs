@@ -65,6 +65,9 @@ pub(crate) struct GrantArgs {
     /// No end date further ahead than this
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = positive_span, help_heading = "Safety")]
     pub(crate) max_window: Duration,
+    /// Count end dates from the clock here, even if it is more than a minute off PingOne's
+    #[arg(long, help_heading = "Safety")]
+    pub(crate) trust_clock: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
 //! What is meant by what was typed and by the environment's variables? Checked once, here.
 
+mod files;
+
 use std::env;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::directory::Selection;
 use crate::domain::{Operation, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
-use crate::report::{Destination, Lines, OutputError, ReportFiles};
+use crate::report::{Destination, Lines, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
 
 /// Why it is not clear what to do, or as whom. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,24 @@ pub enum ConfigError {
         /// Where it came from.
         from: String,
     },
+    /// Anybody may have put this secret there.
+    #[error("{}: anybody may write to this file of the {what}", path.display())]
+    AnybodyWrites {
+        /// What it should hold.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A file is too long for what it should hold.
+    #[error("{}: this is no {what}: it is longer than {most} KiB", path.display())]
+    TooLong {
+        /// What it should hold.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// The most KiB that it may have.
+        most: u64,
+    },
     /// A file holds no certificate.
     #[error("{}: there is no certificate in PEM form", .0.display())]
     NotACertificate(PathBuf),
@@ -84,10 +103,12 @@ impl ConfigError {
                 "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
                     .into(),
             ),
+            Self::AnybodyWrites { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", path.display())),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::NoSecret
             | Self::Unreadable { .. }
+            | Self::TooLong { .. }
             | Self::NotASecret { .. }
             | Self::NotACertificate(_)
             | Self::NoSuchDomain(_)
@@ -139,12 +160,15 @@ pub(crate) struct RunConfig {
     pub(crate) pace: PaceArgs,
     /// No end date may be further ahead than this.
     pub(crate) max_window: Option<Duration>,
+    /// Whether dates count from the clock here, whatever PingOne's says.
+    pub(crate) trust_clock: bool,
     pub(crate) safety: SafetyArgs,
     pub(crate) destination: Destination,
     /// Which lines the report has.
     pub(crate) lines: Lines,
     pub(crate) existing: Existing,
-    pub(crate) metrics: Option<PathBuf>,
+    /// Where it is written how the run went, if anywhere.
+    pub(crate) metrics: Option<Replaced>,
 }
 
 /// Whose bypasses a run is about.
@@ -181,7 +205,7 @@ impl RunConfig {
         let until = arguments.until.map(|text| text.trim().to_owned());
         let users = file(&arguments.run)?;
         let config = Self::of(Operation::Grant, users, arguments.run, arguments.until_column)?;
-        Ok(Self { until, max_window: Some(arguments.max_window), ..config })
+        Ok(Self { until, max_window: Some(arguments.max_window), trust_clock: arguments.trust_clock, ..config })
     }
 
     pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
@@ -207,11 +231,10 @@ impl RunConfig {
             (false, true) => Existing::Overwrite,
             (false, false) => Existing::Keep,
         };
-        match (&destination, &users) {
-            (Destination::Files(files), Users::File(input)) => files.spare(input)?,
-            (Destination::StandardOutput, _) if existing == Existing::Resume => return Err(OutputError::NoResume.into()),
-            (Destination::Files(_), Users::Directory(_)) | (Destination::StandardOutput, _) => {}
+        if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
+            return Err(OutputError::NoResume.into());
         }
+        let metrics = kept_apart(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
@@ -224,11 +247,12 @@ impl RunConfig {
             connection,
             pace: arguments.pace,
             max_window: None,
+            trust_clock: false,
             safety: arguments.safety,
             destination,
             lines: Lines::All,
             existing,
-            metrics: output.metrics_file,
+            metrics,
         })
     }
 
@@ -243,6 +267,22 @@ impl RunConfig {
 
 /// The stem of the report's name where the directory is audited.
 const USERS: &str = "users";
+
+/// The files that a run reads: nothing is written over any of them.
+fn read_files<'a>(users: &'a Users, connection: &'a ConnectionArgs) -> Vec<ReadFile<'a>> {
+    let input = match users {
+        Users::File(path) => Some(path),
+        Users::Directory(_) => None,
+    };
+    let ConnectionArgs { client_secret_file, access_token_file, ca_cert, .. } = connection;
+    let all = [
+        ("the input", input),
+        ("the client secret", client_secret_file.as_ref()),
+        ("the access token", access_token_file.as_ref()),
+        ("the certificate authority", ca_cert.as_ref()),
+    ];
+    all.into_iter().filter_map(|(what, path)| path.map(|path| ReadFile { what, path })).collect()
+}
 
 fn file(arguments: &RunArgs) -> Result<Users, ConfigError> {
     arguments.input.clone().map(Users::File).ok_or(ConfigError::NoInput)
@@ -305,7 +345,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
     let token_counts = arguments.access_token_file.is_some() || !arguments.application_typed;
     if token_counts && let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
         let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| path.display().to_string());
-        let token = AccessToken::new(token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
+        let token = AccessToken::new(&token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
         return Ok(Identity::Ready(Arc::new(token)));
     }
     let client_id = arguments.client_id.clone().filter(|id| !id.is_empty()).ok_or(ConfigError::NoCredentials)?;
@@ -317,10 +357,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
 /// The secret in the file at `path`, or else in the environment's variable `name`.
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
-            (Some(text), path.display().to_string())
-        }
+        Some(path) => (Some(files::read_secret(what, path)?), path.display().to_string()),
         None => (variable(name), name.to_owned()),
     };
     let Some(text) = text else {
@@ -339,7 +376,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {
-    let pem = fs::read(path).map_err(|source| ConfigError::Unreadable { what: "certificate", path: path.to_owned(), source })?;
+    let pem = files::read_certificates(path)?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(TrustedCa(certificates)),
         Ok(_) | Err(_) => Err(ConfigError::NotACertificate(path.to_owned())),

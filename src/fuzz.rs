@@ -133,7 +133,9 @@ fn edit() -> impl Strategy<Value = Edit> {
 pub(crate) fn spoilt<T: AsRef<[u8]>>(sound: impl IntoIterator<Item = T>) -> impl Strategy<Value = Vec<u8>> {
     let sound: Vec<Vec<u8>> = sound.into_iter().map(|text| text.as_ref().to_vec()).collect();
     (select(sound), vec(edit(), 0..6)).prop_map(|(mut text, edits)| {
-        edits.iter().for_each(|edit| edit.apply(&mut text));
+        for edit in &edits {
+            edit.apply(&mut text);
+        }
         text
     })
 }

@@ -13,6 +13,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP, as by a terminal that is closed.
+    Hangup,
 }
 
 impl Signal {
@@ -22,6 +24,7 @@ impl Signal {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
+            Self::Hangup => "SIGHUP",
         }
     }
 }
@@ -40,12 +43,15 @@ impl Stop {
         self.requested.cancel();
     }
 
-    /// A signal came: the first asks the run to stop, the second to give up what is in flight.
-    pub(crate) fn signal(&self, signal: Signal) {
-        if self.signal.set(signal).is_err() {
+    /// A signal came: the first asks the run to stop, the second to give up what is in flight. Answers whether it
+    /// is the first.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
+        let is_first = self.signal.set(signal).is_ok();
+        if !is_first {
             self.abandoned.cancel();
         }
         self.request();
+        is_first
     }
 
     /// The signal that stopped the run, if one did.

@@ -2,17 +2,19 @@
 //! reason, and the way to take it up.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+use chrono::{DateTime, Utc};
 
 use super::rows::Ran;
 use super::subjects::Subjects;
-use super::takeup::{Claim, now};
+use super::takeup::Claim;
+use crate::clock::Clock;
 use crate::domain::BypassUntil;
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
-    Lines, Metrics, Outcome, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish, put_in_order,
-    read_journal, tally, totals, write_failures,
+    Lines, Metrics, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish,
+    put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -43,18 +45,19 @@ struct Sent {
 /// Where the metrics go, if anywhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MetricsFile<'a> {
-    pub(super) path: Option<&'a Path>,
+    pub(super) place: Option<&'a Replaced>,
     pub(super) operation: &'static str,
 }
 
 impl MetricsFile<'_> {
     /// Writes how a run went. That this cannot be done does not change how it went.
     fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
-        let Some(path) = self.path else {
+        let Some(place) = self.place else {
             return;
         };
-        let metrics = Metrics { operation: self.operation, summary, statuses, exit_code, now: now().timestamp() };
-        if let Err(error) = metrics.write(path) {
+        let metrics =
+            Metrics { operation: self.operation, summary, statuses, exit_code, now: DateTime::<Utc>::from(SystemTime::now()).timestamp() };
+        if let Err(error) = metrics.write(place) {
             tracing::error!("{error}");
         }
     }
@@ -65,7 +68,10 @@ impl Conclusion<'_> {
     /// exit code.
     pub(super) fn conclude(mut self, ran: Ran) -> Result<u8, RunError> {
         self.record.requests.add(ran.requests);
-        self.record.finished_at = Some(timestamp());
+        self.record.finished_at = Some(timestamp(ran.finished));
+        if ran.written.is_ok() {
+            self.record.in_doubt_ahead = Some(0);
+        }
         let mut summary = summary(&ran);
         let sent = Sent { for_users: ran.sent_for_users, expected: ran.expected };
         let (statuses, metrics) = (ran.statuses.clone(), self.metrics);
@@ -156,7 +162,7 @@ impl Conclusion<'_> {
             tracing::warn!("{error}");
         }
         summary.rows = sent.expected;
-        summary.files = vec![files.partial.clone(), files.record.clone()];
+        summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
         self.console.summarize(summary);
         self.console.complain(stopped);
         self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
@@ -166,7 +172,13 @@ impl Conclusion<'_> {
 
 /// Says once more what a run has done that has finished. One that crashed after its report was published
 /// gets its record.
-pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects: &Subjects, console: &Console) -> Result<u8, RunError> {
+pub(super) fn report_again(
+    files: &ReportFiles,
+    mut record: RunRecord,
+    subjects: &Subjects,
+    clock: Clock,
+    console: &Console,
+) -> Result<u8, RunError> {
     let found = count_report(&files.report)?;
     let has_all = record.options.only.is_none();
     // Of a report that has not all lines, the record tells the rest.
@@ -177,14 +189,14 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects:
         None => tally.of(Outcome::Active) == found.lines,
     };
     if !is_its_own {
-        return Err(OutputError::NotItsReport(files.report.clone()).into());
+        return Err(OutputError::NotItsReport(files.report.to_path_buf()).into());
     }
     let published = Published { tally, ..found };
     if has_all {
         write_failures(&files.report, &published, &files.failed, &mut *subjects.original_rows()?)?;
     }
     if record.status != Status::Completed {
-        record.finished_at = Some(timestamp());
+        record.finished_at = Some(timestamp(clock.millis()));
         complete(&mut record, &published);
         record.write(&files.record)?;
     }
@@ -275,6 +287,6 @@ fn code_of(tally: &Tally) -> u8 {
     if tally.failures() > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
 }
 
-fn timestamp() -> String {
-    BypassUntil::from_instant(now()).map(|now| now.to_string()).unwrap_or_default()
+fn timestamp(at: DateTime<Utc>) -> String {
+    BypassUntil::from_instant(at).map(|now| now.to_string()).unwrap_or_default()
 }

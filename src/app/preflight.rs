@@ -1,24 +1,26 @@
 //! What is said and asked before a run begins: the plan, the environment, the clock, the question.
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
 use super::rows::Run;
 use super::subjects::Subjects;
+use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
 use crate::directory::Listing;
-use crate::domain::Operation;
+use crate::domain::{BypassUntil, Operation};
 use crate::error::RunError;
 use crate::pingone::EnvironmentInfo;
-use crate::report::{Destination, RunRecord, server_text};
-use crate::ui::{NotConfirmed, PlanView, Planned, Question, confirm};
+use crate::report::{Destination, EnvironmentRecord, RunRecord, server_text};
+use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
-/// A clock that is off by more than this is warned of.
+/// A clock that is off by more than this grants nothing. From the contract.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
-/// PingOne tells its time to the second, and the answer takes a while.
-const CLOCK_GOOD_TO: Duration = Duration::from_secs(2);
-/// The type of an environment whose name must be typed. Source: the API's `type`.
-const PRODUCTION: &str = "PRODUCTION";
+/// The type of an environment where a `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
+const SANDBOX: &str = "SANDBOX";
+/// Letters that cannot be seen: the Hangul fillers.
+const UNSEEN: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
 
 /// Finds out whom the run is about, shows what is to be done, and asks whether it should be. Answers the subjects
 /// with their users known, or the beginning of their list; where a run is taken up, those users of an input are
@@ -26,35 +28,63 @@ const PRODUCTION: &str = "PRODUCTION";
 pub(super) async fn preflight(
     config: &RunConfig,
     subjects: Subjects,
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     record: &mut RunRecord,
     journal: Option<&Path>,
 ) -> Result<(Subjects, Option<Listing>), RunError> {
     let changes = config.operation.changes() && !run.is_sandbox();
+    let asks = changes && !config.safety.yes;
+    let terminal = if asks { Some(Terminal::controlling().ok_or(RunError::NobodyToAsk)?) } else { None };
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
     let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
+    let offset = info.offset.or_else(|| run.session().offset());
     if changes {
         warn_of(&info);
-        check_clock(config.operation, &info)?;
+        offset.map_or(Ok(()), |offset| check_clock(config, offset))?;
     }
+    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none())?;
     record.environment.name = info.name.as_deref().map(server_text);
     record.environment.kind = info.kind.as_deref().map(server_text);
     let (subjects, listing) = subjects.found(config, run, journal).await?;
-    let asks = changes && !config.safety.yes;
     let target = named(&info, run.target());
     let planned = subjects.planned(listing.as_ref(), None);
-    run.console().show_plan(&view(config, planned, target, run.identity().to_owned()), asks);
-    if asks {
-        ask(&question(config, planned.users(), record), run).await?;
+    let plan = view(config, planned, target, run.identity().to_owned());
+    run.console().show_plan(&plan, asks);
+    if let Some(terminal) = terminal {
+        // Nobody agrees to what is not to be seen there.
+        let plan = if io::stderr().is_terminal() { String::new() } else { format!("{plan}\n") };
+        ask(&question(config.operation, planned.users(), &record.environment), &plan, terminal, run).await?;
     }
     Ok((subjects, listing))
 }
 
-async fn ask(question: &Question, run: &Run<'_>) -> Result<(), RunError> {
-    match confirm(question, run.console(), run.stop()).await {
+/// Counts dates from PingOne's time, if it is known and the clock here is not to be trusted instead. In a run that
+/// begins, spans and the window count from there too: its input is checked once more.
+fn set_clock(
+    config: &RunConfig,
+    subjects: Subjects,
+    run: &mut Run<'_>,
+    record: &mut RunRecord,
+    offset: Option<Offset>,
+    begins: bool,
+) -> Result<Subjects, RunError> {
+    record.clock_offset_seconds = offset.map(|offset| offset.signed().num_seconds());
+    let Some(offset) = offset.filter(|offset| offset.off > GOOD_TO && !config.trust_clock) else {
+        return Ok(subjects);
+    };
+    run.correct_clock(offset);
+    if !begins {
+        return Ok(subjects);
+    }
+    let start = run.clock().millis();
+    record.started_at = BypassUntil::from_instant(start).map(|start| start.to_string()).unwrap_or_default();
+    subjects.begun_at(config, start)
+}
+
+async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>) -> Result<(), RunError> {
+    match confirm(question, plan, terminal, run.stop()).await {
         Ok(()) => Ok(()),
-        Err(NotConfirmed::NoTerminal) => Err(RunError::NobodyToAsk),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
         Err(NotConfirmed::Stopped) => Err(RunError::before_the_first_row(run.stop())),
     }
@@ -84,35 +114,46 @@ fn warn_of(info: &EnvironmentInfo) {
     }
 }
 
-/// Warns of a clock that is off. With one that is off by more than near dates are ahead, no bypass is ended: they
-/// would have passed, or bypasses that run would seem to have.
-fn check_clock(operation: Operation, info: &EnvironmentInfo) -> Result<(), RunError> {
-    let Some((off, ahead)) = info.clock else {
-        return Ok(());
+/// Refuses a clock that is far off, and warns of one that is off. With one that is off by more than near dates are
+/// ahead, no bypass is ended: they would have passed, or bypasses that run would seem to have.
+fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
+    let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs())).to_string();
+    let side = offset.side;
+    let most = match config.operation {
+        Operation::Grant if offset.off > CLOCK_OFF && !config.trust_clock => return Err(RunError::ClockWrong { off, side }),
+        Operation::Grant | Operation::Audit => CLOCK_OFF,
+        Operation::End(grace) if offset.off >= grace.span() => {
+            let then = match side {
+                Side::Ahead => "bypasses that run would be taken for ended",
+                Side::Behind => "bypasses would be asked to end in the past",
+            };
+            return Err(RunError::ClockOff { off, side, grace: grace.to_string(), then });
+        }
+        // The nearer the dates, the less it takes for them to have passed.
+        Operation::End(grace) => (grace.span() / 2).clamp(GOOD_TO, CLOCK_OFF),
     };
-    let shown = humantime::format_duration(Duration::from_secs(off.as_secs()));
-    let side = if ahead { "ahead of" } else { "behind" };
-    if let Some(grace) = operation.grace().filter(|grace| off >= grace.span()) {
-        let then = if ahead { "bypasses that run would be taken for ended" } else { "bypasses would be asked to end in the past" };
-        return Err(RunError::ClockOff { off: shown.to_string(), side, grace: grace.to_string(), then });
-    }
-    // The nearer the dates, the less it takes for them to have passed.
-    let most = operation.grace().map_or(CLOCK_OFF, |grace| (grace.span() / 2).clamp(CLOCK_GOOD_TO, CLOCK_OFF));
-    if off > most {
-        let dates = if operation.grace().is_some() { "the dates at which bypasses end" } else { "spans such as `+4h`" };
-        tracing::warn!("the clock here is {shown} {side} PingOne's: {dates} are off by as much");
+    if offset.off > most {
+        let dates = if config.trust_clock { "it is trusted, and end dates are off by as much" } else { "dates count from PingOne's time" };
+        tracing::warn!("the clock here is {off} {side} PingOne's: {dates}");
     }
     Ok(())
 }
 
-/// The question that fits the environment: one whose type is not known is taken for the kind that matters.
-fn question(config: &RunConfig, users: u64, record: &RunRecord) -> Question {
-    let environment = &record.environment;
-    match (&environment.kind, &environment.name) {
-        (Some(kind), _) if kind != PRODUCTION => Question::YesOrNo(asked(config.operation, users)),
-        (_, Some(name)) => Question::Type { what: "the environment's name", text: name.clone() },
-        (_, None) => Question::Type { what: "the environment's ID", text: environment.id.clone() },
+/// The question that fits the environment: one whose type is not known is taken for the kind that matters, and
+/// one whose name cannot be seen is called by its ID.
+fn question(operation: Operation, users: u64, environment: &EnvironmentRecord) -> Question {
+    if environment.kind.as_deref() == Some(SANDBOX) {
+        return Question::YesOrNo(asked(operation, users));
     }
+    match &environment.name {
+        Some(name) if name.chars().any(is_seen) => Question::Type { what: "the environment's name", text: name.clone() },
+        Some(_) | None => Question::Type { what: "the environment's ID", text: environment.id.clone() },
+    }
+}
+
+/// Whether a character is one that is surely seen, and can be typed.
+fn is_seen(c: char) -> bool {
+    c.is_alphanumeric() && !UNSEEN.contains(&c)
 }
 
 fn asked(operation: Operation, users: u64) -> String {
@@ -120,5 +161,57 @@ fn asked(operation: Operation, users: u64) -> String {
         Operation::Grant => format!("Grant a bypass of MFA for {users} users?"),
         Operation::Audit => format!("Read the bypass of MFA of {users} users?"),
         Operation::End(_) => format!("End the bypass of MFA of each of {users} users who has one?"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question_in(kind: Option<&str>, name: Option<&str>) -> Question {
+        let text = |text: Option<&str>| text.map(server_text);
+        question(Operation::Grant, 2, &EnvironmentRecord { id: "its-id".into(), name: text(name), kind: text(kind) })
+    }
+
+    fn to_be_typed(question: Question) -> String {
+        match question {
+            Question::Type { text, .. } => text,
+            Question::YesOrNo(_) => "y".into(),
+        }
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_seen_is_not_asked_for() {
+        let blank = [
+            "",
+            " ",
+            "\t",
+            "\u{a0}",
+            "\u{200b}\u{2060}\u{feff}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{ad}",
+            "\u{1b}\u{7f}",
+            "\u{e0041}",
+            "=",
+            "***",
+        ];
+        for kind in [Some("PRODUCTION"), None] {
+            for name in blank {
+                assert_eq!(to_be_typed(question_in(kind, Some(name))), "its-id", "{name:?}");
+            }
+            assert_eq!(to_be_typed(question_in(kind, None)), "its-id");
+            for name in ["Acme", "x", "7", "株式会社", "=1"] {
+                assert_eq!(to_be_typed(question_in(kind, Some(name))), server_text(name));
+            }
+        }
+    }
+
+    #[test]
+    fn a_y_is_enough_in_a_sandbox_alone() {
+        assert_eq!(to_be_typed(question_in(Some("SANDBOX"), Some("Acme"))), "y");
+        for kind in ["PRODUCTION", "production", " PRODUCTION", "", " ", "TRIAL"] {
+            assert_eq!(to_be_typed(question_in(Some(kind), Some("Acme"))), "Acme", "{kind:?}");
+        }
     }
 }

@@ -24,6 +24,14 @@ pub enum InputError {
         /// What the file system said.
         source: io::Error,
     },
+    /// There is no room to keep it in.
+    #[error("{name}: the input cannot be kept while it is used")]
+    NotKept {
+        /// The input, as messages call it.
+        name: String,
+        /// Where it was to be kept, and what the file system said.
+        source: io::Error,
+    },
     /// There is nothing in it.
     #[error("{name}: the input is empty")]
     Empty {
@@ -74,6 +82,14 @@ pub enum InputError {
         /// How many it may have.
         most: u64,
     },
+    /// There are more rows than may be; how many, is not known.
+    #[error("{name}: there are more than {most} rows, which is what `--max-users` allows; the rest was not read, and nothing was sent")]
+    MoreRows {
+        /// The input, as messages call it.
+        name: String,
+        /// How many it may have.
+        most: u64,
+    },
     /// Rows are invalid.
     #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed by this command" } else { "sent" })]
     BadRows {
@@ -92,10 +108,16 @@ fn share(bad: u64, all: u64) -> String {
 }
 
 impl InputError {
+    /// Whether nothing is wrong with the input, but there is no room to keep it in.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::NotKept { .. })
+    }
+
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } | Self::TooManyRows { .. } => None,
+            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } | Self::TooManyRows { .. } | Self::MoreRows { .. } => None,
+            Self::NotKept { .. } => Some("make room in this folder, or name another one for temporary files in TMPDIR".into()),
             Self::Utf16 { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
             Self::NotText { .. } => Some("expected a CSV file in UTF-8".into()),
             Self::Workbook { .. } => Some(IN_EXCEL.into()),

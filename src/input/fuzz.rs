@@ -16,7 +16,7 @@ fn inputs() -> impl Strategy<Value = Vec<u8>> {
         format!("\u{feff}userID,until\r\n{A},2026-08-31T17:00:00Z\r\n{B},+4h"),
         format!("note;user_id;until\n\"a;\r\n\"\"b\"\"\";{A};+4h\n;{B};\n\n;;\n{A};+4h\n"),
         format!("USER-ID\tEnd Date\tteam\n {A} \t\u{a0}2026-08-31\tx\n\"{B}\"\t\"+4h\"\ty\n"),
-        format!("email,until,result,errorMessage\nann@example.com,+4h,failed,no\n \"bob\" ,+1h,unknown,\"a\nb\"\n,,,\n"),
+        "email,until,result,errorMessage\nann@example.com,+4h,failed,no\n \"bob\" ,+1h,unknown,\"a\nb\"\n,,,\n".to_owned(),
         format!("userID,until\n{A},+4h\n{A},+5h\n{B},+4h\n{B},2026-02-27T14:20:30Z\n{A},+4h\nx,+4h\n"),
         format!("row,userID,result,note\n1,{A},granted,\u{e9}\n2,,not_found,\n3,{B},failed,\"\"\n"),
     ])

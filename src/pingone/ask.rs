@@ -136,10 +136,13 @@ impl<W: Wire> Session<W> {
     ) -> Result<Heard<T>, PingOneError> {
         let answer = match reply {
             Ok(answer) => answer,
-            Err(fault) => return Ok(Heard::Unknown { said: Detail::own(None, fault.what.clone()), wait: None }),
+            Err(fault) => {
+                let said = Detail::own(None, fault.what.clone()).map(|text| self.redact(text, Some(token)));
+                return Ok(Heard::Unknown { said, wait: None });
+            }
         };
         let (said, own_form) = detail(answer);
-        let said = said.map(|text| self.redact(text, token));
+        let said = said.map(|text| self.redact(text, Some(token)));
         let wait = answer.retry_after;
         Ok(match class(answer.status) {
             Class::NotFound if own_form => return Err(self.no_environment(said)),

@@ -1,7 +1,6 @@
 //! Which environment is it? Its name and type, for the operator; and whether it is there at all.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -9,8 +8,9 @@ use super::ask::{Heard, Question};
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::AccessToken;
-use super::verdict::{Detail, text};
+use super::verdict::{Detail, short, text};
 use super::wire::{Answer, Wire};
+use crate::clock::Offset;
 use crate::stop::Stop;
 
 /// What PingOne tells of an environment before anything is done in it.
@@ -21,8 +21,8 @@ pub(crate) struct EnvironmentInfo {
     pub(crate) kind: Option<String>,
     /// Why they are not known.
     pub(crate) unread: Option<Detail>,
-    /// How far the clock here is from PingOne's, and whether it is ahead of it.
-    pub(crate) clock: Option<(Duration, bool)>,
+    /// How far the clock here is from PingOne's, if PingOne tells its time.
+    pub(crate) offset: Option<Offset>,
 }
 
 impl<W: Wire> Session<W> {
@@ -34,7 +34,7 @@ impl<W: Wire> Session<W> {
             Heard::Told(info) => info,
             // That it may not be read says that it is there.
             Heard::Refused { said, date } => {
-                EnvironmentInfo { unread: Some(said), clock: date.map(clock_off), ..EnvironmentInfo::default() }
+                EnvironmentInfo { unread: Some(said), offset: self.offset_from(date), ..EnvironmentInfo::default() }
             }
             Heard::Unknown { said, .. } | Heard::Throttled(said) => {
                 return Ok(Some(EnvironmentInfo { unread: Some(said), ..EnvironmentInfo::default() }));
@@ -70,16 +70,8 @@ impl<W: Wire> Session<W> {
 
     fn info_in(&self, answer: &Answer, token: &AccessToken) -> EnvironmentInfo {
         let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-        let part = |name| text(&body, name).map(|text| self.redact(text, token));
-        EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, clock: answer.date.map(clock_off) }
-    }
-}
-
-/// How far the clock here is from the server's, and whether it is ahead of it.
-fn clock_off(date: SystemTime) -> (Duration, bool) {
-    match SystemTime::now().duration_since(date) {
-        Ok(ahead) => (ahead, true),
-        Err(behind) => (behind.duration(), false),
+        let part = |name| text(&body, name).map(|text| short(self.redact(text, Some(token))));
+        EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, offset: self.offset_from(answer.date) }
     }
 }
 
@@ -102,7 +94,7 @@ mod fuzz {
         #[test]
         fn an_environment_is_called_what_it_says_or_nothing(body in body(BODIES, &["id", "name", "type"])) {
             let list = UserList::new(|_| unreachable!("no page is asked for"));
-            let (session, token) = (list.session(), AccessToken::new("s3cr3t-token".into(), 1, None).expect("a token"));
+            let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
             let parsed = parsed(&body).unwrap_or_default();
             let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
             for (told, name) in [(info.name, "name"), (info.kind, "type")] {

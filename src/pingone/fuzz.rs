@@ -14,11 +14,13 @@ use crate::domain::{BypassUntil, UserId};
 use crate::fuzz::{body, cases, parsed};
 
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+const OTHER: &str = "0a94b96e-0364-463b-a059-d97d1e4cb1d5";
 
 /// Answers for this user and another, refusals, and what a gateway says.
 const BODIES: &[&str] = &[
     r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"},"user":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5"}},"bypassMFAEnabledUntil":"2026-11-26T00:00:00.000Z","canBypassMFA":true}"#,
     r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"}}}"#,
+    r#"{"_links":{"user":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/0a94b96e-0364-463b-a059-d97d1e4cb1d5"}},"canBypassMFA":false}"#,
     r#"{"canBypassMFA":false,"bypassMFAEnabledUntil":"2020-01-01T00:00:00.000Z"}"#,
     r#"{"canBypassMFA":true,"bypassMFAEnabledUntil":null}"#,
     r#"{"id":"f1","code":"INVALID_DATA","message":"Bad.","details":[{"code":"INVALID_VALUE","target":"bypassMFAEnabledUntil","message":"Too late.","innerError":{"retryAfter":7}},{"code":"X"}]}"#,
@@ -68,32 +70,39 @@ fn told(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// A user's status is taken from a whole answer alone that tells it, and never made up; what else comes to a PUT and does not
-    /// say that it was refused leaves open whether it was applied.
+    /// A user's status is taken from a whole answer alone that tells it of this user, and never made up. What else comes to a PUT
+    /// leaves open whether it was applied, but for the five statuses that say that it was not.
     #[test]
     fn no_answer_is_taken_for_more_than_it_says(call in call(), reply in reply()) {
         let verdict = judge(call, &reply);
         let status = reply.as_ref().ok().map(|answer| answer.status);
         let is_success = status.is_some_and(|status| (200..300).contains(&status));
+        let arrived = match &reply {
+            Ok(answer) => !matches!(answer.status, 400 | 401 | 403 | 404 | 429),
+            Err(fault) => fault.may_have_arrived,
+        };
         match (&verdict, &reply) {
             (Verdict::Answered { bypass, .. }, Ok(Answer { body: Ok(body), .. })) => {
                 prop_assert!(is_success);
                 if let Some(body) = parsed(body) {
                     prop_assert_eq!(told(&body), Some((bypass.can_bypass, bypass.until)));
+                    let links = ["self", "user"].map(|link| body["_links"][link]["href"].as_str().unwrap_or_default().to_lowercase());
+                    let tells = body.get("canBypassMFA").is_some_and(Value::is_boolean);
+                    prop_assert!(tells || links.iter().any(|link| link.contains(USER)));
+                    prop_assert!(!links.iter().any(|link| link.contains(OTHER) && !link.contains(USER)));
                 }
             }
             (Verdict::Answered { .. }, _) => prop_assert!(false, "there is no whole answer"),
-            (Verdict::Faulted { may_have_been_applied, .. }, _) => {
-                let arrived = is_success || reply.as_ref().is_err_and(|fault| fault.may_have_arrived);
-                prop_assert!(*may_have_been_applied || !arrived || !call.changes());
-                prop_assert!(!*may_have_been_applied || call.changes());
+            (Verdict::Faulted { may_have_been_applied, .. } | Verdict::Refused { may_have_been_applied, .. }, _) => {
+                prop_assert_eq!(*may_have_been_applied, call.changes() && arrived);
             }
-            (Verdict::NotFound(_) | Verdict::Refused(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. }, _) => {
-                prop_assert!(!is_success && reply.as_ref().is_ok_and(|answer| answer.body.is_ok()));
+            (Verdict::NotFound(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. }, _) => {
+                prop_assert!(!arrived && reply.as_ref().is_ok_and(|answer| answer.body.is_ok()));
             }
         }
-        let cleaned = verdict.clone().map_texts(|_| String::new());
-        prop_assert_eq!(cleaned.is_fault(), verdict.is_fault());
+        let is_taken_or_tried_again = matches!(verdict, Verdict::Answered { .. }) || verdict.is_fault();
+        prop_assert!(!is_success || is_taken_or_tried_again);
+        prop_assert_eq!(verdict.clone().map_texts(|_| String::new()).is_fault(), verdict.is_fault());
     }
 
     #[test]

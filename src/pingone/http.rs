@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AGE, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -258,9 +258,12 @@ fn causes(error: &dyn Error) -> String {
     said
 }
 
-/// What time it is at the server.
+/// What time it is at the server. An answer that a cache has kept for a while is of an older date.
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(|date| httpdate::parse_http_date(date).ok())
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok())?;
+    let age = text(AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    date.checked_add(Duration::from_secs(age))
 }
 
 /// `Retry-After`, in seconds or as a date; a date counts from the server's own clock, if it tells it.

@@ -13,6 +13,7 @@ mod error;
 #[cfg(test)]
 mod fuzz;
 mod http;
+mod redact;
 mod room;
 mod session;
 mod token;

@@ -10,7 +10,7 @@ use super::ask::{Heard, Question};
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
 use super::session::Session;
-use super::verdict::{Detail, MOST_OF_A_TEXT};
+use super::verdict::{Detail, short};
 use super::wire::{Answer, Wire};
 use crate::domain::UserId;
 use crate::report::server_text;
@@ -80,12 +80,12 @@ impl<W: Wire> Session<W> {
             UsersAsked::First { filter } => (&self.endpoints.users(filter.as_deref()), Vec::new()),
             UsersAsked::Next(NextPage { url, before }) => (url, before.clone()),
         };
-        let heard = self.ask(Question::Users(url), stop, |answer, token| read_page(answer, |text| self.redact(text, token))).await?;
+        let heard = self.ask(Question::Users(url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
         Ok(match heard {
             Heard::Told((users, total, next)) => {
                 // So the environment is there: no row that is not found has to ask.
                 drop(self.environment.set(()));
-                let next = next.map(|link| next_page(&link, url, before, &self.endpoints)).transpose()?;
+                let next = next.map(|link| next_page(&link, url, before, &self.endpoints, |text| self.redact(text, None))).transpose()?;
                 Listed::Page(UserPage { users, next, total })
             }
             Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => Listed::Forbidden(said),
@@ -98,7 +98,13 @@ impl<W: Wire> Session<W> {
 
 /// The page that a `link` on the page at `current` leads to, after those `before` it. The token is never sent
 /// to another place than the list itself.
-fn next_page(link: &str, current: &Url, mut before: Vec<u64>, endpoints: &Endpoints) -> Result<NextPage, PingOneError> {
+fn next_page(
+    link: &str,
+    current: &Url,
+    mut before: Vec<u64>,
+    endpoints: &Endpoints,
+    redact: impl Fn(String) -> String,
+) -> Result<NextPage, PingOneError> {
     let list = endpoints.users(None);
     let foreign = |host: &str| {
         let mut api = list.clone();
@@ -110,7 +116,7 @@ fn next_page(link: &str, current: &Url, mut before: Vec<u64>, endpoints: &Endpoi
     let is_plain = url.username().is_empty() && url.password().is_none();
     let is_same_list = url.path().trim_end_matches('/').eq_ignore_ascii_case(list.path());
     if url.origin() != list.origin() || !is_plain || !is_same_list {
-        return Err(foreign(&server_text(&place(&url))));
+        return Err(foreign(&server_text(&redact(place(&url)))));
     }
     before.push(hash(current));
     if before.contains(&hash(&url)) {
@@ -201,14 +207,6 @@ fn text_in(value: Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-/// A text cut to a length that is sure to be small.
-fn short(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
-        text.truncate(end);
-    }
-    text
 }
 
 #[cfg(test)]

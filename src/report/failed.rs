@@ -8,10 +8,9 @@ use std::path::Path;
 use csv::ByteRecord;
 use sha2::{Digest, Sha256};
 
-use super::files::remove_if_there;
+use super::files::Replaced;
 use super::journal::FileError;
 use super::line::COLUMNS;
-use super::record::{beside, replace};
 use super::{Counts, Outcome, Tally};
 
 /// The columns of `NAME.failed.csv` after the input's own.
@@ -56,13 +55,11 @@ impl InputRows for ListedRows {
 
 /// Writes the rows of the `report` that failed to `failed`, taken from `input`. If none did, no such file is
 /// there afterwards.
-pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Path, input: &mut dyn InputRows) -> Result<(), FileError> {
+pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Replaced, input: &mut dyn InputRows) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
-        // A run that was killed may have left it half written.
-        remove_if_there(&beside(failed))?;
-        return remove_if_there(failed);
+        return failed.remove_if_there();
     }
-    replace(failed, |file| write_failed(report, file, input))
+    failed.replace(|file| write_failed(report, file, input))
 }
 
 /// Counts what stands in the report.
@@ -142,7 +139,8 @@ mod tests {
         let published = count_report(&path("r.csv")).expect("readable");
         assert_eq!((published.lines, published.tally.rows()), (results.len() as u64, results.len() as u64));
         assert_eq!(published.sha256, hex(&Sha256::digest(fs::read(path("r.csv")).expect("there"))));
-        write_failures(&path("r.csv"), &published, &path("r.failed.csv"), &mut ListedRows(&["note"])).expect("written");
+        write_failures(&path("r.csv"), &published, &Replaced::named(&path("r.failed.csv")).expect("a file"), &mut ListedRows(&["note"]))
+            .expect("written");
         assert!(!path("r.failed.csv.tmp").exists(), "nothing half written is left");
         fs::read_to_string(path("r.failed.csv")).ok()
     }

@@ -47,7 +47,7 @@ fn lines(text: &[u8]) -> Vec<(u64, String)> {
 }
 
 fn has_odd_quotes(text: &[u8]) -> bool {
-    text.iter().filter(|byte| **byte == b'"').count() % 2 == 1
+    memchr::memchr_iter(b'"', text).count() % 2 == 1
 }
 
 fn read_back(path: &Path) -> Vec<u8> {
@@ -94,7 +94,7 @@ const NAMES: &[&str] = &[
 fn records() -> impl Strategy<Value = Vec<u8>> {
     let sound = serde_json::to_value(record()).expect("a record");
     let text = serde_json::to_string_pretty(&sound).expect("text");
-    let pointers = pointers(&sound, String::new());
+    let pointers = pointers(&sound, "");
     let replaced = prop::collection::vec((prop::sample::select(pointers), json(NAMES)), 1..5).prop_map(move |changes| {
         let mut record = sound.clone();
         for (pointer, value) in changes {
@@ -109,9 +109,9 @@ fn records() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Where values stand in a JSON value, itself included.
-fn pointers(value: &serde_json::Value, at: String) -> Vec<String> {
-    let inside = value.as_object().into_iter().flatten().flat_map(|(name, value)| pointers(value, format!("{at}/{name}"))).collect();
-    [vec![at.clone()], inside].concat()
+fn pointers(value: &serde_json::Value, at: &str) -> Vec<String> {
+    let inside = value.as_object().into_iter().flatten().flat_map(|(name, value)| pointers(value, &format!("{at}/{name}"))).collect();
+    [vec![at.to_owned()], inside].concat()
 }
 
 proptest! {
@@ -186,7 +186,7 @@ proptest! {
     #[test]
     fn a_record_is_refused_or_reads_back_as_it_was(text in records()) {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("r.run.json");
+        let (path, files) = (folder.path().join("r.run.json"), ReportFiles::beside(&folder.path().join("r.csv")).expect("a file"));
         fs::write(&path, &text).expect("written");
         let Ok(read) = RunRecord::read(&path) else {
             return Ok(());
@@ -198,7 +198,7 @@ proptest! {
         prop_assert!(tally.failures() <= tally.rows());
         let known: u128 = Outcome::ALL.iter().map(|outcome| u128::from(tally.of(*outcome))).sum();
         prop_assert_eq!(u128::from(tally.rows()), known.min(u128::from(u64::MAX)));
-        read.write(&path).expect("written");
+        read.write(&files.record).expect("written");
         prop_assert_eq!(RunRecord::read(&path).expect("readable"), Some(read.clone()));
         read.requests.add(RequestsRecord { sent: 1, retried: 1, throttled: 1 });
         prop_assert!(read.requests.sent > 0);

@@ -6,6 +6,7 @@
 //!                                                                                                   └─▶ NAME.run.json
 //! ```
 
+mod apart;
 mod failed;
 mod files;
 #[cfg(test)]
@@ -26,13 +27,14 @@ pub use self::journal::FileError;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::summary::Summary;
 
+pub(crate) use self::apart::{ReadFile, kept_apart};
 pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, count_report, hex, write_failures};
-pub(crate) use self::files::{Destination, ReportFiles, is_journal};
-pub(crate) use self::journal::{Appender, Journal, Target, UNWRITTEN};
+pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
+pub(crate) use self::journal::{Appender, Journal, Target, UNRECORDED};
 pub(crate) use self::line::{COLUMNS, Lines, Settlement, server_text};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};
 pub(crate) use self::recall::Recalled;
-pub(crate) use self::record::{DirectoryRecord, InputRecord, RequestsRecord, RunRecord, Status, tally, totals};
+pub(crate) use self::record::{DirectoryRecord, EnvironmentRecord, InputRecord, RequestsRecord, RunRecord, Status, tally, totals};
 pub(crate) use self::recover::{Recovered, journal_users, read_journal, reopen_journal};

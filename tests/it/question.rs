@@ -1,0 +1,111 @@
+//! Who is asked before anything is changed, where, and what is an answer.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::harness::{Field, answering, done, field, no_bypass};
+use crate::terminal::{Terminal, without_terminal};
+
+const PLAN: &str = "plan       grant 2 of 2 rows, 2 users";
+
+/// A grant that asks.
+fn grant(field: &Field) -> Command {
+    let mut tool = field.tool(&[]);
+    tool.args(["grant", "in.csv", "--overwrite"]);
+    tool
+}
+
+/// What the shell makes of `line`, in which `grant` is the tool's first words.
+fn in_shell(field: &Field, line: &str) -> Command {
+    let tool = grant(field);
+    let mut shell = field.tool(&[]);
+    let words = format!("grant() {{ '{}' grant \"$@\" --overwrite; }}; {line}", tool.get_program().display());
+    let environment: Vec<_> = shell.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    shell = Command::new("sh");
+    shell.args(["-c", &words]).current_dir(field.folder()).envs(environment);
+    shell
+}
+
+/// An API that tells `environment` of the environment, and counts what is to change users.
+fn environment(environment: &'static str) -> (String, Arc<AtomicUsize>) {
+    let puts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&puts);
+    let url = answering(move |request| {
+        counted.fetch_add(usize::from(request.starts_with("PUT ")), Ordering::Relaxed);
+        let is_of_a_user = request.contains("/bypassMFA ");
+        ("200 OK".to_owned(), if is_of_a_user { no_bypass(request) } else { environment.to_owned() })
+    });
+    (format!("{url}/v1"), puts)
+}
+
+#[test]
+fn the_question_is_asked_on_the_terminal_whatever_the_standard_streams_are() {
+    let field = field();
+    field.users(2, "+4h");
+    for (line, report, tells_there) in [
+        ("grant in.csv", "in.report.csv", true),
+        ("cat in.csv | grant -", "stdin.report.csv", true),
+        ("grant in.csv < /dev/null", "in.report.csv", true),
+        ("grant - < in.csv > /dev/null 2> log; cat log", "stdin.report.csv", false),
+    ] {
+        let mut terminal = Terminal::of(&in_shell(&field, line), 100);
+        terminal.see("Grant a bypass of MFA for 2 users? [y/N] ");
+        assert!(terminal.shown.contains(PLAN), "nobody agrees to what cannot be seen: {}", terminal.shown);
+        terminal.type_in("y\n");
+        let (_, shown) = terminal.ended();
+        assert_eq!(field.report(report).count("granted"), 2, "{line}: {shown}");
+        assert_eq!(shown.matches(PLAN).count(), if tells_there { 1 } else { 2 }, "once, and in the log: {shown}");
+    }
+}
+
+#[test]
+fn nothing_is_no_answer_in_an_environment_whose_name_cannot_be_seen() {
+    let field = field();
+    field.users(2, "+4h");
+    let id = field.sandbox.environment_id().to_string();
+    for told in [r#"{"name":"","type":"PRODUCTION"}"#, r#"{"name":" \t ","type":"PRODUCTION"}"#, r#"{"name":"\u200b\u2060\u0007"}"#] {
+        let (url, puts) = environment(told);
+        let ask = |typed: &str| {
+            let mut terminal = Terminal::of(grant(&field).env("PINGONE_API_URL", &url), 100);
+            terminal.see(&format!("To go on, type the environment's ID, `{id}`: "));
+            terminal.type_in(typed);
+            terminal.ended()
+        };
+        // Enter, Ctrl-D, and what has no Enter after it.
+        for typed in ["\n", "\u{4}", " \n", &format!("{id}\u{4}\u{4}")] {
+            let (code, shown) = ask(typed);
+            assert_eq!((code, puts.load(Ordering::Relaxed)), (Some(2), 0), "{told} {typed:?}: {shown}");
+            assert!(shown.contains("error: not confirmed; nothing was changed by this command"), "{shown}");
+        }
+        ask(&format!(" {id} \n"));
+        assert_eq!(puts.load(Ordering::Relaxed), 2, "{told}");
+    }
+}
+
+#[test]
+fn a_name_is_typed_as_it_is_shown() {
+    let field = field();
+    field.users(2, "+4h");
+    let (url, puts) = environment(r#"{"name":" Ac\u0000me ","type":"PRODUCTION"}"#);
+    for (typed, sent) in [("Acme\n", 0), ("y\n", 0), ("Ac me\n", 2)] {
+        let mut terminal = Terminal::of(grant(&field).env("PINGONE_API_URL", &url), 100);
+        terminal.see("To go on, type the environment's name, `Ac me`: ");
+        terminal.type_in(typed);
+        let (_, shown) = terminal.ended();
+        assert_eq!(puts.load(Ordering::Relaxed), sent, "{typed:?}: {shown}");
+    }
+}
+
+#[test]
+fn without_a_terminal_nothing_is_asked_of_pingone_either() {
+    let field = field();
+    field.users(2, "+4h");
+    for operation in ["grant", "end"] {
+        let mut tool = field.tool(&[]);
+        let refused = done(without_terminal(tool.args([operation, "in.csv"])).output().expect("the tool runs"));
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        assert!(refused.stderr.starts_with("error: this is to be confirmed, and there is no terminal to ask on"), "{}", refused.stderr);
+        assert!(field.calls().is_empty(), "not even for a token");
+    }
+}
