@@ -35,6 +35,8 @@ mod diff;
 mod directory;
 mod domain;
 mod dumps;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod lookup;
 mod pace;

@@ -13,6 +13,8 @@ mod blocks;
 mod check;
 mod columns;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod records;
 mod repeats;
 mod rows;

@@ -75,3 +75,37 @@ impl<W: Wire> Session<W> {
         EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, offset: self.offset_from(answer.date) }
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+    use crate::fuzz::{body, cases, parsed};
+    use crate::pingone::user_list::UserList;
+    use proptest::prelude::*;
+
+    const BODIES: &[&str] = &[
+        r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/e"}},"id":"e","name":"Acme","type":"PRODUCTION","region":"NA"}"#,
+        r#"{"name":"s3cr3t-token","type":7}"#,
+    ];
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// What an environment is called is what stands there, or it is not known; a token that is echoed is not told.
+        #[test]
+        fn an_environment_is_called_what_it_says_or_nothing(body in body(BODIES, &["id", "name", "type"])) {
+            let list = UserList::new(|_| unreachable!("no page is asked for"));
+            let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
+            let parsed = parsed(&body).unwrap_or_default();
+            let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
+            for (told, name) in [(info.name, "name"), (info.kind, "type")] {
+                let stands = match parsed.get(name) {
+                    Some(Value::String(text)) => Some(text.replace("s3cr3t-token", "[redacted]")),
+                    Some(Value::Number(number)) => Some(number.to_string()),
+                    Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
+                };
+                prop_assert_eq!(told, stands);
+            }
+        }
+    }
+}

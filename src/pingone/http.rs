@@ -311,3 +311,47 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+    use crate::fuzz::{bytes, cases, spoilt};
+    use proptest::prelude::*;
+
+    const VALUES: [&str; 7] = [
+        "7",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "18446744073709551615",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+    ];
+
+    fn value() -> impl Strategy<Value = Option<HeaderValue>> {
+        prop_oneof![3 => spoilt(VALUES), 1 => bytes()].prop_map(|value| HeaderValue::from_bytes(&value).ok())
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// No header makes anybody wait longer than a year, and a number of seconds is that number.
+        #[test]
+        fn a_hostile_header_is_no_wait_or_one_within_bounds(wait in value(), now in value()) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(RETRY_AFTER, &wait), (DATE, &now)] {
+                headers.extend(value.clone().map(|value| (name, value)));
+            }
+            let read = retry_after(&headers);
+            prop_assert!(read.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER));
+            let number = wait.as_ref().and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+            if let Some(seconds) = number {
+                prop_assert_eq!(read, Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)));
+            }
+            if let Some(date) = date(&headers) {
+                // It is shown as how far the clock here is off.
+                prop_assert!(SystemTime::now().duration_since(date).is_ok() || date.duration_since(SystemTime::now()).is_ok());
+            }
+        }
+    }
+}

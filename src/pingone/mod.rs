@@ -10,6 +10,8 @@ mod ask;
 mod endpoints;
 mod environment;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod licence;
 mod pages;

@@ -180,3 +180,65 @@ fn what_cannot_be_read_is_no_page() {
         assert_eq!(counted.1, total, "{count}");
     }
 }
+
+mod fuzz {
+    use super::*;
+    use crate::fuzz::{body, cases, parsed, spoilt_text};
+    use crate::pingone::Region;
+    use proptest::prelude::*;
+
+    const BODIES: &[&str] = &[
+        r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users"},"next":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2"}},"_embedded":{"users":[{"id":"7e94b96e-0364-463b-a059-d97d1e4cb1d5","username":"ann","email":"a@example.com","externalId":7,"population":{"id":"p"}},{"id":"0a94b96e-0364-463b-a059-d97d1e4cb1d5","username":null}]},"count":2,"size":2}"#,
+        r#"{"_embedded":{"users":[]},"count":0}"#,
+        r#"{"_embedded":{"users":[{"id":"7e94b96e-0364-463b-a059-d97d1e4cb1d5"}]},"_links":{"next":null},"count":18446744073709551615}"#,
+    ];
+    const NAMES: &[&str] =
+        &["_links", "next", "href", "_embedded", "users", "id", "username", "email", "externalId", "population", "count"];
+
+    fn endpoints() -> Endpoints {
+        let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment }
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// A page has everybody who stands on it, or it is no page.
+        #[test]
+        fn a_page_is_unreadable_or_has_everybody_who_stands_there(body in body(BODIES, NAMES)) {
+            let stands = parsed(&body);
+            let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
+            if let (Ok((users, total, next)), Some(parsed)) = (read_page(&answer, |text| text), stands) {
+                let stand = parsed["_embedded"]["users"].as_array().cloned().unwrap_or_default();
+                prop_assert_eq!(users.len(), stand.len());
+                for (user, stands) in users.iter().zip(&stand) {
+                    prop_assert_eq!(Some(user.id.to_string()), stands["id"].as_str().map(str::to_lowercase));
+                    prop_assert!(user.username.as_ref().is_none_or(|name| name.chars().count() <= MOST_OF_A_TEXT));
+                }
+                prop_assert_eq!(total, parsed["count"].as_u64());
+                prop_assert_eq!(next.as_deref(), parsed["_links"]["next"]["href"].as_str());
+            }
+        }
+
+        /// Wherever a link leads, the token goes to the list itself or nowhere.
+        #[test]
+        fn no_link_leads_the_token_astray(
+            link in spoilt_text([
+                format!("{LIST}?cursor=2&limit=200"),
+                "/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2".to_owned(),
+                "?cursor=2".to_owned(),
+                "https://api.pingone.com:443/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/#x".to_owned(),
+                "https://user@api.pingone.com.evil.example\\@api.pingone.com/v1/environments".to_owned(),
+            ]),
+        ) {
+            let current: Url = LIST.parse().expect("a URL");
+            if let Ok(NextPage { url, .. }) = next_page(&link, &current, Vec::new(), &endpoints(), |text| text) {
+                let sent = url.as_str();
+                let rest = sent.strip_prefix("https://api.pingone.com/");
+                let path = rest.map(|rest| rest.split('?').next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase());
+                prop_assert_eq!(path.as_deref(), Some("v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users"), "{}", sent);
+                prop_assert!(url != current);
+            }
+        }
+    }
+}

@@ -9,6 +9,8 @@
 mod apart;
 mod failed;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod journal;
 mod line;
 mod lock;

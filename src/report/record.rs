@@ -328,4 +328,4 @@ pub(crate) fn tally(totals: &BTreeMap<String, u64>) -> Tally {
 
 #[cfg(test)]
 #[path = "record_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,7 @@
 use super::super::ReportFiles;
 use super::*;
 
-fn record() -> RunRecord {
+pub(in crate::report) fn record() -> RunRecord {
     RunRecord {
         tool: "pingone-bypass".into(),
         version: "0".into(),

@@ -293,7 +293,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fuzz::cases(128))]
 
     /// Whatever the faults, the waits and the stop: no PUT gives anybody a bypass or more time, each asks for
     /// the date a minute from its sending, and who is `ended` or `inactive` has none beyond the last of these.

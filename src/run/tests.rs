@@ -317,7 +317,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fuzz::cases(64))]
 
     /// Whatever the faults and the stop, each row settles exactly once or is left; no request is sent for
     /// one that has settled; the totals add up.

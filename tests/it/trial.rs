@@ -19,7 +19,7 @@ const UNTIL: &str = "2099-08-31T00:00:00.000Z";
 /// A run that is taken up so often without a disturbance has had its chance.
 const MOST_RESUMES: usize = 5;
 /// So many trials at a time: they mostly wait.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 12;
 
 /// What a run asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Trial {
             Asks::End => "end",
         };
         // A row has mostly one try, so that trials do not wait long.
-        let attempts = if seed.is_multiple_of(4) { "2" } else { "1" };
+        let attempts = if seed.is_multiple_of(6) { "2" } else { "1" };
         let options = ["--rate", "500/s", "--max-attempts", attempts, "--max-failures", "100%", "--metrics-file", "run.prom"];
         let arguments = [&[name, "in.csv"][..], &options].concat().into_iter().map(str::to_owned).collect();
         // Every tenth user has a bypass from the start.
