@@ -63,9 +63,3 @@ pub use self::pingone::{Endless, PingOneError, Said};
 pub use self::report::{Counts, FileError, Outcome, OutputError, Summary, Tally};
 pub use self::stop::Signal;
 pub use self::ui::Console;
-
-/// How many cases a property has: so many in the suite, or as many as `PROPTEST_CASES` says.
-#[cfg(test)]
-fn cases(usual: u32) -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
-}

@@ -19,6 +19,7 @@ use crate::cli::{Cli, Command};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, EnvironmentId, RunId};
+use crate::fuzz::cases;
 use crate::pace::Rate;
 use crate::pingone::{Endpoints, Limits, Region};
 use crate::report::{COLUMNS, Destination, FileError, NotWritten, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
@@ -284,7 +285,7 @@ fn cut(files: &ReportFiles, kept: f64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(64), ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     /// No line says `failed`, `rejected`, `not_found` or `inactive` of a user for whom a PUT was carried out and whose
     /// status nobody read since, and none says `granted` or `ended` of one for whom that is not so.

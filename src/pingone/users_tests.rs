@@ -213,9 +213,9 @@ mod fuzz {
                 prop_assert_eq!(users.len(), stand.len());
                 for (user, stands) in users.iter().zip(&stand) {
                     prop_assert_eq!(Some(user.id.to_string()), stands["id"].as_str().map(str::to_lowercase));
-                    prop_assert!(user.username.as_ref().is_none_or(|name| name.chars().count() <= MOST_OF_A_TEXT));
+                    prop_assert!(user.username.as_ref().is_none_or(|name| name.as_received().chars().count() <= 500));
                 }
-                prop_assert_eq!(total, parsed["count"].as_u64());
+                prop_assert_eq!(total, parsed["count"].as_u64().filter(|users| *users <= MOST_USERS));
                 prop_assert_eq!(next.as_deref(), parsed["_links"]["next"]["href"].as_str());
             }
         }
@@ -232,12 +232,11 @@ mod fuzz {
             ]),
         ) {
             let current: Url = LIST.parse().expect("a URL");
-            if let Ok(NextPage { url, .. }) = next_page(&link, &current, Vec::new(), &endpoints(), |text| text) {
+            if let Ok(url) = next_page(&link, &current, &endpoints(), |text| text) {
                 let sent = url.as_str();
                 let rest = sent.strip_prefix("https://api.pingone.com/");
                 let path = rest.map(|rest| rest.split('?').next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase());
                 prop_assert_eq!(path.as_deref(), Some("v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users"), "{}", sent);
-                prop_assert!(url != current);
             }
         }
     }
