@@ -144,7 +144,8 @@ fn the_name_of_a_file_forges_no_message() {
         assert_eq!(run("no authority in it", &["grant", "in.csv", "--ca-cert", &name]).code, 2);
         assert_eq!(run("no reports", &["diff", &name, "in.csv"]).code, 2);
         field.write(&name, &input);
-        assert_eq!(run("a grant", &["grant", &name, "-vv", "--metrics-file", &format!("{name}/m")]).code, 0);
+        assert_eq!(run("no folder for the metrics", &["grant", &name, "--metrics-file", &format!("{name}/m")]).code, 5);
+        assert_eq!(run("a grant", &["grant", &name, "-vv"]).code, 0);
         assert_eq!(run("a report that is there", &["grant", &name]).code, 2);
         assert_eq!(run("a run that is over", &["grant", &name, "--resume"]).code, 0);
         assert_eq!(run("another report", &["grant", "in.csv", "--resume", "-o", &format!("{stem}.report")]).code, 2);
