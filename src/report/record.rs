@@ -183,10 +183,11 @@ pub(crate) struct ReportRecord {
 }
 
 impl RequestsRecord {
+    /// Adds what was sent after it. (A record that somebody has changed may hold any numbers.)
     pub(crate) fn add(&mut self, more: Self) {
-        self.sent += more.sent;
-        self.retried += more.retried;
-        self.throttled += more.throttled;
+        self.sent = self.sent.saturating_add(more.sent);
+        self.retried = self.retried.saturating_add(more.retried);
+        self.throttled = self.throttled.saturating_add(more.throttled);
     }
 }
 
