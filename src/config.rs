@@ -1,6 +1,7 @@
 //! What is meant by what was typed and by the environment's variables? Checked once, here.
 
 mod files;
+mod proxy;
 
 use std::env;
 use std::fmt;
@@ -14,7 +15,7 @@ use secrecy::SecretString;
 
 use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
 use crate::directory::Selection;
-use crate::domain::{Operation, quote};
+use crate::domain::{Operation, quote, shown};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, Lines, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
@@ -41,7 +42,7 @@ pub enum ConfigError {
     #[error("there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`")]
     NoSecret,
     /// A file that was named cannot be read.
-    #[error("{}: the {what} cannot be read", path.display())]
+    #[error("{}: the {what} cannot be read", shown(path))]
     Unreadable {
         /// What it should hold.
         what: &'static str,
@@ -59,7 +60,7 @@ pub enum ConfigError {
         from: String,
     },
     /// Anybody may have put this secret there.
-    #[error("{}: anybody may write to this file of the {what}", path.display())]
+    #[error("{}: anybody may write to this file of the {what}", shown(path))]
     AnybodyWrites {
         /// What it should hold.
         what: &'static str,
@@ -67,7 +68,7 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// A file is too long for what it should hold.
-    #[error("{}: this is no {what}: it is longer than {most} KiB", path.display())]
+    #[error("{}: this is no {what}: it is longer than {most} KiB", shown(path))]
     TooLong {
         /// What it should hold.
         what: &'static str,
@@ -77,7 +78,7 @@ pub enum ConfigError {
         most: u64,
     },
     /// A file holds no certificate.
-    #[error("{}: there is no certificate in PEM form", .0.display())]
+    #[error("{}: there is no certificate in PEM form", shown(.0))]
     NotACertificate(PathBuf),
     /// A URL is not one that a token may be sent to. The URL is not shown: it may hold a password.
     #[error("{option}: {why}")]
@@ -87,8 +88,23 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A variable names a proxy, which cannot be used as it stands. It is not shown: it may hold a password.
+    #[error("{variable}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
+    NotAProxy {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// A variable names a proxy, and is not heeded.
+    #[error("{variable}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
+    ProxyOfAWebServer {
+        /// The variable.
+        variable: &'static str,
+    },
     /// There is no such region.
-    #[error("PINGONE_TOP_LEVEL_DOMAIN: `{0}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`")]
+    #[error(
+        "PINGONE_TOP_LEVEL_DOMAIN: `{}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`",
+        quote(.0)
+    )]
     NoSuchDomain(String),
     /// `--until` is not an end date.
     #[error("--until: {0}")]
@@ -103,7 +119,9 @@ impl ConfigError {
                 "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
                     .into(),
             ),
-            Self::AnybodyWrites { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", path.display())),
+            Self::AnybodyWrites { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
+            Self::NotAProxy { variable } => Some(format!("mend it, or unset {variable} to connect directly")),
+            Self::ProxyOfAWebServer { .. } => Some("unset REQUEST_METHOD".into()),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::NoSecret
@@ -320,6 +338,9 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
             (api.unwrap_or_else(|| region.api_url()), auth.unwrap_or_else(|| region.auth_url()))
         }
     };
+    for base in [&api, &auth] {
+        proxy::check_proxy(base, &|name| env::var_os(name))?;
+    }
     let auth_environment = arguments.auth_environment_id.unwrap_or(environment);
     let endpoints = Box::new(Endpoints { api, auth, environment, auth_environment });
     Ok(Connection::PingOne { endpoints, identity, ca })
@@ -344,7 +365,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
     let named = "PINGONE_API_ACCESS_TOKEN";
     let token_counts = arguments.access_token_file.is_some() || !arguments.application_typed;
     if token_counts && let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
-        let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| path.display().to_string());
+        let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| shown(path).to_string());
         let token = AccessToken::new(&token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
         return Ok(Identity::Ready(Arc::new(token)));
     }
@@ -357,7 +378,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
 /// The secret in the file at `path`, or else in the environment's variable `name`.
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
-        Some(path) => (Some(files::read_secret(what, path)?), path.display().to_string()),
+        Some(path) => (Some(files::read_secret(what, path)?), shown(path).to_string()),
         None => (variable(name), name.to_owned()),
     };
     let Some(text) = text else {

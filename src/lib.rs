@@ -45,6 +45,7 @@ mod report;
 mod rowset;
 mod run;
 mod spill;
+mod stdio;
 mod stop;
 mod ui;
 mod when;
@@ -55,16 +56,10 @@ pub use self::clock::Side;
 pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
-pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
+pub use self::domain::{BypassUntil, EnvironmentId, ForeignText, NotAUuid, UserId};
 pub use self::dumps::forbid_core_dumps;
 pub use self::input::{BadRows, HeaderFault, InputError};
-pub use self::pingone::{PingOneError, Said};
+pub use self::pingone::{Endless, PingOneError, Said};
 pub use self::report::{Counts, FileError, Outcome, OutputError, Summary, Tally};
 pub use self::stop::Signal;
 pub use self::ui::Console;
-
-/// How many cases a property has: so many in the suite, or as many as `PROPTEST_CASES` says.
-#[cfg(test)]
-fn cases(usual: u32) -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
-}

@@ -18,6 +18,10 @@ fn main() -> ExitCode {
     if let Err(error) = forbidden {
         console.warn(&format!("a crash might leave secrets in a core file, which the system does not let be forbidden: {error}"));
     }
+    console.tell_of_panics();
     let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
-    runtime.block_on(run(cli, &console)).into()
+    let code = runtime.block_on(run(cli, &console));
+    // A thread that nothing is waited for any more, of a name that is looked up, say, keeps nobody.
+    runtime.shutdown_background();
+    code.into()
 }

@@ -13,6 +13,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::domain::shown;
+
 /// The most bytes of records that are held in memory before they become a run on disk. A million rows'
 /// fingerprints are four runs.
 const MEMORY: usize = 2 << 20;
@@ -102,7 +104,7 @@ impl Temporary {
 
 /// What cannot be held in memory cannot be kept on disk either.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: no temporary file can be {verb} in this folder", folder.display())]
+#[error("{}: no temporary file can be {verb} in this folder", shown(folder))]
 pub(crate) struct NoTemporary {
     folder: PathBuf,
     verb: &'static str,

@@ -19,9 +19,10 @@ use crate::cli::{Cli, Command};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, EnvironmentId, RunId};
+use crate::fuzz::cases;
 use crate::pace::Rate;
 use crate::pingone::{Endpoints, Limits, Region};
-use crate::report::{COLUMNS, Destination, FileError, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
+use crate::report::{COLUMNS, Destination, FileError, NotWritten, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
 use crate::run::Ended;
 use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
 use crate::stop::{Signal, Stop};
@@ -157,7 +158,9 @@ impl World {
         let mut record = RunRecord::of(&config, subjects.record(&config), start, &endpoints, true, run);
         let standing = claim.standing(&mut record).expect("the same run");
         if let Standing::Finished(former) = standing {
-            return Some(report_again(&files, *former, &subjects, clock, &console).expect("its own report"));
+            return Some(
+                report_again(&files, *former, &mut *subjects.original_rows().expect("rows"), clock, &console).expect("its own report"),
+            );
         }
         let carried = subjects.carried_names().into_iter();
         let (journal, recovered): (_, Recovered) = claim.journal(&standing, &mut record, carried).expect("a journal");
@@ -202,7 +205,7 @@ impl World {
             }
             End::Starved { kept, .. } => {
                 cut(&files, kept);
-                Err(FileError::new("written", &files.partial, std::io::ErrorKind::StorageFull.into()))
+                Err(NotWritten::File(FileError::new("written", &files.partial, std::io::ErrorKind::StorageFull.into())))
             }
             End::Own | End::Stopped { .. } => finished,
         };
@@ -282,7 +285,7 @@ fn cut(files: &ReportFiles, kept: f64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(64), ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     /// No line says `failed`, `rejected`, `not_found` or `inactive` of a user for whom a PUT was carried out and whose
     /// status nobody read since, and none says `granted` or `ended` of one for whom that is not so.

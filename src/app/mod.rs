@@ -9,11 +9,12 @@ mod preflight;
 mod reading;
 mod rows;
 mod sandbox;
+mod settled;
 mod signals;
 mod subjects;
 mod takeup;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use clap::CommandFactory;
@@ -23,6 +24,7 @@ use crate::cli::{Cli, Command};
 use crate::config::{Refused, RunConfig};
 use crate::error::{EXIT_SUCCESS, RunError};
 use crate::report::FileError;
+use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 
 use self::diff::diff;
@@ -36,10 +38,14 @@ pub async fn run(cli: Cli, console: &Console) -> u8 {
         Ok(()) => run_command(cli.command, &to_resume, console).await,
         Err(error) => Err(error),
     };
-    done.unwrap_or_else(|error| {
+    let code = done.unwrap_or_else(|error| {
         console.complain(&error);
         error.code()
-    })
+    });
+    let console = console.clone();
+    // It waits: not for a runtime that has others to run.
+    drop(tokio::task::spawn_blocking(move || console.flush()).await);
+    code
 }
 
 async fn run_command(command: Command, to_resume: &str, console: &Console) -> Result<u8, RunError> {
@@ -71,7 +77,7 @@ fn complete(shell: clap_complete::Shell) -> Result<u8, RunError> {
 }
 
 fn print(bytes: &[u8]) -> Result<(), RunError> {
-    let mut out = io::stdout().lock();
-    let printed = out.write_all(bytes).and_then(|()| out.flush());
-    printed.map_err(|source| FileError::new("written", Path::new("standard output"), source).into())
+    let mut out = Stream::output()?;
+    let printed = out.write_all(bytes);
+    printed.map_err(|source| FileError::new("written", Path::new(OUTPUT), source).into())
 }

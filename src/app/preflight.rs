@@ -9,10 +9,11 @@ use super::subjects::Subjects;
 use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
 use crate::directory::Listing;
-use crate::domain::{BypassUntil, Operation};
+use crate::domain::{BypassUntil, Operation, shown};
 use crate::error::RunError;
-use crate::pingone::EnvironmentInfo;
-use crate::report::{Destination, EnvironmentRecord, RunRecord, server_text};
+use crate::pace::Rate;
+use crate::pingone::{EnvironmentInfo, LicenceRates};
+use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// A clock that is off by more than this grants nothing. From the contract.
@@ -38,18 +39,21 @@ pub(super) async fn preflight(
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
     let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
+    let licence = if changes { run.licence().await? } else { LicenceRates::default() };
+    warn_of_rate(config.pace.rate, &licence);
+    record.licence = (!licence.is_empty()).then(|| licence.by_name().clone());
     let offset = info.offset.or_else(|| run.session().offset());
     if changes {
         warn_of(&info);
         offset.map_or(Ok(()), |offset| check_clock(config, offset))?;
     }
-    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none())?;
-    record.environment.name = info.name.as_deref().map(server_text);
-    record.environment.kind = info.kind.as_deref().map(server_text);
+    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none()).await?;
+    record.environment.name = info.name.as_ref().map(ToString::to_string);
+    record.environment.kind = info.kind.as_ref().map(ToString::to_string);
     let (subjects, listing) = subjects.found(config, run, journal).await?;
     let target = named(&info, run.target());
     let planned = subjects.planned(listing.as_ref(), None);
-    let plan = view(config, planned, target, run.identity().to_owned());
+    let plan = view(config, planned, target, run.identity().to_owned(), licence);
     run.console().show_plan(&plan, asks);
     if let Some(terminal) = terminal {
         // Nobody agrees to what is not to be seen there.
@@ -61,7 +65,7 @@ pub(super) async fn preflight(
 
 /// Counts dates from PingOne's time, if it is known and the clock here is not to be trusted instead. In a run that
 /// begins, spans and the window count from there too: its input is checked once more.
-fn set_clock(
+async fn set_clock(
     config: &RunConfig,
     subjects: Subjects,
     run: &mut Run<'_>,
@@ -79,11 +83,11 @@ fn set_clock(
     }
     let start = run.clock().millis();
     record.started_at = BypassUntil::from_instant(start).map(|start| start.to_string()).unwrap_or_default();
-    subjects.begun_at(config, start)
+    subjects.begun_at(config, start, run.stop()).await
 }
 
 async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>) -> Result<(), RunError> {
-    match confirm(question, plan, terminal, run.stop()).await {
+    match confirm(question, plan, terminal, run.console(), run.stop()).await {
         Ok(()) => Ok(()),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
         Err(NotConfirmed::Stopped) => Err(RunError::before_the_first_row(run.stop())),
@@ -91,25 +95,42 @@ async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>)
 }
 
 /// A plan of what `config` asks for.
-pub(super) fn view<'a>(config: &'a RunConfig, planned: Planned<'a>, target: String, identity: String) -> PlanView<'a> {
+pub(super) fn view<'a>(
+    config: &'a RunConfig,
+    planned: Planned<'a>,
+    target: String,
+    identity: String,
+    licence: LicenceRates,
+) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
-        Destination::Files(files) => files.report.display().to_string(),
+        Destination::Files(files) => shown(&files.report).to_string(),
     };
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, target, identity, report }
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {
     match (&info.name, &info.kind) {
-        (Some(name), Some(kind)) => format!("`{}` ({}), {target}", server_text(name), server_text(kind)),
-        (Some(name), None) => format!("`{}`, {target}", server_text(name)),
+        (Some(name), Some(kind)) => format!("`{name}` ({kind}), {target}"),
+        (Some(name), None) => format!("`{name}`, {target}"),
         (None, _) => target.to_owned(),
+    }
+}
+
+/// Warns of a rate that is above every one that the licence allows: all requests beyond those would be refused.
+fn warn_of_rate(rate: Rate, licence: &LicenceRates) {
+    let is_above = |highest: f64| match rate {
+        Rate::Unlimited => true,
+        Rate::PerSecond(rate) => rate > highest,
+    };
+    if licence.highest().is_some_and(is_above) {
+        tracing::warn!("`--rate` {rate} is above every rate of the licence ({licence})");
     }
 }
 
 fn warn_of(info: &EnvironmentInfo) {
     if let Some(said) = &info.unread {
-        let why = server_text(&format!("{} {}", said.code, said.message));
+        let why = format!("{} {}", said.code, said.message);
         tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
     }
 }
@@ -167,9 +188,10 @@ fn asked(operation: Operation, users: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ForeignText;
 
     fn question_in(kind: Option<&str>, name: Option<&str>) -> Question {
-        let text = |text: Option<&str>| text.map(server_text);
+        let text = |text: Option<&str>| text.map(|text| ForeignText::from(text).to_string());
         question(Operation::Grant, 2, &EnvironmentRecord { id: "its-id".into(), name: text(name), kind: text(kind) })
     }
 
@@ -202,7 +224,7 @@ mod tests {
             }
             assert_eq!(to_be_typed(question_in(kind, None)), "its-id");
             for name in ["Acme", "x", "7", "株式会社", "=1"] {
-                assert_eq!(to_be_typed(question_in(kind, Some(name))), server_text(name));
+                assert_eq!(to_be_typed(question_in(kind, Some(name))), ForeignText::from(name).to_string());
             }
         }
     }

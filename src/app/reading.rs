@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::ProgressMode;
 use crate::config::{ConfigError, RunConfig, Users};
+use crate::domain::escaped;
 use crate::error::RunError;
 use crate::input::{Dialect, Expected, Layout, Opened, Rules, Seen, Sound, Taking, is_pipe, name_of};
 use crate::stop::Stop;
@@ -63,7 +64,7 @@ impl Reading {
         let layout = Layout::of(&opened.beginning, self.rules.operation, &self.dialect, self.rules.until.is_some())?;
         let expected = Expected { delimiter: layout.delimiter, has_header: layout.has_header, most_rows: self.max_users };
         let source = opened.whole(&Taking { keep: self.keep, expected: Some(expected) })?;
-        let superseded = layout.superseded.join(", ");
+        let superseded = escaped(&layout.superseded.join(", "));
         // Of a report, that is as it should be.
         if layout.is_of_a_report() {
             tracing::info!("the input is a report: its own columns are not carried into the new one");

@@ -1,7 +1,6 @@
 //! `grant`, `audit` and `end`: from an input, or the directory, to its report.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
 use super::reading::unless_stopped;
 use super::sandbox::start_sandbox;
+use super::settled::Settled;
 use super::signals::listen;
 use super::subjects::{Feed, Subjects};
 use super::takeup::{Claim, Standing};
@@ -27,12 +27,13 @@ use crate::error::{EXIT_SUCCESS, RunError};
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
-    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, PingOneError, Secrets, Session, TokenSource,
-    TrustedCa,
+    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
+    TokenSource, TrustedCa,
 };
-use crate::report::{Destination, FileError, Journal, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
+use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
+use crate::stdio::Stream;
 use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
@@ -51,24 +52,34 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
         metrics.try_out(|_| Ok(()))?;
     }
     let claim = match &config.destination {
-        Destination::StandardOutput => None,
+        // What is closed takes no report: that is known before anything is sent.
+        Destination::StandardOutput => Stream::output().map(|_| None)?,
         Destination::Files(files) => Some(Claim::take(files.clone(), config.existing)?),
     };
     let start = claim.as_ref().and_then(Claim::start).unwrap_or_else(|| clock.millis());
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let subjects = Subjects::of(&config, start, &stop, console).await?.approve(config.safety.max_users)?;
+    let read = Subjects::of(&config, start, &stop, console).await;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
-    let mut record = RunRecord::of(&config, subjects.record(&config), start, &peer.endpoints, peer.is_sandbox(), run_id);
+    let record_of = |input| RunRecord::of(&config, input, start, &peer.endpoints, peer.is_sandbox(), run_id);
+    let metrics = MetricsFile { place: config.metrics.as_ref(), operation: config.operation.name() };
+    if let Some(settled) = claim.as_ref().map_or(Ok(None), |claim| Settled::of(claim, &read))? {
+        return settled.publish(&config, record_of(settled.former.input.clone()), peer.name(), metrics, clock, console);
+    }
+    let subjects = read?.approve(config.safety.max_users)?;
+    let mut record = record_of(subjects.record(&config));
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
     let mut run = Run::set_up(&config, peer, run_id, clock, console, stop, signals)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
-        return report_again(&claim.files, (**former).clone(), &subjects, clock, console);
+        return report_again(&claim.files, (**former).clone(), &mut *subjects.original_rows()?, clock, console);
     }
     let taken_up = claim.as_ref().and_then(|claim| claim.taken_up(&standing));
     let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
     let carried = subjects.carried_names().into_iter();
     let (journal, recovered) = match &claim {
-        None => (Journal::start(Target::Stream(Box::new(io::stdout()), config.lines), carried)?, Recovered::default()),
+        None => {
+            let journal = Journal::start(Target::Stream(Box::new(Stream::output()?), config.lines), carried)?;
+            (journal.begun(run.stop()).await.map_err(|error| not_begun(error, run.stop()))?, Recovered::default())
+        }
         Some(claim) => claim.journal(&standing, &mut record, carried)?,
     };
     let before = recovered.for_good();
@@ -77,12 +88,19 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     run.tell_of_taking_up(run_id, before, &feed);
     let span = console.run_span(run_id);
     let ran = run.run(journal, feed, before).instrument(span).await?;
-    let metrics = MetricsFile { place: config.metrics.as_ref(), operation: config.operation.name() };
     match &claim {
         None => conclude_stream(ran, config.lines, metrics, console),
         Some(claim) => {
             Conclusion { claim, subjects: &subjects, lines: config.lines, record, before, to_resume, console, metrics }.conclude(ran)
         }
+    }
+}
+
+/// Why the report has not begun that goes to standard output.
+fn not_begun(error: NotWritten, stop: &Stop) -> RunError {
+    match error {
+        NotWritten::File(error) => error.into(),
+        NotWritten::GivenUp => RunError::before_the_first_row(stop),
     }
 }
 
@@ -128,7 +146,7 @@ async fn dry_run(config: &RunConfig, clock: Clock, stop: &Stop, console: &Consol
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    console.show_plan(&view(config, subjects.planned(None, forecast), target, identity), true);
+    console.show_plan(&view(config, subjects.planned(None, forecast), target, identity, LicenceRates::default()), true);
     subjects.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
@@ -199,7 +217,7 @@ pub(super) struct Ran {
     pub(super) rows: Result<Option<u64>, RunError>,
     /// How many there should be, as far as is known.
     pub(super) expected: Option<u64>,
-    pub(super) written: Result<(), FileError>,
+    pub(super) written: Result<(), NotWritten>,
     pub(super) signal: Option<Signal>,
     pub(super) requests: RequestsRecord,
     /// Whether something was sent for a user.
@@ -299,6 +317,11 @@ impl<'a> Run<'a> {
     pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
         let info = self.unless_stopped(self.pipeline.session.environment(&self.pipeline.stop)).await?;
         Ok(info.unwrap_or_default())
+    }
+
+    /// The rates that the licence allows, as far as PingOne tells them.
+    pub(super) async fn licence(&self) -> Result<LicenceRates, RunError> {
+        self.unless_stopped(self.pipeline.session.licence(&self.pipeline.stop)).await
     }
 
     /// What comes of asking before the first row is sent. A signal does not wait for it: nothing is lost with it.

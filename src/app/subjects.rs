@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::lookup::look_up;
-use super::reading::Reading;
+use super::reading::{Reading, unless_stopped};
+
 use super::rows::Run;
 use crate::config::{RunConfig, Users};
 use crate::directory::{CARRIED, Listing, Roll, Selection};
@@ -50,9 +51,13 @@ impl Subjects {
 
     /// The same in a run that starts at another time than was thought, from which end dates count. An input that is
     /// not sound then is refused.
-    pub(super) fn begun_at(self, config: &RunConfig, start: DateTime<Utc>) -> Result<Self, RunError> {
+    pub(super) async fn begun_at(self, config: &RunConfig, start: DateTime<Utc>, stop: &Stop) -> Result<Self, RunError> {
         match self {
-            Self::Input(sound) => Ok(Self::Input(Arc::new(alone(sound).with_rules(config.rules(start)?)?))),
+            Self::Input(sound) => {
+                let rules = config.rules(start)?;
+                let checked = unless_stopped(stop, move || alone(sound).with_rules(rules)).await?;
+                Ok(Self::Input(Arc::new(checked?)))
+            }
             Self::Directory(_) => Ok(self),
         }
     }

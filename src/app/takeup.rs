@@ -8,7 +8,7 @@ use crate::config::Existing;
 use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::{
-    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Target, UNRECORDED, read_journal, reopen_journal,
+    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, read_journal, reopen_journal,
 };
 use crate::run::ROOM;
 
@@ -59,6 +59,21 @@ impl Claim {
     /// The run that is taken up.
     pub(super) fn run_id(&self) -> Option<RunId> {
         self.origin.map(|(_, run)| run)
+    }
+
+    /// The record of the run that is taken up, if one is.
+    pub(super) fn former(&self) -> Option<&RunRecord> {
+        self.former.as_ref()
+    }
+
+    /// Whether nothing is left to be done of the run of this record but its report, because each of its `rows` is
+    /// settled for good.
+    pub(super) fn lacks_only_its_report(&self, former: &RunRecord, rows: u64) -> Result<bool, RunError> {
+        if former.status == Status::Completed || !self.files.partial.exists() {
+            return Ok(former.status != Status::Completed);
+        }
+        let journal = read_journal(&self.files.partial, rows)?;
+        Ok(journal.again.is_empty() && journal.tally.rows() == rows)
     }
 
     /// Where the run of this `record` begins. One that is not the run to be taken up is refused, and so is

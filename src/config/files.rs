@@ -3,10 +3,11 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::ConfigError;
+use crate::domain::shown;
 
 /// The most bytes of a secret's file. Tokens have some KiB, and no request could carry more of them.
 const MOST_OF_A_SECRET: u64 = 64 << 10;
@@ -15,8 +16,11 @@ const MOST_OF_CERTIFICATES: u64 = 1 << 20;
 
 /// Whoever is neither the owner nor of the file's group may write.
 const ANYBODY_WRITES: u32 = 0o002;
-/// Somebody but the owner may do something.
-const OTHERS: u32 = 0o077;
+/// Others than the owner may do something with a file.
+const OF_OTHERS: u32 = 0o077;
+/// The same of a file that another owns, as Kubernetes and systemd give secrets: the group that may read it is the
+/// program's.
+const OF_OTHERS_THAN_ITS_GROUP: u32 = 0o037;
 
 /// The text of the file at `path`, which is to hold a secret.
 pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, ConfigError> {
@@ -24,7 +28,7 @@ pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, Con
     let file = File::open(path).map_err(unreadable)?;
     check_mode(what, path, &file.metadata().map_err(unreadable)?)?;
     let bytes = read(what, path, &file, MOST_OF_A_SECRET)?;
-    String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: path.display().to_string() })
+    String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: shown(path).to_string() })
 }
 
 /// The bytes of the file at `path`, which is to hold certificates.
@@ -45,14 +49,17 @@ fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), C
     if mode & ANYBODY_WRITES != 0 {
         return Err(ConfigError::AnybodyWrites { what, path: path.to_owned() });
     }
-    if mode & OTHERS != 0 {
+    let is_own = there.uid() == rustix::process::geteuid().as_raw();
+    if is_open(mode, is_own) {
         let mode = mode & 0o777;
-        tracing::warn!(
-            "{}: others than its owner may use this file of the {what} (its mode is {mode:04o}): `chmod 600` it",
-            path.display()
-        );
+        tracing::warn!("{}: others than its owner may use this file of the {what} (its mode is {mode:04o}): `chmod 600` it", shown(path));
     }
     Ok(())
+}
+
+/// Whether a file of this mode may be used by others than it should.
+fn is_open(mode: u32, is_own: bool) -> bool {
+    mode & (if is_own { OF_OTHERS } else { OF_OTHERS_THAN_ITS_GROUP }) != 0
 }
 
 fn read(what: &'static str, path: &Path, file: &File, most: u64) -> Result<Vec<u8>, ConfigError> {
@@ -87,6 +94,21 @@ mod tests {
             let read = read_secret("client secret", &file(folder.path(), &format!("{mode:o}"), b"s3cret\n", mode));
             assert_eq!(matches!(read, Err(ConfigError::AnybodyWrites { .. })), is_refused, "{mode:o}");
             assert!(is_refused || read.expect("readable") == "s3cret\n", "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn the_group_may_read_what_another_owns() {
+        for (mode, own, anothers) in [
+            (0o600, false, false),
+            (0o400, false, false),
+            (0o440, true, false),
+            (0o640, true, false),
+            (0o460, true, true),
+            (0o604, true, true),
+            (0o610, true, true),
+        ] {
+            assert_eq!((is_open(0o100_000 | mode, true), is_open(0o100_000 | mode, false)), (own, anothers), "{mode:o}");
         }
     }
 

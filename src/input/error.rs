@@ -134,7 +134,7 @@ impl InputError {
 #[non_exhaustive]
 pub enum HeaderFault {
     /// A column that is needed is not there.
-    #[error("there is no column `{wanted}`: the columns are {}", listed(.found))]
+    #[error("there is no column `{}`: the columns are {}", quote(.wanted), listed(.found))]
     Missing {
         /// The column's name.
         wanted: String,
@@ -146,7 +146,7 @@ pub enum HeaderFault {
         data: bool,
     },
     /// A column stands there twice.
-    #[error("there are two columns `{name}`")]
+    #[error("there are two columns `{}`", quote(.name))]
     Twice {
         /// The column's name.
         name: String,
@@ -161,7 +161,7 @@ pub enum HeaderFault {
     #[error("the lines end in a carriage return alone: expected CRLF or LF")]
     BareCarriageReturn,
     /// Without a header, columns are named by number.
-    #[error("`{0}` is not a column's number: without a header, columns are numbered from 1 to {1}")]
+    #[error("`{}` is not a column's number: without a header, columns are numbered from 1 to {}", quote(.0), .1)]
     NotANumber(String, usize),
 }
 

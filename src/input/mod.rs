@@ -94,7 +94,7 @@ impl Task {
     fn in_doubt(self) -> Self {
         match self {
             Self::Nobody { until, mut said, .. } => {
-                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message);
+                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message).into();
                 Self::Nobody { outcome: Outcome::Unknown, said, until }
             }
             task @ (Self::Send(_) | Self::Duplicate(_) | Self::Passed(..) | Self::Invalid { .. }) => task,

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::InputError;
 use super::check::refused;
 use super::spool::{copied, spooled};
+use crate::domain::shown;
 
 /// How a file of Microsoft Excel's own begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -94,7 +95,7 @@ impl Deref for Source {
 
 /// What messages call the input at `path`.
 pub(crate) fn name_of(path: &Path) -> String {
-    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+    if is_standard_input(path) { "standard input".to_owned() } else { shown(path).to_string() }
 }
 
 /// Whether the input at `path` can be read once only, and nobody knows how much will come.
@@ -120,10 +121,10 @@ impl Opened {
             beginning.has_more = count > 0;
             beginning.refuse_what_is_no_text()?;
         }
+        beginning.cut_off_the_mark();
         if beginning.head.iter().all(u8::is_ascii_whitespace) {
             return Err(InputError::Empty { name });
         }
-        beginning.cut_off_the_mark();
         Ok(Self { beginning, file, is_pipe, seen })
     }
 

@@ -237,6 +237,20 @@ fn an_input_that_changes_between_the_passes_is_not_read_on() {
     assert!(receive.blocking_recv().is_none());
 }
 
+#[test]
+fn an_input_that_is_kept_stays_what_it_was() {
+    let keep = Taking { keep: true, expected: None };
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    write!(file, "\u{feff}userID\n{A}\n").expect("written");
+    let opened = || Opened::at(file.path(), Seen::default()).expect("readable");
+    let text = |source: &Source| io::read_to_string(source.text().expect("there")).expect("UTF-8");
+    let (kept, too_late) = (opened().whole(&keep).expect("kept"), opened());
+    std::fs::write(file.path(), format!("name,userID\nx,{B}\n")).expect("written");
+    assert_eq!(text(&kept), format!("userID\n{A}\n"));
+    let error = too_late.whole(&keep).expect_err("what it begins with is not what was looked at");
+    assert_eq!(std::error::Error::source(&error).expect("a cause").to_string(), "the input changed while it was read");
+}
+
 proptest! {
     #[test]
     fn what_is_written_as_csv_is_carried_as_it_was(values in prop::collection::vec("[^\0]{0,12}", 1..8)) {
@@ -259,7 +273,7 @@ fn who_was_meant_before_a_crash_and_is_nobody_now_may_have_been_granted() {
     match (Task::Nobody { outcome: Outcome::NotFound, said: said(), until: None }).in_doubt() {
         Task::Nobody { outcome, said, .. } => {
             assert_eq!(outcome, Outcome::Unknown);
-            assert!(said.message.ends_with("broken off; now: no user has this email"), "{}", said.message);
+            assert!(said.message.as_received().ends_with("broken off; now: no user has this email"), "{}", said.message);
         }
         Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Invalid { .. } => panic!("it is nobody's"),
     }

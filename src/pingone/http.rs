@@ -19,8 +19,12 @@ use crate::domain::{RowNumber, RunId};
 const MOST_OF_A_BODY: usize = 64 << 10;
 /// The most bytes of a page of the user list, of 200 users of some KiB each.
 const MOST_OF_A_PAGE: usize = 4 << 20;
+/// The most bytes of an environment's capabilities, of some hundred entries.
+const MOST_OF_CAPABILITIES: usize = 256 << 10;
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The run waits for no answer of which nothing depends for longer.
+const LONGEST_FOR_A_LICENCE: Duration = Duration::from_secs(5);
 /// No `Retry-After` is taken to mean more than a year, which is longer than any run.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -141,6 +145,12 @@ impl Wire for HttpWire {
         let limit = self.settings.timeout;
         let request = self.request(Method::GET, self.settings.endpoints.environment(), token, limit);
         exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
+    }
+
+    async fn fetch_licence(&self, token: &AccessToken) -> Reply {
+        let limit = self.settings.timeout.min(LONGEST_FOR_A_LICENCE);
+        let request = self.request(Method::GET, self.settings.endpoints.capabilities(), token, limit);
+        exchange(MOST_OF_CAPABILITIES, self.api.execute(request), limit).await
     }
 
     async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {

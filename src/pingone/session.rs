@@ -1,7 +1,6 @@
 //! How does one request get to PingOne and back? With the run's token, when its turn has come.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -12,12 +11,12 @@ use tokio::time::Instant;
 use super::endpoints::Endpoints;
 use super::error::{PingOneError, Said};
 use super::token::{AccessToken, Secrets, TokenSource, Tokens, granted};
+use super::traffic::Traffic;
 use super::verdict::{Class, Detail, Verdict, class, detail, judge, text};
 use super::wire::{Answer, Call, Reply, Wire};
 use crate::clock::{Clock, Offset};
 use crate::domain::RowNumber;
 use crate::pace::{Backoff, Lane, Pacer};
-use crate::report::server_text;
 use crate::stop::Stop;
 
 /// How long everybody waits after a 429 of the token endpoint that does not say how long.
@@ -25,41 +24,6 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// A row with less time than this is given up: a request that is cut short may have been carried out.
 const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
-
-/// Counts of requests, of every kind.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) sent: AtomicU64,
-    pub(crate) retried: AtomicU64,
-    pub(crate) throttled: AtomicU64,
-    /// Of those sent, the ones for users.
-    pub(crate) for_users: AtomicU64,
-    statuses: Statuses,
-}
-
-/// How many requests were answered with which status; those without an answer have none, and stand at 0.
-#[derive(Debug)]
-struct Statuses(Box<[AtomicU64]>);
-
-impl Default for Statuses {
-    /// A count for every status that HTTP can have: three digits.
-    fn default() -> Self {
-        Self((0..1000).map(|_| AtomicU64::new(0)).collect())
-    }
-}
-
-impl Traffic {
-    fn answered(&self, reply: &Reply) {
-        let status = reply.as_ref().map_or(0, |answer| usize::from(answer.status));
-        self.statuses.0[status].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many requests were answered with which status; `None`: with none.
-    pub(crate) fn statuses(&self) -> BTreeMap<Option<u16>, u64> {
-        let counts = (0..).zip(&self.statuses.0).map(|(status, count)| (Some(status).filter(|status| *status > 0), count));
-        counts.map(|(status, count)| (status, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0).collect()
-    }
-}
 
 /// What came of waiting for a turn.
 #[derive(Debug)]
@@ -331,7 +295,7 @@ impl<W: Wire> Session<W> {
                     if backoff.faults() >= self.limits.max_attempts || Instant::now() + wait >= deadline {
                         return Err(self.no_token(attempts, fault));
                     }
-                    let what = server_text(&fault.message);
+                    let what = &fault.message;
                     tracing::info!("no token yet ({what}): the token endpoint is asked again in {:.1} s", wait.as_secs_f64());
                     tokio::select! {
                         () = stop.requested() => return Ok(None),
@@ -391,7 +355,7 @@ impl<W: Wire> Session<W> {
         match reply {
             Err(fault) if fault.untrusted => {
                 self.tokens.failed.store(true, Ordering::Relaxed);
-                Err(PingOneError::Untrusted { host: host.to_owned(), why: self.redact(fault.what.clone(), None) })
+                Err(PingOneError::Untrusted { host: host.to_owned(), why: self.redact(fault.what.clone(), None).into() })
             }
             Ok(_) | Err(_) => Ok(()),
         }
@@ -423,8 +387,8 @@ fn oauth_detail(answer: &Answer) -> Detail {
     let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     match text(&body, "error") {
         Some(code) => {
-            let message = text(&body, "error_description").unwrap_or_default();
-            Detail { status: Some(answer.status), code, message, id: String::new() }
+            let message = text(&body, "error_description").unwrap_or_default().into();
+            Detail { status: Some(answer.status), code: code.into(), message, id: "".into() }
         }
         None => detail(answer).0,
     }

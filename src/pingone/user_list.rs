@@ -53,6 +53,10 @@ impl Wire for &UserList {
         unreachable!("nobody asks for the environment")
     }
 
+    async fn fetch_licence(&self, _: &AccessToken) -> Reply {
+        unreachable!("nobody asks for the licence")
+    }
+
     async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {
         self.asked.lock().expect("whole").push(page.clone());
         (self.answers)(page)

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::wire::{Answer, Call, Reply};
-use crate::domain::{BypassUntil, UserId};
+use crate::domain::{BypassUntil, ForeignText, UserId};
 
 /// What the status alone says. "Specific error codes within a class are subject to change": the body is
 /// reported, and decides nothing.
@@ -47,17 +47,6 @@ fn says_not_applied(status: u16) -> bool {
     matches!(status, 400 | 401 | 403 | 404 | 429)
 }
 
-/// The most characters of one text of the server's that are kept.
-pub(crate) const MOST_OF_A_TEXT: usize = 500;
-
-/// A text cut to a length that is sure to be small.
-pub(super) fn short(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
-        text.truncate(end);
-    }
-    text
-}
-
 /// What is known of a user's bypass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BypassStatus {
@@ -65,27 +54,25 @@ pub(crate) struct BypassStatus {
     pub(crate) until: Option<BypassUntil>,
 }
 
-/// What the server or the network said, for the report. Server text: never trusted to be short or harmless.
+/// What the server or the network said, for the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Detail {
     pub(crate) status: Option<u16>,
-    pub(crate) code: String,
-    pub(crate) message: String,
+    pub(crate) code: ForeignText,
+    pub(crate) message: ForeignText,
     /// PingOne's own `id` of the fault, to be found in its logs.
-    pub(crate) id: String,
+    pub(crate) id: ForeignText,
 }
 
 impl Detail {
-    /// The detail with each text changed, and then without what nobody will read: texts of the server's may be
-    /// long, and a secret is looked for in the whole of them.
+    /// The detail with each text changed, and then cut: a secret is looked for in the whole of it.
     pub(crate) fn map(self, change: impl Fn(String) -> String) -> Self {
-        let change = |text| short(change(text));
-        Self { status: self.status, code: change(self.code), message: change(self.message), id: change(self.id) }
+        Self { status: self.status, code: self.code.map(&change), message: self.message.map(&change), id: self.id.map(&change) }
     }
 
     /// A detail in words of our own.
     pub(crate) fn own(status: Option<u16>, message: String) -> Self {
-        Self { status, message, ..Self::default() }
+        Self { status, message: message.into(), ..Self::default() }
     }
 }
 
@@ -260,8 +247,8 @@ pub(crate) fn detail(answer: &Answer) -> (Detail, bool) {
     }
     let details = body.get("details").and_then(Value::as_array).into_iter().flatten();
     let parts: Vec<String> = message.into_iter().chain(details.filter_map(detail_text)).collect();
-    let said = Detail { status: Some(status), code: code.unwrap_or_default(), message: parts.join("; "), id: id.unwrap_or_default() };
-    (said, true)
+    let said = |text: Option<String>| text.unwrap_or_default().into();
+    (Detail { status: Some(status), code: said(code), message: parts.join("; ").into(), id: said(id) }, true)
 }
 
 fn detail_text(detail: &Value) -> Option<String> {

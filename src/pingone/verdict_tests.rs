@@ -162,6 +162,6 @@ fn a_404_that_is_not_pingones_is_no_missing_user() {
         r#"{"id":"f1","message":"No user."}"#,
     ] {
         let Verdict::NotFound(said) = judge(get(), &answer(404, odd)) else { panic!("{odd}") };
-        assert_eq!((said.message.as_str(), said.id.as_str()), ("No user.", "f1"), "{odd}");
+        assert_eq!((said.message.as_received(), said.id.as_received()), ("No user.", "f1"), "{odd}");
     }
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{Destination, OutputError, Replaced, folder_of, not_regular};
+use crate::domain::shown;
 
 /// A file that a run reads.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +93,7 @@ impl ReadFile<'_> {
 }
 
 fn called(what: &str, path: &Path) -> String {
-    format!("{}, `{}`", what.trim_end_matches(','), path.display())
+    format!("{}, `{}`", what.trim_end_matches(','), shown(path))
 }
 
 impl Identity {

@@ -18,6 +18,7 @@ pub(crate) const FAILED_COLUMNS: [&str; 2] = ["result", "errorMessage"];
 
 const USER: usize = 1;
 const RESULT: usize = 2;
+const REQUESTED_UNTIL: usize = 5;
 const ERROR_MESSAGE: usize = 8;
 const BUFFER: usize = 256 << 10;
 
@@ -50,6 +51,51 @@ impl InputRows for ListedRows {
 
     fn row(&mut self, _number: u64, line: &ByteRecord) -> io::Result<ByteRecord> {
         Ok(line.iter().skip(USER).take(1).chain(line.iter().skip(COLUMNS.len())).collect())
+    }
+}
+
+/// The rows of an input that is not there any more, as far as a journal or report tells of them: the users, or what they
+/// were looked up by, the end dates that were asked for, and what was carried.
+#[derive(Debug)]
+pub(crate) struct ToldRows {
+    header: ByteRecord,
+    has_users: bool,
+    has_dates: bool,
+}
+
+impl ToldRows {
+    /// The rows that the file at `path` tells of. Where they are to have end dates, `until` is the column's name.
+    pub(crate) fn of(path: &Path, user: Option<&str>, until: Option<&str>) -> Result<Self, FileError> {
+        told(path, user, until).map_err(|source| FileError::new("read", path, source))
+    }
+}
+
+fn told(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<ToldRows> {
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(File::open(path)?);
+    let carried: ByteRecord = reader.byte_headers()?.iter().skip(COLUMNS.len()).collect();
+    let mut has_users = true;
+    let mut record = ByteRecord::new();
+    while has_users && reader.read_byte_record(&mut record)? {
+        // Users of whom there is no ID were looked up by a column that is carried.
+        let was_looked_up = record[USER].is_empty() && !matches!(outcome_of(&record)?, Outcome::Invalid | Outcome::Duplicate);
+        has_users = !was_looked_up;
+    }
+    let is_carried = |name: &&str| carried.iter().any(|carried| carried.eq_ignore_ascii_case(name.as_bytes()));
+    let user = user.filter(|name| !is_carried(name)).unwrap_or(COLUMNS[USER]);
+    let own = [user].into_iter().filter(|_| has_users).chain(until);
+    let header = own.map(str::as_bytes).chain(&carried).collect();
+    Ok(ToldRows { header, has_users, has_dates: until.is_some() })
+}
+
+impl InputRows for ToldRows {
+    fn header(&self) -> ByteRecord {
+        self.header.clone()
+    }
+
+    fn row(&mut self, _number: u64, line: &ByteRecord) -> io::Result<ByteRecord> {
+        let own = [(USER, self.has_users), (REQUESTED_UNTIL, self.has_dates)];
+        let own = own.into_iter().filter(|(_, is_told)| *is_told).map(|(index, _)| &line[index]);
+        Ok(own.chain(line.iter().skip(COLUMNS.len())).collect())
     }
 }
 
@@ -158,5 +204,36 @@ mod tests {
         let path = folder.path().join("r.csv");
         fs::write(&path, "row,userID,result\n1,u,garnted\n").expect("written");
         assert!(count_report(&path).is_err());
+    }
+    /// A journal of these users and results, with the columns `carried`.
+    fn journal(carried: &str, lines: &[(&str, &str)]) -> tempfile::NamedTempFile {
+        let header = COLUMNS.join(",");
+        let after = ",".repeat(COLUMNS.len() - REQUESTED_UNTIL - 1);
+        let line = |(user, result): &(&str, &str)| format!("1,{user},{result},true,got,asked{after},a,b\n");
+        let text: String = lines.iter().map(line).collect();
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!("{header},{carried}\n{text}")).expect("written");
+        file
+    }
+
+    fn told(carried: &str, lines: &[(&str, &str)], user: Option<&str>, until: Option<&str>) -> (String, String) {
+        let file = journal(carried, lines);
+        let mut told = ToldRows::of(file.path(), user, until).expect("readable");
+        let mut reader = csv::Reader::from_path(file.path()).expect("there");
+        let line = reader.byte_records().next().expect("a line").expect("CSV");
+        let shown = |record: ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
+        (shown(told.header()), shown(told.row(1, &line).expect("told")))
+    }
+
+    #[test]
+    fn rows_of_an_input_that_is_gone_have_what_it_takes_to_read_them() {
+        let expected = |header: &str, row: &str| (header.to_owned(), row.to_owned());
+        let ids = [("u", "not_found"), ("", "invalid"), ("v", "failed"), ("", "duplicate")];
+        assert_eq!(told("x,y", &ids, None, None), expected("userID,x,y", "u,a,b"));
+        assert_eq!(told("x,y", &ids, None, Some("until")), expected("userID,until,x,y", "u,asked,a,b"));
+        assert_eq!(told("x,y", &ids, Some("who"), None), expected("who,x,y", "u,a,b"));
+        assert_eq!(told("Email,y", &ids, Some("email"), None), expected("userID,Email,y", "u,a,b"), "two of a name are none");
+        let looked_up = [("u", "failed"), ("", "ambiguous")];
+        assert_eq!(told("email,y", &looked_up, None, Some("until")), expected("until,email,y", "asked,a,b"));
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::own::Replaced;
 pub(super) use self::own::{OwnPath, create_new, folder_of, not_regular, open_or_create, remove_if_there, rename, sync_folder_of};
+use crate::domain::shown;
 
 use self::own::file_name;
 use super::FileError;
@@ -50,33 +51,43 @@ pub(crate) struct ReportFiles {
 #[non_exhaustive]
 pub enum OutputError {
     /// It would replace what is there.
-    #[error("{}: the file exists, and is not touched without `--overwrite`", .0.display())]
+    #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
     Exists(PathBuf),
     /// An earlier run has not finished.
-    #[error("{}: an earlier run of this report has not finished: this is what it has settled", .0.display())]
+    #[error("{}: an earlier run of this report has not finished: this is what it has settled", shown(.0))]
     Unfinished(PathBuf),
     /// Another run is writing it.
-    #[error("{}: another run is writing this report", .0.display())]
+    #[error("{}: another run is writing this report", shown(.0))]
     InUse(PathBuf),
     /// There is a journal, and no record of whose it is.
-    #[error("{}: there is no record of the run that this is the journal of", .0.display())]
+    #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
     /// The report is not the one of the run that was to be taken up.
-    #[error("{}: this is not the report of the run that its record tells of", .0.display())]
+    #[error("{}: this is not the report of the run that its record tells of", shown(.0))]
     NotItsReport(PathBuf),
     /// The run to be taken up is another one.
-    #[error("{}: the run cannot be taken up: {difference}", path.display())]
+    #[error("{}: the run cannot be taken up: {difference}", shown(path))]
     Another {
         /// The record of the run.
         path: PathBuf,
         /// What is not the same.
         difference: String,
     },
+    /// The input is not that of the run to be taken up, which has rows left to be done.
+    #[error("{}: the run cannot be taken up: the input's SHA-256 was `{was}` and is `{is}`", shown(path))]
+    AnotherInput {
+        /// The record of the run.
+        path: PathBuf,
+        /// The digest of the run's input.
+        was: String,
+        /// That of the input as it is.
+        is: String,
+    },
     /// Standard output cannot be taken up.
     #[error("a run whose report goes to standard output cannot be taken up")]
     NoResume,
     /// A file that is written is another file of the run.
-    #[error("{}: {what} would replace {other}", path.display())]
+    #[error("{}: {what} would replace {other}", shown(path))]
     WouldReplace {
         /// The path that is written.
         path: PathBuf,
@@ -88,7 +99,7 @@ pub enum OutputError {
         option: &'static str,
     },
     /// What is there is no file that may be replaced.
-    #[error("{}: {what} would replace {kind}: expected a regular file, or none", path.display())]
+    #[error("{}: {what} would replace {kind}: expected a regular file, or none", shown(path))]
     NotRegular {
         /// The path that is written.
         path: PathBuf,
@@ -98,7 +109,7 @@ pub enum OutputError {
         kind: &'static str,
     },
     /// It is not a place for a file.
-    #[error("{}: expected the path of a file", .0.display())]
+    #[error("{}: expected the path of a file", shown(.0))]
     NotAFile(PathBuf),
 }
 
@@ -112,6 +123,9 @@ impl OutputError {
             Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
             }
+            Self::AnotherInput { .. } => Some(
+                "restore the input as it was when the run began: the record has its SHA-256; or name another report with `--output`".into(),
+            ),
             Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume => None,
         }
     }

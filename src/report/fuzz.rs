@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::files::ReportFiles;
 use super::record::tests::record;
 use super::*;
+use crate::domain::ForeignText;
 use crate::fuzz::{bytes, cases, json, spoilt, spoilt_text};
 
 const USERS: [&str; 3] =
@@ -217,10 +218,10 @@ proptest! {
     /// Text of a server's takes no line of its own, steers no terminal and is no formula.
     #[test]
     fn text_of_a_servers_is_harmless(text in spoilt_text(["=cmd()", "plain, \"quoted\"", "\u{202e}\u{200b}\u{1b}[2J\r\n@x", "\t-1"])) {
-        let harmless = server_text(&text);
+        let harmless = ForeignText::from(text).to_string();
         prop_assert!(!harmless.chars().any(char::is_control));
         prop_assert!(!harmless.trim_start().starts_with(['=', '+', '-', '@']));
-        prop_assert_eq!(server_text(&harmless), harmless);
+        prop_assert_eq!(ForeignText::from(harmless.clone()).to_string(), harmless);
     }
 }
 

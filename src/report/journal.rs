@@ -8,9 +8,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use csv::ByteRecord;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::line::{COLUMNS, Lines, Settlement};
+use crate::domain::shown;
+use crate::stdio::OUTPUT;
+use crate::stop::Stop;
 
 /// Settled rows that wait to be written. More hold the pipeline up: then it is the disk that is slow.
 const WAITING: usize = 4096;
@@ -27,7 +30,7 @@ pub(crate) const UNRECORDED: usize = WAITING + TOGETHER + UNSYNCED;
 
 /// A local file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: the file cannot be {verb}", path.display())]
+#[error("{}: the file cannot be {verb}", shown(path))]
 pub struct FileError {
     verb: &'static str,
     path: PathBuf,
@@ -37,6 +40,23 @@ pub struct FileError {
 impl FileError {
     pub(crate) fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
         Self { verb, path: path.to_owned(), source }
+    }
+}
+
+/// After a stream is given up, whoever reads it has so long to take the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Why settled rows are not written.
+#[derive(Debug)]
+pub(crate) enum NotWritten {
+    File(FileError),
+    /// A signal came that gives up what is under way, and nobody read the stream.
+    GivenUp,
+}
+
+impl From<FileError> for NotWritten {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
     }
 }
 
@@ -51,7 +71,7 @@ pub(crate) enum Target {
 impl Target {
     fn path(&self) -> &Path {
         match self {
-            Self::Stream(..) => Path::new("standard output"),
+            Self::Stream(..) => Path::new(OUTPUT),
             Self::File(_, path) => path,
         }
     }
@@ -85,6 +105,12 @@ impl Target {
 pub(crate) struct Journal {
     lines: mpsc::Sender<Settlement>,
     thread: JoinHandle<Result<(), FileError>>,
+    /// Tells that the header of a stream is written.
+    begun: oneshot::Receiver<()>,
+    /// Whose sender is gone when the thread has ended.
+    ended: oneshot::Receiver<()>,
+    /// What gives up a stream that nobody reads. A file is never given up.
+    stop: Option<Stop>,
 }
 
 /// The journal takes no more lines: [`Journal::finish`] tells why.
@@ -93,48 +119,103 @@ pub(crate) struct Closed;
 
 /// Appends lines to a journal.
 #[derive(Debug, Clone)]
-pub(crate) struct Appender(mpsc::Sender<Settlement>);
+pub(crate) struct Appender {
+    lines: mpsc::Sender<Settlement>,
+    stop: Option<Stop>,
+}
 
 impl Appender {
-    /// Hands over a settled row, to be written soon. Waits only if the disk is far behind.
+    /// Hands over a settled row, to be written soon. Waits only if the disk, or whoever reads the stream, is far
+    /// behind.
     pub(crate) async fn append(&self, settlement: Settlement) -> Result<(), Closed> {
-        self.0.send(settlement).await.map_err(|_| Closed)
+        tokio::select! {
+            biased;
+            sent = self.lines.send(settlement) => sent.map_err(|_| Closed),
+            () = abandoned(self.stop.as_ref()) => Err(Closed),
+        }
+    }
+}
+
+/// Ends once what is under way is given up.
+async fn abandoned(stop: Option<&Stop>) {
+    match stop {
+        Some(stop) => stop.abandoned().await,
+        None => std::future::pending().await,
     }
 }
 
 impl Journal {
-    /// Begins a journal in `target` with the header: the report's columns, then `carried`. The header is
-    /// there when this returns.
+    /// Begins a journal in `target` with the header: the report's columns, then `carried`. The header of a file is
+    /// there when this returns, that of a stream after [`Journal::begun`].
     pub(crate) fn start<'a>(mut target: Target, carried: impl Iterator<Item = &'a str>) -> Result<Self, FileError> {
         let header: ByteRecord = COLUMNS.into_iter().chain(carried).collect();
         let header = encoded(&header).map_err(|source| FileError::new("written", target.path(), source))?;
-        target.write(&header)?;
-        target.sync()?;
-        Self::resume(target)
+        match &target {
+            Target::Stream(..) => Self::write_on(target, header),
+            Target::File(..) => {
+                target.write(&header)?;
+                target.sync()?;
+                Self::resume(target)
+            }
+        }
     }
 
     /// Goes on with the journal that `target` is at the end of.
     pub(crate) fn resume(target: Target) -> Result<Self, FileError> {
+        Self::write_on(target, Vec::new())
+    }
+
+    fn write_on(mut target: Target, first: Vec<u8>) -> Result<Self, FileError> {
         let (lines, receiver) = mpsc::channel(WAITING);
+        let ((has_begun, begun), (end, ended)) = (oneshot::channel(), oneshot::channel());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|source| FileError::new("written", target.path(), source))?;
-        let thread = std::thread::spawn(move || runtime.block_on(write_all(target, receiver)));
-        Ok(Self { lines, thread })
+        let thread = std::thread::spawn(move || {
+            let _end: oneshot::Sender<()> = end;
+            target.write(&first)?;
+            // Of a file, nobody waits for that.
+            has_begun.send(()).unwrap_or(());
+            runtime.block_on(write_all(target, receiver))
+        });
+        Ok(Self { lines, thread, begun, ended, stop: None })
+    }
+
+    /// Waits until the header of a stream is there, unless the run is asked to stop first. Whoever is to read the
+    /// stream may never do so: from here on, it is given up when `stop` is abandoned.
+    pub(crate) async fn begun(mut self, stop: &Stop) -> Result<Self, NotWritten> {
+        let begun = tokio::select! {
+            biased;
+            begun = &mut self.begun => begun,
+            () = stop.requested() => return Err(NotWritten::GivenUp),
+        };
+        self.stop = Some(stop.clone());
+        match begun {
+            Ok(()) => Ok(self),
+            Err(_) => Err(self.finish().await.expect_err("the thread has ended before it began")),
+        }
     }
 
     /// Whoever appends lines to it.
     pub(crate) fn appender(&self) -> Appender {
-        Appender(self.lines.clone())
+        Appender { lines: self.lines.clone(), stop: self.stop.clone() }
     }
 
     /// Waits until every line is on disk; all appenders must be gone.
-    pub(crate) async fn finish(self) -> Result<(), FileError> {
-        drop(self.lines);
-        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
-        match ended {
-            Ok(Ok(written)) => written,
-            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(_) => unreachable!("nobody aborts the wait"),
+    pub(crate) async fn finish(self) -> Result<(), NotWritten> {
+        let Self { lines, thread, ended, stop, .. } = self;
+        drop(lines);
+        let given_up = async {
+            abandoned(stop.as_ref()).await;
+            tokio::time::sleep(LAST_LINES).await;
+        };
+        tokio::select! {
+            biased;
+            _ = ended => {}
+            () = given_up => return Err(NotWritten::GivenUp),
+        }
+        match thread.join() {
+            Ok(written) => Ok(written?),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 }

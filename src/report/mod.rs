@@ -28,10 +28,10 @@ pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::summary::Summary;
 
 pub(crate) use self::apart::{ReadFile, kept_apart};
-pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, count_report, hex, write_failures};
+pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, ToldRows, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
-pub(crate) use self::journal::{Appender, Journal, Target, UNRECORDED};
-pub(crate) use self::line::{COLUMNS, Lines, Settlement, server_text};
+pub(crate) use self::journal::{Appender, Journal, NotWritten, Target, UNRECORDED};
+pub(crate) use self::line::{COLUMNS, Lines, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};

@@ -129,7 +129,9 @@ impl Tally {
     }
 
     pub(crate) fn add_rows(&mut self, outcome: Outcome, rows: u64) {
-        self.0[outcome as usize] += rows;
+        let count = &mut self.0[outcome as usize];
+        // The totals of a record may be whatever somebody has written there.
+        *count = count.saturating_add(rows);
     }
 
     /// Takes back what was added.
@@ -146,24 +148,19 @@ impl Tally {
     /// How many rows there were.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        sum(self.0)
+        self.0.iter().fold(0, |all, rows| all.saturating_add(*rows))
     }
 
     /// How many rows failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        sum(self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).map(|(_, rows)| rows))
+        self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).fold(0, |all, (_, rows)| all.saturating_add(rows))
     }
 
     /// The outcomes that some row had, and how many.
     pub fn seen(&self) -> impl Iterator<Item = (Outcome, u64)> {
         Outcome::ALL.into_iter().map(|outcome| (outcome, self.of(outcome))).filter(|(_, rows)| *rows > 0)
     }
-}
-
-/// The sum of some rows. A tally may be one of a record, in which somebody may have put any numbers.
-fn sum(rows: impl IntoIterator<Item = u64>) -> u64 {
-    rows.into_iter().fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

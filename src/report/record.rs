@@ -13,7 +13,7 @@ use super::files::Replaced;
 use super::journal::FileError;
 use super::{Destination, Lines, Outcome, Tally};
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, RunId};
+use crate::domain::{BypassUntil, RunId, escaped};
 use crate::pingone::Endpoints;
 
 /// The record of a run. No secret, ever.
@@ -27,6 +27,9 @@ pub(crate) struct RunRecord {
     pub(crate) environment: EnvironmentRecord,
     pub(crate) api_url: String,
     pub(crate) reason: Option<String>,
+    /// The rates that the licence allows, by PingOne's names of them; `None` if it did not tell.
+    #[serde(default)]
+    pub(crate) licence: Option<BTreeMap<String, u64>>,
     /// The instant that spans count from.
     pub(crate) started_at: String,
     pub(crate) finished_at: Option<String>,
@@ -214,6 +217,7 @@ impl RunRecord {
             environment: EnvironmentRecord { id: endpoints.environment.to_string(), name: None, kind: None },
             api_url: endpoints.api.to_string(),
             reason: config.safety.reason.clone(),
+            licence: None,
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
             finished_at: None,
             clock_offset_seconds: None,
@@ -279,12 +283,13 @@ impl RunRecord {
     pub(crate) fn other_report(&self, report: &Path) -> Option<String> {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (was, is) = (name(Path::new(&self.report.path)), name(report));
-        (was != is).then(|| format!("the report was `{was}` and is `{is}`"))
+        (was != is).then(|| format!("the report was `{}` and is `{}`", escaped(&was), escaped(&is)))
     }
 
     /// What another run would be that this record is not the record of: the first difference, in words.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
-        let differ = |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{was}` and is `{is}`"));
+        let differ =
+            |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{}` and is `{}`", escaped(was), escaped(is)));
         let shown = |reading: &ReadingRecord| serde_json::to_string(reading).unwrap_or_default();
         // Each sandbox inside a process has a port of its own.
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
@@ -302,7 +307,8 @@ impl RunRecord {
     fn difference_when_finished(&self, other: &Self) -> Option<String> {
         let lines = |record: &Self| record.options.only.clone().unwrap_or_else(|| "all users".to_owned());
         let (was, is) = (lines(self), lines(other));
-        (self.status == Status::Completed && was != is).then(|| format!("the report is finished, its lines were `{was}` and are `{is}`"))
+        (self.status == Status::Completed && was != is)
+            .then(|| format!("the report is finished, its lines were `{}` and are `{}`", escaped(&was), escaped(&is)))
     }
 }
 

@@ -175,8 +175,8 @@ impl Life {
         if !self.doubt {
             return Next::Settle(Finding { outcome, bypass: None, detail });
         }
-        self.last_fault =
-            Detail { message: format!("an earlier request may have been carried out; the last answer: {}", detail.message), ..detail };
+        let message = format!("an earlier request may have been carried out; the last answer: {}", detail.message).into();
+        self.last_fault = Detail { message, ..detail };
         self.in_doubt_after(call, Duration::ZERO, now)
     }
 

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Write};
 
 use tokio::sync::oneshot;
 
+use super::Console;
 use crate::stop::Stop;
 
 /// What must be typed to go on.
@@ -69,12 +70,20 @@ impl Terminal {
     }
 }
 
-/// Asks on the `terminal`, below what must be seen there before, and waits for the answer.
-pub(crate) async fn confirm(question: &Question, before: &str, terminal: Terminal, stop: &Stop) -> Result<(), NotConfirmed> {
-    let words = format!("{before}{}", question.words());
+/// Asks on the `terminal`, below what must be seen there before and what was said on the `console`, and waits for the
+/// answer.
+pub(crate) async fn confirm(
+    question: &Question,
+    before: &str,
+    terminal: Terminal,
+    console: &Console,
+    stop: &Stop,
+) -> Result<(), NotConfirmed> {
+    let (words, console) = (format!("{before}{}", question.words()), console.clone());
     let (send, typed) = oneshot::channel();
     // A thread of nobody's: who waits for a line can be told of no signal.
     std::thread::spawn(move || {
+        console.wait();
         // After a signal, the answer is of no use.
         drop(send.send(terminal.line_after(&words)));
     });

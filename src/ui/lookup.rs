@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Console;
-use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, bar, held, until_over};
+use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, held, until_over};
 use crate::cli::ProgressMode;
 use crate::pace::Pacer;
 
@@ -23,7 +23,7 @@ impl Progress {
 }
 
 async fn draw(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) {
-    let bar = console.bars().add(bar(Some(rows)));
+    let bar = console.bar(Some(rows));
     loop {
         let now = *looked_up.borrow();
         bar.set_position(now);

@@ -5,6 +5,7 @@ mod console;
 mod lookup;
 mod plan;
 mod progress;
+mod screen;
 
 pub use self::console::Console;
 

@@ -52,8 +52,12 @@ fn requests_are_as_documented() {
     assert_eq!(calls[0].body, "grant_type=client_credentials");
     let environment = field.sandbox.environment_id();
     assert_eq!((calls[1].method.as_str(), calls[1].path.as_str()), ("GET", format!("/v1/environments/{environment}").as_str()));
+    assert_eq!(
+        (calls[2].method.as_str(), calls[2].path.as_str()),
+        ("GET", format!("/v1/environments/{environment}/capabilities").as_str())
+    );
     let mut sessions = Vec::new();
-    for (index, call) in calls[2..].iter().enumerate() {
+    for (index, call) in calls[3..].iter().enumerate() {
         let user = field.sandbox.user_id(index as u64);
         assert_eq!(
             (call.method.as_str(), call.path.as_str()),
@@ -65,7 +69,7 @@ fn requests_are_as_documented() {
         sessions.push(run.to_owned());
     }
     sessions.dedup();
-    assert_eq!((calls.len(), sessions.len(), sessions[0].len()), (5, 1, 36));
+    assert_eq!((calls.len(), sessions.len(), sessions[0].len()), (6, 1, 36));
 }
 
 #[test]

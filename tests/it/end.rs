@@ -197,8 +197,8 @@ fn the_record_and_the_failed_rows_of_an_end_are_as_promised() {
     assert_eq!((&record["operation"], &record["options"]["in"]), (&"end".into(), &"5m".into()));
     let total = |name: &str| record["totals"][name].as_u64().expect(name);
     assert_eq!((total("rows"), total("ended"), total("inactive"), total("not_found"), total("ambiguous")), (31, 3, 27, 1, 0));
-    // A token, the environment for the plan, 31 GETs and 3 PUTs.
-    assert_eq!((&record["requests"]["sent"], &record["requests"]["retried"]), (&36.into(), &0.into()));
+    // A token, the environment and the licence for the plan, 31 GETs and 3 PUTs.
+    assert_eq!((&record["requests"]["sent"], &record["requests"]["retried"]), (&37.into(), &0.into()));
     let failed = std::fs::read_to_string(field.path("in.report.failed.csv")).expect("failed rows");
     assert_eq!(
         failed,

@@ -117,8 +117,8 @@ fn somebody_elses_file_of_a_spare_name_is_not_touched() {
 fn a_report_whose_last_names_are_too_long_is_found_out_before_the_first_request() {
     let field = field();
     field.users(2, UNTIL);
-    // 255 bytes are what a name may have: the journal's would just fit, and that of the report put in order would not.
-    let name = format!("{}.csv", "n".repeat(255 - ".partial.csv".len()));
+    // 255 bytes are what a name may have: that of the record just fits, and those of what comes at the end do not.
+    let name = format!("{}.csv", "n".repeat(255 - ".run.json.tmp".len()));
     let refused = field.run(&["audit", "in.csv", "-o", &name]);
     assert_eq!(refused.code, 5, "{}", refused.stderr);
     assert!(refused.stderr.contains("caused by: File name too long"), "{}", refused.stderr);
@@ -144,10 +144,12 @@ fn a_limit_of_a_files_size_stops_the_run_cleanly_and_resume_completes_it() {
 fn a_secret_or_a_certificate_without_end_is_refused() {
     let field = field();
     field.users(1, UNTIL);
-    for (option, what) in [("--client-secret-file", "client secret"), ("--access-token-file", "access token"), ("--ca-cert", "certificate")]
+    let (secret, authority) = ("--client-secret-file", "--ca-cert");
+    for (option, what, most) in
+        [(secret, "client secret", 64), ("--access-token-file", "access token", 64), (authority, "certificate", 1024)]
     {
         let refused = field.run(&["audit", "in.csv", option, "/dev/zero"]);
-        let expected = format!("error: /dev/zero: the {what} cannot be read\ncaused by: it is larger than 4 MiB");
+        let expected = format!("error: /dev/zero: this is no {what}: it is longer than {most} KiB");
         assert_refused(&field, &refused, &expected);
     }
 }

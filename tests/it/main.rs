@@ -1,5 +1,6 @@
 //! The program as its users meet it: the built binary against the sandbox, over real sockets and files.
 
+mod changed;
 mod cli;
 mod clock;
 mod contract;
@@ -14,10 +15,12 @@ mod harness;
 mod inputs;
 mod kills;
 mod leaks;
+mod licence;
 mod listing;
 mod lookup;
 mod messages;
 mod names;
+mod numbers;
 mod pace;
 mod pipes;
 mod question;
@@ -26,7 +29,9 @@ mod safety;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod shim;
 mod signals;
+mod streams;
 mod telling;
 mod terminal;
+mod texts;
 mod tls;
 mod trial;

@@ -14,8 +14,11 @@ const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 /// What is read at the most before a head is judged: itself, and what a pipe holds.
 const HEAD_AND_PIPE: usize = (64 << 10) + (64 << 10);
 
+/// More than whoever does not read to the end reads.
+const ENDLESS: usize = 64 << 20;
+
 /// Runs `tool` with a standard input of `head` and then `more`, again and again, which ends when nobody reads it any
-/// more; answers how many bytes it took.
+/// more, or is [`ENDLESS`]; answers how many bytes it took.
 fn fed(mut tool: Command, head: &[u8], more: &[u8]) -> (Done, usize) {
     let mut child = tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool runs");
     let mut pipe = child.stdin.take().expect("a pipe");
@@ -26,6 +29,7 @@ fn fed(mut tool: Command, head: &[u8], more: &[u8]) -> (Done, usize) {
         let mut next = head.as_slice();
         loop {
             match pipe.write(next) {
+                Ok(_) if taken > ENDLESS => return taken,
                 Ok(count) => taken += count,
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return taken,
                 Err(error) => panic!("{error}"),
@@ -132,7 +136,7 @@ fn it_is_told_how_much_of_a_pipe_has_been_read() {
 }
 
 /// Waits until `child` hears signals, and sends it one; answers what it ends with and how long that takes.
-fn stopped(field: &Field, child: Child, signal: &str) -> (Done, Duration) {
+fn stopped(field: &Field, mut child: Child, signal: &str) -> (Done, Duration) {
     let start = Instant::now();
     // The lock is taken once signals are listened to.
     while !field.path(".r.lock").exists() {
@@ -141,8 +145,13 @@ fn stopped(field: &Field, child: Child, signal: &str) -> (Done, Duration) {
     }
     send_signal(&child, signal);
     let sent = Instant::now();
-    let ended = done(child.wait_with_output().expect("ends"));
-    (ended, sent.elapsed())
+    while child.try_wait().expect("known").is_none() && sent.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let waited = sent.elapsed();
+    // One that is deaf would be waited for until the end of days.
+    drop(child.kill());
+    (done(child.wait_with_output().expect("ends")), waited)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{Field, answering, done, field, no_bypass};
-use crate::terminal::{Terminal, without_terminal};
+use crate::terminal::{Terminal, in_shell, without_terminal};
 
 const PLAN: &str = "plan       grant 2 of 2 rows, 2 users";
 
@@ -14,17 +14,6 @@ fn grant(field: &Field) -> Command {
     let mut tool = field.tool(&[]);
     tool.args(["grant", "in.csv", "--overwrite"]);
     tool
-}
-
-/// What the shell makes of `line`, in which `grant` is the tool's first words.
-fn in_shell(field: &Field, line: &str) -> Command {
-    let tool = grant(field);
-    let mut shell = field.tool(&[]);
-    let words = format!("grant() {{ '{}' grant \"$@\" --overwrite; }}; {line}", tool.get_program().display());
-    let environment: Vec<_> = shell.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-    shell = Command::new("sh");
-    shell.args(["-c", &words]).current_dir(field.folder()).envs(environment);
-    shell
 }
 
 /// An API that tells `environment` of the environment, and counts what is to change users.
@@ -44,12 +33,12 @@ fn the_question_is_asked_on_the_terminal_whatever_the_standard_streams_are() {
     let field = field();
     field.users(2, "+4h");
     for (line, report, tells_there) in [
-        ("grant in.csv", "in.report.csv", true),
-        ("cat in.csv | grant -", "stdin.report.csv", true),
-        ("grant in.csv < /dev/null", "in.report.csv", true),
-        ("grant - < in.csv > /dev/null 2> log; cat log", "stdin.report.csv", false),
+        (r#""$@" in.csv"#, "in.report.csv", true),
+        (r#"cat in.csv | "$@" -"#, "stdin.report.csv", true),
+        (r#""$@" in.csv < /dev/null"#, "in.report.csv", true),
+        (r#""$@" - < in.csv > /dev/null 2> log; cat log"#, "stdin.report.csv", false),
     ] {
-        let mut terminal = Terminal::of(&in_shell(&field, line), 100);
+        let mut terminal = Terminal::of(&in_shell(line, field.tool(&[]).args(["grant", "--overwrite"])), 100);
         terminal.see("Grant a bypass of MFA for 2 users? [y/N] ");
         assert!(terminal.shown.contains(PLAN), "nobody agrees to what cannot be seen: {}", terminal.shown);
         terminal.type_in("y\n");

@@ -1,11 +1,13 @@
 //! Signals, and terminals that go away.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use pingone_bypass::sandbox::SandboxConfig;
+use serde_json::Value;
 
-use crate::harness::{Field, done, field_with, send_signal};
+use crate::harness::{Field, Report, done, field_with, send_signal};
+use crate::terminal::{Terminal, in_shell, run_by};
 
 /// A sandbox that takes its time.
 fn slow() -> Field {
@@ -17,10 +19,7 @@ fn under_nohup_a_hangup_is_ignored() {
     let field = slow();
     field.users(50, "+4h");
     let tool = field.tool(&["grant", "in.csv", "--concurrency", "5", "--rate", "unlimited"]);
-    let mut nohup = Command::new("nohup");
-    nohup.arg(tool.get_program()).args(tool.get_args()).current_dir(field.folder()).stdin(Stdio::null()).stdout(Stdio::piped());
-    nohup.env_clear().envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?)))).stderr(Stdio::piped());
-    let child = nohup.spawn().expect("nohup runs");
+    let child = run_by(&["nohup"], &tool).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nohup runs");
     while field.api_calls().is_empty() {
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -28,4 +27,67 @@ fn under_nohup_a_hangup_is_ignored() {
     let done = done(child.wait_with_output().expect("it ends"));
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(field.report("in.report.csv").count("granted"), 50);
+}
+
+/// Looks at the `terminal` until the run is in the middle.
+fn look_until_it_runs(terminal: &mut Terminal, field: &Field) {
+    let mut calls = 0;
+    while calls < 20 {
+        assert!(terminal.look(Duration::from_millis(20)), "{}", terminal.shown);
+        calls += field.api_calls().len();
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_stops_the_run_and_the_journal_is_kept() {
+    for how in [&["-q"][..], &["--progress", "bar"], &["-vv"]] {
+        let field = slow();
+        field.users(400, "+4h");
+        let arguments = [&["grant", "in.csv", "--rate", "100/s", "--concurrency", "10"], how].concat();
+        let mut terminal = Terminal::of(&field.tool(&arguments), 80);
+        look_until_it_runs(&mut terminal, &field);
+        assert_eq!(terminal.taken_away(), Some(129), "{how:?}");
+        let record = std::fs::read_to_string(field.path("in.report.run.json")).expect("a record");
+        let record: Value = serde_json::from_str(&record).expect("JSON");
+        assert_eq!((&record["status"], &record["stopReason"]), (&"interrupted".into(), &"stopped by SIGHUP".into()), "{how:?}");
+        let journal = Report::read(&std::fs::read_to_string(field.path("in.report.partial.csv")).expect("a journal"));
+        assert!(journal.lines.len() >= 20 && journal.count("granted") == journal.lines.len(), "what was in flight was waited for");
+        assert_eq!(record["totals"]["granted"], journal.lines.len());
+    }
+}
+
+#[test]
+fn a_run_that_is_told_to_outlives_its_terminal() {
+    for how in [&["--progress", "bar"][..], &["-vv"]] {
+        let field = slow();
+        field.users(150, "+4h");
+        let tool = field.tool(&[&["grant", "in.csv", "--rate", "100/s"], how].concat());
+        let mut terminal = Terminal::of(&in_shell(r#"trap "" HUP; exec "$@""#, &tool), 80);
+        look_until_it_runs(&mut terminal, &field);
+        assert_eq!(terminal.taken_away(), Some(0), "{how:?}");
+        assert_eq!(field.report("in.report.csv").count("granted"), 150);
+    }
+}
+
+#[test]
+fn the_bar_fits_the_terminal_and_no_line_is_torn() {
+    for columns in [100, 80, 40] {
+        let field = field_with(SandboxConfig { latency: Duration::from_millis(20), ..SandboxConfig::default() });
+        field.users(150, "+4h");
+        let mut tool = field.tool(&["grant", "in.csv", "--rate", "100/s", "-vv"]);
+        let (code, shown) = Terminal::of(tool.env("NO_COLOR", "1"), columns).ended();
+        assert_eq!(code, Some(0), "{shown}");
+        let drawn = shown.replace("\u{1b}[2K", "\n");
+        let bars: Vec<_> = drawn.split(['\r', '\n', '\u{1b}']).filter(|line| line.contains("/150 ") && line.contains('%')).collect();
+        assert!(bars.len() > 5, "{shown}");
+        assert_eq!(bars.iter().find(|bar| bar.chars().count() > usize::from(columns)), None);
+        assert_eq!(bars.iter().any(|bar| bar.contains('█')), columns > 60, "{}", bars[5]);
+        let settled: Vec<_> = shown.split("\r\n").filter(|line| line.contains(" DEBUG settled row=")).collect();
+        assert_eq!(settled.len(), 150);
+        for line in settled {
+            // It begins where a line begins, or where the bar was taken away.
+            let line = line.rsplit("\u{1b}[2K").next().expect("a part");
+            assert!(line.starts_with("20") && line.contains(" durationMs=") && !line.contains('%'), "{line:?}");
+        }
+    }
 }

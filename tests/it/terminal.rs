@@ -25,11 +25,16 @@ pub(crate) struct Terminal {
 
 /// `command`, in a session of its own: it has no controlling terminal.
 pub(crate) fn without_terminal(command: &Command) -> Command {
-    in_session(&["setsid"], command)
+    run_by(&["setsid"], command)
+}
+
+/// `command`, run by a shell that does what `line` says: `"$@"` is the command.
+pub(crate) fn in_shell(line: &str, command: &Command) -> Command {
+    run_by(&["sh", "-c", line, "sh"], command)
 }
 
 /// `command` as it is, run by `words`.
-fn in_session(words: &[&str], command: &Command) -> Command {
+pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
     let mut session = Command::new(words[0]);
     session.args(&words[1..]).arg(command.get_program()).args(command.get_args()).env_clear().stdin(Stdio::null());
     session.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -42,12 +47,12 @@ fn in_session(words: &[&str], command: &Command) -> Command {
 impl Terminal {
     /// `command`, controlled from a terminal of so many columns, on which are its standard input, output and error.
     pub(crate) fn of(command: &Command, columns: u16) -> Self {
-        let own = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        let own = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&own).and_then(|()| unlockpt(&own)).expect("it is ours");
         tcsetwinsize(&own, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).expect("it has a size");
         let name = ptsname(&own, Vec::new()).expect("it has a name");
         let other = File::options().read(true).write(true).open(OsStr::from_bytes(name.to_bytes())).expect("its other side");
-        let mut session = in_session(&["setsid", "--ctty"], command);
+        let mut session = run_by(&["setsid", "--ctty"], command);
         let stdio = || Stdio::from(other.try_clone().expect("a descriptor"));
         let program = session.stdin(stdio()).stdout(stdio()).stderr(stdio()).env("TERM", "xterm").spawn().expect("setsid runs");
         Self { own: own.into(), program, shown: String::new() }
@@ -86,6 +91,13 @@ impl Terminal {
             assert!(start.elapsed() < PATIENCE, "{}\nshould end", self.shown);
         }
         (exit_code(&mut self.program), self.shown)
+    }
+
+    /// Takes the terminal away; answers the exit code of the program.
+    pub(crate) fn taken_away(self) -> Option<i32> {
+        let Self { own, mut program, .. } = self;
+        drop(own);
+        exit_code(&mut program)
     }
 }
 

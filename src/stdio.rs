@@ -1,0 +1,105 @@
+//! How are standard output and standard error written to, whatever the program was given for them?
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, fcntl_getfl};
+
+use crate::report::FileError;
+
+/// Standard output or standard error. Nobody else is locked out while it is written to.
+#[derive(Debug)]
+pub(crate) struct Stream(File);
+
+impl Stream {
+    /// Standard output, for data that is to get somewhere.
+    pub(crate) fn output() -> Result<Self, FileError> {
+        let opened = Self::of(io::stdout().as_fd()).and_then(Self::unless_closed);
+        opened.map_err(|source| FileError::new("written", Path::new(OUTPUT), source))
+    }
+
+    pub(crate) fn error() -> io::Result<Self> {
+        Self::of(io::stderr().as_fd())
+    }
+
+    fn of(stream: BorrowedFd<'_>) -> io::Result<Self> {
+        stream.try_clone_to_owned().map(|descriptor| Self(descriptor.into()))
+    }
+
+    /// In the place of a stream that is closed, the standard library opens `/dev/null`, for reading as well as for
+    /// writing, before `main` begins. The shell's `> /dev/null` opens it for writing alone.
+    fn unless_closed(self) -> io::Result<Self> {
+        let (own, null) = (self.0.metadata()?, Path::new("/dev/null").metadata());
+        let is_null = null.is_ok_and(|null| (null.mode(), null.rdev()) == (own.mode(), own.rdev()));
+        if is_null && fcntl_getfl(&self.0)?.contains(OFlags::RDWR) {
+            return Err(io::Error::other("it is closed (or `/dev/null`, opened for reading too: `> /dev/null` opens it for writing)"));
+        }
+        Ok(self)
+    }
+}
+
+/// What messages call standard output.
+pub(crate) const OUTPUT: &str = "standard output";
+
+impl Write for Stream {
+    /// Waits where others have made the stream one that does not.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, Read};
+    use std::time::Duration;
+
+    use rustix::fs::fcntl_setfl;
+
+    use super::*;
+
+    #[test]
+    fn what_the_standard_library_puts_in_the_place_of_a_closed_stream_is_one() {
+        let null = |read: bool| Stream(File::options().read(read).write(true).open("/dev/null").expect("it is there"));
+        assert!(null(true).unless_closed().is_err());
+        assert!(null(false).unless_closed().is_ok());
+        let zero = File::options().read(true).write(true).open("/dev/zero").expect("it is there");
+        assert!(Stream(zero).unless_closed().is_ok());
+        assert!(Stream(tempfile::tempfile().expect("a file")).unless_closed().is_ok());
+    }
+
+    /// All that comes, late.
+    fn read_late(mut from: PipeReader) -> Vec<u8> {
+        std::thread::sleep(Duration::from_millis(50));
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).expect("a pipe");
+        bytes
+    }
+
+    #[test]
+    fn nothing_is_lost_on_a_pipe_that_does_not_wait() {
+        let (from, to) = io::pipe().expect("a pipe");
+        fcntl_setfl(&to, OFlags::NONBLOCK).expect("it is ours");
+        let reader = std::thread::spawn(move || read_late(from));
+        let said: Vec<u8> = (0..1_000_000_u32).map(|n| u8::try_from(n % 251).expect("small")).collect();
+        let mut stream = Stream::of(to.as_fd()).expect("a descriptor");
+        drop(to);
+        stream.write_all(&said).expect("somebody reads");
+        drop(stream);
+        assert!(reader.join().expect("it ends") == said);
+    }
+}
