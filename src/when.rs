@@ -99,7 +99,7 @@ fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<U
 pub(crate) struct NotADuration(String);
 
 /// The length of a text such as `90m`, `4h` or `1d12h`, in the units `ms`, `s`, `m`, `h` and `d` of fixed
-/// length. Months and years, which have none, are refused, and so is a number without a unit.
+/// length. Months and years, which have none, are refused, and so is a number without a unit, but for `0`.
 ///
 /// # Errors
 ///
@@ -223,7 +223,7 @@ mod fuzz {
 
     /// The same by other means: each number and its unit, added up.
     fn length(text: &str) -> Option<Duration> {
-        let mut rest = text;
+        let mut rest = if text == "0" { "0s" } else { text };
         let mut millis = 0_u128;
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();

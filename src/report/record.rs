@@ -186,6 +186,7 @@ pub(crate) struct ReportRecord {
 }
 
 impl RequestsRecord {
+    /// Adds what was sent after it. (A record that somebody has changed may hold any numbers.)
     pub(crate) fn add(&mut self, more: Self) {
         self.sent = self.sent.saturating_add(more.sent);
         self.retried = self.retried.saturating_add(more.retried);
