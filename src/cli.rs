@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{EnvironmentId, Grace};
+use crate::domain::{EnvironmentId, Grace, shell_word};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 use crate::run::MaxFailures;
@@ -63,8 +63,11 @@ pub(crate) struct GrantArgs {
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub(crate) until_column: Option<String>,
     /// No end date further ahead than this
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = positive_span, help_heading = "Safety")]
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = window, help_heading = "Safety")]
     pub(crate) max_window: Duration,
+    /// Count end dates from the clock here, even if it is more than a minute off PingOne's
+    #[arg(long, help_heading = "Safety")]
+    pub(crate) trust_clock: bool,
 }
 
 #[derive(Debug, Args)]
@@ -290,7 +293,7 @@ impl Cli {
             // After the command: what follows `--` would be taken for an input.
             words.insert(words.len().min(2), "--resume");
         }
-        shlex::try_join(words).unwrap_or_default()
+        words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -329,9 +332,22 @@ fn delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A time to wait for: nobody waits for longer than a year.
 fn positive_span(text: &str) -> Result<Duration, String> {
+    span_up_to(365, text)
+}
+
+/// How far ahead a date may be: some centuries are no limit at all.
+fn window(text: &str) -> Result<Duration, String> {
+    span_up_to(100_000, text)
+}
+
+fn span_up_to(days: u32, text: &str) -> Result<Duration, String> {
     match parse_span(text) {
         Ok(Duration::ZERO) => Err("expected more than nothing".to_owned()),
+        Ok(span) if span > DAY * days => Err(format!("expected at most {days}d")),
         Ok(span) => Ok(span),
         Err(error) => Err(error.to_string()),
     }

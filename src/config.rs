@@ -1,9 +1,11 @@
 //! What is meant by what was typed and by the environment's variables? Checked once, here.
 
+mod error;
+mod files;
+mod proxy;
+
 use std::env;
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,89 +15,12 @@ use secrecy::SecretString;
 
 use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
 use crate::directory::Selection;
-use crate::domain::{Operation, quote};
+use crate::domain::{Operation, quote, shown};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
-use crate::report::{Destination, Lines, OutputError, ReportFiles};
+use crate::report::{Destination, Lines, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
 
-/// Why it is not clear what to do, or as whom. Nothing was sent.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// There is no input.
-    #[error("there is no input: expected a CSV file, or `-` for standard input")]
-    NoInput,
-    /// There is no input, nor is it said whom of the directory to audit.
-    #[error(
-        "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
-    )]
-    NobodyToAudit,
-    /// It is not said in which environment.
-    #[error("there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID")]
-    NoEnvironment,
-    /// It is not said as whom.
-    #[error("there are no credentials: expected a client ID and a secret, or an access token")]
-    NoCredentials,
-    /// There is a client ID, and no secret.
-    #[error("there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`")]
-    NoSecret,
-    /// A file that was named cannot be read.
-    #[error("{}: the {what} cannot be read", path.display())]
-    Unreadable {
-        /// What it should hold.
-        what: &'static str,
-        /// Where it is.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// A secret is empty, or holds what no secret does.
-    #[error("{from}: this is no {what}: expected one line of text without spaces")]
-    NotASecret {
-        /// What it should be.
-        what: &'static str,
-        /// Where it came from.
-        from: String,
-    },
-    /// A file holds no certificate.
-    #[error("{}: there is no certificate in PEM form", .0.display())]
-    NotACertificate(PathBuf),
-    /// A URL is not one that a token may be sent to. The URL is not shown: it may hold a password.
-    #[error("{option}: {why}")]
-    Url {
-        /// The option that names it.
-        option: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// There is no such region.
-    #[error("PINGONE_TOP_LEVEL_DOMAIN: `{0}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`")]
-    NoSuchDomain(String),
-    /// `--until` is not an end date.
-    #[error("--until: {0}")]
-    Until(String),
-}
-
-impl ConfigError {
-    /// What the user can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoEnvironment | Self::NoCredentials => Some(
-                "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
-                    .into(),
-            ),
-            Self::NoInput
-            | Self::NobodyToAudit
-            | Self::NoSecret
-            | Self::Unreadable { .. }
-            | Self::NotASecret { .. }
-            | Self::NotACertificate(_)
-            | Self::NoSuchDomain(_)
-            | Self::Url { .. }
-            | Self::Until(_) => None,
-        }
-    }
-}
+pub use self::error::ConfigError;
 
 /// Whom the run talks to.
 #[derive(Debug)]
@@ -139,12 +64,15 @@ pub(crate) struct RunConfig {
     pub(crate) pace: PaceArgs,
     /// No end date may be further ahead than this.
     pub(crate) max_window: Option<Duration>,
+    /// Whether dates count from the clock here, whatever PingOne's says.
+    pub(crate) trust_clock: bool,
     pub(crate) safety: SafetyArgs,
     pub(crate) destination: Destination,
     /// Which lines the report has.
     pub(crate) lines: Lines,
     pub(crate) existing: Existing,
-    pub(crate) metrics: Option<PathBuf>,
+    /// Where it is written how the run went, if anywhere.
+    pub(crate) metrics: Option<Replaced>,
 }
 
 /// Whose bypasses a run is about.
@@ -181,7 +109,7 @@ impl RunConfig {
         let until = arguments.until.map(|text| text.trim().to_owned());
         let users = file(&arguments.run)?;
         let config = Self::of(Operation::Grant, users, arguments.run, arguments.until_column)?;
-        Ok(Self { until, max_window: Some(arguments.max_window), ..config })
+        Ok(Self { until, max_window: Some(arguments.max_window), trust_clock: arguments.trust_clock, ..config })
     }
 
     pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
@@ -207,11 +135,10 @@ impl RunConfig {
             (false, true) => Existing::Overwrite,
             (false, false) => Existing::Keep,
         };
-        match (&destination, &users) {
-            (Destination::Files(files), Users::File(input)) => files.spare(input)?,
-            (Destination::StandardOutput, _) if existing == Existing::Resume => return Err(OutputError::NoResume.into()),
-            (Destination::Files(_), Users::Directory(_)) | (Destination::StandardOutput, _) => {}
+        if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
+            return Err(OutputError::NoResume.into());
         }
+        let metrics = kept_apart(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
@@ -224,11 +151,12 @@ impl RunConfig {
             connection,
             pace: arguments.pace,
             max_window: None,
+            trust_clock: false,
             safety: arguments.safety,
             destination,
             lines: Lines::All,
             existing,
-            metrics: output.metrics_file,
+            metrics,
         })
     }
 
@@ -243,6 +171,22 @@ impl RunConfig {
 
 /// The stem of the report's name where the directory is audited.
 const USERS: &str = "users";
+
+/// The files that a run reads: nothing is written over any of them.
+fn read_files<'a>(users: &'a Users, connection: &'a ConnectionArgs) -> Vec<ReadFile<'a>> {
+    let input = match users {
+        Users::File(path) => Some(path),
+        Users::Directory(_) => None,
+    };
+    let ConnectionArgs { client_secret_file, access_token_file, ca_cert, .. } = connection;
+    let all = [
+        ("the input", input),
+        ("the client secret", client_secret_file.as_ref()),
+        ("the access token", access_token_file.as_ref()),
+        ("the certificate authority", ca_cert.as_ref()),
+    ];
+    all.into_iter().filter_map(|(what, path)| path.map(|path| ReadFile { what, path })).collect()
+}
 
 fn file(arguments: &RunArgs) -> Result<Users, ConfigError> {
     arguments.input.clone().map(Users::File).ok_or(ConfigError::NoInput)
@@ -280,6 +224,9 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
             (api.unwrap_or_else(|| region.api_url()), auth.unwrap_or_else(|| region.auth_url()))
         }
     };
+    for base in [&api, &auth] {
+        proxy::check_proxy(base, &|name| env::var_os(name))?;
+    }
     let auth_environment = arguments.auth_environment_id.unwrap_or(environment);
     let endpoints = Box::new(Endpoints { api, auth, environment, auth_environment });
     Ok(Connection::PingOne { endpoints, identity, ca })
@@ -304,8 +251,8 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
     let named = "PINGONE_API_ACCESS_TOKEN";
     let token_counts = arguments.access_token_file.is_some() || !arguments.application_typed;
     if token_counts && let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
-        let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| path.display().to_string());
-        let token = AccessToken::new(token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
+        let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| shown(path).to_string());
+        let token = AccessToken::new(&token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
         return Ok(Identity::Ready(Arc::new(token)));
     }
     let client_id = arguments.client_id.clone().filter(|id| !id.is_empty()).ok_or(ConfigError::NoCredentials)?;
@@ -317,10 +264,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
 /// The secret in the file at `path`, or else in the environment's variable `name`.
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
-            (Some(text), path.display().to_string())
-        }
+        Some(path) => (Some(files::read_secret(what, path)?), shown(path).to_string()),
         None => (variable(name), name.to_owned()),
     };
     let Some(text) = text else {
@@ -339,7 +283,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {
-    let pem = fs::read(path).map_err(|source| ConfigError::Unreadable { what: "certificate", path: path.to_owned(), source })?;
+    let pem = files::read_certificates(path)?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(TrustedCa(certificates)),
         Ok(_) | Err(_) => Err(ConfigError::NotACertificate(path.to_owned())),

@@ -1,12 +1,18 @@
 //! Which values does every part of the program speak of? Identifiers, row numbers and end dates, each
 //! checked when it is made, so that past the edge no `String` carries meaning.
 
+mod text;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use uuid::Uuid;
+
+pub use self::text::ForeignText;
+
+pub(crate) use self::text::{escaped, escaped_lines, is_unseen, quote, shell_word, shown};
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -284,29 +290,6 @@ impl Ask {
     }
 }
 
-/// The most characters of a value that a message shows.
-const QUOTED: usize = 60;
-
-/// `value` made safe and short enough for a message: control characters escaped, long text cut.
-pub(crate) fn quote(value: &str) -> String {
-    let mut shown: String = value.chars().take(QUOTED).flat_map(escape).collect();
-    if value.chars().nth(QUOTED).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-fn escape(c: char) -> impl Iterator<Item = char> {
-    let escaped = (c.is_control() || is_format(c)).then(|| c.escape_default());
-    let plain = escaped.is_none().then_some(c);
-    escaped.into_iter().flatten().chain(plain)
-}
-
-/// Characters that show nothing themselves but reorder or hide what stands beside them.
-pub(crate) fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,12 +310,6 @@ mod tests {
         ] {
             assert!(bad.parse::<UserId>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn messages_show_values_short_and_without_control_characters() {
-        assert_eq!(quote("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
-        assert_eq!(quote(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
     }
 
     #[test]

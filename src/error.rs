@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::clock::Side;
 use crate::config::{ConfigError, Refused};
 use crate::diff::DiffError;
 use crate::directory::ListingError;
@@ -97,12 +98,23 @@ pub enum RunError {
         /// By how much.
         off: String,
         /// On which side of it.
-        side: &'static str,
+        side: Side,
         /// How long bypasses were to run on.
         grace: String,
         /// What would happen.
         then: &'static str,
     },
+    /// It could not be told when bypasses would end.
+    #[error("the clock here is {off} {side} PingOne's: nothing is granted by it, and nothing was changed by this command")]
+    ClockWrong {
+        /// By how much.
+        off: String,
+        /// On which side of it.
+        side: Side,
+    },
+    /// No date could be told.
+    #[error("the clock here is before 1970: no date can be told by it")]
+    ClockBefore1970,
     /// A signal stopped the run.
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
@@ -160,6 +172,7 @@ impl RunError {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
+            Self::Input(error) if error.is_of_the_disk() => EXIT_FILES,
             Self::Config(_)
             | Self::Input(_)
             | Self::Output(_)
@@ -167,7 +180,9 @@ impl RunError {
             | Self::Signals(_)
             | Self::NobodyToAsk
             | Self::NotConfirmed
-            | Self::ClockOff { .. } => EXIT_USAGE,
+            | Self::ClockOff { .. }
+            | Self::ClockWrong { .. }
+            | Self::ClockBefore1970 => EXIT_USAGE,
             Self::PingOne(error) => match error {
                 PingOneError::Credentials { .. }
                 | PingOneError::ReadyToken(_)
@@ -207,6 +222,10 @@ impl RunError {
             }
             Self::NobodyToAsk => Some("see what would be done with `--dry-run`, and say `--yes` if it is what you want".into()),
             Self::ClockOff { .. } => Some("set the clock here, or have bypasses end later with `--in`".into()),
+            Self::ClockWrong { .. } => Some(
+                "set the clock here, or say `--trust-clock` if PingOne's is the one that is wrong: end dates then count from the clock here".into(),
+            ),
+            Self::ClockBefore1970 => Some("set the clock here".into()),
             Self::NotConfirmed
             | Self::Exceeded { .. }
             | Self::Unaccounted

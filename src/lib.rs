@@ -10,7 +10,7 @@
 //! | module | the question that it answers |
 //! |---|---|
 //! | `cli`, `config` | what was typed, and what is meant |
-//! | `domain`, `when` | which values everybody speaks of; what instant a text means |
+//! | `domain`, `when`, `clock` | which values everybody speaks of; what instant a text means; what time it is |
 //! | `input` | which rows the input holds, and whether every one is sound |
 //! | `lookup` | who is meant by a username, an email or an external ID |
 //! | `directory` | which users the directory holds, and which rows they become |
@@ -29,10 +29,14 @@ pub mod sandbox;
 
 mod app;
 mod cli;
+mod clock;
 mod config;
 mod diff;
 mod directory;
 mod domain;
+mod dumps;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod lookup;
 mod pace;
@@ -48,12 +52,14 @@ mod when;
 
 pub use self::app::run;
 pub use self::cli::Cli;
+pub use self::clock::Side;
 pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
-pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, UserId};
+pub use self::domain::{BypassUntil, EnvironmentId, ForeignText, NotAUuid, UserId};
+pub use self::dumps::forbid_core_dumps;
 pub use self::input::{BadRows, HeaderFault, InputError};
-pub use self::pingone::{PingOneError, Said};
+pub use self::pingone::{Endless, PingOneError, Said};
 pub use self::report::{Counts, FileError, Outcome, OutputError, Summary, Tally};
 pub use self::stop::Signal;
 pub use self::ui::Console;

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use pingone_bypass::{Cli, Console, run};
+use pingone_bypass::{Cli, Console, forbid_core_dumps, run};
 
 fn main() -> ExitCode {
+    let forbidden = forbid_core_dumps();
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -14,6 +15,9 @@ fn main() -> ExitCode {
         }
     };
     let console = Console::of(&cli);
+    if let Err(error) = forbidden {
+        console.warn(&format!("a crash might leave secrets in a core file, which the system does not let be forbidden: {error}"));
+    }
     console.tell_of_panics();
     let runtime = tokio::runtime::Runtime::new().expect("the system has threads to give");
     let code = runtime.block_on(run(cli, &console));

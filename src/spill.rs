@@ -13,6 +13,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::domain::shown;
+
 /// The most bytes of records that are held in memory before they become a run on disk. A million rows'
 /// fingerprints are four runs.
 const MEMORY: usize = 2 << 20;
@@ -53,12 +55,7 @@ impl<const N: usize> Sorter<N> {
             Some(file) => file,
             none => none.insert(unnamed_file(&self.folder)?),
         };
-        let from = file.seek(SeekFrom::End(0))?;
-        let mut out = BufWriter::with_capacity(AT_ONCE, file);
-        for word in self.held.iter().flatten() {
-            out.write_all(&word.to_le_bytes())?;
-        }
-        out.flush()?;
+        let from = append(file, &self.held).map_err(|error| Temporary::Written.failed(&self.folder, error))?;
         let bytes = self.held.len() * size_of::<[u64; N]>();
         self.held.clear();
         self.runs.push((from, from + bytes as u64));
@@ -84,8 +81,45 @@ impl<const N: usize> Sorter<N> {
 
 /// A temporary file in `folder` that has no name and goes when it is closed.
 pub(crate) fn unnamed_file(folder: &Path) -> io::Result<File> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("no temporary file can be made in {}: {error}", folder.display()));
-    tempfile::tempfile_in(folder).map_err(named)
+    tempfile::tempfile_in(folder).map_err(|error| Temporary::Made.failed(folder, error))
+}
+
+/// What is done with a temporary file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Temporary {
+    Made,
+    Written,
+}
+
+impl Temporary {
+    /// Why that cannot be done in `folder`. It is a [`NoTemporary`] that travels inside.
+    pub(crate) fn failed(self, folder: &Path, source: io::Error) -> io::Error {
+        let verb = match self {
+            Self::Made => "made",
+            Self::Written => "written",
+        };
+        io::Error::new(source.kind(), NoTemporary { folder: folder.to_owned(), verb, source })
+    }
+}
+
+/// What cannot be held in memory cannot be kept on disk either.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: no temporary file can be {verb} in this folder", shown(folder))]
+pub(crate) struct NoTemporary {
+    folder: PathBuf,
+    verb: &'static str,
+    source: io::Error,
+}
+
+/// Writes `records` to the end of `file`; answers where they begin.
+fn append<const N: usize>(file: &mut File, records: &[[u64; N]]) -> io::Result<u64> {
+    let from = file.seek(SeekFrom::End(0))?;
+    let mut out = BufWriter::with_capacity(AT_ONCE, file);
+    for word in records.iter().flatten() {
+        out.write_all(&word.to_le_bytes())?;
+    }
+    out.flush()?;
+    Ok(from)
 }
 
 /// The records of a [`Sorter`] in ascending order.

@@ -99,7 +99,7 @@ fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<U
 pub(crate) struct NotADuration(String);
 
 /// The length of a text such as `90m`, `4h` or `1d12h`, in the units `ms`, `s`, `m`, `h` and `d` of fixed
-/// length. Months and years, which have none, are refused, and so is a number without a unit.
+/// length. Months and years, which have none, are refused, and so is a number without a unit, but for `0`.
 ///
 /// # Errors
 ///
@@ -207,6 +207,71 @@ mod tests {
             let text = instant.with_timezone(&offset).to_rfc3339();
             prop_assume!(shape(&text).len() == 25 || shape(&text).ends_with('Z'));
             prop_assert_eq!(parse_until(&text, start()).map(BypassUntil::instant), Ok(instant));
+        }
+    }
+}
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+    use crate::fuzz::{cases, spoilt_text};
+    use proptest::prelude::*;
+
+    fn start() -> DateTime<Utc> {
+        "2026-02-27T10:20:30.456Z".parse().expect("an instant")
+    }
+
+    /// The same by other means: each number and its unit, added up.
+    fn length(text: &str) -> Option<Duration> {
+        let mut rest = if text == "0" { "0s" } else { text };
+        let mut millis = 0_u128;
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let number: u128 = rest[..digits].parse().ok()?;
+            let unit = &rest[digits..];
+            let (unit, length) = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
+                .into_iter()
+                .find(|(name, _)| unit.starts_with(name) && unit[name.len()..].bytes().next().is_none_or(|next| next.is_ascii_digit()))?;
+            millis = millis.checked_add(number.checked_mul(length)?)?;
+            rest = &rest[digits + unit.len()..];
+        }
+        let seconds = u64::try_from(millis / 1000).ok()?;
+        (!text.is_empty()).then(|| Duration::new(seconds, u32::try_from(millis % 1000).expect("small") * 1_000_000))
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// What is read as an end date is the instant that a reader of RFC 3339 finds there, and lies ahead.
+        #[test]
+        fn no_text_means_another_instant_than_it_says(
+            text in spoilt_text([
+                "2026-08-31T17:00:00.000Z",
+                "2026-08-31t17:00:00.123456+02:00",
+                "2028-02-29",
+                "9999-12-31T23:59:59.999-14:00",
+                "+1d12h",
+                "+90m",
+            ]),
+        ) {
+            if let Ok(until) = parse_until(&text, start()) {
+                prop_assert!(until.instant() > start());
+                let meant = match text.strip_prefix('+') {
+                    Some(span) => length(span).and_then(|span| start().checked_add_signed(TimeDelta::from_std(span).ok()?)),
+                    None => DateTime::parse_from_rfc3339(&text)
+                        .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}T00:00:00Z")))
+                        .ok()
+                        .map(|at| at.to_utc()),
+                };
+                prop_assert_eq!(meant.and_then(BypassUntil::from_instant), Some(until));
+            }
+        }
+
+        #[test]
+        fn a_span_is_the_sum_of_its_parts_or_none(text in "[0-9]{0,3}(ms|s|m|h|d|)[0-9dhms]{0,12}[0-9]{0,20}(ms|s|m|h|d|)") {
+            if let Ok(span) = parse_span(&text) {
+                prop_assert_eq!(Some(span), length(&text), "{}", text);
+            }
         }
     }
 }

@@ -2,17 +2,19 @@
 //! reason, and the way to take it up.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+use chrono::{DateTime, Utc};
 
 use super::rows::Ran;
 use super::subjects::Subjects;
-use super::takeup::{Claim, now};
-use crate::domain::BypassUntil;
+use super::takeup::Claim;
+use crate::clock::Clock;
+use crate::domain::{BypassUntil, shown};
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
-    Lines, Metrics, NotWritten, Outcome, OutputError, Published, ReportFiles, RunRecord, Status, Summary, Tally, count_report, publish,
-    put_in_order, read_journal, tally, totals, write_failures,
+    InputRows, Lines, Metrics, NotWritten, Numbers, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary,
+    Tally, ToldRows, count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;
@@ -43,18 +45,19 @@ struct Sent {
 /// Where the metrics go, if anywhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MetricsFile<'a> {
-    pub(super) path: Option<&'a Path>,
+    pub(super) place: Option<&'a Replaced>,
     pub(super) operation: &'static str,
 }
 
 impl MetricsFile<'_> {
     /// Writes how a run went. That this cannot be done does not change how it went.
-    fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
-        let Some(path) = self.path else {
+    pub(super) fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
+        let Some(place) = self.place else {
             return;
         };
-        let metrics = Metrics { operation: self.operation, summary, statuses, exit_code, now: now().timestamp() };
-        if let Err(error) = metrics.write(path) {
+        let metrics =
+            Metrics { operation: self.operation, summary, statuses, exit_code, now: DateTime::<Utc>::from(SystemTime::now()).timestamp() };
+        if let Err(error) = metrics.write(place) {
             tracing::error!("{error}");
         }
     }
@@ -65,7 +68,10 @@ impl Conclusion<'_> {
     /// exit code.
     pub(super) fn conclude(mut self, ran: Ran) -> Result<u8, RunError> {
         self.record.requests.add(ran.requests);
-        self.record.finished_at = Some(timestamp());
+        self.record.finished_at = Some(timestamp(ran.finished));
+        if ran.written.is_ok() {
+            self.record.in_doubt_ahead = Some(0);
+        }
         let mut summary = summary(&ran);
         let sent = Sent { for_users: ran.sent_for_users, expected: ran.expected };
         let (statuses, metrics) = (ran.statuses.clone(), self.metrics);
@@ -75,10 +81,7 @@ impl Conclusion<'_> {
                 summary.files = self.claim.files.finished();
                 self.console.summarize(&summary);
                 tell_of_lines(self.lines, &published, self.console);
-                if published.tally.failures() > 0 {
-                    let failed = self.claim.files.failed.display();
-                    self.console.tell(&format!("the rows that failed are an input of their own: {failed}"));
-                }
+                tell_of_failures(&self.claim.files, &published, self.console);
                 code_of(&published.tally)
             }
             Err(stopped) => self.leave(&stopped, &mut summary, sent)?,
@@ -94,28 +97,12 @@ impl Conclusion<'_> {
             Ok(_) | Err(_) => return Err(why_stopped(ran)),
         };
         let began = Instant::now();
-        let published = self.publish(rows)?;
+        let (files, numbers) = (&self.claim.files, self.subjects.numbers());
+        let published = publish_all(files, self.lines, &mut self.record, rows, numbers, &mut *self.subjects.original_rows()?)?;
         tracing::info!(rows, seconds = began.elapsed().as_secs_f64(), "the report is published");
         complete(&mut self.record, &published);
         self.record.write(&self.claim.files.record)?;
         Ok(published)
-    }
-
-    /// Publishes the report of so many rows. All that the journal alone can tell is on disk before: of a report
-    /// that has not all lines, it could not be found out again.
-    fn publish(&mut self, rows: u64) -> Result<Published, RunError> {
-        let files = &self.claim.files;
-        put_in_order(files, rows, self.subjects.numbers())?;
-        let all = count_report(&files.partial)?;
-        write_failures(&files.partial, &all, &files.failed, &mut *self.subjects.original_rows()?)?;
-        self.record.input.rows = Some(rows);
-        self.record.totals = totals(&all.tally);
-        self.record.write(&files.record)?;
-        publish(files, self.lines)?;
-        Ok(match self.lines {
-            Lines::All => all,
-            Lines::Active => Published { tally: all.tally, ..count_report(&files.report)? },
-        })
     }
 
     /// Whether a run that has settled every row is not to be concluded: it was interrupted while some were in
@@ -156,7 +143,7 @@ impl Conclusion<'_> {
             tracing::warn!("{error}");
         }
         summary.rows = sent.expected;
-        summary.files = vec![files.partial.clone(), files.record.clone()];
+        summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
         self.console.summarize(summary);
         self.console.complain(stopped);
         self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
@@ -164,9 +151,53 @@ impl Conclusion<'_> {
     }
 }
 
+/// Publishes the report of so many rows. All that the journal alone can tell is on disk before: of a report that has not
+/// all lines, it could not be found out again.
+fn publish_all(
+    files: &ReportFiles,
+    lines: Lines,
+    record: &mut RunRecord,
+    rows: u64,
+    numbers: Numbers,
+    originals: &mut dyn InputRows,
+) -> Result<Published, RunError> {
+    put_in_order(files, rows, numbers)?;
+    let all = count_report(&files.partial)?;
+    write_failures(&files.partial, &all, &files.failed, originals)?;
+    record.input.rows = Some(rows);
+    record.totals = totals(&all.tally);
+    record.write(&files.record)?;
+    publish(files, lines)?;
+    Ok(match lines {
+        Lines::All => all,
+        Lines::Active => Published { tally: all.tally, ..count_report(&files.report)? },
+    })
+}
+
+/// Publishes the report of a run of which every row was settled before, `rows` of them, and whose input is not there any
+/// more: what failed is taken from what is told of it.
+pub(super) fn publish_settled(
+    files: &ReportFiles,
+    lines: Lines,
+    mut record: RunRecord,
+    rows: u64,
+    told: &mut ToldRows,
+) -> Result<Published, RunError> {
+    let published = publish_all(files, lines, &mut record, rows, Numbers::Whole, told)?;
+    complete(&mut record, &published);
+    record.write(&files.record)?;
+    Ok(published)
+}
+
 /// Says once more what a run has done that has finished. One that crashed after its report was published
 /// gets its record.
-pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects: &Subjects, console: &Console) -> Result<u8, RunError> {
+pub(super) fn report_again(
+    files: &ReportFiles,
+    mut record: RunRecord,
+    originals: &mut dyn InputRows,
+    clock: Clock,
+    console: &Console,
+) -> Result<u8, RunError> {
     let found = count_report(&files.report)?;
     let has_all = record.options.only.is_none();
     // Of a report that has not all lines, the record tells the rest.
@@ -177,18 +208,18 @@ pub(super) fn report_again(files: &ReportFiles, mut record: RunRecord, subjects:
         None => tally.of(Outcome::Active) == found.lines,
     };
     if !is_its_own {
-        return Err(OutputError::NotItsReport(files.report.clone()).into());
+        return Err(OutputError::NotItsReport(files.report.to_path_buf()).into());
     }
     let published = Published { tally, ..found };
     if has_all {
-        write_failures(&files.report, &published, &files.failed, &mut *subjects.original_rows()?)?;
+        write_failures(&files.report, &published, &files.failed, originals)?;
     }
     if record.status != Status::Completed {
-        record.finished_at = Some(timestamp());
+        record.finished_at = Some(timestamp(clock.millis()));
         complete(&mut record, &published);
         record.write(&files.record)?;
     }
-    console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, files.report.display()));
+    console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
     Ok(code_of(&published.tally))
 }
 
@@ -214,8 +245,15 @@ pub(super) fn conclude_stream(ran: Ran, lines: Lines, metrics: MetricsFile<'_>, 
     concluded
 }
 
+/// Says where the rows are that failed.
+pub(super) fn tell_of_failures(files: &ReportFiles, published: &Published, console: &Console) {
+    if published.tally.failures() > 0 {
+        console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
+    }
+}
+
 /// Says of a report what may surprise who opens it.
-fn tell_of_lines(lines: Lines, published: &Published, console: &Console) {
+pub(super) fn tell_of_lines(lines: Lines, published: &Published, console: &Console) {
     if published.tally.rows() == 0 {
         console.tell("nobody is selected: the list of users is empty, and so is the report");
     } else if lines == Lines::Active {
@@ -274,10 +312,10 @@ fn summary(ran: &Ran) -> Summary {
     }
 }
 
-fn code_of(tally: &Tally) -> u8 {
+pub(super) fn code_of(tally: &Tally) -> u8 {
     if tally.failures() > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
 }
 
-fn timestamp() -> String {
-    BypassUntil::from_instant(now()).map(|now| now.to_string()).unwrap_or_default()
+pub(super) fn timestamp(at: DateTime<Utc>) -> String {
+    BypassUntil::from_instant(at).map(|now| now.to_string()).unwrap_or_default()
 }

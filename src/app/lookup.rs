@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::reading::unless_stopped;
 use super::rows::Run;
 use crate::error::RunError;
 use crate::input::{Known, Sound, Whom};
@@ -29,10 +30,10 @@ pub(super) async fn look_up(sound: Sound, run: &Run<'_>, journal: Option<&Path>)
     drop(seen);
     progress.finish().await;
     match done {
-        Ok(()) => Ok(sound.with_users(whom)?),
+        Ok(()) => Ok(unless_stopped(run.stop(), move || sound.with_users(whom)).await??),
         Err(NotLookedUp::PingOne(error)) => Err(error.into()),
         Err(NotLookedUp::List(error)) => Err(error.into()),
-        Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: sound.source.name, source }),
+        Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: sound.source.name.clone(), source }),
         Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
         Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(run.stop())),
     }

@@ -2,10 +2,14 @@
 
 mod conclude;
 mod diff;
+#[cfg(test)]
+mod doubt_tests;
 mod lookup;
 mod preflight;
+mod reading;
 mod rows;
 mod sandbox;
+mod settled;
 mod signals;
 mod subjects;
 mod takeup;
@@ -14,6 +18,7 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::CommandFactory;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
 use crate::config::{Refused, RunConfig};
@@ -29,13 +34,9 @@ use self::sandbox::serve_sandbox;
 /// Does what `cli` says, and tells it on `console`. The answer is the program's exit code.
 pub async fn run(cli: Cli, console: &Console) -> u8 {
     let to_resume = cli.to_resume();
-    let done = match cli.command {
-        Command::Grant(arguments) => run_config(RunConfig::of_grant(arguments), &to_resume, console).await,
-        Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), &to_resume, console).await,
-        Command::End(arguments) => run_config(RunConfig::of_end(arguments), &to_resume, console).await,
-        Command::Diff(arguments) => diff(&arguments, console),
-        Command::Sandbox(arguments) => serve_sandbox(arguments).await,
-        Command::Completions { shell } => complete(shell),
+    let done = match outlive_file_limits() {
+        Ok(()) => run_command(cli.command, &to_resume, console).await,
+        Err(error) => Err(error),
     };
     let code = done.unwrap_or_else(|error| {
         console.complain(&error);
@@ -45,6 +46,23 @@ pub async fn run(cli: Cli, console: &Console) -> u8 {
     // It waits: not for a runtime that has others to run.
     drop(tokio::task::spawn_blocking(move || console.flush()).await);
     code
+}
+
+async fn run_command(command: Command, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    match command {
+        Command::Grant(arguments) => run_config(RunConfig::of_grant(arguments), to_resume, console).await,
+        Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), to_resume, console).await,
+        Command::End(arguments) => run_config(RunConfig::of_end(arguments), to_resume, console).await,
+        Command::Diff(arguments) => diff(&arguments, console),
+        Command::Sandbox(arguments) => serve_sandbox(arguments).await,
+        Command::Completions { shell } => complete(shell),
+    }
+}
+
+/// Makes a file that grows beyond the limit of its size (`ulimit -f`) an error of the write. The signal that comes with
+/// it would else end the program without a word; once it is listened to, it does not, as long as the program runs.
+fn outlive_file_limits() -> Result<(), RunError> {
+    signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop).map_err(RunError::Signals)
 }
 
 async fn run_config(config: Result<RunConfig, Refused>, to_resume: &str, console: &Console) -> Result<u8, RunError> {

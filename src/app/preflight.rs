@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use super::rows::Run;
 use super::subjects::Subjects;
+use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
 use crate::directory::Listing;
-use crate::domain::Operation;
+use crate::domain::{BypassUntil, Operation, shown};
 use crate::error::RunError;
-use crate::pingone::EnvironmentInfo;
-use crate::report::{Destination, EnvironmentRecord, RunRecord, server_text};
+use crate::pace::Rate;
+use crate::pingone::{EnvironmentInfo, LicenceRates};
+use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
-/// A clock that is off by more than this is warned of.
+/// A clock that is off by more than this grants nothing. From the contract.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
-/// PingOne tells its time to the second, and the answer takes a while.
-const CLOCK_GOOD_TO: Duration = Duration::from_secs(2);
 /// The type of an environment where a `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
 /// Letters that cannot be seen: the Hangul fillers.
@@ -29,7 +29,7 @@ const UNSEEN: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
 pub(super) async fn preflight(
     config: &RunConfig,
     subjects: Subjects,
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     record: &mut RunRecord,
     journal: Option<&Path>,
 ) -> Result<(Subjects, Option<Listing>), RunError> {
@@ -39,16 +39,21 @@ pub(super) async fn preflight(
     // Whoever is refused is refused before a file of an earlier run is touched.
     run.has_token().await?;
     let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
+    let licence = if changes { run.licence().await? } else { LicenceRates::default() };
+    warn_of_rate(config.pace.rate, &licence);
+    record.licence = (!licence.is_empty()).then(|| licence.by_name().clone());
+    let offset = info.offset.or_else(|| run.session().offset());
     if changes {
         warn_of(&info);
-        check_clock(config.operation, &info)?;
+        offset.map_or(Ok(()), |offset| check_clock(config, offset))?;
     }
-    record.environment.name = info.name.as_deref().map(server_text);
-    record.environment.kind = info.kind.as_deref().map(server_text);
+    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none()).await?;
+    record.environment.name = info.name.as_ref().map(ToString::to_string);
+    record.environment.kind = info.kind.as_ref().map(ToString::to_string);
     let (subjects, listing) = subjects.found(config, run, journal).await?;
     let target = named(&info, run.target());
     let planned = subjects.planned(listing.as_ref(), None);
-    let plan = view(config, planned, target, run.identity().to_owned());
+    let plan = view(config, planned, target, run.identity().to_owned(), licence);
     run.console().show_plan(&plan, asks);
     if let Some(terminal) = terminal {
         // Nobody agrees to what is not to be seen there.
@@ -56,6 +61,29 @@ pub(super) async fn preflight(
         ask(&question(config.operation, planned.users(), &record.environment), &plan, terminal, run).await?;
     }
     Ok((subjects, listing))
+}
+
+/// Counts dates from PingOne's time, if it is known and the clock here is not to be trusted instead. In a run that
+/// begins, spans and the window count from there too: its input is checked once more.
+async fn set_clock(
+    config: &RunConfig,
+    subjects: Subjects,
+    run: &mut Run<'_>,
+    record: &mut RunRecord,
+    offset: Option<Offset>,
+    begins: bool,
+) -> Result<Subjects, RunError> {
+    record.clock_offset_seconds = offset.map(|offset| offset.signed().num_seconds());
+    let Some(offset) = offset.filter(|offset| offset.off > GOOD_TO && !config.trust_clock) else {
+        return Ok(subjects);
+    };
+    run.correct_clock(offset);
+    if !begins {
+        return Ok(subjects);
+    }
+    let start = run.clock().millis();
+    record.started_at = BypassUntil::from_instant(start).map(|start| start.to_string()).unwrap_or_default();
+    subjects.begun_at(config, start, run.stop()).await
 }
 
 async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>) -> Result<(), RunError> {
@@ -67,46 +95,67 @@ async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>)
 }
 
 /// A plan of what `config` asks for.
-pub(super) fn view<'a>(config: &'a RunConfig, planned: Planned<'a>, target: String, identity: String) -> PlanView<'a> {
+pub(super) fn view<'a>(
+    config: &'a RunConfig,
+    planned: Planned<'a>,
+    target: String,
+    identity: String,
+    licence: LicenceRates,
+) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
-        Destination::Files(files) => files.report.display().to_string(),
+        Destination::Files(files) => shown(&files.report).to_string(),
     };
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, target, identity, report }
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {
     match (&info.name, &info.kind) {
-        (Some(name), Some(kind)) => format!("`{}` ({}), {target}", server_text(name), server_text(kind)),
-        (Some(name), None) => format!("`{}`, {target}", server_text(name)),
+        (Some(name), Some(kind)) => format!("`{name}` ({kind}), {target}"),
+        (Some(name), None) => format!("`{name}`, {target}"),
         (None, _) => target.to_owned(),
+    }
+}
+
+/// Warns of a rate that is above every one that the licence allows: all requests beyond those would be refused.
+fn warn_of_rate(rate: Rate, licence: &LicenceRates) {
+    let is_above = |highest: f64| match rate {
+        Rate::Unlimited => true,
+        Rate::PerSecond(rate) => rate > highest,
+    };
+    if licence.highest().is_some_and(is_above) {
+        tracing::warn!("`--rate` {rate} is above every rate of the licence ({licence})");
     }
 }
 
 fn warn_of(info: &EnvironmentInfo) {
     if let Some(said) = &info.unread {
-        let why = server_text(&format!("{} {}", said.code, said.message));
+        let why = format!("{} {}", said.code, said.message);
         tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
     }
 }
 
-/// Warns of a clock that is off. With one that is off by more than near dates are ahead, no bypass is ended: they
-/// would have passed, or bypasses that run would seem to have.
-fn check_clock(operation: Operation, info: &EnvironmentInfo) -> Result<(), RunError> {
-    let Some((off, ahead)) = info.clock else {
-        return Ok(());
+/// Refuses a clock that is far off, and warns of one that is off. With one that is off by more than near dates are
+/// ahead, no bypass is ended: they would have passed, or bypasses that run would seem to have.
+fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
+    let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs())).to_string();
+    let side = offset.side;
+    let most = match config.operation {
+        Operation::Grant if offset.off > CLOCK_OFF && !config.trust_clock => return Err(RunError::ClockWrong { off, side }),
+        Operation::Grant | Operation::Audit => CLOCK_OFF,
+        Operation::End(grace) if offset.off >= grace.span() => {
+            let then = match side {
+                Side::Ahead => "bypasses that run would be taken for ended",
+                Side::Behind => "bypasses would be asked to end in the past",
+            };
+            return Err(RunError::ClockOff { off, side, grace: grace.to_string(), then });
+        }
+        // The nearer the dates, the less it takes for them to have passed.
+        Operation::End(grace) => (grace.span() / 2).clamp(GOOD_TO, CLOCK_OFF),
     };
-    let shown = humantime::format_duration(Duration::from_secs(off.as_secs()));
-    let side = if ahead { "ahead of" } else { "behind" };
-    if let Some(grace) = operation.grace().filter(|grace| off >= grace.span()) {
-        let then = if ahead { "bypasses that run would be taken for ended" } else { "bypasses would be asked to end in the past" };
-        return Err(RunError::ClockOff { off: shown.to_string(), side, grace: grace.to_string(), then });
-    }
-    // The nearer the dates, the less it takes for them to have passed.
-    let most = operation.grace().map_or(CLOCK_OFF, |grace| (grace.span() / 2).clamp(CLOCK_GOOD_TO, CLOCK_OFF));
-    if off > most {
-        let dates = if operation.grace().is_some() { "the dates at which bypasses end" } else { "spans such as `+4h`" };
-        tracing::warn!("the clock here is {shown} {side} PingOne's: {dates} are off by as much");
+    if offset.off > most {
+        let dates = if config.trust_clock { "it is trusted, and end dates are off by as much" } else { "dates count from PingOne's time" };
+        tracing::warn!("the clock here is {off} {side} PingOne's: {dates}");
     }
     Ok(())
 }
@@ -139,9 +188,10 @@ fn asked(operation: Operation, users: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ForeignText;
 
     fn question_in(kind: Option<&str>, name: Option<&str>) -> Question {
-        let text = |text: Option<&str>| text.map(server_text);
+        let text = |text: Option<&str>| text.map(|text| ForeignText::from(text).to_string());
         question(Operation::Grant, 2, &EnvironmentRecord { id: "its-id".into(), name: text(name), kind: text(kind) })
     }
 
@@ -174,7 +224,7 @@ mod tests {
             }
             assert_eq!(to_be_typed(question_in(kind, None)), "its-id");
             for name in ["Acme", "x", "7", "株式会社", "=1"] {
-                assert_eq!(to_be_typed(question_in(kind, Some(name))), server_text(name));
+                assert_eq!(to_be_typed(question_in(kind, Some(name))), ForeignText::from(name).to_string());
             }
         }
     }

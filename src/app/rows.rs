@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -13,10 +13,13 @@ use tracing::Instrument;
 
 use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
 use super::preflight::{preflight, view};
+use super::reading::unless_stopped;
 use super::sandbox::start_sandbox;
+use super::settled::Settled;
 use super::signals::listen;
 use super::subjects::{Feed, Subjects};
-use super::takeup::{Claim, Standing, now};
+use super::takeup::{Claim, Standing};
+use crate::clock::{Clock, Offset};
 use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::directory::{Listing, Roll};
 use crate::domain::RunId;
@@ -24,8 +27,8 @@ use crate::error::{EXIT_SUCCESS, RunError};
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
-    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, Limits, PingOneError, Secrets, Session, TokenSource,
-    TrustedCa,
+    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
+    TokenSource, TrustedCa,
 };
 use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
@@ -35,30 +38,42 @@ use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
 /// Rows that are read ahead of those that have a place in flight.
-const READ_AHEAD: usize = 2 * READ_TOGETHER;
+pub(super) const READ_AHEAD: usize = 2 * READ_TOGETHER;
 
 /// Does what `config` says for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let clock = Clock::of_this_machine().map_err(|_| RunError::ClockBefore1970)?;
+    let stop = Stop::default();
+    let signals = listen(stop.clone())?;
     if config.safety.dry_run {
-        return dry_run(&config, console);
+        return dry_run(&config, clock, &stop, console).await;
+    }
+    if let Some(metrics) = &config.metrics {
+        metrics.try_out(|_| Ok(()))?;
     }
     let claim = match &config.destination {
         // What is closed takes no report: that is known before anything is sent.
         Destination::StandardOutput => Stream::output().map(|_| None)?,
         Destination::Files(files) => Some(Claim::take(files.clone(), config.existing)?),
     };
-    let start = claim.as_ref().map_or_else(now, Claim::start);
+    let start = claim.as_ref().and_then(Claim::start).unwrap_or_else(|| clock.millis());
     let run_id = claim.as_ref().and_then(Claim::run_id).unwrap_or_else(RunId::random);
-    let subjects = Subjects::of(&config, start)?.approve(config.safety.max_users)?;
+    let read = Subjects::of(&config, start, &stop, console).await;
     let peer = connect(std::mem::replace(&mut config.connection, Connection::Sandbox)).await?;
-    let mut record = RunRecord::of(&config, subjects.record(&config), start, &peer.endpoints, peer.is_sandbox(), run_id);
+    let record_of = |input| RunRecord::of(&config, input, start, &peer.endpoints, peer.is_sandbox(), run_id);
+    let metrics = MetricsFile { place: config.metrics.as_ref(), operation: config.operation.name() };
+    if let Some(settled) = claim.as_ref().map_or(Ok(None), |claim| Settled::of(claim, &read))? {
+        return settled.publish(&config, record_of(settled.former.input.clone()), peer.name(), metrics, clock, console);
+    }
+    let subjects = read?.approve(config.safety.max_users)?;
+    let mut record = record_of(subjects.record(&config));
     let standing = claim.as_ref().map_or(Ok(Standing::Anew), |claim| claim.standing(&mut record))?;
-    let mut run = Run::set_up(&config, peer, run_id, console)?;
+    let mut run = Run::set_up(&config, peer, run_id, clock, console, stop, signals)?;
     if let (Some(claim), Standing::Finished(former)) = (&claim, &standing) {
-        return report_again(&claim.files, (**former).clone(), &subjects, console);
+        return report_again(&claim.files, (**former).clone(), &mut *subjects.original_rows()?, clock, console);
     }
     let taken_up = claim.as_ref().and_then(|claim| claim.taken_up(&standing));
-    let (subjects, listing) = preflight(&config, subjects, &run, &mut record, taken_up).await?;
+    let (subjects, listing) = preflight(&config, subjects, &mut run, &mut record, taken_up).await?;
     let carried = subjects.carried_names().into_iter();
     let (journal, recovered) = match &claim {
         None => {
@@ -69,11 +84,10 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
     };
     let before = recovered.for_good();
     run.prepare(config.safety.canary, recovered.has_header());
-    let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to)?;
+    let feed = feed(&subjects, listing, claim.as_ref(), recovered, record.in_doubt_up_to, run.clock().now())?;
     run.tell_of_taking_up(run_id, before, &feed);
     let span = console.run_span(run_id);
     let ran = run.run(journal, feed, before).instrument(span).await?;
-    let metrics = MetricsFile { path: config.metrics.as_deref(), operation: config.operation.name() };
     match &claim {
         None => conclude_stream(ran, config.lines, metrics, console),
         Some(claim) => {
@@ -91,23 +105,24 @@ fn not_begun(error: NotWritten, stop: &Stop) -> RunError {
 }
 
 /// The rows that are left to be done after what was `recovered` of a journal.
-fn feed(
+pub(super) fn feed(
     subjects: &Subjects,
     listing: Option<Listing>,
     claim: Option<&Claim>,
     recovered: Recovered,
     in_doubt_up_to: u64,
+    now: DateTime<Utc>,
 ) -> Result<Feed, RunError> {
     Ok(match (subjects, listing) {
-        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to)),
+        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to, now)),
         (Subjects::Directory(_), None) => unreachable!("the list has been begun"),
         (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), roll(claim, &recovered)?),
     })
 }
 
 /// The rows of an input that are left to be done after what was `recovered` of its journal.
-fn remaining(recovered: Recovered, in_doubt_up_to: u64) -> Remaining {
-    let resumed = recovered.has_header().then(Utc::now);
+fn remaining(recovered: Recovered, in_doubt_up_to: u64, now: DateTime<Utc>) -> Remaining {
+    let resumed = recovered.has_header().then_some(now);
     let Recovered { settled, again, .. } = recovered;
     Remaining { settled, again, in_doubt_up_to, resumed }
 }
@@ -121,16 +136,17 @@ fn roll(claim: Option<&Claim>, recovered: &Recovered) -> Result<Roll, RunError> 
 }
 
 /// Shows what would be done, and does nothing.
-fn dry_run(config: &RunConfig, console: &Console) -> Result<u8, RunError> {
+async fn dry_run(config: &RunConfig, clock: Clock, stop: &Stop, console: &Console) -> Result<u8, RunError> {
     if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
         files.are_new()?;
     }
-    let subjects = Subjects::of(config, now())?;
+    let subjects = Subjects::of(config, clock.millis(), stop, console).await?;
+    let (subjects, forecast) = unless_stopped(stop, move || subjects.forecast().map(|forecast| (subjects, forecast))).await??;
     let (target, identity) = match &config.connection {
         Connection::Sandbox => (SANDBOX.to_owned(), "the sandbox's application".to_owned()),
         Connection::PingOne { endpoints, identity, .. } => (endpoints.to_string(), identity.to_string()),
     };
-    console.show_plan(&view(config, subjects.planned(None, subjects.forecast()?), target, identity), true);
+    console.show_plan(&view(config, subjects.planned(None, forecast), target, identity, LicenceRates::default()), true);
     subjects.approve(config.safety.max_users)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
@@ -210,10 +226,20 @@ pub(super) struct Ran {
     pub(super) took: Duration,
     pub(super) held: Duration,
     pub(super) target: String,
+    /// When it ended.
+    pub(super) finished: DateTime<Utc>,
 }
 
 impl<'a> Run<'a> {
-    fn set_up(config: &RunConfig, peer: Peer, run: RunId, console: &'a Console) -> Result<Self, RunError> {
+    fn set_up(
+        config: &RunConfig,
+        peer: Peer,
+        run: RunId,
+        clock: Clock,
+        console: &'a Console,
+        stop: Stop,
+        signals: JoinHandle<()>,
+    ) -> Result<Self, RunError> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let target = peer.name();
@@ -227,7 +253,7 @@ impl<'a> Run<'a> {
         let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
         let wire = HttpWire::new(settings)?;
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
-        let session = Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits);
+        let session = Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits, clock);
         let pipeline = Pipeline {
             session,
             limits,
@@ -237,10 +263,9 @@ impl<'a> Run<'a> {
             outage: Outage::new(concurrency),
             canary: None,
             is_taken_up: false,
-            now: Utc::now,
-            stop: Stop::default(),
+            clock,
+            stop,
         };
-        let signals = listen(pipeline.stop.clone())?;
         tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
         Ok(Self { pipeline, target, identity: shown, console, sandbox, signals })
     }
@@ -269,6 +294,15 @@ impl<'a> Run<'a> {
         &self.pipeline.stop
     }
 
+    pub(super) fn clock(&self) -> Clock {
+        self.pipeline.clock
+    }
+
+    /// Counts dates from PingOne's time, from which the clock here is so far off.
+    pub(super) fn correct_clock(&mut self, offset: Offset) {
+        self.pipeline.clock = self.pipeline.clock.corrected(offset);
+    }
+
     pub(super) fn concurrency(&self) -> usize {
         self.pipeline.concurrency
     }
@@ -283,6 +317,11 @@ impl<'a> Run<'a> {
     pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
         let info = self.unless_stopped(self.pipeline.session.environment(&self.pipeline.stop)).await?;
         Ok(info.unwrap_or_default())
+    }
+
+    /// The rates that the licence allows, as far as PingOne tells them.
+    pub(super) async fn licence(&self) -> Result<LicenceRates, RunError> {
+        self.unless_stopped(self.pipeline.session.licence(&self.pipeline.stop)).await
     }
 
     /// What comes of asking before the first row is sent. A signal does not wait for it: nothing is lost with it.
@@ -337,6 +376,7 @@ impl<'a> Run<'a> {
             took: began.elapsed(),
             held: session.pacer.lost(),
             target: self.target,
+            finished: pipeline.clock.millis(),
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::print;
 use crate::cli::SandboxArgs;
+use crate::domain::shown;
 use crate::error::RunError;
 use crate::pingone::AuthMethod;
 use crate::sandbox::{Sandbox, SandboxConfig};
@@ -23,6 +24,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
         rate_limit: arguments.rate_limit,
         limit_kind: arguments.limit_kind,
         retry_after: arguments.retry_after,
+        licence_rates: arguments.licence_rate,
         latency: Duration::from_millis(arguments.latency),
         faults: arguments.faults,
         seed: arguments.seed,
@@ -33,7 +35,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
     };
     let sandbox = start_sandbox(config).await?;
     let file_error = |path: &Path| {
-        let path = path.display().to_string();
+        let path = shown(path).to_string();
         move |source| RunError::SandboxFile { path, source }
     };
     if let Some(path) = &arguments.export_users {

@@ -9,17 +9,19 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::lookup::look_up;
+use super::reading::{Reading, unless_stopped};
+
 use super::rows::Run;
 use crate::config::{RunConfig, Users};
 use crate::directory::{CARRIED, Listing, Roll, Selection};
 use crate::error::RunError;
-use crate::input::{Layout, Remaining, Row, Sound, Source, feed};
+use crate::input::{Remaining, Row, Sound, feed};
 use crate::lookup::{Forecast, forecast};
-use crate::pingone::HttpWire;
+use crate::pingone::Wire;
 use crate::report::{DirectoryRecord, InputRecord, InputRows, ListedRows, Numbers};
 use crate::run::Pipeline;
 use crate::stop::Stop;
-use crate::ui::{Planned, PlannedInput};
+use crate::ui::{Console, Planned, PlannedInput};
 
 /// Where the rows of a run come from.
 #[derive(Debug)]
@@ -29,10 +31,11 @@ pub(super) enum Subjects {
 }
 
 impl Subjects {
-    /// What `config` asks for, in a run that started at `start`. An input is read, every row of it.
-    pub(super) fn of(config: &RunConfig, start: DateTime<Utc>) -> Result<Self, RunError> {
+    /// What `config` asks for, in a run that started at `start`. An input is read, every row of it, unless a signal
+    /// comes before that.
+    pub(super) async fn of(config: &RunConfig, start: DateTime<Utc>, stop: &Stop, console: &Console) -> Result<Self, RunError> {
         Ok(match &config.users {
-            Users::File(_) => Self::Input(Arc::new(read_input(config, start)?)),
+            Users::File(_) => Self::Input(Arc::new(Reading::of(config, start)?.done(stop, console).await?)),
             Users::Directory(selection) => Self::Directory(selection.clone()),
         })
     }
@@ -42,6 +45,19 @@ impl Subjects {
         match self {
             Self::Input(sound) => Ok(Self::Input(Arc::new(alone(sound).approve(max_users)?))),
             // It is not known yet how many there are.
+            Self::Directory(_) => Ok(self),
+        }
+    }
+
+    /// The same in a run that starts at another time than was thought, from which end dates count. An input that is
+    /// not sound then is refused.
+    pub(super) async fn begun_at(self, config: &RunConfig, start: DateTime<Utc>, stop: &Stop) -> Result<Self, RunError> {
+        match self {
+            Self::Input(sound) => {
+                let rules = config.rules(start)?;
+                let checked = unless_stopped(stop, move || alone(sound).with_rules(rules)).await?;
+                Ok(Self::Input(Arc::new(checked?)))
+            }
             Self::Directory(_) => Ok(self),
         }
     }
@@ -154,23 +170,6 @@ fn alone(sound: Arc<Sound>) -> Sound {
     Arc::into_inner(sound).expect("nobody else has it before its rows are fed")
 }
 
-fn read_input(config: &RunConfig, start: DateTime<Utc>) -> Result<Sound, RunError> {
-    let Users::File(path) = &config.users else {
-        unreachable!("the directory is no input");
-    };
-    let rules = config.rules(start)?;
-    let source = Source::open(path)?;
-    let layout = Layout::of(&source, config.operation, &config.dialect, rules.until.is_some())?;
-    let superseded = layout.superseded.join(", ");
-    // Of a report, that is as it should be.
-    if layout.is_of_a_report() {
-        tracing::info!("the input is a report: its own columns are not carried into the new one");
-    } else if !superseded.is_empty() {
-        tracing::warn!("these columns of the input are not carried into the report, which has its own of the name: {superseded}");
-    }
-    Ok(Sound::check(source, layout, rules, config.skip_invalid)?)
-}
-
 /// The rows that are still to be done, on their way into the pipeline.
 #[derive(Debug)]
 pub(super) enum Feed {
@@ -189,7 +188,7 @@ impl Feed {
 
     /// Sends the rows into `rows`, no faster than they are taken. Answers how many there are in all; `None` if
     /// the run stops before that is known. If rows cannot be had, the run stops.
-    pub(super) async fn run(self, pipeline: &Pipeline<HttpWire>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+    pub(super) async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = &pipeline.stop;
         match self {
             Self::Input(sound, remaining) => {

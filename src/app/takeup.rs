@@ -2,15 +2,21 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::config::Existing;
 use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::{
-    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNWRITTEN, read_journal, reopen_journal,
+    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, read_journal, reopen_journal,
 };
 use crate::run::ROOM;
+
+/// How many rows beyond the last of a journal may have been sent by a run with so many requests in flight: those,
+/// the rows that wait to be tried again, and the rows whose lines are not on disk yet.
+fn unrecorded(concurrency: u16) -> u64 {
+    u64::from(concurrency) + (ROOM + UNRECORDED) as u64
+}
 
 /// The files of a run, which are its alone, and what stands in them.
 pub(super) struct Claim {
@@ -45,9 +51,9 @@ impl Claim {
         Ok(Self { files, existing, former, origin, _lock: lock })
     }
 
-    /// When the run started, in whole milliseconds: now, or when the one started that is taken up.
-    pub(super) fn start(&self) -> DateTime<Utc> {
-        self.origin.map_or_else(now, |(start, _)| start)
+    /// When the run started that is taken up.
+    pub(super) fn start(&self) -> Option<DateTime<Utc>> {
+        self.origin.map(|(start, _)| start)
     }
 
     /// The run that is taken up.
@@ -55,21 +61,37 @@ impl Claim {
         self.origin.map(|(_, run)| run)
     }
 
+    /// The record of the run that is taken up, if one is.
+    pub(super) fn former(&self) -> Option<&RunRecord> {
+        self.former.as_ref()
+    }
+
+    /// Whether nothing is left to be done of the run of this record but its report, because each of its `rows` is
+    /// settled for good.
+    pub(super) fn lacks_only_its_report(&self, former: &RunRecord, rows: u64) -> Result<bool, RunError> {
+        if former.status == Status::Completed || !self.files.partial.exists() {
+            return Ok(former.status != Status::Completed);
+        }
+        let journal = read_journal(&self.files.partial, rows)?;
+        Ok(journal.again.is_empty() && journal.tally.rows() == rows)
+    }
+
     /// Where the run of this `record` begins. One that is not the run to be taken up is refused, and so is
     /// one whose files cannot be written.
     pub(super) fn standing(&self, record: &mut RunRecord) -> Result<Standing, RunError> {
         let Some(former) = &self.former else {
+            self.files.try_out()?;
             record.try_out(&self.files.record)?;
             return Ok(Standing::Anew);
         };
         if let Some(difference) = former.difference(record) {
-            return Err(OutputError::Another { path: self.files.record.clone(), difference }.into());
+            return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
         record.requests = former.requests;
-        record.in_doubt_up_to = former.in_doubt_up_to;
         if !self.files.partial.exists() {
             return Ok(Standing::Finished(Box::new(former.clone())));
         }
+        self.files.try_out()?;
         record.try_out(&self.files.record)?;
         Ok(Standing::Unfinished)
     }
@@ -89,6 +111,7 @@ impl Claim {
         record: &mut RunRecord,
         carried: impl Iterator<Item = &'a str>,
     ) -> Result<(Journal, Recovered), RunError> {
+        record.in_doubt_ahead = Some(unrecorded(record.options.concurrency));
         match standing {
             Standing::Unfinished => self.take_up(record, carried),
             Standing::Anew | Standing::Finished(_) => Ok((self.begin(record, carried)?, Recovered::default())),
@@ -98,13 +121,11 @@ impl Claim {
     /// Goes on where the journal ends. The record is on disk when this returns.
     fn take_up<'a>(&self, record: &mut RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
         let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
-        if let Some(crashed) = self.former.as_ref().filter(|former| former.status == Status::Running && record.input.rows.is_some()) {
-            // Those in flight, those that waited to be tried again, and those whose lines were not written yet.
-            let begun = recovered.last_row + u64::from(crashed.options.concurrency) + (ROOM + UNWRITTEN) as u64;
-            record.in_doubt_up_to = record.in_doubt_up_to.max(begun.min(record.input.rows.unwrap_or(u64::MAX)));
+        if let Some(former) = &self.former {
+            record.take_over_doubt(former, recovered.last_row);
         }
         record.write(&self.files.record)?;
-        let target = Target::File(file, self.files.partial.clone());
+        let target = Target::File(file, self.files.partial.to_path_buf());
         let journal = if recovered.has_header() { Journal::resume(target)? } else { Journal::start(target, carried)? };
         Ok((journal, recovered))
     }
@@ -116,7 +137,7 @@ impl Claim {
             self.files.make_way()?;
         }
         // The journal comes before the record: a record without a journal is one of a run that finished.
-        let target = Target::File(self.files.create_partial()?, self.files.partial.clone());
+        let target = Target::File(self.files.create_partial()?, self.files.partial.to_path_buf());
         let begun = Journal::start(target, carried).and_then(|journal| record.write(&self.files.record).map(|()| journal));
         begun.map_err(|error| {
             // The first error is the one to tell.
@@ -136,20 +157,14 @@ impl Claim {
 fn former(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
     let record = RunRecord::read(&files.record)?;
     if let Some(difference) = record.as_ref().and_then(|record| record.other_report(&files.report)) {
-        return Err(OutputError::Another { path: files.record.clone(), difference }.into());
+        return Err(OutputError::Another { path: files.record.to_path_buf(), difference }.into());
     }
     match (&record, files.partial.exists(), files.report.exists()) {
         (Some(_), true, _) | (Some(_), false, true) => Ok(record),
         // Its files were taken away, or it ended before it had any.
         (Some(_) | None, false, false) => Ok(None),
-        (None, false, true) => Err(OutputError::Exists(files.report.clone()).into()),
+        (None, false, true) => Err(OutputError::Exists(files.report.to_path_buf()).into()),
         (None, true, _) if read_journal(&files.partial, u64::MAX).is_ok_and(|journal| journal.tally.rows() == 0) => Ok(None),
-        (None, true, _) => Err(OutputError::NoRecord(files.partial.clone()).into()),
+        (None, true, _) => Err(OutputError::NoRecord(files.partial.to_path_buf()).into()),
     }
-}
-
-/// Now, in whole milliseconds, as it stands in the record.
-pub(super) fn now() -> DateTime<Utc> {
-    let now = Utc::now();
-    now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
 }

@@ -30,8 +30,11 @@ pub(crate) struct SandboxArgs {
     /// What a 429 says of how long to wait
     #[arg(long, value_name = "FORM", default_value = "seconds")]
     pub(crate) retry_after: RetryAfterForm,
+    /// What `capabilities` tells of the licence's rates, such as `rlgMfaRps=100,rlgDirAccessRps=200`
+    #[arg(long, value_name = "GROUP=N,…", value_delimiter = ',', value_parser = licence_rate)]
+    pub(crate) licence_rate: Vec<(String, u64)>,
     /// How long each answer takes, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "0")]
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     pub(crate) latency: u64,
     /// Shares of requests that meet faults: a status from 400 to 599, html, reset, truncate, slow, expired, otherdate, nobypass
     #[arg(long, value_name = "KIND=SHARE,…", default_value = "")]
@@ -51,4 +54,9 @@ pub(crate) struct SandboxArgs {
     /// Write the users to this file, as an input for an audit
     #[arg(long, value_name = "PATH")]
     pub(crate) export_users: Option<PathBuf>,
+}
+
+fn licence_rate(text: &str) -> Result<(String, u64), String> {
+    let read = text.split_once('=').and_then(|(group, limit)| Some((group.trim().to_owned(), limit.trim().parse().ok()?)));
+    read.ok_or_else(|| "expected a group and its rate, such as `rlgMfaRps=100`".to_owned())
 }

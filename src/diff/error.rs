@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::domain::{UserId, quote};
+use crate::domain::{UserId, quote, shown};
 use crate::input::{HeaderFault, InputError, RowFault};
 use crate::report::{FileError, Outcome};
 
@@ -15,7 +15,7 @@ pub enum DiffError {
     #[error(transparent)]
     Report(#[from] InputError),
     /// A file is a journal.
-    #[error("{}: this is the journal of a run that has not finished: expected its report", .0.display())]
+    #[error("{}: this is the journal of a run that has not finished: expected its report", shown(.0))]
     Journal(PathBuf),
     /// Standard input can be read once.
     #[error("`-` stands for both reports: expected a file for one of them at least")]

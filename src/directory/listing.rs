@@ -5,7 +5,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{ListedFor, ListingError, Roll, Selection};
 use crate::error::RunError;
 use crate::input::Row;
-use crate::pingone::{Detail, Listed, PingOneError, Session, UserPage, UsersAsked, Wire};
+use crate::pingone::{Detail, ListReader, Listed, PingOneError, Session, UserPage, Wire};
 use crate::stop::Stop;
 
 /// The user list, of which the first page has been read.
@@ -13,6 +13,8 @@ use crate::stop::Stop;
 pub(crate) struct Listing {
     selection: Selection,
     first: UserPage,
+    /// What follows it.
+    rest: ListReader,
     max_users: Option<u64>,
 }
 
@@ -24,9 +26,9 @@ impl Listing {
         max_users: Option<u64>,
         stop: &Stop,
     ) -> Result<Self, RunError> {
-        let asked = UsersAsked::First { filter: selection.filter().map(str::to_owned) };
+        let mut rest = session.user_list(selection.filter());
         let list = selection.to_string();
-        let first = match unless_stopped(session.list_users(&asked, stop), stop).await? {
+        let first = match unless_stopped(session.next_users(&mut rest, stop), stop).await? {
             Listed::Page(page) => page,
             Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
             Listed::Refused(said) => return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), said: said.into() }.into()),
@@ -36,7 +38,7 @@ impl Listing {
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {
             Some(most) if users > most => Err(ListingError::TooMany { list, users, most }.into()),
-            Some(_) | None => Ok(Self { selection, first, max_users }),
+            Some(_) | None => Ok(Self { selection, first, rest, max_users }),
         }
     }
 
@@ -48,10 +50,10 @@ impl Listing {
     /// How many pages there are, if that can be told from the first.
     pub(crate) fn pages(&self) -> Option<u64> {
         let size = self.first.users.len() as u64;
-        match (&self.first.next, self.total()) {
-            (None, _) => Some(1),
-            (Some(_), Some(total)) if size > 0 => Some(total.div_ceil(size)),
-            (Some(_), _) => None,
+        match (self.rest.has_more(), self.total()) {
+            (false, _) => Some(1),
+            (true, Some(total)) if size > 0 => Some(total.div_ceil(size)),
+            (true, _) => None,
         }
     }
 
@@ -69,22 +71,21 @@ impl Listing {
         let counted = self.total().unwrap_or_default();
         roll.expect(counted);
         let (list, most) = (self.selection.to_string(), self.max_users);
-        let mut page = self.first;
+        let (mut page, mut pages) = (self.first, self.rest);
         loop {
             let mut next = Vec::with_capacity(page.users.len());
-            for user in page.users {
-                roll.enter(user, &mut next);
-            }
+            let new = page.users.into_iter().filter_map(|user| roll.enter(user, &mut next).then_some(())).count();
             if let Some(most) = most.filter(|most| roll.users() > *most) {
                 return Err(ListingError::Grown { list, most }.into());
             }
             if !send(next, rows).await {
                 return Ok(None);
             }
-            let Some(link) = page.next else {
+            pages.brought(new as u64).map_err(|why| pages.error(why))?;
+            if !pages.has_more() {
                 break;
-            };
-            page = match next_page(&UsersAsked::Next(link), session, places, stop).await? {
+            }
+            page = match next_page(&mut pages, session, places, stop).await? {
                 Listed::Page(page) => page,
                 Listed::Forbidden(said) | Listed::Refused(said) | Listed::Failed(said) => return Err(unread(list, said)),
                 Listed::Stopped => return Ok(None),
@@ -105,10 +106,10 @@ impl Listing {
 }
 
 /// Asks for a page that follows.
-async fn next_page<W: Wire>(asked: &UsersAsked, session: &Session<W>, places: &Semaphore, stop: &Stop) -> Result<Listed, PingOneError> {
+async fn next_page<W: Wire>(pages: &mut ListReader, session: &Session<W>, places: &Semaphore, stop: &Stop) -> Result<Listed, PingOneError> {
     let listed = async {
         let _place = places.acquire().await.expect("nobody closes it");
-        session.list_users(asked, stop).await
+        session.next_users(pages, stop).await
     };
     unless_stopped(listed, stop).await
 }

@@ -6,14 +6,14 @@
 //! numbers that are free, the lowest first. Where the list is the same, those are the same numbers; where
 //! users have left it, numbers may stay free.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use csv::ByteRecord;
 
-use crate::domain::{Ask, RowNumber, UserId};
+use crate::domain::{Ask, ForeignText, RowNumber, UserId};
 use crate::input::{Row, Task};
 use crate::pingone::ListedUser;
-use crate::report::{Recalled, server_text};
+use crate::report::Recalled;
 use crate::rowset::RowSet;
 
 /// The columns that the list gives the report.
@@ -22,10 +22,11 @@ pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
 /// Of so many users at most, room is made at once: a server may say anything.
 const MOST_RESERVED: u64 = 10_000_000;
 
-/// The users that have rows. Takes 17 to 39 bytes for each.
+/// The users that have rows. Takes 18 to 41 bytes for each.
 #[derive(Debug, Default)]
 pub(crate) struct Roll {
-    seen: HashSet<UserId>,
+    /// Each with whether the list has told of it, and not only the journal.
+    seen: HashMap<UserId, bool>,
     /// The numbers that rows had before the run was taken up.
     taken: RowSet,
     /// The rows that are to be sent again, by number.
@@ -38,7 +39,8 @@ impl Roll {
     /// A roll on which the users stand already that a journal tells of.
     pub(crate) fn recalling(recalled: Recalled) -> Self {
         let Recalled { users, rows, again } = recalled;
-        Self { seen: users, taken: rows, again: again.into(), last: 0 }
+        let seen = users.into_iter().map(|user| (user, false)).collect();
+        Self { seen, taken: rows, again: again.into(), last: 0 }
     }
 
     /// Makes room for so many users.
@@ -52,12 +54,18 @@ impl Roll {
         self.seen.len() as u64
     }
 
-    /// Enters a user, if this is the first that is heard of them. The rows that come next go to `rows`, in
-    /// the order of their numbers.
-    pub(crate) fn enter(&mut self, user: ListedUser, rows: &mut Vec<Row>) {
-        if !self.seen.insert(user.id) {
-            return;
+    /// Enters a user, if this is the first that is heard of it. The rows that come next go to `rows`, in the order
+    /// of their numbers. Tells whether the list has not told of the user before.
+    pub(crate) fn enter(&mut self, user: ListedUser, rows: &mut Vec<Row>) -> bool {
+        match self.seen.insert(user.id, true) {
+            None => self.number(user, rows),
+            Some(true) => return false,
+            Some(false) => {}
         }
+        true
+    }
+
+    fn number(&mut self, user: ListedUser, rows: &mut Vec<Row>) {
         self.last += 1;
         while self.taken.contains(self.last) {
             self.last += 1;
@@ -65,7 +73,7 @@ impl Roll {
         while self.again.front().is_some_and(|(number, ..)| *number < self.last) {
             rows.extend(self.again.pop_front().map(row));
         }
-        let text = |text: Option<String>| server_text(&text.unwrap_or_default());
+        let text = |text: Option<ForeignText>| text.unwrap_or_default().to_string();
         let carried = [user.username, user.email, user.population].map(text);
         rows.push(row((self.last, user.id, ByteRecord::from(&carried[..]))));
     }
@@ -85,11 +93,11 @@ fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashMap;
+    use std::collections::HashSet;
 
     fn user(index: u8) -> ListedUser {
         let id = id(index);
-        ListedUser { id, username: Some(format!("u{index}")), email: None, external_id: None, population: None }
+        ListedUser { id, username: Some(format!("u{index}").into()), email: None, external_id: None, population: None }
     }
 
     fn id(index: u8) -> UserId {
@@ -128,6 +136,14 @@ mod tests {
     fn users_are_numbered_in_the_lists_order_and_once() {
         let (rows, users) = called(Roll::default(), &[7, 3, 7, 5, 3]);
         assert_eq!((rows, users), (vec![(1, id(7)), (2, id(3)), (3, id(5))], 3));
+    }
+
+    #[test]
+    fn a_user_of_the_journal_is_new_to_the_list_once() {
+        let mut roll = Roll::recalling(recalled(&[(1, id(7))], |_| false));
+        let mut rows = Vec::new();
+        assert_eq!([7, 7, 3, 3].map(|index| roll.enter(user(index), &mut rows)), [true, false, true, false]);
+        assert_eq!((rows.len(), roll.users()), (1, 2));
     }
 
     proptest! {

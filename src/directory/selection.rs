@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::{GroupId, PopulationId};
+use crate::domain::{GroupId, PopulationId, escaped};
 
 /// A SCIM filter as it was typed, which can be put in parentheses: what stands beside it cannot be undone by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.filter {
             None => f.write_str("every user of the directory"),
-            Some(filter) => write!(f, "the users of the directory that `{filter}` selects"),
+            Some(filter) => write!(f, "the users of the directory that `{}` selects", escaped(filter)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What are the input's bytes, and are they still the ones that were checked?
 //!
-//! The input is read twice: once to check every row, once to send. Whoever saves the file in between would
-//! have rows sent that nobody checked. So bytes are read in blocks; the first pass keeps a SHA-256 digest
+//! The input is read twice: once to check every row, once to send. A run reads a copy of its own both times; but who
+//! could change what is read in between would have rows sent that nobody checked. So bytes are read in blocks; the first pass keeps a SHA-256 digest
 //! of all bytes up to the end of each block, and the second hands a block out only after its digest has
 //! been found the same.
 //!

@@ -12,7 +12,7 @@ use super::whom::{Known, Whom, known};
 use super::{InputError, Source};
 use crate::domain::BypassUntil;
 use crate::report::{Outcome, Tally};
-use crate::spill::Sorter;
+use crate::spill::{NoTemporary, Sorter};
 
 /// What is to be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub(crate) struct Checked {
 /// without them decides what is remembered of them. Once users have been looked up, the same text is read
 /// `again`: until then, of their rows only the form is checked.
 pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> Result<Checked, InputError> {
-    let checked = pass(source, layout, rules, go_on, again).map_err(|error| refused(source, error))?;
+    let checked = pass(source, layout, rules, go_on, again).map_err(|error| refused(&source.name, error))?;
     if checked.plan.rows == 0 {
         return Err(InputError::NoRows { name: source.name.clone() });
     }
@@ -100,12 +100,12 @@ pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool,
 /// With what a text is read that has been read before.
 pub(crate) struct Again<'a> {
     pub(crate) fingerprint: Fingerprint,
-    /// Whom the rows mean whose users were looked up.
-    pub(crate) whom: &'a Whom,
+    /// Whom the rows mean whose users were looked up, once they have been.
+    pub(crate) whom: Option<&'a Whom>,
 }
 
 fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> io::Result<Checked> {
-    let whom = again.map(|again| again.whom);
+    let whom = again.and_then(|again| again.whom);
     let mut reader = RowReader::new(source, layout, rules, again.map(|again| again.fingerprint.clone()))?;
     let mut users = Users::new(&std::env::temp_dir());
     let mut bad = BadRows::default();
@@ -154,10 +154,14 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, whom: Option<&Whom>
     Ok((rows, looked_at))
 }
 
-pub(super) fn refused(source: &Source, error: io::Error) -> InputError {
+/// Why the input of this `name` cannot be taken in, or not be kept.
+pub(super) fn refused(name: &str, error: io::Error) -> InputError {
+    if error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some() {
+        return InputError::NotKept { name: name.to_owned(), source: error };
+    }
     let name = match error.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
-        Some(BadBytes::QuoteNeverClosed { line } | BadBytes::LineTooLong { line }) => format!("{}:{line}", source.name),
-        Some(BadBytes::Changed) | None => source.name.clone(),
+        Some(BadBytes::QuoteNeverClosed { line } | BadBytes::LineTooLong { line }) => format!("{name}:{line}"),
+        Some(BadBytes::Changed) | None => name.to_owned(),
     };
     InputError::Unreadable { name, source: error }
 }

@@ -4,7 +4,8 @@
 use csv::ByteRecord;
 
 use super::error::HeaderFault;
-use super::{InputError, Source, parser};
+use super::source::Beginning;
+use super::{InputError, parser};
 use crate::domain::{Attribute, Operation, UserId};
 use crate::report::COLUMNS;
 
@@ -62,7 +63,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of `source`, for an `operation`, with an end date for every row or without
     /// (`has_until`).
-    pub(crate) fn of(source: &Source, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
+    pub(crate) fn of(source: &Beginning, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
         let First { delimiter, line, record: first } = First::of(source, dialect)?;
         let fault = |fault| InputError::Header { name: source.name.clone(), line, fault };
         let names = if dialect.no_headers {
@@ -115,7 +116,7 @@ pub(super) struct First {
 }
 
 impl First {
-    pub(super) fn of(source: &Source, dialect: &Dialect) -> Result<Self, InputError> {
+    pub(super) fn of(source: &Beginning, dialect: &Dialect) -> Result<Self, InputError> {
         let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
         let (line, record) = first_record(&source.head, delimiter);
         if source.has_more && !source.head.contains(&b'\n') {

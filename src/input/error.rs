@@ -24,6 +24,14 @@ pub enum InputError {
         /// What the file system said.
         source: io::Error,
     },
+    /// There is no room to keep it in.
+    #[error("{name}: the input cannot be kept while it is used")]
+    NotKept {
+        /// The input, as messages call it.
+        name: String,
+        /// Where it was to be kept, and what the file system said.
+        source: io::Error,
+    },
     /// There is nothing in it.
     #[error("{name}: the input is empty")]
     Empty {
@@ -74,6 +82,14 @@ pub enum InputError {
         /// How many it may have.
         most: u64,
     },
+    /// There are more rows than may be; how many, is not known.
+    #[error("{name}: there are more than {most} rows, which is what `--max-users` allows; the rest was not read, and nothing was sent")]
+    MoreRows {
+        /// The input, as messages call it.
+        name: String,
+        /// How many it may have.
+        most: u64,
+    },
     /// Rows are invalid.
     #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed by this command" } else { "sent" })]
     BadRows {
@@ -92,10 +108,16 @@ fn share(bad: u64, all: u64) -> String {
 }
 
 impl InputError {
+    /// Whether nothing is wrong with the input, but there is no room to keep it in.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::NotKept { .. })
+    }
+
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } | Self::TooManyRows { .. } => None,
+            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } | Self::TooManyRows { .. } | Self::MoreRows { .. } => None,
+            Self::NotKept { .. } => Some("make room in this folder, or name another one for temporary files in TMPDIR".into()),
             Self::Utf16 { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
             Self::NotText { .. } => Some("expected a CSV file in UTF-8".into()),
             Self::Workbook { .. } => Some(IN_EXCEL.into()),
@@ -112,7 +134,7 @@ impl InputError {
 #[non_exhaustive]
 pub enum HeaderFault {
     /// A column that is needed is not there.
-    #[error("there is no column `{wanted}`: the columns are {}", listed(.found))]
+    #[error("there is no column `{}`: the columns are {}", quote(.wanted), listed(.found))]
     Missing {
         /// The column's name.
         wanted: String,
@@ -124,7 +146,7 @@ pub enum HeaderFault {
         data: bool,
     },
     /// A column stands there twice.
-    #[error("there are two columns `{name}`")]
+    #[error("there are two columns `{}`", quote(.name))]
     Twice {
         /// The column's name.
         name: String,
@@ -139,7 +161,7 @@ pub enum HeaderFault {
     #[error("the lines end in a carriage return alone: expected CRLF or LF")]
     BareCarriageReturn,
     /// Without a header, columns are named by number.
-    #[error("`{0}` is not a column's number: without a header, columns are numbered from 1 to {1}")]
+    #[error("`{}` is not a column's number: without a header, columns are numbered from 1 to {}", quote(.0), .1)]
     NotANumber(String, usize),
 }
 

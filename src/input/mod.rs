@@ -13,10 +13,13 @@ mod blocks;
 mod check;
 mod columns;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod records;
 mod repeats;
 mod rows;
 mod source;
+mod spool;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -35,7 +38,7 @@ pub(crate) use self::check::{Plan, Sought};
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::error::RowFault;
 pub(crate) use self::rows::Rules;
-pub(crate) use self::source::Source;
+pub(crate) use self::source::{Expected, Opened, Seen, Source, Taking, is_pipe, name_of};
 pub(crate) use self::table::{Table, Values};
 pub(crate) use self::whom::{Known, Whom};
 
@@ -91,7 +94,7 @@ impl Task {
     fn in_doubt(self) -> Self {
         match self {
             Self::Nobody { until, mut said, .. } => {
-                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message);
+                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message).into();
                 Self::Nobody { outcome: Outcome::Unknown, said, until }
             }
             task @ (Self::Send(_) | Self::Duplicate(_) | Self::Passed(..) | Self::Invalid { .. }) => task,
@@ -180,10 +183,17 @@ impl Sound {
         Ok(Self { source, layout, rules, go_on, checked, whom: None })
     }
 
+    /// Checks the same input once more, by other rules. What is bad then refuses it.
+    pub(crate) fn with_rules(self, rules: Rules) -> Result<Self, InputError> {
+        let again = Again { fingerprint: self.checked.fingerprint, whom: self.whom.as_ref() };
+        let checked = check(&self.source, &self.layout, rules, self.go_on, Some(&again))?;
+        Self { rules, checked, ..self }.approve(None)
+    }
+
     /// Checks the same input once more, now that it is known whom its rows mean: two of one user may repeat or
     /// contradict each other, whatever they call the user. What is bad then refuses it.
     pub(crate) fn with_users(self, whom: Whom) -> Result<Self, InputError> {
-        let again = Again { fingerprint: self.checked.fingerprint, whom: &whom };
+        let again = Again { fingerprint: self.checked.fingerprint, whom: Some(&whom) };
         let mut checked = check(&self.source, &self.layout, self.rules, self.go_on, Some(&again))?;
         checked.bad.were_looked_up = true;
         Self { checked, whom: Some(whom), ..self }.approve(None)

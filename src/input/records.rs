@@ -1,7 +1,7 @@
 //! Which records does a text hold? One after another, each with its place, and what can be wrong with its form,
 //! whatever it means.
 
-use std::io;
+use std::io::{self, Read};
 
 use csv::ByteRecord;
 
@@ -13,17 +13,24 @@ use super::{Source, is_blank, parser};
 /// Bytes that the CSV parser takes at a time.
 const PARSED_AT_ONCE: usize = 64 << 10;
 
-/// Reads the records of a source, one at a time.
-pub(super) struct Records {
-    csv: csv::Reader<Blocks<Text>>,
+/// Reads the records of a text, one at a time.
+pub(super) struct Records<R = Text> {
+    csv: csv::Reader<Blocks<R>>,
 }
 
 impl Records {
     /// The records of `source` from its first on; where `expected` is given, only as long as the bytes are
     /// the ones of that fingerprint.
     pub(super) fn new(source: &Source, delimiter: u8, expected: Option<Fingerprint>) -> io::Result<Self> {
-        let blocks = Blocks::new(source.text()?, source.mark(), delimiter, expected);
-        Ok(Self { csv: parser(delimiter).buffer_capacity(PARSED_AT_ONCE).from_reader(blocks) })
+        Ok(Self::of(source.text()?, source.mark(), delimiter, expected))
+    }
+}
+
+impl<R: Read> Records<R> {
+    /// The records of a `text` that follows a `mark`.
+    pub(super) fn of(text: R, mark: &[u8], delimiter: u8, expected: Option<Fingerprint>) -> Self {
+        let blocks = Blocks::new(text, mark, delimiter, expected);
+        Self { csv: parser(delimiter).buffer_capacity(PARSED_AT_ONCE).from_reader(blocks) }
     }
 
     /// Reads the next record that is not blank into `record`, if there is one; answers its place.

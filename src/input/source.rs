@@ -1,13 +1,20 @@
-//! Where do the input's bytes come from? From a regular file, or from standard input or another pipe, which
-//! is first kept in an unnamed temporary file, since the input is read twice.
+//! Where do the input's bytes come from? From a regular file, or from standard input or another pipe. It is read
+//! twice, so what a pipe brings is first kept in an unnamed temporary file; and so is a file that is to stay for a
+//! whole run what it was when it was checked, whatever becomes of it meanwhile.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
+use std::ops::Deref;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::InputError;
-use crate::spill::unnamed_file;
+use super::check::refused;
+use super::spool::{copied, spooled};
+use crate::domain::shown;
 
 /// How a file of Microsoft Excel's own begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -15,40 +22,137 @@ const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// How many bytes are looked at to find out the dialect.
-const HEAD: u64 = 64 << 10;
+const HEAD: usize = 64 << 10;
 
-/// An input that can be read as often as needed.
+/// What an input begins with.
 #[derive(Debug)]
-pub(crate) struct Source {
-    /// What messages call it.
+pub(crate) struct Beginning {
+    /// What messages call the input.
     pub(crate) name: String,
     /// The beginning of its text.
     pub(crate) head: Vec<u8>,
     /// Whether there may be more than that.
     pub(crate) has_more: bool,
-    file: File,
-    /// Where its text begins: after a byte order mark.
-    start: u64,
+    /// The byte order mark that the text follows, if there is one.
+    mark: &'static [u8],
 }
 
-impl Source {
-    /// Opens the file at `path`; `-` is standard input. What is not text in UTF-8 is refused.
-    pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
-        let (name, file) = if path.as_os_str() == "-" {
-            ("standard input".to_owned(), spooled(io::stdin().lock()))
-        } else {
-            (path.display().to_string(), opened(path))
-        };
+/// An input of which no more than the beginning has been read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) beginning: Beginning,
+    file: File,
+    is_pipe: bool,
+    seen: Seen,
+}
+
+/// How the whole of an input is taken in.
+#[derive(Debug, Default)]
+pub(crate) struct Taking {
+    /// Whether a file is kept as it is now.
+    pub(crate) keep: bool,
+    /// Which records a pipe is expected to bring.
+    pub(crate) expected: Option<Expected>,
+}
+
+/// Records that a pipe is expected to bring: reading ends with the first that is none of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) delimiter: u8,
+    pub(crate) has_header: bool,
+    /// The most rows that there may be.
+    pub(crate) most_rows: Option<u64>,
+}
+
+/// How many bytes have been read for the first time, for whoever tells of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen(Arc<AtomicU64>);
+
+impl Seen {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// An input that can be read as often as needed.
+#[derive(Debug)]
+pub(crate) struct Source {
+    beginning: Beginning,
+    file: File,
+}
+
+impl Deref for Source {
+    type Target = Beginning;
+
+    fn deref(&self) -> &Beginning {
+        &self.beginning
+    }
+}
+
+/// What messages call the input at `path`.
+pub(crate) fn name_of(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { shown(path).to_string() }
+}
+
+/// Whether the input at `path` can be read once only, and nobody knows how much will come.
+pub(crate) fn is_pipe(path: &Path) -> bool {
+    is_standard_input(path) || path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+impl Opened {
+    /// Opens the file at `path`; `-` is standard input. What is not text in UTF-8 is refused before more of it is
+    /// read.
+    pub(crate) fn at(path: &Path, seen: Seen) -> Result<Self, InputError> {
+        let name = name_of(path);
         let unreadable = |source| InputError::Unreadable { name: name.clone(), source };
-        let file = file.map_err(unreadable)?;
-        let mut head = Vec::new();
-        (&file).take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
-        let has_more = head.len() as u64 == HEAD;
-        let mark = if head.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 };
-        head.drain(..mark);
-        let source = Self { name, head, has_more, file, start: mark as u64 };
-        source.refuse_what_is_no_text()?;
-        Ok(source)
+        let (file, is_pipe) = opened(path).map_err(unreadable)?;
+        let mut beginning = Beginning { name: name.clone(), head: Vec::new(), has_more: true, mark: b"" };
+        while beginning.head.len() < HEAD && beginning.has_more {
+            let count = beginning.read_on(&file).map_err(unreadable)?;
+            seen.add(count);
+            beginning.has_more = count > 0;
+            beginning.refuse_what_is_no_text()?;
+        }
+        beginning.cut_off_the_mark();
+        if beginning.head.iter().all(u8::is_ascii_whitespace) {
+            return Err(InputError::Empty { name });
+        }
+        Ok(Self { beginning, file, is_pipe, seen })
+    }
+
+    /// The whole input, as it is now.
+    pub(crate) fn whole(self, taking: &Taking) -> Result<Source, InputError> {
+        let Self { beginning, file, is_pipe, seen } = self;
+        let taken = match (is_pipe, taking.keep) {
+            (true, _) => spooled(&beginning, file, seen, taking.expected)?,
+            (false, true) => copied(file).and_then(|copy| beginning.is_of(copy)).map_err(|error| refused(&beginning.name, error))?,
+            (false, false) => file,
+        };
+        Ok(Source { beginning, file: taken })
+    }
+}
+
+impl Beginning {
+    /// Reads what is there of the head; answers how much that is.
+    fn read_on(&mut self, mut file: &File) -> io::Result<usize> {
+        let mut part = [0; 8 << 10];
+        let most = part.len().min(HEAD - self.head.len());
+        let count = loop {
+            match file.read(&mut part[..most]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.head.extend_from_slice(&part[..count]);
+        Ok(count)
     }
 
     fn refuse_what_is_no_text(&self) -> Result<(), InputError> {
@@ -57,14 +161,12 @@ impl Source {
         if UTF16_MARKS.iter().any(begins) || self.is_utf16_without_mark() {
             return Err(InputError::Utf16 { name });
         }
-        if self.head.contains(&0) {
+        // Of UTF-16 without a mark, it takes some bytes to know it.
+        if self.head.contains(&0) && (self.head.len() >= 8 || !self.has_more) {
             return Err(InputError::NotText { name });
         }
         if begins(&ZIP) {
             return Err(InputError::Workbook { name });
-        }
-        if self.head.iter().all(u8::is_ascii_whitespace) {
-            return Err(InputError::Empty { name });
         }
         Ok(())
     }
@@ -76,14 +178,36 @@ impl Source {
         zero(0) || zero(1)
     }
 
+    fn cut_off_the_mark(&mut self) {
+        if self.head.starts_with(UTF8_MARK) {
+            self.mark = UTF8_MARK;
+            self.head.drain(..UTF8_MARK.len());
+        }
+    }
+
     /// The byte order mark that the text follows, if there is one.
     pub(crate) fn mark(&self) -> &'static [u8] {
-        if self.start > 0 { UTF8_MARK } else { b"" }
+        self.mark
+    }
+
+    /// The `copy`, if it begins so: a file may be written while it is copied.
+    fn is_of(&self, copy: File) -> io::Result<File> {
+        let mut head = vec![0; self.mark.len() + self.head.len()];
+        let read = copy.read_exact_at(&mut head, 0);
+        let is_same = read.is_ok() && head.starts_with(self.mark) && head.ends_with(&self.head);
+        if is_same { Ok(copy) } else { Err(io::Error::other("the input changed while it was read")) }
+    }
+}
+
+impl Source {
+    /// The file at `path`, as it is whenever it is read; `-` is standard input. What is not text in UTF-8 is refused.
+    pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
+        Opened::at(path, Seen::default())?.whole(&Taking::default())
     }
 
     /// A reader of the whole text, from its beginning, which shares no position with another.
     pub(crate) fn text(&self) -> io::Result<Text> {
-        Ok(Text { file: self.file.try_clone()?, at: self.start })
+        Ok(Text { file: self.file.try_clone()?, at: self.mark.len() as u64 })
     }
 }
 
@@ -102,19 +226,12 @@ impl Read for Text {
     }
 }
 
-fn opened(path: &Path) -> io::Result<File> {
+/// The file at `path`, and whether it is a pipe.
+fn opened(path: &Path) -> io::Result<(File, bool)> {
+    if is_standard_input(path) {
+        return Ok((io::stdin().as_fd().try_clone_to_owned()?.into(), true));
+    }
     let file = File::open(path)?;
     let kind = file.metadata()?;
-    if kind.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if kind.is_file() { Ok(file) } else { spooled(file) }
-}
-
-/// A copy of a `pipe` that can be read again: in a file without a name, readable by nobody else.
-fn spooled(mut pipe: impl Read) -> io::Result<File> {
-    let mut copy = unnamed_file(&std::env::temp_dir())?;
-    io::copy(&mut pipe, &mut copy)?;
-    copy.seek(SeekFrom::Start(0))?;
-    Ok(copy)
+    if kind.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok((file, !kind.is_file())) }
 }

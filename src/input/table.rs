@@ -42,7 +42,7 @@ impl Table {
         let names = header_names(&header).map_err(|fault| InputError::Header { name: source.name.clone(), line, fault })?;
         let mut record = ByteRecord::new();
         let begun = Records::new(&source, delimiter, None).and_then(|mut records| records.read(&mut record).map(|_| records));
-        let records = begun.map_err(|error| refused(&source, error))?;
+        let records = begun.map_err(|error| refused(&source.name, error))?;
         Ok(Self { source, header_line: line, names, records, record })
     }
 
@@ -67,7 +67,7 @@ impl Table {
     /// The next row, or `None` after the last.
     pub(crate) fn next_row(&mut self) -> Result<Option<TableRow<'_>>, InputError> {
         let read = self.records.read(&mut self.record);
-        let Some(place) = read.map_err(|error| refused(&self.source, error))? else {
+        let Some(place) = read.map_err(|error| refused(&self.source.name, error))? else {
             return Ok(None);
         };
         let (record, names) = (&self.record, self.names.as_slice());

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 use super::rows::{Who, Wish};
-use crate::domain::{RowNumber, UserId};
+use crate::domain::{ForeignText, RowNumber, UserId};
 use crate::pingone::Detail;
 use crate::report::Outcome;
 use crate::spill::unnamed_file;
@@ -60,7 +60,8 @@ impl Whom {
     fn nobody(&self, from: u64, length: u64) -> io::Result<Known> {
         let mut text = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         self.file.read_exact_at(&mut text, from)?;
-        let (outcome, status, [code, message, id]): (String, _, [String; 3]) = serde_json::from_slice(&text)?;
+        let (outcome, status, texts): (String, _, [String; 3]) = serde_json::from_slice(&text)?;
+        let [code, message, id] = texts.map(ForeignText::from);
         let outcome = Outcome::named(&outcome).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Known::Nobody(outcome, Box::new(Detail { status, code, message, id })))
     }
@@ -73,7 +74,11 @@ impl Whom {
                 (USER, high, low)
             }
             Known::Nobody(outcome, said) => {
-                let text = serde_json::to_vec(&(outcome.name(), said.status, [&said.code, &said.message, &said.id]))?;
+                let text = serde_json::to_vec(&(
+                    outcome.name(),
+                    said.status,
+                    [&said.code, &said.message, &said.id].map(ForeignText::as_received),
+                ))?;
                 let from = self.end.fetch_add(text.len() as u64, Ordering::Relaxed);
                 self.file.write_all_at(&text, from)?;
                 (NOBODY, from, text.len() as u64)

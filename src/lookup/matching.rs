@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{Attribute, UserId};
+use crate::domain::{Attribute, ForeignText, UserId};
 use crate::input::Known;
 use crate::pingone::{Detail, ListedUser};
 use crate::report::Outcome;
@@ -60,7 +60,8 @@ impl<'a> Asked<'a> {
             Attribute::Email => &user.email,
             Attribute::ExternalId => &user.external_id,
         };
-        let Some((has, place)) = has.as_ref().and_then(|has| Some((has, *self.places.get(&folded(has))?))) else {
+        let has = has.as_ref().map(ForeignText::as_received);
+        let Some((has, place)) = has.and_then(|has| Some((has, *self.places.get(&folded(has))?))) else {
             return false;
         };
         let told = &mut self.told[place];
@@ -105,7 +106,7 @@ mod tests {
 
     fn user(number: u128, email: &str) -> ListedUser {
         let id = uuid::Uuid::from_u128(number).into();
-        ListedUser { id, username: None, email: Some(email.to_owned()), external_id: None, population: None }
+        ListedUser { id, username: None, email: Some(email.into()), external_id: None, population: None }
     }
 
     /// What is known of each of `values`, where the server tells these users, whose IDs count from 1: the ID's
@@ -164,7 +165,11 @@ mod tests {
             asked.take(&user(number, "a@x"));
         }
         let Known::Nobody(_, said) = &asked.known()[0] else { panic!("several") };
-        assert!(said.message.ends_with("-000000000003 and others") && said.message.matches("0000-000000000001").count() == 1, "{said:?}");
+        assert!(
+            said.message.as_received().ends_with("-000000000003 and others")
+                && said.message.as_received().matches("0000-000000000001").count() == 1,
+            "{said:?}"
+        );
     }
 
     proptest! {

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::directory::{ListedFor, ListingError};
 use crate::domain::Attribute;
 use crate::input::{Known, Sound, Whom};
-use crate::pingone::{Detail, Listed, PingOneError, Session, USUAL_ROOM, UsersAsked, Wire};
+use crate::pingone::{Detail, Endless, Listed, PingOneError, Session, USUAL_ROOM, Wire};
 use crate::report::Outcome;
 use crate::spill::Sorter;
 use crate::stop::Stop;
@@ -92,9 +92,6 @@ fn hash(value: &str) -> u64 {
     value.hash(&mut hasher);
     hasher.finish()
 }
-
-/// A server that heeds the filter has no reason to send so many pages in a row without anybody who was asked for.
-const MOST_STRANGE_PAGES: u32 = 10;
 
 /// Looks users up.
 #[derive(Debug)]
@@ -201,20 +198,20 @@ impl<'a, W: Wire> LookUp<'a, W> {
     /// Whom each of `values` means, which are asked for by one filter; or why that is refused.
     async fn select(&self, values: &[&str]) -> Result<Result<Vec<Known>, Detail>, NotLookedUp> {
         let mut asked = Asked::new(self.by, values);
-        let mut page = UsersAsked::First { filter: Some(filter(self.by, values)) };
-        let mut strange_pages = 0;
+        let mut pages = self.session.user_list(Some(&filter(self.by, values))).expecting(values.len() as u64);
+        let mut known = HashSet::new();
         loop {
-            match self.session.list_users(&page, self.stop).await? {
+            match self.session.next_users(&mut pages, self.stop).await? {
                 Listed::Page(told) => {
-                    let known = told.users.iter().filter(|user| asked.take(user)).count();
-                    strange_pages = if known == 0 { strange_pages + 1 } else { 0 };
-                    match told.next {
-                        Some(_) if strange_pages > MOST_STRANGE_PAGES => {
-                            let why = "page after page holds nobody who was asked for: the filter does not seem to be heeded";
+                    let new = told.users.iter().filter(|user| asked.take(user) && known.insert(user.id)).count();
+                    match pages.brought(new as u64) {
+                        Ok(()) if pages.has_more() => {}
+                        Ok(()) => return Ok(Ok(asked.known())),
+                        Err(Endless::NobodyNew) => {
+                            let why = "page after page holds nobody new who was asked for: the filter does not seem to be heeded";
                             return Err(self.unread(Detail::own(None, why.to_owned())));
                         }
-                        Some(next) => page = UsersAsked::Next(next),
-                        None => return Ok(Ok(asked.known())),
+                        Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(pages.error(why).into()),
                     }
                 }
                 Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: self.purpose(), said: said.into() }.into()),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::domain::quote;
+
 /// The most requests in a second, from 0.001 to 100,000; or no limit of ours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rate {
@@ -14,7 +16,7 @@ pub(crate) enum Rate {
 
 /// Text that is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a rate: expected a form such as `50/s`, `600/m`, `0.5/s` or `unlimited`, from 0.001/s to 100000/s")]
+#[error("`{}` is not a rate: expected a form such as `50/s`, `600/m`, `0.5/s` or `unlimited`, from 0.001/s to 100000/s", quote(.0))]
 pub(crate) struct NotARate(String);
 
 impl FromStr for Rate {

@@ -12,7 +12,6 @@ use super::token::AccessToken;
 use super::verdict::{Class, Detail, class, detail};
 use super::wire::{Answer, Reply, Wire};
 use crate::pace::Backoff;
-use crate::report::server_text;
 use crate::stop::Stop;
 
 /// What is asked for.
@@ -20,6 +19,8 @@ use crate::stop::Stop;
 pub(super) enum Question<'a> {
     /// The environment.
     Environment,
+    /// What the licence allows.
+    Licence,
     /// A page of the user list.
     Users(&'a Url),
 }
@@ -28,14 +29,23 @@ impl Question<'_> {
     fn name(self) -> &'static str {
         match self {
             Self::Environment => "environment",
+            Self::Licence => "rates of the licence",
             Self::Users(_) => "user list",
+        }
+    }
+
+    /// Whether the run depends on the answer. Where it does not, a refusal says nothing of the token or the environment.
+    fn is_needed(self) -> bool {
+        match self {
+            Self::Licence => false,
+            Self::Environment | Self::Users(_) => true,
         }
     }
 
     /// Whether it is counted by the limit for users, so that the rate is learnt from it.
     fn teaches(self) -> bool {
         match self {
-            Self::Environment => false,
+            Self::Environment | Self::Licence => false,
             Self::Users(_) => true,
         }
     }
@@ -82,7 +92,7 @@ impl<W: Wire> Session<W> {
             let Some(wait) = wait.filter(|wait| backoff.faults() < self.limits.max_attempts && Instant::now() + *wait < deadline) else {
                 return Ok(Heard::Unknown { said, wait: None });
             };
-            let what = server_text(&said.message);
+            let what = &said.message;
             tracing::info!("no {} yet ({what}): it is asked for again in {:.1} s", question.name(), wait.as_secs_f64());
             tokio::select! {
                 () = stop.requested() => return Ok(Heard::Stopped),
@@ -121,6 +131,7 @@ impl<W: Wire> Session<W> {
     async fn put(&self, question: Question<'_>, token: &AccessToken) -> Reply {
         match question {
             Question::Environment => self.wire.fetch_environment(token).await,
+            Question::Licence => self.wire.fetch_licence(token).await,
             Question::Users(page) => self.wire.fetch_users(page, token).await,
         }
     }
@@ -136,12 +147,16 @@ impl<W: Wire> Session<W> {
     ) -> Result<Heard<T>, PingOneError> {
         let answer = match reply {
             Ok(answer) => answer,
-            Err(fault) => return Ok(Heard::Unknown { said: Detail::own(None, fault.what.clone()), wait: None }),
+            Err(fault) => {
+                let said = Detail::own(None, fault.what.clone()).map(|text| self.redact(text, Some(token)));
+                return Ok(Heard::Unknown { said, wait: None });
+            }
         };
         let (said, own_form) = detail(answer);
-        let said = said.map(|text| self.redact(text, token));
+        let said = said.map(|text| self.redact(text, Some(token)));
         let wait = answer.retry_after;
         Ok(match class(answer.status) {
+            Class::NotFound | Class::Unauthorized | Class::Refused if !question.is_needed() => Heard::Refused { said, date: answer.date },
             Class::NotFound if own_form => return Err(self.no_environment(said)),
             Class::Answered => {
                 token.accept();

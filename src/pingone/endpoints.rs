@@ -160,6 +160,10 @@ impl Endpoints {
         self.api.with(&["environments", &self.environment.to_string()])
     }
 
+    pub(crate) fn capabilities(&self) -> Url {
+        self.api.with(&["environments", &self.environment.to_string(), "capabilities"])
+    }
+
     /// The first page of the user list, of all users or those that a SCIM `filter` selects.
     pub(crate) fn users(&self, filter: Option<&str>) -> Url {
         let mut url = self.api.with(&["environments", &self.environment.to_string(), "users"]);

@@ -1,7 +1,6 @@
 //! Which environment is it? Its name and type, for the operator; and whether it is there at all.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -11,18 +10,20 @@ use super::session::Session;
 use super::token::AccessToken;
 use super::verdict::{Detail, text};
 use super::wire::{Answer, Wire};
+use crate::clock::Offset;
+use crate::domain::ForeignText;
 use crate::stop::Stop;
 
 /// What PingOne tells of an environment before anything is done in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EnvironmentInfo {
     /// Its name and its type; `None` if they may not be read, or PingOne does not say.
-    pub(crate) name: Option<String>,
-    pub(crate) kind: Option<String>,
+    pub(crate) name: Option<ForeignText>,
+    pub(crate) kind: Option<ForeignText>,
     /// Why they are not known.
     pub(crate) unread: Option<Detail>,
-    /// How far the clock here is from PingOne's, and whether it is ahead of it.
-    pub(crate) clock: Option<(Duration, bool)>,
+    /// How far the clock here is from PingOne's, if PingOne tells its time.
+    pub(crate) offset: Option<Offset>,
 }
 
 impl<W: Wire> Session<W> {
@@ -34,7 +35,7 @@ impl<W: Wire> Session<W> {
             Heard::Told(info) => info,
             // That it may not be read says that it is there.
             Heard::Refused { said, date } => {
-                EnvironmentInfo { unread: Some(said), clock: date.map(clock_off), ..EnvironmentInfo::default() }
+                EnvironmentInfo { unread: Some(said), offset: self.offset_from(date), ..EnvironmentInfo::default() }
             }
             Heard::Unknown { said, .. } | Heard::Throttled(said) => {
                 return Ok(Some(EnvironmentInfo { unread: Some(said), ..EnvironmentInfo::default() }));
@@ -70,15 +71,45 @@ impl<W: Wire> Session<W> {
 
     fn info_in(&self, answer: &Answer, token: &AccessToken) -> EnvironmentInfo {
         let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
-        let part = |name| text(&body, name).map(|text| self.redact(text, token));
-        EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, clock: answer.date.map(clock_off) }
+        let part = |name| text(&body, name).map(|text| ForeignText::from(text).map(|text| self.redact(text, Some(token))));
+        EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, offset: self.offset_from(answer.date) }
     }
 }
 
-/// How far the clock here is from the server's, and whether it is ahead of it.
-fn clock_off(date: SystemTime) -> (Duration, bool) {
-    match SystemTime::now().duration_since(date) {
-        Ok(ahead) => (ahead, true),
-        Err(behind) => (behind.duration(), false),
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+    use crate::fuzz::{body, cases, parsed};
+    use crate::pingone::user_list::UserList;
+    use proptest::prelude::*;
+
+    const BODIES: &[&str] = &[
+        r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/e"}},"id":"e","name":"Acme","type":"PRODUCTION","region":"NA"}"#,
+        r#"{"name":"s3cr3t-token","type":7}"#,
+    ];
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// What an environment is called is what stands there, or it is not known; a token that is echoed is not told.
+        #[test]
+        fn an_environment_is_called_what_it_says_or_nothing(body in body(BODIES, &["id", "name", "type"])) {
+            let list = UserList::new(|_| unreachable!("no page is asked for"));
+            let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
+            let parsed = parsed(&body).unwrap_or_default();
+            let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
+            let pieces: Vec<&str> = (0..5).map(|from| &"s3cr3t-token"[from..from + 8]).collect();
+            for (told, name) in [(info.name, "name"), (info.kind, "type")] {
+                let stands = text(&parsed, name);
+                let told = told.map(|told| told.as_received().to_owned());
+                prop_assert!(pieces.iter().all(|piece| told.as_ref().is_none_or(|told| !told.contains(piece))), "{told:?}");
+                prop_assert_eq!(told.is_some(), stands.is_some());
+                // What is escaped may hide a piece.
+                let is_plain = |text: &String| !text.contains(['\\', '%', '&']) && !pieces.iter().any(|piece| text.to_lowercase().contains(piece));
+                if stands.as_ref().is_some_and(is_plain) {
+                    prop_assert_eq!(told, stands.map(|text| text.chars().take(500).collect::<String>()));
+                }
+            }
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::pages::Endless;
 use super::verdict::Detail;
-use crate::domain::EnvironmentId;
-use crate::report::server_text;
+use crate::domain::{EnvironmentId, ForeignText};
 
 /// Why no row can be sent any more.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,15 +50,17 @@ pub enum PingOneError {
     #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
     ForeignPage {
         /// Where the next page is said to be.
-        host: String,
+        host: ForeignText,
         /// The list's own URL.
         api: String,
     },
     /// The user list has no end.
-    #[error("the user list at `{host}` leads back to a page that was read before")]
+    #[error("the user list at `{host}` has no end: {why}")]
     EndlessList {
         /// The host that was asked.
         host: String,
+        /// In what way.
+        why: Endless,
     },
     /// The server asks for more patience than the run has.
     #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {said}")]
@@ -74,7 +76,7 @@ pub enum PingOneError {
         /// The host.
         host: String,
         /// What is wrong with it.
-        why: String,
+        why: ForeignText,
     },
     /// The HTTP client could not be set up.
     #[error("the HTTP client cannot be set up: {0}")]
@@ -96,9 +98,9 @@ impl fmt::Display for Said {
         let detail = &self.0;
         let mut said: Vec<String> = Vec::new();
         said.extend(detail.status.map(|status| format!("HTTP {status}")));
-        said.extend([&detail.code, &detail.message].into_iter().filter(|text| !text.is_empty()).map(|text| server_text(text)));
+        said.extend([&detail.code, &detail.message].into_iter().filter(|text| !text.is_empty()).map(ToString::to_string));
         if !detail.id.is_empty() {
-            said.push(format!("id {}", server_text(&detail.id)));
+            said.push(format!("id {}", detail.id));
         }
         f.write_str(&said.join(", "))
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AGE, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -19,8 +19,12 @@ use crate::domain::{RowNumber, RunId};
 const MOST_OF_A_BODY: usize = 64 << 10;
 /// The most bytes of a page of the user list, of 200 users of some KiB each.
 const MOST_OF_A_PAGE: usize = 4 << 20;
+/// The most bytes of an environment's capabilities, of some hundred entries.
+const MOST_OF_CAPABILITIES: usize = 256 << 10;
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The run waits for no answer of which nothing depends for longer.
+const LONGEST_FOR_A_LICENCE: Duration = Duration::from_secs(5);
 /// No `Retry-After` is taken to mean more than a year, which is longer than any run.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -143,6 +147,12 @@ impl Wire for HttpWire {
         exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
     }
 
+    async fn fetch_licence(&self, token: &AccessToken) -> Reply {
+        let limit = self.settings.timeout.min(LONGEST_FOR_A_LICENCE);
+        let request = self.request(Method::GET, self.settings.endpoints.capabilities(), token, limit);
+        exchange(MOST_OF_CAPABILITIES, self.api.execute(request), limit).await
+    }
+
     async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {
         let limit = self.settings.timeout;
         let request = self.request(Method::GET, page.clone(), token, limit);
@@ -258,9 +268,12 @@ fn causes(error: &dyn Error) -> String {
     said
 }
 
-/// What time it is at the server.
+/// What time it is at the server. An answer that a cache has kept for a while is of an older date.
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(|date| httpdate::parse_http_date(date).ok())
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok())?;
+    let age = text(AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    date.checked_add(Duration::from_secs(age))
 }
 
 /// `Retry-After`, in seconds or as a date; a date counts from the server's own clock, if it tells it.
@@ -295,6 +308,50 @@ mod tests {
         assert_eq!(read(&[(RETRY_AFTER, "99999999999")]), Some(31_536_000));
         for none in ["", "soon", "-1", "1.5", "99999999999999999999"] {
             assert_eq!(read(&[(RETRY_AFTER, none)]), None, "{none}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+    use crate::fuzz::{bytes, cases, spoilt};
+    use proptest::prelude::*;
+
+    const VALUES: [&str; 7] = [
+        "7",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "18446744073709551615",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+    ];
+
+    fn value() -> impl Strategy<Value = Option<HeaderValue>> {
+        prop_oneof![3 => spoilt(VALUES), 1 => bytes()].prop_map(|value| HeaderValue::from_bytes(&value).ok())
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// No header makes anybody wait longer than a year, and a number of seconds is that number.
+        #[test]
+        fn a_hostile_header_is_no_wait_or_one_within_bounds(wait in value(), now in value()) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(RETRY_AFTER, &wait), (DATE, &now)] {
+                headers.extend(value.clone().map(|value| (name, value)));
+            }
+            let read = retry_after(&headers);
+            prop_assert!(read.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER));
+            let number = wait.as_ref().and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+            if let Some(seconds) = number {
+                prop_assert_eq!(read, Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)));
+            }
+            if let Some(date) = date(&headers) {
+                // It is shown as how far the clock here is off.
+                prop_assert!(SystemTime::now().duration_since(date).is_ok() || date.duration_since(SystemTime::now()).is_ok());
+            }
         }
     }
 }

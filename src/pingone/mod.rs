@@ -10,10 +10,16 @@ mod ask;
 mod endpoints;
 mod environment;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod http;
+mod licence;
+mod pages;
+mod redact;
 mod room;
 mod session;
 mod token;
+mod traffic;
 #[cfg(test)]
 pub(crate) mod user_list;
 mod users;
@@ -21,15 +27,18 @@ mod verdict;
 mod wire;
 
 pub use self::error::{PingOneError, Said};
+pub use self::pages::Endless;
 
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
 pub(crate) use self::environment::EnvironmentInfo;
 pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, TrustedCa};
+pub(crate) use self::licence::LicenceRates;
+pub(crate) use self::pages::ListReader;
 pub(crate) use self::room::{USUAL_ROOM, encoded_len};
 pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
-pub(crate) use self::users::{Listed, ListedUser, UserPage, UsersAsked};
-pub(crate) use self::verdict::{BypassStatus, Detail, MOST_OF_A_TEXT, Verdict};
+pub(crate) use self::users::{Listed, ListedUser, UserPage};
+pub(crate) use self::verdict::{BypassStatus, Detail, Verdict};
 pub(crate) use self::wire::{Call, Wire};
 
 #[cfg(test)]

@@ -61,9 +61,10 @@ mod tests {
             run: crate::domain::RunId::random(),
         };
         let wire = HttpWire::new(settings).expect("a client");
-        let token = AccessToken::new(SecretString::from("x".repeat(token)), 1, None).expect("a token");
+        let token = AccessToken::new(&SecretString::from("x".repeat(token)), 1, None).expect("a token");
         let pacer = Arc::new(Pacer::new(Rate::Unlimited));
-        let session = Session::new(wire, endpoints(), TokenSource::Ready(Arc::new(token)), Secrets::default(), pacer, limits);
+        let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
+        let session = Session::new(wire, endpoints(), TokenSource::Ready(Arc::new(token)), Secrets::default(), pacer, limits, clock);
         session.room_for_a_filter()
     }
 

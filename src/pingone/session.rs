@@ -1,9 +1,8 @@
 //! How does one request get to PingOne and back? With the run's token, when its turn has come.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -12,11 +11,12 @@ use tokio::time::Instant;
 use super::endpoints::Endpoints;
 use super::error::{PingOneError, Said};
 use super::token::{AccessToken, Secrets, TokenSource, Tokens, granted};
+use super::traffic::Traffic;
 use super::verdict::{Class, Detail, Verdict, class, detail, judge, text};
 use super::wire::{Answer, Call, Reply, Wire};
+use crate::clock::{Clock, Offset};
 use crate::domain::RowNumber;
 use crate::pace::{Backoff, Lane, Pacer};
-use crate::report::server_text;
 use crate::stop::Stop;
 
 /// How long everybody waits after a 429 of the token endpoint that does not say how long.
@@ -24,41 +24,6 @@ const HOLD: Duration = Duration::from_secs(1);
 
 /// A row with less time than this is given up: a request that is cut short may have been carried out.
 const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
-
-/// Counts of requests, of every kind.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) sent: AtomicU64,
-    pub(crate) retried: AtomicU64,
-    pub(crate) throttled: AtomicU64,
-    /// Of those sent, the ones for users.
-    pub(crate) for_users: AtomicU64,
-    statuses: Statuses,
-}
-
-/// How many requests were answered with which status; those without an answer have none, and stand at 0.
-#[derive(Debug)]
-struct Statuses(Box<[AtomicU64]>);
-
-impl Default for Statuses {
-    /// A count for every status that HTTP can have: three digits.
-    fn default() -> Self {
-        Self((0..1000).map(|_| AtomicU64::new(0)).collect())
-    }
-}
-
-impl Traffic {
-    fn answered(&self, reply: &Reply) {
-        let status = reply.as_ref().map_or(0, |answer| usize::from(answer.status));
-        self.statuses.0[status].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many requests were answered with which status; `None`: with none.
-    pub(crate) fn statuses(&self) -> BTreeMap<Option<u16>, u64> {
-        let counts = (0..).zip(&self.statuses.0).map(|(status, count)| (Some(status).filter(|status| *status > 0), count));
-        counts.map(|(status, count)| (status, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0).collect()
-    }
-}
 
 /// What came of waiting for a turn.
 #[derive(Debug)]
@@ -102,6 +67,10 @@ pub(crate) struct Session<W> {
     /// What the application authenticates with, in every form in which it is sent.
     secrets: Secrets,
     pub(super) limits: Limits,
+    /// The clock of this machine.
+    clock: Clock,
+    /// How far it is from PingOne's, by the answer that the first token came with.
+    offset: OnceLock<Offset>,
 }
 
 /// How long things may take.
@@ -116,7 +85,15 @@ pub(crate) struct Limits {
 }
 
 impl<W: Wire> Session<W> {
-    pub(crate) fn new(wire: W, endpoints: Endpoints, tokens: TokenSource, secrets: Secrets, pacer: Arc<Pacer>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        wire: W,
+        endpoints: Endpoints,
+        tokens: TokenSource,
+        secrets: Secrets,
+        pacer: Arc<Pacer>,
+        limits: Limits,
+        clock: Clock,
+    ) -> Self {
         Self {
             wire,
             endpoints,
@@ -126,7 +103,19 @@ impl<W: Wire> Session<W> {
             environment: OnceCell::new(),
             secrets,
             limits,
+            clock,
+            offset: OnceLock::new(),
         }
+    }
+
+    /// How far the clock here is from PingOne's, if the first token's answer told its time.
+    pub(crate) fn offset(&self) -> Option<Offset> {
+        self.offset.get().copied()
+    }
+
+    /// How far the clock here is from the one that tells this `date`, in an answer that has just come.
+    pub(super) fn offset_from(&self, date: Option<SystemTime>) -> Option<Offset> {
+        date.map(|date| self.clock.offset(date))
     }
 
     /// Makes sure that there is a token; tells `false` if the run stops first.
@@ -168,7 +157,7 @@ impl<W: Wire> Session<W> {
             () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
-        let verdict = judge(call, &reply).map_texts(|text| self.redact(text, token));
+        let verdict = judge(call, &reply).map_texts(|text| self.redact(text, Some(token)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token, sent)?;
@@ -220,7 +209,7 @@ impl<W: Wire> Session<W> {
         match verdict {
             Verdict::Throttled { wait, detail } => return self.throttled(*wait, Some(sent), detail),
             Verdict::Unauthorized(detail) => self.unauthorized(detail, token)?,
-            Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused(_) => token.accept(),
+            Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Refused { .. } => token.accept(),
             // Nobody knows whether it was let in.
             Verdict::Faulted { fault, .. } if fault.status.is_none() => return Ok(()),
             // A gateway may answer so without having looked at the token.
@@ -289,7 +278,12 @@ impl<W: Wire> Session<W> {
             };
             self.note_reply(self.endpoints.auth.host(), &reply)?;
             match self.judge_token(&reply, sent)? {
-                TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
+                TokenVerdict::Granted(token) => {
+                    if let Some(offset) = reply.as_ref().ok().and_then(|answer| self.offset_from(answer.date)) {
+                        self.offset.get_or_init(|| offset);
+                    }
+                    return Ok(Some(self.tokens.set(token)));
+                }
                 TokenVerdict::Throttled(wait, said) => {
                     self.throttled(wait, None, &said)?;
                     if self.pacer.held_until().is_some_and(|until| until >= deadline) {
@@ -301,7 +295,7 @@ impl<W: Wire> Session<W> {
                     if backoff.faults() >= self.limits.max_attempts || Instant::now() + wait >= deadline {
                         return Err(self.no_token(attempts, fault));
                     }
-                    let what = server_text(&fault.message);
+                    let what = &fault.message;
                     tracing::info!("no token yet ({what}): the token endpoint is asked again in {:.1} s", wait.as_secs_f64());
                     tokio::select! {
                         () = stop.requested() => return Ok(None),
@@ -315,17 +309,24 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    /// `text` of the server's without any secret in it.
-    pub(super) fn redact(&self, text: String, token: &AccessToken) -> String {
-        self.secrets.redact(token.redact(text))
+    /// `text` of the server's without any secret in it, nor the `token` that it was sent; or that of other
+    /// requests, where it was sent none.
+    pub(super) fn redact(&self, text: String, token: Option<&AccessToken>) -> String {
+        match token {
+            Some(token) => self.secrets.redact(text, Some(token)),
+            None => self.secrets.redact(text, self.tokens.last().as_deref()),
+        }
     }
 
     fn judge_token(&self, reply: &Reply, sent: Instant) -> Result<TokenVerdict, PingOneError> {
         let answer = match reply {
             Ok(answer) => answer,
-            Err(fault) => return Ok(TokenVerdict::Faulted(Detail::own(None, fault.what.clone()), None)),
+            Err(fault) => {
+                let said = Detail::own(None, fault.what.clone()).map(|text| self.redact(text, None));
+                return Ok(TokenVerdict::Faulted(said, None));
+            }
         };
-        let said = oauth_detail(answer).map(|text| self.secrets.redact(text));
+        let said = oauth_detail(answer).map(|text| self.redact(text, None));
         match class(answer.status) {
             Class::Answered => Ok(match granted(answer, sent, self.tokens.next_generation()) {
                 Ok(token) => TokenVerdict::Granted(token),
@@ -354,7 +355,7 @@ impl<W: Wire> Session<W> {
         match reply {
             Err(fault) if fault.untrusted => {
                 self.tokens.failed.store(true, Ordering::Relaxed);
-                Err(PingOneError::Untrusted { host: host.to_owned(), why: fault.what.clone() })
+                Err(PingOneError::Untrusted { host: host.to_owned(), why: self.redact(fault.what.clone(), None).into() })
             }
             Ok(_) | Err(_) => Ok(()),
         }
@@ -386,8 +387,8 @@ fn oauth_detail(answer: &Answer) -> Detail {
     let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     match text(&body, "error") {
         Some(code) => {
-            let message = text(&body, "error_description").unwrap_or_default();
-            Detail { status: Some(answer.status), code, message, id: String::new() }
+            let message = text(&body, "error_description").unwrap_or_default().into();
+            Detail { status: Some(answer.status), code: code.into(), message, id: "".into() }
         }
         None => detail(answer).0,
     }

@@ -14,19 +14,18 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::redact::{Pieces, redact};
 use super::wire::Answer;
 
 /// A token is renewed so long before it expires…
 const MARGIN: Duration = Duration::from_secs(60);
 /// …or this part of its life, if that is less.
 const MARGIN_PART: u32 = 50;
-/// Nothing shorter is taken for a secret in a text: it would be found in every other word.
-const SHORTEST: usize = 6;
 
 /// A bearer token, and what is known of it.
 pub(crate) struct AccessToken {
     header: HeaderValue,
-    text: SecretString,
+    pieces: Pieces,
     /// The first token is 1, each renewal one more.
     pub(crate) generation: u64,
     expires: Option<Instant>,
@@ -45,23 +44,18 @@ impl fmt::Debug for AccessToken {
 pub(crate) struct NotAToken;
 
 impl AccessToken {
-    pub(crate) fn new(text: SecretString, generation: u64, expires: Option<Instant>) -> Result<Self, NotAToken> {
+    pub(crate) fn new(text: &SecretString, generation: u64, expires: Option<Instant>) -> Result<Self, NotAToken> {
         let plain = text.expose_secret();
         if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(NotAToken);
         }
         let mut header = HeaderValue::from_str(&format!("Bearer {plain}")).map_err(|_| NotAToken)?;
         header.set_sensitive(true);
-        Ok(Self { header, text, generation, expires, accepted: AtomicBool::new(false) })
+        Ok(Self { header, pieces: Pieces::of(plain), generation, expires, accepted: AtomicBool::new(false) })
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
         self.header.clone()
-    }
-
-    /// `text` without this token in it.
-    pub(crate) fn redact(&self, text: String) -> String {
-        redact(text, &self.text)
     }
 
     fn is_fresh(&self) -> bool {
@@ -79,27 +73,22 @@ impl AccessToken {
     }
 }
 
-/// `text` with `[redacted]` wherever the secret stood: a server may echo what it was sent.
-fn redact(text: String, secret: &SecretString) -> String {
-    let secret = secret.expose_secret();
-    if secret.len() >= SHORTEST && text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
-}
-
-/// Every form in which the application's secret is sent, so that none of them is shown.
+/// The application's secret in the forms in which it is sent, so that none of them is shown.
 #[derive(Debug, Default)]
-pub(crate) struct Secrets(Vec<SecretString>);
+pub(crate) struct Secrets(Vec<Pieces>);
 
 impl Secrets {
     pub(crate) fn of(client_id: &str, client_secret: &SecretString) -> Self {
         let secret = client_secret.expose_secret();
-        let basic = BASE64_STANDARD.encode(format!("{client_id}:{secret}"));
-        let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        Self([secret.to_owned(), basic, form].into_iter().map(SecretString::from).collect())
+        // In the form it is escaped, which is looked for in any case.
+        let basic = SecretString::from(BASE64_STANDARD.encode(format!("{client_id}:{secret}")));
+        Self([secret, basic.expose_secret()].into_iter().map(Pieces::of).collect())
     }
 
-    /// `text` without any of them in it.
-    pub(crate) fn redact(&self, text: String) -> String {
-        self.0.iter().fold(text, redact)
+    /// `text` without any of them in it, nor a `token`, if there is one; in whatever pieces.
+    pub(super) fn redact(&self, text: String, token: Option<&AccessToken>) -> String {
+        let all: Vec<&Pieces> = self.0.iter().chain(token.map(|token| &token.pieces)).collect();
+        redact(text, &all)
     }
 }
 
@@ -138,6 +127,11 @@ impl Tokens {
         }
         let current = self.current.lock().expect("no panic while it is held");
         current.as_ref().filter(|token| token.is_fresh()).cloned()
+    }
+
+    /// The token that was had last, if it has not been refused since.
+    pub(crate) fn last(&self) -> Option<Arc<AccessToken>> {
+        self.current.lock().expect("no panic while it is held").clone()
     }
 
     /// The number of the next token.
@@ -182,7 +176,7 @@ pub(crate) fn granted(answer: &Answer, sent: Instant, generation: u64) -> Result
     let expires = seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .and_then(|lifetime| sent.checked_add(lifetime.saturating_sub(MARGIN.min(lifetime / MARGIN_PART))));
-    AccessToken::new(body.access_token, generation, expires).map_err(|error| error.to_string())
+    AccessToken::new(&body.access_token, generation, expires).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -219,7 +213,7 @@ mod tests {
     fn a_secret_is_redacted_in_every_form_in_which_it_is_sent() {
         let secrets = Secrets::of("id", &SecretString::from("s3cr+t/&x"));
         let text = "s3cr+t/&x, aWQ6czNjcit0LyZ4, s3cr%2Bt%2F%26x.".to_owned();
-        assert_eq!(secrets.redact(text), "[redacted], [redacted], [redacted].");
+        assert_eq!(secrets.redact(text, None), "[redacted], [redacted], [redacted].");
     }
 
     #[test]
@@ -231,6 +225,6 @@ mod tests {
         }
         let token = granted(&answer(r#"{"access_token":"s3cret"}"#), now, 1).expect("a token");
         assert!(!format!("{token:?} {:?}", token.header()).contains("s3cret"));
-        assert_eq!(token.redact("you sent Bearer s3cret!".into()), "you sent Bearer [redacted]!");
+        assert_eq!(Secrets::default().redact("you sent Bearer s3cret!".into(), Some(&token)), "you sent Bearer [redacted]!");
     }
 }

@@ -39,7 +39,8 @@ impl UserList {
         let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
         let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
-        Session::new(self, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(Rate::Unlimited)), limits)
+        let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
+        Session::new(self, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
     }
 }
 
@@ -50,6 +51,10 @@ impl Wire for &UserList {
 
     async fn fetch_environment(&self, _: &AccessToken) -> Reply {
         unreachable!("nobody asks for the environment")
+    }
+
+    async fn fetch_licence(&self, _: &AccessToken) -> Reply {
+        unreachable!("nobody asks for the licence")
     }
 
     async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {

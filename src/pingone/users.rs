@@ -1,7 +1,5 @@
 //! Who is in the directory? PingOne's user list, a page at a time.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,54 +7,37 @@ use serde_json::Value;
 use super::ask::{Heard, Question};
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
+use super::pages::ListReader;
 use super::session::Session;
-use super::verdict::{Detail, MOST_OF_A_TEXT};
+use super::verdict::Detail;
 use super::wire::{Answer, Wire};
-use crate::domain::UserId;
-use crate::report::server_text;
+use crate::domain::{ForeignText, UserId};
 use crate::stop::Stop;
 
 /// The status that says that the list may not be read, whatever is asked for.
 const FORBIDDEN: u16 = 403;
 
-/// A user as the list shows it. Server text, but for the ID: never trusted to be harmless, and cut to
-/// [`MOST_OF_A_TEXT`] characters.
+/// A user as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedUser {
     pub(crate) id: UserId,
-    pub(crate) username: Option<String>,
-    pub(crate) email: Option<String>,
-    pub(crate) external_id: Option<String>,
+    pub(crate) username: Option<ForeignText>,
+    pub(crate) email: Option<ForeignText>,
+    pub(crate) external_id: Option<ForeignText>,
     /// The ID of the user's population.
-    pub(crate) population: Option<String>,
+    pub(crate) population: Option<ForeignText>,
 }
 
 /// A page of the list, which may be shorter than another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UserPage {
     pub(crate) users: Vec<ListedUser>,
-    /// The page that follows; `None` after the last.
-    pub(crate) next: Option<NextPage>,
     /// How many users all pages together hold, if the server says so.
     pub(crate) total: Option<u64>,
 }
 
-/// The link to a page that follows another: one of the same list, at the same place, that was not read before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NextPage {
-    url: Url,
-    /// The hashes of the pages that led here.
-    before: Vec<u64>,
-}
-
-/// Which page is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum UsersAsked {
-    /// The first, of all users or those that a SCIM filter selects.
-    First { filter: Option<String> },
-    /// One that follows another.
-    Next(NextPage),
-}
+/// No environment has so many users: whoever counts more does not count.
+const MOST_USERS: u64 = 1_000_000_000_000;
 
 /// What came of asking for a page.
 #[derive(Debug)]
@@ -73,20 +54,23 @@ pub(crate) enum Listed {
 }
 
 impl<W: Wire> Session<W> {
-    /// Asks for a page of the user list, when the turn for it has come, and again while that may help. An
-    /// error ends the run: no token is to be had, there is no such environment, or the list leads astray.
-    pub(crate) async fn list_users(&self, asked: &UsersAsked, stop: &Stop) -> Result<Listed, PingOneError> {
-        let (url, before) = match asked {
-            UsersAsked::First { filter } => (&self.endpoints.users(filter.as_deref()), Vec::new()),
-            UsersAsked::Next(NextPage { url, before }) => (url, before.clone()),
-        };
-        let heard = self.ask(Question::Users(url), stop, |answer, token| read_page(answer, |text| self.redact(text, token))).await?;
+    /// The user list from its first page on: of all users, or of those that a SCIM `filter` selects.
+    pub(crate) fn user_list(&self, filter: Option<&str>) -> ListReader {
+        ListReader::new(self.endpoints.users(filter), self.endpoints.api.host().to_owned())
+    }
+
+    /// Asks for the next page of a `list` that has one, when the turn for it has come, and again while that may help.
+    /// An error ends the run: no token is to be had, there is no such environment, or the list leads astray.
+    pub(crate) async fn next_users(&self, list: &mut ListReader, stop: &Stop) -> Result<Listed, PingOneError> {
+        let url = list.next().expect("there is a page that has not been read").clone();
+        let heard = self.ask(Question::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
         Ok(match heard {
             Heard::Told((users, total, next)) => {
                 // So the environment is there: no row that is not found has to ask.
                 drop(self.environment.set(()));
-                let next = next.map(|link| next_page(&link, url, before, &self.endpoints)).transpose()?;
-                Listed::Page(UserPage { users, next, total })
+                let next = next.map(|link| next_page(&link, &url, &self.endpoints, |text| self.redact(text, None))).transpose()?;
+                list.turn(total, next)?;
+                Listed::Page(UserPage { users, total })
             }
             Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => Listed::Forbidden(said),
             Heard::Refused { said, .. } => Listed::Refused(said),
@@ -96,39 +80,31 @@ impl<W: Wire> Session<W> {
     }
 }
 
-/// The page that a `link` on the page at `current` leads to, after those `before` it. The token is never sent
-/// to another place than the list itself.
-fn next_page(link: &str, current: &Url, mut before: Vec<u64>, endpoints: &Endpoints) -> Result<NextPage, PingOneError> {
+/// The page that a `link` on the page at `current` leads to. The token is never sent to another place than the list
+/// itself.
+fn next_page(link: &str, current: &Url, endpoints: &Endpoints, redact: impl Fn(String) -> String) -> Result<Url, PingOneError> {
     let list = endpoints.users(None);
-    let foreign = |host: &str| {
+    let foreign = |host: String| {
         let mut api = list.clone();
         api.set_query(None);
-        PingOneError::ForeignPage { host: host.to_owned(), api: api.to_string() }
+        PingOneError::ForeignPage { host: ForeignText::from(host).map(redact), api: api.to_string() }
     };
-    let mut url = current.join(link).map_err(|_| foreign("no URL at all"))?;
+    let Ok(mut url) = current.join(link) else {
+        return Err(foreign("no URL at all".to_owned()));
+    };
     url.set_fragment(None);
     let is_plain = url.username().is_empty() && url.password().is_none();
     let is_same_list = url.path().trim_end_matches('/').eq_ignore_ascii_case(list.path());
     if url.origin() != list.origin() || !is_plain || !is_same_list {
-        return Err(foreign(&server_text(&place(&url))));
+        return Err(foreign(place(&url)));
     }
-    before.push(hash(current));
-    if before.contains(&hash(&url)) {
-        return Err(PingOneError::EndlessList { host: endpoints.api.host().to_owned() });
-    }
-    Ok(NextPage { url, before })
+    Ok(url)
 }
 
 /// Where a URL leads, as messages have it: not the rest, which may hold anything.
 fn place(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
-}
-
-fn hash(url: &Url) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    url.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The list's own form. What is not needed is not read, and what may be odd is read by itself.
@@ -177,14 +153,13 @@ fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageP
         None | Some(Value::Null) => None,
         Some(next) => Some(next.get("href").and_then(Value::as_str).ok_or("the link to the next page cannot be read")?.to_owned()),
     };
-    Ok((users, page.count.as_u64(), next))
+    Ok((users, page.count.as_u64().filter(|users| *users <= MOST_USERS), next))
 }
 
 fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
     let id = user.id.parse().map_err(|_| "a user of the list has no ID that is a UUID")?;
     let population = user.population.get("id").cloned().unwrap_or_default();
-    // A secret is looked for in the whole text, before it is cut.
-    let text = |value| text_in(value).map(&redact).map(short);
+    let text = |value| text_in(value).map(|text| ForeignText::from(text).map(&redact));
     Ok(ListedUser {
         id,
         username: text(user.username),
@@ -201,14 +176,6 @@ fn text_in(value: Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-/// A text cut to a length that is sure to be small.
-fn short(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
-        text.truncate(end);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -26,10 +26,6 @@ fn error(status: u16) -> Reply {
     answer(status, r#"{"id":"f1","code":"INVALID_REQUEST","message":"Said so."}"#)
 }
 
-fn first() -> UsersAsked {
-    UsersAsked::First { filter: None }
-}
-
 fn asked(pages: &UserList) -> Vec<String> {
     pages.asked().iter().map(Url::to_string).collect()
 }
@@ -38,7 +34,7 @@ fn asked(pages: &UserList) -> Vec<String> {
 async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
     let pages = pages(replies);
     let session = pages.session();
-    let listed = session.list_users(&first(), &Stop::default()).await;
+    let listed = session.next_users(&mut session.user_list(None), &Stop::default()).await;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     let counts = [count(&session.traffic.sent), count(&session.traffic.retried), count(&session.traffic.throttled)];
     (listed, asked(&pages), counts)
@@ -56,14 +52,15 @@ async fn pages_are_followed_by_their_links_and_counted() {
     let second = format!("{LIST}?cursor=2&limit=200");
     let pages = pages([page(&second), page("")]);
     let session = pages.session();
-    let filter = Some(r#"population.id eq "a&b+c""#.to_owned());
-    let first = page_of(session.list_users(&UsersAsked::First { filter }, &Stop::default()).await);
+    let mut list = session.user_list(Some(r#"population.id eq "a&b+c""#));
+    let first = page_of(session.next_users(&mut list, &Stop::default()).await);
     assert_eq!((first.users.len(), first.total), (2, Some(9)));
-    assert_eq!(first.users[0].username.as_deref(), Some("ann"));
-    assert_eq!(first.users[0].population.as_deref(), Some("p1"));
+    assert_eq!(first.users[0].username.as_ref().map(ForeignText::as_received), Some("ann"));
+    assert_eq!(first.users[0].population.as_ref().map(ForeignText::as_received), Some("p1"));
     assert_eq!(first.users[1].email, None);
-    let last = page_of(session.list_users(&UsersAsked::Next(first.next.expect("a next page")), &Stop::default()).await);
-    assert_eq!(last.next, None);
+    assert!(list.has_more());
+    page_of(session.next_users(&mut list, &Stop::default()).await);
+    assert!(!list.has_more());
     assert_eq!(asked(&pages), [format!("{LIST}?limit=200&filter=population.id%20eq%20%22a%26b%2Bc%22"), second]);
     assert_eq!(session.traffic.sent.load(std::sync::atomic::Ordering::Relaxed), 3, "two pages and the token");
 }
@@ -89,7 +86,7 @@ async fn a_refusal_is_told_and_not_tried_again() {
         let ((Ok(Listed::Refused(said)), false) | (Ok(Listed::Forbidden(said)), true)) = (listed, status == 403) else {
             panic!("{status} is taken for something else")
         };
-        assert_eq!((said.status, said.message.as_str(), asked.len()), (Some(status), "Said so.", 1));
+        assert_eq!((said.status, said.message.as_received(), asked.len()), (Some(status), "Said so.", 1));
     }
     let (listed, ..) = asked_first(vec![error(404)]).await;
     assert!(matches!(listed, Err(PingOneError::NoEnvironment { .. })), "{listed:?}");
@@ -124,12 +121,11 @@ async fn a_list_that_leads_back_ends_the_run() {
     let links = ["a", "b", "c", "a"].map(|cursor| format!("{LIST}?cursor={cursor}"));
     let pages = pages(links.iter().map(|link| page(link)));
     let session = pages.session();
-    let mut asked = first();
+    let mut list = session.user_list(None);
     for _ in 0..3 {
-        let next = page_of(session.list_users(&asked, &Stop::default()).await).next;
-        asked = UsersAsked::Next(next.expect("a page"));
+        page_of(session.next_users(&mut list, &Stop::default()).await);
     }
-    let listed = session.list_users(&asked, &Stop::default()).await;
+    let listed = session.next_users(&mut list, &Stop::default()).await;
     assert!(matches!(listed, Err(PingOneError::EndlessList { .. })), "{listed:?}");
 }
 
@@ -139,8 +135,11 @@ async fn a_token_that_the_list_echoes_is_redacted() {
         format!(r#"{{"_embedded":{{"users":[{{"id":"{USER}","username":"s3cr3t-token","email":"{}s3cr3t-token"}}]}}}}"#, "x".repeat(495));
     let (listed, ..) = asked_first(vec![answer(200, &body)]).await;
     let user = page_of(listed).users.remove(0);
-    assert_eq!(user.username.as_deref(), Some("[redacted]"));
-    assert!(user.email.is_some_and(|email| email.ends_with("x[reda")), "nor is it cut in two");
+    assert_eq!(user.username.as_ref().map(ForeignText::as_received), Some("[redacted]"));
+    assert!(user.email.is_some_and(|email| email.as_received().ends_with("x[reda")), "nor is it cut in two");
+    let (listed, ..) = asked_first(vec![page("https://s3cr3t-token.example/")]).await;
+    let message = listed.expect_err("foreign").to_string();
+    assert!(message.contains("`https://[redacted].example`"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +147,8 @@ async fn a_stop_ends_the_asking() {
     let pages = pages([]);
     let stop = Stop::default();
     stop.request();
-    let listed = pages.session().list_users(&first(), &stop).await;
+    let session = pages.session();
+    let listed = session.next_users(&mut session.user_list(None), &stop).await;
     assert!(matches!(listed, Ok(Listed::Stopped)), "{listed:?}");
 }
 
@@ -172,5 +172,72 @@ fn what_cannot_be_read_is_no_page() {
     let odd = format!(r#"{{"_embedded":{{"users":[{{"id":"{USER}","username":["x"],"population":7,"email":"{}"}}]}}}}"#, "é".repeat(9999));
     let (users, total, next) = read(&odd).expect("readable");
     assert_eq!((&users[0].username, &users[0].population, total, next), (&None, &None, None, None));
-    assert_eq!(users[0].email.as_ref().map(|email| email.chars().count()), Some(MOST_OF_A_TEXT));
+    assert_eq!(users[0].email.as_ref().map(|email| email.as_received().chars().count()), Some(500));
+    for (count, total) in [("0", Some(0)), ("1000000000000", Some(MOST_USERS))].into_iter().chain(
+        ["1000000000001", "9223372036854775808", "18446744073709551615", "-1", "1e308", "2.5", "\"7\"", "null"].map(|odd| (odd, None)),
+    ) {
+        let counted = read(&format!(r#"{{"count":{count},"_embedded":{{"users":[]}}}}"#)).expect("readable");
+        assert_eq!(counted.1, total, "{count}");
+    }
+}
+
+mod fuzz {
+    use super::*;
+    use crate::fuzz::{body, cases, parsed, spoilt_text};
+    use crate::pingone::Region;
+    use proptest::prelude::*;
+
+    const BODIES: &[&str] = &[
+        r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users"},"next":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2"}},"_embedded":{"users":[{"id":"7e94b96e-0364-463b-a059-d97d1e4cb1d5","username":"ann","email":"a@example.com","externalId":7,"population":{"id":"p"}},{"id":"0a94b96e-0364-463b-a059-d97d1e4cb1d5","username":null}]},"count":2,"size":2}"#,
+        r#"{"_embedded":{"users":[]},"count":0}"#,
+        r#"{"_embedded":{"users":[{"id":"7e94b96e-0364-463b-a059-d97d1e4cb1d5"}]},"_links":{"next":null},"count":18446744073709551615}"#,
+    ];
+    const NAMES: &[&str] =
+        &["_links", "next", "href", "_embedded", "users", "id", "username", "email", "externalId", "population", "count"];
+
+    fn endpoints() -> Endpoints {
+        let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment }
+    }
+
+    proptest! {
+        #![proptest_config(cases(256))]
+
+        /// A page has everybody who stands on it, or it is no page.
+        #[test]
+        fn a_page_is_unreadable_or_has_everybody_who_stands_there(body in body(BODIES, NAMES)) {
+            let stands = parsed(&body);
+            let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
+            if let (Ok((users, total, next)), Some(parsed)) = (read_page(&answer, |text| text), stands) {
+                let stand = parsed["_embedded"]["users"].as_array().cloned().unwrap_or_default();
+                prop_assert_eq!(users.len(), stand.len());
+                for (user, stands) in users.iter().zip(&stand) {
+                    prop_assert_eq!(Some(user.id.to_string()), stands["id"].as_str().map(str::to_lowercase));
+                    prop_assert!(user.username.as_ref().is_none_or(|name| name.as_received().chars().count() <= 500));
+                }
+                prop_assert_eq!(total, parsed["count"].as_u64().filter(|users| *users <= MOST_USERS));
+                prop_assert_eq!(next.as_deref(), parsed["_links"]["next"]["href"].as_str());
+            }
+        }
+
+        /// Wherever a link leads, the token goes to the list itself or nowhere.
+        #[test]
+        fn no_link_leads_the_token_astray(
+            link in spoilt_text([
+                format!("{LIST}?cursor=2&limit=200"),
+                "/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2".to_owned(),
+                "?cursor=2".to_owned(),
+                "https://api.pingone.com:443/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/#x".to_owned(),
+                "https://user@api.pingone.com.evil.example\\@api.pingone.com/v1/environments".to_owned(),
+            ]),
+        ) {
+            let current: Url = LIST.parse().expect("a URL");
+            if let Ok(url) = next_page(&link, &current, &endpoints(), |text| text) {
+                let sent = url.as_str();
+                let rest = sent.strip_prefix("https://api.pingone.com/");
+                let path = rest.map(|rest| rest.split('?').next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase());
+                prop_assert_eq!(path.as_deref(), Some("v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users"), "{}", sent);
+            }
+        }
+    }
 }

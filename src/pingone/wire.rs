@@ -44,6 +44,9 @@ pub(crate) trait Wire: Send + Sync {
     /// Asks for the environment.
     fn fetch_environment(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
+    /// Asks for the environment's capabilities, which may tell the licence's rates.
+    fn fetch_licence(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
+
     /// Asks for a `page` of the user list: a URL of [`Endpoints::users`](super::Endpoints::users), or a next
     /// page's, which has been checked.
     fn fetch_users(&self, page: &Url, token: &AccessToken) -> impl Future<Output = Reply> + Send;

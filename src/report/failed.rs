@@ -8,10 +8,9 @@ use std::path::Path;
 use csv::ByteRecord;
 use sha2::{Digest, Sha256};
 
-use super::files::remove_if_there;
+use super::files::Replaced;
 use super::journal::FileError;
 use super::line::COLUMNS;
-use super::record::replace;
 use super::{Counts, Outcome, Tally};
 
 /// The columns of `NAME.failed.csv` after the input's own.
@@ -19,6 +18,7 @@ pub(crate) const FAILED_COLUMNS: [&str; 2] = ["result", "errorMessage"];
 
 const USER: usize = 1;
 const RESULT: usize = 2;
+const REQUESTED_UNTIL: usize = 5;
 const ERROR_MESSAGE: usize = 8;
 const BUFFER: usize = 256 << 10;
 
@@ -54,13 +54,58 @@ impl InputRows for ListedRows {
     }
 }
 
+/// The rows of an input that is not there any more, as far as a journal or report tells of them: the users, or what they
+/// were looked up by, the end dates that were asked for, and what was carried.
+#[derive(Debug)]
+pub(crate) struct ToldRows {
+    header: ByteRecord,
+    has_users: bool,
+    has_dates: bool,
+}
+
+impl ToldRows {
+    /// The rows that the file at `path` tells of. Where they are to have end dates, `until` is the column's name.
+    pub(crate) fn of(path: &Path, user: Option<&str>, until: Option<&str>) -> Result<Self, FileError> {
+        told(path, user, until).map_err(|source| FileError::new("read", path, source))
+    }
+}
+
+fn told(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<ToldRows> {
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(File::open(path)?);
+    let carried: ByteRecord = reader.byte_headers()?.iter().skip(COLUMNS.len()).collect();
+    let mut has_users = true;
+    let mut record = ByteRecord::new();
+    while has_users && reader.read_byte_record(&mut record)? {
+        // Users of whom there is no ID were looked up by a column that is carried.
+        let was_looked_up = record[USER].is_empty() && !matches!(outcome_of(&record)?, Outcome::Invalid | Outcome::Duplicate);
+        has_users = !was_looked_up;
+    }
+    let is_carried = |name: &&str| carried.iter().any(|carried| carried.eq_ignore_ascii_case(name.as_bytes()));
+    let user = user.filter(|name| !is_carried(name)).unwrap_or(COLUMNS[USER]);
+    let own = [user].into_iter().filter(|_| has_users).chain(until);
+    let header = own.map(str::as_bytes).chain(&carried).collect();
+    Ok(ToldRows { header, has_users, has_dates: until.is_some() })
+}
+
+impl InputRows for ToldRows {
+    fn header(&self) -> ByteRecord {
+        self.header.clone()
+    }
+
+    fn row(&mut self, _number: u64, line: &ByteRecord) -> io::Result<ByteRecord> {
+        let own = [(USER, self.has_users), (REQUESTED_UNTIL, self.has_dates)];
+        let own = own.into_iter().filter(|(_, is_told)| *is_told).map(|(index, _)| &line[index]);
+        Ok(own.chain(line.iter().skip(COLUMNS.len())).collect())
+    }
+}
+
 /// Writes the rows of the `report` that failed to `failed`, taken from `input`. If none did, no such file is
 /// there afterwards.
-pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Path, input: &mut dyn InputRows) -> Result<(), FileError> {
+pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Replaced, input: &mut dyn InputRows) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
-        return remove_if_there(failed);
+        return failed.remove_if_there();
     }
-    replace(failed, |file| write_failed(report, file, input))
+    failed.replace(|file| write_failed(report, file, input))
 }
 
 /// Counts what stands in the report.
@@ -120,5 +165,75 @@ impl Read for Hashing {
         let count = self.file.read(out)?;
         self.sha256.update(&out[..count]);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// The lines of a report in which these results came of the rows, and the rows that failed, as they are written.
+    fn failures(results: &[&str]) -> Option<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let lines: String =
+            results.iter().zip(1..).map(|(result, row)| format!("{row},u{row},{result},,,,,,m{row},,1,0,t,note {row}\n")).collect();
+        fs::write(path("r.csv"), format!("{},note\n{lines}", COLUMNS.join(","))).expect("written");
+        fs::write(path("r.failed.csv"), "of an earlier run").expect("written");
+        fs::write(path("r.failed.csv.tmp"), "of a run that was killed").expect("written");
+        let published = count_report(&path("r.csv")).expect("readable");
+        assert_eq!((published.lines, published.tally.rows()), (results.len() as u64, results.len() as u64));
+        assert_eq!(published.sha256, hex(&Sha256::digest(fs::read(path("r.csv")).expect("there"))));
+        write_failures(&path("r.csv"), &published, &Replaced::named(&path("r.failed.csv")).expect("a file"), &mut ListedRows(&["note"]))
+            .expect("written");
+        assert!(!path("r.failed.csv.tmp").exists(), "nothing half written is left");
+        fs::read_to_string(path("r.failed.csv")).ok()
+    }
+
+    #[test]
+    fn the_rows_that_failed_are_written_and_no_others() {
+        let found = failures(&["granted", "not_found", "duplicate", "unknown"]);
+        assert_eq!(found.as_deref(), Some("userID,note,result,errorMessage\nu2,note 2,not_found,m2\nu4,note 4,unknown,m4\n"));
+        assert_eq!(failures(&["granted", "duplicate"]), None);
+    }
+
+    #[test]
+    fn a_report_with_a_line_that_has_no_result_is_not_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("r.csv");
+        fs::write(&path, "row,userID,result\n1,u,garnted\n").expect("written");
+        assert!(count_report(&path).is_err());
+    }
+    /// A journal of these users and results, with the columns `carried`.
+    fn journal(carried: &str, lines: &[(&str, &str)]) -> tempfile::NamedTempFile {
+        let header = COLUMNS.join(",");
+        let after = ",".repeat(COLUMNS.len() - REQUESTED_UNTIL - 1);
+        let line = |(user, result): &(&str, &str)| format!("1,{user},{result},true,got,asked{after},a,b\n");
+        let text: String = lines.iter().map(line).collect();
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!("{header},{carried}\n{text}")).expect("written");
+        file
+    }
+
+    fn told(carried: &str, lines: &[(&str, &str)], user: Option<&str>, until: Option<&str>) -> (String, String) {
+        let file = journal(carried, lines);
+        let mut told = ToldRows::of(file.path(), user, until).expect("readable");
+        let mut reader = csv::Reader::from_path(file.path()).expect("there");
+        let line = reader.byte_records().next().expect("a line").expect("CSV");
+        let shown = |record: ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
+        (shown(told.header()), shown(told.row(1, &line).expect("told")))
+    }
+
+    #[test]
+    fn rows_of_an_input_that_is_gone_have_what_it_takes_to_read_them() {
+        let expected = |header: &str, row: &str| (header.to_owned(), row.to_owned());
+        let ids = [("u", "not_found"), ("", "invalid"), ("v", "failed"), ("", "duplicate")];
+        assert_eq!(told("x,y", &ids, None, None), expected("userID,x,y", "u,a,b"));
+        assert_eq!(told("x,y", &ids, None, Some("until")), expected("userID,until,x,y", "u,asked,a,b"));
+        assert_eq!(told("x,y", &ids, Some("who"), None), expected("who,x,y", "u,a,b"));
+        assert_eq!(told("Email,y", &ids, Some("email"), None), expected("userID,Email,y", "u,a,b"), "two of a name are none");
+        let looked_up = [("u", "failed"), ("", "ambiguous")];
+        assert_eq!(told("email,y", &looked_up, None, Some("until")), expected("until,email,y", "asked,a,b"));
     }
 }

@@ -1,15 +1,17 @@
 //! Which files does a run write, and may it?
 
+mod own;
+
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::FileError;
+pub(crate) use self::own::Replaced;
+pub(super) use self::own::{OwnPath, create_new, folder_of, not_regular, open_or_create, remove_if_there, rename, sync_folder_of};
+use crate::domain::shown;
 
-/// Files are for their owner's eyes alone.
-pub(super) const MODE: u32 = 0o600;
+use self::own::file_name;
+use super::FileError;
 
 /// How the name of a journal ends.
 const JOURNAL: &str = ".partial.csv";
@@ -31,17 +33,17 @@ pub(crate) enum Destination {
 /// The report and the files beside it.
 #[derive(Debug, Clone)]
 pub(crate) struct ReportFiles {
-    pub(crate) report: PathBuf,
+    pub(crate) report: OwnPath,
     /// The journal: lines as rows settle.
-    pub(crate) partial: PathBuf,
+    pub(crate) partial: OwnPath,
     /// Where the lines are put in order.
-    pub(crate) ordered: PathBuf,
+    pub(crate) ordered: OwnPath,
     /// The run's record.
-    pub(crate) record: PathBuf,
+    pub(crate) record: Replaced,
     /// The rows that failed.
-    pub(crate) failed: PathBuf,
+    pub(crate) failed: Replaced,
     /// Held by the run that writes them.
-    pub(crate) lock: PathBuf,
+    pub(crate) lock: OwnPath,
 }
 
 /// Why no report can be written there. Nothing was sent.
@@ -49,36 +51,65 @@ pub(crate) struct ReportFiles {
 #[non_exhaustive]
 pub enum OutputError {
     /// It would replace what is there.
-    #[error("{}: the file exists, and is not touched without `--overwrite`", .0.display())]
+    #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
     Exists(PathBuf),
     /// An earlier run has not finished.
-    #[error("{}: an earlier run of this report has not finished: this is what it has settled", .0.display())]
+    #[error("{}: an earlier run of this report has not finished: this is what it has settled", shown(.0))]
     Unfinished(PathBuf),
     /// Another run is writing it.
-    #[error("{}: another run is writing this report", .0.display())]
+    #[error("{}: another run is writing this report", shown(.0))]
     InUse(PathBuf),
     /// There is a journal, and no record of whose it is.
-    #[error("{}: there is no record of the run that this is the journal of", .0.display())]
+    #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
     /// The report is not the one of the run that was to be taken up.
-    #[error("{}: this is not the report of the run that its record tells of", .0.display())]
+    #[error("{}: this is not the report of the run that its record tells of", shown(.0))]
     NotItsReport(PathBuf),
     /// The run to be taken up is another one.
-    #[error("{}: the run cannot be taken up: {difference}", path.display())]
+    #[error("{}: the run cannot be taken up: {difference}", shown(path))]
     Another {
         /// The record of the run.
         path: PathBuf,
         /// What is not the same.
         difference: String,
     },
+    /// The input is not that of the run to be taken up, which has rows left to be done.
+    #[error("{}: the run cannot be taken up: the input's SHA-256 was `{was}` and is `{is}`", shown(path))]
+    AnotherInput {
+        /// The record of the run.
+        path: PathBuf,
+        /// The digest of the run's input.
+        was: String,
+        /// That of the input as it is.
+        is: String,
+    },
     /// Standard output cannot be taken up.
     #[error("a run whose report goes to standard output cannot be taken up")]
     NoResume,
-    /// It is the input.
-    #[error("{}: the report would replace the input", .0.display())]
-    IsTheInput(PathBuf),
+    /// A file that is written is another file of the run.
+    #[error("{}: {what} would replace {other}", shown(path))]
+    WouldReplace {
+        /// The path that is written.
+        path: PathBuf,
+        /// What is written there.
+        what: &'static str,
+        /// What else this file is, and how it is called.
+        other: String,
+        /// The option that names what is written.
+        option: &'static str,
+    },
+    /// What is there is no file that may be replaced.
+    #[error("{}: {what} would replace {kind}: expected a regular file, or none", shown(path))]
+    NotRegular {
+        /// The path that is written.
+        path: PathBuf,
+        /// What is written there.
+        what: &'static str,
+        /// What is there.
+        kind: &'static str,
+    },
     /// It is not a place for a file.
-    #[error("{}: expected the path of a file", .0.display())]
+    #[error("{}: expected the path of a file", shown(.0))]
     NotAFile(PathBuf),
 }
 
@@ -86,12 +117,16 @@ impl OutputError {
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Exists(_) | Self::IsTheInput(_) => Some("name another report with `--output`".into()),
+            Self::Exists(_) => Some("name another report with `--output`".into()),
+            Self::WouldReplace { option, .. } => Some(format!("name another file with `{option}`")),
             Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
             Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
             }
-            Self::NotAFile(_) | Self::InUse(_) | Self::NoResume => None,
+            Self::AnotherInput { .. } => Some(
+                "restore the input as it was when the run began: the record has its SHA-256; or name another report with `--output`".into(),
+            ),
+            Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume => None,
         }
     }
 }
@@ -99,12 +134,7 @@ impl OutputError {
 impl ReportFiles {
     /// The files of the report at `report`: `NAME.partial.csv` beside `NAME.csv`.
     pub(crate) fn beside(report: &Path) -> Result<Self, OutputError> {
-        let not_a_file = || OutputError::NotAFile(report.to_owned());
-        let name = report.file_name().ok_or_else(not_a_file)?;
-        // A rename would put the report in the place of a device or a link.
-        if report.symlink_metadata().is_ok_and(|there| !there.is_file()) {
-            return Err(not_a_file());
-        }
+        let name = file_name(report)?;
         let is_csv = report.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let stem = if is_csv { report.file_stem().unwrap_or(name) } else { name };
         let beside = |before: &str, after: &str| {
@@ -114,51 +144,68 @@ impl ReportFiles {
             report.with_file_name(name)
         };
         Ok(Self {
-            report: report.to_owned(),
-            partial: beside("", JOURNAL),
-            ordered: beside("", ".partial.csv.tmp"),
-            record: beside("", ".run.json"),
-            failed: beside("", ".failed.csv"),
-            lock: beside(".", ".lock"),
+            report: OwnPath::of(report.to_owned()),
+            partial: OwnPath::of(beside("", JOURNAL)),
+            ordered: OwnPath::of(beside("", ".partial.csv.tmp")),
+            record: Replaced::of(beside("", ".run.json")),
+            failed: Replaced::of(beside("", ".failed.csv")),
+            lock: OwnPath::of(beside(".", ".lock")),
         })
     }
 
-    /// Whether the `input` is none of them.
-    pub(crate) fn spare(&self, input: &Path) -> Result<(), OutputError> {
-        let input = if input.as_os_str() == "-" { Path::new("/dev/stdin") } else { input };
-        let own = [&self.report, &self.partial, &self.ordered, &self.record, &self.failed, &self.lock];
-        match own.into_iter().find(|path| is_same_file(input, path)) {
-            Some(path) => Err(OutputError::IsTheInput(path.clone())),
-            None => Ok(()),
-        }
+    /// Every path that is written, and what is written there.
+    pub(super) fn written(&self) -> [(&'static str, &OwnPath); 8] {
+        let Self { report, partial, ordered, record, failed, lock } = self;
+        let ([record_path, record_beside], [failed_path, failed_beside]) = (record.written(), failed.written());
+        [
+            ("the report", report),
+            ("the journal", partial),
+            ("the report, while it is put in order,", ordered),
+            ("the run's record", record_path),
+            ("the run's record, while it is written,", record_beside),
+            ("the file of the rows that failed", failed_path),
+            ("the file of the rows that failed, while it is written,", failed_beside),
+            ("the lock of the report", lock),
+        ]
     }
 
     /// Whether none of them is there, so that a run may begin.
     pub(crate) fn are_new(&self) -> Result<(), OutputError> {
-        let there = |path: &&PathBuf| path.symlink_metadata().is_ok();
-        if there(&&self.partial) {
-            return Err(OutputError::Unfinished(self.partial.clone()));
+        let there = |path: &OwnPath| path.symlink_metadata().is_ok();
+        if there(&self.partial) {
+            return Err(OutputError::Unfinished(self.partial.to_path_buf()));
         }
-        match [&self.report, &self.failed, &self.record, &self.ordered].into_iter().find(there) {
-            Some(path) => Err(OutputError::Exists(path.clone())),
+        // The lock is its holder's.
+        let theirs = self.written().into_iter().map(|(_, path)| path).filter(|path| **path != self.lock);
+        match theirs.into_iter().find(|path| there(path)) {
+            Some(path) => Err(OutputError::Exists(path.to_path_buf())),
             None => Ok(()),
         }
     }
 
     /// The files of a run that has finished, those that are there.
     pub(crate) fn finished(&self) -> Vec<PathBuf> {
-        [&self.report, &self.failed, &self.record].into_iter().filter(|path| path.exists()).cloned().collect()
+        let all: [&Path; 3] = [&self.report, &self.failed, &self.record];
+        all.into_iter().filter(|path| path.exists()).map(Path::to_owned).collect()
+    }
+
+    /// Finds out whether the files can be written that come at the end, and leaves what is there as it is.
+    pub(crate) fn try_out(&self) -> Result<(), FileError> {
+        remove_if_there(&self.ordered)?;
+        create_new(&self.ordered)?;
+        remove_if_there(&self.ordered)?;
+        self.failed.try_out(|_| Ok(()))
     }
 
     /// Makes way for the journal of a run that may overwrite an earlier one, whose other files stay until
     /// others take their place.
     pub(crate) fn make_way(&self) -> Result<(), FileError> {
-        [&self.ordered, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
+        [&self.ordered, &self.partial].into_iter().try_for_each(remove_if_there)
     }
 
     /// Removes what a run leaves in which nothing was settled.
     pub(crate) fn remove_traces(&self) -> Result<(), FileError> {
-        [&self.record, &self.partial].into_iter().try_for_each(|path| remove_if_there(path))
+        self.record.remove_if_there().and_then(|()| remove_if_there(&self.partial))
     }
 
     /// Begins the journal. The report itself is not touched before another takes its place.
@@ -169,43 +216,10 @@ impl ReportFiles {
     }
 }
 
-/// Creates the file at `path`, readable by its owner alone; one that is there already, or a link, is an
-/// error.
-pub(super) fn create_new(path: &Path) -> Result<File, FileError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(MODE);
-    options.open(path).map_err(|source| FileError::new("created", path, source))
-}
-
-/// Sees to it that what was created or renamed at `path` is there after a power cut.
-pub(super) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
-    let folder = folder_of(path);
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| FileError::new("written to disk", folder, source))
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-pub(super) fn remove_if_there(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::new("removed", path, error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    match (one.metadata(), other.metadata()) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -217,29 +231,30 @@ mod tests {
             (".csv", ".csv.partial.csv"),
         ] {
             let files = ReportFiles::beside(Path::new(report)).expect("a file");
-            assert_eq!(files.partial, Path::new(partial));
-        }
-        for bad in ["/", "..", ""] {
-            assert!(ReportFiles::beside(Path::new(bad)).is_err(), "{bad}");
+            assert_eq!(&*files.partial, Path::new(partial));
         }
     }
 
     #[test]
-    fn what_is_there_is_not_touched_and_the_input_never_is() {
+    fn what_is_there_is_not_touched() {
         let folder = tempfile::tempdir().expect("a folder");
         let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
         assert!(files.are_new().is_ok());
-        for path in [&files.report, &files.record, &files.failed] {
+        for (what, path) in files.written() {
             fs::write(path, "x").expect("written");
-            assert!(matches!(files.are_new(), Err(OutputError::Exists(_))));
-            let input = folder.path().join("link.csv");
-            std::os::unix::fs::symlink(path, &input).expect("a link");
-            assert!(matches!(files.spare(&input), Err(OutputError::IsTheInput(_))));
-            fs::remove_file(input).expect("there");
+            match what {
+                "the journal" => assert!(matches!(files.are_new(), Err(OutputError::Unfinished(_)))),
+                "the lock of the report" => assert!(files.are_new().is_ok(), "it is held by this run, or by nobody"),
+                _ => assert!(matches!(files.are_new(), Err(OutputError::Exists(_))), "{what}"),
+            }
             fs::remove_file(path).expect("there");
         }
-        fs::write(&files.partial, "x").expect("written");
-        assert!(matches!(files.are_new(), Err(OutputError::Unfinished(_))));
-        assert!(files.spare(Path::new("nowhere.csv")).is_ok());
+    }
+
+    #[test]
+    fn the_path_of_a_folder_is_none_of_a_file() {
+        for bad in ["/", "..", "", "out.csv/", "out.csv/.", "."] {
+            assert!(ReportFiles::beside(Path::new(bad)).is_err() && Replaced::named(Path::new(bad)).is_err(), "{bad}");
+        }
     }
 }

@@ -1,18 +1,18 @@
 //! Does another run write this report? Each run holds a lock beside its report, which the system releases
 //! when the process ends, however it ends.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use super::files::{MODE, OutputError};
+use super::files::{OutputError, OwnPath, open_or_create, remove_if_there};
 use super::journal::FileError;
 
 /// The sole right to write a report and the files beside it, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    path: PathBuf,
+    path: OwnPath,
     _file: File,
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum NoLock {
 
 impl Lock {
     /// Takes the lock at `path` for the report at `report`.
-    pub(crate) fn take(path: &Path, report: &Path) -> Result<Self, NoLock> {
+    pub(crate) fn take(path: &OwnPath, report: &Path) -> Result<Self, NoLock> {
         // What matters to the user is the report that cannot be there.
         let failed = |source| NoLock::File(FileError::new("created", report, source));
         loop {
@@ -35,8 +35,7 @@ impl Lock {
             if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
                 return Err(failed(io::ErrorKind::AlreadyExists.into()));
             }
-            let mut options = OpenOptions::new();
-            let file = options.write(true).create(true).truncate(false).mode(MODE).open(path).map_err(failed)?;
+            let file = open_or_create(path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(NoLock::Taken(OutputError::InUse(report.to_owned()))),
@@ -46,7 +45,7 @@ impl Lock {
             // that a third would find.
             let held = file.metadata().map_err(failed)?;
             if fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
-                return Ok(Self { path: path.to_owned(), _file: file });
+                return Ok(Self { path: path.clone(), _file: file });
             }
         }
     }
@@ -55,18 +54,19 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // While the lock is held nobody else uses it; one that stays is in nobody's way.
-        drop(fs::remove_file(&self.path));
+        drop(remove_if_there(&self.path));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::ReportFiles;
     use super::*;
 
     #[test]
     fn one_at_a_time_has_the_lock() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join(".r.csv.lock");
+        let path = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file").lock;
         let lock = Lock::take(&path, Path::new("r.csv")).expect("free");
         assert!(matches!(Lock::take(&path, Path::new("r.csv")), Err(NoLock::Taken(_))));
         drop(lock);

@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::{self, Permissions};
+use std::fs::{File, Permissions};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
+use super::files::{Replaced, not_regular};
 use super::journal::FileError;
-use super::record::replace;
 use super::{Outcome, Summary};
 
 /// The collector is another user; there is nothing here that it may not know.
 const MODE: u32 = 0o644;
+/// More than a file of ours ever holds.
+const MOST_OF_A_FILE: u64 = 1 << 20;
 const LAST_SUCCESS: &str = "pingone_bypass_last_success_timestamp_seconds";
 
 /// What is told of a run.
@@ -28,15 +30,16 @@ pub(crate) struct Metrics<'a> {
 }
 
 impl Metrics<'_> {
-    /// Puts the metrics at `path` in one step. The time of the last success is that of the file before, if
+    /// Puts the metrics into `place` in one step. The time of the last success is that of the file before, if
     /// this run is none.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), FileError> {
+    pub(crate) fn write(&self, place: &Replaced) -> Result<(), FileError> {
         let label = format!("{LAST_SUCCESS}{{operation=\"{}\"}} ", self.operation);
-        let before = fs::read_to_string(path).unwrap_or_default();
+        // What cannot be read is none of ours.
+        let before = of_a_run_before(place).unwrap_or_default();
         let before = before.lines().find_map(|line| line.strip_prefix(&label)?.parse().ok());
         let last_success = if self.exit_code == 0 { Some(self.now) } else { before };
         let text = self.text(last_success);
-        replace(path, |file| {
+        place.replace(|file| {
             std::io::Write::write_all(file, text.as_bytes())?;
             file.set_permissions(Permissions::from_mode(MODE))
         })
@@ -72,4 +75,13 @@ impl Metrics<'_> {
         }
         text
     }
+}
+
+/// What stands in the metrics file of an earlier run. To open what is no regular file might wait for ever.
+fn of_a_run_before(place: &Replaced) -> io::Result<String> {
+    let mut text = String::new();
+    if not_regular(place).is_none() {
+        File::open(place)?.take(MOST_OF_A_FILE).read_to_string(&mut text)?;
+    }
+    Ok(text)
 }

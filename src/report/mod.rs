@@ -6,8 +6,11 @@
 //!                                                                                                   └─▶ NAME.run.json
 //! ```
 
+mod apart;
 mod failed;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod journal;
 mod line;
 mod lock;
@@ -24,10 +27,11 @@ pub use self::journal::FileError;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::summary::Summary;
 
-pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, count_report, hex, write_failures};
-pub(crate) use self::files::{Destination, ReportFiles, is_journal};
-pub(crate) use self::journal::{Appender, Journal, NotWritten, Target, UNWRITTEN};
-pub(crate) use self::line::{COLUMNS, Lines, Settlement, server_text};
+pub(crate) use self::apart::{ReadFile, kept_apart};
+pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, ToldRows, count_report, hex, write_failures};
+pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
+pub(crate) use self::journal::{Appender, Journal, NotWritten, Target, UNRECORDED};
+pub(crate) use self::line::{COLUMNS, Lines, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};

@@ -129,7 +129,9 @@ impl Tally {
     }
 
     pub(crate) fn add_rows(&mut self, outcome: Outcome, rows: u64) {
-        self.0[outcome as usize] += rows;
+        let count = &mut self.0[outcome as usize];
+        // The totals of a record may be whatever somebody has written there.
+        *count = count.saturating_add(rows);
     }
 
     /// Takes back what was added.
@@ -146,13 +148,13 @@ impl Tally {
     /// How many rows there were.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.iter().fold(0, |all, rows| all.saturating_add(*rows))
     }
 
     /// How many rows failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).map(|(_, rows)| rows).sum()
+        self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).fold(0, |all, (_, rows)| all.saturating_add(rows))
     }
 
     /// The outcomes that some row had, and how many.

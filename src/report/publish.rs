@@ -4,14 +4,14 @@
 //!
 //! Only the lines' places are sorted, in bounded memory; the lines themselves are copied.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use csv::ByteRecord;
 
 use super::failed::outcome_of;
-use super::files::{ReportFiles, create_new, folder_of, remove_if_there, sync_folder_of};
+use super::files::{ReportFiles, create_new, folder_of, remove_if_there, rename, sync_folder_of};
 use super::journal::FileError;
 use super::line::Lines;
 use crate::spill::Sorter;
@@ -59,12 +59,8 @@ fn write_beside(files: &ReportFiles, write: impl FnOnce(&File) -> io::Result<()>
     let synced = written.and_then(|()| beside.sync_all().map_err(|source| FileError::new("written to disk", &files.ordered, source)));
     synced.inspect_err(|_| {
         // The journal has it all; this would only take up the room that may be wanting.
-        drop(fs::remove_file(&files.ordered));
+        drop(remove_if_there(&files.ordered));
     })
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
-    fs::rename(from, to).map_err(|source| FileError::new("renamed", from, source))
 }
 
 fn write_some(journal: &Path, out: &File, lines: Lines) -> io::Result<()> {
@@ -135,6 +131,8 @@ fn places(journal: File, folder: &Path) -> io::Result<(u64, Sorter<3>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
     use proptest::prelude::*;
 
     fn published(journal: &str, rows: u64) -> Result<String, String> {

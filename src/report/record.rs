@@ -9,11 +9,11 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::files::{create_new, remove_if_there, sync_folder_of};
+use super::files::Replaced;
 use super::journal::FileError;
 use super::{Destination, Lines, Outcome, Tally};
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, RunId};
+use crate::domain::{BypassUntil, RunId, escaped};
 use crate::pingone::Endpoints;
 
 /// The record of a run. No secret, ever.
@@ -27,9 +27,16 @@ pub(crate) struct RunRecord {
     pub(crate) environment: EnvironmentRecord,
     pub(crate) api_url: String,
     pub(crate) reason: Option<String>,
+    /// The rates that the licence allows, by PingOne's names of them; `None` if it did not tell.
+    #[serde(default)]
+    pub(crate) licence: Option<BTreeMap<String, u64>>,
     /// The instant that spans count from.
     pub(crate) started_at: String,
     pub(crate) finished_at: Option<String>,
+    /// How far the clock of the machine was ahead of PingOne's when the run began, or was taken up last; `None` where
+    /// PingOne did not tell its time. The times here are by PingOne's, unless `--trust-clock` was given.
+    #[serde(default)]
+    pub(crate) clock_offset_seconds: Option<i64>,
     pub(crate) status: Status,
     pub(crate) stop_reason: Option<String>,
     pub(crate) input: InputRecord,
@@ -37,8 +44,12 @@ pub(crate) struct RunRecord {
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
     pub(crate) report: ReportRecord,
-    /// The rows up to this one may have been sent by a run that crashed, so that none of them is known not
-    /// to have been applied.
+    /// While the run goes on, how many rows beyond the last of its journal may have been sent; 0 once the journal
+    /// is known to be whole. `None` in the records of versions that did not say so.
+    #[serde(default)]
+    pub(crate) in_doubt_ahead: Option<u64>,
+    /// The rows up to this one may have been sent by a run whose journal is not whole, so that none of them is known
+    /// not to have been applied.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) in_doubt_up_to: u64,
 }
@@ -175,10 +186,11 @@ pub(crate) struct ReportRecord {
 }
 
 impl RequestsRecord {
+    /// Adds what was sent after it. (A record that somebody has changed may hold any numbers.)
     pub(crate) fn add(&mut self, more: Self) {
-        self.sent += more.sent;
-        self.retried += more.retried;
-        self.throttled += more.throttled;
+        self.sent = self.sent.saturating_add(more.sent);
+        self.retried = self.retried.saturating_add(more.retried);
+        self.throttled = self.throttled.saturating_add(more.throttled);
     }
 }
 
@@ -205,8 +217,10 @@ impl RunRecord {
             environment: EnvironmentRecord { id: endpoints.environment.to_string(), name: None, kind: None },
             api_url: endpoints.api.to_string(),
             reason: config.safety.reason.clone(),
+            licence: None,
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
             finished_at: None,
+            clock_offset_seconds: None,
             status: Status::Running,
             stop_reason: None,
             input,
@@ -214,7 +228,20 @@ impl RunRecord {
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             report: ReportRecord { path: report, sha256: None, rows: None },
+            in_doubt_ahead: Some(0),
             in_doubt_up_to: 0,
+        }
+    }
+
+    /// Takes over what the run of the `former` record may have sent without a line in its journal, whose last row is
+    /// `last_row`: whether it crashed, or its journal could not be written.
+    pub(crate) fn take_over_doubt(&mut self, former: &Self, last_row: u64) {
+        self.in_doubt_up_to = former.in_doubt_up_to;
+        // Of users of the directory nothing is asked but to be read.
+        if let Some(rows) = self.input.rows {
+            let ahead = former.in_doubt_ahead.unwrap_or(u64::MAX);
+            let begun = if ahead > 0 { last_row.saturating_add(ahead).min(rows) } else { 0 };
+            self.in_doubt_up_to = self.in_doubt_up_to.max(begun);
         }
     }
 
@@ -235,18 +262,20 @@ impl RunRecord {
         }
     }
 
-    /// Puts the record at `path`, in the place of the one before, if there is one.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), FileError> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| FileError::new("written", path, error.into()))?;
-        text.push(b'\n');
-        replace(path, |file| file.write_all(&text))
+    /// Puts the record into `place`, instead of the one before, if there is one.
+    pub(crate) fn write(&self, place: &Replaced) -> Result<(), FileError> {
+        place.replace(|file| self.write_to(file))
     }
 
-    /// Finds out whether the record can be put at `path`, and leaves what is there as it is.
-    pub(crate) fn try_out(&self, path: &Path) -> Result<(), FileError> {
-        let beside = path.with_extension("json.tmp");
-        self.write(&beside)?;
-        remove_if_there(&beside)
+    /// Finds out whether the record can be put into `place`, and leaves what is there as it is.
+    pub(crate) fn try_out(&self, place: &Replaced) -> Result<(), FileError> {
+        place.try_out(|file| self.write_to(file))
+    }
+
+    fn write_to(&self, file: &mut File) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        file.write_all(&text)
     }
 
     /// In words, that this is the record of another report than the one at `report`, if it is: the records of
@@ -254,12 +283,13 @@ impl RunRecord {
     pub(crate) fn other_report(&self, report: &Path) -> Option<String> {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (was, is) = (name(Path::new(&self.report.path)), name(report));
-        (was != is).then(|| format!("the report was `{was}` and is `{is}`"))
+        (was != is).then(|| format!("the report was `{}` and is `{}`", escaped(&was), escaped(&is)))
     }
 
     /// What another run would be that this record is not the record of: the first difference, in words.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
-        let differ = |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{was}` and is `{is}`"));
+        let differ =
+            |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{}` and is `{}`", escaped(was), escaped(is)));
         let shown = |reading: &ReadingRecord| serde_json::to_string(reading).unwrap_or_default();
         // Each sandbox inside a process has a port of its own.
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
@@ -277,7 +307,8 @@ impl RunRecord {
     fn difference_when_finished(&self, other: &Self) -> Option<String> {
         let lines = |record: &Self| record.options.only.clone().unwrap_or_else(|| "all users".to_owned());
         let (was, is) = (lines(self), lines(other));
-        (self.status == Status::Completed && was != is).then(|| format!("the report is finished, its lines were `{was}` and are `{is}`"))
+        (self.status == Status::Completed && was != is)
+            .then(|| format!("the report is finished, its lines were `{}` and are `{}`", escaped(&was), escaped(&is)))
     }
 }
 
@@ -296,102 +327,6 @@ pub(crate) fn tally(totals: &BTreeMap<String, u64>) -> Tally {
     tally
 }
 
-/// Writes a file beside `path` and puts it there in one step.
-pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let beside = path.with_file_name(name);
-    remove_if_there(&beside)?;
-    let mut file = create_new(&beside)?;
-    let written = write(&mut file).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| fs::rename(&beside, path));
-    placed.map_err(|source| {
-        // What is left of it would only be in the way.
-        drop(fs::remove_file(&beside));
-        FileError::new("written", path, source)
-    })?;
-    sync_folder_of(path)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record() -> RunRecord {
-        RunRecord {
-            tool: "pingone-bypass".into(),
-            version: "0".into(),
-            run_id: "r".into(),
-            operation: "grant".into(),
-            environment: EnvironmentRecord { id: "e".into(), name: None, kind: None },
-            api_url: "https://api.pingone.eu/v1".into(),
-            reason: None,
-            started_at: "2026-02-27T10:20:30.456Z".into(),
-            finished_at: None,
-            status: Status::Running,
-            stop_reason: None,
-            input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), directory: None },
-            options: OptionsRecord {
-                sandbox: false,
-                reading: ReadingRecord {
-                    until: Some("+4h".into()),
-                    user_column: None,
-                    until_column: None,
-                    delimiter: Some(';'),
-                    no_headers: false,
-                    skip_invalid: false,
-                },
-                only: None,
-                grace: None,
-                rate: "50/s".into(),
-                concurrency: 64,
-                max_attempts: 8,
-                timeout: "30s".into(),
-                give_up_after: "10m".into(),
-                max_failures: "20%".into(),
-            },
-            totals: totals(&Tally::default()),
-            requests: RequestsRecord::default(),
-            report: ReportRecord { path: "r.csv".into(), sha256: None, rows: None },
-            in_doubt_up_to: 0,
-        }
-    }
-
-    #[test]
-    fn a_record_reads_back_as_it_was_written() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("r.run.json");
-        assert_eq!(RunRecord::read(&path).expect("readable"), None);
-        record().write(&path).expect("written");
-        let later = RunRecord { status: Status::Completed, ..record() };
-        later.write(&path).expect("written");
-        assert_eq!(RunRecord::read(&path).expect("readable"), Some(later));
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
-    }
-
-    #[test]
-    fn what_differs_is_named() {
-        assert_eq!(record().difference(&RunRecord { run_id: "another".into(), ..record() }), None);
-        let mut other = record();
-        other.options.rate = "1/s".into();
-        assert_eq!(record().difference(&other), None, "a rate may be changed");
-        let named = |change: fn(&mut RunRecord)| {
-            let mut other = record();
-            change(&mut other);
-            record().difference(&other).expect("a difference")
-        };
-        assert_eq!(named(|other| other.operation = "audit".into()), "the operation was `grant` and is `audit`");
-        let finished = |only: Option<&str>| {
-            let mut record = record();
-            (record.status, record.options.only) = (Status::Completed, only.map(str::to_owned));
-            record
-        };
-        assert_eq!(finished(None).difference(&finished(None)), None);
-        let other_lines = finished(None).difference(&finished(Some("active"))).expect("a difference");
-        assert_eq!(other_lines, "the report is finished, its lines were `all users` and are `active`");
-        assert_eq!(named(|other| other.environment.id = "f".into()), "the environment was `e` and is `f`");
-        assert!(named(|other| other.api_url = "https://x".into()).starts_with("the API was"));
-        assert!(named(|other| other.input.sha256 = Some("t".into())).starts_with("the input's SHA-256 was"));
-        assert!(named(|other| other.options.reading.until = None).contains(r#""until":"+4h""#));
-    }
-}
+#[path = "record_tests.rs"]
+pub(super) mod tests;

@@ -14,6 +14,10 @@ use crate::domain::{RowNumber, UserId};
 use crate::rowset::RowSet;
 
 const BUFFER: usize = 256 << 10;
+/// No line of a journal has fewer bytes.
+const LEAST_OF_A_LINE: u64 = 40;
+/// Rows are settled nearly in their order: of those before one that has a line, fewer have none.
+const OUT_OF_ORDER: u64 = 100_000;
 
 /// What a journal tells.
 #[derive(Debug, Default)]
@@ -104,6 +108,8 @@ pub(crate) fn journal_users(path: &Path, rows: u64) -> Result<impl Iterator<Item
 /// refused: somebody has edited it.
 fn read_lines(file: &mut std::fs::File, rows: u64, found: &mut Recovered) -> io::Result<()> {
     let length = file.metadata()?.len();
+    // Where it is not known how many rows there are, no line can be of a much later one than there are lines.
+    let rows = rows.min(length / LEAST_OF_A_LINE + OUT_OF_ORDER);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(&mut *file);
     let mut record = ByteRecord::new();
     let mut width = 0;
@@ -193,6 +199,18 @@ mod tests {
             std::fs::write(&path, &edited).expect("written");
             assert!(reopen_journal(&path, 100).is_err(), "{edited}");
             assert_eq!(std::fs::read_to_string(&path).expect("there"), edited);
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_row_that_cannot_be_is_refused_even_where_it_is_not_known_how_many_there_are() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("j.csv");
+        for (row, is_sound) in [(90_000, true), (4_000_000_000, false), (100_000_000_000, false), (u64::MAX, false)] {
+            std::fs::write(&path, header() + &line(1, "active", "") + &line(row, "active", "")).expect("written");
+            let read = read_journal(&path, u64::MAX);
+            assert_eq!(read.is_ok(), is_sound, "{row}");
+            assert!(read.is_ok_and(|found| found.settled.contains(row)) == is_sound, "{row}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Counts, Tally};
+use crate::domain::shown;
 
 /// What a finished run has done.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ impl fmt::Display for Summary {
         write!(f, "time       {:>width$} ", format!("{took:.1} s"))?;
         writeln!(f, "of which {:.1} s held back by PingOne", self.held.as_secs_f64())?;
         for (index, path) in self.files.iter().enumerate() {
-            writeln!(f, "{:<10} {}", if index == 0 { "files" } else { "" }, path.display())?;
+            writeln!(f, "{:<10} {}", if index == 0 { "files" } else { "" }, shown(path))?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::domain::quote;
 use crate::report::{Counts, Outcome};
 
 /// A share is looked at once so many rows have settled. From the contract.
@@ -20,7 +21,7 @@ pub(crate) enum MaxFailures {
 
 /// Text that is neither.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a number of rows nor a share: expected a form such as `100` or `20%`")]
+#[error("`{}` is neither a number of rows nor a share: expected a form such as `100` or `20%`", quote(.0))]
 pub(crate) struct NotMaxFailures(String);
 
 impl FromStr for MaxFailures {

@@ -3,6 +3,11 @@
 //! To grant or to read takes one call, until it is answered. To end a bypass takes a GET and, if one runs
 //! beyond the near date, a PUT of that date. A PUT follows upon no GET but the one right before it: after a
 //! fault the bypass may be over, and a PUT would grant it anew.
+//!
+//! A PUT whose answer was not seen, or does not say that it was not carried out, is in *doubt*. Only an answer of
+//! 200 ends that: to a later PUT, which tells the user's status, or to a GET. So a row that would end in doubt is
+//! asked for by one GET more, its *last look*. What that tells is `granted` or `ended`, or else `unknown`: a PUT
+//! that was not answered may still be carried out after the GET.
 
 use std::time::Duration;
 
@@ -33,6 +38,8 @@ pub(crate) struct Life {
     /// Whether a PUT may have been applied whose answer was not seen.
     doubt: bool,
     last_fault: Detail,
+    /// Whether all that is left to do is the last look.
+    is_last_look: bool,
     /// The bypass that is to be ended, as the last call told of it; if that was another, there is none.
     running: Option<Seen>,
     /// The end date that the last PUT asked for.
@@ -91,6 +98,7 @@ impl Life {
             unauthorized: [0; 2],
             doubt: in_doubt && ask.changes(),
             last_fault: Detail::default(),
+            is_last_look: false,
             running: None,
             requested: None,
         }
@@ -114,6 +122,7 @@ impl Life {
     /// What to do with a turn that has come, at the `date` of the clock on the wall.
     pub(crate) fn step(&mut self, date: DateTime<Utc>) -> Step {
         match (self.ask, self.running) {
+            (Ask::Grant(user, _), _) if self.is_last_look => Step::Send { call: Call::Get(user), again: true },
             (Ask::Grant(user, until), _) => self.put(user, until),
             (Ask::Read(user), _) | (Ask::End(user, _), None) => Step::Send { call: Call::Get(user), again: self.attempts > 0 },
             (Ask::End(user, grace), Some(seen)) => {
@@ -140,11 +149,13 @@ impl Life {
         let unauthorized = &mut self.unauthorized[usize::from(call.changes())];
         *unauthorized = if matches!(verdict, Verdict::Unauthorized(_)) { *unauthorized + 1 } else { 0 };
         let token_is_refused = *unauthorized >= MOST_401S;
-        let settled = |outcome, detail| Next::Settle(Finding { outcome, bypass: None, detail });
         match verdict {
             Verdict::Answered { status, bypass } => self.answered(call, Seen { status, bypass }, now, date),
-            Verdict::NotFound(detail) => settled(Outcome::NotFound, detail),
-            Verdict::Refused(detail) => settled(Outcome::Rejected, detail),
+            Verdict::NotFound(detail) => self.refused(call, Outcome::NotFound, detail, now),
+            Verdict::Refused { detail, may_have_been_applied } => {
+                self.doubt |= may_have_been_applied;
+                self.refused(call, Outcome::Rejected, detail, now)
+            }
             Verdict::Unauthorized(detail) if token_is_refused => Next::TokenRefused(detail),
             Verdict::Unauthorized(_) => Next::Again(Duration::ZERO),
             // The pacer holds everybody back: there is nothing to wait for here besides.
@@ -154,15 +165,46 @@ impl Life {
             }
             Verdict::Faulted { fault, retry_after, may_have_been_applied } => {
                 self.doubt |= may_have_been_applied;
-                self.faulted(fault, retry_after, now)
+                self.faulted(call, fault, retry_after, now)
             }
         }
     }
 
-    fn faulted(&mut self, fault: Detail, retry_after: Option<Duration>, now: Instant) -> Next {
+    /// A refusal settles a row of which nothing is in doubt. What it refuses may be what was carried out before.
+    fn refused(&mut self, call: Call, outcome: Outcome, detail: Detail, now: Instant) -> Next {
+        if !self.doubt {
+            return Next::Settle(Finding { outcome, bypass: None, detail });
+        }
+        let message = format!("an earlier request may have been carried out; the last answer: {}", detail.message).into();
+        self.last_fault = Detail { message, ..detail };
+        self.in_doubt_after(call, Duration::ZERO, now)
+    }
+
+    fn faulted(&mut self, call: Call, fault: Detail, retry_after: Option<Duration>, now: Instant) -> Next {
         self.last_fault = fault;
         let wait = self.backoff.after_fault(retry_after);
-        if self.backoff.faults() >= self.limits.max_attempts { Next::Settle(self.gave_up()) } else { self.again_unless_over(wait, now) }
+        if self.is_last_look {
+            Next::Settle(self.gave_up())
+        } else if self.backoff.faults() < self.limits.max_attempts {
+            self.again_unless_over(wait, now)
+        } else if self.doubt {
+            self.in_doubt_after(call, wait, now)
+        } else {
+            Next::Settle(self.gave_up())
+        }
+    }
+
+    /// What is left for a row that is in doubt and is not to be tried again: the last look, after so long a `wait`
+    /// if there is time for it, unless the `call` was one that looked.
+    fn in_doubt_after(&mut self, call: Call, wait: Duration, now: Instant) -> Next {
+        match call {
+            Call::Get(_) => Next::Settle(self.gave_up()),
+            Call::Put(..) => {
+                self.is_last_look = true;
+                let wait = if self.is_over(now + wait) { Duration::ZERO } else { wait };
+                self.again_unless_over(wait, now)
+            }
+        }
     }
 
     /// What an answer means for what was asked.
@@ -170,22 +212,43 @@ impl Life {
         match (self.ask, call) {
             (Ask::Read(_), _) if seen.bypass.can_bypass => Next::Settle(seen.plainly(Outcome::Active)),
             (Ask::Read(_), _) => Next::Settle(seen.plainly(Outcome::Inactive)),
-            (Ask::Grant(_, until), _) => Next::Settle(granted(seen, until)),
+            (Ask::Grant(_, until), Call::Put(..)) => Next::Settle(granted(seen, until)),
+            (Ask::Grant(_, until), Call::Get(_)) => Next::Settle(self.looked_last(seen, until)),
             (Ask::End(_, grace), Call::Get(_)) => self.looked(seen, grace.after(date)),
-            (Ask::End(..), Call::Put(_, near)) => self.ended(seen, near, now),
+            (Ask::End(..), Call::Put(_, near)) => self.ended(call, seen, near, now),
         }
     }
 
     /// What a GET tells that asks whether there is a bypass to be ended by `near`. It tells as well what came
     /// of the PUTs before it.
     fn looked(&mut self, seen: Seen, near: BypassUntil) -> Next {
-        self.doubt = false;
         if let Some(finding) = self.nothing_to_end(seen, near) {
             return Next::Settle(finding);
         }
+        if self.is_last_look {
+            return Next::Settle(self.still_unknown(seen));
+        }
+        self.doubt = false;
         self.running = Some(seen);
         self.last_fault = Detail::own(None, "no turn came to end the bypass before the row's time was over".to_owned());
         Next::GoOn
+    }
+
+    /// What the last look tells of a grant: that it was carried out, or else nothing that is sure to last.
+    fn looked_last(&mut self, seen: Seen, until: BypassUntil) -> Finding {
+        if seen.bypass.can_bypass && seen.bypass.until == Some(until) { seen.plainly(Outcome::Granted) } else { self.still_unknown(seen) }
+    }
+
+    /// A request may still be carried out that was not answered; `seen` is what is so for now.
+    fn still_unknown(&mut self, seen: Seen) -> Finding {
+        let before = std::mem::take(&mut self.last_fault).message;
+        let now = match (seen.bypass.can_bypass, seen.bypass.until) {
+            (false, _) => "the user cannot bypass MFA".to_owned(),
+            (true, Some(until)) => format!("the user can bypass MFA until {until}"),
+            (true, None) => "the user can bypass MFA, and there is no end date".to_owned(),
+        };
+        let why = format!("{before}; asked for afterwards, {now}");
+        Finding { detail: Detail::own(Some(seen.status), why), ..seen.plainly(Outcome::Unknown) }
     }
 
     /// The finding, unless a bypass runs beyond `near`. One that ends by then is left alone: to ask for
@@ -215,14 +278,14 @@ impl Life {
     }
 
     /// What the answer to a PUT of the date `near` means.
-    fn ended(&mut self, seen: Seen, near: BypassUntil, now: Instant) -> Next {
+    fn ended(&mut self, call: Call, seen: Seen, near: BypassUntil, now: Instant) -> Next {
         match (seen.bypass.can_bypass, seen.bypass.until) {
             (true, Some(until)) if until <= near => Next::Settle(seen.plainly(Outcome::Ended)),
             (true, _) => Next::Settle(seen.mismatch(otherwise(seen.bypass))),
             // It should run until then. Whether it does not, or was not touched, a GET tells.
             (false, _) => {
                 self.doubt = true;
-                self.faulted(Detail::own(Some(seen.status), otherwise(seen.bypass)), None, now)
+                self.faulted(call, Detail::own(Some(seen.status), otherwise(seen.bypass)), None, now)
             }
         }
     }
@@ -254,10 +317,12 @@ impl Life {
     }
 
     fn again_unless_over(&mut self, wait: Duration, now: Instant) -> Next {
-        match self.deadline() {
-            Some(deadline) if now + wait >= deadline => Next::Settle(self.gave_up()),
-            Some(_) | None => Next::Again(wait),
-        }
+        if self.is_over(now + wait) { Next::Settle(self.gave_up()) } else { Next::Again(wait) }
+    }
+
+    /// Whether the row's time is over at `then`.
+    fn is_over(&self, then: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| then >= deadline)
     }
 
     /// The end of a row that met nothing but faults.

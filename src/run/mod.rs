@@ -20,7 +20,7 @@ mod end_tests;
 mod life;
 mod outage;
 #[cfg(test)]
-mod script;
+pub(crate) mod script;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -28,11 +28,11 @@ mod worker;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use crate::clock::Clock;
 use crate::input::Row;
 use crate::pingone::{Limits, PingOneError, Session, Wire};
 use crate::report::{Appender, Tally};
@@ -62,8 +62,8 @@ pub(crate) struct Pipeline<W> {
     pub(crate) canary: Option<Canary>,
     /// Whether rows were settled before.
     pub(crate) is_taken_up: bool,
-    /// What time it is by the clock on the wall, from which near dates are counted.
-    pub(crate) now: fn() -> DateTime<Utc>,
+    /// From which near dates are counted.
+    pub(crate) clock: Clock,
     pub(crate) stop: Stop,
 }
 

@@ -1,10 +1,10 @@
 //! A PingOne that answers by a script, under a clock that is stopped: what the pipeline's tests are made of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use csv::ByteRecord;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::report::{Journal, Outcome, Target};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// It is carried out; 200 with what was asked for.
     Good,
     /// It is carried out; 200 with another end date.
@@ -30,7 +30,11 @@ pub(super) enum Event {
     Lost,
     /// 200 that says that there is no bypass.
     NoBypass,
+    /// 200 of something else than the endpoint.
+    Maintenance,
     Status(u16),
+    /// It is carried out, and answered so.
+    Applied(u16),
     RetryAfter(u16, u64),
     /// No answer; it may have arrived.
     Silence,
@@ -40,33 +44,35 @@ pub(super) enum Event {
 
 /// A PingOne that does what its script says for each row, and then answers well.
 #[derive(Debug, Default)]
-pub(super) struct Script {
-    pub(super) rows: Mutex<HashMap<u64, Vec<Event>>>,
-    pub(super) tokens: Mutex<Vec<Event>>,
-    pub(super) latency: Duration,
-    pub(super) sent: Mutex<Vec<(u64, Instant, u64)>>,
-    pub(super) tokens_sent: Mutex<u64>,
-    pub(super) environment: Option<Event>,
+pub(crate) struct Script {
+    pub(crate) rows: Mutex<HashMap<u64, Vec<Event>>>,
+    pub(crate) tokens: Mutex<Vec<Event>>,
+    pub(crate) latency: Duration,
+    pub(crate) sent: Mutex<Vec<(u64, Instant, u64)>>,
+    pub(crate) tokens_sent: Mutex<u64>,
+    pub(crate) environment: Option<Event>,
     /// What happens to requests for the user list, which is empty.
-    pub(super) users: Mutex<Vec<Event>>,
-    pub(super) in_flight: Mutex<(usize, usize)>,
+    pub(crate) users: Mutex<Vec<Event>>,
+    pub(crate) in_flight: Mutex<(usize, usize)>,
     /// Each row's bypass, whether it has run out or not.
-    pub(super) bypasses: Mutex<HashMap<u64, BypassUntil>>,
-    pub(super) calls: Mutex<Vec<Called>>,
+    pub(crate) bypasses: Mutex<HashMap<u64, BypassUntil>>,
+    pub(crate) calls: Mutex<Vec<Called>>,
+    /// The rows for which a PUT was carried out, and whose user's status no answer has told since.
+    pub(crate) untold: Mutex<HashSet<u64>>,
 }
 
 /// A call, and what it met.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Called {
-    pub(super) row: u64,
-    pub(super) call: Call,
-    pub(super) date: DateTime<Utc>,
+pub(crate) struct Called {
+    pub(crate) row: u64,
+    pub(crate) call: Call,
+    pub(crate) date: DateTime<Utc>,
     /// The end date of the bypass that ran then, if one did.
-    pub(super) running: Option<BypassUntil>,
+    pub(crate) running: Option<BypassUntil>,
 }
 
 /// What time it is by a clock on the wall that is stopped like the other.
-pub(super) fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     static BEGAN: OnceLock<std::time::Instant> = OnceLock::new();
     let (began, now) = (*BEGAN.get_or_init(std::time::Instant::now), Instant::now().into_std());
     let since = |from, to: std::time::Instant| TimeDelta::from_std(to.duration_since(from)).expect("short");
@@ -75,26 +81,26 @@ pub(super) fn now() -> DateTime<Utc> {
 }
 
 impl Script {
-    pub(super) fn of(rows: &[(u64, &[Event])]) -> Self {
+    pub(crate) fn of(rows: &[(u64, &[Event])]) -> Self {
         let rows = rows.iter().map(|(row, events)| (*row, events.to_vec())).collect();
         Self { rows: Mutex::new(rows), latency: Duration::from_millis(50), ..Self::default() }
     }
 
     /// The same events for each of `rows`.
-    pub(super) fn alike(rows: impl Iterator<Item = u64>, events: &[Event]) -> Self {
+    pub(crate) fn alike(rows: impl Iterator<Item = u64>, events: &[Event]) -> Self {
         let rows: Vec<_> = rows.map(|row| (row, events)).collect();
         Self::of(&rows)
     }
 
     /// The script, in which each of these rows' users has a bypass for so many seconds more.
-    pub(super) fn with_bypasses(self, rows: impl Iterator<Item = u64>, seconds: i64) -> Self {
+    pub(crate) fn with_bypasses(self, rows: impl Iterator<Item = u64>, seconds: i64) -> Self {
         let until = BypassUntil::from_instant(now() + TimeDelta::seconds(seconds)).expect("in range");
         self.bypasses.lock().expect("whole").extend(rows.map(|row| (row, until)));
         self
     }
 
     /// The end date of a row's bypass, if one runs.
-    pub(super) fn running(&self, row: u64) -> Option<BypassUntil> {
+    pub(crate) fn running(&self, row: u64) -> Option<BypassUntil> {
         self.bypasses.lock().expect("whole").get(&row).copied().filter(|until| until.instant() > now())
     }
 
@@ -102,37 +108,45 @@ impl Script {
     fn carry_out(&self, row: u64, call: Call, event: Event) -> String {
         self.calls.lock().expect("whole").push(Called { row, call, date: now(), running: self.running(row) });
         let is_carried_out = match event {
-            Event::Good | Event::OtherDate | Event::NoDate | Event::Garbled | Event::Lost => true,
-            Event::NoBypass | Event::Status(_) | Event::RetryAfter(..) | Event::Silence | Event::NoConnection => false,
+            Event::Good | Event::OtherDate | Event::NoDate | Event::Garbled | Event::Lost | Event::Applied(_) => true,
+            Event::NoBypass | Event::Maintenance | Event::Status(_) | Event::RetryAfter(..) | Event::Silence | Event::NoConnection => false,
         };
         if let (Call::Put(_, until), true) = (call, is_carried_out) {
             self.bypasses.lock().expect("whole").insert(row, until);
+            self.untold.lock().expect("whole").insert(row);
         }
         let told = self.running(row).map(|until| format!(r#"{{"bypassMFAEnabledUntil":"{until}","canBypassMFA":true}}"#));
-        told.unwrap_or_else(|| r#"{"_links":{}}"#.to_owned())
+        told.unwrap_or_else(|| no_bypass(call.user()))
     }
 
-    pub(super) fn requests_of(&self, row: u64) -> usize {
+    pub(crate) fn requests_of(&self, row: u64) -> usize {
         self.sent.lock().expect("whole").iter().filter(|(sent, ..)| *sent == row).count()
     }
 }
 
-pub(super) fn next(events: Option<&mut Vec<Event>>) -> Event {
+/// What is told of a user who has no bypass.
+fn no_bypass(user: UserId) -> String {
+    format!(r#"{{"_links":{{"user":{{"href":"https://api.pingone.com/v1/environments/e/users/{user}"}}}}}}"#)
+}
+
+pub(crate) fn next(events: Option<&mut Vec<Event>>) -> Event {
     match events {
         Some(events) if !events.is_empty() => events.remove(0),
         Some(_) | None => Event::Good,
     }
 }
 
-pub(super) fn reply(event: Event, good: &str) -> Reply {
+/// What is answered: `good` if all is well, `none` where there is no bypass.
+pub(crate) fn reply(event: Event, good: &str, none: &str) -> Reply {
     let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.to_owned().into()) });
     match event {
         Event::Good => answer(200, None, good),
         Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
         Event::NoDate => answer(200, None, r#"{"canBypassMFA":true}"#),
-        Event::NoBypass => answer(200, None, "{}"),
+        Event::NoBypass => answer(200, None, none),
         Event::Garbled => answer(200, None, "<html>"),
-        Event::Status(status) => answer(status, None, r#"{"id":"f1","code":"SOME_CODE","message":"Said so."}"#),
+        Event::Maintenance => answer(200, None, r#"{"message":"Service in maintenance"}"#),
+        Event::Status(status) | Event::Applied(status) => answer(status, None, r#"{"id":"f1","code":"SOME_CODE","message":"Said so."}"#),
         Event::RetryAfter(status, seconds) => answer(status, Some(Duration::from_secs(seconds)), "{}"),
         Event::Silence | Event::Lost => Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() }),
         Event::NoConnection => Err(Fault { may_have_arrived: false, untrusted: false, what: "no connection".into() }),
@@ -151,52 +165,64 @@ impl Wire for Arc<Script> {
         }
         tokio::time::sleep(self.latency).await;
         self.in_flight.lock().expect("whole").0 -= 1;
-        reply(event, &good)
+        if matches!(event, Event::Good | Event::OtherDate | Event::NoDate | Event::NoBypass) {
+            self.untold.lock().expect("whole").remove(&row.0);
+        }
+        reply(event, &good, &no_bypass(call.user()))
     }
 
     async fn fetch_environment(&self, _token: &AccessToken) -> Reply {
         tokio::time::sleep(self.latency).await;
-        reply(self.environment.unwrap_or(Event::Good), "{}")
+        reply(self.environment.unwrap_or(Event::Good), "{}", "{}")
+    }
+
+    async fn fetch_licence(&self, _token: &AccessToken) -> Reply {
+        reply(Event::Good, "{}", "{}")
     }
 
     async fn fetch_users(&self, _page: &reqwest::Url, _token: &AccessToken) -> Reply {
         tokio::time::sleep(self.latency).await;
-        reply(next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#)
+        reply(next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#, "{}")
     }
 
     async fn fetch_token(&self) -> Reply {
         *self.tokens_sent.lock().expect("whole") += 1;
         tokio::time::sleep(self.latency).await;
         let event = next(Some(&mut self.tokens.lock().expect("whole")));
-        reply(event, r#"{"access_token":"abc","expires_in":3600}"#)
+        reply(event, r#"{"access_token":"abc","expires_in":3600}"#, "{}")
     }
 }
 
 /// What a run leaves behind.
-pub(super) struct Left {
-    pub(super) ended: Ended,
+pub(crate) struct Left {
+    pub(crate) ended: Ended,
     /// Each row's outcome and its whole line, in the order in which they settled.
-    pub(super) lines: Vec<(u64, Outcome, ByteRecord)>,
-    pub(super) took: Duration,
+    pub(crate) lines: Vec<(u64, Outcome, ByteRecord)>,
+    pub(crate) took: Duration,
 }
 
 impl Left {
-    pub(super) fn outcome(&self, row: u64) -> Outcome {
+    pub(crate) fn outcome(&self, row: u64) -> Outcome {
         self.line(row).1
     }
 
-    pub(super) fn line(&self, row: u64) -> &(u64, Outcome, ByteRecord) {
+    pub(crate) fn line(&self, row: u64) -> &(u64, Outcome, ByteRecord) {
         self.lines.iter().find(|(number, ..)| *number == row).expect("settled")
     }
 
-    pub(super) fn value(&self, row: u64, column: &str) -> String {
+    pub(crate) fn value(&self, row: u64, column: &str) -> String {
         let index = crate::report::COLUMNS.iter().position(|name| *name == column).expect("a column");
         String::from_utf8(self.line(row).2[index].to_vec()).expect("UTF-8")
     }
 }
 
-pub(super) fn row(operation: Operation, number: u64) -> Row {
-    let user = UserId::from(uuid::Uuid::from_u64_pair(1, number));
+/// The user of a row.
+pub(crate) fn user(row: u64) -> UserId {
+    uuid::Uuid::from_u64_pair(1, row).into()
+}
+
+pub(crate) fn row(operation: Operation, number: u64) -> Row {
+    let user = user(number);
     let until = chrono::DateTime::from_timestamp_millis(1_800_000_000_000).and_then(BypassUntil::from_instant).expect("in range");
     let ask = match operation {
         Operation::Grant => Ask::Grant(user, until),
@@ -206,11 +232,12 @@ pub(super) fn row(operation: Operation, number: u64) -> Row {
     Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Task::Send(ask) }
 }
 
-pub(super) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
+pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
     let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
     let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-    let session =
-        Session::new(Arc::clone(script), endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(rate)), limits);
+    let clock = Clock::reading(now().into()).expect("after 1970");
+    let pacer = Arc::new(Pacer::new(rate));
+    let session = Session::new(Arc::clone(script), endpoints, TokenSource::Endpoint, Secrets::default(), pacer, limits, clock);
     Pipeline {
         session,
         limits,
@@ -220,16 +247,16 @@ pub(super) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, lim
         outage: Outage::new(concurrency),
         canary: None,
         is_taken_up: false,
-        now,
+        clock,
         stop: Stop::default(),
     }
 }
 
-pub(super) const PATIENCE: Limits = Limits { timeout: Duration::from_secs(30), max_attempts: 8, give_up_after: Duration::from_secs(600) };
+pub(crate) const PATIENCE: Limits = Limits { timeout: Duration::from_secs(30), max_attempts: 8, give_up_after: Duration::from_secs(600) };
 
 /// Collects what a journal is given.
 #[derive(Clone, Default)]
-pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -242,7 +269,7 @@ impl std::io::Write for Lines {
     }
 }
 
-pub(super) async fn run(pipeline: impl Into<Arc<Pipeline<Arc<Script>>>>, rows: Vec<Row>) -> Left {
+pub(crate) async fn run(pipeline: impl Into<Arc<Pipeline<Arc<Script>>>>, rows: Vec<Row>) -> Left {
     let written = Lines::default();
     let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::report::Lines::All), std::iter::empty()).expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::life::{Finding, Life, Next, Step};
@@ -19,6 +19,7 @@ use crate::stop::Stop;
 /// worker comes in place of this one, that is noted in `relieved`.
 pub(super) async fn settle<'a, W: Wire>(shift: &'a Shift<W>, admission: Admission, relieved: &mut Option<Relieved<'a>>) -> RowEnd {
     let Admission { row, first } = admission;
+    let clock = shift.pipeline.clock;
     match row.task {
         Task::Send(ask) => {
             let mut life = Life::new(ask, shift.pipeline.limits, row.in_doubt);
@@ -27,23 +28,23 @@ pub(super) async fn settle<'a, W: Wire>(shift: &'a Shift<W>, admission: Admissio
                 Ok(finding) => (finding.or_else(|| life.stopped()), None),
                 Err(refused) => (life.stopped(), Some(refused)),
             };
-            RowEnd { settled: finding.map(|finding| sent(row, &ask, &life, finding)), refused }
+            RowEnd { settled: finding.map(|finding| sent(row, &ask, &life, finding, clock.now())), refused }
         }
         Task::Duplicate(ask) => {
             let why = own("the same request stands in an earlier row");
-            unsent(row, ask.user().to_string(), Outcome::Duplicate, ask.until(), why)
+            unsent(row, ask.user().to_string(), Outcome::Duplicate, ask.until(), why, clock.now())
         }
         Task::Passed(ask, outcome) => {
             let why = own("the end date has passed since the run was begun");
-            unsent(row, ask.user().to_string(), outcome, ask.until(), why)
+            unsent(row, ask.user().to_string(), outcome, ask.until(), why, clock.now())
         }
         Task::Nobody { outcome, ref said, until } => {
             let said = Detail::clone(said);
-            unsent(row, String::new(), outcome, until, said)
+            unsent(row, String::new(), outcome, until, said, clock.now())
         }
         Task::Invalid { ref user, ref why } => {
             let (user, why) = (user.clone(), own(why));
-            unsent(row, user, Outcome::Invalid, None, why)
+            unsent(row, user, Outcome::Invalid, None, why, clock.now())
         }
     }
 }
@@ -104,8 +105,8 @@ async fn one_call<'a, W: Wire>(
     token: &AccessToken,
     trying: &mut Option<Trying<'a>>,
 ) -> Result<Next, PingOneError> {
-    let Pipeline { session, stop, outage, now, .. } = pipeline;
-    let (call, again) = match life.step(now()) {
+    let Pipeline { session, stop, outage, clock, .. } = pipeline;
+    let (call, again) = match life.step(clock.now()) {
         Step::Settle(finding) => return Ok(Next::Settle(finding)),
         Step::Send { call, again } => (call, again),
     };
@@ -117,7 +118,7 @@ async fn one_call<'a, W: Wire>(
         Attempt::Abandoned { sent } => life.abandoned(call, sent, Instant::now()),
         Attempt::Answered { sent, verdict } => {
             outage.learn(&verdict, trying);
-            life.after(call, verdict, sent, Instant::now(), now())
+            life.after(call, verdict, sent, Instant::now(), clock.now())
         }
     })
 }
@@ -147,7 +148,7 @@ async fn back_off(wait: Duration, row: &Row, life: &Life, stop: &Stop) {
     }
 }
 
-fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Settlement {
+fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding, completed: DateTime<Utc>) -> Settlement {
     Settlement {
         row: row.number,
         user: ask.user().to_string(),
@@ -158,7 +159,7 @@ fn sent(row: Row, ask: &Ask, life: &Life, finding: Finding) -> Settlement {
         detail: finding.detail,
         attempts: life.attempts,
         took: life.took(),
-        completed: Utc::now(),
+        completed,
         carried: row.carried,
     }
 }
@@ -167,7 +168,7 @@ fn own(why: &str) -> Detail {
     Detail::own(None, why.to_owned())
 }
 
-fn unsent(row: Row, user: String, outcome: Outcome, requested: Option<BypassUntil>, detail: Detail) -> RowEnd {
+fn unsent(row: Row, user: String, outcome: Outcome, requested: Option<BypassUntil>, detail: Detail, completed: DateTime<Utc>) -> RowEnd {
     let settled = Settlement {
         row: row.number,
         user,
@@ -178,7 +179,7 @@ fn unsent(row: Row, user: String, outcome: Outcome, requested: Option<BypassUnti
         detail,
         attempts: 0,
         took: Duration::ZERO,
-        completed: Utc::now(),
+        completed,
         carried: row.carried,
     };
     RowEnd { settled: Some(settled), refused: None }

@@ -29,14 +29,15 @@ async fn a_row_settles_as_its_answers_say() {
         (Grant, vec![E::OtherDate], Outcome::Mismatch, 1),
         (Grant, vec![E::Status(400)], Outcome::Rejected, 1),
         (Grant, vec![E::Status(403)], Outcome::Rejected, 1),
-        (Grant, vec![E::Status(302)], Outcome::Rejected, 1),
+        (Audit, vec![E::Status(302)], Outcome::Rejected, 1),
+        (Audit, vec![E::Maintenance, E::Status(520), E::OtherDate], Outcome::Active, 3),
+        (Audit, vec![E::Maintenance; 8], Outcome::Failed, 8),
         (Grant, vec![E::Status(404)], Outcome::NotFound, 1),
         (Grant, vec![E::Silence, E::Status(503), E::Good], Outcome::Granted, 3),
-        (Grant, vec![E::Status(500); 8], Outcome::Failed, 8),
+        (Audit, vec![E::Status(500); 8], Outcome::Failed, 8),
         (Grant, vec![E::NoConnection; 8], Outcome::Failed, 8),
-        (Grant, vec![E::Silence; 8], Outcome::Unknown, 8),
         (Audit, vec![E::Silence; 8], Outcome::Failed, 8),
-        (Grant, [vec![E::Silence], vec![E::Status(500); 7]].concat(), Outcome::Unknown, 8),
+        (Grant, [vec![E::NoConnection; 7], vec![E::Status(403)]].concat(), Outcome::Rejected, 8),
         (Grant, vec![E::RetryAfter(429, 1); 20], Outcome::Granted, 21),
         (Grant, vec![E::Status(401)], Outcome::Granted, 2),
     ] {
@@ -45,9 +46,60 @@ async fn a_row_settles_as_its_answers_say() {
     }
 }
 
+/// Once a PUT may have been carried out, no refusal says that it was not: one GET more tells what is so.
+#[tokio::test(start_paused = true)]
+async fn a_put_that_may_have_been_applied_is_asked_for_and_never_called_refused() {
+    use Event as E;
+    for refusal in [E::Status(400), E::Status(403), E::Status(404), E::Status(409), E::Status(302), E::Status(415)] {
+        for (before, outcome) in [(E::Lost, Outcome::Granted), (E::Applied(500), Outcome::Granted), (E::Silence, Outcome::Unknown)] {
+            let (found, sent, _) = settle_one(Operation::Grant, &[before, refusal]).await;
+            assert_eq!((found, sent), (outcome, 3), "{before:?} {refusal:?}");
+        }
+    }
+    for (events, outcome, requests) in [
+        (vec![E::Applied(409)], Outcome::Granted, 2),
+        (vec![E::Status(302)], Outcome::Unknown, 2),
+        (vec![E::Silence; 8], Outcome::Unknown, 9),
+        (vec![E::Applied(503); 8], Outcome::Granted, 9),
+        (vec![E::Status(500); 8], Outcome::Unknown, 9),
+        (vec![E::Applied(507); 9], Outcome::Unknown, 9),
+        ([vec![E::NoConnection; 7], vec![E::Lost]].concat(), Outcome::Granted, 9),
+        ([vec![E::Lost], vec![E::Status(500); 7]].concat(), Outcome::Granted, 9),
+        (vec![E::Lost, E::Status(400), E::Status(429), E::Status(401)], Outcome::Granted, 5),
+        (vec![E::Lost, E::Status(400), E::Status(404)], Outcome::Unknown, 3),
+        (vec![E::Lost, E::Status(400), E::Silence], Outcome::Unknown, 3),
+        (vec![E::Lost, E::Status(400), E::Maintenance], Outcome::Unknown, 3),
+        (vec![E::Lost, E::Status(400), E::OtherDate], Outcome::Unknown, 3),
+    ] {
+        let (found, sent, _) = settle_one(Operation::Grant, &events).await;
+        assert_eq!((found, sent), (outcome, requests), "{events:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_last_look_tells_is_in_the_line() {
+    let (_, _, left) = settle_one(Operation::Grant, &[Event::Silence, Event::Status(403)]).await;
+    let expected = [
+        ("result", "unknown"),
+        ("canBypassMFA", "false"),
+        ("httpStatus", "200"),
+        ("attempts", "3"),
+        (
+            "errorMessage",
+            "an earlier request may have been carried out; the last answer: Said so.; asked for afterwards, the user cannot bypass MFA",
+        ),
+    ];
+    for (column, value) in expected {
+        assert_eq!(left.value(1, column), value, "{column}");
+    }
+    let (_, _, left) = settle_one(Operation::Grant, &[Event::Silence, Event::Status(403), Event::Status(404)]).await;
+    assert_eq!((left.value(1, "httpStatus"), left.value(1, "canBypassMFA")), ("404".to_owned(), String::new()));
+    assert_eq!(left.value(1, "errorMessage"), "an earlier request may have been carried out; the last answer: Said so.");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_server_said_is_in_the_line() {
-    let (_, _, left) = settle_one(Operation::Grant, &[Event::Status(503), Event::Status(403)]).await;
+    let (_, _, left) = settle_one(Operation::Grant, &[Event::NoConnection, Event::Status(403)]).await;
     let expected = [
         ("httpStatus", "403"),
         ("errorCode", "SOME_CODE"),
@@ -69,7 +121,7 @@ async fn a_row_is_given_up_when_its_time_is_over() {
     let patience = Limits { max_attempts: 1000, give_up_after: Duration::from_secs(60), ..PATIENCE };
     let rows = vec![row(Operation::Grant, 1), row(Operation::Grant, 2)];
     let left = run(pipeline(&script, Rate::Unlimited, 4, patience), rows).await;
-    assert_eq!((left.outcome(1), left.outcome(2)), (Outcome::Failed, Outcome::Failed));
+    assert_eq!((left.outcome(1), left.outcome(2)), (Outcome::Unknown, Outcome::Failed));
     assert!(left.took <= Duration::from_secs(61), "{:?}", left.took);
     assert_eq!(left.value(2, "httpStatus"), "429");
 }
@@ -258,12 +310,14 @@ fn event() -> impl Strategy<Value = Event> {
         2 => prop::sample::select(vec![400_u16, 403, 404, 408, 500, 502, 503, 504]).prop_map(Event::Status),
         1 => (prop::sample::select(vec![429_u16, 503]), 0..40_u64).prop_map(|(status, wait)| Event::RetryAfter(status, wait)),
         1 => Just(Event::Silence),
+        1 => Just(Event::Lost),
+        1 => Just(Event::Maintenance),
         1 => Just(Event::NoConnection),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fuzz::cases(64))]
 
     /// Whatever the faults and the stop, each row settles exactly once or is left; no request is sent for
     /// one that has settled; the totals add up.

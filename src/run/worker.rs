@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use super::budget::{Budget, Exceeded};
 use super::settle::settle;
 use super::{Ended, Pipeline, Place, ROOM, Stopped, place};
+use crate::domain::quote;
 use crate::input::{Row, Task};
 use crate::pingone::{PingOneError, Turn, Wire};
 use crate::report::{Appender, Settlement, Tally};
@@ -211,11 +212,11 @@ fn is_to_be_sent(row: &Row) -> bool {
 fn log(settlement: &Settlement) {
     tracing::debug!(
         row = settlement.row.0,
-        user = settlement.user,
+        user = quote(&settlement.user),
         result = settlement.outcome.name(),
         attempt = settlement.attempts,
         status = settlement.detail.status,
-        errorId = settlement.detail.id,
+        errorId = settlement.detail.id.to_string(),
         durationMs = u64::try_from(settlement.took.as_millis()).unwrap_or(u64::MAX),
         "settled"
     );

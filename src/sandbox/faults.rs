@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::UserId;
+use crate::domain::{UserId, quote};
 
 /// What can go wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,9 @@ pub struct Faults(Vec<(FaultKind, f64)>);
 /// Text that is not a list of faults.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a list of faults: expected a form such as `500=5%,reset=2%`, of a status from 400 to 599, html, reset, truncate, \
-     slow, expired, otherdate or nobypass, and shares that are together at most 100%"
+    "`{}` is not a list of faults: expected a form such as `500=5%,reset=2%`, of a status from 400 to 599, html, reset, truncate, \
+     slow, expired, otherdate or nobypass, and shares that are together at most 100%",
+    quote(.0)
 )]
 pub struct NotFaults(String);
 

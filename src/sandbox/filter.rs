@@ -179,7 +179,6 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn documented_filters_are_read() {
@@ -204,11 +203,71 @@ mod tests {
         }
         assert!(Filter::read(&"(".repeat(100_000)).is_err());
     }
+}
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+    use crate::directory::{self, Selection};
+    use crate::domain::PopulationId;
+    use crate::fuzz::{cases, spoilt_text};
+    use proptest::prelude::*;
+
+    /// What is typed as a filter, or put into one to get out of it.
+    fn filters() -> impl Strategy<Value = String> {
+        spoilt_text([
+            r#"username eq "ann""#,
+            r#"(email sw "a" or externalId eq "E\"1\\") and enabled eq true"#,
+            r#"memberOfGroups[id eq "g"] or population.id eq "p" or id eq "7""#,
+            r#"username eq "x") or (username sw """#,
+            r#"username eq "\" or enabled eq true""#,
+        ])
+    }
+
+    /// The text of a filter.
+    fn written(filter: &Filter) -> String {
+        let name = |attribute: &Attribute| match attribute {
+            Attribute::Id => "id",
+            Attribute::Username => "username",
+            Attribute::Email => "email",
+            Attribute::ExternalId => "externalId",
+            Attribute::Population => "population.id",
+            Attribute::Enabled => "enabled",
+            Attribute::Group => "memberOfGroups",
+        };
+        let quoted = |value: &String| serde_json::to_string(value).expect("text");
+        match filter {
+            Filter::Or(one, other) => format!("({} or {})", written(one), written(other)),
+            Filter::And(one, other) => format!("({} and {})", written(one), written(other)),
+            Filter::Equals(Attribute::Group, value) => format!("memberOfGroups[id eq {}]", quoted(value)),
+            Filter::Equals(attribute, value) => format!("{} eq {}", name(attribute), quoted(value)),
+            Filter::StartsWith(attribute, value) => format!("{} sw {}", name(attribute), quoted(value)),
+        }
+    }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
-        fn no_text_panics(text in ".{0,60}") {
-            let _: Result<_, _> = Filter::read(&text);
+        fn a_filter_that_is_read_can_be_written_and_read_again(text in filters()) {
+            if let Ok(filter) = Filter::read(&text) {
+                prop_assert_eq!(Filter::read(&written(&filter)), Ok(filter));
+            }
+        }
+
+        /// Who is selected by a filter and a population is selected by each of them, whatever was typed.
+        #[test]
+        fn no_filter_undoes_what_stands_beside_it(text in filters()) {
+            let population = PopulationId::from(uuid::Uuid::from_u128(7));
+            if let Ok(typed) = text.parse::<directory::Filter>() {
+                let both = Selection::of(Some(typed), Some(population), None);
+                let both = Filter::read(both.filter().expect("a filter"));
+                let beside = Filter::Equals(Attribute::Population, population.to_string());
+                match Filter::read(&text) {
+                    Ok(filter) => prop_assert_eq!(both, Ok(Filter::And(Box::new(filter), Box::new(beside)))),
+                    Err(_) => prop_assert!(both.is_err(), "{:?}", both),
+                }
+            }
         }
     }
 }

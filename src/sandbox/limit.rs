@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::domain::quote;
+
 /// What limits count by.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -44,7 +46,10 @@ pub struct RateLimit {
 
 /// Text that is not a rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a rate limit: expected a number such as `100`, or several from so many seconds on, as in `100,40@10,100@20`")]
+#[error(
+    "`{}` is not a rate limit: expected a number such as `100`, or several from so many seconds on, as in `100,40@10,100@20`",
+    quote(.0)
+)]
 pub struct NotARateLimit(String);
 
 impl RateLimit {

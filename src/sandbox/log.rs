@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use crate::domain::shown;
+
 /// One request, as it arrived.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -44,7 +46,7 @@ pub(super) fn write_calls(path: &Path, calls: Receiver<Call>) -> io::Result<()> 
     let path = path.to_owned();
     std::thread::spawn(move || {
         if let Err(error) = write_all(&mut file, &calls) {
-            tracing::error!("{}: the requests cannot be logged any more: {error}", path.display());
+            tracing::error!("{}: the requests cannot be logged any more: {error}", shown(&path));
         }
     });
     Ok(())

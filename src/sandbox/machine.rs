@@ -89,12 +89,15 @@ impl Machine {
         }
         match (request.method.as_str(), rest) {
             ("GET", []) => self.environment(),
+            ("GET", ["capabilities"]) => self.capabilities(),
             ("GET", ["users"]) => self.list(request, token, now, date),
             (method @ ("GET" | "PUT"), ["users", user, "bypassMFA"]) => match user.parse() {
                 Ok(user) if self.directory.knows(user) => self.bypass(&Meant { user, puts: method == "PUT", token, now, date }, request),
                 Ok(_) | Err(_) => Answer::not_found("user"),
             },
-            (_, [] | ["users"] | ["users", _, "bypassMFA"]) => Answer::refusal(405, "REQUEST_FAILED", "The method is not allowed."),
+            (_, [] | ["capabilities" | "users"] | ["users", _, "bypassMFA"]) => {
+                Answer::refusal(405, "REQUEST_FAILED", "The method is not allowed.")
+            }
             _ => Answer::not_found("resource"),
         }
     }
@@ -113,6 +116,12 @@ impl Machine {
         let href = format!("{}/v1/environments/{id}", self.origin);
         let body = json!({"_links": {"self": {"href": href}}, "id": id, "name": "Sandbox", "type": "SANDBOX", "region": "NA"});
         Answer::new(200, body.to_string())
+    }
+
+    fn capabilities(&self) -> Answer {
+        let rates: serde_json::Map<_, _> =
+            self.config.licence_rates.iter().map(|(group, limit)| (group.clone(), json!({"limit": limit}))).collect();
+        Answer::new(200, json!({"_links": {}, "canUsePingIdMfa": {"value": true}, "license": rates}).to_string())
     }
 
     /// A page of the user list, or the fault that it meets; other faults than of bypasses.

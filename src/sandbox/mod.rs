@@ -75,6 +75,8 @@ pub struct SandboxConfig {
     pub limit_kind: LimitKind,
     /// What a 429 says of how long to wait.
     pub retry_after: RetryAfterForm,
+    /// The rates that the licence is said to allow, by PingOne's names of them.
+    pub licence_rates: Vec<(String, u64)>,
     /// How long each answer takes.
     pub latency: Duration,
     /// Which share of requests meets which fault.
@@ -100,6 +102,7 @@ impl Default for SandboxConfig {
             rate_limit: None,
             limit_kind: LimitKind::default(),
             retry_after: RetryAfterForm::default(),
+            licence_rates: Vec::new(),
             latency: Duration::ZERO,
             faults: Faults::default(),
             seed: 0,

@@ -4,8 +4,9 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 use tracing::{Level, Metadata};
@@ -18,15 +19,31 @@ use super::PlanView;
 use super::progress::{REDRAWS_A_SECOND, bar};
 use super::screen::{Screen, Weight};
 use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
-use crate::domain::RunId;
+use crate::domain::{RunId, escaped, escaped_lines, is_unseen};
 use crate::error::RunError;
 use crate::report::Summary;
 use crate::stdio::Stream;
 
 /// Only what this program says is logged: what the HTTP libraries say may hold a token.
 const OWN: &str = "pingone_bypass";
+/// What a sequence begins with that steers a terminal.
+const ESCAPE: char = '\u{1b}';
+/// What begins a line of a message that has several.
+const INDENTED: &str = "\n  ";
 /// What is told without being asked.
 const TOLD: &str = "pingone_bypass::told";
+
+/// How what is said is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// For people.
+    Text {
+        /// Whether logs are coloured.
+        color: bool,
+    },
+    /// A JSON object a line.
+    Json,
+}
 
 /// Standard error, shared by everybody who writes to it. Nobody waits for it but who asks for that: a thread of its
 /// own writes what is said.
@@ -35,7 +52,7 @@ pub struct Console {
     screen: Screen,
     pub(crate) progress: ProgressMode,
     quiet: bool,
-    json: bool,
+    form: Form,
     /// Whether a bar can be drawn.
     draws: bool,
 }
@@ -52,15 +69,19 @@ impl Console {
         };
         let terminal = io::stderr().is_terminal();
         let draws = terminal && !console::is_dumb();
-        let json = output.is_some_and(|output| output.log_format == LogFormat::Json);
+        let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let form = match output.map(|output| output.log_format) {
+            Some(LogFormat::Json) => Form::Json,
+            Some(LogFormat::Text) | None => Form::Text { color },
+        };
         let quiet = output.is_some_and(|output| output.quiet);
         let progress = output.map_or(ProgressMode::None, |output| shown(output, draws));
-        let console = Self { screen: screen(json), progress, quiet, json, draws };
-        console.start_logging(output.map_or(0, |output| output.verbose), terminal);
+        let console = Self { screen: screen(form), progress, quiet, form, draws };
+        console.start_logging(output.map_or(0, |output| output.verbose));
         console
     }
 
-    fn start_logging(&self, verbose: u8, terminal: bool) {
+    fn start_logging(&self, verbose: u8) {
         let level = match (self.quiet, verbose) {
             (true, _) => Level::ERROR,
             (false, 0) => Level::WARN,
@@ -68,13 +89,11 @@ impl Console {
             (false, _) => Level::DEBUG,
         };
         let only_own = Targets::new().with_target(OWN, level).with_target(TOLD, Level::INFO);
-        let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let layer = tracing_subscriber::fmt::layer().with_writer(self.clone()).log_internal_errors(false);
         let registry = tracing_subscriber::registry().with(only_own);
-        let started = if self.json {
-            registry.with(layer.json().flatten_event(true)).try_init()
-        } else {
-            registry.with(layer.with_ansi(color).with_target(false)).try_init()
+        let started = match self.form {
+            Form::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+            Form::Text { color } => registry.with(layer.with_ansi(color).with_target(false)).try_init(),
         };
         // A program that has this library in it may log in a way of its own.
         drop(started);
@@ -82,7 +101,7 @@ impl Console {
 
     /// What says of which run a line of the log is. People see it at the start, programs in each line.
     pub(crate) fn run_span(&self, run: RunId) -> tracing::Span {
-        if self.json { tracing::error_span!("run", runId = %run) } else { tracing::Span::none() }
+        if self.form == Form::Json { tracing::error_span!("run", runId = %run) } else { tracing::Span::none() }
     }
 
     /// A bar of so many rows, if that is known.
@@ -113,7 +132,7 @@ impl Console {
             if trace.status() == BacktraceStatus::Captured {
                 text = format!("{text}\nstack backtrace:\n{trace}");
             }
-            console.screen.say(line(console.json, Level::ERROR, &text).into_bytes(), Weight::Message);
+            console.screen.say(line(console.form, Level::ERROR, &text).into_bytes(), Weight::Message);
             // The thread may be the one that the program ends with.
             console.flush();
         }));
@@ -128,7 +147,7 @@ impl Console {
 
     /// Tells what is to be known even where quiet is asked for.
     pub(crate) fn tell_anyhow(&self, line: &str) {
-        if self.json {
+        if self.form == Form::Json {
             tracing::info!(target: TOLD, "{line}");
         } else {
             self.say(line);
@@ -140,11 +159,16 @@ impl Console {
         if self.quiet && !asks {
             return;
         }
-        if self.json {
+        if self.form == Form::Json {
             tracing::info!(target: TOLD, "{}", plan.to_string().replace('\n', "; "));
         } else {
             self.say(&plan.to_string());
         }
+    }
+
+    /// Warns of what is no error.
+    pub fn warn(&self, what: &str) {
+        tracing::warn!("{what}");
     }
 
     /// Shows what a run has done.
@@ -152,7 +176,7 @@ impl Console {
         if self.quiet {
             return;
         }
-        if self.json {
+        if self.form == Form::Json {
             let results: Vec<String> = summary.tally.seen().map(|(outcome, rows)| format!("{}={rows}", outcome.name())).collect();
             tracing::info!(
                 target: TOLD,
@@ -178,29 +202,35 @@ impl Console {
             causes.push(error.to_string());
             cause = error.source();
         }
-        if self.json {
+        if self.form == Form::Json {
             tracing::error!(causes = causes.join(": "), hint = error.hint().unwrap_or_default(), exit_code = error.code(), "{error}");
             return;
         }
-        let mut text = format!("error: {error}");
+        // The lines of a message that follow its first are indented: no other looks like the beginning of one.
+        let message = error.to_string();
+        let mut text = format!("error: {}", message.split(INDENTED).map(escaped).collect::<Vec<_>>().join(INDENTED));
         for cause in causes {
             text.push_str("\ncaused by: ");
-            text.push_str(&cause);
+            text.push_str(&escaped(&cause));
         }
         if let Some(hint) = error.hint() {
             text.push_str("\nhint: ");
-            text.push_str(&hint);
+            text.push_str(&escaped(&hint));
         }
         self.say(&text);
     }
 
+    /// Shows a text in its lines. Whatever it holds, it steers no terminal.
     fn say(&self, text: &str) {
-        self.screen.say(format!("{text}\n").into_bytes(), Weight::Message);
+        self.screen.say(format!("{}\n", escaped_lines(text)).into_bytes(), Weight::Message);
     }
 }
 
-fn screen(json: bool) -> Screen {
-    let notice = if json { |lines| line(true, Level::WARN, &left_out(lines)) } else { |lines| line(false, Level::WARN, &left_out(lines)) };
+fn screen(form: Form) -> Screen {
+    let notice = match form {
+        Form::Json => |lines| line(Form::Json, Level::WARN, &left_out(lines)),
+        Form::Text { .. } => |lines| line(Form::Text { color: false }, Level::WARN, &left_out(lines)),
+    };
     match Stream::error() {
         Ok(stream) => Screen::new(stream, notice),
         Err(_) => Screen::new(io::sink(), notice),
@@ -213,9 +243,10 @@ fn left_out(lines: u64) -> String {
 }
 
 /// A line that is said beside the log, in its form.
-fn line(json: bool, level: Level, text: &str) -> String {
-    if json {
-        let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+fn line(form: Form, level: Level, text: &str) -> String {
+    if form == Form::Json {
+        // `Utc::now` would panic before 1970.
+        let timestamp = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Micros, true);
         format!("{}\n", json!({"timestamp": timestamp, "level": level.as_str(), "message": text, "target": OWN}))
     } else {
         format!("{text}\n")
@@ -235,30 +266,62 @@ fn shown(output: &OutputArgs, draws: bool) -> ProgressMode {
 /// Where one line of the log is written.
 #[derive(Debug)]
 pub struct LogLine<'a> {
-    screen: &'a Screen,
+    console: &'a Console,
     weight: Weight,
+}
+
+/// A line of the log with those characters escaped that are not seen: as JSON has them, or for people. Where it is
+/// coloured, what colours it stays; of what is logged, nothing looks like that.
+fn logged(line: &str, form: Form) -> String {
+    let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+    let mut shown = String::with_capacity(line.len());
+    for c in text.chars() {
+        match c {
+            c if !is_unseen(c) || (form == Form::Text { color: true } && c == ESCAPE) => shown.push(c),
+            c if form == Form::Json => shown.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+            c => shown.extend(c.escape_default()),
+        }
+    }
+    shown + end
 }
 
 impl<'a> MakeWriter<'a> for Console {
     type Writer = LogLine<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        LogLine { screen: &self.screen, weight: Weight::Log }
+        LogLine { console: self, weight: Weight::Log }
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
         let weight = if *meta.level() == Level::ERROR || meta.target() == TOLD { Weight::Message } else { Weight::Log };
-        LogLine { screen: &self.screen, weight }
+        LogLine { console: self, weight }
     }
 }
 
 impl Write for LogLine<'_> {
+    /// Writes a line of the log, whatever was logged.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.screen.say(bytes.to_vec(), self.weight);
+        let Console { screen, form, .. } = self.console;
+        screen.say(logged(&String::from_utf8_lossy(bytes), *form).into_bytes(), self.weight);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_logged_steers_a_terminal_or_begins_a_line() {
+        let line = "{\"message\":\"a\u{9b}2J\u{7f}\u{202e}\u{e0041}b\"}\n";
+        assert_eq!(logged(line, Form::Json), "{\"message\":\"a\\u009b2J\\u007f\\u202e\\udb40\\udc41b\"}\n");
+        let read: serde_json::Value = serde_json::from_str(&logged(line, Form::Json)).expect("JSON");
+        assert_eq!(read["message"], "a\u{9b}2J\u{7f}\u{202e}\u{e0041}b", "nothing is lost");
+        assert_eq!(logged("WARN a\nerror: b\u{1b}[2J\u{85}\n", Form::Text { color: false }), "WARN a\\nerror: b\\u{1b}[2J\\u{85}\n");
+        assert_eq!(logged("\u{1b}[33mWARN\u{1b}[0m a\u{9b}b\n", Form::Text { color: true }), "\u{1b}[33mWARN\u{1b}[0m a\\u{9b}b\n");
     }
 }

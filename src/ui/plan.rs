@@ -10,6 +10,7 @@ use crate::domain::{BypassUntil, Operation, quote};
 use crate::input::{Plan, Sought};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
+use crate::pingone::LicenceRates;
 use crate::report::Outcome;
 
 /// A plan, and all that it will be carried out with.
@@ -18,6 +19,8 @@ pub(crate) struct PlanView<'a> {
     pub(crate) operation: Operation,
     pub(crate) planned: Planned<'a>,
     pub(crate) rate: Rate,
+    /// What the licence allows, as far as it is known.
+    pub(crate) licence: LicenceRates,
     /// Whom the run talks to.
     pub(crate) target: String,
     /// As whom.
@@ -86,6 +89,9 @@ impl fmt::Display for PlanView<'_> {
             Planned::Input(input) => self.write_input(f, input)?,
             Planned::Directory { selection, users, pages } => self.write_directory(f, selection, *users, *pages)?,
         }
+        if !self.licence.is_empty() {
+            writeln!(f, "licence    {}", self.licence)?;
+        }
         writeln!(f, "against    {}", self.target)?;
         writeln!(f, "as         {}", self.identity)?;
         write!(f, "report     {}", self.report)
@@ -136,7 +142,7 @@ impl PlanView<'_> {
         writeln!(f, "plan       {} {selection}", self.operation.name())?;
         match (users, pages) {
             (Some(users), Some(pages)) => {
-                write!(f, "requests   {users} for users and {pages} for pages of their list{}", self.at_least(users + pages))
+                write!(f, "requests   {users} for users and {pages} for pages of their list{}", self.at_least(users.saturating_add(pages)))
             }
             (_, _) => f.write_str("requests   one for each user, and one for each page of their list"),
         }?;

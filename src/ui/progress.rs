@@ -121,13 +121,15 @@ pub(super) async fn until_over<T>(told: &mut watch::Receiver<T>) {
 #[expect(clippy::cast_precision_loss, reason = "shown to one digit")]
 fn progress_line(now: &Tally, rows: Option<u64>, before: u64, since: Duration) -> String {
     let settled = now.rows();
-    let rate = (settled - before) as f64 / since.as_secs_f64();
+    let rate = settled.saturating_sub(before) as f64 / since.as_secs_f64();
     let of = rows.map(|rows| format!("/{rows}")).unwrap_or_default();
-    let share = rows.map(|rows| format!(" ({}%)", settled * 100 / rows.max(1))).unwrap_or_default();
+    let share = rows.map(|rows| format!(" ({}%)", u128::from(settled) * 100 / u128::from(rows.max(1)))).unwrap_or_default();
     let left = match rows {
         _ if rate <= 0.0 => ", waiting".to_owned(),
-        // A list may be longer than the server said.
-        Some(rows) => format!(", about {} left", HumanDuration(Duration::from_secs_f64(rows.saturating_sub(settled) as f64 / rate))),
+        // A list may be longer than the server said, and what it said may be longer than anybody waits.
+        Some(rows) => Duration::try_from_secs_f64(rows.saturating_sub(settled) as f64 / rate)
+            .map(|left| format!(", about {} left", HumanDuration(left)))
+            .unwrap_or_default(),
         None => String::new(),
     };
     let counts = if settled > 0 { format!(", {}", counts(now)) } else { String::new() };
@@ -137,4 +139,34 @@ fn progress_line(now: &Tally, rows: Option<u64>, before: u64, since: Duration) -
 fn counts(tally: &Tally) -> String {
     let counts: Vec<String> = tally.seen().map(|(outcome, rows)| format!("{} {rows}", outcome.name())).collect();
     counts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Outcome;
+
+    #[test]
+    fn however_many_rows_there_are_the_line_and_the_bar_can_be_shown() {
+        let tally = |rows| {
+            let mut tally = Tally::default();
+            tally.add_rows(Outcome::Active, rows);
+            tally
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(progress_line(&tally(30), Some(120), 10, 10 * second), "30/120 rows (25%), 2.0/s, about 45 seconds left, active 30");
+        assert_eq!(progress_line(&tally(0), Some(0), 0, second), "0/0 rows (0%), 0.0/s, waiting");
+        for (rows, settled) in
+            [0, 1, 1 << 63, u64::MAX].into_iter().flat_map(|rows| [0, 1, 1 << 63, u64::MAX].map(|settled| (rows, settled)))
+        {
+            let line = progress_line(&tally(settled), Some(rows), 0, second * 1000);
+            assert!(line.starts_with(&format!("{settled}/{rows} rows")), "{line}");
+            let bar = ProgressBar::with_draw_target(Some(rows), ProgressDrawTarget::hidden()).with_style(style(false, true));
+            bar.set_position(0);
+            bar.reset_eta();
+            bar.set_position(settled);
+            assert!(message(&bar, &tally(settled), None).contains("left"));
+            bar.finish_and_clear();
+        }
+    }
 }

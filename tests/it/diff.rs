@@ -275,7 +275,8 @@ fn a_disk_that_is_full_or_has_no_room_for_temporary_files_ends_2() {
     homeless.current_dir(&folder).args(["diff", "old.csv", "new.csv"]).env("TMPDIR", "/nowhere");
     let homeless = done(homeless.output().expect("the tool runs"));
     assert_eq!((homeless.code, homeless.stdout.as_str()), (2, ""));
-    let begins = "error: what is compared cannot be kept in a temporary file\ncaused by: no temporary file can be made in /nowhere: ";
+    let begins =
+        "error: what is compared cannot be kept in a temporary file\ncaused by: /nowhere: no temporary file can be made in this folder\n";
     assert!(homeless.stderr.starts_with(begins) && homeless.stderr.contains("\nhint: make room"), "{}", homeless.stderr);
 }
 

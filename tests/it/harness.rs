@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use pingone_bypass::sandbox::{Call, Sandbox, SandboxConfig};
 use tempfile::TempDir;
@@ -136,9 +137,7 @@ pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync 
             let mut connection = connection.expect("a connection");
             let answer = Arc::clone(&answer);
             std::thread::spawn(move || {
-                let mut request = [0; 8192];
-                let read = connection.read(&mut request).unwrap_or(0);
-                let (head, body) = answer(&String::from_utf8_lossy(&request[..read]));
+                let (head, body) = answer(&request_from(&mut connection));
                 let length = body.len();
                 // Who has gone away needs no answer.
                 drop(write!(connection, "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"));
@@ -146,6 +145,28 @@ pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync 
         }
     });
     url
+}
+
+/// What PingOne answers of a user without a bypass, to a request for `path`, or to one that begins with its line.
+pub(crate) fn no_bypass(request: &str) -> String {
+    let path = request.split_whitespace().find(|word| word.starts_with('/')).unwrap_or_default();
+    format!(r#"{{"_links":{{"self":{{"href":"https://api.pingone.com{path}"}}}}}}"#)
+}
+
+/// The head of a request and its body, as far as they come.
+fn request_from(connection: &mut impl Read) -> String {
+    let (mut request, mut part) = (String::new(), [0; 8192]);
+    loop {
+        let read = connection.read(&mut part).unwrap_or(0);
+        request.push_str(&String::from_utf8_lossy(&part[..read]));
+        let body = request.split_once("\r\n\r\n").map(|(head, body)| {
+            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+            body.len() >= length.unwrap_or(0)
+        });
+        if read == 0 || body == Some(true) {
+            return request;
+        }
+    }
 }
 
 /// A report, read back.
@@ -180,7 +201,19 @@ impl Report {
 }
 
 /// Sends a signal, by its name without `SIG`.
-pub(crate) fn send_signal(child: &std::process::Child, name: &str) {
+pub(crate) fn send_signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
+}
+
+/// What a run left that ended within `time`, or the run.
+pub(crate) fn ended_within(time: Duration, mut child: Child) -> Result<Done, Child> {
+    let began = Instant::now();
+    while child.try_wait().expect("known").is_none() {
+        if began.elapsed() > time {
+            return Err(child);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(done(child.wait_with_output().expect("it ended")))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::directory::{directory_of, journal};
-use crate::harness::{Done, Field, answering, done};
+use crate::harness::{Done, Field, answering, done, no_bypass};
 
 /// A server that answers a token, and a list of users, which `pages` makes: the path asked for in, a body out.
 /// The requests that it gets are kept.
@@ -18,7 +18,7 @@ fn listing(pages: impl Fn(&str) -> String + Send + Sync + 'static) -> (String, A
         kept.lock().expect("whole").push(request.to_owned());
         let body = match path.as_str() {
             path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
-            path if path.ends_with("/bypassMFA") => "{}".to_owned(),
+            path if path.ends_with("/bypassMFA") => no_bypass(path),
             path => pages(path),
         };
         ("200 OK".to_owned(), body)
@@ -83,6 +83,50 @@ fn who_stands_in_the_list_twice_is_read_once_and_its_text_is_made_harmless() {
 }
 
 #[test]
+fn a_list_without_end_stops_the_run() {
+    for (brings_new, count, why) in [
+        (false, 2, "3 pages in a row bring nobody new"),
+        (false, 1_000_000, "3 pages in a row bring nobody new"),
+        (true, 3, "it is said to have 3 users, and goes on after 17"),
+    ] {
+        let field = directory_of(1);
+        let (url, seen) = listing(move |path| {
+            let cursor = path.split_once("cursor=").map_or(0, |(_, cursor)| cursor.parse::<u128>().expect("a number"));
+            let next = format!("?cursor={}", cursor + 1);
+            page(&[if brings_new { cursor } else { 1 }], Some(&next)).replacen('{', &format!(r#"{{"count":{count},"#), 1)
+        });
+        let done = run_at(&field, &url, &["audit", "--all-users", "--rate", "unlimited"]);
+        assert_eq!(done.code, 3, "{}", done.stderr);
+        assert!(done.stderr.contains(&format!("error: the user list at `127.0.0.1` has no end: {why}")), "{}", done.stderr);
+        assert!(seen.lock().expect("whole").len() < 50, "it was found out soon");
+        let again = run_at(&field, &url, &["audit", "--all-users", "--rate", "unlimited", "--resume"]);
+        assert!(again.code == 3 && again.stderr.contains(why), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn a_run_that_is_taken_up_reads_the_pages_anew_that_bring_it_nobody_new() {
+    let field = directory_of(1);
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    let (url, _) = listing(move |path| {
+        let cursor = path.split_once("cursor=").map_or(0, |(_, cursor)| cursor.parse::<u128>().expect("a number"));
+        let next = format!("?cursor={}", cursor + 1);
+        match cursor {
+            8 if !mended.load(Ordering::Relaxed) => "{}".to_owned(),
+            8 => page(&[cursor], None),
+            _ => page(&[cursor], Some(&next)),
+        }
+    });
+    let stopped = run_at(&field, &url, &["audit", "--all-users", "--max-attempts", "1"]);
+    assert_eq!(stopped.code, 3, "{}", stopped.stderr);
+    is_mended.store(true, Ordering::Relaxed);
+    let done = run_at(&field, &url, &["audit", "--all-users", "--max-attempts", "1", "--resume"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(field.report("users.report.csv").is_whole(9));
+}
+
+#[test]
 fn a_list_that_is_shorter_than_its_count_is_told_of() {
     for (count, told) in [(3, false), (4, true)] {
         let field = directory_of(1);
@@ -107,7 +151,7 @@ fn a_page_that_cannot_be_had_stops_the_run_and_resume_completes_it() {
         let path = request.split_whitespace().nth(1).unwrap_or_default();
         let body = match path {
             path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
-            path if path.ends_with("/bypassMFA") => "{}".to_owned(),
+            path if path.ends_with("/bypassMFA") => no_bypass(path),
             path if !path.contains("cursor") => page(&[1, 2], Some("?cursor=1")),
             _ if mended.load(Ordering::SeqCst) => page(&[3, 4], None),
             _ => {

@@ -291,6 +291,35 @@ fn a_list_that_does_not_heed_the_filter_is_not_gone_through_to_its_end() {
     assert!(run.stderr.contains("the filter does not seem to be heeded"), "{}", run.stderr);
 }
 
+#[test]
+fn a_list_of_users_without_end_who_have_what_was_asked_for_ends_the_run() {
+    for (brings_new, why) in [
+        (true, "has no end: it is said to have 1 user, and goes on after 13"),
+        (false, "page after page holds nobody new who was asked for"),
+    ] {
+        let field = field_of(0, &[]);
+        field.write("in.csv", "email\nann@example.com\n");
+        let url = answering(move |request| {
+            let path = request.split_whitespace().nth(1).unwrap_or_default();
+            let page = path.split_once("cursor=").map_or(0, |(_, cursor)| cursor.parse::<u128>().expect("a number"));
+            let id = uuid::Uuid::from_u128(if brings_new { page } else { 1 });
+            let user = format!(r#"{{"id":"{id}","email":"ann@example.com"}}"#);
+            let body = match path {
+                path if path.ends_with("/token") => r#"{"access_token":"s3cr3t-token","expires_in":3600}"#.to_owned(),
+                path if path.contains("/users") => {
+                    let next = page + 1;
+                    format!(r#"{{"_embedded":{{"users":[{user}]}},"_links":{{"next":{{"href":"?cursor={next}"}}}}}}"#)
+                }
+                _ => "{}".to_owned(),
+            };
+            ("200 OK".to_owned(), body)
+        });
+        let mut tool = field.tool(&["audit", "in.csv"]);
+        let run = done(tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url).output().expect("the tool runs"));
+        assert!(run.code == 3 && run.stderr.contains(why), "{} {}", run.code, run.stderr);
+    }
+}
+
 fn wait_for(what: impl Fn() -> bool) {
     let start = Instant::now();
     while !what() {

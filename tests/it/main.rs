@@ -1,24 +1,37 @@
 //! The program as its users meet it: the built binary against the sandbox, over real sockets and files.
 
+mod changed;
 mod cli;
+mod clock;
 mod contract;
 mod diff;
 mod directory;
 mod documents;
 mod end;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod faults;
+mod files;
 mod harness;
 mod inputs;
+mod kills;
 mod leaks;
+mod licence;
 mod listing;
 mod lookup;
 mod messages;
 mod names;
+mod numbers;
 mod pace;
+mod pipes;
 mod question;
 mod resume;
 mod safety;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod shim;
 mod signals;
 mod streams;
 mod telling;
 mod terminal;
+mod texts;
 mod tls;
+mod trial;

@@ -97,6 +97,9 @@ fn provoke_connection(all: &mut Provoked) {
     let mut tool = with(&all.field, &["--max-attempts", "1"], "HTTPS_PROXY", "http://127.0.0.1:9");
     tool.env_remove("PINGONE_API_URL").env_remove("PINGONE_AUTH_URL");
     all.add("A proxy that does not answer", tool);
+    let mut tool = with(&all.field, &["--dry-run"], "HTTPS_PROXY", "http//me:s3cret@proxy.example.com:8080");
+    tool.env_remove("PINGONE_API_URL").env_remove("PINGONE_AUTH_URL");
+    all.add("A proxy that cannot be used", tool);
     let url = behind_tls(&all.field);
     let mut tool = with(&all.field, &[], "PINGONE_AUTH_URL", &url);
     tool.env("PINGONE_API_URL", format!("{url}/v1"));

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::harness::{Field, answering, done, field};
+use crate::harness::{Field, answering, done, field, no_bypass};
 use crate::terminal::{Terminal, in_shell, without_terminal};
 
 const PLAN: &str = "plan       grant 2 of 2 rows, 2 users";
@@ -22,7 +22,8 @@ fn environment(environment: &'static str) -> (String, Arc<AtomicUsize>) {
     let counted = Arc::clone(&puts);
     let url = answering(move |request| {
         counted.fetch_add(usize::from(request.starts_with("PUT ")), Ordering::Relaxed);
-        ("200 OK".to_owned(), environment.to_owned())
+        let is_of_a_user = request.contains("/bypassMFA ");
+        ("200 OK".to_owned(), if is_of_a_user { no_bypass(request) } else { environment.to_owned() })
     });
     (format!("{url}/v1"), puts)
 }

@@ -12,7 +12,7 @@ use pingone_bypass::sandbox::{Sandbox, SandboxConfig};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Done, Field, Report, answering, done, field, field_with, send_signal};
+use crate::harness::{Done, Field, Report, answering, done, ended_within, field, field_with, send_signal};
 
 const UNTIL: &str = "2099-08-31T00:00:00.000Z";
 
@@ -67,22 +67,18 @@ fn killed_again_and_again_a_run_completes_and_loses_nothing() {
     let mut kills = 0;
     let arguments = ["grant", "in.csv", "--resume", "--rate", "1000/s", "--concurrency", "20", "-q"];
     loop {
-        let mut child = spawn(&field, &arguments);
+        let child = spawn(&field, &arguments);
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let alive = Instant::now() + Duration::from_millis(60 + random % 400);
-        let over = loop {
-            match child.try_wait().expect("known") {
-                Some(status) => break Some(status),
-                None if kills < 8 && Instant::now() > alive => break None,
-                None => std::thread::sleep(Duration::from_millis(1)),
+        let alive = if kills < 8 { Duration::from_millis(60 + random % 400) } else { Duration::MAX };
+        let mut child = match ended_within(alive, child) {
+            Err(child) => child,
+            Ok(done) => {
+                assert_eq!(done.code, 0, "{}", done.stderr);
+                break;
             }
         };
-        if let Some(status) = over {
-            assert_eq!(status.code(), Some(0), "{}", ended(child).stderr);
-            break;
-        }
         child.kill().expect("it ran");
         child.wait().expect("it ended");
         kills += 1;
@@ -367,10 +363,10 @@ fn an_environment_that_is_not_there_ends_the_run() {
 }
 
 /// A disk of 128 KiB, if this user may mount one.
-struct SmallDisk(std::path::PathBuf);
+pub(crate) struct SmallDisk(pub(crate) std::path::PathBuf);
 
 impl SmallDisk {
-    fn mounted_at(path: std::path::PathBuf) -> Option<Self> {
+    pub(crate) fn mounted_at(path: std::path::PathBuf) -> Option<Self> {
         fs::create_dir(&path).expect("created");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(&path).stderr(Stdio::null()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(path))

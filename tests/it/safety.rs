@@ -129,13 +129,19 @@ fn a_rehearsal_asks_nothing() {
 }
 
 #[test]
-fn a_clock_that_is_off_is_warned_of() {
+fn whatever_date_pingone_tells_a_clock_that_is_off_grants_nothing() {
     let field = field();
     field.users(1, "+4h");
     let date = "200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT";
     let url = answering(move |_| (date.to_owned(), r#"{"name":"Acme","type":"PRODUCTION"}"#.to_owned()));
-    let mut tool = field.tool(&["grant", "in.csv", "--max-attempts", "1"]);
-    let warned = done(tool.env("PINGONE_API_URL", format!("{url}/v1")).output().expect("the tool runs"));
+    let run = |arguments: &[&str]| {
+        let mut tool = field.tool(&[&["grant", "in.csv", "--max-attempts", "1"], arguments].concat());
+        done(tool.env("PINGONE_API_URL", format!("{url}/v1")).output().expect("the tool runs"))
+    };
+    let refused = run(&[]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("error: the clock here is 32years "), "{}", refused.stderr);
+    let warned = run(&["--trust-clock"]);
     assert!(warned.stderr.contains("the clock here is 32years ") && warned.stderr.contains("ahead of PingOne's"), "{}", warned.stderr);
     assert!(warned.stderr.contains("against    `Acme` (PRODUCTION), environment "), "{}", warned.stderr);
 }

@@ -1,0 +1,308 @@
+//! Is ever said of a user what is not so? Runs that are killed, stopped or starved of disk at any point, and taken up
+//! against a PingOne that may behave otherwise each time, with the program's own files from the first row to the
+//! published report.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use tokio::sync::{mpsc, watch};
+
+use super::conclude::{Conclusion, MetricsFile, report_again};
+use super::rows::{READ_AHEAD, Ran, feed};
+use super::subjects::Subjects;
+use super::takeup::{Claim, Standing};
+use crate::cli::{Cli, Command};
+use crate::clock::Clock;
+use crate::config::RunConfig;
+use crate::domain::{BypassUntil, EnvironmentId, RunId};
+use crate::fuzz::cases;
+use crate::pace::Rate;
+use crate::pingone::{Endpoints, Limits, Region};
+use crate::report::{COLUMNS, Destination, FileError, NotWritten, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
+use crate::run::Ended;
+use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
+use crate::stop::{Signal, Stop};
+use crate::ui::Console;
+
+/// How one life of the program ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// By itself.
+    Own,
+    /// `kill -9` or a power cut after so many milliseconds; so much of the journal is on disk then.
+    Killed { after: u64, kept: f64 },
+    /// A signal after so many milliseconds, and perhaps a second one so much later.
+    Stopped { after: u64, second: Option<u64> },
+    /// The disk is full: so much of the journal could be written.
+    Starved { after: u64, kept: f64 },
+}
+
+/// One life of the program, and how PingOne behaves meanwhile.
+#[derive(Debug, Clone)]
+struct Life {
+    scripts: Vec<Vec<Event>>,
+    end: End,
+    max_attempts: u32,
+    give_up_after: u64,
+}
+
+/// Anything but lies: what is answered by 200 is so, and the five statuses that say that nothing was carried out are true.
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => Just(Event::Good),
+        2 => Just(Event::Lost),
+        1 => Just(Event::Silence),
+        1 => Just(Event::NoConnection),
+        1 => Just(Event::Garbled),
+        1 => Just(Event::Maintenance),
+        2 => (300_u16..600).prop_map(Event::Status),
+        2 => prop::sample::select(vec![400_u16, 401, 403, 404, 429]).prop_map(Event::Status),
+        3 => (300_u16..600).prop_filter("says that it was not", |status| ![400, 401, 403, 404, 429].contains(status)).prop_map(Event::Applied),
+        1 => (prop::sample::select(vec![429_u16, 503]), 0..40_u64).prop_map(|(status, wait)| Event::RetryAfter(status, wait)),
+    ]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        1 => Just(End::Own),
+        2 => (0_u64..8_000, 0.0..=1.0).prop_map(|(after, kept)| End::Killed { after, kept }),
+        2 => (0_u64..8_000, prop::option::of(0_u64..2_000)).prop_map(|(after, second)| End::Stopped { after, second }),
+        2 => (0_u64..8_000, 0.0..=1.0).prop_map(|(after, kept)| End::Starved { after, kept }),
+    ]
+}
+
+fn life(rows: usize) -> impl Strategy<Value = Life> {
+    let scripts = prop::collection::vec(prop::collection::vec(event(), 0..6), rows);
+    (scripts, end(), 1_u32..5, 1_u64..90).prop_map(|(scripts, end, max_attempts, give_up_after)| Life {
+        scripts,
+        end,
+        max_attempts,
+        give_up_after,
+    })
+}
+
+const UNTIL: &str = "2099-08-31T00:00:00.000Z";
+
+/// A folder with an input, and what PingOne knows of its users.
+struct World {
+    folder: tempfile::TempDir,
+    command: &'static str,
+    run: RunId,
+    bypasses: HashMap<u64, BypassUntil>,
+    untold: std::collections::HashSet<u64>,
+}
+
+impl World {
+    fn new(command: &'static str, rows: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let users: String = (1..=rows as u64).map(|row| format!("{}\n", user(row))).collect();
+        std::fs::write(folder.path().join("in.csv"), format!("userID\n{users}")).expect("written");
+        let later = BypassUntil::from_instant(now() + TimeDelta::days(1)).expect("in range");
+        let bypasses = if command == "end" { (1..=rows as u64).map(|row| (row, later)).collect() } else { HashMap::new() };
+        Self { folder, command, run: RunId::random(), bypasses, untold: std::collections::HashSet::new() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn config(&self) -> (RunConfig, Console) {
+        let (input, report) = (self.path("in.csv"), self.path("r.csv"));
+        let mut typed =
+            vec!["pingone-bypass", self.command, &input, "-o", &report, "--sandbox", "--resume", "-q", "--max-failures", "100%"];
+        if self.command == "grant" {
+            typed.extend(["--until", UNTIL, "--max-window", "40000d"]);
+        }
+        let cli = Cli::read(typed).expect("sound");
+        let console = Console::of(&cli);
+        let config = match cli.command {
+            Command::Grant(arguments) => RunConfig::of_grant(arguments),
+            Command::End(arguments) => RunConfig::of_end(arguments),
+            Command::Audit(_) | Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => panic!("not of this test"),
+        };
+        (config.expect("sound"), console)
+    }
+
+    /// Lives once; answers the exit code, if the program came to give one.
+    fn live(&mut self, life: &Life) -> Option<u8> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let scripts: HashMap<_, _> = (1..).zip(life.scripts.clone()).collect();
+        let script = Arc::new(Script {
+            rows: Mutex::new(scripts),
+            latency: Duration::from_millis(50),
+            bypasses: Mutex::new(std::mem::take(&mut self.bypasses)),
+            untold: Mutex::new(std::mem::take(&mut self.untold)),
+            ..Script::default()
+        });
+        let code = runtime.block_on(self.process(&script, life));
+        self.bypasses.clone_from(&script.bypasses.lock().expect("whole"));
+        self.untold.clone_from(&script.untold.lock().expect("whole"));
+        code
+    }
+
+    /// What `run_rows` does, with a script in the place of HTTP.
+    async fn process(&self, script: &Arc<Script>, life: &Life) -> Option<u8> {
+        let (config, console) = self.config();
+        let Destination::Files(files) = config.destination.clone() else { panic!("files") };
+        let claim = Claim::take(files.clone(), config.existing).expect("nobody else has it");
+        let run = claim.run_id().unwrap_or(self.run);
+        let clock = Clock::of_this_machine().expect("after 1970");
+        let start = claim.start().unwrap_or_else(|| clock.millis());
+        let subjects = Subjects::of(&config, start, &Stop::default(), &console).await.and_then(|read| read.approve(None)).expect("sound");
+        let environment = EnvironmentId::from(uuid::Uuid::from_u128(1));
+        let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
+        let mut record = RunRecord::of(&config, subjects.record(&config), start, &endpoints, true, run);
+        let standing = claim.standing(&mut record).expect("the same run");
+        if let Standing::Finished(former) = standing {
+            return Some(
+                report_again(&files, *former, &mut *subjects.original_rows().expect("rows"), clock, &console).expect("its own report"),
+            );
+        }
+        let carried = subjects.carried_names().into_iter();
+        let (journal, recovered): (_, Recovered) = claim.journal(&standing, &mut record, carried).expect("a journal");
+        let before = recovered.for_good();
+        let limits = Limits { max_attempts: life.max_attempts, give_up_after: Duration::from_secs(life.give_up_after), ..PATIENCE };
+        let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, limits);
+        pipeline.is_taken_up = recovered.has_header();
+        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now()).expect("rows");
+        let expected = feed.expected();
+        let pipeline = Arc::new(pipeline);
+        let (send, rows) = mpsc::channel(READ_AHEAD);
+        let (tally, _seen) = watch::channel(before);
+        let running = async { tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(&pipeline, send)) };
+        let (ended, rows) = match life.end {
+            End::Killed { after, .. } | End::Starved { after, .. } => {
+                let over = tokio::select! {
+                    biased;
+                    done = running => Some(done),
+                    () = tokio::time::sleep(Duration::from_millis(after)) => None,
+                };
+                over.unwrap_or_else(|| (Ended::default(), Ok(None)))
+            }
+            End::Stopped { after, second } => {
+                let stop = pipeline.stop.clone();
+                let signals = async {
+                    tokio::time::sleep(Duration::from_millis(after)).await;
+                    stop.signal(Signal::Terminate);
+                    if let Some(second) = second {
+                        tokio::time::sleep(Duration::from_millis(second)).await;
+                        stop.signal(Signal::Terminate);
+                    }
+                };
+                tokio::join!(running, signals).0
+            }
+            End::Own => running.await,
+        };
+        let finished = journal.finish().await;
+        let written = match life.end {
+            End::Killed { kept, .. } => {
+                cut(&files, kept);
+                return None;
+            }
+            End::Starved { kept, .. } => {
+                cut(&files, kept);
+                Err(NotWritten::File(FileError::new("written", &files.partial, std::io::ErrorKind::StorageFull.into())))
+            }
+            End::Own | End::Stopped { .. } => finished,
+        };
+        let ran = Ran {
+            ended,
+            rows,
+            expected,
+            written,
+            signal: pipeline.stop.signalled(),
+            requests: RequestsRecord::default(),
+            sent_for_users: !script.sent.lock().expect("whole").is_empty(),
+            statuses: BTreeMap::new(),
+            took: Duration::ZERO,
+            held: Duration::ZERO,
+            target: String::new(),
+            finished: clock.millis(),
+        };
+        let metrics = MetricsFile { place: None, operation: config.operation.name() };
+        let conclusion = Conclusion {
+            claim: &claim,
+            subjects: &subjects,
+            lines: config.lines,
+            record,
+            before,
+            to_resume: "",
+            console: &console,
+            metrics,
+        };
+        Some(conclusion.conclude(ran).expect("files can be written"))
+    }
+
+    /// What the report, or else the journal, says of each row last.
+    fn said(&self) -> HashMap<u64, (Outcome, String)> {
+        let report = Path::new(&self.path("r.csv")).to_owned();
+        let path = if report.exists() { report } else { Path::new(&self.path("r.partial.csv")).to_owned() };
+        // A line may be torn at the end.
+        let mut text = std::fs::read(path).unwrap_or_default();
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        let mut reader = csv::Reader::from_reader(text.as_slice());
+        let until = COLUMNS.iter().position(|name| *name == "bypassMFAEnabledUntil").expect("a column");
+        let lines = reader.records().map(|line| line.expect("CSV"));
+        lines.map(|line| (line[0].parse().expect("a row"), (Outcome::named(&line[2]).expect("a result"), line[until].to_owned()))).collect()
+    }
+
+    /// Holds what is said against what is so. A row that had `failed` and was sent again, and whose new line is lost,
+    /// keeps the old one in the journal until the run is taken up, as its record says.
+    fn check(&self, after: &str, end: End) -> Result<(), TestCaseError> {
+        // Each life's clock begins anew: before the end of the one before it.
+        let soon = now() + TimeDelta::hours(1);
+        let is_whole = matches!(end, End::Own | End::Stopped { .. });
+        for (row, (outcome, until)) in self.said().into_iter().filter(|(_, (outcome, _))| is_whole || *outcome != Outcome::Failed) {
+            let holds = self.bypasses.get(&row).copied();
+            let is_untold = self.untold.contains(&row);
+            match outcome {
+                Outcome::Failed | Outcome::Rejected | Outcome::NotFound | Outcome::Inactive | Outcome::Invalid => {
+                    prop_assert!(!is_untold, "{after}: row {row} is {outcome}, and a PUT was carried out: {holds:?}");
+                }
+                Outcome::Granted => {
+                    prop_assert_eq!(holds.map(|until| until.to_string()), Some(until), "{}: row {} is granted", after, row);
+                }
+                Outcome::Ended => prop_assert!(holds.is_none_or(|until| until.instant() < soon), "{after}: row {row} is ended: {holds:?}"),
+                Outcome::Unknown | Outcome::Mismatch => {}
+                Outcome::Active | Outcome::Ambiguous | Outcome::Duplicate => prop_assert!(false, "{after}: row {row} is {outcome}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts the journal off: of what follows its header, so much is left.
+fn cut(files: &ReportFiles, kept: f64) {
+    let text = std::fs::read(&files.partial).expect("a journal");
+    let header = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any place will do")]
+    let left = header + ((text.len() - header) as f64 * kept) as usize;
+    std::fs::write(&files.partial, &text[..left]).expect("written");
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    /// No line says `failed`, `rejected`, `not_found` or `inactive` of a user for whom a PUT was carried out and whose
+    /// status nobody read since, and none says `granted` or `ended` of one for whom that is not so.
+    #[test]
+    fn whatever_happens_no_line_says_what_is_not_so(
+        command in prop::sample::select(vec!["grant", "end"]),
+        lives in (1_usize..16).prop_flat_map(|rows| prop::collection::vec(life(rows), 1..5)),
+    ) {
+        let rows = lives[0].scripts.len();
+        let mut world = World::new(command, rows);
+        for (number, life) in lives.iter().enumerate() {
+            world.live(life);
+            world.check(&format!("life {number}, which ended by {:?}", life.end), life.end)?;
+        }
+        let last = Life { scripts: vec![Vec::new(); rows], end: End::Own, max_attempts: 8, give_up_after: 600 };
+        prop_assert!(matches!(world.live(&last), Some(0 | 1)));
+        world.check("the last life", last.end)?;
+        prop_assert_eq!(world.said().len(), rows, "every row has a line");
+    }
+}

@@ -1,0 +1,131 @@
+//! What stands in a file that a run is set up with: a secret, or certificates? Read up to a limit, since it may
+//! be a pipe or a device without end; and a secret not from where anybody may put another.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use super::ConfigError;
+use crate::domain::shown;
+
+/// The most bytes of a secret's file. Tokens have some KiB, and no request could carry more of them.
+const MOST_OF_A_SECRET: u64 = 64 << 10;
+/// The most bytes of a file of certificates. The authorities of a whole system are some 200 KiB.
+const MOST_OF_CERTIFICATES: u64 = 1 << 20;
+
+/// Whoever is neither the owner nor of the file's group may write.
+const ANYBODY_WRITES: u32 = 0o002;
+/// Others than the owner may do something with a file.
+const OF_OTHERS: u32 = 0o077;
+/// The same of a file that another owns, as Kubernetes and systemd give secrets: the group that may read it is the
+/// program's.
+const OF_OTHERS_THAN_ITS_GROUP: u32 = 0o037;
+
+/// The text of the file at `path`, which is to hold a secret.
+pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { what, path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    check_mode(what, path, &file.metadata().map_err(unreadable)?)?;
+    let bytes = read(what, path, &file, MOST_OF_A_SECRET)?;
+    String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: shown(path).to_string() })
+}
+
+/// The bytes of the file at `path`, which is to hold certificates.
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let what = "certificate";
+    let file = File::open(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
+    read(what, path, &file, MOST_OF_CERTIFICATES)
+}
+
+/// Warns of a secret that others may come to know, and refuses one that anybody may have put there. A device, such
+/// as a terminal, is neither.
+fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), ConfigError> {
+    let kind = there.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        return Ok(());
+    }
+    let mode = there.permissions().mode();
+    if mode & ANYBODY_WRITES != 0 {
+        return Err(ConfigError::AnybodyWrites { what, path: path.to_owned() });
+    }
+    let is_own = there.uid() == rustix::process::geteuid().as_raw();
+    if is_open(mode, is_own) {
+        let mode = mode & 0o777;
+        tracing::warn!("{}: others than its owner may use this file of the {what} (its mode is {mode:04o}): `chmod 600` it", shown(path));
+    }
+    Ok(())
+}
+
+/// Whether a file of this mode may be used by others than it should.
+fn is_open(mode: u32, is_own: bool) -> bool {
+    mode & (if is_own { OF_OTHERS } else { OF_OTHERS_THAN_ITS_GROUP }) != 0
+}
+
+fn read(what: &'static str, path: &Path, file: &File, most: u64) -> Result<Vec<u8>, ConfigError> {
+    let mut bytes = Vec::new();
+    let read: io::Result<usize> = file.take(most + 1).read_to_end(&mut bytes);
+    let length = read.map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
+    if length as u64 > most {
+        return Err(ConfigError::TooLong { what, path: path.to_owned(), most: most >> 10 });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::path::PathBuf;
+
+    fn file(folder: &Path, name: &str, text: &[u8], mode: u32) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its own");
+        path
+    }
+
+    #[test]
+    fn a_secret_that_anybody_may_put_there_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (mode, is_refused) in
+            [(0o600, false), (0o400, false), (0o644, false), (0o660, false), (0o602, true), (0o666, true), (0o777, true)]
+        {
+            let read = read_secret("client secret", &file(folder.path(), &format!("{mode:o}"), b"s3cret\n", mode));
+            assert_eq!(matches!(read, Err(ConfigError::AnybodyWrites { .. })), is_refused, "{mode:o}");
+            assert!(is_refused || read.expect("readable") == "s3cret\n", "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn the_group_may_read_what_another_owns() {
+        for (mode, own, anothers) in [
+            (0o600, false, false),
+            (0o400, false, false),
+            (0o440, true, false),
+            (0o640, true, false),
+            (0o460, true, true),
+            (0o604, true, true),
+            (0o610, true, true),
+        ] {
+            assert_eq!((is_open(0o100_000 | mode, true), is_open(0o100_000 | mode, false)), (own, anothers), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn no_file_is_read_without_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let size = |most: u64, more: usize| vec![b'x'; usize::try_from(most).expect("small") + more];
+        let secret = |bytes: &[u8]| read_secret("client secret", &file(folder.path(), "s", bytes, 0o600));
+        assert_eq!(secret(&size(MOST_OF_A_SECRET, 0)).expect("short enough").len() as u64, MOST_OF_A_SECRET);
+        let error = secret(&size(MOST_OF_A_SECRET, 1)).expect_err("too long").to_string();
+        assert!(error.ends_with("s: this is no client secret: it is longer than 64 KiB"), "{error}");
+        assert!(matches!(read_secret("client secret", Path::new("/dev/zero")), Err(ConfigError::TooLong { .. })));
+        assert!(read_certificates(&file(folder.path(), "c", &size(MOST_OF_CERTIFICATES, 0), 0o644)).is_ok());
+        assert!(matches!(read_certificates(Path::new("/dev/zero")), Err(ConfigError::TooLong { most: 1024, .. })));
+        assert!(matches!(
+            read_secret("client secret", folder.path()),
+            Err(ConfigError::AnybodyWrites { .. } | ConfigError::Unreadable { .. })
+        ));
+    }
+}

@@ -1,0 +1,201 @@
+//! How is a text shown that somebody else has written: a server, whoever named a file, whoever made an input? So
+//! that it does nothing to a terminal, a log or a spreadsheet, nor looks like something else.
+
+use std::fmt;
+use std::path::Path;
+
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
+
+/// The most characters of one text of the server's that are kept, and shown.
+pub(crate) const MOST_OF_A_TEXT: usize = 500;
+/// The most characters of a value that a message shows.
+const QUOTED: usize = 60;
+
+/// Text from outside: never trusted to be short or harmless. It is shown so that it is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ForeignText(String);
+
+impl ForeignText {
+    /// The text as it came, to be compared with another, or looked for. It is not to be shown.
+    pub(crate) fn as_received(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text as `change` makes it of what came, without what nobody will read. All of it is changed before it is
+    /// cut.
+    pub(crate) fn map(self, change: impl FnOnce(String) -> String) -> Self {
+        let mut text = change(self.0);
+        if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
+            text.truncate(end);
+        }
+        Self(text)
+    }
+}
+
+impl From<String> for ForeignText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for ForeignText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// In one line, of bounded length, without characters that are not seen, and not taken for a formula by a spreadsheet.
+impl fmt::Display for ForeignText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.0.chars().take(MOST_OF_A_TEXT).map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+        // Spreadsheets may cut off what is not seen before they look for a formula.
+        let is_formula = self.0.starts_with(['\t', '\r']) || shown.trim_start().starts_with(FORMULA);
+        write!(f, "{}{shown}", if is_formula { "'" } else { "" })
+    }
+}
+
+/// What a formula begins with, in East Asian width too. Source: OWASP, CSV Injection.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+impl fmt::Debug for ForeignText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string(), f)
+    }
+}
+
+/// `value` made safe and short enough for a message: characters that are not seen escaped, long text cut.
+pub(crate) fn quote(value: &str) -> String {
+    let mut shown: String = value.chars().take(QUOTED).flat_map(escape).collect();
+    if value.chars().nth(QUOTED).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// `text` in one line, whole, with the characters escaped that are not seen.
+pub(crate) fn escaped(text: &str) -> String {
+    text.chars().flat_map(escape).collect()
+}
+
+/// `text` in its lines, with all other characters escaped that are not seen.
+pub(crate) fn escaped_lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+/// A path as messages have it: in one line, with the characters escaped that are not seen.
+pub(crate) fn shown(path: &Path) -> impl fmt::Display {
+    escaped(&path.to_string_lossy())
+}
+
+/// A word as a shell reads it; in one line, and with what is not seen as bash, ksh and zsh read it.
+pub(crate) fn shell_word(word: &str) -> String {
+    if !word.chars().any(is_unseen) {
+        return shlex::try_quote(word).map(Into::into).unwrap_or_default();
+    }
+    let escaped = |c: char| match c {
+        '\'' | '\\' => format!("\\{c}"),
+        c if is_unseen(c) => c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+        c => c.to_string(),
+    };
+    format!("$'{}'", word.chars().map(escaped).collect::<String>())
+}
+
+fn escape(c: char) -> impl Iterator<Item = char> {
+    let escaped = is_unseen(c).then(|| c.escape_default());
+    let plain = escaped.is_none().then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}
+
+/// Whether a character is not seen itself, but steers a terminal, breaks a line, or reorders, hides or tells apart
+/// what stands beside it.
+pub(crate) fn is_unseen(c: char) -> bool {
+    match c {
+        c if c.is_ascii() => c.is_ascii_control(),
+        // Separators of lines and paragraphs, annotations, and what joins hieroglyphs.
+        '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}' => true,
+        c => c.is_control() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn foreign(text: &str) -> String {
+        ForeignText::from(text).to_string()
+    }
+
+    #[test]
+    fn a_foreign_text_is_no_formula_and_no_escape_sequence() {
+        for (text, expected) in [
+            ("plain - text", "plain - text"),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@x", "'@x"),
+            ("＝x", "'＝x"),
+            ("\tx", "' x"),
+            ("\rx", "' x"),
+            (" =x", "' =x"),
+            ("\n=x", "' =x"),
+            ("\u{3000}=x", "'\u{3000}=x"),
+            ("a\r\nb\u{1b}[2J\u{202e}", "a  b [2J "),
+            ("", ""),
+        ] {
+            assert_eq!(foreign(text), expected, "{text:?}");
+        }
+        assert_eq!(foreign(&"é".repeat(9999)).chars().count(), MOST_OF_A_TEXT);
+    }
+
+    /// Of each kind one: C0, DEL, C1, soft hyphen, grapheme joiner, Arabic letter mark, fillers, vowel separators, zero
+    /// width, separators of lines, bidirectional, invisible operators, variations, notes, musical beams, tags.
+    const UNSEEN: &str = "\0\t\n\r\u{1b}\u{7f}\u{80}\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{17b4}\u{180e}\u{180f}\u{200b}\u{200d}\u{200e}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2064}\u{2066}\u{2069}\u{206f}\u{3164}\u{fe00}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{fffb}\u{13430}\u{1bca0}\u{1d173}\u{e0001}\u{e0020}\u{e007f}\u{e0100}\u{e01ef}\u{e0fff}";
+
+    #[test]
+    fn what_is_not_seen_is_told_by_its_number_or_left_out_and_all_else_stands() {
+        for c in UNSEEN.chars() {
+            assert!(is_unseen(c), "{}", c.escape_unicode());
+            assert_eq!(foreign(&format!("{c}=x{c}")), "' =x ", "{}", c.escape_unicode());
+            assert_eq!(quote(&format!("a{c}b")), format!("a{}b", c.escape_default()));
+        }
+        for c in " ~éß中語ñ😀\u{301}\u{600}\u{e000}\u{a0}\u{3000}".chars() {
+            assert!(!is_unseen(c), "{}", c.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn messages_show_values_short_and_without_control_characters() {
+        assert_eq!(quote("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
+        assert_eq!(quote(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
+        assert_eq!(shown(Path::new("a\nerror: b\u{9b}.csv")).to_string(), "a\\nerror: b\\u{9b}.csv");
+        assert_eq!(escaped_lines("a\n  b\r\u{7f}"), "a\n  b\\r\\u{7f}");
+    }
+
+    #[test]
+    fn a_shell_reads_words_as_they_were_and_sees_one_line() {
+        let words = ["a b.csv", "it's\nerror: \u{9b}\\\u{202e}1.csv", "=1", "", "$(x)", "\u{1b}f"];
+        let line = words.map(shell_word).join(" ");
+        assert!(!line.chars().any(is_unseen), "{line:?}");
+        let printed = std::process::Command::new("bash").args(["-c", &format!("printf '%s\\0' {line}")]).output().expect("bash runs");
+        let read = String::from_utf8(printed.stdout).expect("UTF-8");
+        assert_eq!(read.split_terminator('\0').collect::<Vec<_>>(), words);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_shown_in_one_short_harmless_line(text in "\\PC*|(?s).{0,600}") {
+            let shown = foreign(&text);
+            prop_assert!(!shown.chars().any(is_unseen) && shown.chars().count() <= MOST_OF_A_TEXT + 1);
+            prop_assert!(!shown.trim_start().starts_with(FORMULA), "{}", shown);
+            prop_assert_eq!(foreign(&shown).chars().take(MOST_OF_A_TEXT).collect::<String>(), shown.chars().take(MOST_OF_A_TEXT).collect::<String>());
+            prop_assert!(!quote(&text).chars().any(is_unseen) && !escaped(&text).chars().any(is_unseen));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The reader over any bytes, and over inputs that have been spoilt.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::tests::{A, B, rules, sound};
+use super::*;
+use crate::domain::Operation;
+use crate::fuzz::{bytes, cases, spoilt};
+
+/// Inputs as they come in the field.
+fn inputs() -> impl Strategy<Value = Vec<u8>> {
+    spoilt([
+        format!("userID,bypassMFAEnabledUntil\n{A},2026-08-31\n{B},+4h\n"),
+        format!("\u{feff}userID,until\r\n{A},2026-08-31T17:00:00Z\r\n{B},+4h"),
+        format!("note;user_id;until\n\"a;\r\n\"\"b\"\"\";{A};+4h\n;{B};\n\n;;\n{A};+4h\n"),
+        format!("USER-ID\tEnd Date\tteam\n {A} \t\u{a0}2026-08-31\tx\n\"{B}\"\t\"+4h\"\ty\n"),
+        "email,until,result,errorMessage\nann@example.com,+4h,failed,no\n \"bob\" ,+1h,unknown,\"a\nb\"\n,,,\n".to_owned(),
+        format!("userID,until\n{A},+4h\n{A},+5h\n{B},+4h\n{B},2026-02-27T14:20:30Z\n{A},+4h\nx,+4h\n"),
+        format!("row,userID,result,note\n1,{A},granted,\u{e9}\n2,,not_found,\n3,{B},failed,\"\"\n"),
+    ])
+}
+
+fn dialects() -> impl Strategy<Value = Dialect> {
+    let column = || prop::option::weighted(0.2, prop::sample::select(vec!["userID", "note", "until", "1", "2", "0", "9", ""]));
+    let delimiter = prop::option::weighted(0.3, prop::sample::select(vec![b',', b';', b'\t', b'|', b'"', b' ']));
+    (column(), column(), delimiter, prop::bool::weighted(0.2)).prop_map(|(user, until, delimiter, no_headers)| Dialect {
+        user_column: user.map(str::to_owned),
+        until_column: until.map(str::to_owned),
+        delimiter,
+        no_headers,
+    })
+}
+
+/// The rows of a checked input, as they are to be sent.
+fn fed(sound: &Sound) -> Vec<Row> {
+    let (send, mut receive) = mpsc::channel(10_000);
+    feed(sound, &Remaining::default(), &send).expect("the input has not changed");
+    drop(send);
+    std::iter::from_fn(|| receive.blocking_recv()).collect()
+}
+
+/// What is wrong with a checked input: each row is accounted for, in its order, and the plan says of the rows what is then done
+/// for them.
+fn check(sound: &Sound) -> Result<(), TestCaseError> {
+    let plan = sound.plan();
+    if plan.sought.rows > 0 {
+        // They are to be looked up first; that every other one is accounted for is seen by their number.
+        let (mut rows, mut value, mut sought) = (sound.sought_rows().expect("unchanged"), String::new(), 0);
+        while rows.next_row(&mut value).expect("unchanged").is_some() {
+            sought += 1;
+        }
+        prop_assert_eq!(sought, plan.sought.rows);
+        return Ok(());
+    }
+    let rows = fed(sound);
+    let numbers: Vec<u64> = rows.iter().map(|row| row.number.0).collect();
+    prop_assert_eq!(numbers, (1..=plan.rows).collect::<Vec<_>>());
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut asked: BTreeMap<_, Vec<Option<BypassUntil>>> = BTreeMap::new();
+    for row in &rows {
+        prop_assert_eq!(row.carried.len(), sound.layout.carried.len());
+        let what = match &row.task {
+            Task::Send(ask) => {
+                asked.entry(ask.user()).or_default().push(ask.until());
+                "sent"
+            }
+            Task::Duplicate(ask) => {
+                prop_assert_eq!(asked.get(&ask.user()), Some(&vec![ask.until()]), "it repeats an earlier row");
+                "duplicate"
+            }
+            Task::Invalid { .. } => "invalid",
+            Task::Passed(..) | Task::Nobody { .. } => "other",
+        };
+        *counts.entry(what).or_default() += 1;
+    }
+    prop_assert!(asked.values().all(|dates| dates.len() == 1), "nobody is sent twice");
+    let count = |what: &str| counts.get(what).copied().unwrap_or_default();
+    prop_assert_eq!((count("sent"), count("duplicate"), count("other")), (plan.to_send, plan.duplicates, 0));
+    prop_assert_eq!(count("invalid"), plan.invalid.values().sum::<u64>());
+    let dates: Vec<_> = asked.values().flatten().flatten().copied().collect();
+    let (first, last) = (dates.iter().min().copied(), dates.iter().max().copied());
+    let planned = plan.dates;
+    prop_assert!(first.is_none_or(|first| planned.is_some_and(|(from, _)| from <= first)));
+    prop_assert!(last.is_none_or(|last| planned.is_some_and(|(_, to)| to >= last)));
+    Ok(())
+}
+
+/// Each row once more as it stood there, in the form in which rows that failed are written.
+fn rewritten(sound: &Sound) -> Vec<u8> {
+    let mut original = sound.original_rows().expect("unchanged");
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    let written = |mut row: ByteRecord| {
+        row.extend(FAILED_COLUMNS);
+        row
+    };
+    writer.write_byte_record(&written(original.header())).expect("memory");
+    for number in 1..=sound.rows() {
+        let row = original.row(number, &ByteRecord::new()).expect("there is one");
+        writer.write_byte_record(&written(row)).expect("memory");
+    }
+    writer.into_inner().expect("memory")
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn any_bytes_are_refused_or_every_row_is_accounted_for(text in bytes(), dialect in dialects(), is_grant in any::<bool>()) {
+        let operation = if is_grant { Operation::Grant } else { Operation::Audit };
+        if let Ok(sound) = sound(&text, rules(operation), &dialect, true) {
+            check(&sound)?;
+        }
+    }
+
+    #[test]
+    fn a_spoilt_input_is_refused_or_every_row_is_accounted_for(
+        text in inputs(),
+        dialect in dialects(),
+        is_grant in any::<bool>(),
+        goes_on in any::<bool>(),
+    ) {
+        let operation = if is_grant { Operation::Grant } else { Operation::Audit };
+        if let Ok(sound) = sound(&text, rules(operation), &dialect, goes_on) {
+            check(&sound)?;
+            let invalid: u64 = sound.plan().invalid.values().sum();
+            prop_assert!(goes_on || invalid == 0);
+        }
+    }
+
+    /// What failed is written as an input, and means then what it meant before.
+    #[test]
+    fn rows_that_are_written_again_mean_the_same(text in inputs()) {
+        let before = sound(&text, rules(Operation::Grant), &Dialect::default(), true);
+        // A row that is bad in one of the columns of its failure alone is mended by being written without it.
+        let is_of_failures = |sound: &Sound| sound.layout.names.ends_with(&FAILED_COLUMNS.map(str::to_owned));
+        if let Ok(before) = before
+            && before.plan().sought.rows == 0
+            && (before.plan().invalid.is_empty() || !is_of_failures(&before))
+        {
+            let written = rewritten(&before);
+            let dialect = Dialect { delimiter: Some(b','), ..Dialect::default() };
+            let after = match sound(&written, rules(Operation::Grant), &dialect, true) {
+                Ok(after) => after,
+                Err(why) => return Err(TestCaseError::fail(format!("{why}: {}", String::from_utf8_lossy(&written)))),
+            };
+            let told = |sound: &Sound| -> Vec<_> {
+                fed(sound)
+                    .iter()
+                    .map(|row| match &row.task {
+                        Task::Send(ask) | Task::Duplicate(ask) | Task::Passed(ask, _) => Some((ask.user(), ask.until())),
+                        Task::Nobody { .. } | Task::Invalid { .. } => None,
+                    })
+                    .collect()
+            };
+            prop_assert_eq!(told(&before), told(&after));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How is an input kept that can be read once only, or that may change while a run goes on? In a temporary file that
+//! has no name, is readable by nobody else, and goes with the program.
+//!
+//! A pipe may bring anything, and may never end. So its records are read as they come: reading stops where they are no
+//! records, or more than there may be.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::PathBuf;
+
+use csv::ByteRecord;
+
+use super::InputError;
+use super::check::refused;
+use super::records::Records;
+use super::source::{Beginning, Expected, Seen};
+use crate::spill::{Temporary, unnamed_file};
+
+/// A copy of a regular `file`, whose bytes the system may share or copy by itself.
+pub(super) fn copied(mut file: File) -> io::Result<File> {
+    let folder = std::env::temp_dir();
+    let mut copy = unnamed_file(&folder)?;
+    file.rewind()?;
+    let is_of_the_copy =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge);
+    match io::copy(&mut file, &mut copy) {
+        Err(error) if is_of_the_copy(&error) => Err(Temporary::Written.failed(&folder, error)),
+        copied => copied.map(|_| copy),
+    }
+}
+
+/// A copy of what a `pipe` brings that begins with this.
+pub(super) fn spooled(beginning: &Beginning, pipe: File, seen: Seen, expected: Option<Expected>) -> Result<File, InputError> {
+    let failed = |error| refused(&beginning.name, error);
+    let folder = std::env::temp_dir();
+    let mut copy = unnamed_file(&folder).map_err(failed)?;
+    let begun = copy.write_all(beginning.mark()).and_then(|()| copy.write_all(&beginning.head));
+    begun.map_err(|error| failed(Temporary::Written.failed(&folder, error)))?;
+    let mut kept = Kept { pipe, copy, folder, seen };
+    match expected {
+        Some(expected) => read_records(beginning, &mut kept, expected)?,
+        None => io::copy(&mut kept, &mut io::sink()).map(drop).map_err(failed)?,
+    }
+    Ok(kept.copy)
+}
+
+/// Reads to the end as long as what comes is `expected`.
+fn read_records(beginning: &Beginning, rest: &mut Kept, expected: Expected) -> Result<(), InputError> {
+    let Expected { delimiter, has_header, most_rows } = expected;
+    let mut records = Records::of(beginning.head.as_slice().chain(rest), beginning.mark(), delimiter, None);
+    let mut record = ByteRecord::new();
+    let mut left = most_rows.map(|most| most.saturating_add(u64::from(has_header)));
+    while records.read(&mut record).map_err(|error| refused(&beginning.name, error))?.is_some() {
+        left = match (left, most_rows) {
+            (Some(0), Some(most)) => return Err(InputError::MoreRows { name: beginning.name.clone(), most }),
+            (left, _) => left.map(|left| left - 1),
+        };
+    }
+    Ok(())
+}
+
+/// What a pipe brings, kept as it is read.
+struct Kept {
+    pipe: File,
+    copy: File,
+    folder: PathBuf,
+    seen: Seen,
+}
+
+impl Read for Kept {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.pipe.read(out)?;
+        self.copy.write_all(&out[..count]).map_err(|error| Temporary::Written.failed(&self.folder, error))?;
+        self.seen.add(count);
+        Ok(count)
+    }
+}

@@ -1,0 +1,143 @@
+//! What answers mean, whatever stands in them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::token::granted;
+use super::verdict::{Verdict, detail, judge};
+use super::wire::{Answer, Call, Fault, Reply};
+use crate::domain::{BypassUntil, UserId};
+use crate::fuzz::{body, cases, parsed};
+
+const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+const OTHER: &str = "0a94b96e-0364-463b-a059-d97d1e4cb1d5";
+
+/// Answers for this user and another, refusals, and what a gateway says.
+const BODIES: &[&str] = &[
+    r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"},"user":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5"}},"bypassMFAEnabledUntil":"2026-11-26T00:00:00.000Z","canBypassMFA":true}"#,
+    r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"}}}"#,
+    r#"{"_links":{"user":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/0a94b96e-0364-463b-a059-d97d1e4cb1d5"}},"canBypassMFA":false}"#,
+    r#"{"canBypassMFA":false,"bypassMFAEnabledUntil":"2020-01-01T00:00:00.000Z"}"#,
+    r#"{"canBypassMFA":true,"bypassMFAEnabledUntil":null}"#,
+    r#"{"id":"f1","code":"INVALID_DATA","message":"Bad.","details":[{"code":"INVALID_VALUE","target":"bypassMFAEnabledUntil","message":"Too late.","innerError":{"retryAfter":7}},{"code":"X"}]}"#,
+    r#"{"id":"f1","code":"NOT_FOUND","message":"No such user."}"#,
+    r#"{"message":"Service in maintenance"}"#,
+    "<html><h1>502 Bad Gateway</h1></html>",
+    "",
+];
+
+const NAMES: &[&str] =
+    &["_links", "self", "href", "user", "bypassMFAEnabledUntil", "canBypassMFA", "id", "code", "message", "details", "target"];
+
+fn status() -> impl Strategy<Value = u16> {
+    prop_oneof![3 => Just(200_u16), 2 => prop::sample::select(vec![201, 204, 302, 400, 401, 403, 404, 408, 409, 429, 500, 502, 503, 504, 520]), 1 => 100_u16..=599]
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let whole = prop_oneof![
+        9 => body(BODIES, NAMES).prop_map(|body| Ok(Bytes::from(body))),
+        1 => Just(Err("the answer broke off".to_owned())),
+    ];
+    let wait = prop::option::of((0..u64::MAX).prop_map(Duration::from_secs));
+    let answered = (status(), wait, whole).prop_map(|(status, retry_after, body)| Ok(Answer { status, retry_after, date: None, body }));
+    let faulted = any::<bool>().prop_map(|arrived| Err(Fault { may_have_arrived: arrived, untrusted: false, what: "timeout".to_owned() }));
+    prop_oneof![9 => answered, 1 => faulted]
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let user: UserId = USER.parse().expect("a UUID");
+    prop::sample::select(vec![Call::Get(user), Call::Put(user, BypassUntil::read("2026-11-26T00:00:00.000Z").expect("a date"))])
+}
+
+/// What a body says that is an answer, each part by itself.
+fn told(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
+    let body = body.as_object()?;
+    let can_bypass = match body.get("canBypassMFA") {
+        None | Some(Value::Null) => None,
+        Some(can_bypass) => Some(can_bypass.as_bool()?),
+    };
+    let until = match body.get("bypassMFAEnabledUntil") {
+        None | Some(Value::Null) => None,
+        Some(until) => Some(BypassUntil::read(until.as_str()?)?),
+    };
+    if can_bypass.is_none() && until.is_some() { None } else { Some((can_bypass.unwrap_or_default(), until)) }
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    /// A user's status is taken from a whole answer alone that tells it of this user, and never made up. What else comes to a PUT
+    /// leaves open whether it was applied, but for the five statuses that say that it was not.
+    #[test]
+    fn no_answer_is_taken_for_more_than_it_says(call in call(), reply in reply()) {
+        let verdict = judge(call, &reply);
+        let status = reply.as_ref().ok().map(|answer| answer.status);
+        let is_success = status.is_some_and(|status| (200..300).contains(&status));
+        let arrived = match &reply {
+            Ok(answer) => !matches!(answer.status, 400 | 401 | 403 | 404 | 429),
+            Err(fault) => fault.may_have_arrived,
+        };
+        match (&verdict, &reply) {
+            (Verdict::Answered { bypass, .. }, Ok(Answer { body: Ok(body), .. })) => {
+                prop_assert!(is_success);
+                if let Some(body) = parsed(body) {
+                    prop_assert_eq!(told(&body), Some((bypass.can_bypass, bypass.until)));
+                    let links = ["self", "user"].map(|link| body["_links"][link]["href"].as_str().unwrap_or_default());
+                    let tells = body.get("canBypassMFA").is_some_and(Value::is_boolean);
+                    prop_assert!(tells || links.iter().any(|link| link.to_lowercase().contains(USER)));
+                    let of_other = ["", "/bypassMFA"].map(|end| format!("/users/{OTHER}{end}"));
+                    prop_assert!(!links.iter().any(|link| of_other.iter().any(|other| link.ends_with(other))));
+                }
+            }
+            (Verdict::Answered { .. }, _) => prop_assert!(false, "there is no whole answer"),
+            (Verdict::Faulted { may_have_been_applied, .. } | Verdict::Refused { may_have_been_applied, .. }, _) => {
+                prop_assert_eq!(*may_have_been_applied, call.changes() && arrived);
+            }
+            (Verdict::NotFound(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. }, _) => {
+                prop_assert!(!arrived && reply.as_ref().is_ok_and(|answer| answer.body.is_ok()));
+            }
+        }
+        let is_taken_or_tried_again = matches!(verdict, Verdict::Answered { .. }) || verdict.is_fault();
+        prop_assert!(!is_success || is_taken_or_tried_again);
+        prop_assert_eq!(verdict.clone().map_texts(|_| String::new()).is_fault(), verdict.is_fault());
+    }
+
+    #[test]
+    fn a_refusal_has_pingones_form_or_none(status in status(), body in body(BODIES, NAMES)) {
+        let parsed = parsed(&body).unwrap_or_default();
+        let (said, is_own) = detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
+        let has = |name: &str| parsed.get(name).is_some_and(|value| value.is_string() || value.is_number());
+        prop_assert_eq!(is_own, has("code") || (has("message") && has("id")));
+        prop_assert_eq!(said.status, Some(status));
+    }
+
+    /// A token is what stands in the answer, and no message tells it.
+    #[test]
+    fn a_token_is_taken_as_it_is_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
+        let stands = parsed(&body);
+        let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
+        match granted(&answer, Instant::now(), 7) {
+            Ok(token) => {
+                if let Some(body) = stands {
+                    let text = body["access_token"].as_str().unwrap_or_default();
+                    prop_assert!(!text.is_empty());
+                    prop_assert_eq!(token.header().as_bytes().to_vec(), format!("Bearer {text}").into_bytes());
+                }
+                let shown = format!("{token:?}");
+                prop_assert!(!shown.contains("s3cr3t-t0ken"));
+            }
+            Err(why) => prop_assert!(!why.contains("s3cr3t-t0ken"), "{}", why),
+        }
+    }
+}
+
+const TOKENS: &[&str] = &[
+    r#"{"access_token":"s3cr3t-t0ken","token_type":"Bearer","expires_in":3600}"#,
+    r#"{"access_token":"s3cr3t-t0ken","expires_in":"3600"}"#,
+    r#"{"expires_in":1e300,"access_token":"s3cr3t-t0ken"}"#,
+    r#"["s3cr3t-t0ken",3600]"#,
+];

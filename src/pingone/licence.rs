@@ -1,0 +1,170 @@
+//! Which rates does the licence allow? PingOne's `capabilities` may tell, group of endpoints by group. Which group a bypass
+//! belongs to is not documented, so nothing depends on it: it is shown, written into the record, and compared with `--rate`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::ask::{Heard, Question};
+use super::error::{PingOneError, Said};
+use super::session::Session;
+use super::wire::{Answer, Wire};
+use crate::stop::Stop;
+
+/// The most rates that are read: PingOne documents about twenty.
+const MOST_RATES: usize = 64;
+/// The most letters of a group's name.
+const MOST_OF_A_NAME: usize = 40;
+/// How names of rates begin. Source: the published definition of `LicenseQuantities`.
+const RATE: &str = "rlg";
+/// What one address may use of each rate, unless it is entered in the admin console. Source: `settings/p1_rate_limits`.
+const OF_ONE_ADDRESS: &str = "one address may use 35 % of each by default";
+
+/// The groups that are known by a name of their own.
+const KNOWN: [(&str, &str); 6] = [
+    ("rlgMfaRps", "MFA"),
+    ("rlgMfaFixedRps", "MFA (fixed)"),
+    ("rlgDirAccessRps", "directory reads"),
+    ("rlgDirWriteRps", "directory writes"),
+    ("rlgDirFixedRps", "directory (fixed)"),
+    ("rlgCatchAllRps", "all others"),
+];
+
+/// Over what a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Per {
+    Second,
+    Minute,
+}
+
+/// The rates that a licence allows, by the names of PingOne's quantities, such as `rlgMfaRps` (a second) or `…Rpm` (a minute).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LicenceRates(BTreeMap<String, u64>);
+
+impl LicenceRates {
+    /// The rates that stand in a body, wherever they stand.
+    fn read(body: &Value) -> Self {
+        let mut rates = Self::default();
+        rates.collect(body);
+        rates
+    }
+
+    /// Takes in what stands in `value`, of which JSON's reader allows 128 levels.
+    fn collect(&mut self, value: &Value) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    match member.get("limit").and_then(Value::as_u64) {
+                        Some(limit) if per(name).is_some() && self.0.len() < MOST_RATES => drop(self.0.insert(name.clone(), limit)),
+                        Some(_) | None => self.collect(member),
+                    }
+                }
+            }
+            Value::Array(members) => members.iter().for_each(|member| self.collect(member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The rates by name, as the record has them.
+    pub(crate) fn by_name(&self) -> &BTreeMap<String, u64> {
+        &self.0
+    }
+
+    /// The highest of them, in requests a second.
+    #[expect(clippy::cast_precision_loss, reason = "a rate of so many requests needs no more digits")]
+    pub(crate) fn highest(&self) -> Option<f64> {
+        let a_second = self.0.iter().filter_map(|(name, limit)| {
+            per(name).map(|per| match per {
+                Per::Second => *limit as f64,
+                Per::Minute => *limit as f64 / 60.0,
+            })
+        });
+        a_second.reduce(f64::max)
+    }
+}
+
+/// Over what the rate of this name counts, if it is the name of one. Letters and digits alone: it is shown as it is.
+fn per(name: &str) -> Option<Per> {
+    if !name.starts_with(RATE) || name.len() > MOST_OF_A_NAME || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    if name.ends_with("Rps") {
+        Some(Per::Second)
+    } else if name.ends_with("Rpm") {
+        Some(Per::Minute)
+    } else {
+        None
+    }
+}
+
+impl fmt::Display for LicenceRates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, limit)) in self.0.iter().enumerate() {
+            let known = KNOWN.iter().find(|(known, _)| known == name).map(|(_, shown)| *shown);
+            let shown = known.unwrap_or(&name[RATE.len()..name.len() - "Rps".len()]);
+            let unit = match per(name) {
+                Some(Per::Minute) => "min",
+                Some(Per::Second) | None => "s",
+            };
+            write!(f, "{}{shown} {limit}/{unit}", if index == 0 { "" } else { ", " })?;
+        }
+        write!(f, "; {OF_ONE_ADDRESS}")
+    }
+}
+
+impl<W: Wire> Session<W> {
+    /// Asks once for the licence's rates; none if the server refuses or does not say, which is no fault. An error ends the
+    /// run.
+    pub(crate) async fn licence(&self, stop: &Stop) -> Result<LicenceRates, PingOneError> {
+        let read = |answer: &Answer, _: &_| {
+            let body = answer.body.as_deref().map_err(Clone::clone)?;
+            serde_json::from_slice(body).map(|body| LicenceRates::read(&body)).map_err(|_| "the answer is not JSON".to_owned())
+        };
+        let why = match self.ask_once(Question::Licence, false, stop, read).await? {
+            Heard::Told(rates) if rates.is_empty() => "the answer has none".to_owned(),
+            Heard::Told(rates) => return Ok(rates),
+            Heard::Refused { said, .. } | Heard::Unknown { said, .. } | Heard::Throttled(said) => Said::from(said).to_string(),
+            Heard::Stopped => return Ok(LicenceRates::default()),
+        };
+        tracing::debug!("the rates of the licence are not known: {why}");
+        Ok(LicenceRates::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> LicenceRates {
+        LicenceRates::read(&serde_json::from_str(body).expect("JSON"))
+    }
+
+    #[test]
+    fn rates_are_read_wherever_they_stand_and_nothing_else_is() {
+        let rates = read(
+            r#"{"license":{"quantities":[{"rlgMfaRps":{"limit":100},"rlgAuditRpm":{"limit":600},"rlgDirAccessRps":{"limit":200}}],
+               "maxUsers":{"limit":5},"rlgX":{"limit":1},"rlgBadRps":{"limit":-1},"rlgWorseRps":{"limit":"many"},"rlg\u001b[2JRps":{"limit":1}},
+               "rlgMfaFixedRps":{"limit":40,"used":3}}"#,
+        );
+        assert_eq!(
+            rates.to_string(),
+            "Audit 600/min, directory reads 200/s, MFA (fixed) 40/s, MFA 100/s; one address may use 35 % of each by default"
+        );
+        assert_eq!(rates.highest(), Some(200.0));
+        for empty in ["{}", "[]", "null", "7", r#"{"rlgMfaRps":100}"#, r#"{"rlgMfaRps":{"limit":1e3}}"#] {
+            assert!(read(empty).is_empty() && read(empty).highest().is_none(), "{empty}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_any_size_gives_few_rates() {
+        let many: String = (0..9000).map(|index| format!(r#""rlg{index}Rps":{{"limit":{}}},"#, u64::MAX)).collect();
+        let rates = read(&format!("{{{many}\"x\":1}}"));
+        assert!(rates.by_name().len() == MOST_RATES && rates.to_string().len() < MOST_RATES * 80);
+    }
+}

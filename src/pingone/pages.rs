@@ -1,0 +1,171 @@
+//! Which page of a list is read next, and does the list ever end? A server may link its pages in a circle, or make
+//! up another for ever.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use reqwest::Url;
+
+use super::error::PingOneError;
+
+/// So many pages in a row that bring nobody new are no way to an end. A page may be empty for once, or repeat the one
+/// before where users have joined meanwhile.
+const IDLE: u32 = 3;
+/// A list may grow while it is read: to twice its count, and by so many pages more.
+const MORE: u64 = 10;
+
+/// A list of users on its way to its end.
+#[derive(Debug)]
+pub(crate) struct ListReader {
+    /// The page that is to be read next; `None` after the last.
+    next: Option<Url>,
+    /// The host that is asked.
+    host: String,
+    /// The hashes of all pages so far.
+    pages: HashSet<u64>,
+    /// The most users that the list was said to have; `None` if that was never said.
+    counted: Option<u64>,
+    /// How many users the pages have brought.
+    users: u64,
+    /// Pages in a row that have brought nobody new.
+    idle: u32,
+    /// Pages that have brought users up to the count, and beyond it.
+    within: u64,
+    beyond: u64,
+}
+
+/// In what way a list has no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Endless {
+    /// Its pages lead in a circle.
+    LeadsBack,
+    /// Its pages bring nobody new.
+    NobodyNew,
+    /// It brings more users than it is said to have.
+    Beyond {
+        /// How many it was said to have.
+        counted: u64,
+        /// How many it has brought.
+        users: u64,
+    },
+}
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeadsBack => f.write_str("it leads back to a page that was read before"),
+            Self::NobodyNew => write!(f, "{IDLE} pages in a row bring nobody new"),
+            Self::Beyond { counted: 1, users } => write!(f, "it is said to have 1 user, and goes on after {users}"),
+            Self::Beyond { counted, users } => write!(f, "it is said to have {counted} users, and goes on after {users}"),
+        }
+    }
+}
+
+impl ListReader {
+    /// A list that begins with the page at `first`, on this host.
+    pub(super) fn new(first: Url, host: String) -> Self {
+        let pages = HashSet::from([hash(&first)]);
+        Self { next: Some(first), host, pages, counted: None, users: 0, idle: 0, within: 0, beyond: 0 }
+    }
+
+    /// The list, if it has no reason to hold more users than so many, whether the server counts them or not.
+    pub(crate) fn expecting(self, users: u64) -> Self {
+        Self { counted: Some(users), ..self }
+    }
+
+    /// Whether there is a page that has not been read.
+    pub(crate) fn has_more(&self) -> bool {
+        self.next.is_some()
+    }
+
+    pub(super) fn next(&self) -> Option<&Url> {
+        self.next.as_ref()
+    }
+
+    /// Notes what a page tells: how many users the list has, and the page that follows.
+    pub(super) fn turn(&mut self, counted: Option<u64>, next: Option<Url>) -> Result<(), PingOneError> {
+        self.counted = self.counted.max(counted);
+        if next.as_ref().is_some_and(|next| !self.pages.insert(hash(next))) {
+            return Err(self.error(Endless::LeadsBack));
+        }
+        self.next = next;
+        Ok(())
+    }
+
+    /// Notes how many users the page has brought that was read last, and that no page before had. If the list goes
+    /// on, tells whether it may ever end.
+    pub(crate) fn brought(&mut self, new: u64) -> Result<(), Endless> {
+        self.users = self.users.saturating_add(new);
+        self.idle = if new == 0 { self.idle + 1 } else { 0 };
+        match self.counted {
+            Some(counted) if new > 0 && self.users > counted => self.beyond += 1,
+            Some(_) if new > 0 => self.within += 1,
+            Some(_) | None => {}
+        }
+        match self.counted {
+            _ if !self.has_more() => Ok(()),
+            _ if self.idle >= IDLE => Err(Endless::NobodyNew),
+            Some(counted) if self.beyond > self.within + MORE => Err(Endless::Beyond { counted, users: self.users }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The error that ends the run.
+    pub(crate) fn error(&self, why: Endless) -> PingOneError {
+        PingOneError::EndlessList { host: self.host.clone(), why }
+    }
+}
+
+fn hash(url: &Url) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    url.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many pages a list is given up whose pages have this count, and bring so many users each; the last of
+    /// them for ever.
+    fn read(counted: Option<u64>, pages: &[u64]) -> Option<(u64, Endless)> {
+        let url = |page: u64| Url::parse(&format!("https://x/?cursor={page}")).expect("a URL");
+        let mut list = ListReader::new(url(0), "x".to_owned());
+        let for_ever = pages.last().copied().into_iter().cycle();
+        for (page, new) in (1..20_000).zip(pages.iter().copied().chain(for_ever)) {
+            list.turn(counted, Some(url(page))).expect("no circle");
+            if let Err(why) = list.brought(new) {
+                return Some((page, why));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn three_pages_in_a_row_that_bring_nobody_new_are_too_many() {
+        assert_eq!(read(None, &[200, 0, 0, 1, 0, 0, 7, 0]), Some((10, Endless::NobodyNew)));
+        assert_eq!(read(Some(1_000_000), &[0]), Some((3, Endless::NobodyNew)));
+    }
+
+    #[test]
+    fn a_list_may_grow_but_not_for_ever() {
+        assert_eq!(read(Some(1000), &[200]), Some((5 + 5 + 11, Endless::Beyond { counted: 1000, users: 21 * 200 })));
+        assert_eq!(read(Some(0), &[1]), Some((11, Endless::Beyond { counted: 0, users: 11 })));
+        assert_eq!(read(Some(4_000_000), &[200]), None);
+        assert_eq!(read(None, &[200]), None, "nobody has said how many there are");
+        let why = read(Some(u64::MAX), &[u64::MAX]);
+        assert_eq!(why, None, "no number of users is too large to be counted");
+    }
+
+    #[test]
+    fn the_end_of_a_list_is_never_too_late() {
+        let url = Url::parse("https://x/").expect("a URL");
+        let mut list = ListReader::new(url, "x".to_owned()).expecting(1);
+        for _ in 0..100 {
+            list.turn(None, None).expect("no circle");
+            assert_eq!(list.brought(0).and_then(|()| list.brought(9)), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Is each path that a run writes no other file of the run? Asked before the first request: who writes the metrics over
+//! the input has lost it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::files::{Destination, OutputError, Replaced, folder_of, not_regular};
+use crate::domain::shown;
+
+/// A file that a run reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadFile<'a> {
+    /// What it is, as in "the input".
+    pub(crate) what: &'static str,
+    /// Where it is; `-` is standard input.
+    pub(crate) path: &'a Path,
+}
+
+/// Which file it is, by whatever path it is reached.
+#[derive(Debug, PartialEq, Eq)]
+enum Identity {
+    /// One that is there: its device and inode.
+    There(u64, u64),
+    /// One that is not there yet: its folder and name.
+    Wanting(PathBuf, OsString),
+}
+
+/// A file of the run, as messages call it.
+struct Named {
+    shown: String,
+    identity: Option<Identity>,
+}
+
+/// Refuses to write over what is no regular file, or over a file that the run reads or writes as something else. The
+/// answer is where the `metrics` go, if anywhere.
+pub(crate) fn kept_apart(
+    destination: &Destination,
+    metrics: Option<&Path>,
+    read: &[ReadFile<'_>],
+) -> Result<Option<Replaced>, OutputError> {
+    let metrics = metrics.map(Replaced::named).transpose()?;
+    let mut others: Vec<Named> = read.iter().map(ReadFile::named).collect();
+    match destination {
+        Destination::Files(files) => {
+            let written = files.written();
+            for (what, path) in written {
+                check(what, path, "--output", &others)?;
+            }
+            others.extend(written.map(|(what, path)| Named { shown: called(what, path), identity: Identity::of(path) }));
+        }
+        Destination::StandardOutput => {
+            let own = Identity::of_stream(io::stdout().as_fd());
+            if let Some(other) = others.iter().find(|other| own.is_some() && other.identity == own) {
+                return Err(OutputError::WouldReplace {
+                    path: "standard output".into(),
+                    what: "the report",
+                    other: other.shown.clone(),
+                    option: "--output",
+                });
+            }
+            others.push(Named { shown: "the report on standard output".to_owned(), identity: own });
+        }
+    }
+    for path in metrics.iter().flat_map(Replaced::written) {
+        check("the metrics file", path, "--metrics-file", &others)?;
+    }
+    Ok(metrics)
+}
+
+/// Whether `what` may be written at `path`, where the `others` are not to be touched by it.
+fn check(what: &'static str, path: &Path, option: &'static str, others: &[Named]) -> Result<(), OutputError> {
+    let identity = Identity::of(path);
+    if let Some(other) = others.iter().find(|other| identity.is_some() && other.identity == identity) {
+        return Err(OutputError::WouldReplace { path: path.to_owned(), what, other: other.shown.clone(), option });
+    }
+    match not_regular(path) {
+        Some(kind) => Err(OutputError::NotRegular { path: path.to_owned(), what, kind }),
+        None => Ok(()),
+    }
+}
+
+impl ReadFile<'_> {
+    fn named(&self) -> Named {
+        if self.path.as_os_str() == "-" {
+            return Named { shown: format!("{}, standard input", self.what), identity: Identity::of_stream(io::stdin().as_fd()) };
+        }
+        Named { shown: called(self.what, self.path), identity: Identity::of(self.path) }
+    }
+}
+
+fn called(what: &str, path: &Path) -> String {
+    format!("{}, `{}`", what.trim_end_matches(','), shown(path))
+}
+
+impl Identity {
+    fn of(path: &Path) -> Option<Self> {
+        if let Ok(there) = path.metadata() {
+            return Some(Self::There(there.dev(), there.ino()));
+        }
+        let folder = folder_of(path);
+        let folder = folder.canonicalize().or_else(|_| std::path::absolute(folder)).ok()?;
+        Some(Self::Wanting(folder, path.file_name()?.to_owned()))
+    }
+
+    /// Which regular file a stream leads to: a terminal may be read and written at once.
+    fn of_stream(stream: std::os::fd::BorrowedFd<'_>) -> Option<Self> {
+        let there = File::from(stream.try_clone_to_owned().ok()?).metadata().ok()?;
+        there.is_file().then(|| Self::There(there.dev(), there.ino()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::ReportFiles;
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn refused(folder: &Path, report: &str, metrics: Option<&str>, input: &str) -> Option<String> {
+        let files = ReportFiles::beside(&folder.join(report)).expect("a file");
+        let (input, metrics) = (folder.join(input), metrics.map(|name| folder.join(name)));
+        let read = [ReadFile { what: "the input", path: &input }];
+        let found = kept_apart(&Destination::Files(files), metrics.as_deref(), &read).err()?;
+        Some(found.to_string().replace(&format!("{}/", folder.display()), ""))
+    }
+
+    #[test]
+    fn no_name_that_is_written_may_be_that_of_the_input() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = ReportFiles::beside(Path::new("r.csv")).expect("a file");
+        for (what, path) in names.written() {
+            let name = path.to_str().expect("UTF-8");
+            let expected = Some(format!("{name}: {what} would replace the input, `{name}`"));
+            assert_eq!(refused(folder.path(), "r.csv", None, name), expected, "it is not there yet");
+            fs::write(folder.path().join(name), "x").expect("written");
+            assert_eq!(refused(folder.path(), "r.csv", None, name), expected);
+            symlink(name, folder.path().join("link")).expect("a link");
+            fs::hard_link(folder.path().join(name), folder.path().join("hard")).expect("a link");
+            for other in ["link", "hard", "../"] {
+                let other = if other == "../" { format!("{}/../{name}", folder.path().join("sub").display()) } else { other.to_owned() };
+                fs::create_dir_all(folder.path().join("sub")).expect("created");
+                let found = refused(folder.path(), "r.csv", None, &other).expect(&other);
+                assert!(found.starts_with(&format!("{name}: {what} would replace the input, `")), "{found}");
+            }
+            for left in [name, "link", "hard"] {
+                fs::remove_file(folder.path().join(left)).expect("there");
+            }
+        }
+        assert_eq!(refused(folder.path(), "r.csv", Some("m.prom"), "in.csv"), None);
+    }
+
+    #[test]
+    fn the_metrics_replace_no_other_file_of_the_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("in.csv"), "x").expect("written");
+        let names = ReportFiles::beside(Path::new("r.csv")).expect("a file");
+        for (what, path) in names.written() {
+            let name = path.to_str().expect("UTF-8");
+            let expected = format!("{name}: the metrics file would replace {}", called(what, path));
+            assert_eq!(refused(folder.path(), "r.csv", Some(name), "in.csv"), Some(expected));
+        }
+        fs::hard_link(folder.path().join("in.csv"), folder.path().join("m.prom.tmp")).expect("a link");
+        assert_eq!(
+            refused(folder.path(), "r.csv", Some("m.prom"), "in.csv").as_deref(),
+            Some("m.prom.tmp: the metrics file would replace the input, `in.csv`")
+        );
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("there")).expect("created");
+        symlink("nowhere", folder.path().join("link")).expect("a link");
+        let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("a socket");
+        for (name, kind) in [("there", "a folder"), ("link", "a symbolic link"), ("socket", "a socket"), ("/dev/null", "a device")] {
+            let expected = format!("{name}: the metrics file would replace {kind}: expected a regular file, or none");
+            assert_eq!(refused(folder.path(), "r.csv", Some(name), "in.csv"), Some(expected));
+        }
+        assert_eq!(
+            refused(folder.path(), "link", None, "in.csv").as_deref(),
+            Some("link: the report would replace a symbolic link: expected a regular file, or none")
+        );
+        fs::create_dir(folder.path().join("r.run.json.tmp")).expect("created");
+        assert_eq!(
+            refused(folder.path(), "r.csv", None, "in.csv").as_deref(),
+            Some("r.run.json.tmp: the run's record, while it is written, would replace a folder: expected a regular file, or none")
+        );
+        drop(socket);
+    }
+}

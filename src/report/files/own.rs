@@ -1,0 +1,211 @@
+//! How is a file written? By a path that was checked, and in one step where another may be in its place.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::ops::Deref;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::OutputError;
+use crate::report::FileError;
+
+/// Files are for their owner's eyes alone.
+const MODE: u32 = 0o600;
+
+/// The path of a file that a run writes. None is made but here and for `ReportFiles`, and each of them
+/// tells all of its own: nothing is created, renamed or removed by a name that was not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnPath(PathBuf);
+
+impl OwnPath {
+    pub(super) fn of(path: PathBuf) -> Self {
+        Self(path)
+    }
+}
+
+impl Deref for OwnPath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for OwnPath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// A file that is written beside its path and then put there in one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    path: OwnPath,
+    beside: OwnPath,
+}
+
+impl Deref for Replaced {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for Replaced {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Replaced {
+    /// The file at `path`, which is that of a file.
+    pub(super) fn of(path: PathBuf) -> Self {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".tmp");
+        Self { beside: OwnPath(path.with_file_name(name)), path: OwnPath(path) }
+    }
+
+    /// The file at `path`, which the user named.
+    pub(in crate::report) fn named(path: &Path) -> Result<Self, OutputError> {
+        file_name(path).map(|_| Self::of(path.to_owned()))
+    }
+
+    /// Both paths that are written.
+    pub(in crate::report) fn written(&self) -> [&OwnPath; 2] {
+        let Self { path, beside } = self;
+        [path, beside]
+    }
+
+    /// Finds out whether the file can be written, and leaves what is there as it is.
+    pub(crate) fn try_out(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
+        self.write_beside(write)?;
+        remove_if_there(&self.beside)
+    }
+
+    /// Removes the file, and what a run that was killed may have left beside it, half written.
+    pub(in crate::report) fn remove_if_there(&self) -> Result<(), FileError> {
+        remove_if_there(&self.beside)?;
+        remove_if_there(&self.path)
+    }
+
+    /// Writes the file anew, and puts it into the place of the one before, if there is one. What is there and is no
+    /// regular file stays.
+    pub(in crate::report) fn replace(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
+        let Self { path, beside } = self;
+        if let Some(kind) = not_regular(path) {
+            let there = io::Error::new(ErrorKind::AlreadyExists, format!("there is {kind} of this name"));
+            return Err(FileError::new("written", path, there));
+        }
+        self.write_beside(write)?;
+        rename(beside, path).inspect_err(|_| self.leave_nothing_beside())?;
+        sync_folder_of(path)
+    }
+
+    fn write_beside(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
+        remove_if_there(&self.beside)?;
+        // What matters to the user is the file that cannot be there.
+        let mut file = create(&self.beside).map_err(|source| FileError::new("created", &self.path, source))?;
+        let written = write(&mut file).and_then(|()| file.sync_all());
+        written.map_err(|source| {
+            self.leave_nothing_beside();
+            FileError::new("written", &self.path, source)
+        })
+    }
+
+    /// What is left there of a file that failed would only be in the way.
+    fn leave_nothing_beside(&self) {
+        drop(remove_if_there(&self.beside));
+    }
+}
+
+/// The name of a file at `path`, which must be that of no folder.
+pub(super) fn file_name(path: &Path) -> Result<&OsStr, OutputError> {
+    let typed = path.as_os_str().as_encoded_bytes();
+    let is_folder = typed.ends_with(b"/") || typed.ends_with(b"/.");
+    path.file_name().filter(|_| !is_folder).ok_or_else(|| OutputError::NotAFile(path.to_owned()))
+}
+
+/// What is at `path`, if something is that is no regular file. A rename would put a file into the place of a
+/// device, a pipe or a link.
+pub(in crate::report) fn not_regular(path: &Path) -> Option<&'static str> {
+    let kind = path.symlink_metadata().ok()?.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_symlink() {
+        Some("a symbolic link")
+    } else if kind.is_fifo() {
+        Some("a pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
+}
+
+/// Creates the file at `path`, readable by its owner alone; one that is there already, or a link, is an
+/// error.
+pub(in crate::report) fn create_new(path: &OwnPath) -> Result<File, FileError> {
+    create(path).map_err(|source| FileError::new("created", path, source))
+}
+
+fn create(path: &OwnPath) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path)
+}
+
+/// Opens the file at `path` for writing, as it is; one that is not there is created.
+pub(in crate::report) fn open_or_create(path: &OwnPath) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path)
+}
+
+/// Puts the file at `from` into the place of `to`.
+pub(in crate::report) fn rename(from: &OwnPath, to: &OwnPath) -> Result<(), FileError> {
+    fs::rename(from, to).map_err(|source| FileError::new("renamed", from, source))
+}
+
+/// Sees to it that what was created or renamed at `path` is there after a power cut.
+pub(in crate::report) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| FileError::new("written to disk", folder, source))
+}
+
+pub(in crate::report) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+pub(in crate::report) fn remove_if_there(path: &OwnPath) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::new("removed", path, error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_in_one_step_and_nothing_else_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = Replaced::named(&folder.path().join("m.prom")).expect("a file");
+        for text in ["one", "two"] {
+            file.replace(|out| io::Write::write_all(out, text.as_bytes())).expect("written");
+            assert_eq!(fs::read_to_string(&file.path).expect("there"), text);
+        }
+        let failed = file.replace(|_| Err(ErrorKind::StorageFull.into()));
+        assert!(failed.is_err() && fs::read_to_string(&file.path).expect("there") == "two");
+        file.try_out(|out| io::Write::write_all(out, b"three")).expect("there is room");
+        assert_eq!(fs::read_to_string(&file.path).expect("there"), "two");
+        fs::remove_file(&file.path).expect("there");
+        std::os::unix::fs::symlink("nowhere", &file.path).expect("a link");
+        assert!(file.replace(|_| Ok(())).is_err());
+        assert!(file.symlink_metadata().expect("there").is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left");
+    }
+}
