@@ -15,6 +15,8 @@ mod columns;
 mod error;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod plan_tests;
 mod records;
 mod repeats;
 mod rows;

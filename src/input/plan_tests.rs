@@ -1,0 +1,104 @@
+//! What the plan counts, what is refused, and what becomes of rows that are taken up again.
+
+use super::tests::{A, B, rules, sound};
+use super::*;
+use crate::domain::Operation;
+
+const C: &str = "1a94b96e-0364-463b-a059-d97d1e4cb1d5";
+
+fn grant(text: &str, skip_invalid: bool) -> Sound {
+    sound(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), skip_invalid).expect("sound")
+}
+
+#[test]
+fn the_plan_adds_up() {
+    let text = format!("userID,until\n{A},+4h\n{A},+4h\n{A},+4h\nx,+4h\n{B},soon\n{B},+5h\n{C},+1h\n{C},+2h\n");
+    let plan = grant(&text, true).plan().clone();
+    assert_eq!((plan.rows, plan.duplicates, plan.to_send), (8, 2, 2), "{plan:?}");
+    assert_eq!(plan.invalid.values().sum::<u64>(), 4, "{plan:?}");
+    assert_eq!((plan.sought.rows, plan.sought.is_over()), (0, true));
+    let apart = grant(&format!("userID,until\n{A},+4h\n{B},+4h\n{C},+4h\n"), false).plan().clone();
+    assert_eq!((apart.rows, apart.users, apart.duplicates, apart.to_send), (3, 3, 0, 3));
+}
+
+#[test]
+fn the_plan_of_rows_that_are_looked_up_adds_up_before_and_after() {
+    let text = "email,until\na@x,+4h\nb@x,+4h\nA@x,+4h\nc@x,+4h\n";
+    let before = grant(text, false);
+    let plan = before.plan().clone();
+    assert_eq!((plan.rows, plan.sought.rows, plan.sought.found, plan.to_send), (4, 4, 0, 4));
+    assert!(!plan.sought.is_over(), "nobody has been looked up");
+    let whom = Whom::new(&std::env::temp_dir(), before.rows()).expect("a file");
+    let nobody = |outcome| Known::Nobody(outcome, Box::default());
+    let known = [
+        Known::User(A.parse().expect("a UUID")),
+        nobody(Outcome::NotFound),
+        Known::User(A.parse().expect("a UUID")),
+        nobody(Outcome::Ambiguous),
+    ];
+    for (row, known) in (1..).zip(&known) {
+        whom.set(RowNumber(row), known).expect("written");
+    }
+    let after = before.with_users(whom).expect("sound");
+    let plan = after.plan();
+    assert_eq!((plan.rows, plan.users, plan.duplicates, plan.to_send), (4, 1, 1, 1), "{plan:?}");
+    assert_eq!((plan.sought.rows, plan.sought.found, plan.sought.is_over()), (4, 2, true));
+    let of = |outcome| plan.sought.of(outcome);
+    assert_eq!((of(Outcome::NotFound), of(Outcome::Ambiguous), of(Outcome::Rejected)), (1, 1, 0));
+    let (send, mut receive) = mpsc::channel(READ_TOGETHER);
+    feed(&after, &Remaining::default(), &send).expect("unchanged");
+    drop(send);
+    let tasks: Vec<Task> = std::iter::from_fn(|| receive.blocking_recv()).map(|row| row.task).collect();
+    assert!(matches!(&tasks[..], [Task::Send(_), Task::Nobody { .. }, Task::Duplicate(_), Task::Nobody { .. }]), "{tasks:?}");
+}
+
+#[test]
+fn as_many_rows_as_may_be_are_approved_and_not_one_more() {
+    let text = format!("userID,until\n{A},+4h\n{B},+4h\n");
+    for (most, approved) in [(Some(1), false), (Some(2), true), (Some(3), true), (None, true)] {
+        assert_eq!(grant(&text, false).approve(most).is_ok(), approved, "{most:?}");
+    }
+    // From `sha256sum`.
+    let known =
+        sound(b"userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", rules(Operation::Audit), &Dialect::default(), false).expect("sound");
+    assert_eq!(known.sha256(), "5cfc269751401c7cf15eb3691f014f84b435d1726cb43f1bdc4bd9c581268701");
+}
+
+#[test]
+fn rows_that_failed_are_written_as_the_input_has_them() {
+    let written = |text: &str, dialect: &Dialect, number| {
+        let sound = sound(text.as_bytes(), rules(Operation::Grant), dialect, false).expect("sound");
+        let mut rows = sound.original_rows().expect("readable");
+        let row = rows.row(number, &ByteRecord::new()).expect("a row");
+        let joined = |record: &ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join("|");
+        let own = joined(&rows.header());
+        (own, joined(&row))
+    };
+    let is = |header: &str, row: &str| (header.to_owned(), row.to_owned());
+    let text = format!("note,userID,until\nx,{A},+4h\ny,{B},+5h\n");
+    assert_eq!(written(&text, &Dialect::default(), 2), is("note|userID|until", &format!("y|{B}|+5h")));
+    let again = format!("note,userID,until,result,errorMessage\nx,{A},+4h,failed,no\ny,{B},+5h,failed,no\n");
+    assert_eq!(written(&again, &Dialect::default(), 1), is("note|userID|until", &format!("x|{A}|+4h")), "what a run wrote is not its own");
+    let bare = Dialect { no_headers: true, ..Dialect::default() };
+    assert_eq!(written(&format!("{A},+4h,x\n{B},+5h,y\n"), &bare, 2), is("userID|bypassMFAEnabledUntil|column3", &format!("{B}|+5h|y")));
+}
+
+#[test]
+fn what_may_have_been_sent_is_in_doubt_and_a_date_that_has_passed_is_not_asked_for() {
+    let remaining = Remaining { again: [(7, Outcome::Unknown), (8, Outcome::Failed)].into(), in_doubt_up_to: 3, ..Remaining::default() };
+    let doubted: Vec<u64> = (1..10).filter(|row| remaining.doubts(RowNumber(*row))).collect();
+    assert_eq!(doubted, [1, 2, 3, 7]);
+    let until = rules(Operation::Grant).read_until("+4h").expect("a date");
+    let task = || Task::Send(Ask::Grant(A.parse().expect("a UUID"), until));
+    for (later, row, expected) in
+        [(-1, 4, None), (0, 4, Some(Outcome::Invalid)), (1, 2, Some(Outcome::Unknown)), (1, 8, Some(Outcome::Failed))]
+    {
+        let resumed = Some(until.instant() + chrono::TimeDelta::milliseconds(later));
+        let remaining = Remaining { resumed, again: remaining.again.clone(), in_doubt_up_to: 3, ..Remaining::default() };
+        let passed = match remaining.unless_passed(task(), RowNumber(row)) {
+            Task::Passed(_, outcome) => Some(outcome),
+            Task::Send(_) | Task::Duplicate(_) | Task::Nobody { .. } | Task::Invalid { .. } => None,
+        };
+        assert_eq!(passed, expected, "{later} ms, row {row}");
+    }
+}
