@@ -12,11 +12,16 @@ use tokio::time::Instant;
 /// PingOne tells its time to the second, and the answer takes a while: clocks that differ by no more are the same.
 pub(crate) const GOOD_TO: Duration = Duration::from_secs(2);
 
+/// Two clocks that are read one after the other may differ by so much.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
+
 /// A clock that does not jump.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     read: DateTime<Utc>,
     at: Instant,
+    /// For how long the machine had slept until then, since it was started.
+    slept: Duration,
 }
 
 /// How far a clock here is from PingOne's.
@@ -58,12 +63,13 @@ impl Clock {
     /// A clock that tells the `time` now.
     pub(crate) fn reading(time: SystemTime) -> Result<Self, Before1970> {
         // `Utc::now` would panic.
-        if time < SystemTime::UNIX_EPOCH { Err(Before1970) } else { Ok(Self { read: time.into(), at: Instant::now() }) }
+        if time < SystemTime::UNIX_EPOCH { Err(Before1970) } else { Ok(Self { read: time.into(), at: Instant::now(), slept: slept() }) }
     }
 
     /// The time now.
     pub(crate) fn now(self) -> DateTime<Utc> {
-        let since = TimeDelta::from_std(self.at.elapsed()).unwrap_or(TimeDelta::MAX);
+        let since = self.at.elapsed() + slept().saturating_sub(self.slept);
+        let since = TimeDelta::from_std(since).unwrap_or(TimeDelta::MAX);
         self.read.checked_add_signed(since).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
@@ -75,9 +81,11 @@ impl Clock {
 
     /// How far this clock is from the one that tells `there`, now.
     pub(crate) fn offset(self, there: SystemTime) -> Offset {
-        let (here, there) = (self.now(), DateTime::<Utc>::from(there));
-        let side = if here >= there { Side::Ahead } else { Side::Behind };
-        Offset { off: (here - there).abs().to_std().unwrap_or(Duration::MAX), side }
+        // Not by way of dates, which do not reach as far.
+        match SystemTime::from(self.now()).duration_since(there) {
+            Ok(off) => Offset { off, side: Side::Ahead },
+            Err(behind) => Offset { off: behind.duration(), side: Side::Behind },
+        }
     }
 
     /// PingOne's clock, from which this one is so far off; the same one if that is nothing that can be told.
@@ -87,6 +95,23 @@ impl Clock {
         }
         Self { read: self.read.checked_sub_signed(offset.signed()).unwrap_or(self.read), ..self }
     }
+}
+
+/// For how long the machine has slept since it was started: the monotonic clock stands still meanwhile.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn slept() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    // In this order: the second is read a little later, and no sleep is made of that.
+    let (all, awake) = (read(ClockId::Boottime), read(ClockId::Monotonic));
+    let slept = all.saturating_sub(awake);
+    if slept < SHORTEST_SLEEP { Duration::ZERO } else { slept }
+}
+
+/// Elsewhere, the monotonic clock is taken as it is.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn slept() -> Duration {
+    Duration::ZERO
 }
 
 impl Offset {

@@ -48,6 +48,8 @@ struct Life {
     end: End,
     max_attempts: u32,
     give_up_after: u64,
+    /// Whether the end date of a grant has passed when it begins, if it takes up another.
+    is_late: bool,
 }
 
 /// Anything but lies: what is answered by 200 is so, and the five statuses that say that nothing was carried out are true.
@@ -77,15 +79,16 @@ fn end() -> impl Strategy<Value = End> {
 
 fn life(rows: usize) -> impl Strategy<Value = Life> {
     let scripts = prop::collection::vec(prop::collection::vec(event(), 0..6), rows);
-    (scripts, end(), 1_u32..5, 1_u64..90).prop_map(|(scripts, end, max_attempts, give_up_after)| Life {
+    (scripts, end(), 1_u32..5, 1_u64..90, prop::bool::weighted(0.1)).prop_map(|(scripts, end, max_attempts, give_up_after, is_late)| Life {
         scripts,
         end,
         max_attempts,
         give_up_after,
+        is_late,
     })
 }
 
-const UNTIL: &str = "2099-08-31T00:00:00.000Z";
+const UNTIL: &str = "+1h";
 
 /// A folder with an input, and what PingOne knows of its users.
 struct World {
@@ -166,9 +169,10 @@ impl World {
         let (journal, recovered): (_, Recovered) = claim.journal(&standing, &mut record, carried).expect("a journal");
         let before = recovered.for_good();
         let limits = Limits { max_attempts: life.max_attempts, give_up_after: Duration::from_secs(life.give_up_after), ..PATIENCE };
+        let late = if life.is_late { TimeDelta::hours(2) } else { TimeDelta::zero() };
         let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, limits);
         pipeline.is_taken_up = recovered.has_header();
-        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now()).expect("rows");
+        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now() + late).expect("rows");
         let expected = feed.expected();
         let pipeline = Arc::new(pipeline);
         let (send, rows) = mpsc::channel(READ_AHEAD);
@@ -284,6 +288,22 @@ fn cut(files: &ReportFiles, kept: f64) {
     std::fs::write(&files.partial, &text[..left]).expect("written");
 }
 
+/// A row that had failed is sent again by a run that is killed, and then not sent any more: by a run that is stopped at
+/// once, or whose end date has passed.
+#[test]
+fn a_row_that_may_have_been_sent_again_has_not_failed_any_more() {
+    let life = |events: &[Event], end, is_late| Life { scripts: vec![events.to_vec()], end, max_attempts: 1, give_up_after: 60, is_late };
+    for last in [life(&[], End::Stopped { after: 0, second: None }, false), life(&[], End::Own, true)] {
+        let mut world = World::new("grant", 1);
+        world.live(&life(&[Event::NoConnection], End::Killed { after: 5_000, kept: 1.0 }, false));
+        assert_eq!(world.said()[&1].0, Outcome::Failed);
+        world.live(&life(&[Event::Lost], End::Killed { after: 60, kept: 1.0 }, false));
+        assert!(world.untold.contains(&1), "it was carried out, and no line says so: {:?}", world.said());
+        world.live(&last);
+        assert_eq!(world.said()[&1].0, Outcome::Unknown, "{last:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(cases(64))]
 
@@ -300,7 +320,7 @@ proptest! {
             world.live(life);
             world.check(&format!("life {number}, which ended by {:?}", life.end), life.end)?;
         }
-        let last = Life { scripts: vec![Vec::new(); rows], end: End::Own, max_attempts: 8, give_up_after: 600 };
+        let last = Life { scripts: vec![Vec::new(); rows], end: End::Own, max_attempts: 8, give_up_after: 600, is_late: false };
         prop_assert!(matches!(world.live(&last), Some(0 | 1)));
         world.check("the last life", last.end)?;
         prop_assert_eq!(world.said().len(), rows, "every row has a line");

@@ -45,7 +45,11 @@ pub(super) async fn preflight(
     let offset = info.offset.or_else(|| run.session().offset());
     if changes {
         warn_of(&info);
-        offset.map_or(Ok(()), |offset| check_clock(config, offset))?;
+        if let Some(offset) = offset {
+            check_clock(config, offset)?;
+        } else {
+            tracing::warn!("PingOne did not tell its time: end dates count from the clock here, right or wrong");
+        }
     }
     let subjects = set_clock(config, subjects, run, record, offset, journal.is_none()).await?;
     record.environment.name = info.name.as_ref().map(ToString::to_string);
@@ -124,7 +128,7 @@ fn warn_of_rate(rate: Rate, licence: &LicenceRates) {
         Rate::PerSecond(rate) => rate > highest,
     };
     if licence.highest().is_some_and(is_above) {
-        tracing::warn!("`--rate` {rate} is above every rate of the licence ({licence})");
+        tracing::warn!("`--rate` {rate} is above every rate of the licence: PingOne will refuse what is beyond them");
     }
 }
 

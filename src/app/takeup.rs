@@ -8,7 +8,8 @@ use crate::config::Existing;
 use crate::domain::RunId;
 use crate::error::RunError;
 use crate::report::{
-    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, read_journal, reopen_journal,
+    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, doubt_failures, read_journal,
+    reopen_journal,
 };
 use crate::run::ROOM;
 
@@ -120,9 +121,10 @@ impl Claim {
 
     /// Goes on where the journal ends. The record is on disk when this returns.
     fn take_up<'a>(&self, record: &mut RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
-        let (file, recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
+        let (mut file, mut recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
         if let Some(former) = &self.former {
             record.take_over_doubt(former, recovered.last_row);
+            doubt_failures(&mut file, &self.files.partial, &mut recovered, record.in_doubt_up_to)?;
         }
         record.write(&self.files.record)?;
         let target = Target::File(file, self.files.partial.to_path_buf());

@@ -125,8 +125,9 @@ impl Remaining {
     fn unless_passed(&self, task: Task, row: RowNumber) -> Task {
         match task {
             Task::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
-                let never = if self.doubts(row) { Outcome::Unknown } else { Outcome::Invalid };
-                Task::Passed(ask, self.again.get(&row.0).copied().unwrap_or(never))
+                // What it was before it may have been sent again, it is no more.
+                let was = if self.doubts(row) { Outcome::Unknown } else { self.again.get(&row.0).copied().unwrap_or(Outcome::Invalid) };
+                Task::Passed(ask, was)
             }
             task @ (Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Nobody { .. } | Task::Invalid { .. }) => task,
         }

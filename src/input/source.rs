@@ -15,6 +15,7 @@ use super::InputError;
 use super::check::refused;
 use super::spool::{copied, spooled};
 use crate::domain::shown;
+use crate::spill::NoTemporary;
 
 /// How a file of Microsoft Excel's own begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -133,11 +134,25 @@ impl Opened {
         let Self { beginning, file, is_pipe, seen } = self;
         let taken = match (is_pipe, taking.keep) {
             (true, _) => spooled(&beginning, file, seen, taking.expected)?,
-            (false, true) => copied(file).and_then(|copy| beginning.is_of(copy)).map_err(|error| refused(&beginning.name, error))?,
+            (false, true) => match copied(&file) {
+                Err(error) if is_no_room(&error) => {
+                    tracing::warn!(
+                        "{}: no copy of the input can be kept ({error}): do not change it while the run goes on",
+                        beginning.name
+                    );
+                    file
+                }
+                copy => copy.and_then(|copy| beginning.is_of(copy)).map_err(|error| refused(&beginning.name, error))?,
+            },
             (false, false) => file,
         };
         Ok(Source { beginning, file: taken })
     }
+}
+
+/// Whether it is the folder of temporary files that has no room.
+fn is_no_room(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some()
 }
 
 impl Beginning {

@@ -17,7 +17,7 @@ use super::source::{Beginning, Expected, Seen};
 use crate::spill::{Temporary, unnamed_file};
 
 /// A copy of a regular `file`, whose bytes the system may share or copy by itself.
-pub(super) fn copied(mut file: File) -> io::Result<File> {
+pub(super) fn copied(mut file: &File) -> io::Result<File> {
     let folder = std::env::temp_dir();
     let mut copy = unnamed_file(&folder)?;
     file.rewind()?;

@@ -156,7 +156,9 @@ impl<W: Wire> Session<W> {
         let said = said.map(|text| self.redact(text, Some(token)));
         let wait = answer.retry_after;
         Ok(match class(answer.status) {
-            Class::NotFound | Class::Unauthorized | Class::Refused if !question.is_needed() => Heard::Refused { said, date: answer.date },
+            Class::NotFound | Class::Unauthorized | Class::Refused | Class::Throttled if !question.is_needed() => {
+                Heard::Refused { said, date: answer.date }
+            }
             Class::NotFound if own_form => return Err(self.no_environment(said)),
             Class::Answered => {
                 token.accept();

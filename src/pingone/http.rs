@@ -272,8 +272,8 @@ fn causes(error: &dyn Error) -> String {
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok())?;
-    let age = text(AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
-    date.checked_add(Duration::from_secs(age))
+    let age = text(AGE).and_then(|age| age.trim().parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
+    date.checked_add(age.min(LONGEST_RETRY_AFTER))
 }
 
 /// `Retry-After`, in seconds or as a date; a date counts from the server's own clock, if it tells it.

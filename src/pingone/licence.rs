@@ -75,7 +75,7 @@ impl LicenceRates {
         &self.0
     }
 
-    /// The highest of them, in requests a second.
+    /// The highest of them, in requests a second; `None` if none lets anything through, as where a rate is not limited.
     #[expect(clippy::cast_precision_loss, reason = "a rate of so many requests needs no more digits")]
     pub(crate) fn highest(&self) -> Option<f64> {
         let a_second = self.0.iter().filter_map(|(name, limit)| {
@@ -84,7 +84,7 @@ impl LicenceRates {
                 Per::Minute => *limit as f64 / 60.0,
             })
         });
-        a_second.reduce(f64::max)
+        a_second.filter(|rate| *rate > 0.0).reduce(f64::max)
     }
 }
 

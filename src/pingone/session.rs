@@ -69,7 +69,7 @@ pub(crate) struct Session<W> {
     pub(super) limits: Limits,
     /// The clock of this machine.
     clock: Clock,
-    /// How far it is from PingOne's, by the answer that the first token came with.
+    /// How far it is from PingOne's, by the first answer that told its time.
     offset: OnceLock<Offset>,
 }
 
@@ -108,7 +108,7 @@ impl<W: Wire> Session<W> {
         }
     }
 
-    /// How far the clock here is from PingOne's, if the first token's answer told its time.
+    /// How far the clock here is from PingOne's, if an answer told its time.
     pub(crate) fn offset(&self) -> Option<Offset> {
         self.offset.get().copied()
     }
@@ -278,12 +278,7 @@ impl<W: Wire> Session<W> {
             };
             self.note_reply(self.endpoints.auth.host(), &reply)?;
             match self.judge_token(&reply, sent)? {
-                TokenVerdict::Granted(token) => {
-                    if let Some(offset) = reply.as_ref().ok().and_then(|answer| self.offset_from(answer.date)) {
-                        self.offset.get_or_init(|| offset);
-                    }
-                    return Ok(Some(self.tokens.set(token)));
-                }
+                TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
                 TokenVerdict::Throttled(wait, said) => {
                     self.throttled(wait, None, &said)?;
                     if self.pacer.held_until().is_some_and(|until| until >= deadline) {
@@ -352,6 +347,11 @@ impl<W: Wire> Session<W> {
     /// Notes that there is a reply; one that shows that the server is not trusted ends the run.
     pub(super) fn note_reply(&self, host: &str, reply: &Reply) -> Result<(), PingOneError> {
         self.traffic.answered(reply);
+        if let (Ok(answer), None) = (reply, self.offset.get())
+            && let Some(offset) = self.offset_from(answer.date)
+        {
+            self.offset.get_or_init(|| offset);
+        }
         match reply {
             Err(fault) if fault.untrusted => {
                 self.tokens.failed.store(true, Ordering::Relaxed);

@@ -37,4 +37,4 @@ pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};
 pub(crate) use self::recall::Recalled;
 pub(crate) use self::record::{DirectoryRecord, EnvironmentRecord, InputRecord, RequestsRecord, RunRecord, Status, tally, totals};
-pub(crate) use self::recover::{Recovered, journal_users, read_journal, reopen_journal};
+pub(crate) use self::recover::{Recovered, doubt_failures, journal_users, read_journal, reopen_journal};

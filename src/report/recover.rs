@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use csv::ByteRecord;
 
-use super::journal::FileError;
+use super::journal::{FileError, encoded};
 use super::line::COLUMNS;
 use super::{Outcome, Tally};
 use crate::domain::{RowNumber, UserId};
@@ -84,6 +84,42 @@ pub(crate) fn reopen_journal(path: &Path, rows: u64) -> Result<(std::fs::File, R
     file.set_len(found.end).map_err(failed("written"))?;
     file.seek(SeekFrom::End(0)).map_err(failed("written"))?;
     Ok((file, found))
+}
+
+/// Takes back what the journal says of rows up to this one that had `failed`: each may have been sent again since, by a
+/// run whose line of it is lost. They are `unknown` then, by a line more at the end of `file`, which is the journal at
+/// `path`.
+pub(crate) fn doubt_failures(file: &mut std::fs::File, path: &Path, recovered: &mut Recovered, up_to: u64) -> Result<(), FileError> {
+    let failed = recovered.again.iter().filter(|(row, outcome)| **row <= up_to && **outcome == Outcome::Failed);
+    let mut last: BTreeMap<u64, ByteRecord> = failed.map(|(row, _)| (*row, ByteRecord::new())).collect();
+    if last.is_empty() {
+        return Ok(());
+    }
+    let unreadable = |source| FileError::new("read", path, source);
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_path(path).map_err(|error| unreadable(error.into()))?;
+    for record in reader.byte_records() {
+        let record = record.map_err(|error| unreadable(error.into()))?;
+        if let Some(line) = line_of(&record).and_then(|(row, _)| last.get_mut(&row)) {
+            *line = record;
+        }
+    }
+    let lines = last.values().map(doubted).map(|line| encoded(&line)).collect::<io::Result<Vec<_>>>();
+    let written = lines.and_then(|lines| file.write_all(&lines.concat())).and_then(|()| file.sync_data());
+    written.map_err(|source| FileError::new("written", path, source))?;
+    for row in last.keys() {
+        recovered.line(*row, Outcome::Unknown);
+    }
+    Ok(())
+}
+
+/// The line of a row that had failed, where it may have been sent again since.
+fn doubted(line: &ByteRecord) -> ByteRecord {
+    let change = |(index, value): (usize, &[u8])| match COLUMNS.get(index) {
+        Some(&"result") => Outcome::Unknown.name().as_bytes().to_vec(),
+        Some(&"errorMessage") => [b"this may have been sent again before the run was broken off; before that: ", value].concat(),
+        Some(_) | None => value.to_vec(),
+    };
+    line.iter().enumerate().map(change).collect()
 }
 
 /// A line's row, its user if it names one, and its outcome.

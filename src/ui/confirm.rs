@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::oneshot;
 
 use super::Console;
@@ -60,6 +61,8 @@ impl Terminal {
 
     /// The line that is typed after `words`.
     fn line_after(mut self, words: &str) -> io::Result<String> {
+        // What was typed before the question is no answer to it.
+        tcflush(&self.0, QueueSelector::IFlush)?;
         self.0.write_all(words.as_bytes())?;
         let mut line = String::new();
         BufReader::new(&self.0).read_line(&mut line)?;

@@ -114,8 +114,8 @@ impl Console {
         self.screen.wait();
     }
 
-    /// Waits until all that was said is written, but no more than 2 s if standard error takes none of it. [`run`]
-    /// ends with that.
+    /// Waits until all that was said is written, but no longer than 2 s while standard error takes none of it, and
+    /// than 10 s in all. [`run`] ends with that.
     ///
     /// [`run`]: crate::run
     pub fn flush(&self) {

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use crate::harness::{Done, Field, done, field};
+use crate::harness::{Done, Field, answering, done, field, no_bypass};
 use crate::shim::Shim;
 
 const DAY: i64 = 86_400;
@@ -134,5 +134,43 @@ fn a_clock_that_jumps_while_bypasses_are_ended_takes_none_for_ended() {
             let until = field.sandbox.bypass_of(field.sandbox.user_id(index)).expect("a bypass");
             assert!((until.instant() - Utc::now()).num_seconds() <= 60, "{until}");
         }
+    }
+}
+
+/// What a run of an `end` says to a PingOne whose token and environment come with these headers.
+fn end_with(status: &'static str, headers: &'static str) -> Done {
+    let field = field();
+    field.users(1, "");
+    let url = answering(move |request| {
+        let is_of_a_user = request.contains("/bypassMFA ");
+        let body =
+            if is_of_a_user { no_bypass(request) } else { r#"{"access_token":"s3cr3t-token","name":"A","type":"SANDBOX"}"#.to_owned() };
+        let is_asked = request.starts_with("GET /v1/environments/") && !is_of_a_user;
+        (if is_asked { format!("{status}{headers}") } else { "200 OK".to_owned() }, body)
+    });
+    let mut tool = field.tool(&["end", "in.csv", "--max-attempts", "1", "--log-format", "json"]);
+    done(tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url).output().expect("the tool runs"))
+}
+
+#[test]
+fn any_answers_date_is_pingones_time_and_none_is_warned_of() {
+    const OFF: &str = "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT";
+    for status in ["200 OK", "403 Forbidden", "503 Service Unavailable"] {
+        let refused = end_with(status, OFF);
+        assert!(refused.code == 2 && refused.stderr.contains("the clock here is 32years"), "{status}: {}", refused.stderr);
+    }
+    let unknown = end_with("200 OK", "");
+    assert!(
+        unknown.code == 0 && unknown.stderr.contains("PingOne did not tell its time: end dates count from the clock here"),
+        "{}",
+        unknown.stderr
+    );
+    // What a cache has kept is older than its date says; no age is longer than a year.
+    for headers in [
+        "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nAge: 9000000000000",
+        "\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT\r\nAge: 18446744073709551615",
+    ] {
+        let aged = end_with("200 OK", headers);
+        assert!(aged.code == 2 && !aged.stderr.contains("panicked"), "{headers}: {}", aged.stderr);
     }
 }

@@ -49,6 +49,7 @@ fn where_the_licence_is_not_told_nothing_is_wrong() {
         ("404 Not Found", "<html>".to_owned()),
         ("302 Found", String::new()),
         ("429 Too Many Requests", String::new()),
+        ("429 Too Many Requests\r\nRetry-After: 3600", own("REQUEST_LIMITED")),
         ("503 Service Unavailable", String::new()),
     ] {
         let field = field();

@@ -1,6 +1,8 @@
 //! Standard streams that are closed, or that nobody reads.
 
+use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,7 @@ use pingone_bypass::sandbox::SandboxConfig;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::harness::{Done, Field, Report, done, field, field_with, send_signal, tool};
-use crate::terminal::{exit_code, in_shell};
+use crate::terminal::{Terminal, exit_code, in_shell};
 
 fn in_shell_done(line: &str, command: &Command) -> Done {
     done(in_shell(line, command).output().expect("a shell"))
@@ -60,12 +62,16 @@ fn without_the_other_streams_everything_is_written() {
 /// A pipe that takes nothing more.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().expect("a pipe");
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    while poll(&mut [PollFd::new(&writer, PollFlags::OUT)], Some(&at_once)).expect("it can be asked") > 0 {
-        // A pipe that can be written to has room for a page.
-        writer.write_all(&[b'x'; 4096]).expect("it has room");
-    }
+    fill(&mut writer);
     (reader, writer)
+}
+
+fn fill(pipe: &mut (impl Write + AsFd)) {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    while poll(&mut [PollFd::new(&*pipe, PollFlags::OUT)], Some(&at_once)).expect("it can be asked") > 0 {
+        // A pipe that can be written to has room for a page.
+        pipe.write_all(&[b'x'; 4096]).expect("it has room");
+    }
 }
 
 fn spawn(field: &Field, arguments: &[&str], output: impl Into<Stdio>, error: impl Into<Stdio>) -> Child {
@@ -146,6 +152,29 @@ fn a_standard_output_that_nobody_reads_keeps_no_signal_out() {
     assert!(rest.contains("standard output was not read to its end"), "{rest}");
     assert!(rest.ends_with("error: stopped by SIGINT\n"), "{rest}");
     assert!(field.api_calls().len() <= 64, "no more than what was in flight");
+}
+
+#[test]
+fn the_question_is_asked_after_what_was_said_before() {
+    let field = field();
+    field.users(2, "+4h");
+    assert!(Command::new("mkfifo").arg(field.path("log")).status().expect("mkfifo runs").success());
+    let mut log = File::options().read(true).write(true).open(field.path("log")).expect("a pipe");
+    fill(&mut log);
+    let tool = in_shell(r#"exec "$@" 2> log"#, field.tool(&[]).args(["grant", "in.csv"]));
+    let mut terminal = Terminal::of(&tool, 100);
+    let mut calls = 0;
+    while calls < 2 {
+        calls += field.calls().len();
+        assert!(terminal.look(Duration::from_millis(2)), "{}", terminal.shown);
+    }
+    terminal.look(Duration::from_millis(300));
+    assert_eq!(terminal.shown, "", "the plan is not written yet");
+    let mut filling = vec![0; 1 << 16];
+    log.read_exact(&mut filling).expect("it was full");
+    terminal.see("[y/N] ");
+    terminal.type_in("n\n");
+    assert_eq!(terminal.ended().0, Some(2));
 }
 
 #[test]
