@@ -139,7 +139,8 @@ fn a_server_may_ask_to_wait_for_any_time() {
                 }
                 (format!("{status}\r\nRetry-After: {wait}\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT"), String::new())
             });
-            let mut tool = field.tool(&["grant", "in.csv", "--overwrite", "--max-attempts", "2", "--give-up-after", "500ms"]);
+            let mut tool =
+                field.tool(&["grant", "in.csv", "--overwrite", "--trust-clock", "--max-attempts", "2", "--give-up-after", "500ms"]);
             let run = done(tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url).output().expect("the tool runs"));
             assert_no_panic(&run, &format!("{status}, {wait}"));
             assert!(code.contains(&run.code), "{status}, {wait}: {} {}", run.code, run.stderr);
