@@ -1,9 +1,10 @@
 //! When may the next request be sent, and when is a failed one tried again? Nothing here knows what a
 //! request is: [`Pacer`] hands out turns, [`Backoff`] tells how long to wait.
 
-mod admitted;
 mod backoff;
-mod ceiling;
+mod estimate;
+mod evidence;
+mod explanation;
 mod pacer;
 mod rate;
 #[cfg(test)]
