@@ -23,6 +23,8 @@ const WRONG: f64 = 0.03;
 /// Where no higher limit is known, half as much again is tried: by twice as much, a try is refused more often
 /// than not even where the limit has risen.
 const HIGHER: f64 = 1.5;
+/// So many 429s tell a limiter from chance: of a limiter, each more says so with some 5 nats.
+const TOLD: f64 = 5.0;
 /// A difference that matters: more than the jitter of rates, and than rounding.
 const MATTERS: f64 = 1.07;
 /// How often it is considered whether to try, in seconds.
@@ -191,11 +193,20 @@ impl Estimate {
             (cost + before - (hazard * (episode.refused - episode.after).max(0.05)).ln().min(0.0), found)
         });
         let least = change.map_or(f64::INFINITY, |(cost, _)| cost).min(refit.0);
+        if std::env::var_os("TRACE").is_some() { eprintln!("{:.2} keep {keep:.1} refit {:.1} {:?} {:.1} [{:.1} {:.1}] change {:?} h {hazard:.3} limit {:?} probe {was_probing}", known.now, refit.0, refit.1.counter, refit.1.rate, refit.1.low, refit.1.high, change.map(|c| (c.0, c.1.counter, c.1.rate)), self.limit.map(|l| (l.counter, l.rate, l.high))); } //TRACE
+        let refused = number(all.iter().filter(|answered| !answered.admitted).count());
         match change {
+            _ if self.limit.is_some() && refused >= TOLD && refused * self.misfit(known) < 2.0 * keep.min(least) => self.forget(),
+            None if refused >= TOLD && refused < 2.0 * refit.1.misfits => self.keep(keep, &new, was_probing, known),
             _ if keep <= least => self.keep(keep, &new, was_probing, known),
             Some((cost, found)) if cost < refit.0 => self.change(found, changed, episode, known),
             Some(_) | None => self.refit(refit.1, known),
         }
+    }
+
+    /// There never was a limit: it was chance.
+    fn forget(&mut self) {
+        *self = Self { by_chance: self.by_chance, is_long: self.is_long, wait: self.wait, evident: self.evident, ..Self::new() };
     }
 
     /// It was chance, or too near to the limit that is known.
@@ -304,11 +315,13 @@ impl Estimate {
             Counter::Sliding { window } | Counter::Fixed { window, .. } => (limit.counter, rate * window),
         };
         self.limit = Some(Explanation { counter, size, misfits: 0.0, rate, low: rate, high: rate });
+        let was_known = self.former > 0.0;
         if self.former <= rate * MATTERS {
             self.former = 0.0;
         }
-        if rate < known.most {
-            let next = if self.former > 0.0 { self.former } else { rate * HIGHER };
+        // Back to where it was, it stays there.
+        if rate < known.most && (self.former > 0.0 || !was_known) {
+            let next = if was_known { self.former } else { rate * HIGHER };
             self.probe = Some(Probe { from: known.now, rate: next.min(known.most) });
         }
     }

@@ -67,23 +67,25 @@ impl Counter {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
-    /// What it would have held with each request of a `log`.
-    pub(super) fn readings(self, log: &[Answered]) -> Vec<Reading> {
+    /// What it would have held with each request of a `log`; in doubt, where a network jitters, what explains
+    /// the answer.
+    pub(super) fn readings(self, log: &[Answered], jitter: f64) -> Vec<Reading> {
         match self {
-            Self::Sliding { window } => sliding(window, log),
+            Self::Sliding { window } => sliding(window, log, jitter.min(window / 4.0)),
             Self::Fixed { window, phase } => fixed(window, phase, log),
             Self::Bucket { drain } => bucket(drain, log),
         }
     }
 }
 
-fn sliding(window: f64, log: &[Answered]) -> Vec<Reading> {
-    let mut inside = VecDeque::new();
+fn sliding(window: f64, log: &[Answered], jitter: f64) -> Vec<Reading> {
+    let mut inside: VecDeque<f64> = VecDeque::new();
     let reading = |answered: &Answered| {
-        while inside.front().is_some_and(|sent| answered.sent - sent >= window) {
+        while inside.front().is_some_and(|sent| answered.sent - sent >= window + jitter) {
             inside.pop_front();
         }
-        let held = number(inside.len()) + 1.0;
+        let left = if answered.admitted { inside.partition_point(|sent| answered.sent - sent >= window - jitter) } else { 0 };
+        let held = number(inside.len() - left) + 1.0;
         if answered.admitted {
             inside.push_back(answered.sent);
         }
@@ -134,7 +136,7 @@ mod tests {
 
     fn held(counter: Counter, sent: &[f64]) -> Vec<f64> {
         let log: Vec<Answered> = sent.iter().map(|sent| Answered { sent: *sent, admitted: true }).collect();
-        counter.readings(&log).iter().map(|reading| reading.held).collect()
+        counter.readings(&log, 0.0).iter().map(|reading| reading.held).collect()
     }
 
     #[test]
@@ -151,7 +153,7 @@ mod tests {
     fn a_refused_request_is_not_counted() {
         let log = [true, false, false].map(|admitted| Answered { sent: 0.0, admitted });
         for counter in [Counter::Sliding { window: 1.0 }, Counter::Fixed { window: 1.0, phase: 0.0 }, Counter::Bucket { drain: 5.0 }] {
-            assert!(counter.readings(&log).iter().skip(1).all(|reading| (reading.held - 2.0).abs() < 1e-9), "{counter:?}");
+            assert!(counter.readings(&log, 0.0).iter().skip(1).all(|reading| (reading.held - 2.0).abs() < 1e-9), "{counter:?}");
         }
     }
 

@@ -54,7 +54,7 @@ impl Explanation {
             Counter::Bucket { drain } => drain * jitter.min(MOST_JITTER),
             Counter::Sliding { .. } | Counter::Fixed { .. } => 0.0,
         };
-        misfits(&self.counter.readings(log), self.size, soft)
+        misfits(&self.counter.readings(log, jitter), self.size, soft)
     }
 }
 
@@ -79,7 +79,7 @@ impl Evidence<'_> {
     }
 
     fn window(&self, counter: Counter, window: f64) -> Explanation {
-        let (size, misfits) = size(counter.readings(self.log), 0.0);
+        let (size, misfits) = size(counter.readings(self.log, self.jitter), 0.0);
         let rate = size / window;
         Explanation { counter, size, misfits, rate, low: rate, high: rate }
     }
@@ -90,11 +90,18 @@ impl Evidence<'_> {
 
     /// Of phases that explain equally, the one that lets most in: a lower rate is refuted by nothing.
     fn fixed(&self, window: f64) -> Explanation {
-        let of = |nth: u32| self.window(Counter::Fixed { window, phase: window * f64::from(nth) / f64::from(PHASES) }, window);
-        (1..PHASES).map(of).fold(of(0), |best, other| {
+        let part = window / f64::from(PHASES);
+        let of = |phase: f64| self.window(Counter::Fixed { window, phase }, window);
+        let better = |best: Explanation, other: Explanation| {
             let is_better = other.misfits.total_cmp(&best.misfits).then(best.rate.total_cmp(&other.rate));
             if is_better.is_lt() { other } else { best }
-        })
+        };
+        let best = (1..PHASES).map(|nth| of(f64::from(nth) * part)).fold(of(0.0), better);
+        let Counter::Fixed { phase, .. } = best.counter else {
+            return best;
+        };
+        // A window's edge in a burst is told to a millisecond.
+        (1..10).flat_map(|tenth| [phase + f64::from(tenth) * part / 10.0, phase - f64::from(tenth) * part / 10.0]).map(of).fold(best, better)
     }
 
     fn bucket(&self) -> Explanation {
@@ -122,7 +129,7 @@ impl Evidence<'_> {
         std::iter::successors(Some(from), |drain| Some(drain / step))
             .take_while(|drain| *drain >= to)
             .map(|drain| {
-                let (size, misfits) = size(Counter::Bucket { drain }.readings(self.log), drain * soft);
+                let (size, misfits) = size(Counter::Bucket { drain }.readings(self.log, 0.0), drain * soft);
                 (drain, size, misfits)
             })
             .collect()
@@ -209,7 +216,7 @@ mod tests {
         let mut log: Vec<Answered> = Vec::new();
         for nth in 0..count {
             log.push(Answered { sent: 0.3 + f64::from(nth) / rate, admitted: false });
-            let held = counter.readings(&log).last().expect("one").held;
+            let held = counter.readings(&log, 0.0).last().expect("one").held;
             log.last_mut().expect("one").admitted = held <= size + 1e-9;
         }
         log

@@ -9,9 +9,11 @@ use super::evidence::{Answered, Counter, Log, REMEMBERED, number};
 
 /// No faster, in requests a second, before anything was answered: what the program sends unless it is told.
 const FIRST: f64 = 50.0;
-/// What is under way when the first 429 comes is refused with it: so much of the rows that are left may be. It
-/// is the most that may be refused in all.
-const UNDER_WAY: f64 = 0.01;
+/// What is under way when the first 429 comes is refused with it: so much of the rows that are left may be. With
+/// a fifth more for what comes later, that is one of a hundred in all.
+const UNDER_WAY: f64 = 0.008;
+/// Each second without a 429, so much faster: that there is a limit grows less likely, and not quickly.
+const GROWTH: f64 = 1.25;
 /// No rate that is learnt is lower, in requests a second: one an hour, the longest time that limits count by.
 const LEAST: f64 = 1.0 / 3600.0;
 /// A start that is faster is none: the highest rate that may be asked for.
@@ -227,10 +229,10 @@ impl Throttle {
         self.estimate.limit().is_some().then(|| self.rate(now))
     }
 
-    /// The working rate before a limit is known: twice as much with each second that passes without a 429.
+    /// The working rate before a limit is known: more with each second that passes without a 429.
     fn starting(&mut self, now: f64) -> f64 {
         if self.trips.seen > 0 && now - self.started >= 1.0 {
-            self.start *= 2.0;
+            self.start *= GROWTH;
             self.started = now;
         }
         if self.start > MOST { f64::INFINITY } else { self.start }
