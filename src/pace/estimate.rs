@@ -15,7 +15,8 @@ const OTHER: f64 = 4.6;
 const AS_GOOD: f64 = 1.0;
 /// Before anything is known, one request of so many is refused by chance…
 const BY_CHANCE: f64 = 100.0;
-/// …and a limit changes once in so many seconds: about as often as other people's jobs start or end.
+/// …and a limit has not changed for so many seconds: about as often as other people's jobs start or end. The
+/// longer it does not, the less likely it is to.
 const CALM: f64 = 600.0;
 /// How unlikely it is that a first explanation is wrong altogether: a gateway that counts what it refuses
 /// looks like a window, the first time. One of some thirty kinds of gateway.
@@ -25,6 +26,10 @@ const WRONG: f64 = 0.03;
 const HIGHER: f64 = 1.5;
 /// So many 429s tell a limiter from chance: of a limiter, each more says so with some 5 nats.
 const TOLD: f64 = 5.0;
+/// Of what is sent at the working rate, tries may have so much refused, and where nothing is sure so much of all
+/// rows: others share the limit, and see the same refusals.
+const REFUSED: f64 = 0.02;
+const REFUSED_OF_ALL: f64 = 0.01;
 /// A difference that matters: more than the jitter of rates, and than rounding.
 const MATTERS: f64 = 1.07;
 /// How often it is considered whether to try, in seconds.
@@ -37,8 +42,9 @@ pub(super) struct Known<'a> {
     /// When the first request was answered.
     pub(super) began: f64,
     pub(super) log: &'a Log,
-    /// How many requests were sent.
+    /// How many requests were sent, and how many of them refused.
     pub(super) sent: f64,
+    pub(super) refused: f64,
     /// How many rows are left; infinite if nobody knows.
     pub(super) left: f64,
     /// The highest rate that may be used, and that was.
@@ -127,7 +133,8 @@ impl Estimate {
 
     /// How often the limit changes, in changes a second.
     fn hazard(&self, known: &Known<'_>) -> f64 {
-        (self.changes / (known.now - known.began).max(1.0)).max(1.0 / CALM)
+        let elapsed = (known.now - known.began).max(1.0);
+        (self.changes / elapsed).max(1.0 / (CALM + elapsed))
     }
 
     /// What it costs to leave an answer unexplained: the rarer chance was so far, the more.
@@ -155,7 +162,7 @@ impl Estimate {
                 Some(believed) if believed.counter.is_like(found.counter) => 0.0,
                 Some(_) => OTHER,
             };
-            found.misfits.mul_add(misfit, found.surprise()) + of_kind
+            found.misfits.mul_add(misfit, found.surprise() + found.surprise_of(self.wait)) + of_kind
         };
         let found = self.evidence(log, known).explanations();
         let cheapest = found.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("a window is always tried");
@@ -283,7 +290,10 @@ impl Estimate {
             return f64::INFINITY;
         };
         if let Some(probe) = self.probe {
-            let seconds = limit.counter.window().unwrap_or_else(|| (limit.size / (probe.rate - limit.rate).max(1e-3)).clamp(1.0, 5.0));
+            let seconds = limit.counter.window().unwrap_or_else(|| {
+                // What a bucket has in store is used up first; for that up to a minute, or some requests, are waited.
+                (limit.size / (probe.rate - limit.rate).max(1e-3)).clamp(1.0, 60.0).max(5.0 / probe.rate)
+            });
             if known.now - probe.from > seconds * 1.1 + known.trip {
                 self.prove(probe, limit, known);
             }
@@ -302,7 +312,9 @@ impl Estimate {
         if probe.rate <= limit.high {
             let (_, found) = self.best(&known.log.since(self.evident), Some(&limit), known);
             let (rate, low, high) = (found.rate.max(probe.rate), found.low.max(probe.rate), found.high.max(limit.high));
-            return self.set(Explanation { rate, low, high, ..found }, known.now);
+            // What it may be at most is still open, unless a longer window explains more.
+            let is_open = found.high >= probe.rate || found.counter.window().is_none();
+            return self.set(if is_open { Explanation { rate, low, high, ..found } } else { found }, known.now);
         }
         // Higher than was ever explained: it has risen.
         self.changes += 1.0;
@@ -332,10 +344,12 @@ impl Estimate {
         let price = self.wait * 1.06 + known.trip;
         let gain = |rate: f64| (1.0 - limit.rate / rate) * known.left / limit.rate;
         let pays = |rate: f64, likely: f64| likely * gain(rate) > (1.0 - likely) * price;
+        // What is under way when a try is refused is refused with it.
+        let lost = |rate: f64| known.trip.mul_add(rate, 1.0);
         if limit.high > limit.rate * WIDE.sqrt() {
             // The middle of what it may be is as likely as not.
             let middle = (limit.rate * limit.high).sqrt().min(known.most);
-            if pays(middle, 0.5) {
+            if pays(middle, 0.5) && known.refused + lost(middle) <= REFUSED_OF_ALL * (known.sent + known.left) {
                 return Some(middle);
             }
         }
@@ -349,7 +363,7 @@ impl Estimate {
         let (hazard, since) = (self.hazard(known), known.now - self.tried.max(self.since));
         let share = higher / limit.rate - 1.0;
         let has_risen = 1.0 - (-hazard * since).exp();
-        let is_time = since >= (2.0 * price / (hazard * share)).sqrt();
+        let is_time = since >= (2.0 * price / (hazard * share)).sqrt().max(lost(higher) / (REFUSED * limit.rate));
         (is_time && has_risen * gain(higher) > price).then_some(higher)
     }
 }

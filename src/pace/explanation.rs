@@ -5,12 +5,12 @@ use super::evidence::{Answered, Counter, Reading, number};
 
 /// What limits count by, in seconds: licences and gateways have them by the second, the minute and the hour.
 const WINDOWS: [f64; 3] = [1.0, 60.0, 3600.0];
-/// In how many places a fixed window may begin: a hundredth of it is as good as the jitter of a network.
+/// In how many places a fixed window may begin: a tenth of such a part is as good as the jitter of a network.
 const PHASES: u32 = 100;
 /// By what factors the rate of a bucket is searched, each around the best of the one before. A rate that is
 /// wrong by a share fills the bucket wrongly by that share of what passes in a few seconds; misfits by less
 /// than that count in part only, or the valley that is looked for would be missed.
-const STEPS: [f64; 3] = [1.02, 1.005, 1.001];
+const STEPS: [f64; 3] = [1.05, 1.01, 1.002];
 /// …in what passes in so many seconds.
 const FILLS: f64 = 2.0;
 /// A rate explains as well as the best if it leaves at most half an answer more unexplained.
@@ -48,6 +48,11 @@ impl Explanation {
         }
     }
 
+    /// The same of a window that is shorter than what a 429 asked to wait: some servers always say the same.
+    pub(super) fn surprise_of(&self, wait: f64) -> f64 {
+        self.counter.window().map_or(0.0, |window| (wait / window / 2.0).max(1.0).ln())
+    }
+
     /// How many answers of a `log` it leaves unexplained, over a network that jitters.
     pub(super) fn misfits_of(&self, log: &[Answered], jitter: f64) -> f64 {
         let soft = match self.counter {
@@ -62,7 +67,7 @@ impl Explanation {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Evidence<'a> {
     pub(super) log: &'a [Answered],
-    /// The longest that a 429 asked to wait: no window is shorter, in seconds.
+    /// The longest that a 429 asked to wait, in seconds.
     pub(super) wait: f64,
     /// Whether a hold was not long enough for the window to fall: only then is there reason for a longer one.
     pub(super) is_long: bool,
@@ -74,7 +79,11 @@ pub(super) struct Evidence<'a> {
 impl Evidence<'_> {
     /// The best of each kind.
     pub(super) fn explanations(&self) -> Vec<Explanation> {
-        let windows = WINDOWS.iter().filter(|window| **window >= self.wait - 1.0).take(1 + usize::from(self.is_long));
+        let long_enough = WINDOWS.iter().filter(|window| **window < self.wait - 1.0).count();
+        // A window that is longer than all that is known would explain anything.
+        let passed = self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent);
+        let longer = WINDOWS.get(1 + long_enough).filter(|window| self.is_long && passed >= **window);
+        let windows = WINDOWS.iter().take(1 + long_enough).chain(longer);
         windows.flat_map(|window| [self.sliding(*window), self.fixed(*window)]).chain([self.bucket()]).collect()
     }
 
@@ -106,7 +115,7 @@ impl Evidence<'_> {
 
     fn bucket(&self) -> Explanation {
         let top = self.top();
-        let (mut from, mut to) = (top, top / 100.0);
+        let (mut from, mut to) = (top, (self.let_in_since_refused() / 4.0).min(top / 100.0));
         let mut found = Explanation { counter: Counter::Bucket { drain: top }, size: 1.0, misfits: f64::INFINITY, rate: top, low: to, high: from };
         for step in STEPS {
             let tried = self.buckets(from, to, step);
@@ -133,6 +142,17 @@ impl Evidence<'_> {
                 (drain, size, misfits)
             })
             .collect()
+    }
+
+    /// How many a second were let in since the first was refused: a bucket that is empty lets in what drains.
+    fn let_in_since_refused(&self) -> f64 {
+        let from = self.log.iter().position(|answered| !answered.admitted).unwrap_or(0);
+        let later = &self.log[from..];
+        let (Some(first), Some(last)) = (later.first(), later.last()) else {
+            return f64::INFINITY;
+        };
+        let let_in = number(later.iter().filter(|answered| answered.admitted).count());
+        if let_in > 0.0 && last.sent > first.sent { let_in / (last.sent - first.sent) } else { f64::INFINITY }
     }
 
     /// The highest rate of a bucket that could be told from none: the highest that was kept up over four requests.

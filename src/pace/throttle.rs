@@ -58,6 +58,7 @@ pub(super) struct Throttle {
     /// When requests were sent.
     sends: VecDeque<f64>,
     sent: f64,
+    refused: f64,
     fastest: f64,
     due: f64,
 }
@@ -115,6 +116,7 @@ impl Throttle {
             admitted_since: false,
             sends: VecDeque::new(),
             sent: 0.0,
+            refused: 0.0,
             fastest: 0.0,
             due: 0.0,
         }
@@ -160,6 +162,7 @@ impl Throttle {
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, wait: Option<Duration>, jitter: f64) -> Option<Duration> {
         let at = sent.as_secs_f64();
         self.log.add(Answered { sent: at, admitted: false });
+        self.refused += 1.0;
         if std::mem::take(&mut self.admitted_since) {
             self.barren = 0;
         }
@@ -245,6 +248,7 @@ impl Throttle {
             began: self.began.unwrap_or(now),
             log: &self.log,
             sent: self.sent,
+            refused: self.refused,
             left: self.left,
             most: self.most,
             fastest,
