@@ -124,7 +124,7 @@ impl Evidence<'_> {
             (found.low, found.high) = (good().fold(f64::INFINITY, f64::min), good().fold(0.0, f64::max));
             found.rate = likely(found.low, found.high);
             found.size = tried.iter().rfind(|(drain, ..)| *drain >= found.rate).map_or(1.0, |(_, size, _)| *size);
-            if found.high > found.low * 1.5 {
+            if found.high > found.low * WIDE * WIDE {
                 break;
             }
             (from, to) = (found.high * step, found.low / step);

@@ -87,10 +87,10 @@ impl Trips {
         if self.seen.is_multiple_of(TRIPS / 4) {
             let mut sorted: Vec<f64> = self.last.iter().copied().collect();
             sorted.sort_unstable_by(f64::total_cmp);
-            let at = |tenths: usize| sorted[sorted.len() * tenths / 10];
-            self.middle = at(5);
-            // Eight of ten answers, and a tick of the timers.
-            self.jitter = (at(9) - at(1) + TICK).min(MADE_UP);
+            let at = |hundredths: usize| sorted[sorted.len() * hundredths / 100];
+            self.middle = at(50);
+            // Nine of ten answers, and a tick of the timers.
+            self.jitter = (at(95) - at(5) + TICK).min(MADE_UP);
         }
         self.seen += 1;
     }
@@ -260,6 +260,10 @@ impl Throttle {
 
     /// How far requests are apart, and how much of that a late one may make up for.
     fn interval(&self, rate: f64) -> (f64, f64) {
+        if rate >= self.most {
+            // The gate sees to that.
+            return (0.0, 0.0);
+        }
         let Some(limit) = self.estimate.limit() else {
             return (1.0 / rate, 3.0 * TICK);
         };
