@@ -26,10 +26,11 @@ const WRONG: f64 = 0.03;
 const HIGHER: f64 = 1.5;
 /// So many 429s tell a limiter from chance: of a limiter, each more says so with some 5 nats.
 const TOLD: f64 = 5.0;
-/// Of what is sent at the working rate, tries may have so much refused, and where nothing is sure so much of all
-/// rows: others share the limit, and see the same refusals.
+/// Of what is sent at the working rate, tries may have so much refused, twice that where a higher limit was there
+/// before, and where nothing is sure so much of all rows: others share the limit, and see the same refusals.
 const REFUSED: f64 = 0.02;
-const REFUSED_OF_ALL: f64 = 0.01;
+const REFUSED_KNOWN: f64 = 0.04;
+const REFUSED_OF_ALL: f64 = 0.015;
 /// A difference that matters: more than the jitter of rates, and than rounding.
 const MATTERS: f64 = 1.07;
 /// How often it is considered whether to try, in seconds.
@@ -197,10 +198,10 @@ impl Estimate {
         let change = self.limit.filter(|_| !old.is_empty()).map(|_| {
             let (cost, found) = self.best(&new, None, known);
             let before = self.unexplained.min(self.unexplained_of(&old, known)) * self.misfit(known);
+            let cost = if self.changes > 0.0 { cost - NEW + OTHER } else { cost };
             (cost + before - (hazard * (episode.refused - episode.after).max(0.05)).ln().min(0.0), found)
         });
         let least = change.map_or(f64::INFINITY, |(cost, _)| cost).min(refit.0);
-        if std::env::var_os("TRACE").is_some() { eprintln!("{:.2} keep {keep:.1} refit {:.1} {:?} {:.1} [{:.1} {:.1}] change {:?} h {hazard:.3} limit {:?} probe {was_probing}", known.now, refit.0, refit.1.counter, refit.1.rate, refit.1.low, refit.1.high, change.map(|c| (c.0, c.1.counter, c.1.rate)), self.limit.map(|l| (l.counter, l.rate, l.high))); } //TRACE
         let refused = number(all.iter().filter(|answered| !answered.admitted).count());
         match change {
             _ if self.limit.is_some() && refused >= TOLD && refused * self.misfit(known) < 2.0 * keep.min(least) => self.forget(),
@@ -277,8 +278,7 @@ impl Estimate {
             return false;
         };
         if let Some(limit) = &mut self.limit {
-            // What a window holds was counted exactly; a bucket may still be anywhere under what was tried.
-            self.too_high = if limit.counter.window().is_some() { limit.rate } else { probe.rate };
+            self.too_high = probe.rate;
             limit.high = limit.high.min(self.too_high.max(limit.rate));
         }
         true
@@ -353,7 +353,9 @@ impl Estimate {
                 return Some(middle);
             }
         }
-        let higher = if self.former > limit.rate * MATTERS { self.former } else { limit.rate * HIGHER }.min(known.most);
+        let is_known = self.former > limit.rate * MATTERS;
+        let higher = if is_known { self.former } else { limit.rate * HIGHER }.min(known.most);
+        let refused = if is_known { REFUSED_KNOWN } else { REFUSED };
         if self.doubt > 0.0 && pays(higher, self.doubt) {
             self.doubt = 0.0;
             return Some(higher);
@@ -363,7 +365,7 @@ impl Estimate {
         let (hazard, since) = (self.hazard(known), known.now - self.tried.max(self.since));
         let share = higher / limit.rate - 1.0;
         let has_risen = 1.0 - (-hazard * since).exp();
-        let is_time = since >= (2.0 * price / (hazard * share)).sqrt().max(lost(higher) / (REFUSED * limit.rate));
+        let is_time = since >= (2.0 * price / (hazard * share)).sqrt().max(lost(higher) / (refused * limit.rate));
         (is_time && has_risen * gain(higher) > price).then_some(higher)
     }
 }

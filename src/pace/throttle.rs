@@ -89,8 +89,8 @@ impl Trips {
             sorted.sort_unstable_by(f64::total_cmp);
             let at = |hundredths: usize| sorted[sorted.len() * hundredths / 100];
             self.middle = at(50);
-            // Nine of ten answers, and a tick of the timers.
-            self.jitter = (at(95) - at(5) + TICK).min(MADE_UP);
+            // Eight of ten answers, and a tick of the timers: the others are stalls, which come seldom enough.
+            self.jitter = (at(90) - at(10) + TICK).min(MADE_UP);
         }
         self.seen += 1;
     }

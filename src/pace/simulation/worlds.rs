@@ -43,7 +43,7 @@ pub(crate) fn promised() -> Vec<Case> {
         })
     };
     let falls = |name, kind| {
-        case(name, kind, 0.80, 0.02).with(|world| {
+        case(name, kind, 0.86, 0.02).with(|world| {
             world.limits.steps = FALL.to_vec();
             world.rows = 6000;
         })
@@ -52,14 +52,14 @@ pub(crate) fn promised() -> Vec<Case> {
     let slow = |name, kind, latency, limit, least| case(name, kind, least, 0.02).of(limit).with(|world| world.latency = latency);
     let near = |name, kind, latency, limit, least| slow(name, kind, latency, limit, least).with(|world| world.most = 50.0);
     vec![
-        case("sliding", Kind::Sliding, 0.97, 0.011),
+        case("sliding", Kind::Sliding, 0.97, 0.01),
         case("fixed", Kind::Fixed, 0.95, 0.012),
-        case("bucket 1", Kind::Bucket(1.0), 0.70, 0.011),
+        case("bucket 1", Kind::Bucket(1.0), 0.75, 0.01),
         case("bucket 5", Kind::Bucket(5.0), 0.95, 0.01),
         case("bucket 20", Kind::Bucket(20.0), 0.95, 0.01),
         case("bucket 50", Kind::Bucket(50.0), 0.95, 0.01),
         case("bucket 100", Kind::Bucket(100.0), 0.95, 0.01),
-        case("bucket 500", Kind::Bucket(500.0), 0.95, 0.016),
+        case("bucket 500", Kind::Bucket(500.0), 0.95, 0.01),
         case("10/s sliding", Kind::Sliding, 0.92, 0.02).of(10),
         case("10/s fixed", Kind::Fixed, 0.92, 0.02).of(10),
         case("10/s bucket 10", Kind::Bucket(10.0), 0.92, 0.02).of(10),
@@ -70,10 +70,10 @@ pub(crate) fn promised() -> Vec<Case> {
         falls("100, 40, 100 fixed", Kind::Fixed),
         falls("100, 40, 100 bucket 100", Kind::Bucket(100.0)),
         falls("100, 40, 100 bucket 20", Kind::Bucket(20.0)),
-        shared("others, sliding", Kind::Sliding, 0.45),
+        shared("others, sliding", Kind::Sliding, 0.50),
         shared("others, bucket 100", Kind::Bucket(100.0), 0.70),
-        shared("others, bucket 20", Kind::Bucket(20.0), 0.55),
-        slow("10 ms, sliding", Kind::Sliding, 0.01, 100, 0.95),
+        shared("others, bucket 20", Kind::Bucket(20.0), 0.65),
+        slow("10 ms, sliding", Kind::Sliding, 0.01, 100, 0.93),
         slow("10 ms, bucket 20", Kind::Bucket(20.0), 0.01, 100, 0.85),
         slow("200 ms, sliding", Kind::Sliding, 0.2, 100, 0.94),
         slow("200 ms, bucket 20", Kind::Bucket(20.0), 0.2, 100, 0.93),
@@ -83,8 +83,8 @@ pub(crate) fn promised() -> Vec<Case> {
         near("20/s at --rate 50, at once", Kind::Sliding, 0.0, 20, 0.90),
         near("35/s at --rate 50, 1 ms", Kind::Sliding, 0.001, 35, 0.90),
         near("49/s at --rate 50, at once", Kind::Sliding, 0.0, 49, 0.90),
-        case("no Retry-After, sliding", Kind::Sliding, 0.97, 0.011).with(|world| world.retry_after = Some(None)),
-        case("refused ones count, sliding", Kind::Sliding, 0.97, 0.011).with(|world| world.limits.counts_refused = true),
+        case("no Retry-After, sliding", Kind::Sliding, 0.97, 0.01).with(|world| world.retry_after = Some(None)),
+        case("refused ones count, sliding", Kind::Sliding, 0.97, 0.01).with(|world| world.limits.counts_refused = true),
     ]
 }
 
