@@ -19,14 +19,18 @@ use crate::cli::{Cli, Command};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, EnvironmentId, RunId};
+use crate::error::RunError;
 use crate::fuzz::cases;
 use crate::pace::Rate;
 use crate::pingone::{Endpoints, Limits, Region};
 use crate::report::{COLUMNS, Destination, FileError, NotWritten, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
-use crate::run::Ended;
 use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
+use crate::run::{Ended, Pipeline};
 use crate::stop::{Signal, Stop};
 use crate::ui::Console;
+
+/// How a run ended, and how many rows there were, if that is known.
+type Came = (Ended, Result<Option<u64>, RunError>);
 
 /// How one life of the program ends.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +54,56 @@ struct Life {
     give_up_after: u64,
     /// Whether the end date of a grant has passed when it begins, if it takes up another.
     is_late: bool,
+}
+
+impl End {
+    /// What comes of a run that is `running`, and can be stopped, until this end.
+    async fn of(self, running: impl Future<Output = Came>, stop: &Stop) -> Came {
+        match self {
+            Self::Own => running.await,
+            Self::Killed { after, .. } | Self::Starved { after, .. } => tokio::select! {
+                biased;
+                came = running => came,
+                () = tokio::time::sleep(Duration::from_millis(after)) => (Ended::default(), Ok(None)),
+            },
+            Self::Stopped { after, second } => {
+                let signals = async {
+                    for wait in [Some(after), second].into_iter().flatten() {
+                        tokio::time::sleep(Duration::from_millis(wait)).await;
+                        stop.signal(Signal::Terminate);
+                    }
+                };
+                tokio::join!(running, signals).0
+            }
+        }
+    }
+
+    /// Whether the journal was written, which has been `finished`; `None` if nobody came to ask.
+    fn written(self, files: &ReportFiles, finished: Result<(), NotWritten>) -> Option<Result<(), NotWritten>> {
+        match self {
+            Self::Killed { kept, .. } => {
+                cut(files, kept);
+                None
+            }
+            Self::Starved { kept, .. } => {
+                cut(files, kept);
+                let full = FileError::new("written", &files.partial, std::io::ErrorKind::StorageFull.into());
+                Some(Err(NotWritten::File(full)))
+            }
+            Self::Own | Self::Stopped { .. } => Some(finished),
+        }
+    }
+}
+
+impl Life {
+    fn limits(&self) -> Limits {
+        Limits { max_attempts: self.max_attempts, give_up_after: Duration::from_secs(self.give_up_after), ..PATIENCE }
+    }
+
+    /// How much later it is than the clock says.
+    fn late(&self) -> TimeDelta {
+        if self.is_late { TimeDelta::hours(2) } else { TimeDelta::zero() }
+    }
 }
 
 /// Anything but lies: what is answered by 200 is so, and the five statuses that say that nothing was carried out are true.
@@ -125,7 +179,8 @@ impl World {
         let config = match cli.command {
             Command::Grant(arguments) => RunConfig::of_grant(arguments),
             Command::End(arguments) => RunConfig::of_end(arguments),
-            Command::Audit(_) | Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => panic!("not of this test"),
+            Command::Audit(arguments) => RunConfig::of_audit(arguments),
+            Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => panic!("not of this test"),
         };
         (config.expect("sound"), console)
     }
@@ -161,58 +216,21 @@ impl World {
         let mut record = RunRecord::of(&config, subjects.record(&config), start, &endpoints, true, run);
         let standing = claim.standing(&mut record).expect("the same run");
         if let Standing::Finished(former) = standing {
-            return Some(
-                report_again(&files, *former, &mut *subjects.original_rows().expect("rows"), clock, &console).expect("its own report"),
-            );
+            let mut originals = subjects.original_rows().expect("rows");
+            return Some(report_again(&files, *former, &mut *originals, clock, &console).expect("its own report"));
         }
         let carried = subjects.carried_names().into_iter();
-        let (journal, recovered): (_, Recovered) = claim.journal(&standing, &mut record, carried).expect("a journal");
+        let (journal, recovered): (_, Recovered) = claim.journal(&standing, config.operation, &mut record, carried).expect("a journal");
         let before = recovered.for_good();
-        let limits = Limits { max_attempts: life.max_attempts, give_up_after: Duration::from_secs(life.give_up_after), ..PATIENCE };
-        let late = if life.is_late { TimeDelta::hours(2) } else { TimeDelta::zero() };
-        let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, limits);
-        pipeline.is_taken_up = recovered.has_header();
-        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now() + late).expect("rows");
+        let pipeline = Pipeline { is_taken_up: recovered.has_header(), ..pipeline(script, Rate::PerSecond(20.0), 4, life.limits()) };
+        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now() + life.late()).expect("rows");
         let expected = feed.expected();
         let pipeline = Arc::new(pipeline);
         let (send, rows) = mpsc::channel(READ_AHEAD);
         let (tally, _seen) = watch::channel(before);
         let running = async { tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(&pipeline, send)) };
-        let (ended, rows) = match life.end {
-            End::Killed { after, .. } | End::Starved { after, .. } => {
-                let over = tokio::select! {
-                    biased;
-                    done = running => Some(done),
-                    () = tokio::time::sleep(Duration::from_millis(after)) => None,
-                };
-                over.unwrap_or_else(|| (Ended::default(), Ok(None)))
-            }
-            End::Stopped { after, second } => {
-                let stop = pipeline.stop.clone();
-                let signals = async {
-                    tokio::time::sleep(Duration::from_millis(after)).await;
-                    stop.signal(Signal::Terminate);
-                    if let Some(second) = second {
-                        tokio::time::sleep(Duration::from_millis(second)).await;
-                        stop.signal(Signal::Terminate);
-                    }
-                };
-                tokio::join!(running, signals).0
-            }
-            End::Own => running.await,
-        };
-        let finished = journal.finish().await;
-        let written = match life.end {
-            End::Killed { kept, .. } => {
-                cut(&files, kept);
-                return None;
-            }
-            End::Starved { kept, .. } => {
-                cut(&files, kept);
-                Err(NotWritten::File(FileError::new("written", &files.partial, std::io::ErrorKind::StorageFull.into())))
-            }
-            End::Own | End::Stopped { .. } => finished,
-        };
+        let (ended, rows) = life.end.of(running, &pipeline.stop).await;
+        let written = life.end.written(&files, journal.finish().await)?;
         let ran = Ran {
             ended,
             rows,
@@ -302,6 +320,16 @@ fn a_row_that_may_have_been_sent_again_has_not_failed_any_more() {
         world.live(&last);
         assert_eq!(world.said()[&1].0, Outcome::Unknown, "{last:?}");
     }
+}
+
+/// What is only read may be read twice, and leaves nothing in doubt.
+#[test]
+fn a_read_that_failed_before_a_kill_is_still_one_that_failed() {
+    let life = |events: &[Event], end| Life { scripts: vec![events.to_vec()], end, max_attempts: 1, give_up_after: 60, is_late: false };
+    let mut world = World::new("audit", 1);
+    world.live(&life(&[Event::Silence], End::Killed { after: 5_000, kept: 1.0 }));
+    world.live(&life(&[], End::Stopped { after: 0, second: None }));
+    assert_eq!(world.said()[&1].0, Outcome::Failed);
 }
 
 proptest! {

@@ -20,8 +20,6 @@ use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 const CLOCK_OFF: Duration = Duration::from_secs(60);
 /// The type of an environment where a `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
-/// Letters that cannot be seen: the Hangul fillers.
-const UNSEEN: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
 
 /// Finds out whom the run is about, shows what is to be done, and asks whether it should be. Answers the subjects
 /// with their users known, or the beginning of their list; where a run is taken up, those users of an input are
@@ -171,14 +169,10 @@ fn question(operation: Operation, users: u64, environment: &EnvironmentRecord) -
         return Question::YesOrNo(asked(operation, users));
     }
     match &environment.name {
-        Some(name) if name.chars().any(is_seen) => Question::Type { what: "the environment's name", text: name.clone() },
+        // What is not seen has been made a space.
+        Some(name) if name.chars().any(char::is_alphanumeric) => Question::Type { what: "the environment's name", text: name.clone() },
         Some(_) | None => Question::Type { what: "the environment's ID", text: environment.id.clone() },
     }
-}
-
-/// Whether a character is one that is surely seen, and can be typed.
-fn is_seen(c: char) -> bool {
-    c.is_alphanumeric() && !UNSEEN.contains(&c)
 }
 
 fn asked(operation: Operation, users: u64) -> String {

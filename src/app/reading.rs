@@ -1,6 +1,7 @@
 //! How is an input read that may never come to an end? On a thread of its own: while it waits, the program tells of it
 //! and hears signals.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl Reading {
         tokio::select! {
             biased;
             read = unless_stopped(stop, move || self.read()) => read?,
-            () = tell(&name, &seen, console), if is_told => unreachable!("it is told as long as the input is read"),
+            never = tell(&name, &seen, console), if is_told => match never {},
         }
     }
 
@@ -75,15 +76,16 @@ impl Reading {
     }
 }
 
-async fn tell(name: &str, seen: &Seen, console: &Console) {
+/// Tells how much has been read, until it is not polled any more.
+async fn tell(name: &str, seen: &Seen, console: &Console) -> Infallible {
     loop {
         tokio::time::sleep(TOLD_EVERY).await;
         console.tell(&format!("reading {name}: {} so far", DecimalBytes(seen.bytes())));
     }
 }
 
-/// What `work` comes to, which may take long or wait for ever, unless a signal comes before that. The thread is nobody's:
-/// the program ends without it.
+/// The result of `work`, which may take long or wait for ever, unless a signal comes first. It runs on a detached thread:
+/// a blocking read cannot be cancelled, so the program ends without joining it.
 pub(super) async fn unless_stopped<T: Send + 'static>(stop: &Stop, work: impl FnOnce() -> T + Send + 'static) -> Result<T, RunError> {
     let (send, done) = oneshot::channel();
     // After a signal, nobody waits for it.

@@ -80,7 +80,7 @@ pub(super) async fn run_rows(mut config: RunConfig, to_resume: &str, console: &C
             let journal = Journal::start(Target::Stream(Box::new(Stream::output()?), config.lines), carried)?;
             (journal.begun(run.stop()).await.map_err(|error| not_begun(error, run.stop()))?, Recovered::default())
         }
-        Some(claim) => claim.journal(&standing, &mut record, carried)?,
+        Some(claim) => claim.journal(&standing, config.operation, &mut record, carried)?,
     };
     let before = recovered.for_good();
     run.prepare(config.safety.canary, recovered.has_header());

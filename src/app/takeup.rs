@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::config::Existing;
-use crate::domain::RunId;
+use crate::domain::{Operation, RunId};
 use crate::error::RunError;
 use crate::report::{
     FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, doubt_failures, read_journal,
@@ -109,20 +109,27 @@ impl Claim {
     pub(super) fn journal<'a>(
         &self,
         standing: &Standing,
+        operation: Operation,
         record: &mut RunRecord,
         carried: impl Iterator<Item = &'a str>,
     ) -> Result<(Journal, Recovered), RunError> {
-        record.in_doubt_ahead = Some(unrecorded(record.options.concurrency));
+        // A read that is not recorded is simply done again.
+        record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency) } else { 0 });
         match standing {
-            Standing::Unfinished => self.take_up(record, carried),
+            Standing::Unfinished => self.take_up(operation, record, carried),
             Standing::Anew | Standing::Finished(_) => Ok((self.begin(record, carried)?, Recovered::default())),
         }
     }
 
     /// Goes on where the journal ends. The record is on disk when this returns.
-    fn take_up<'a>(&self, record: &mut RunRecord, carried: impl Iterator<Item = &'a str>) -> Result<(Journal, Recovered), RunError> {
+    fn take_up<'a>(
+        &self,
+        operation: Operation,
+        record: &mut RunRecord,
+        carried: impl Iterator<Item = &'a str>,
+    ) -> Result<(Journal, Recovered), RunError> {
         let (mut file, mut recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
-        if let Some(former) = &self.former {
+        if let Some(former) = self.former.as_ref().filter(|_| operation.changes()) {
             record.take_over_doubt(former, recovered.last_row);
             doubt_failures(&mut file, &self.files.partial, &mut recovered, record.in_doubt_up_to)?;
         }

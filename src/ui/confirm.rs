@@ -84,7 +84,7 @@ pub(crate) async fn confirm(
 ) -> Result<(), NotConfirmed> {
     let (words, console) = (format!("{before}{}", question.words()), console.clone());
     let (send, typed) = oneshot::channel();
-    // A thread of nobody's: who waits for a line can be told of no signal.
+    // A detached thread: a blocking read cannot be cancelled, so nobody joins it.
     std::thread::spawn(move || {
         console.wait();
         // After a signal, the answer is of no use.
