@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{Destination, OutputError, Replaced, folder_of, not_regular};
+use super::metrics::may_hold_metrics;
 use crate::domain::shown;
 
 /// A file that a run reads.
@@ -67,6 +68,9 @@ pub(crate) fn kept_apart(
     }
     for path in metrics.iter().flat_map(Replaced::written) {
         check("the metrics file", path, "--metrics-file", &others)?;
+    }
+    if let Some(path) = metrics.as_deref().filter(|path| !may_hold_metrics(path)) {
+        return Err(OutputError::NotMetrics(path.to_owned()));
     }
     Ok(metrics)
 }

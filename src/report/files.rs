@@ -108,6 +108,9 @@ pub enum OutputError {
         /// What is there.
         kind: &'static str,
     },
+    /// What is there is no metrics file of an earlier run.
+    #[error("{}: the metrics file would replace another file: expected metrics of an earlier run, or none", shown(.0))]
+    NotMetrics(PathBuf),
     /// It is not a place for a file.
     #[error("{}: expected the path of a file", shown(.0))]
     NotAFile(PathBuf),
@@ -119,6 +122,7 @@ impl OutputError {
         match self {
             Self::Exists(_) => Some("name another report with `--output`".into()),
             Self::WouldReplace { option, .. } => Some(format!("name another file with `{option}`")),
+            Self::NotMetrics(_) => Some("name another file with `--metrics-file`".into()),
             Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
             Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())

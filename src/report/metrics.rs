@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::fs::{File, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::files::{Replaced, not_regular};
 use super::journal::FileError;
@@ -16,6 +17,19 @@ const MODE: u32 = 0o644;
 /// More than a file of ours ever holds.
 const MOST_OF_A_FILE: u64 = 1 << 20;
 const LAST_SUCCESS: &str = "pingone_bypass_last_success_timestamp_seconds";
+
+/// How the metrics of a run begin.
+const BEGINNING: &str = "# HELP pingone_bypass_";
+
+/// Whether nothing is lost of the file at `path` if metrics are written there: it holds those of an earlier run, or is
+/// empty, or is not there. One that cannot be read is another.
+pub(super) fn may_hold_metrics(path: &Path) -> bool {
+    let mut beginning = Vec::new();
+    match File::open(path).and_then(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut beginning)) {
+        Ok(length) => length == 0 || beginning == BEGINNING.as_bytes(),
+        Err(_) => path.symlink_metadata().is_err(),
+    }
+}
 
 /// What is told of a run.
 #[derive(Debug)]

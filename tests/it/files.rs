@@ -31,7 +31,13 @@ fn the_metrics_are_written_over_no_other_file_and_no_pipe() {
     symlink("in.csv", field.path("soft.prom")).expect("a link");
     make_pipe(&field, "pipe.prom");
     field.write("secret", field.sandbox.client_secret());
+    field.write("users.csv", "userID\n");
+    field.write("empty.prom", "");
     for (name, expected) in [
+        (
+            "users.csv",
+            "users.csv: the metrics file would replace another file: expected metrics of an earlier run, or none\nhint: name another",
+        ),
         ("in.csv", "in.csv: the metrics file would replace the input, `in.csv`\nhint: name another file with `--metrics-file`"),
         ("hard.prom", "hard.prom: the metrics file would replace the input, `in.csv`"),
         ("soft.prom", "soft.prom: the metrics file would replace the input, `in.csv`"),
@@ -55,6 +61,8 @@ fn the_metrics_are_written_over_no_other_file_and_no_pipe() {
     let mut tool = field.tool(&["audit", "in.csv", "-o", "-", "--metrics-file", "out.csv"]);
     let refused = done(tool.stdout(streamed).stderr(Stdio::piped()).spawn().expect("runs").wait_with_output().expect("ends"));
     assert_refused(&field, &refused, "out.csv: the metrics file would replace the report on standard output");
+    let run = field.run(&["audit", "in.csv", "--metrics-file", "empty.prom"]);
+    assert_eq!(run.code, 0, "there is nothing in it: {}", run.stderr);
 }
 
 #[test]
