@@ -353,6 +353,7 @@ impl<'a> Run<'a> {
         let pipeline = Arc::new(self.pipeline);
         let (tally, seen) = watch::channel(before);
         let expected = feed.expected();
+        pipeline.session.pacer.expect(expected.map(|rows| rows.saturating_sub(before.rows())));
         let progress = Progress::start(self.console, expected, seen, Arc::clone(&pipeline.session.pacer));
         let (send, rows) = mpsc::channel(READ_AHEAD);
         let (ended, rows) = tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(&pipeline, send));

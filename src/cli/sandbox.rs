@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::positive_span;
 use crate::pingone::AuthMethod;
-use crate::sandbox::{Faults, LimitKind, RateLimit, RetryAfterForm};
+use crate::sandbox::{Faults, LimitKind, LimitWindow, RateLimit, RetryAfterForm, Share};
 
 #[derive(Debug, Args)]
 pub(crate) struct SandboxArgs {
@@ -21,12 +21,21 @@ pub(crate) struct SandboxArgs {
     /// Refuse filters of the user list that have an `or`
     #[arg(long)]
     pub(crate) no_or: bool,
-    /// The most API requests a second; more are answered 429. Changes after so many seconds: `100,40@10,100@20`
+    /// The most API requests of a window; more are answered 429. Changes after so many seconds: `100,40@10,100@20`
     #[arg(long, value_name = "N")]
     pub(crate) rate_limit: Option<RateLimit>,
-    /// How they are counted: in the last second, since the last full second, or by a bucket of tokens
+    /// How they are counted: in the last window, since the last full one, or by a bucket of tokens
     #[arg(long, value_name = "KIND", default_value = "sliding")]
     pub(crate) limit_kind: LimitKind,
+    /// The window that they are counted in: a second or a minute
+    #[arg(long, value_name = "WINDOW", default_value = "1s")]
+    pub(crate) limit_window: LimitWindow,
+    /// The most that a bucket holds [default: a window's worth]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) burst: Option<u32>,
+    /// What another caller of the same licence takes of the limit, at most: every 5 s another part of it
+    #[arg(long, value_name = "SHARE", default_value = "0%")]
+    pub(crate) other_callers: Share,
     /// What a 429 says of how long to wait
     #[arg(long, value_name = "FORM", default_value = "seconds")]
     pub(crate) retry_after: RetryAfterForm,

@@ -1,85 +1,102 @@
-//! How fast may requests be sent, as far as 429s have taught? Pure: what happened and when in, a rate out.
-//!
-//! A 429 begins an *episode*. Everybody is held back until its `Retry-After` has passed; what comes of
-//! requests that were sent before belongs to the same episode. When the hold ends, the *ceiling* is known: as
-//! many requests a second as were being admitted. The working rate falls to a little under it, stays there
-//! for as long as it is *patient*, and then seeks its way up in steps: small ones up to the ceiling, since the
-//! next 429 costs another hold, and larger ones above it, where the limit has evidently risen. Patience grows with
-//! the time for which the ceiling has been the same. The working rate is never above the one asked for.
+//! When may the next request be sent, as far as 429s have taught? Pure: what happened and when in, an instant
+//! out. The model is told at the top of the [module](super).
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::admitted::Admitted;
-use super::ceiling::{Ceiling, SAME, UNDER};
+use super::estimate::{Episode, Estimate, Known, ONE_WAY};
+use super::evidence::{Answered, Counter, Log, REMEMBERED, number};
 
-/// The share of the working rate that is left where that was refused itself.
-const LOWER: f64 = 0.95;
-/// The same if it was refused soon.
-const MUCH_LOWER: f64 = 0.85;
-/// Fewer of those sent since the first that was refused may have been refused by chance, or for what others
-/// send…
-const MANY: f64 = 0.25;
-/// …and then the working rate falls to no less than this share of what was evident before: a window may have
-/// let in two seconds' worth within one…
-const CHANCE: f64 = 0.45;
-/// …unless it happens so many times in a row.
-const STRIKES: u32 = 12;
-/// An episode that begins within so many holds of the last one comes soon.
-const SOON: f64 = 1.5;
+/// No faster, in requests a second, before anything was answered: what the program sends unless it is told.
+const FIRST: f64 = 50.0;
+/// What is under way when the first 429 comes is refused with it: so much of the rows that are left may be. With
+/// a fifth more for what comes later, that is one of a hundred in all.
+const UNDER_WAY: f64 = 0.008;
+/// And no more than tell one limiter from another.
+const MOST_UNDER_WAY: f64 = 40.0;
+/// Where nobody tells how many rows there are, as many again as there were, and at least so many.
+const UNTOLD: f64 = 1000.0;
+/// Each second without a 429, so much faster: that there is a limit grows less likely, and not quickly.
+const GROWTH: f64 = 1.25;
+/// No rate that is learnt is lower, in requests a second: one an hour, the longest time that limits count by.
+const LEAST: f64 = 1.0 / 3600.0;
+/// A start that is faster is none: the highest rate that may be asked for.
+const MOST: f64 = 100_000.0;
 /// How long everybody waits after a 429 that does not say how long; doubled each time that nothing was
-/// admitted since.
+/// admitted since. From Ping's own Go client, as in [`super::Backoff`].
 const UNSAID: Duration = Duration::from_secs(1);
 const MOST_UNSAID: Duration = Duration::from_secs(30);
 /// A hold lasts longer than the server asks for, by at least and at most this share: its clock is not ours,
 /// and several runs of a licence are not to come back in step.
 const MARGIN: (f64, f64) = (0.02, 0.10);
-/// So much of a rate must have been made use of before a higher one is tried.
-const USED: f64 = 0.5;
-/// No rate that is tried is higher, in requests a second: the highest that may be asked for.
-const MOST: f64 = 100_000.0;
-/// No rate is lower, in requests a second.
-const LEAST: f64 = 0.05;
+/// A turn that came late, since the machine was busy, is made up for by so much, in seconds: a stall of a busy
+/// machine, and far less than anybody would call a burst.
+const MADE_UP: f64 = 0.05;
+/// Of how many answers the time is looked at, and after how many anew.
+const TRIPS: usize = 64;
+/// What timers are good to, in seconds.
+const TICK: f64 = 0.001;
 
 /// What 429s have taught.
 #[derive(Debug)]
 pub(super) struct Throttle {
     /// The rate asked for; infinite if there is none.
     most: f64,
-    /// The working rate.
-    rate: f64,
-    admitted: Admitted,
+    left: f64,
+    began: Option<f64>,
+    log: Log,
+    estimate: Estimate,
+    trips: Trips,
+    /// No faster before the first 429, and since when that was so.
+    start: f64,
+    started: f64,
     hold: Option<Hold>,
-    /// When the last hold ended.
-    held_to: Duration,
-    /// When the last episode began: what was sent before belongs to it.
-    episode: Duration,
-    ceiling: Option<Ceiling>,
-    /// The last rate above which many were refused, or the highest at which any was.
-    evident: f64,
-    /// Episodes in a row that came soon.
-    strikes: u32,
-    /// Episodes in a row that did not say how long to wait, and before which nothing was admitted.
-    unsaid: u32,
+    /// What is to be learnt from when the hold is over.
+    episode: Option<Episode>,
+    /// When the last hold ended, and when the last episode began: what was sent before belongs to it.
+    held_to: f64,
+    begun: f64,
+    /// Episodes in a row before which nothing was admitted.
+    barren: u32,
     admitted_since: bool,
+    /// When requests were sent.
+    sends: VecDeque<f64>,
+    sent: f64,
+    refused: f64,
+    fastest: f64,
+    due: f64,
 }
 
-/// A hold that is on.
-#[derive(Debug)]
+/// A hold that is on, or was last.
+#[derive(Debug, Clone, Copy)]
 struct Hold {
-    from: Duration,
-    /// How long the server asked for.
-    wait: Duration,
     until: Duration,
-    /// When the first request was sent that was refused; `None` if no request of ours shows the rate.
-    refused: Option<Duration>,
-    /// How many were refused.
-    count: u32,
 }
 
-impl Hold {
-    /// Whether so many were refused that it was no chance, where others that were sent since were `let_in`.
-    fn is_of_many(&self, let_in: u32) -> bool {
-        self.count > 1 && f64::from(self.count) >= MANY * f64::from(self.count + let_in)
+/// How long answers take.
+#[derive(Debug, Default)]
+struct Trips {
+    last: VecDeque<f64>,
+    seen: usize,
+    middle: f64,
+    jitter: f64,
+}
+
+impl Trips {
+    fn add(&mut self, trip: f64) {
+        if self.last.len() == TRIPS {
+            self.last.pop_front();
+        }
+        self.last.push_back(trip);
+        if self.seen.is_multiple_of(TRIPS / 4) {
+            let mut sorted: Vec<f64> = self.last.iter().copied().collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let at = |hundredths: usize| sorted[sorted.len() * hundredths / 100];
+            self.middle = at(50);
+            // Eight of ten answers, and a tick of the timers: the others are stalls, which come seldom enough.
+            self.jitter = (at(90) - at(10) + TICK).min(MADE_UP);
+        }
+        self.seen += 1;
     }
 }
 
@@ -88,41 +105,88 @@ impl Throttle {
     pub(super) fn new(most: f64) -> Self {
         Self {
             most,
-            rate: most,
-            admitted: Admitted::default(),
+            left: f64::INFINITY,
+            began: None,
+            log: Log::default(),
+            estimate: Estimate::new(),
+            trips: Trips { jitter: 2.0 * TICK, ..Trips::default() },
+            start: FIRST,
+            started: 0.0,
             hold: None,
-            held_to: Duration::ZERO,
-            episode: Duration::ZERO,
-            ceiling: None,
-            evident: 0.0,
-            strikes: 0,
-            unsaid: 0,
+            episode: None,
+            held_to: 0.0,
+            begun: 0.0,
+            barren: 0,
             admitted_since: false,
+            sends: VecDeque::new(),
+            sent: 0.0,
+            refused: 0.0,
+            fastest: 0.0,
+            due: 0.0,
         }
     }
 
-    /// A request that was sent then was not refused for the rate.
-    pub(super) fn admitted(&mut self, sent: Duration) {
-        self.admitted.add(sent);
+    /// So many rows are left: a try upwards pays only if there are enough.
+    pub(super) fn expect(&mut self, rows: u64) {
+        self.left = number(usize::try_from(rows).unwrap_or(usize::MAX));
+    }
+
+    /// A request is sent `now`.
+    pub(super) fn sent(&mut self, now: Duration) {
+        let now = now.as_secs_f64();
+        let rate = self.rate(now);
+        self.sent += 1.0;
+        self.fastest = self.fastest.max(rate);
+        self.sends.push_back(now);
+        if self.sends.len() > REMEMBERED {
+            self.sends.pop_front();
+        }
+        let (interval, made_up) = self.interval(rate);
+        self.due = (self.due + interval).max(now + interval - made_up);
+    }
+
+    /// A request that was sent then was not refused for the rate, as is known `now`.
+    pub(super) fn admitted(&mut self, sent: Duration, now: Duration) {
+        let (sent, now) = (sent.as_secs_f64(), now.as_secs_f64());
+        self.left = (self.left - 1.0).max(0.0);
+        self.began.get_or_insert(now);
+        self.log.add(Answered { sent, admitted: true });
         // What was sent before the last episode does not show that it is over.
-        self.admitted_since |= sent >= self.episode;
+        self.admitted_since |= sent >= self.begun;
+        self.trips.add(now - sent);
+        if self.trips.seen == 1 {
+            self.start = FIRST.max((UNDER_WAY * self.left).min(MOST_UNDER_WAY) / self.trips.middle.max(TICK / 10.0));
+            self.started = now;
+            self.due = self.due.min(now);
+        }
     }
 
     /// A request that was `sent` then was refused for the rate `now`, and everybody is to `wait`. `jitter` is
     /// in `[0, 1)`. Tells how long requests are held back, if this begins a hold.
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, wait: Option<Duration>, jitter: f64) -> Option<Duration> {
+        let at = sent.as_secs_f64();
+        self.log.add(Answered { sent: at, admitted: false });
+        self.refused += 1.0;
         if std::mem::take(&mut self.admitted_since) {
-            self.unsaid = 0;
+            self.barren = 0;
         }
-        let wait = wait.unwrap_or_else(|| UNSAID.saturating_mul(1 << self.unsaid.min(8)).min(MOST_UNSAID));
+        // What is refused with the first belongs to its episode.
+        let before = self.barren.saturating_sub(u32::from(self.episode.is_some()));
+        let made_up = |before: u32| UNSAID.saturating_mul(1 << before.min(8)).min(MOST_UNSAID);
+        // A wait after which nothing was let in was too short, whatever the server says.
+        let asked = wait.unwrap_or(UNSAID).as_secs_f64();
+        let wait = wait.map_or_else(|| made_up(before), |wait| if before > 0 { wait.max(made_up(before - 1)) } else { wait });
+        let after = self.held_to;
         let is_new = self.hold_back(now, wait, jitter);
-        if let Some(hold) = self.hold.as_mut().filter(|hold| hold.refused.is_some() || sent >= self.episode) {
-            if hold.refused.is_none() {
-                self.episode = now;
-                self.unsaid += 1;
-            }
-            hold.refused = hold.refused.min(Some(sent)).or(Some(sent));
-            hold.count += 1;
+        let until = self.held_to;
+        if let Some(episode) = &mut self.episode {
+            episode.refused = episode.refused.min(at);
+            episode.wait = episode.wait.max(asked);
+            episode.until = until;
+        } else if at >= self.begun {
+            self.begun = now.as_secs_f64();
+            self.barren += 1;
+            self.episode = Some(Episode { after, until, refused: at, wait: asked });
         }
         is_new.then_some(wait)
     }
@@ -131,234 +195,108 @@ impl Throttle {
     pub(super) fn hold_back(&mut self, now: Duration, wait: Duration, jitter: f64) -> bool {
         let (least, most) = MARGIN;
         let until = now + wait.mul_f64(1.0 + (most - least).mul_add(jitter, least));
-        if let Some(hold) = &mut self.hold
-            && hold.until > now
-        {
-            hold.until = hold.until.max(until);
-            hold.wait = hold.wait.max(wait);
-            return false;
-        }
-        self.end_hold(now);
-        self.hold = Some(Hold { from: now, wait, until, refused: None, count: 0 });
-        true
+        let before = self.held_until(now);
+        let until = before.map_or(until, |before| before.max(until));
+        self.hold = Some(Hold { until });
+        self.held_to = until.as_secs_f64();
+        before.is_none()
     }
 
     /// When the hold ends that is on.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
-        self.hold.as_ref().map(|hold| hold.until).filter(|until| *until > now)
+        self.hold.map(|hold| hold.until).filter(|until| *until > now)
+    }
+
+    /// When the next request may be sent; learns from a hold that is over.
+    pub(super) fn next(&mut self, now: Duration) -> Duration {
+        if let Some(until) = self.held_until(now) {
+            return until;
+        }
+        let at = now.as_secs_f64();
+        if let Some(episode) = self.episode.take() {
+            self.with_estimate(at, |estimate, known| estimate.learn(&episode, known));
+            // Nothing is made up for that was not sent in a hold.
+            self.due = self.due.clamp(at, at + 1.0);
+        }
+        let rate = self.rate(at);
+        let due = self.due.max(self.mirrored(rate).unwrap_or(at));
+        if due > at { Duration::from_secs_f64(due) } else { now }
     }
 
     /// The working rate, in requests a second; infinite where no limit is known.
-    pub(super) fn rate(&mut self, now: Duration) -> f64 {
-        self.end_hold(now);
-        if self.hold.is_none() {
-            self.seek(now);
-        }
-        self.rate
+    pub(super) fn rate(&mut self, now: f64) -> f64 {
+        let learnt = self.with_estimate(now, Estimate::rate);
+        let rate = if self.estimate.limit().is_some() { learnt.max(LEAST) } else { self.starting(now) }.min(self.most);
+        // After a hold that was too short, one request is tried at a time.
+        let is_barren = self.barren > 1 && !self.admitted_since;
+        if is_barren { rate.min(0.5 / (self.trips.middle + 10.0 * TICK)) } else { rate }
     }
 
-    /// Learns from a hold that is over.
-    fn end_hold(&mut self, now: Duration) {
-        let Some(hold) = self.hold.take_if(|hold| hold.until <= now) else {
-            return;
-        };
-        if let Some(refused) = hold.refused {
-            self.learn(&hold, refused, now);
-        }
-        self.held_to = hold.until;
+    /// The working rate, if a limit is known.
+    pub(super) fn learnt(&mut self, now: f64) -> Option<f64> {
+        self.estimate.limit().is_some().then(|| self.rate(now))
     }
 
-    /// Lowers the working rate after a hold whose first refused request was sent at `refused`.
-    fn learn(&mut self, hold: &Hold, refused: Duration, now: Duration) {
-        // Where nothing was let in, there is no rate to go by: it is somebody else's limit that was reached.
-        let Some(measured) = self.admitted.rate_before(refused, self.rate, hold.wait, self.held_to) else {
-            return;
-        };
-        let is_soon = !self.held_to.is_zero() && hold.from.saturating_sub(self.held_to) < hold.wait.mul_f64(SOON);
-        self.strikes = if is_soon { self.strikes + 1 } else { 0 };
-        let is_no_chance = self.strikes >= STRIKES || hold.is_of_many(self.admitted.since(refused)) || self.rate.is_infinite();
-        // One refusal soon after a hold, or after the start, says nothing of how many are let in.
-        let is_lower = measured < self.rate * (1.0 - SAME) && (is_no_chance || refused.saturating_sub(self.held_to) >= hold.wait);
-        let is_evident = is_lower && is_no_chance;
-        let found = if is_lower { measured } else { self.rate };
-        if is_evident || self.evident < found {
-            self.evident = found;
+    /// The working rate before a limit is known: more with each second that passes without a 429.
+    fn starting(&mut self, now: f64) -> f64 {
+        if self.trips.seen > 0 && now - self.started >= 1.0 {
+            self.start *= GROWTH;
+            self.started = now;
         }
-        let before = self.ceiling.take();
-        let proven = before.as_ref().map_or(0.0, |ceiling| ceiling.proven);
-        self.rate = if proven < self.rate && proven >= found * (1.0 - SAME) {
-            // A step too high: what was fine before is fine again.
-            proven.min(found * UNDER)
-        } else if is_evident {
-            found * UNDER
-        } else {
-            let share = if is_lower {
-                UNDER
-            } else if is_soon {
-                MUCH_LOWER
-            } else {
-                LOWER
-            };
-            (found * share).max(self.evident * CHANCE).min(self.rate)
-        };
-        self.rate = self.rate.max(LEAST).min(self.most);
-        let ceiling = Ceiling::found(found, before, hold.wait, now);
-        self.ceiling = Some(if is_lower && !is_evident { ceiling.doubted(now) } else { ceiling });
+        if self.start > MOST { f64::INFINITY } else { self.start }
     }
 
-    /// Takes a step up if it is time to.
-    fn seek(&mut self, now: Duration) {
-        let most = self.most.min(MOST);
-        if let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| now >= ceiling.next && self.rate < most)
-            // A rate that was not made use of proves nothing.
-            && self.admitted.rate_until(now, self.rate) >= self.rate * USED
-        {
-            self.rate = ceiling.above(self.rate, now).clamp(self.rate, most);
-            self.evident = self.evident.max(ceiling.proven);
+    fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Known<'_>) -> T) -> T {
+        let fastest = if self.fastest > 0.0 { self.fastest } else { f64::INFINITY };
+        let known = Known {
+            now,
+            began: self.began.unwrap_or(now),
+            log: &self.log,
+            sent: self.sent,
+            refused: self.refused,
+            left: if self.left.is_finite() { self.left } else { self.sent.max(UNTOLD) },
+            most: self.most,
+            fastest,
+            trip: self.trips.middle,
+            jitter: self.trips.jitter,
+        };
+        with(&mut self.estimate, &known)
+    }
+
+    /// How far requests are apart, and how much of that a late one may make up for.
+    fn interval(&self, rate: f64) -> (f64, f64) {
+        if rate >= self.most {
+            // The gate sees to that.
+            return (0.0, 0.0);
         }
+        let Some(limit) = self.estimate.limit() else {
+            return (1.0 / rate, 3.0 * TICK);
+        };
+        let apart = self.trips.jitter + self.estimate.margin;
+        match limit.counter {
+            Counter::Sliding { window } | Counter::Fixed { window, .. } => {
+                let made_up = if rate * window <= number(REMEMBERED) { MADE_UP } else { TICK };
+                ((1.0 + apart / window) / rate, made_up)
+            }
+            // A bucket has room for what comes early, but for its last token.
+            Counter::Bucket { .. } => {
+                let room = (limit.size - 1.0).max(0.0) / limit.rate / 2.0;
+                (1.005 / rate + (ONE_WAY * self.trips.jitter + self.estimate.margin - room).max(0.0), room.min(MADE_UP))
+            }
+        }
+    }
+
+    /// As many as the window lets in, and its time later, the next may be sent: whatever was made up for,
+    /// no window sees more.
+    fn mirrored(&self, rate: f64) -> Option<f64> {
+        let window = self.estimate.limit()?.counter.window()?;
+        let nth = self.sends.len().checked_sub(whole(rate * window)?)?;
+        self.sends.get(nth).map(|sent| sent + window + self.trips.jitter + self.estimate.margin)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn ms(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    #[test]
-    fn a_429_holds_for_a_little_longer_than_it_asks_and_a_success_does_not_lift_the_hold() {
-        let mut throttle = Throttle::new(100.0);
-        assert_eq!(throttle.refused(ms(0), ms(50), Some(ms(2000)), 0.5), Some(ms(2000)));
-        throttle.admitted(ms(10));
-        let until = throttle.held_until(ms(60)).expect("a hold");
-        assert!((ms(2090)..ms(2250)).contains(&until), "{until:?}");
-        assert_eq!(throttle.held_until(until), None);
-    }
-
-    #[test]
-    fn what_was_sent_before_the_hold_belongs_to_its_episode() {
-        let mut throttle = Throttle::new(100.0);
-        (0..100).for_each(|nth| throttle.admitted(ms(nth)));
-        assert!(throttle.refused(ms(100), ms(150), Some(ms(1000)), 0.0).is_some());
-        assert!(throttle.refused(ms(101), ms(160), Some(ms(1000)), 0.0).is_none(), "the same hold");
-        let lowered = throttle.rate(ms(3000));
-        assert!(throttle.refused(ms(102), ms(3100), Some(ms(500)), 0.0).is_some(), "it waits, however late the answer");
-        assert_eq!(throttle.rate(ms(3650)).to_bits(), lowered.to_bits(), "but is taught nothing new");
-    }
-
-    #[test]
-    fn the_rate_falls_to_a_little_under_what_was_let_in() {
-        for most in [1000.0, f64::INFINITY] {
-            let mut throttle = Throttle::new(most);
-            (0..200).for_each(|nth| throttle.admitted(ms(nth)));
-            for nth in 200..203 {
-                throttle.refused(ms(nth), ms(nth + 50), Some(ms(1000)), 0.0);
-            }
-            let rate = throttle.rate(ms(2000));
-            assert!((185.0..200.0).contains(&rate), "{rate}");
-        }
-    }
-
-    #[test]
-    fn a_429_that_does_not_say_how_long_is_waited_for_longer_each_time() {
-        let mut throttle = Throttle::new(100.0);
-        let (mut now, mut waits) = (ms(0), Vec::new());
-        for _ in 0..7 {
-            waits.extend(throttle.refused(now, now, None, 0.0));
-            now = throttle.held_until(now).expect("a hold");
-            throttle.rate(now);
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs));
-        throttle.admitted(now);
-        assert_eq!(throttle.refused(now, now, None, 0.0), Some(ms(1000)));
-    }
-
-    #[test]
-    fn one_429_soon_after_the_start_says_little_of_the_rate() {
-        let mut throttle = Throttle::new(50.0);
-        (0..10).for_each(|nth| throttle.admitted(ms(nth * 20)));
-        throttle.refused(ms(200), ms(250), Some(ms(60_000)), 0.0);
-        assert!(throttle.rate(ms(70_000)) > 45.0);
-    }
-
-    #[test]
-    fn where_nothing_was_let_in_nothing_is_learnt() {
-        let mut throttle = Throttle::new(100.0);
-        throttle.refused(ms(0), ms(50), Some(ms(1000)), 0.0);
-        assert_eq!(throttle.rate(ms(2000)).to_bits(), 100_f64.to_bits());
-    }
-
-    #[test]
-    fn a_rate_that_is_not_made_use_of_is_not_raised_and_none_is_above_the_highest() {
-        for used in [false, true] {
-            let mut throttle = Throttle::new(f64::INFINITY);
-            (0..100).for_each(|nth| throttle.admitted(ms(nth)));
-            throttle.refused(ms(100), ms(150), Some(ms(1000)), 0.0);
-            let learnt = throttle.rate(ms(2000));
-            for second in 2..600 {
-                if used {
-                    (0..200_000).step_by(500).for_each(|nth| throttle.admitted(Duration::from_micros(second * 1_000_000 + nth)));
-                }
-                throttle.rate(ms(second * 1000 + 900));
-            }
-            let rate = throttle.rate(ms(600_000));
-            assert!(if used { rate > learnt && rate <= MOST } else { rate.to_bits() == learnt.to_bits() }, "{used}: {rate}");
-        }
-    }
-
-    #[test]
-    fn a_hold_of_another_endpoint_teaches_nothing_of_the_rate() {
-        let mut throttle = Throttle::new(100.0);
-        assert!(throttle.hold_back(ms(0), ms(1000), 0.0));
-        assert_eq!(throttle.rate(ms(2000)).to_bits(), 100_f64.to_bits());
-    }
-
-    /// What happens, and how long after what happened before.
-    #[derive(Debug, Clone, Copy)]
-    enum Event {
-        Admitted,
-        Refused(Option<u64>),
-        Asked,
-    }
-
-    fn event() -> impl Strategy<Value = (u64, Event)> {
-        let what = prop_oneof![
-            6 => Just(Event::Admitted),
-            2 => prop::option::of(0_u64..100_000).prop_map(Event::Refused),
-            4 => Just(Event::Asked),
-        ];
-        (0_u64..20_000, what)
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_happens_no_rate_is_above_the_one_asked_for_and_no_hold_is_cut_short(
-            events in prop::collection::vec(event(), 0..200),
-            most in prop::sample::select(vec![0.001, 1.0, 50.0, 2000.0, f64::INFINITY]),
-            latency in 0_u64..5000,
-            jitter in 0.0..1.0,
-        ) {
-            let mut throttle = Throttle::new(most);
-            let (mut now, mut held) = (ms(10_000), ms(0));
-            for (after, event) in events {
-                now += ms(after);
-                let sent = now.saturating_sub(ms(latency));
-                match event {
-                    Event::Admitted => throttle.admitted(sent),
-                    Event::Refused(wait) => {
-                        throttle.refused(sent, now, wait.map(ms), jitter);
-                        held = held.max(now + wait.map_or(UNSAID, ms));
-                    }
-                    Event::Asked => {
-                        let rate = throttle.rate(now);
-                        prop_assert!(rate <= most && rate >= LEAST.min(most), "{}", rate);
-                    }
-                }
-                prop_assert!(now >= held || throttle.held_until(now).is_some_and(|until| until >= held));
-            }
-        }
-    }
+/// The whole requests in a number of them, if there are any.
+fn whole(requests: f64) -> Option<usize> {
+    let count = Duration::try_from_secs_f64(requests + 1e-6).ok()?.as_secs();
+    usize::try_from(count).ok().filter(|count| *count > 0)
 }

@@ -8,36 +8,60 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::others::{Others, Share};
 use crate::domain::quote;
 
-/// What limits count by.
+/// No `Retry-After` is shorter.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How a server counts the requests of a second.
+/// The time by which a server counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LimitWindow {
+    /// A second.
+    #[default]
+    #[value(name = "1s")]
+    Second,
+    /// A minute.
+    #[value(name = "1m")]
+    Minute,
+}
+
+impl LimitWindow {
+    /// How long it is.
+    #[must_use]
+    pub fn get(self) -> Duration {
+        match self {
+            Self::Second => Duration::from_secs(1),
+            Self::Minute => Duration::from_secs(60),
+        }
+    }
+}
+
+/// How a server counts the requests of a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LimitKind {
-    /// Those of the last second, at every instant.
+    /// Those of the last window, at every instant.
     #[default]
     Sliding,
-    /// Those since the clock's last full second.
+    /// Those since the clock's last full window.
     Fixed,
-    /// A bucket of a second's worth, full at the start, that fills evenly.
+    /// A bucket of a window's worth, or of a burst, full at the start, that fills evenly.
     Bucket,
 }
 
 /// What a 429 says of how long to wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum RetryAfterForm {
-    /// `1`.
+    /// The seconds until one is let in again: `1`, where they are counted by the second.
     #[default]
     Seconds,
-    /// An HTTP date, a second ahead.
+    /// An HTTP date, as far ahead.
     Date,
     /// Nothing.
     None,
 }
 
-/// The most requests a second, and how that changes in the course of time.
+/// The most requests of a window, and how that changes in the course of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimit {
     /// From when on, counted from the first request, how many; the first from the start, in order.
@@ -55,11 +79,11 @@ pub struct NotARateLimit(String);
 impl RateLimit {
     /// The same at all times.
     #[must_use]
-    pub fn constant(a_second: u32) -> Self {
-        Self { steps: vec![(Duration::ZERO, a_second)] }
+    pub fn constant(most: u32) -> Self {
+        Self { steps: vec![(Duration::ZERO, most)] }
     }
 
-    /// How many a second are let in, so long after the first request.
+    /// How many of a window are let in, so long after the first request.
     #[must_use]
     pub fn at(&self, since: Duration) -> u32 {
         self.steps.iter().rev().find(|(from, _)| *from <= since).map_or(u32::MAX, |(_, limit)| *limit)
@@ -103,13 +127,17 @@ impl fmt::Display for RateLimit {
 pub(crate) struct Limiter {
     kind: LimitKind,
     limit: RateLimit,
+    window: Duration,
+    /// The most that a bucket holds, if that is not a window's worth.
+    burst: Option<u32>,
+    others: Others,
     first: Option<Duration>,
     /// When the latest came.
     latest: Duration,
-    /// When those of the last second were let in.
+    /// When those of the last window were let in.
     recent: VecDeque<Duration>,
-    /// The second that is counted, and how many were let in.
-    counted: (u64, u32),
+    /// The window that is counted, and how many were let in.
+    counted: (u128, u32),
     /// When the bucket was looked at, and what was in it.
     bucket: (Duration, f64),
 }
@@ -117,15 +145,64 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(kind: LimitKind, limit: RateLimit) -> Self {
         let full = f64::from(limit.at(Duration::ZERO));
-        Self { kind, limit, first: None, latest: Duration::ZERO, recent: VecDeque::new(), counted: (0, 0), bucket: (Duration::ZERO, full) }
+        Self {
+            kind,
+            limit,
+            window: LimitWindow::default().get(),
+            burst: None,
+            others: Others::new(Share::default(), 0),
+            first: None,
+            latest: Duration::ZERO,
+            recent: VecDeque::new(),
+            counted: (0, 0),
+            bucket: (Duration::ZERO, full),
+        }
+    }
+
+    /// The same, counted by a `window`; a bucket holds a `burst`, if that is not a window's worth.
+    pub(crate) fn by(self, window: LimitWindow, burst: Option<u32>) -> Self {
+        let full = burst.map_or(self.bucket.1, f64::from);
+        Self { window: window.get(), burst, bucket: (Duration::ZERO, full), ..self }
+    }
+
+    /// The same, of which another caller takes a `share`.
+    pub(crate) fn beside(self, share: Share, seed: u64) -> Self {
+        Self { others: Others::new(share, seed), ..self }
     }
 
     /// Whether a request is let in that comes `now`, by any clock.
     pub(crate) fn admits(&mut self, now: Duration) -> bool {
         // Of two that come at once, the later may be the first to be counted.
         let now = self.latest.max(now);
+        self.first.get_or_insert(now);
+        while let Some(at) = self.others.until(now, self.rate(self.latest)) {
+            self.counts_in(self.latest.max(at));
+        }
+        self.counts_in(now)
+    }
+
+    /// How long it is until one is let in; whole seconds, since that is what a `Retry-After` can say.
+    pub(crate) fn wait(&self) -> Duration {
+        let exact = match self.kind {
+            LimitKind::Sliding => self.recent.front().map_or(Duration::ZERO, |at| (*at + self.window).saturating_sub(self.latest)),
+            LimitKind::Fixed => Duration::from_nanos_u128(self.window.as_nanos() - self.latest.as_nanos() % self.window.as_nanos()),
+            LimitKind::Bucket => Duration::from_secs_f64((1.0 - self.bucket.1).max(0.0) / self.rate(self.latest)),
+        };
+        Duration::from_secs(exact.as_secs() + u64::from(exact.subsec_nanos() > 0)).max(SECOND)
+    }
+
+    fn limit(&self, now: Duration) -> u32 {
+        self.limit.at(now.saturating_sub(self.first.unwrap_or(now)))
+    }
+
+    /// How many a second are let in for ever.
+    fn rate(&self, now: Duration) -> f64 {
+        f64::from(self.limit(now)) / self.window.as_secs_f64()
+    }
+
+    fn counts_in(&mut self, now: Duration) -> bool {
+        let limit = self.limit(now);
         self.latest = now;
-        let limit = self.limit.at(now.saturating_sub(*self.first.get_or_insert(now)));
         match self.kind {
             LimitKind::Sliding => self.slides(limit, now),
             LimitKind::Fixed => self.counts(limit, now),
@@ -134,7 +211,7 @@ impl Limiter {
     }
 
     fn slides(&mut self, limit: u32, now: Duration) -> bool {
-        while self.recent.front().is_some_and(|at| now.saturating_sub(*at) >= SECOND) {
+        while self.recent.front().is_some_and(|at| now.saturating_sub(*at) >= self.window) {
             self.recent.pop_front();
         }
         let admitted = self.recent.len() < limit as usize;
@@ -145,8 +222,9 @@ impl Limiter {
     }
 
     fn counts(&mut self, limit: u32, now: Duration) -> bool {
-        if self.counted.0 != now.as_secs() {
-            self.counted = (now.as_secs(), 0);
+        let window = now.as_nanos() / self.window.as_nanos();
+        if self.counted.0 != window {
+            self.counted = (window, 0);
         }
         let admitted = self.counted.1 < limit;
         self.counted.1 += u32::from(admitted);
@@ -155,9 +233,11 @@ impl Limiter {
 
     fn draws(&mut self, limit: u32, now: Duration) -> bool {
         let (before, left) = self.bucket;
-        let filled = now.saturating_sub(before).as_secs_f64().mul_add(f64::from(limit), left).min(f64::from(limit));
-        let admitted = filled >= 1.0;
-        self.bucket = (now, if admitted { filled - 1.0 } else { filled });
+        let full = f64::from(self.burst.unwrap_or(limit));
+        let filled = now.saturating_sub(before).as_secs_f64().mul_add(self.rate(now), left).min(full);
+        // Of what was filled bit by bit, the last bit may be missing.
+        let admitted = filled >= 1.0 - 1e-9;
+        self.bucket = (now, if admitted { (filled - 1.0).max(0.0) } else { filled });
         admitted
     }
 }
@@ -179,6 +259,31 @@ mod tests {
             assert_eq!(admitted(kind, "100", 0..10_000), within_ten, "{kind:?}");
             assert_eq!(admitted(kind, "100", (0..10_000).step_by(10)), 1000, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_minute_counts_as_a_second_does_and_says_how_long_to_wait() {
+        for (kind, wait) in [(LimitKind::Sliding, 31), (LimitKind::Fixed, 31), (LimitKind::Bucket, 1)] {
+            let mut limiter = Limiter::new(kind, RateLimit::constant(120)).by(LimitWindow::Minute, None);
+            let let_in = (0..600).filter(|nth| limiter.admits(Duration::from_millis(nth * 50))).count();
+            assert_eq!(let_in, if kind == LimitKind::Bucket { 179 } else { 120 }, "{kind:?}");
+            assert_eq!(limiter.wait(), Duration::from_secs(wait), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_holds_its_burst_and_no_more() {
+        for (burst, within) in [(1, 10), (5, 14), (500, 509)] {
+            let mut limiter = Limiter::new(LimitKind::Bucket, RateLimit::constant(10)).by(LimitWindow::Second, Some(burst));
+            assert_eq!((0..1000).filter(|nth| limiter.admits(Duration::from_millis(60_000 + *nth))).count(), within.min(1000), "{burst}");
+        }
+    }
+
+    #[test]
+    fn another_caller_leaves_the_rest() {
+        let mut limiter = Limiter::new(LimitKind::Sliding, RateLimit::constant(100)).beside("60%".parse().expect("a share"), 1);
+        let let_in = (0..500_000).step_by(12).filter(|ms| limiter.admits(Duration::from_millis(*ms))).count();
+        assert!((35_000..40_000).contains(&let_in), "of 41,667 that a limit of one's own would let in: {let_in}");
     }
 
     #[test]

@@ -57,7 +57,10 @@ impl Machine {
             directory: Directory::new(config.seed, users, config.named.clone(), config.users.is_none(), Utc::now()),
             tokens: Tokens::new(&config),
             started: Instant::now(),
-            limiter: config.rate_limit.clone().map(|limit| Limiter::new(config.limit_kind, limit)),
+            limiter: config.rate_limit.clone().map(|limit| {
+                let limiter = Limiter::new(config.limit_kind, limit).by(config.limit_window, config.burst);
+                limiter.beside(config.other_callers, config.seed)
+            }),
             pages: HashMap::new(),
             config,
         }
@@ -69,8 +72,11 @@ impl Machine {
         if let [environment, "as", "token"] = segments[..] {
             return self.tokens.answer(request, environment, &self.application, now);
         }
-        if self.limiter.as_mut().is_some_and(|limiter| !limiter.admits(now - self.started)) {
-            return self.limited(date);
+        if let Some(limiter) = &mut self.limiter
+            && !limiter.admits(now - self.started)
+        {
+            let wait = limiter.wait();
+            return self.limited(date, wait);
         }
         if request.headers > MOST_HEADERS {
             return Answer::refusal(431, "REQUEST_FAILED", "The request's headers are larger than 6 KB.");
@@ -102,10 +108,10 @@ impl Machine {
         }
     }
 
-    fn limited(&self, date: DateTime<Utc>) -> Answer {
+    fn limited(&self, date: DateTime<Utc>, wait: Duration) -> Answer {
         let retry_after = match self.config.retry_after {
-            RetryAfterForm::Seconds => Some("1".to_owned()),
-            RetryAfterForm::Date => Some(httpdate::fmt_http_date((date + self.config.latency + Duration::from_secs(1)).into())),
+            RetryAfterForm::Seconds => Some(wait.as_secs().to_string()),
+            RetryAfterForm::Date => Some(httpdate::fmt_http_date((date + self.config.latency + wait).into())),
             RetryAfterForm::None => None,
         };
         Answer { retry_after, ..Answer::refusal(429, "REQUEST_LIMITED", "The request rate has been exceeded.") }
@@ -201,7 +207,7 @@ impl Machine {
     /// The answer of a fault that comes before anything is done.
     fn instead(&mut self, kind: FaultKind, meant: &Meant) -> Option<Answer> {
         match kind {
-            FaultKind::Status(429) => Some(self.limited(meant.date)),
+            FaultKind::Status(429) => Some(self.limited(meant.date, Duration::from_secs(1))),
             FaultKind::Status(status) => Some(Answer::refusal(status, "UNEXPECTED_ERROR", "A fault of the sandbox's.")),
             FaultKind::Expired => self.tokens.revoke(&meant.token, meant.now).then(Answer::unauthorized),
             FaultKind::Html | FaultKind::Reset | FaultKind::Truncate | FaultKind::Slow | FaultKind::OtherDate | FaultKind::NoBypass => None,

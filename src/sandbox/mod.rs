@@ -17,6 +17,7 @@ mod limit;
 mod log;
 mod machine;
 mod message;
+mod others;
 mod serve;
 mod tokens;
 
@@ -34,11 +35,9 @@ use uuid::Uuid;
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
 
 pub use self::faults::{Faults, NotFaults};
-pub use self::limit::{LimitKind, NotARateLimit, RateLimit, RetryAfterForm};
+pub use self::limit::{LimitKind, LimitWindow, NotARateLimit, RateLimit, RetryAfterForm};
 pub use self::log::Call;
-
-#[cfg(test)]
-pub(crate) use self::limit::Limiter;
+pub use self::others::{NotAShare, Share};
 
 use self::machine::Machine;
 
@@ -69,10 +68,16 @@ pub struct SandboxConfig {
     pub no_or: bool,
     /// The most users of a page of the list, even if more are asked for.
     pub page: u64,
-    /// The most API requests a second; more are answered 429.
+    /// The most API requests of a window; more are answered 429.
     pub rate_limit: Option<RateLimit>,
     /// How they are counted.
     pub limit_kind: LimitKind,
+    /// The time by which they are counted.
+    pub limit_window: LimitWindow,
+    /// The most that a bucket holds, if that is not a window's worth.
+    pub burst: Option<u32>,
+    /// What another caller of the same licence takes of the limit, at most.
+    pub other_callers: Share,
     /// What a 429 says of how long to wait.
     pub retry_after: RetryAfterForm,
     /// The rates that the licence is said to allow, by PingOne's names of them.
@@ -101,6 +106,9 @@ impl Default for SandboxConfig {
             page: machine::MOST_ON_A_PAGE,
             rate_limit: None,
             limit_kind: LimitKind::default(),
+            limit_window: LimitWindow::default(),
+            burst: None,
+            other_callers: Share::default(),
             retry_after: RetryAfterForm::default(),
             licence_rates: Vec::new(),
             latency: Duration::ZERO,

@@ -1,0 +1,176 @@
+//! What is known of the limiter: each request, when it was sent and whether it was let in; and how full each
+//! kind of limiter would have been then.
+
+use std::collections::VecDeque;
+
+/// How many requests are remembered. Enough for a minute at 30/s, or for the twenty holds at 100/s that tell
+/// a limit best; and so few that all explanations are searched within some milliseconds, once a hold.
+pub(super) const REMEMBERED: usize = 2048;
+
+/// A request that was answered; times are in seconds from the start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Answered {
+    pub(super) sent: f64,
+    pub(super) admitted: bool,
+}
+
+/// The last that were answered, by when they were sent.
+#[derive(Debug, Default)]
+pub(super) struct Log(VecDeque<Answered>);
+
+impl Log {
+    pub(super) fn add(&mut self, answered: Answered) {
+        // Nearly in order, as answers come.
+        let later = self.0.iter().rev().take_while(|other| other.sent > answered.sent).count();
+        self.0.insert(self.0.len() - later, answered);
+        if self.0.len() > REMEMBERED {
+            self.0.pop_front();
+        }
+    }
+
+    /// How many of those sent in a time were let in.
+    pub(super) fn let_in(&self, from: f64, to: f64) -> f64 {
+        let later = self.0.partition_point(|answered| answered.sent < from);
+        number(self.0.range(later..).take_while(|answered| answered.sent < to).filter(|answered| answered.admitted).count())
+    }
+
+    /// Those sent from then on.
+    pub(super) fn since(&self, from: f64) -> Vec<Answered> {
+        self.0.iter().filter(|answered| answered.sent >= from).copied().collect()
+    }
+}
+
+/// Every limiter is a counter that lets a request in where it holds less than its size. They differ in what
+/// makes the counter fall.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Counter {
+    /// Requests of the last `window` seconds.
+    Sliding { window: f64 },
+    /// Requests since a window began; they follow each other, `phase` seconds before full ones.
+    Fixed { window: f64, phase: f64 },
+    /// Requests that have not drained, at so many a second: a token bucket, seen from the other side.
+    Bucket { drain: f64 },
+}
+
+/// What a counter would have held with a request, and whether that was let in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reading {
+    pub(super) held: f64,
+    pub(super) admitted: bool,
+}
+
+impl Counter {
+    /// The time by which it counts; `None` for a bucket.
+    pub(super) fn window(self) -> Option<f64> {
+        match self {
+            Self::Sliding { window } | Self::Fixed { window, .. } => Some(window),
+            Self::Bucket { .. } => None,
+        }
+    }
+
+    /// Whether another counter is of the same kind, whatever its measures.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// What it would have held with each request of a `log`; in doubt, where a network jitters, what explains
+    /// the answer.
+    pub(super) fn readings(self, log: &[Answered], jitter: f64) -> Vec<Reading> {
+        match self {
+            Self::Sliding { window } => sliding(window, log, jitter.min(window / 4.0)),
+            Self::Fixed { window, phase } => fixed(window, phase, log),
+            Self::Bucket { drain } => bucket(drain, log),
+        }
+    }
+}
+
+fn sliding(window: f64, log: &[Answered], jitter: f64) -> Vec<Reading> {
+    let mut inside: VecDeque<f64> = VecDeque::new();
+    let reading = |answered: &Answered| {
+        while inside.front().is_some_and(|sent| answered.sent - sent >= window + jitter) {
+            inside.pop_front();
+        }
+        let left = if answered.admitted { inside.partition_point(|sent| answered.sent - sent >= window - jitter) } else { 0 };
+        let held = number(inside.len() - left) + 1.0;
+        if answered.admitted {
+            inside.push_back(answered.sent);
+        }
+        Reading { held, admitted: answered.admitted }
+    };
+    log.iter().map(reading).collect()
+}
+
+fn fixed(window: f64, phase: f64, log: &[Answered]) -> Vec<Reading> {
+    let (mut begun, mut count) = (f64::NEG_INFINITY, 0.0);
+    let reading = |answered: &Answered| {
+        let nth = ((answered.sent + phase) / window).floor();
+        if nth > begun {
+            (begun, count) = (nth, 0.0);
+        }
+        let held = count + 1.0;
+        if answered.admitted {
+            count = held;
+        }
+        Reading { held, admitted: answered.admitted }
+    };
+    log.iter().map(reading).collect()
+}
+
+fn bucket(drain: f64, log: &[Answered]) -> Vec<Reading> {
+    let (mut before, mut level) = (0.0, 0.0_f64);
+    let reading = |answered: &Answered| {
+        level = (answered.sent - before).mul_add(-drain, level).max(0.0);
+        before = answered.sent;
+        let held = level + 1.0;
+        if answered.admitted {
+            level = held;
+        }
+        Reading { held, admitted: answered.admitted }
+    };
+    log.iter().map(reading).collect()
+}
+
+/// A count to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "counts of what is remembered")]
+pub(super) fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(counter: Counter, sent: &[f64]) -> Vec<f64> {
+        let log: Vec<Answered> = sent.iter().map(|sent| Answered { sent: *sent, admitted: true }).collect();
+        counter.readings(&log, 0.0).iter().map(|reading| reading.held).collect()
+    }
+
+    #[test]
+    fn each_counter_falls_in_its_own_way() {
+        let sent = [0.2, 0.7, 1.1, 1.3, 1.8];
+        assert_eq!(held(Counter::Sliding { window: 1.0 }, &sent), [1.0, 2.0, 3.0, 3.0, 3.0]);
+        assert_eq!(held(Counter::Fixed { window: 1.0, phase: 0.0 }, &sent), [1.0, 2.0, 1.0, 2.0, 3.0]);
+        assert_eq!(held(Counter::Fixed { window: 1.0, phase: 0.5 }, &sent), [1.0, 1.0, 2.0, 3.0, 1.0]);
+        let levels: Vec<f64> = held(Counter::Bucket { drain: 1.0 }, &sent).iter().map(|held| (held * 10.0).round()).collect();
+        assert_eq!(levels, [10.0, 15.0, 21.0, 29.0, 34.0]);
+    }
+
+    #[test]
+    fn a_refused_request_is_not_counted() {
+        let log = [true, false, false].map(|admitted| Answered { sent: 0.0, admitted });
+        for counter in [Counter::Sliding { window: 1.0 }, Counter::Fixed { window: 1.0, phase: 0.0 }, Counter::Bucket { drain: 5.0 }] {
+            assert!(counter.readings(&log, 0.0).iter().skip(1).all(|reading| (reading.held - 2.0).abs() < 1e-9), "{counter:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_in_the_order_of_sending_and_forgets() {
+        let mut log = Log::default();
+        for nth in [3_u16, 1, 2, 0] {
+            log.add(Answered { sent: f64::from(nth), admitted: true });
+        }
+        assert_eq!(log.since(1.0).iter().map(|answered| answered.sent).collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
+        (0..5000_u16).for_each(|nth| log.add(Answered { sent: f64::from(nth) + 4.0, admitted: true }));
+        assert_eq!(log.since(0.0).len(), REMEMBERED);
+    }
+}

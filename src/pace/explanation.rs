@@ -1,0 +1,374 @@
+//! Which limiter would have answered just so? Pure: answers in, the limiters that explain them out, each with
+//! how many answers it leaves unexplained.
+
+use super::evidence::{Answered, Counter, Reading, number};
+
+/// What limits count by, in seconds: licences and gateways have them by the second, the minute and the hour.
+const WINDOWS: [f64; 3] = [1.0, 60.0, 3600.0];
+/// In how many places a fixed window may begin: a tenth of such a part is as good as the jitter of a network.
+const PHASES: u32 = 100;
+/// By what factors the rate of a bucket is searched, each around the best of the one before. A rate that is
+/// wrong by a share fills the bucket wrongly by that share of what passes in a few seconds; misfits by less
+/// than that count in part only, or the valley that is looked for would be missed.
+const STEPS: [f64; 3] = [1.05, 1.01, 1.002];
+/// …in what passes in so many seconds.
+const FILLS: f64 = 2.0;
+/// A rate explains as well as the best if it leaves at most half an answer more unexplained.
+const AS_WELL: f64 = 0.5;
+/// An estimate that is open by more than this factor says little.
+pub(super) const WIDE: f64 = 2.0;
+/// No network jitters by more, as far as a bucket's level is concerned; in seconds.
+const MOST_JITTER: f64 = 0.005;
+
+/// How unlikely a limit is that is not round, in nats: one of ten.
+pub(super) const UNROUND: f64 = 2.3;
+
+/// Nobody lets in fewer of a window: that is a bucket without a burst.
+const FEW: f64 = 3.0;
+
+/// A limiter, and how well it explains.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Explanation {
+    pub(super) counter: Counter,
+    /// The most that it holds, in requests.
+    pub(super) size: f64,
+    /// How many answers it leaves unexplained.
+    pub(super) misfits: f64,
+    /// The rate that it lets in for ever, in requests a second; and between which it may as well be.
+    pub(super) rate: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Explanation {
+    /// Whether it tells the rate to no better than a factor.
+    pub(super) fn is_wide(&self) -> bool {
+        self.high > self.low * WIDE
+    }
+
+    /// How unlikely it is from the start, in nats: the burst of a bucket is seldom worth many seconds.
+    pub(super) fn surprise(&self) -> f64 {
+        match self.counter {
+            Counter::Bucket { drain } => (self.size / drain).max(1.0).ln(),
+            // Limits are set by people: one of ten has three digits that are not zeros.
+            Counter::Sliding { .. } | Counter::Fixed { .. } if self.size < FEW => 2.0 * UNROUND,
+            Counter::Sliding { .. } | Counter::Fixed { .. } => {
+                if is_round(self.size) {
+                    0.0
+                } else {
+                    UNROUND
+                }
+            }
+        }
+    }
+
+    /// The same of a window that is shorter than what a 429 asked to wait: some servers always say the same.
+    pub(super) fn surprise_of(&self, wait: f64) -> f64 {
+        self.counter.window().map_or(0.0, |window| (wait / window / 2.0).max(1.0).ln())
+    }
+
+    /// How many answers of a `log` it leaves unexplained, over a network that jitters.
+    pub(super) fn misfits_of(&self, log: &[Answered], jitter: f64) -> f64 {
+        let soft = match self.counter {
+            Counter::Bucket { drain } => drain * jitter.min(MOST_JITTER),
+            Counter::Sliding { .. } | Counter::Fixed { .. } => 0.0,
+        };
+        misfits(&self.counter.readings(log, jitter), self.size, soft)
+    }
+}
+
+/// The answers to explain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) log: &'a [Answered],
+    /// The longest that a 429 asked to wait, in seconds.
+    pub(super) wait: f64,
+    /// Whether a hold was not long enough for the window to fall: only then is there reason for a longer one.
+    pub(super) is_long: bool,
+    pub(super) jitter: f64,
+    /// The highest rate that was sent at.
+    pub(super) fastest: f64,
+}
+
+impl Evidence<'_> {
+    /// The best of each kind.
+    pub(super) fn explanations(&self) -> Vec<Explanation> {
+        let long_enough = WINDOWS.iter().filter(|window| **window < self.wait - 1.0).count();
+        // A window that is longer than all that is known would explain anything.
+        let passed = self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent);
+        let longer = WINDOWS.get(1 + long_enough).filter(|window| self.is_long && passed >= **window);
+        let windows = WINDOWS.iter().take(1 + long_enough).chain(longer);
+        windows.flat_map(|window| [self.sliding(*window), self.fixed(*window)]).chain([self.bucket()]).collect()
+    }
+
+    /// How many answers are left unexplained if others take a share of a limiter that is known: a window is full
+    /// earlier then, give or take what they send by chance.
+    pub(super) fn misfits_shared(&self, limit: &Explanation) -> f64 {
+        match limit.counter {
+            Counter::Sliding { window } | Counter::Fixed { window, .. } => {
+                size(Counter::Sliding { window }.readings(self.log, self.jitter), limit.size.sqrt()).1
+            }
+            Counter::Bucket { .. } => self.bucket().misfits,
+        }
+    }
+
+    /// The best of those that count by the same: what a limit counts by does not change with it.
+    pub(super) fn alike(&self, counter: Counter) -> Explanation {
+        let all = match counter {
+            Counter::Sliding { window } | Counter::Fixed { window, .. } => {
+                vec![self.sized(counter), self.sliding(window), self.fixed(window)]
+            }
+            Counter::Bucket { .. } => vec![self.bucket()],
+        };
+        all.into_iter().min_by(|a, b| a.misfits.total_cmp(&b.misfits)).expect("at least one")
+    }
+
+    /// A counter that is known, of the size that explains best.
+    pub(super) fn sized(&self, counter: Counter) -> Explanation {
+        self.window(counter, counter.window().unwrap_or(1.0))
+    }
+
+    fn window(&self, counter: Counter, window: f64) -> Explanation {
+        let (size, misfits) = size(counter.readings(self.log, self.jitter), 0.0);
+        let rate = size / window;
+        Explanation { counter, size, misfits, rate, low: rate, high: rate }
+    }
+
+    fn sliding(&self, window: f64) -> Explanation {
+        self.window(Counter::Sliding { window }, window)
+    }
+
+    /// Phases that explain equally leave the size open between them: it is the likeliest.
+    fn fixed(&self, window: f64) -> Explanation {
+        let part = window / f64::from(PHASES);
+        let of = |phase: f64| self.window(Counter::Fixed { window, phase }, window);
+        let coarse: Vec<Explanation> = (0..PHASES).map(|nth| of(f64::from(nth) * part)).collect();
+        let best = least_misfit(&coarse);
+        let Counter::Fixed { phase, .. } = best.counter else {
+            return best;
+        };
+        // A window's edge in a burst is told to a millisecond.
+        let near = |tenth: u32| [phase + f64::from(tenth) * part / 10.0, phase - f64::from(tenth) * part / 10.0];
+        let all: Vec<Explanation> = (1..10).flat_map(near).map(of).chain(coarse).collect();
+        let least = least_misfit(&all).misfits;
+        let as_good = || all.iter().filter(|other| other.misfits <= least);
+        let (low, high) = as_good().fold((f64::INFINITY, 0.0_f64), |(low, high), other| (low.min(other.rate), high.max(other.rate)));
+        let whole = if is_round(high * window) { high * window } else { roundest(low * window, high * window).unwrap_or(high * window) };
+        let rate = whole / window;
+        let nearest = as_good().min_by(|a, b| (a.rate - rate).abs().total_cmp(&(b.rate - rate).abs())).copied().unwrap_or(best);
+        Explanation { low, high, ..nearest }
+    }
+
+    fn bucket(&self) -> Explanation {
+        let top = self.top();
+        let (mut from, mut to) = (top, (self.let_in_since_refused() / 4.0).min(top / 100.0));
+        let mut found =
+            Explanation { counter: Counter::Bucket { drain: top }, size: 1.0, misfits: f64::INFINITY, rate: top, low: to, high: from };
+        for step in STEPS {
+            let tried = self.buckets(from, to, step);
+            found.misfits = tried.iter().map(|(_, _, misfits)| *misfits).fold(f64::INFINITY, f64::min);
+            let good = || tried.iter().filter(|(_, _, misfits)| *misfits <= found.misfits + AS_WELL).map(|(drain, ..)| *drain);
+            (found.low, found.high) = (good().fold(f64::INFINITY, f64::min), good().fold(0.0, f64::max));
+            found.rate = likely(found.low, found.high);
+            found.size = tried.iter().rfind(|(drain, ..)| *drain >= found.rate).map_or(1.0, |(_, size, _)| *size);
+            if found.high > found.low * WIDE * WIDE {
+                break;
+            }
+            (from, to) = (found.high * step, found.low / step);
+        }
+        Explanation { counter: Counter::Bucket { drain: found.rate }, ..found }
+    }
+
+    /// Buckets that drain at rates between, the highest first: rate, size and misfits.
+    fn buckets(&self, from: f64, to: f64, step: f64) -> Vec<(f64, f64, f64)> {
+        let soft = ((step - 1.0) * FILLS).max(self.jitter.min(MOST_JITTER));
+        std::iter::successors(Some(from), |drain| Some(drain / step))
+            .take_while(|drain| *drain >= to)
+            .map(|drain| {
+                let (size, misfits) = size(Counter::Bucket { drain }.readings(self.log, 0.0), drain * soft);
+                (drain, size, misfits)
+            })
+            .collect()
+    }
+
+    /// How many a second were let in since the first was refused: a bucket that is empty lets in what drains.
+    fn let_in_since_refused(&self) -> f64 {
+        let from = self.log.iter().position(|answered| !answered.admitted).unwrap_or(0);
+        let later = &self.log[from..];
+        let (Some(first), Some(last)) = (later.first(), later.last()) else {
+            return f64::INFINITY;
+        };
+        let let_in = number(later.iter().filter(|answered| answered.admitted).count());
+        if let_in > 0.0 && last.sent > first.sent { let_in / (last.sent - first.sent) } else { f64::INFINITY }
+    }
+
+    /// The highest rate of a bucket that could be told from none: the highest that was kept up over four requests.
+    fn top(&self) -> f64 {
+        let (first, last) = (self.log.first().map_or(0.0, |first| first.sent), self.log.last().map_or(0.0, |last| last.sent));
+        let mean = number(self.log.len()) / (last - first).max(0.02);
+        let highest = self.log.windows(4).map(|four| 3.0 / (four[3].sent - four[0].sent).max(1e-6)).fold(0.0, f64::max);
+        highest.min(self.fastest).max(mean)
+    }
+}
+
+/// The one that leaves the fewest answers unexplained; of equals, the one that lets most in.
+fn least_misfit(found: &[Explanation]) -> Explanation {
+    let order = |a: &Explanation, b: &Explanation| a.misfits.total_cmp(&b.misfits).then(b.rate.total_cmp(&a.rate));
+    found.iter().copied().min_by(order).expect("phases are tried")
+}
+
+/// The size of a counter with the fewest misfits, at least one request; and how many these are.
+fn size(mut readings: Vec<Reading>, soft: f64) -> (f64, f64) {
+    let held = |admitted: bool| readings.iter().filter(move |reading| reading.admitted == admitted).map(|reading| reading.held);
+    let least = held(false).fold(f64::INFINITY, f64::min);
+    let under = held(true).filter(|held| *held < least).fold(1.0, f64::max);
+    // What is let in below every refusal says no more.
+    readings.retain(|reading| reading.held >= least - soft);
+    readings.sort_unstable_by(|a, b| a.held.total_cmp(&b.held));
+    let mut count = misfits(&readings, under, 0.0);
+    let mut best = (under, count);
+    for same in readings.chunk_by(|a, b| a.held.total_cmp(&b.held).is_eq()).filter(|same| same[0].held > under) {
+        count += same.iter().map(|reading| if reading.admitted { -1.0 } else { 1.0 }).sum::<f64>();
+        if count < best.1 {
+            best = (same[0].held, count);
+        }
+    }
+    if soft <= 0.0 {
+        return best;
+    }
+    // Softly, somewhat beside it may be better.
+    let beside = [0.0, 0.25, 0.5, 0.75, 1.0, -0.25, -0.5].map(|part: f64| part.mul_add(soft, best.0));
+    let softly = |size: f64| (size, misfits(&readings, size, soft));
+    let better = |a: (f64, f64), b: (f64, f64)| if b.1 < a.1 { b } else { a };
+    beside.into_iter().filter(|size| *size >= 1.0).map(softly).fold((best.0, f64::INFINITY), better)
+}
+
+/// How many readings a `size` leaves unexplained; one that misses by less than `soft` counts in part. A bucket
+/// that is small is not judged softly, or any rate would do.
+fn misfits(readings: &[Reading], size: f64, soft: f64) -> f64 {
+    let soft = soft.min((size - 1.0) / 4.0);
+    let misfit = |reading: &Reading| {
+        let by = if reading.admitted { reading.held - size } else { size - reading.held };
+        let fits = if reading.admitted { by <= 1e-9 } else { by < 0.0 };
+        match fits {
+            true => 0.0,
+            false if soft <= 0.0 => 1.0,
+            false => (by / soft).min(1.0),
+        }
+    };
+    readings.iter().map(misfit).sum()
+}
+
+/// The likeliest rate between two: limits are set by people, in round numbers. Where the two are far apart, one
+/// that is soon refuted if it is too high, and not far too low.
+fn likely(low: f64, high: f64) -> f64 {
+    if high > low * WIDE {
+        return (low.max(high / 4.0) * high).sqrt();
+    }
+    // One that is much too low is refuted by nothing.
+    let least = low * (high / low).powf(0.25);
+    roundest(least, high).unwrap_or(f64::midpoint(low, high))
+}
+
+/// Whether a number has at most two digits before zeros.
+fn is_round(number: f64) -> bool {
+    let unit = 10_f64.powf(number.max(1.0).log10().floor() - 1.0).max(1.0);
+    (number / unit - (number / unit).round()).abs() < 1e-6
+}
+
+/// The number between two that has the fewest digits: 1, 2 or 5 and zeros before other digits and zeros, and
+/// these before two digits, half of them before the others.
+fn roundest(low: f64, high: f64) -> Option<f64> {
+    let power = 10_f64.powf(high.log10().floor());
+    let is_between = |number: &f64| *number >= low && *number <= high;
+    let middle = f64::midpoint(low, high);
+    let is_nearer = |a: &f64, b: &f64| (a - middle).abs().total_cmp(&(b - middle).abs());
+    let digits = [&[1.0, 2.0, 5.0, 10.0][..], &[1.0, 3.0, 4.0, 6.0, 7.0, 8.0, 9.0][..]];
+    let of_one = digits.into_iter().find_map(|digits| {
+        let all = digits.iter().flat_map(|digit| [digit * power, digit * power / 10.0]);
+        all.filter(is_between).min_by(is_nearer)
+    });
+    let near = |part: f64| (middle / (power / part)).round() * (power / part);
+    of_one.or_else(|| [2.0, 10.0, 20.0, 100.0].map(near).into_iter().find(is_between))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A log of so many requests at a rate, of which a counter of this size lets in what it does.
+    fn log_of(counter: Counter, size: f64, rate: f64, count: u16) -> Vec<Answered> {
+        let mut log: Vec<Answered> = Vec::new();
+        for nth in 0..count {
+            log.push(Answered { sent: 0.3 + f64::from(nth) / rate, admitted: false });
+            let held = counter.readings(&log, 0.0).last().expect("one").held;
+            log.last_mut().expect("one").admitted = held <= size + 1e-9;
+        }
+        log
+    }
+
+    fn evidence(log: &[Answered], fastest: f64) -> Evidence<'_> {
+        Evidence { log, wait: 1.0, is_long: false, jitter: 0.001, fastest }
+    }
+
+    fn best(log: &[Answered], fastest: f64) -> Explanation {
+        let found = evidence(log, fastest).explanations();
+        found.into_iter().min_by(|a, b| a.misfits.total_cmp(&b.misfits)).expect("some")
+    }
+
+    #[test]
+    fn windows_are_told_from_buckets_by_what_is_let_in_meanwhile() {
+        let window = best(&log_of(Counter::Sliding { window: 1.0 }, 100.0, 600.0, 130), 600.0);
+        assert_eq!((window.counter, window.rate.to_bits()), (Counter::Sliding { window: 1.0 }, 100_f64.to_bits()));
+        let bucket = best(&log_of(Counter::Bucket { drain: 100.0 }, 5.0, 600.0, 36), 600.0);
+        assert!(matches!(bucket.counter, Counter::Bucket { .. }) && (90.0..110.0).contains(&bucket.rate), "{bucket:?}");
+    }
+
+    #[test]
+    fn a_fixed_window_that_ended_within_the_first_burst_is_seen_through_at_the_next() {
+        let log = log_of(Counter::Fixed { window: 1.0, phase: 0.62 }, 100.0, 300.0, 700);
+        assert!(evidence(&log, 300.0).sliding(1.0).misfits > 0.0);
+        let fixed = evidence(&log, 300.0).fixed(1.0);
+        assert!(fixed.misfits < 0.5 && (fixed.rate - 100.0).abs() < 0.5, "{fixed:?}");
+    }
+
+    #[test]
+    fn answers_that_no_limiter_gives_are_left_unexplained() {
+        let mut random = fastrand::Rng::with_seed(4);
+        let log: Vec<Answered> =
+            (0..1000_u16).map(|nth| Answered { sent: f64::from(nth) / 100.0, admitted: random.f64() > 0.05 }).collect();
+        let refused = number(log.iter().filter(|answered| !answered.admitted).count());
+        assert!(best(&log, 100.0).misfits > refused * 0.6, "{:?} of {refused}", best(&log, 100.0));
+    }
+
+    #[test]
+    fn round_numbers_are_likelier() {
+        for (low, high, rate) in [(93.0, 108.0, 100.0), (28.0, 33.0, 30.0), (126.0, 134.0, 130.0), (0.9, 1.1, 1.0), (430.0, 560.0, 500.0)] {
+            assert!((likely(low, high) - rate).abs() < 1e-6, "{low} {high}: {}", likely(low, high));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_likely_rate_is_one_that_explains(low in 0.01..1e5_f64, times in 1.0..50.0_f64) {
+            let rate = likely(low, low * times);
+            prop_assert!(rate >= low * (1.0 - 1e-9) && rate <= low * times * (1.0 + 1e-9), "{}", rate);
+        }
+
+        #[test]
+        fn a_limiter_explains_its_own_answers(kind in 0..3, size in 1_u16..100, rate in 5.0..300.0_f64, times in 1.2..6.0_f64) {
+            let counter = match kind {
+                0 => Counter::Sliding { window: 1.0 },
+                1 => Counter::Fixed { window: 1.0, phase: 0.25 },
+                _ => Counter::Bucket { drain: rate },
+            };
+            let limit = if kind == 2 { rate } else { f64::from(size) };
+            let log = log_of(counter, f64::from(size), limit * times, 60 + size);
+            let found = evidence(&log, limit * times).explanations();
+            let of_its_kind = found.iter().find(|found| found.counter.is_like(counter)).expect("one of each");
+            let refused = number(log.iter().filter(|answered| !answered.admitted).count());
+            prop_assert!(of_its_kind.misfits <= 3.0 + refused * 0.1, "{:?} of {}", of_its_kind, refused);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What do servers let in? Written apart from the sandbox's limiter, so that a fault in one does not hide in
+//! the other; and kinds that the throttle has no counter for.
+
+use std::collections::VecDeque;
+
+/// How a server counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    /// Those of the last window.
+    Sliding,
+    /// Those since a window began, wherever that is by our clock.
+    Fixed,
+    /// A bucket of tokens, which holds so many.
+    Bucket(f64),
+    /// A queue of so many: those that fit wait for their turn, and are answered later.
+    Queue(f64),
+}
+
+/// What a server lets in.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) kind: Kind,
+    /// In seconds.
+    pub(crate) window: f64,
+    /// From when on, and how many of a window.
+    pub(crate) steps: Vec<(f64, f64)>,
+    /// The most that another caller takes, as a share: another one every five seconds.
+    pub(crate) others: f64,
+    /// Whether requests that are refused are counted as well.
+    pub(crate) counts_refused: bool,
+    /// A second limit besides, counted by sliding: how many, of what window.
+    pub(crate) second: Option<(f64, f64)>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { kind: Kind::Sliding, window: 1.0, steps: vec![(0.0, 100.0)], others: 0.0, counts_refused: false, second: None }
+    }
+}
+
+impl Limits {
+    fn at(&self, now: f64) -> f64 {
+        self.steps.iter().rev().find(|(from, _)| *from <= now).map_or(f64::INFINITY, |(_, limit)| *limit)
+    }
+
+    /// What is let in at once by windows that are longer than a second: those are counted whole.
+    pub(crate) fn at_least(&self) -> f64 {
+        if self.window > 1.0 { self.at(0.0) } else { 0.0 }
+    }
+}
+
+pub(crate) struct Server {
+    limits: Limits,
+    phase: f64,
+    latest: f64,
+    recent: VecDeque<f64>,
+    recent_of_second: VecDeque<f64>,
+    counted: (f64, f64),
+    /// When the bucket was looked at, and what was in it.
+    bucket: (f64, f64),
+    random: fastrand::Rng,
+    /// What another caller takes, and where that comes from.
+    shares: Vec<f64>,
+    drawn: fastrand::Rng,
+    /// When another caller asks next; how often it did, and how often it was refused.
+    next: f64,
+    others: (f64, f64),
+}
+
+impl Server {
+    pub(crate) fn new(limits: &Limits, random: &mut fastrand::Rng, seed: u64) -> Self {
+        let burst = match limits.kind {
+            Kind::Bucket(burst) | Kind::Queue(burst) => burst,
+            Kind::Sliding | Kind::Fixed => 0.0,
+        };
+        Self {
+            phase: random.f64() * limits.window,
+            limits: limits.clone(),
+            latest: 0.0,
+            recent: VecDeque::new(),
+            recent_of_second: VecDeque::new(),
+            counted: (-1.0, 0.0),
+            bucket: (0.0, burst),
+            random: fastrand::Rng::with_seed(seed + 555),
+            shares: Vec::new(),
+            drawn: fastrand::Rng::with_seed(seed + 777),
+            next: 0.0,
+            others: (0.0, 0.0),
+        }
+    }
+
+    /// What others leave, in requests a second.
+    pub(crate) fn left(&mut self, now: f64) -> f64 {
+        let rate = self.limits.at(now) / self.limits.window;
+        let rate = self.limits.second.map_or(rate, |(limit, window)| rate.min(limit / window));
+        rate * (1.0 - self.share(now))
+    }
+
+    fn share(&mut self, now: f64) -> f64 {
+        let five = std::time::Duration::from_secs_f64(now).as_secs() / 5;
+        let nth = usize::try_from(five).unwrap_or(usize::MAX);
+        while self.shares.len() <= nth {
+            self.shares.push(self.drawn.f64() * self.limits.others);
+        }
+        self.shares[nth]
+    }
+
+    pub(crate) fn admits(&mut self, now: f64) -> bool {
+        while self.limits.others > 0.0 && self.next <= now {
+            let at = self.next;
+            let fastest = self.limits.others * self.limits.at(at) / self.limits.window;
+            self.next -= (1.0 - self.random.f64()).ln() / fastest;
+            if self.random.f64() * self.limits.others < self.share(at) {
+                let is_refused = !self.counts(at);
+                self.others.0 += 1.0;
+                self.others.1 += if is_refused { 1.0 } else { 0.0 };
+            }
+        }
+        self.counts(now)
+    }
+
+    fn counts(&mut self, now: f64) -> bool {
+        let now = self.latest.max(now);
+        self.latest = now;
+        if let Some((limit, window)) = self.limits.second {
+            self.recent_of_second.retain(|at| now - at < window);
+            if count(&self.recent_of_second) >= limit {
+                return false;
+            }
+        }
+        let (limit, window) = (self.limits.at(now), self.limits.window);
+        let admitted = match self.limits.kind {
+            Kind::Sliding => self.slides(now, limit, window),
+            Kind::Fixed => {
+                let nth = ((now + self.phase) / window).floor();
+                if nth > self.counted.0 {
+                    self.counted = (nth, 0.0);
+                }
+                self.counted.1 += 1.0;
+                self.counted.1 <= limit
+            }
+            Kind::Bucket(burst) | Kind::Queue(burst) => {
+                let (before, left) = self.bucket;
+                let filled = ((now - before) * limit / window + left).min(burst);
+                let admitted = filled >= 1.0 - 1e-9;
+                self.bucket = (now, if admitted || self.limits.counts_refused { (filled - 1.0).max(0.0) } else { filled });
+                admitted
+            }
+        };
+        if admitted && self.limits.second.is_some() {
+            self.recent_of_second.push_back(now);
+        }
+        admitted
+    }
+
+    fn slides(&mut self, now: f64, limit: f64, window: f64) -> bool {
+        while self.recent.front().is_some_and(|at| now - at >= window) {
+            self.recent.pop_front();
+        }
+        let admitted = count(&self.recent) < limit;
+        if admitted || self.limits.counts_refused {
+            self.recent.push_back(now);
+        }
+        admitted
+    }
+
+    /// The share of what another caller asked for that was refused.
+    pub(crate) fn others_refused(&self) -> f64 {
+        let (asked, refused) = self.others;
+        refused / asked.max(1.0)
+    }
+
+    /// How long one waits there before it is answered.
+    pub(crate) fn delay(&self, now: f64) -> f64 {
+        match self.limits.kind {
+            Kind::Queue(size) => (size - self.bucket.1) * self.limits.window / self.limits.at(now),
+            Kind::Sliding | Kind::Fixed | Kind::Bucket(_) => 0.0,
+        }
+    }
+
+    /// How long until one is let in, in whole seconds.
+    pub(crate) fn wait(&self, now: f64) -> f64 {
+        let window = self.limits.window;
+        let exact = match self.limits.kind {
+            Kind::Sliding => self.recent.front().map_or(0.0, |at| at + window - now),
+            Kind::Fixed => window - (now + self.phase) % window,
+            Kind::Bucket(_) | Kind::Queue(_) => (1.0 - self.bucket.1) * window / self.limits.at(now),
+        };
+        exact.ceil().max(1.0)
+    }
+}
+
+fn count(times: &VecDeque<f64>) -> f64 {
+    u32::try_from(times.len()).map_or(f64::INFINITY, f64::from)
+}

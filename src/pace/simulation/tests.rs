@@ -1,0 +1,137 @@
+//! What the throttle promises, in worlds of many kinds.
+
+use proptest::prelude::*;
+
+use super::clients::{CLIENTS, Maker, Ours};
+use super::worlds::{apart, chance, promised};
+use super::{Kind, Limits, Outcome, RetryAfter, World, run};
+
+fn ours(world: &World, seed: u64) -> Outcome {
+    run(world, seed, &mut Ours::new(world, seed))
+}
+
+/// In a debug build, a run takes half a second.
+const RUNS: u64 = if cfg!(debug_assertions) { 1 } else { 5 };
+
+/// Some runs, each of which does every row.
+fn some(world: &World) -> Vec<Outcome> {
+    let runs: Vec<Outcome> = (0..RUNS).map(|seed| ours(world, seed)).collect();
+    assert!(runs.iter().all(|run| run.done == world.rows), "{runs:?}");
+    runs
+}
+
+#[test]
+fn what_is_promised_of_each_limiter_is_kept() {
+    let broken: Vec<String> = promised()
+        .into_iter()
+        .flat_map(|case| some(&case.world).into_iter().map(move |run| (case.name, case.least, case.refused, run)))
+        .filter(|(_, least, refused, run)| run.goodput < *least || run.share_refused() > *refused)
+        .map(|(name, least, _, run)| format!("{name}: {:.3} of {least}, {:.4} refused", run.goodput, run.share_refused()))
+        .collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn chance_costs_its_holds_and_little_else() {
+    for most in [50.0, 200.0, 1000.0] {
+        for run in some(&World { rows: 1000, ..chance(most) }) {
+            let least = f64::from(run.refused) + f64::from(run.done) / most;
+            assert!(run.took <= 1.5 * least, "{most}: {run:?}, at least {least}");
+        }
+    }
+}
+
+#[test]
+fn after_a_time_in_which_nothing_is_let_in_the_run_goes_on_as_before() {
+    for (outage, wait) in [((0.0, 1.0), 60.0), ((0.0, 22.0), 5.0), ((6.0, 20.0), 2.0)] {
+        let world = World { most: 50.0, rows: 10_000, outage, retry_after: RetryAfter::Always(wait), ..World::default() };
+        for run in some(&world) {
+            assert!(run.goodput >= 0.70, "{outage:?}: {run:?}");
+        }
+    }
+}
+
+#[test]
+fn where_each_429_costs_half_a_minute_few_are_risked() {
+    let world = World { retry_after: RetryAfter::Always(30.0), rows: 30_000, ..World::default() };
+    for run in some(&world) {
+        assert!(run.goodput >= 0.75 && run.share_refused() <= 0.01, "{run:?}");
+    }
+}
+
+#[test]
+fn others_that_share_the_limit_are_refused_little() {
+    for case in promised().into_iter().filter(|case| case.world.limits.others > 0.0) {
+        for run in some(&case.world) {
+            assert!(run.others <= 0.06, "{}: {run:?}", case.name);
+        }
+    }
+}
+
+#[test]
+fn no_second_sees_more_than_the_rate_asked_for() {
+    for most in [5.0, 80.0, 300.0] {
+        let world = World { most, ..World::default() };
+        for run in some(&world) {
+            assert!(f64::from(run.fullest) <= most + 1.0, "{most}: {run:?}");
+        }
+    }
+}
+
+/// Of those that are refused little, none is ahead of ours by more than what chance makes of so few runs, and in most
+/// worlds none is near. `cargo test --release -- every_other_client --nocapture` prints the table.
+#[test]
+#[expect(clippy::print_stdout, reason = "the table")]
+fn no_other_client_that_is_refused_as_little_is_ahead() {
+    let mut ahead = Vec::new();
+    println!("worst of {RUNS}, % of what was left (% refused): {}", CLIENTS.map(|(name, _)| name).join(" | "));
+    for case in promised().into_iter().chain(apart()) {
+        let of = |(_, make): (&str, Maker)| {
+            let runs: Vec<Outcome> = (0..RUNS).map(|seed| run(&case.world, seed, make(&case.world, seed).as_mut())).collect();
+            let goodput = runs.iter().map(|run| run.goodput).fold(f64::INFINITY, f64::min);
+            (goodput, runs.iter().map(Outcome::share_refused).fold(0.0, f64::max))
+        };
+        let all = CLIENTS.map(of);
+        println!("{:32}{}", case.name, all.map(|(goodput, refused)| format!("{:8.1} ({:.1})", goodput * 100.0, refused * 100.0)).concat());
+        let (ours, refused) = all[0];
+        let best = all[1..].iter().filter(|(_, other)| *other <= refused * 1.5).map(|(goodput, _)| *goodput).fold(0.0, f64::max);
+        if case.least > 0.0 && best > ours + 0.05 {
+            ahead.push(format!("{}: {ours:.3}, another {best:.3}", case.name));
+        }
+    }
+    assert!(ahead.is_empty(), "{ahead:#?}");
+}
+
+/// A number from one to so many, small ones as often as large ones.
+fn up_to(most: f64) -> impl Strategy<Value = f64> {
+    (0.0..1.0_f64).prop_map(move |share| most.powf(share).round())
+}
+
+fn any_world() -> impl Strategy<Value = World> {
+    let kind = prop_oneof![Just(Kind::Sliding), Just(Kind::Fixed), up_to(1000.0).prop_map(Kind::Bucket)];
+    let wait = prop::sample::select(vec![RetryAfter::Always(1.0), RetryAfter::Nothing, RetryAfter::Truth]);
+    (kind, up_to(1000.0), prop::bool::ANY, 0.0..0.2_f64, wait).prop_map(|(kind, limit, by_minute, latency, retry_after)| {
+        let (window, limit) = if by_minute { (60.0, limit.max(60.0)) } else { (1.0, limit) };
+        // An evenly spaced client cannot use a bucket that is emptied by the jitter of the network.
+        let kind = if let Kind::Bucket(burst) = kind { Kind::Bucket(burst.max(limit / window / 25.0).max(2.0)) } else { kind };
+        // Two minutes' worth, ten of windows of a minute; at least so many rows that what it costs to find the limit is little.
+        let seconds = if by_minute { 600.0 } else { 120.0 };
+        let rows = std::time::Duration::from_secs_f64(limit / window * seconds).as_secs().max(2000);
+        let limits = Limits { kind, window, steps: vec![(0.0, limit)], ..Limits::default() };
+        // No more than places in flight allow.
+        let most = (50.0 / (latency + 0.01)).min(1000.0);
+        World { limits, latency, retry_after, most, rows: u32::try_from(rows).expect("small"), ..World::default() }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn whatever_the_limiter_a_long_run_comes_near_it_and_is_refused_little(world in any_world(), seed in 0_u64..1000) {
+        let run = ours(&world, seed);
+        prop_assert!(run.goodput >= 0.75, "{:?}", run);
+        // A minute of which nobody tells how long it is costs some requests to find out.
+        let least = if world.limits.window > 1.0 && world.retry_after != RetryAfter::Truth { 0.12 } else { 0.03 };
+        prop_assert!(f64::from(run.refused) <= least * f64::from(run.sent) + 60.0, "{:?}", run);
+    }
+}

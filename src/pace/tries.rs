@@ -1,0 +1,187 @@
+//! Is it worth trying whether the limit is higher? Pure: what is known in, a rate to work at out.
+//!
+//! A try that is refused costs a hold; one that is not wins time for all the rows that are left. Both are weighed
+//! by how likely they are.
+
+use super::estimate::{Estimate, Known, MATTERS};
+use super::evidence::Counter;
+use super::explanation::{Explanation, UNROUND, WIDE};
+use super::shared::Prospect;
+
+/// Where no higher limit is known, so much as this is tried: the root of two, so that two tries double it.
+pub(super) const HIGHER: f64 = 1.4;
+/// Of what is sent, tries may have so much refused, and where a higher limit was there before, three times that:
+/// others share the limit, and see the same refusals.
+const REFUSED: f64 = 0.01;
+const REFUSED_KNOWN: f64 = 0.03;
+/// And where the limit itself is not told yet, so much of all rows.
+const REFUSED_OF_ALL: f64 = 0.015;
+/// A hold lasts longer than what is asked for: the middle of the throttle's margin.
+const HOLD: f64 = 1.06;
+/// How often it is considered whether to try, in seconds.
+const CONSIDERED: f64 = 0.1;
+
+/// What was tried, and what is on.
+#[derive(Debug)]
+pub(super) struct Tries {
+    on: Option<Try>,
+    /// When the last one ended, and the lowest rate that was too high then.
+    ended: f64,
+    pub(super) too_high: f64,
+    considered: f64,
+    /// A higher rate that the limit may be after all, and how likely that is.
+    pub(super) doubt: Option<(f64, f64)>,
+}
+
+/// A rate that is tried since then.
+#[derive(Debug, Clone, Copy)]
+struct Try {
+    from: f64,
+    rate: f64,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { on: None, ended: 0.0, too_high: f64::INFINITY, considered: 0.0, doubt: None }
+    }
+}
+
+impl Tries {
+    pub(super) fn is_on(&self) -> bool {
+        self.on.is_some()
+    }
+
+    /// Nothing is let in, whatever the rate: a try that is on tells nothing.
+    pub(super) fn give_up(&mut self, now: f64) {
+        self.on = None;
+        self.ended = now;
+    }
+}
+
+impl Estimate {
+    /// The rate to work at; infinite while no limit is known.
+    pub(super) fn rate(&mut self, known: &Known<'_>) -> f64 {
+        let Some(limit) = self.limit else {
+            return f64::INFINITY;
+        };
+        let is_time = known.now >= self.tries.considered + CONSIDERED;
+        if is_time {
+            self.tries.considered = known.now;
+        }
+        if self.shared.is_some() {
+            return if is_time { self.rate_shared(limit, known) } else { limit.rate };
+        }
+        if let Some(tried) = self.tries.on {
+            if known.now - tried.from > seconds_for(&limit, tried.rate) * 1.1 + known.trip {
+                self.prove(tried, limit, known);
+            }
+        } else if is_time && limit.rate < known.most {
+            self.tries.on = self.worthwhile(&limit, known).map(|rate| Try { from: known.now, rate: rate.min(known.most) });
+        }
+        self.tries.on.map(|tried| tried.rate).or(self.limit.map(|limit| limit.rate)).unwrap_or(f64::INFINITY)
+    }
+
+    /// The rate that brings most of what others leave.
+    fn rate_shared(&mut self, limit: Explanation, known: &Known<'_>) -> f64 {
+        let Some(shared) = &mut self.shared else {
+            return limit.rate;
+        };
+        // Of a bucket, something may have been in store: as likely as not, half of it.
+        let (window, stored) = limit.counter.window().map_or((2.0, limit.size / 2.0), |window| (window, 0.0));
+        let to = known.now - known.trip;
+        let let_in = known.log.let_in(to - window, to);
+        let let_in = (let_in - stored).max(let_in / 2.0) / window;
+        let prospect = Prospect { now: known.now, let_in, hold: self.wait * HOLD + known.trip, left: known.left, most: known.most };
+        let rate = shared.rate(&prospect);
+        self.limit = Some(Explanation { rate, ..limit });
+        rate
+    }
+
+    /// A try was refused, if one was on.
+    pub(super) fn end_try(&mut self, now: f64) -> bool {
+        self.tries.ended = now;
+        let Some(tried) = self.tries.on.take() else {
+            return false;
+        };
+        if let Some(limit) = &mut self.limit {
+            self.tries.too_high = tried.rate;
+            limit.high = limit.high.min(tried.rate.max(limit.rate));
+        }
+        true
+    }
+
+    /// A rate that was tried long enough was not refused.
+    fn prove(&mut self, tried: Try, limit: Explanation, known: &Known<'_>) {
+        self.tries.on = None;
+        self.tries.ended = known.now;
+        self.since = known.now;
+        if tried.rate <= limit.high {
+            let (_, found) = self.best(&known.log.since(self.evident), known);
+            let (rate, low, high) = (found.rate.max(tried.rate), found.low.max(tried.rate), found.high.max(limit.high));
+            // What it may be at most is still open, unless a longer window explains more.
+            let is_open = found.high >= tried.rate || found.counter.window().is_none();
+            return self.set(if is_open { Explanation { rate, low, high, ..found } } else { found });
+        }
+        // Higher than was ever explained: it has risen.
+        self.changes += 1.0;
+        self.evident = tried.from;
+        self.unexplained = 0.0;
+        self.tries.too_high = f64::INFINITY;
+        let rate = tried.rate;
+        let (counter, size) = match limit.counter {
+            Counter::Bucket { .. } => (Counter::Bucket { drain: rate }, limit.size),
+            Counter::Sliding { window } | Counter::Fixed { window, .. } => (limit.counter, rate * window),
+        };
+        self.limit = Some(Explanation { counter, size, misfits: 0.0, rate, low: rate, high: rate });
+        let was_known = self.former > 0.0;
+        if self.former <= rate * MATTERS {
+            self.former = 0.0;
+        }
+        // Back to where it was, it stays there.
+        if rate < known.most && (self.former > 0.0 || !was_known) {
+            let next = if was_known { self.former } else { rate * HIGHER };
+            self.tries.on = Some(Try { from: known.now, rate: next.min(known.most) });
+        }
+    }
+
+    /// A higher rate, if it is worth trying now: if the rows that are left would win more by it than the hold
+    /// costs that follows if it is too high, each times how likely it is.
+    fn worthwhile(&mut self, limit: &Explanation, known: &Known<'_>) -> Option<f64> {
+        let price = self.wait * HOLD + known.trip;
+        let gain = |rate: f64| (1.0 - limit.rate / rate) * known.left / limit.rate;
+        let pays = |rate: f64, likely: f64| likely * gain(rate) > (1.0 - likely) * price;
+        // What is under way when a try is refused is refused with it.
+        let lost = |rate: f64| known.trip.mul_add(rate, 1.0);
+        if limit.high > limit.rate * MATTERS {
+            // What a bucket may be is open evenly; a window is what is round, and may be what was let in at most.
+            let is_open = limit.counter.window().is_none() && limit.high > limit.rate * WIDE.sqrt();
+            let (rate, likely) = if is_open { ((limit.rate * limit.high).sqrt(), 0.5) } else { (limit.high, (-UNROUND).exp()) };
+            let rate = rate.min(known.most);
+            let is_cheap = known.refused + lost(rate) <= REFUSED_OF_ALL * (known.sent + known.left);
+            if rate < self.tries.too_high && pays(rate, likely) && is_cheap {
+                return Some(rate);
+            }
+        }
+        if let Some((rate, _)) = self.tries.doubt.take_if(|(rate, likely)| pays(*rate, *likely)) {
+            return Some(rate);
+        }
+        let is_known = self.former > limit.rate * MATTERS;
+        let higher = if is_known { self.former } else { limit.rate * HIGHER }.min(known.most);
+        let refused = if is_known { REFUSED_KNOWN } else { REFUSED };
+        // Trying every t seconds costs price / t, and finding a rise late costs hazard × t / 2 of the gain: least
+        // at the root of their ratio.
+        let (hazard, since) = (self.hazard(known), known.now - self.tries.ended.max(self.since));
+        let share = higher / limit.rate - 1.0;
+        let has_risen = 1.0 - (-hazard * since).exp();
+        let is_time = since >= (2.0 * price / (hazard * share)).sqrt().max(lost(higher) / (refused * limit.rate));
+        (is_time && has_risen * gain(higher) > price).then_some(higher)
+    }
+}
+
+/// How long a rate must be tried before it is known not to be refused.
+fn seconds_for(limit: &Explanation, rate: f64) -> f64 {
+    limit.counter.window().unwrap_or_else(|| {
+        // What a bucket has in store is used up first; for that up to a minute, or some requests, are waited.
+        (limit.size / (rate - limit.rate).max(1e-3)).clamp(1.0, 60.0).max(5.0 / rate)
+    })
+}

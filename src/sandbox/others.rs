@@ -1,0 +1,109 @@
+//! When does another caller of the same licence ask? Pure: a share of the limit in, times out.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How long the other caller goes on at one pace.
+const STEADY: Duration = Duration::from_secs(5);
+
+/// The most that another caller takes of a limit, from 0 to 1; as in `60%` or `0.6`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Share(f64);
+
+/// Text that is not a share.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a share: expected a form such as `60%` or `0.6`, at most 100%")]
+pub struct NotAShare(String);
+
+impl Share {
+    /// The share, from 0 to 1.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for Share {
+    type Err = NotAShare;
+
+    fn from_str(text: &str) -> Result<Self, NotAShare> {
+        let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
+        let share = number.trim().parse::<f64>().map(|number| number / whole);
+        share.ok().filter(|share| (0.0..=1.0).contains(share)).map(Self).ok_or_else(|| NotAShare(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0 * 100.0)
+    }
+}
+
+/// Another caller: every five seconds it takes another part of its share, evenly drawn; its requests come by
+/// chance, as those of many people do.
+#[derive(Debug)]
+pub(crate) struct Others {
+    share: Share,
+    random: fastrand::Rng,
+    /// When the part that it takes was drawn, and what it is.
+    drawn: Duration,
+    part: f64,
+    /// When it asks next.
+    next: Duration,
+}
+
+impl Others {
+    pub(crate) fn new(share: Share, seed: u64) -> Self {
+        Self { share, random: fastrand::Rng::with_seed(seed), drawn: Duration::ZERO, part: 0.0, next: Duration::ZERO }
+    }
+
+    /// When it asks, if that is not after `now`, where so many a second are let in.
+    pub(crate) fn until(&mut self, now: Duration, limit: f64) -> Option<Duration> {
+        while self.share.0 > 0.0 && self.next <= now {
+            let at = self.next;
+            let fastest = self.share.0 * limit;
+            self.next += Duration::from_secs_f64((-self.random.f64().max(f64::MIN_POSITIVE).ln() / fastest).min(3600.0));
+            if self.random.f64() * self.share.0 < self.part(at) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// The part of the limit that it takes then; later ones are asked for later.
+    pub(crate) fn part(&mut self, at: Duration) -> f64 {
+        while self.drawn <= at {
+            self.drawn += STEADY;
+            self.part = self.random.f64() * self.share.0;
+        }
+        self.part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_takes_half_of_its_share_in_the_long_run_and_changes() {
+        let mut others = Others::new("60%".parse().expect("a share"), 7);
+        let mut by_five = [0_u32; 200];
+        while let Some(at) = others.until(Duration::from_millis(999_999), 100.0) {
+            by_five[usize::try_from(at.as_secs() / 5).expect("small")] += 1;
+        }
+        let all: u32 = by_five.iter().sum();
+        assert!((25_000..35_000).contains(&all), "{all}");
+        assert!(by_five.iter().any(|count| *count < 80) && by_five.iter().any(|count| *count > 220), "{by_five:?}");
+    }
+
+    #[test]
+    fn a_share_reads_in_either_form_and_nothing_else_is_one() {
+        for text in ["60%", "0.6"] {
+            assert_eq!(text.parse::<Share>().expect("a share"), Share(0.6));
+        }
+        for bad in ["", "x", "101%", "-1%", "1.5", "NaN"] {
+            assert!(bad.parse::<Share>().is_err(), "{bad}");
+        }
+    }
+}
