@@ -67,9 +67,13 @@ fn as_many_rows_as_may_be_are_approved_and_not_one_more() {
         assert_eq!(grant(&text, false).approve(most).is_ok(), approved, "{most:?}");
     }
     // From `sha256sum`.
-    let known =
-        sound(b"userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", rules(Operation::Audit), &Dialect::default(), false).expect("sound");
-    assert_eq!(known.sha256(), "5cfc269751401c7cf15eb3691f014f84b435d1726cb43f1bdc4bd9c581268701");
+    for (text, expected) in [
+        ("userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "5cfc269751401c7cf15eb3691f014f84b435d1726cb43f1bdc4bd9c581268701"),
+        ("\u{feff}userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "b1554dd2b1ab218800a66b2bdfe898ee19b69ea6082accb76087d3bcfa12066a"),
+    ] {
+        let known = sound(text.as_bytes(), rules(Operation::Audit), &Dialect::default(), false).expect("sound");
+        assert_eq!(known.sha256(), expected, "{text}");
+    }
 }
 
 #[test]
