@@ -6,6 +6,7 @@ use super::script::{Event, Left, PATIENCE, Script, pipeline, row, run, user};
 use super::*;
 use crate::domain::{Grace, Operation};
 use crate::input::Task;
+use crate::logged::Logged;
 use crate::pace::Rate;
 use crate::pingone::Detail;
 use crate::report::Outcome;
@@ -184,4 +185,20 @@ async fn each_token_that_expires_is_renewed_once_it_was_good() {
     assert!(left.ended.stopped.is_none(), "{:?}", left.ended);
     assert_eq!((left.ended.tally.of(Outcome::Inactive), *script.tokens_sent.lock().expect("whole")), (90, 4));
     assert_eq!((left.value(30, "attempts"), left.value(31, "attempts")), ("2".to_owned(), "1".to_owned()));
+}
+
+/// Here alone stand user IDs, for whoever asks for details.
+#[tokio::test(start_paused = true)]
+async fn each_row_is_logged_where_details_are_asked_for() {
+    for (level, lines) in [(tracing::Level::DEBUG, 1), (tracing::Level::INFO, 0)] {
+        let log = Logged::from(level);
+        settle_one(Operation::Grant, &[Event::Status(403)], PATIENCE).await;
+        let text = log.text();
+        let settled: Vec<_> = text.lines().filter(|line| line.contains("settled")).collect();
+        assert_eq!(settled.len(), lines, "{text}");
+        for part in [format!("user=\"{}\"", user(1)).as_str(), "row=1", "result=\"rejected\"", "attempt=1", "status=403", "durationMs=50"] {
+            assert!(settled.iter().all(|line| line.contains(part)), "{part}: {text}");
+        }
+        assert_eq!(text.lines().filter(|line| line.contains("answered") && line.contains("durationMs=50")).count(), lines, "{text}");
+    }
 }
