@@ -48,7 +48,7 @@ fn sound_of_two() -> Sound {
 
 #[test]
 fn rows_that_are_settled_are_not_fed_again_and_doubt_is_told() {
-    let text = format!("email,until\na@x,+4h\nb@x,+4h\nc@x,+4h\nd@x,+4h\n");
+    let text = "email,until\na@x,+4h\nb@x,+4h\nc@x,+4h\nd@x,+4h\n";
     for (operation, doubted) in [(Operation::Grant, true), (Operation::Audit, false)] {
         let sound = sound(text.as_bytes(), rules(operation), &Dialect::default(), false).expect("sound");
         let whom = Whom::new(&std::env::temp_dir(), sound.rows()).expect("a file");

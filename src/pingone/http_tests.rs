@@ -70,14 +70,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn each_request_is_what_is_documented() {
     let (port, told) = serve(vec![answer("200 OK", b"{}"); 7]);
     let (user, until): (UserId, _) = (USER.parse().expect("a UUID"), BypassUntil::read("2026-08-31T00:00:00.000Z").expect("a date"));
-    let [basic, post] = [AuthMethod::Basic, AuthMethod::Post].map(|method| wire(port, Some(method), MINUTE));
+    let [basic, in_form] = [AuthMethod::Basic, AuthMethod::Post].map(|method| wire(port, Some(method), MINUTE));
     basic.send(Call::Get(user), RowNumber(7), &token(), MINUTE).await.expect("an answer");
     basic.send(Call::Put(user, until), RowNumber(8), &token(), MINUTE).await.expect("an answer");
     basic.fetch_environment(&token()).await.expect("an answer");
     basic.fetch_licence(&token()).await.expect("an answer");
     basic.fetch_users(&basic.settings.endpoints.users(None), &token()).await.expect("an answer");
     basic.fetch_token().await.expect("an answer");
-    post.fetch_token().await.expect("an answer");
+    in_form.fetch_token().await.expect("an answer");
     let path = format!("/v1/environments/{ENVIRONMENT}");
     let (bearer, session) = ("authorization: Bearer abc", format!("x-ping-external-session-id: {RUN}"));
     let transaction = |row: u64| format!("x-ping-external-transaction-id: {RUN}-{row}");
