@@ -141,6 +141,10 @@ fn a_file_that_cannot_be_read_is_told_and_not_tried_for_ever() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let written_only = File::options().write(true).open(file.path()).expect("a file");
     assert!(beginning(b"", true).read_on(&written_only).is_err());
+    // Nor is it run without a copy, as it is where there is no room for one.
+    let opened = Opened { beginning: beginning(b"userID\n", false), file: written_only, is_pipe: false, seen: Seen::default() };
+    let error = opened.whole(&Taking { keep: true, expected: None }).expect_err("it cannot be read");
+    assert_eq!(error.to_string(), "in.csv: the input cannot be read");
 }
 
 #[test]

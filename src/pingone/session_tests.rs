@@ -318,3 +318,33 @@ async fn a_turn_comes_in_time_for_an_answer_or_not_at_all() {
     stop.request();
     assert!(matches!(session.turn(None, &stop).await, Ok(Turn::Stopped)));
 }
+
+/// The limit for users is another than that for the rest: how fast rows may be sent is learnt from what it counts, and from
+/// nothing else.
+#[tokio::test(start_paused = true)]
+async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() {
+    let pages = || (0..5).map(|_| answer(200, r#"{"_embedded":{"users":[]}}"#));
+    let named = || (0..5).map(|_| answer(200, "{}"));
+    let none = Vec::new;
+    for (before, environment, users, is_learnt) in [
+        ("users", none(), pages().chain([waiting(429, 5)]).collect::<Vec<_>>(), true),
+        // Nothing is known to have been let in.
+        ("environment", named().collect(), vec![waiting(429, 5)], false),
+        ("users", none(), (0..3).map(|_| lost()).chain([waiting(429, 5)]).collect(), false),
+        // What was refused is of another limit.
+        ("users", vec![waiting(429, 5)], pages().collect(), false),
+    ] {
+        let script = Script { environment: replies(environment), users: replies(users), ..Script::default() };
+        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        for _ in 0..5 {
+            tokio::time::advance(Duration::from_millis(20)).await;
+            match before {
+                "users" => drop(session.next_users(&mut session.user_list(None), &stop).await.expect("a page")),
+                _ => drop(session.environment(&stop).await.expect("it is there")),
+            }
+        }
+        session.environment(&stop).await.expect("it is there");
+        session.next_users(&mut session.user_list(None), &stop).await.expect("a page");
+        assert_eq!(session.pacer.is_open(), !is_learnt, "{before}: {}", script.asked());
+    }
+}
