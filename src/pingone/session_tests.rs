@@ -20,7 +20,10 @@ struct Script {
     environment: Mutex<VecDeque<Reply>>,
     licence: Mutex<VecDeque<Reply>>,
     users: Mutex<VecDeque<Reply>>,
+    rows: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<&'static str>>,
+    /// For how long the answers to rows were waited for.
+    limits: Mutex<Vec<Duration>>,
 }
 
 impl Script {
@@ -50,8 +53,9 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 impl Wire for &Script {
-    async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, _: Duration) -> Reply {
-        unreachable!("nothing is sent for a row")
+    async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, limit: Duration) -> Reply {
+        self.limits.lock().expect("whole").push(limit);
+        self.reply("row", &self.rows, r#"{"canBypassMFA":false}"#)
     }
 
     async fn fetch_environment(&self, _: &AccessToken) -> Reply {
@@ -347,4 +351,45 @@ async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() 
         session.next_users(&mut session.user_list(None), &stop).await.expect("a page");
         assert_eq!(session.pacer.is_open(), !is_learnt, "{before}: {}", script.asked());
     }
+}
+
+fn call() -> Call {
+    Call::Get("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_was_looked_at_was_let_in() {
+    let five = |reply: fn() -> Reply| (0..5).map(move |_| reply()).chain([waiting(429, 5)]);
+    for (rows, is_learnt) in [
+        (replies(five(|| answer(200, r#"{"canBypassMFA":false}"#))), true),
+        (replies(five(|| error(404))), true),
+        (replies(five(|| error(500))), true),
+        (replies(five(lost)), false),
+    ] {
+        let script = Script { rows, ..Script::default() };
+        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        for row in 1..=6 {
+            tokio::time::advance(Duration::from_millis(20)).await;
+            let Turn::Come(token) = session.turn(None, &stop).await.expect("no error") else { panic!("nobody stops") };
+            let request = Request { call: call(), row: RowNumber(row), again: false, deadline: None };
+            session.send(request, &token, &stop).await.expect("no error");
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(session.pacer.is_open(), !is_learnt);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_is_waited_for_beyond_the_rows_time() {
+    let (script, stop) = (Script::default(), Stop::default());
+    let session = script.session(TokenSource::Endpoint);
+    let Turn::Come(token) = session.turn(None, &stop).await.expect("no error") else { panic!("nobody stops") };
+    for left in [None, Some(10), Some(100)] {
+        let deadline = left.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let request = Request { call: call(), row: RowNumber(1), again: left.is_some(), deadline };
+        session.send(request, &token, &stop).await.expect("no error");
+    }
+    assert_eq!(*script.limits.lock().expect("whole"), [30, 10, 30].map(Duration::from_secs));
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!((count(&session.traffic.for_users), count(&session.traffic.sent), count(&session.traffic.retried)), (3, 4, 2));
 }
