@@ -257,6 +257,19 @@ mod tests {
         }
     }
 
+    /// What a power cut leaves may have reached the disk in any order.
+    #[test]
+    fn nothing_counts_after_zero_bytes_that_stand_where_a_line_should() {
+        let before = header() + &line(1, "granted", "a\0b");
+        for hole in ["\0\0\0\0\n".to_owned(), line(3, "gran\0\0d", ""), "\0".repeat(300) + "\n"] {
+            let (found, left) = recovered(format!("{before}{hole}{}", line(2, "granted", "")).as_bytes());
+            assert_eq!(left, before.as_bytes(), "{hole:?}");
+            assert_eq!((found.tally.rows(), found.settled.contains(1), found.settled.contains(2)), (1, true, false));
+        }
+        let (found, left) = recovered(&[0, 0, b'\n']);
+        assert!(left.is_empty() && !found.has_header());
+    }
+
     #[test]
     fn a_line_may_be_of_a_row_so_far_ahead_as_lines_come_out_of_order() {
         let folder = tempfile::tempdir().expect("a folder");
