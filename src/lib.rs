@@ -38,6 +38,8 @@ mod dumps;
 #[cfg(test)]
 mod fuzz;
 mod input;
+#[cfg(test)]
+mod logged;
 mod lookup;
 mod pace;
 mod pingone;

@@ -254,4 +254,19 @@ mod tests {
         let text = format!("a,b\n{}", "d".repeat(2 << 20));
         assert_eq!(why(&pass(text.as_bytes(), None).expect_err("too long")), &BadBytes::LineTooLong { line: 2 });
     }
+
+    #[test]
+    fn a_record_may_have_256_kib_and_not_a_byte_more() {
+        let most = 256 << 10;
+        for (before, begins, more) in [("a\n", "", 0), ("a,b\r\nccc\n", "", 0), ("a\n", "\"", 1), ("a\n", "d,\"e\"\"\n", 7)] {
+            let text = |length: usize| format!("{before}{begins}{}", "x".repeat(length - more));
+            let lines = before.lines().count() as u64 + 1;
+            let whole = pass(text(most).as_bytes(), None).expect("as long as may be");
+            assert_eq!(whole.2, (!begins.is_empty()).then_some(lines), "{begins}");
+            let error = pass(text(most + 1).as_bytes(), None).expect_err("too long");
+            let expected =
+                if begins.is_empty() { BadBytes::LineTooLong { line: lines } } else { BadBytes::QuoteNeverClosed { line: lines } };
+            assert_eq!(why(&error), &expected, "{before}{begins}");
+        }
+    }
 }

@@ -217,10 +217,8 @@ impl BadRows {
         // Where a quote is never closed, it is not known which rows there are.
         self.fatal |= matches!(row.fault, RowFault::Unclosed { .. });
         let place = self.named.partition_point(|named| named.line <= row.line);
-        if place < NAMED {
-            self.named.insert(place, row);
-            self.named.truncate(NAMED);
-        }
+        self.named.insert(place, row);
+        self.named.truncate(NAMED);
     }
 }
 

@@ -9,10 +9,14 @@
 //! Neither pass holds more than a row and a block of bytes; what must be compared over the whole input (a
 //! user who stands in it twice) is sorted on disk.
 
+#[cfg(test)]
+mod again_tests;
 mod blocks;
 mod check;
 mod columns;
 mod error;
+#[cfg(test)]
+mod form_tests;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]

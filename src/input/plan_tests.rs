@@ -14,8 +14,11 @@ fn grant(text: &str, skip_invalid: bool) -> Sound {
 fn the_plan_adds_up() {
     let text = format!("userID,until\n{A},+4h\n{A},+4h\n{A},+4h\nx,+4h\n{B},soon\n{B},+5h\n{C},+1h\n{C},+2h\n");
     let plan = grant(&text, true).plan().clone();
-    assert_eq!((plan.rows, plan.duplicates, plan.to_send), (8, 2, 2), "{plan:?}");
-    assert_eq!(plan.invalid.values().sum::<u64>(), 4, "{plan:?}");
+    assert_eq!((plan.rows, plan.users, plan.duplicates, plan.to_send), (8, 3, 2, 2), "{plan:?}");
+    let invalid = [("with several end dates for one user", 2), ("without a UUID", 1), ("without an end date that can be read", 1)];
+    assert_eq!(plan.invalid, invalid.into());
+    let date = |text: &str| rules(Operation::Grant).read_until(text).expect("a date");
+    assert_eq!(plan.dates, Some((date("+1h"), date("+5h"))));
     assert_eq!((plan.sought.rows, plan.sought.is_over()), (0, true));
     let apart = grant(&format!("userID,until\n{A},+4h\n{B},+4h\n{C},+4h\n"), false).plan().clone();
     assert_eq!((apart.rows, apart.users, apart.duplicates, apart.to_send), (3, 3, 0, 3));
@@ -45,6 +48,11 @@ fn the_plan_of_rows_that_are_looked_up_adds_up_before_and_after() {
     assert_eq!((plan.sought.rows, plan.sought.found, plan.sought.is_over()), (4, 2, true));
     let of = |outcome| plan.sought.of(outcome);
     assert_eq!((of(Outcome::NotFound), of(Outcome::Ambiguous), of(Outcome::Rejected)), (1, 1, 0));
+    for (found, nobody, rows, is_over) in [(0, 0, 0, true), (1, 2, 3, true), (1, 2, 2, false), (3, 0, 3, true), (2, 0, 3, false)] {
+        let mut sought = Sought { rows, found, ..Sought::default() };
+        (0..nobody).for_each(|_| sought.nobody.add(Outcome::NotFound));
+        assert_eq!(sought.is_over(), is_over, "{sought:?}");
+    }
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
     feed(&after, &Remaining::default(), &send).expect("unchanged");
     drop(send);
@@ -59,9 +67,13 @@ fn as_many_rows_as_may_be_are_approved_and_not_one_more() {
         assert_eq!(grant(&text, false).approve(most).is_ok(), approved, "{most:?}");
     }
     // From `sha256sum`.
-    let known =
-        sound(b"userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", rules(Operation::Audit), &Dialect::default(), false).expect("sound");
-    assert_eq!(known.sha256(), "5cfc269751401c7cf15eb3691f014f84b435d1726cb43f1bdc4bd9c581268701");
+    for (text, expected) in [
+        ("userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "5cfc269751401c7cf15eb3691f014f84b435d1726cb43f1bdc4bd9c581268701"),
+        ("\u{feff}userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "b1554dd2b1ab218800a66b2bdfe898ee19b69ea6082accb76087d3bcfa12066a"),
+    ] {
+        let known = sound(text.as_bytes(), rules(Operation::Audit), &Dialect::default(), false).expect("sound");
+        assert_eq!(known.sha256(), expected, "{text}");
+    }
 }
 
 #[test]

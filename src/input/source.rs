@@ -250,3 +250,7 @@ fn opened(path: &Path) -> io::Result<(File, bool)> {
     let kind = file.metadata()?;
     if kind.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok((file, !kind.is_file())) }
 }
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

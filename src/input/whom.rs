@@ -112,6 +112,7 @@ mod tests {
     #[test]
     fn what_is_noted_of_a_row_is_told_of_that_row() {
         let whom = Whom::new(&std::env::temp_dir(), 4).expect("a file");
+        assert_eq!(whom.file.metadata().expect("there").len(), 4 * 17, "no more room than a record for each row");
         let user = Known::User(Uuid::from_u128(7).into());
         let detail = Detail { status: Some(400), code: "C".into(), message: "m\n\"ü".into(), id: "i".into() };
         let refused = Known::Nobody(Outcome::Rejected, Box::new(detail));

@@ -219,6 +219,28 @@ mod tests {
             let refused = bad.parse::<BaseUrl>().expect_err(bad);
             assert!(!refused.to_string().contains("secret"));
         }
+        let why = |bad: &str| bad.parse::<BaseUrl>().expect_err(bad);
+        assert_eq!(why("http://10.0.0.1"), NotABaseUrl::Plain("http://10.0.0.1".to_owned()));
+        assert_eq!(why("https://api.pingone.eu/v1?x=y"), NotABaseUrl::Surplus);
+        assert_eq!((why("ftp://127.0.0.1"), why("x")), (NotABaseUrl::NotAUrl, NotABaseUrl::NotAUrl));
+    }
+
+    #[test]
+    fn a_base_url_tells_its_place() {
+        for (text, host, is_loopback, is_plain) in [
+            ("https://api.pingone.eu/v1", "api.pingone.eu", false, false),
+            ("https://127.0.0.1:8443/v1", "127.0.0.1", true, false),
+            ("http://localhost:8089", "localhost", true, true),
+            ("http://[::1]:80/v1", "[::1]", true, true),
+        ] {
+            let url: BaseUrl = text.parse().expect(text);
+            assert_eq!((url.host(), url.is_loopback(), url.is_plain()), (host, is_loopback, is_plain), "{text}");
+            assert_eq!(url.to_string(), text.replace(":80/", "/"));
+        }
+        let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        let (api, auth) = ("https://api.pingone.eu/v1/".parse().expect("a URL"), Region::Eu.auth_url());
+        let shown = Endpoints { api, auth, environment, auth_environment: environment }.to_string();
+        assert_eq!(shown, format!("environment {environment} at https://api.pingone.eu/v1"));
     }
 
     #[test]
@@ -246,5 +268,8 @@ mod tests {
             assert_eq!(Region::of_top_level_domain(region.top_level_domain()), Some(region));
         }
         assert_eq!(Region::of_top_level_domain("co.uk"), None);
+        assert_eq!((Region::of_top_level_domain(".COM.AU"), Region::of_top_level_domain("eu")), (Some(Region::Au), Some(Region::Eu)));
+        let urls = (Region::Ap.api_url().to_string(), Region::Na.auth_url().to_string());
+        assert_eq!(urls, ("https://api.pingone.asia/v1".to_owned(), "https://auth.pingone.com".to_owned()));
     }
 }

@@ -131,3 +131,50 @@ impl PingOneError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(code: &str, message: &str, id: &str) -> Said {
+        Detail { status: Some(400), code: code.into(), message: message.into(), id: id.into() }.into()
+    }
+
+    #[test]
+    fn what_was_said_has_no_empty_parts() {
+        for (said, expected) in [
+            (said("C", "Said so.", "f1"), "HTTP 400, C, Said so., id f1"),
+            (said("", "Said so.", ""), "HTTP 400, Said so."),
+            (said("C", "", ""), "HTTP 400, C"),
+            (said("", "", "f1"), "HTTP 400, id f1"),
+            (Detail::own(None, "no answer".to_owned()).into(), "no answer"),
+        ] {
+            assert_eq!(said.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn each_error_says_what_can_be_done() {
+        let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        let (host, said) = (|| "auth.pingone.eu".to_owned(), || said("C", "m", ""));
+        let refused = PingOneError::Credentials { auth_environment: environment, host: host(), said: said() };
+        let refused = refused.hint().expect("a hint");
+        assert!(
+            refused.contains(&format!("environment {environment}")) && refused.contains("`auth.pingone.eu` is its region"),
+            "{refused}"
+        );
+        for (error, expected) in [
+            (PingOneError::NoToken { host: host(), attempts: 8, said: said() }, "check the network"),
+            (PingOneError::ReadyToken(said()), "a token lives one hour"),
+            (PingOneError::FreshToken(said()), "check that `--api-url` or `--region` fits"),
+            (PingOneError::Untrusted { host: host(), why: "x".into() }, "if a proxy of yours opens TLS"),
+            (PingOneError::NoEnvironment { environment, host: host(), said: said() }, "check `--environment-id` and `--region`"),
+            (PingOneError::ForeignPage { host: "x".into(), api: host() }, "check `--api-url`"),
+            (PingOneError::HeldTooLong { seconds: 601, said: said() }, "take the run up later, with a lower `--rate`"),
+        ] {
+            let hint = error.hint().expect(expected);
+            assert!(hint.starts_with(expected), "{hint}");
+        }
+        assert_eq!(PingOneError::Client("x".to_owned()).hint(), None);
+    }
+}

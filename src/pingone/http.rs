@@ -355,3 +355,7 @@ mod fuzz {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod over_a_socket;

@@ -162,6 +162,31 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_known_by_their_names() {
+        let name = |length: usize| format!("rlg{}Rps", "x".repeat(length - 6));
+        let named = |name: &str, limit: u64| read(&format!(r#"{{"{name}":{{"limit":{limit}}}}}"#)).highest();
+        for (name, limit, expected) in [
+            (name(40).as_str(), 7, Some(7.0)),
+            (&name(41), 7, None),
+            ("maxRps", 7, None),
+            ("rlgMfaRpd", 7, None),
+            ("rlgMfa Rps", 7, None),
+            ("rlgAuditRpm", 90, Some(1.5)),
+            ("rlgMfaRps", 0, None),
+            ("rlgMfaRps", 1, Some(1.0)),
+        ] {
+            assert_eq!(named(name, limit), expected, "{name}");
+        }
+        let rates = read(r#"{"rlgMfaRps":{"limit":0},"rlgDirWriteRps":{"limit":3},"rlgAuditRpm":{"limit":120}}"#);
+        assert_eq!(rates.highest(), Some(3.0));
+        assert_eq!(
+            rates.by_name().iter().map(|(name, limit)| format!("{name} {limit}")).collect::<Vec<_>>().join(", "),
+            "rlgAuditRpm 120, rlgDirWriteRps 3, rlgMfaRps 0"
+        );
+        assert_eq!(rates.to_string(), "Audit 120/min, directory writes 3/s, MFA 0/s; one address may use 35 % of each by default");
+    }
+
+    #[test]
     fn a_body_of_any_size_gives_few_rates() {
         let many: String = (0..9000).map(|index| format!(r#""rlg{index}Rps":{{"limit":{}}},"#, u64::MAX)).collect();
         let rates = read(&format!("{{{many}\"x\":1}}"));

@@ -203,6 +203,9 @@ mod tests {
         }
         assert_eq!(shown("it is short", &["short"]), "it is short", "five letters stand in other words");
         assert_eq!(shown("a s3cret, s3cre", &["s3cret"]), "a [redacted], s3cre");
+        assert_eq!(shown("s3cret", &["s3cret"]), "[redacted]", "nothing but the secret");
+        assert_eq!(shown("sent s3&<>r\"t'", &["s3&<>r\"t'"]), "sent [redacted]");
+        assert_eq!(shown("sent s3&amp;&lt;&gt;r&quot;t&apos;!", &["s3&<>r\"t'"]), "sent [redacted]!");
         assert_eq!(shown("half: 0123456789", &["0123456789abcdefghij"]), "half: [redacted]", "a short secret has shorter pieces");
     }
 

@@ -75,6 +75,7 @@ mod tests {
         assert!(room(1500) >= USUAL_ROOM, "what a plan counts on is there: {rest}");
         assert_eq!(room(4000) + rest + 4000 + "Bearer ".len() + OTHERS, MOST_HEADERS);
         assert_eq!(room(6000), LEAST);
+        assert_eq!((MOST_HEADERS, OTHERS, USUAL_ROOM), (6144, 1024, 3350));
     }
 
     proptest! {

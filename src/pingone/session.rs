@@ -393,3 +393,7 @@ fn oauth_detail(answer: &Answer) -> Detail {
         None => detail(answer).0,
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -197,6 +197,28 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_used_until_it_expires_and_not_then() {
+        let token = |expires| AccessToken::new(&SecretString::from("abc"), 1, expires).expect("a token");
+        let now = Instant::now();
+        assert!(token(None).is_fresh() && token(Some(now + Duration::from_millis(1))).is_fresh());
+        assert!(!token(Some(now)).is_fresh());
+        let tokens = Tokens::new(TokenSource::Endpoint);
+        assert_eq!([tokens.next_generation(), tokens.next_generation(), tokens.next_generation()], [1, 2, 3]);
+        tokens.set(token(Some(now + Duration::from_secs(5))));
+        assert!(tokens.fresh().is_some() && tokens.last().is_some());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(tokens.fresh().is_none() && tokens.last().is_some(), "it is redacted still");
+        let other = AccessToken::new(&SecretString::from("def"), 2, None).expect("a token");
+        tokens.discard(&other);
+        assert!(tokens.last().is_some(), "another was refused");
+        tokens.discard(&token(None));
+        assert!(tokens.last().is_none());
+        assert!(!other.was_accepted());
+        other.accept();
+        assert!(other.was_accepted());
+    }
+
     #[test]
     fn a_lifetime_is_a_number_in_any_form_and_none_is_no_fault() {
         let now = Instant::now();
@@ -225,6 +247,7 @@ mod tests {
         }
         let token = granted(&answer(r#"{"access_token":"s3cret"}"#), now, 1).expect("a token");
         assert!(!format!("{token:?} {:?}", token.header()).contains("s3cret"));
+        assert_eq!(format!("{token:?} {:?}", token.pieces), "AccessToken { generation: 1, .. } Pieces { .. }");
         assert_eq!(Secrets::default().redact("you sent Bearer s3cret!".into(), Some(&token)), "you sent Bearer [redacted]!");
     }
 }

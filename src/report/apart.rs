@@ -158,6 +158,37 @@ mod tests {
     }
 
     #[test]
+    fn the_metrics_go_where_they_were_asked_for_or_nowhere() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (metrics, input) = (folder.path().join("m.prom"), folder.path().join("in.csv"));
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        // Streams that are no files are nobody's: neither is taken for the other.
+        for input in [Path::new("-"), &input] {
+            let read = [ReadFile { what: "the input", path: input }];
+            for destination in [Destination::Files(files.clone()), Destination::StandardOutput] {
+                let place = kept_apart(&destination, Some(&metrics), &read).expect("apart").expect("a place");
+                assert_eq!(&*place, metrics);
+                assert!(kept_apart(&destination, None, &read).expect("apart").is_none());
+            }
+        }
+        fs::write(&metrics, "somebody's notes").expect("written");
+        let found = refused(folder.path(), "r.csv", Some("m.prom"), "in.csv");
+        assert_eq!(
+            found.as_deref(),
+            Some("m.prom: the metrics file would replace another file: expected metrics of an earlier run, or none")
+        );
+    }
+
+    #[test]
+    fn a_stream_that_leads_to_a_file_is_that_file_and_any_other_is_none() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let identity = Identity::of_stream(file.as_file().as_fd());
+        assert!(identity.is_some() && identity == Identity::of(file.path()));
+        let (reader, _writer) = io::pipe().expect("a pipe");
+        assert_eq!(Identity::of_stream(reader.as_fd()), None);
+    }
+
+    #[test]
     fn the_metrics_replace_no_other_file_of_the_run() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("in.csv"), "x").expect("written");

@@ -198,6 +198,35 @@ mod tests {
         assert_eq!(failures(&["granted", "duplicate"]), None);
     }
 
+    /// Rows of an input that say which of them were asked for.
+    #[derive(Default)]
+    struct Numbered(Vec<u64>);
+
+    impl InputRows for Numbered {
+        fn header(&self) -> ByteRecord {
+            ["who"].iter().collect()
+        }
+
+        fn row(&mut self, number: u64, _line: &ByteRecord) -> io::Result<ByteRecord> {
+            self.0.push(number);
+            Ok([format!("the {number}th")].iter().collect())
+        }
+    }
+
+    #[test]
+    fn those_rows_are_taken_from_the_input_that_failed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (report, failed) = (folder.path().join("r.csv"), Replaced::named(&folder.path().join("f.csv")).expect("a file"));
+        let results = ["granted", "failed", "duplicate", "invalid", "rejected", "ended"];
+        let lines: String = results.iter().zip(1..).map(|(result, row)| format!("{row},u,{result},,,,,,m,,1,0,t\n")).collect();
+        fs::write(&report, format!("{}\n{lines}", COLUMNS.join(","))).expect("written");
+        let mut input = Numbered::default();
+        write_failures(&report, &count_report(&report).expect("readable"), &failed, &mut input).expect("written");
+        assert_eq!(input.0, [2, 4, 5]);
+        let text = "who,result,errorMessage\nthe 2th,failed,m\nthe 4th,invalid,m\nthe 5th,rejected,m\n";
+        assert_eq!(fs::read_to_string(&*failed).expect("there"), text);
+    }
+
     #[test]
     fn a_report_with_a_line_that_has_no_result_is_not_counted() {
         let folder = tempfile::tempdir().expect("a folder");

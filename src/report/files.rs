@@ -256,6 +256,69 @@ mod tests {
     }
 
     #[test]
+    fn journals_are_known_by_their_names() {
+        for (name, expected) in [
+            ("a/r.partial.csv", true),
+            (".partial.csv", true),
+            ("partial.csv", false),
+            ("r.csv", false),
+            ("r.partial.csv/x", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_journal(Path::new(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_run_leaves_its_report_its_record_and_what_failed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        let there = || {
+            let mut names: Vec<_> =
+                fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+            names.sort();
+            names.into_iter().map(|name| name.into_string().expect("UTF-8")).collect::<Vec<_>>().join(" ")
+        };
+        let write_all = || files.written().iter().for_each(|(_, path)| fs::write(path, "x").expect("written"));
+        let names = |paths: &[PathBuf]| paths.iter().filter_map(|path| path.file_name()?.to_str()).collect::<Vec<_>>().join(" ");
+        assert!(files.finished().is_empty());
+        files.try_out().expect("a folder that may be written");
+        assert_eq!(there(), "", "to try leaves nothing");
+        files.create_partial().expect("created");
+        assert_eq!(there(), "r.partial.csv");
+        assert!(files.create_partial().is_err(), "one that is there is somebody's");
+        write_all();
+        assert_eq!(names(&files.finished()), "r.csv r.failed.csv r.run.json");
+        files.make_way().expect("removed");
+        assert_eq!(there(), ".r.lock r.csv r.failed.csv r.failed.csv.tmp r.run.json r.run.json.tmp");
+        write_all();
+        files.remove_traces().expect("removed");
+        assert_eq!(there(), ".r.lock r.csv r.failed.csv r.failed.csv.tmp r.partial.csv.tmp");
+        fs::remove_file(&*files.ordered).expect("there");
+        fs::create_dir(&*files.ordered).expect("created");
+        assert!(files.try_out().is_err() && files.make_way().is_err(), "a folder is in the way");
+    }
+
+    #[test]
+    fn each_refusal_of_a_path_says_what_can_be_done() {
+        let path = || PathBuf::from("r.csv");
+        let would = OutputError::WouldReplace { path: path(), what: "the report", other: "the input".into(), option: "--output" };
+        for (error, expected) in [
+            (OutputError::Exists(path()), Some("name another report with `--output`")),
+            (would, Some("name another file with `--output`")),
+            (OutputError::NotMetrics(path()), Some("name another file with `--metrics-file`")),
+            (OutputError::Unfinished(path()), Some("take the run up with `--resume`, or discard it with `--overwrite`")),
+            (OutputError::NoRecord(path()), Some("name another report with `--output`, or discard what is there with `--overwrite`")),
+            (OutputError::InUse(path()), None),
+            (OutputError::NoResume, None),
+        ] {
+            assert_eq!(error.hint().as_deref(), expected, "{error}");
+        }
+        let another = OutputError::AnotherInput { path: path(), was: "a".into(), is: "b".into() };
+        assert!(another.hint().is_some_and(|hint| hint.starts_with("restore the input as it was when the run began")));
+    }
+
+    #[test]
     fn the_path_of_a_folder_is_none_of_a_file() {
         for bad in ["/", "..", "", "out.csv/", "out.csv/.", "."] {
             assert!(ReportFiles::beside(Path::new(bad)).is_err() && Replaced::named(Path::new(bad)).is_err(), "{bad}");

@@ -264,3 +264,7 @@ pub(super) fn encoded(record: &ByteRecord) -> io::Result<Vec<u8>> {
     writer.write_byte_record(record).map_err(io::Error::other)?;
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -99,3 +99,92 @@ fn of_a_run_before(place: &Replaced) -> io::Result<String> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::super::Tally;
+    use super::*;
+
+    #[test]
+    fn metrics_replace_metrics_or_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("m.prom");
+        assert!(may_hold_metrics(&path), "there is none");
+        for (text, expected) in [
+            ("", true),
+            ("# HELP pingone_bypass_rows Rows.\n", true),
+            ("# HELP pingone_bypass_", true),
+            ("# HELP pingone_bypas", false),
+            ("# HELP node_load1 1m load average.\n", false),
+            ("userID\n", false),
+        ] {
+            fs::write(&path, text).expect("written");
+            assert_eq!(may_hold_metrics(&path), expected, "{text}");
+        }
+        assert!(!may_hold_metrics(folder.path()), "a folder cannot be read");
+    }
+
+    /// The lines of the file after a run of this operation, exit code and time, without comments.
+    fn after(place: &Replaced, operation: &'static str, exit_code: u8, now: i64) -> Vec<String> {
+        let mut tally = Tally::default();
+        tally.add_rows(Outcome::Active, 7);
+        tally.add_rows(Outcome::Failed, 2);
+        let summary = Summary {
+            target: String::new(),
+            tally,
+            rows: None,
+            sent: 12,
+            retried: 3,
+            throttled: 1,
+            took: Duration::from_millis(2_500),
+            held: Duration::from_millis(1_250),
+            files: Vec::new(),
+        };
+        let statuses = [(None, 1), (Some(200), 9), (Some(503), 2)].into();
+        Metrics { operation, summary: &summary, statuses: &statuses, exit_code, now }.write(place).expect("written");
+        let text = fs::read_to_string(place).expect("there");
+        assert!(text.starts_with(BEGINNING) && may_hold_metrics(place));
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.strip_prefix("pingone_bypass_").expect("ours").to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_last_success_of_an_operation_stays_until_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Replaced::named(&folder.path().join("m.prom")).expect("a file");
+        let success =
+            |lines: &[String]| lines.iter().find_map(|line| line.strip_prefix("last_success_timestamp_seconds").map(str::to_owned));
+        assert_eq!(success(&after(&place, "audit", 1, 100)), None);
+        assert_eq!(success(&after(&place, "audit", 0, 200)).as_deref(), Some("{operation=\"audit\"} 200"));
+        assert_eq!(success(&after(&place, "audit", 1, 300)).as_deref(), Some("{operation=\"audit\"} 200"));
+        assert_eq!(success(&after(&place, "grant", 1, 400)), None, "that was another operation");
+        assert_eq!(fs::metadata(&place).expect("there").permissions().mode() & 0o777, 0o644, "the collector is another user");
+    }
+
+    #[test]
+    fn what_came_of_a_run_stands_in_its_metrics() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Replaced::named(&folder.path().join("m.prom")).expect("a file");
+        let lines = after(&place, "audit", 0, 200);
+        for expected in [
+            "rows{operation=\"audit\",result=\"active\"} 7",
+            "rows{operation=\"audit\",result=\"failed\"} 2",
+            "rows{operation=\"audit\",result=\"granted\"} 0",
+            "requests{operation=\"audit\",status=\"none\"} 1",
+            "requests{operation=\"audit\",status=\"503\"} 2",
+            "duration_seconds{operation=\"audit\"} 2.500",
+            "held_seconds{operation=\"audit\"} 1.250",
+            "exit_code{operation=\"audit\"} 0",
+            "active{operation=\"audit\"} 7",
+            "last_run_timestamp_seconds{operation=\"audit\"} 200",
+        ] {
+            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
+        }
+        assert!(!after(&place, "grant", 0, 200).iter().any(|line| line.starts_with("active")), "nobody was asked");
+    }
+}

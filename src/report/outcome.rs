@@ -179,5 +179,18 @@ mod tests {
         assert_eq!(tally.rows(), 12);
         assert_eq!(tally.failures(), 7);
         assert!(tally.seen().all(|(_, rows)| rows == 1));
+        tally.remove(Outcome::Failed);
+        assert_eq!((tally.rows(), tally.failures(), tally.of(Outcome::Failed)), (11, 6, 0));
+        assert!(tally.seen().count() == 11 && tally.seen().all(|(outcome, _)| outcome != Outcome::Failed));
+    }
+
+    #[test]
+    fn names_read_back_and_those_are_sent_again_whose_outcome_may_change() {
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::named(outcome.name()), Some(outcome));
+            assert_eq!(outcome.is_to_be_sent_again(), ["failed", "unknown"].contains(&outcome.name()), "{outcome}");
+        }
+        assert_eq!((Outcome::named("Granted"), Outcome::named("")), (None, None));
+        assert_eq!(format!("{:<10}|{}", Outcome::NotFound, Outcome::Ended), "not_found |ended");
     }
 }

@@ -102,3 +102,101 @@ fn what_differs_is_named() {
     assert!(named(|other| other.input.sha256 = Some("t".into())).starts_with("the input's SHA-256 was"));
     assert!(named(|other| other.options.reading.until = None).contains(r#""until":"+4h""#));
 }
+
+#[test]
+fn an_input_is_the_same_by_its_text_and_a_list_by_its_filter() {
+    let of = |directory: Option<Option<&str>>, sha256: Option<&str>| {
+        let directory = directory.map(|filter| DirectoryRecord { filter: filter.map(str::to_owned) });
+        let input = InputRecord { path: None, sha256: sha256.map(str::to_owned), rows: None, directory };
+        RunRecord { input, ..record() }
+    };
+    let [file, all, some] = [of(None, Some("s")), of(Some(None), None), of(Some(Some("enabled eq true")), None)];
+    for (one, other, expected) in [
+        (&file, &of(None, Some("t")), Some("the input's SHA-256 was `s` and is `t`")),
+        (&file, &all, Some("the input was `s` and is `the whole directory`")),
+        (&all, &file, Some("the input was `the whole directory` and is `s`")),
+        (&all, &some, Some("the input was `the whole directory` and is `the directory with the filter enabled eq true`")),
+        (&some, &some.clone(), None),
+        (&all, &all.clone(), None),
+    ] {
+        assert_eq!(one.difference(other).as_deref(), expected);
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_may_write_other_lines_and_one_in_a_sandbox_has_another_port() {
+    let active = |status: Status, only: Option<&str>| {
+        let mut record = RunRecord { status, ..record() };
+        record.options.only = only.map(str::to_owned);
+        record
+    };
+    assert_eq!(active(Status::Running, None).difference(&active(Status::Running, Some("active"))), None);
+    assert_eq!(active(Status::Interrupted, Some("active")).difference(&active(Status::Running, None)), None);
+    let finished = active(Status::Completed, Some("active")).difference(&active(Status::Running, None));
+    assert_eq!(finished.as_deref(), Some("the report is finished, its lines were `active` and are `all users`"));
+    let sandbox = |url: &str| {
+        let mut record = RunRecord { api_url: url.to_owned(), ..record() };
+        record.options.sandbox = true;
+        record
+    };
+    assert_eq!(sandbox("http://127.0.0.1:1/v1").difference(&sandbox("http://127.0.0.1:2/v1")), None);
+    let outside = sandbox("http://127.0.0.1:1/v1").difference(&record());
+    assert_eq!(outside.as_deref(), Some("the API was `the sandbox` and is `https://api.pingone.eu/v1`"));
+}
+
+#[test]
+fn a_record_in_the_place_of_another_reports_is_told() {
+    for (report, expected) in [
+        ("r.csv", None),
+        ("elsewhere/r.csv", None),
+        ("r", Some("the report was `r.csv` and is `r`")),
+        ("R.csv", Some("the report was `r.csv` and is `R.csv`")),
+    ] {
+        assert_eq!(record().other_report(Path::new(report)).as_deref(), expected, "{report}");
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_or_written_is_no_missing_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("r.run.json");
+    fs::create_dir(&path).expect("created");
+    assert!(RunRecord::read(&path).is_err(), "a folder");
+    fs::remove_dir(&path).expect("empty");
+    fs::write(&path, "{").expect("written");
+    assert!(RunRecord::read(&path).is_err(), "torn");
+    let nowhere = ReportFiles::beside(&folder.path().join("nowhere/r.csv")).expect("a file").record;
+    assert!(record().try_out(&nowhere).is_err() && record().write(&nowhere).is_err());
+    let place = ReportFiles::beside(&folder.path().join("other.csv")).expect("a file").record;
+    record().try_out(&place).expect("there is room");
+    assert!(!place.exists(), "to try writes nothing");
+}
+
+#[test]
+fn doubt_is_written_where_there_is_some() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file").record;
+    for (up_to, stands) in [(0, false), (1, true), (5, true)] {
+        let doubted = RunRecord { in_doubt_up_to: up_to, ..record() };
+        doubted.write(&place).expect("written");
+        let text = fs::read_to_string(&place).expect("there");
+        assert_eq!(text.contains(&format!("\"inDoubtUpTo\": {up_to}")), stands, "{text}");
+        assert!(stands || !text.contains("inDoubtUpTo"));
+        assert_eq!(RunRecord::read(&place).expect("readable"), Some(doubted));
+    }
+}
+
+#[test]
+fn totals_and_requests_of_several_runs_add_up() {
+    let mut all = Tally::default();
+    for (outcome, rows) in [(Outcome::Granted, 3), (Outcome::Failed, 2), (Outcome::Duplicate, 1)] {
+        all.add_rows(outcome, rows);
+    }
+    let written = totals(&all);
+    assert_eq!(written.len(), 13);
+    assert_eq!(["rows", "granted", "failed", "duplicate", "unknown"].map(|name| written[name]), [6, 3, 2, 1, 0]);
+    assert_eq!(tally(&written), all);
+    let mut requests = RequestsRecord { sent: 10, retried: 2, throttled: 1 };
+    requests.add(RequestsRecord { sent: 5, retried: 3, throttled: u64::MAX });
+    assert_eq!(requests, RequestsRecord { sent: 15, retried: 5, throttled: u64::MAX });
+}

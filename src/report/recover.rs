@@ -161,8 +161,9 @@ fn read_lines(file: &mut std::fs::File, rows: u64, found: &mut Recovered) -> io:
         match line {
             _ if !is_sound && record.as_slice().contains(&0) => return Ok(()),
             _ if !is_sound => return Err(io::Error::other(format!("what stands at byte {start} is not a line of this run"))),
-            Some((row, outcome)) if !is_header => found.line(row, outcome),
-            Some(_) | None => {}
+            Some((row, outcome)) => found.line(row, outcome),
+            // The header names no row.
+            None => {}
         }
         start = end;
         found.end = end;
@@ -229,6 +230,12 @@ mod tests {
             sound.replacen("granted", "grannted", 1),
             sound.replacen("\n1,", "\n999,", 1),
             sound.replacen("\n1,", "\n99999999999999999,", 1),
+            sound.replacen("userID", "user", 1),
+            sound.replacen(",note\n", "\n", 1),
+            sound.replacen("\n1,u,granted", "\n1,u,granted,", 1),
+            sound.replacen("\n1,u,granted,", "\n1,u,granted", 1),
+            sound.replacen("\n1,", "\n0,", 1),
+            line(1, "granted", ""),
         ] {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("j.csv");
@@ -248,6 +255,71 @@ mod tests {
             assert_eq!(read.is_ok(), is_sound, "{row}");
             assert!(read.is_ok_and(|found| found.settled.contains(row)) == is_sound, "{row}");
         }
+    }
+
+    /// What a power cut leaves may have reached the disk in any order.
+    #[test]
+    fn nothing_counts_after_zero_bytes_that_stand_where_a_line_should() {
+        let before = header() + &line(1, "granted", "a\0b");
+        for hole in ["\0\0\0\0\n".to_owned(), line(3, "gran\0\0d", ""), "\0".repeat(300) + "\n"] {
+            let (found, left) = recovered(format!("{before}{hole}{}", line(2, "granted", "")).as_bytes());
+            assert_eq!(left, before.as_bytes(), "{hole:?}");
+            assert_eq!((found.tally.rows(), found.settled.contains(1), found.settled.contains(2)), (1, true, false));
+        }
+        let (found, left) = recovered(&[0, 0, b'\n']);
+        assert!(left.is_empty() && !found.has_header());
+    }
+
+    #[test]
+    fn a_line_may_be_of_a_row_so_far_ahead_as_lines_come_out_of_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("j.csv");
+        for lines in [1, 50] {
+            let before = header() + &line(1, "active", "").repeat(lines - 1);
+            // Of six digits, whatever the row.
+            let most = ((before.len() + line(100_000, "active", "").len()) / 40) as u64 + 100_000;
+            for (row, is_sound) in [(most, true), (most + 1, false)] {
+                std::fs::write(&path, format!("{before}{}", line(row, "active", ""))).expect("written");
+                let read = read_journal(&path, u64::MAX);
+                assert_eq!(read.map(|found| found.last_row).ok(), is_sound.then_some(row), "{row}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_journal_has_a_header_once_that_is_whole() {
+        let whole = header();
+        for (journal, expected) in [("", false), (&whole[..20], false), (&whole[..whole.len() - 1], false), (&whole, true)] {
+            let (found, left) = recovered(journal.as_bytes());
+            assert_eq!((found.has_header(), left.len()), (expected, if expected { whole.len() } else { 0 }), "{journal}");
+            assert_eq!((found.last_row, found.tally.rows(), found.for_good().rows()), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn failures_that_may_have_been_sent_again_are_in_doubt_and_no_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("j.csv");
+        let lines = [(1, "failed"), (2, "granted"), (3, "failed"), (4, "unknown"), (5, "failed")];
+        let journal = header() + &lines.map(|(row, outcome)| line(row, outcome, "x")).concat();
+        let doubt = |up_to| {
+            std::fs::write(&path, &journal).expect("written");
+            let (mut file, mut found) = reopen_journal(&path, 100).expect("readable");
+            doubt_failures(&mut file, &path, &mut found, up_to).expect("written");
+            let again: Vec<_> = found.again.iter().map(|(row, outcome)| format!("{row} {outcome}")).collect();
+            let text = std::fs::read_to_string(&path).expect("there");
+            let added = text.strip_prefix(&journal).expect("what was there stays").to_owned();
+            let read = read_journal(&path, 100).expect("readable");
+            assert_eq!((read.again, read.tally), (found.again, found.tally), "it reads back so");
+            (again.join(", "), added)
+        };
+        let doubted = |row: u64| {
+            format!("{row},u,unknown,,,,,,this may have been sent again before the run was broken off; before that: ,,1,0,t,x\n")
+        };
+        let none = "1 failed, 3 failed, 4 unknown, 5 failed".to_owned();
+        assert_eq!(doubt(0), (none, String::new()));
+        assert_eq!(doubt(3), ("1 unknown, 3 unknown, 4 unknown, 5 failed".to_owned(), doubted(1) + &doubted(3)));
+        assert_eq!(doubt(4), ("1 unknown, 3 unknown, 4 unknown, 5 failed".to_owned(), doubted(1) + &doubted(3)));
     }
 
     #[test]

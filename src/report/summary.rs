@@ -51,3 +51,40 @@ impl fmt::Display for Summary {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    #[test]
+    fn a_summary_tells_what_came_of_the_rows_and_where_it_stands() {
+        let mut tally = Tally::default();
+        tally.add_rows(Outcome::Granted, 98);
+        tally.add_rows(Outcome::NotFound, 2);
+        let summary = Summary {
+            target: "environment e at https://api.pingone.eu/v1".to_owned(),
+            tally,
+            rows: None,
+            sent: 105,
+            retried: 4,
+            throttled: 1,
+            took: Duration::from_millis(12_345),
+            held: Duration::from_millis(1_500),
+            files: vec!["r.csv".into(), "r.run.json".into()],
+        };
+        let expected = "\
+against    environment e at https://api.pingone.eu/v1
+granted         98
+not_found        2 (failed)
+rows           100
+requests       105 sent, 4 retried, 1 throttled
+time        12.3 s of which 1.5 s held back by PingOne
+files      r.csv
+           r.run.json
+";
+        assert_eq!(summary.to_string(), expected);
+        let stopped = Summary { rows: Some(3000), files: Vec::new(), ..summary };
+        assert!(stopped.to_string().contains("\nrows           100 settled, of 3000\n") && !stopped.to_string().contains("files"));
+    }
+}

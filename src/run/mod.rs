@@ -20,6 +20,8 @@ mod end_tests;
 mod life;
 mod outage;
 #[cfg(test)]
+mod row_tests;
+#[cfg(test)]
 pub(crate) mod script;
 mod settle;
 #[cfg(test)]

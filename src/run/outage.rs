@@ -130,4 +130,35 @@ mod tests {
         outage.answered();
         assert!(!outage.is_total());
     }
+
+    #[tokio::test]
+    async fn an_answer_forgives_every_fault_and_no_row_that_is_tried_again() {
+        for faults in [10, 11, 21, 1000] {
+            let outage = Outage::new(4);
+            let mut rows: Vec<_> = (0..6).map(|_| outage.trying()).collect();
+            (0..faults).for_each(|_| outage.faulted());
+            assert!(outage.is_on() && !outage.is_total());
+            outage.answered();
+            assert!(!outage.is_on());
+            (0..9).for_each(|_| outage.faulted());
+            assert!(!outage.is_on(), "an answer came in between");
+            outage.faulted();
+            assert!(outage.is_on() && !outage.is_total(), "six are tried again");
+            drop(rows.split_off(1));
+            assert!(!outage.is_total(), "one is tried again");
+            rows.clear();
+            assert!(outage.is_total());
+        }
+    }
+
+    #[test]
+    fn more_in_flight_are_more_in_a_row() {
+        for (concurrency, most) in [(1, 10), (10, 10), (64, 64)] {
+            let outage = Outage::new(concurrency);
+            (1..most).for_each(|_| outage.faulted());
+            assert!(!outage.is_on() && !outage.is_total());
+            outage.faulted();
+            assert!(outage.is_on() && outage.is_total());
+        }
+    }
 }

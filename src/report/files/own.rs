@@ -200,6 +200,7 @@ mod tests {
         }
         let failed = file.replace(|_| Err(ErrorKind::StorageFull.into()));
         assert!(failed.is_err() && fs::read_to_string(&file.path).expect("there") == "two");
+        assert!(!file.beside.exists(), "what is half written is not left");
         file.try_out(|out| io::Write::write_all(out, b"three")).expect("there is room");
         assert_eq!(fs::read_to_string(&file.path).expect("there"), "two");
         fs::remove_file(&file.path).expect("there");
@@ -207,5 +208,36 @@ mod tests {
         assert!(file.replace(|_| Ok(())).is_err());
         assert!(file.symlink_metadata().expect("there").is_symlink());
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left");
+    }
+
+    #[test]
+    fn what_cannot_be_written_or_removed_is_told_by_its_path() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said =
+            |done: Result<(), FileError>| done.expect_err("it cannot be").to_string().replace(&format!("{}/", folder.path().display()), "");
+        let nowhere = Replaced::named(&folder.path().join("nowhere/r.json")).expect("a file");
+        assert_eq!(said(nowhere.try_out(|_| Ok(()))), "nowhere/r.json: the file cannot be created");
+        assert_eq!(said(nowhere.replace(|_| Ok(()))), "nowhere/r.json: the file cannot be created");
+        assert_eq!(said(sync_folder_of(&nowhere)), "nowhere: the file cannot be written to disk");
+        assert_eq!(said(rename(&nowhere.beside, &nowhere.path)), "nowhere/r.json.tmp: the file cannot be renamed");
+        let there = Replaced::named(&folder.path().join("there")).expect("a file");
+        fs::create_dir(&there.path).expect("created");
+        assert_eq!(said(there.remove_if_there()), "there: the file cannot be removed");
+        assert_eq!(said(remove_if_there(&there.path)), "there: the file cannot be removed");
+        remove_if_there(&nowhere.path).expect("there is none");
+        fs::remove_dir(&there.path).expect("empty");
+        for text in ["one", "two"] {
+            fs::write(&there.path, text).expect("written");
+            fs::write(&there.beside, text).expect("written");
+            there.remove_if_there().expect("removed");
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn a_files_folder_is_the_one_before_it_or_this_one() {
+        for (path, folder) in [("r.csv", "."), ("a/r.csv", "a"), ("/r.csv", "/"), ("./r.csv", "."), ("/", ".")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(folder), "{path}");
+        }
     }
 }

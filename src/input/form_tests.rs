@@ -1,0 +1,234 @@
+//! How an input's form is read: which column is which, what is looked up, and what is said of what is wrong.
+
+use std::time::Duration;
+
+use super::tests::{A, B, rules, sound};
+use super::*;
+use crate::domain::Operation;
+
+fn dialect() -> Dialect {
+    Dialect::default()
+}
+
+/// The beginning of an input of this `text`.
+fn opened(text: &str) -> Source {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    Source::open(file.path()).expect("readable")
+}
+
+/// The layout as `user column, lookup, end dates, carried columns, superseded columns`.
+fn layout(header: &str, operation: Operation, dialect: &Dialect, has_until: bool) -> String {
+    let source = opened(&format!("{header}\nx,y\n"));
+    match Layout::of(&source, operation, dialect, has_until) {
+        Ok(layout) => {
+            let lookup = layout.lookup.as_ref().map_or("-", |lookup| lookup.by.name());
+            let until = layout.until.as_ref().map_or("-", |until| until.name.as_str());
+            let carried: Vec<_> = layout.carried_names().collect();
+            format!("{} {lookup} {until} {} {}", layout.user.name, carried.join("+"), layout.superseded.join("+"))
+        }
+        Err(error) => error.to_string().rsplit(": ").collect::<Vec<_>>()[1].to_owned(),
+    }
+}
+
+#[test]
+fn each_column_has_its_part() {
+    use Operation::{Audit, Grant};
+    const REPORT: &str = "row,userID,result,canBypassMFA,bypassMFAEnabledUntil,requestedUntil,httpStatus,errorCode,errorMessage,errorId,\
+                          attempts,durationMs,completedAt";
+    let user = |name: &str| Dialect { user_column: Some(name.to_owned()), ..Dialect::default() };
+    let until = |name: &str| Dialect { until_column: Some(name.to_owned()), ..Dialect::default() };
+    let bare = Dialect { no_headers: true, ..Dialect::default() };
+    for (header, operation, dialect, has_until, expected) in [
+        ("userID,until,note", Grant, dialect(), false, "userID - until note "),
+        ("userID,until,note", Audit, dialect(), false, "userID - - until+note "),
+        ("userID,note,Result", Audit, dialect(), false, "userID - - note Result"),
+        // An attribute beside the IDs is a column as any other.
+        ("email,userID", Audit, dialect(), false, "userID - - email "),
+        ("note,email", Audit, dialect(), false, "email email - note+email "),
+        ("E-mail,External ID,User Name", Audit, dialect(), false, "User Name username - E-mail+External ID+User Name "),
+        ("who,e_mail", Audit, user("Email"), false, "e_mail email - who+e_mail "),
+        ("who,id", Audit, user("who"), false, "who - - id "),
+        // One end date for all stands beside those of the rows, if there are any.
+        ("userID,note", Grant, dialect(), true, "userID - - note "),
+        ("userID,until", Grant, dialect(), true, "userID - until  "),
+        ("userID,note", Grant, until("note"), true, "userID - note  "),
+        ("userID,until", Grant, until("date"), true, "there is no column `date`"),
+        ("userID,note", Grant, dialect(), false, "there is no column `bypassMFAEnabledUntil`"),
+        // Without a header, the first column is the user's, and the second the end date.
+        ("u,+4h,x", Grant, bare.clone(), false, "column1 - column2 column3 "),
+        ("u,+4h,x", Audit, bare.clone(), false, "column1 - - column2+column3 "),
+        ("u", Grant, bare.clone(), true, "column1 - -  "),
+    ] {
+        assert_eq!(layout(header, operation, &dialect, has_until), expected, "{header} {operation:?} {dialect:?} {has_until}");
+    }
+    // Whoever was not found in a report of an input of emails is looked up again.
+    let report = format!("{REPORT},email,team");
+    assert!(layout(&report, Audit, &dialect(), false).starts_with("userID email - email+team row+result+canBypassMFA"));
+    let twice = format!("{REPORT},email,Email");
+    assert!(layout(&twice, Audit, &dialect(), false).starts_with("userID - - email+Email row+result"));
+    for (header, is_of_a_report) in [(REPORT, true), (report.as_str(), true), (&REPORT[4..], false)] {
+        let layout = Layout::of(&opened(&format!("{header}\nx\n")), Audit, &dialect(), false).expect("a header");
+        assert_eq!(layout.is_of_a_report(), is_of_a_report, "{header}");
+    }
+}
+
+/// The values to look users up by, and the rows that have them.
+fn sought(text: &str) -> Vec<(u64, String)> {
+    let sound = sound(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("sound");
+    let (mut rows, mut value, mut found) = (sound.sought_rows().expect("unchanged"), String::new(), Vec::new());
+    while let Some(row) = rows.next_row(&mut value).expect("unchanged") {
+        found.push((row.0, value.clone()));
+    }
+    assert_eq!(found.len() as u64, sound.plan().sought.rows);
+    found
+}
+
+#[test]
+fn who_is_looked_up_is_called_as_the_input_calls_them() {
+    let is = |expected: &[(u64, &str)]| expected.iter().map(|(row, value)| (*row, (*value).to_owned())).collect::<Vec<_>>();
+    let text = "username,note\n ann ,x\n \"bob\" ,x\n\"\"\"Big\"\" Bill\",x\n,no name\n\"c\u{7}d\",bell\n";
+    assert_eq!(sought(text), is(&[(1, "ann"), (2, "bob"), (3, "\"Big\" Bill")]));
+    let (most, more) = ("é".repeat(256), "é".repeat(257));
+    assert_eq!(sought(&format!("username\nx\n{most}\n{more}\n")), is(&[(1, "x"), (2, &most)]));
+    // In a report, whoever has an ID is not looked up.
+    let header = crate::report::COLUMNS.join(",");
+    let line = |user: &str, email: &str| format!("1,{user},failed,,,,,,,,1,0,t,{email}\n");
+    let report = format!("{header},email\n{}{}{}", line(A, "a@x"), line("", "b@x"), line("nobody", "c@x"));
+    assert_eq!(sought(&report), is(&[(2, "b@x")]));
+}
+
+#[test]
+fn a_value_that_cannot_be_looked_up_is_told_and_its_row_names_no_user() {
+    let long = "x".repeat(257);
+    let text = format!("email,note\n,x\n\"a\u{7}b\",y\n{long},z\n");
+    let message = sound(text.as_bytes(), rules(Operation::Audit), &dialect(), false).expect_err("bad rows");
+    let expected = [
+        "in.csv: 3 of 3 rows are invalid; nothing was sent".to_owned(),
+        "  in.csv:2: column `email`: there is no value: expected one to look the user up by".to_owned(),
+        "  in.csv:3: column `email`: `a\\u{7}b` cannot be looked up: expected text without control characters".to_owned(),
+        format!("  in.csv:4: column `email`: `{}` cannot be looked up: expected at most 256 characters", crate::domain::quote(&long)),
+    ];
+    assert_eq!(message.lines().collect::<Vec<_>>(), expected);
+    let text = format!("email\n{long}\nann\n");
+    let sound = sound(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("sound");
+    assert_eq!(sound.plan().invalid, [("without a value that can be looked up", 1)].into());
+    let (send, mut receive) = mpsc::channel(READ_TOGETHER);
+    // Nobody has been looked up: the first row can be told, and the second not.
+    feed(&sound, &Remaining::default(), &send).expect_err("nobody has been looked up");
+    drop(send);
+    let first = receive.blocking_recv().expect("the first row");
+    assert!(matches!(&first.task, Task::Invalid { user, .. } if user.is_empty()), "{:?}", first.task);
+}
+
+#[test]
+fn an_end_date_may_be_as_far_ahead_as_the_window_is_long() {
+    let windowed = |text: &str| {
+        let rules = Rules { max_window: Some(Duration::from_secs(4 * 3600)), ..rules(Operation::Grant) };
+        sound(format!("userID,until\n{A},{text}\n").as_bytes(), rules, &dialect(), false).map(|sound| sound.plan().to_send)
+    };
+    assert_eq!((windowed("+4h"), windowed("+1h")), (Ok(1), Ok(1)));
+    for text in ["+4h1s", "+5h"] {
+        let message = windowed(text).expect_err("too far ahead");
+        assert!(message.contains("in.csv:2: column `until`: `") && message.contains("4h"), "{message}");
+    }
+    let rules = Rules { max_window: Some(Duration::from_secs(60)), ..rules(Operation::Grant) };
+    let kinds = sound(format!("userID,until\n{A},+4h\n{B},+1m\n").as_bytes(), rules, &dialect(), true).expect("one is sound");
+    assert_eq!(kinds.plan().invalid, [("beyond `--max-window`", 1)].into());
+}
+
+#[test]
+fn rows_that_are_invalid_are_counted_by_what_is_wrong_with_them() {
+    let conflict = format!("{A},+1h\n{}", format!("{A},+2h\n").repeat(99));
+    let text = format!("userID,until\n{conflict}{B},+1h,x\n{B}\n{B},2020-01-01\n{B},\n{B},soon\n");
+    let mut text = text.into_bytes();
+    text.extend(b"\xff,+1h\n");
+    let plan = sound(&text, rules(Operation::Grant), &dialect(), true).expect("it may go on").plan().clone();
+    let expected = [
+        ("with several end dates for one user", 100),
+        ("with too many or too few values", 2),
+        ("with an end date that has passed", 1),
+        ("without an end date that can be read", 2),
+        ("not UTF-8", 1),
+    ];
+    assert_eq!((plan.rows, plan.to_send, plan.invalid), (106, 0, expected.into()));
+}
+
+#[test]
+fn the_message_names_each_bad_row_and_counts_no_others() {
+    let refused = |text: &str| sound(text.as_bytes(), rules(Operation::Grant), &dialect(), false).expect_err("bad rows");
+    assert_eq!(
+        refused(&format!("userID,until\n{A},+4h\nx,+4h\n")),
+        "in.csv: 1 of 2 rows is invalid; nothing was sent\n  in.csv:3: column `userID`: `x` is not a UUID: expected a form such as \
+         `7e94b96e-0364-463b-a059-d97d1e4cb1d5`"
+    );
+    let twenty = refused(&format!("userID,until\n{}", "x,+4h\n".repeat(20)));
+    assert!(twenty.lines().count() == 21 && !twenty.contains("more"), "{twenty}");
+    let one_more = refused(&format!("userID,until\n{}", "x,+4h\n".repeat(21)));
+    assert!(one_more.lines().count() == 22 && one_more.ends_with("\n  and 1 more"), "{one_more}");
+    // Those of a conflict are found last, and stand where they belong.
+    let order = refused(&format!("userID,until\n{A},+4h\nx,+4h\n{A},+5h\n"));
+    let lines: Vec<_> = order.lines().skip(1).map(|line| line.trim_start().split(": ").next().unwrap_or_default()).collect();
+    assert_eq!(lines, ["in.csv:2", "in.csv:3", "in.csv:4"]);
+}
+
+/// What the user is told to do about an input.
+fn hint(text: &[u8], dialect: &Dialect) -> Option<String> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    let rules = rules(Operation::Grant);
+    let checked = Source::open(file.path()).and_then(|source| {
+        let layout = Layout::of(&source, rules.operation, dialect, false)?;
+        Sound::check(source, layout, rules, false).and_then(|sound| sound.approve(None))
+    });
+    let error = checked.expect_err("it is refused");
+    assert!(!error.is_of_the_disk(), "{error}");
+    error.hint()
+}
+
+#[test]
+fn each_refusal_says_what_can_be_done() {
+    let data = format!("{A},+4h\n");
+    let unclosed = format!("userID,until\n{A},\"+4h\n");
+    for (text, expected) in [
+        (b"userID,until\nx,+4h\n".as_slice(), "mend the rows, or use `--skip-invalid`"),
+        (b"userID,until\n\xff,+4h\n", "in Excel, save as `CSV UTF-8 (Comma delimited)`"),
+        (unclosed.as_bytes(), "close the quote"),
+        (b"\xff\xfeu\0", "in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv"),
+        (b"user\0ID", "expected a CSV file in UTF-8"),
+        (b"PK\x03\x04", "in Excel, save as"),
+        (data.as_bytes(), "the first line looks like data"),
+        (b"name,until\nx,+4h\n", "`user_id` and `id` are understood too"),
+        (b"userID,date\nx,+4h\n", "`until` and `end_date` are understood too"),
+        (b"id,ID,until\nx,y,+4h\n", "rename one of them"),
+        (b"userID,unt\xefl\nx,+4h\n", "in Excel, save as"),
+    ] {
+        let found = hint(text, &dialect()).expect(expected);
+        assert!(found.starts_with(expected), "{found}\nshould be: {expected}");
+    }
+    for none in [b"".as_slice(), b"userID,until\n", b"userID,until\rx,+4h\r"] {
+        assert_eq!(hint(none, &dialect()), None, "{}", String::from_utf8_lossy(none));
+    }
+    let numbered = Dialect { user_column: Some("x".to_owned()), no_headers: true, ..dialect() };
+    assert_eq!(hint(data.as_bytes(), &numbered), None);
+    let not_kept = InputError::NotKept { name: "standard input".to_owned(), source: io::ErrorKind::StorageFull.into() };
+    assert!(not_kept.is_of_the_disk() && not_kept.hint().is_some_and(|hint| hint.starts_with("make room in this folder")));
+}
+
+#[test]
+fn an_input_of_any_length_has_its_first_line_as_header() {
+    let bare = Dialect { no_headers: true, ..dialect() };
+    let one = sound(A.as_bytes(), rules(Operation::Audit), &bare, false).expect("a row without a line feed");
+    assert_eq!((one.rows(), one.plan().to_send), (1, 1));
+    let header_alone = sound(b"userID", rules(Operation::Audit), &dialect(), false);
+    assert_eq!(header_alone.err().as_deref(), Some("in.csv: there are no rows below the header"));
+    let long = format!("userID\n{}{A}\n", format!("{B}\n").repeat(3000));
+    let plan =
+        sound(long.as_bytes(), rules(Operation::Audit), &dialect(), false).expect("longer than what is looked at first").plan().clone();
+    assert_eq!((plan.rows, plan.users, plan.duplicates, plan.to_send), (3001, 2, 2999, 2));
+    let late_zero = [long.as_bytes(), b"x\0".repeat(40_000).as_slice()].concat();
+    assert!(sound(&late_zero, rules(Operation::Audit), &dialect(), false).is_err());
+    let early_zero = [b"userID\0note\n".as_slice(), long.as_bytes()].concat();
+    let message = sound(&early_zero, rules(Operation::Audit), &dialect(), false).expect_err("zero bytes");
+    assert_eq!(message, "in.csv: this is not text: there are zero bytes in it");
+}

@@ -1,0 +1,44 @@
+//! What is logged while a test runs, on its thread.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use tracing::Level;
+use tracing::subscriber::DefaultGuard;
+
+/// The log of a test: it ends with this.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    lines: Lines,
+    _guard: DefaultGuard,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("whole").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Logged {
+    /// Whatever is logged from now on that is no less than this.
+    pub(crate) fn from(level: Level) -> Self {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).without_time().with_target(false);
+        let guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+        Self { lines, _guard: guard }
+    }
+
+    /// What has been logged so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.lines.0.lock().expect("whole").clone()).expect("UTF-8")
+    }
+}

@@ -1,0 +1,82 @@
+//! What reaches a stream or a file, and what is told if it does not.
+
+use super::super::Outcome;
+use super::*;
+use crate::domain::RowNumber;
+use crate::pingone::Detail;
+use std::sync::{Arc, Mutex};
+
+/// A stream that takes its time, and keeps what it is given.
+#[derive(Clone, Default)]
+struct Slow(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        std::thread::sleep(Duration::from_millis(20));
+        self.0.lock().expect("whole").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn settlement(row: u64, outcome: Outcome) -> Settlement {
+    Settlement {
+        row: RowNumber(row),
+        user: format!("u{row}"),
+        outcome,
+        can_bypass: None,
+        until: None,
+        requested: None,
+        detail: Detail::default(),
+        attempts: 1,
+        took: Duration::ZERO,
+        completed: chrono::DateTime::from_timestamp_millis(1_800_000_000_000).expect("in range"),
+        carried: ByteRecord::new(),
+    }
+}
+
+/// The clock is stopped: whoever gave the stream up after a while would do so before it has taken a line.
+#[tokio::test(start_paused = true)]
+async fn a_slow_stream_is_waited_for_and_has_the_lines_that_were_asked_for() {
+    for (lines, expected) in [(Lines::All, "1 2 3"), (Lines::Active, "1 3")] {
+        let stream = Slow::default();
+        let journal = Journal::start(Target::Stream(Box::new(stream.clone()), lines), ["note"].into_iter()).expect("begun");
+        let appender = journal.appender();
+        for (row, outcome) in [(1, Outcome::Active), (2, Outcome::Inactive), (3, Outcome::Active)] {
+            appender.append(settlement(row, outcome)).await.expect("it is open");
+        }
+        drop(appender);
+        journal.finish().await.expect("written");
+        let text = String::from_utf8(stream.0.lock().expect("whole").clone()).expect("UTF-8");
+        let (header, rows) = text.split_once('\n').expect("a header");
+        assert_eq!(header, format!("{},note", COLUMNS.join(",")));
+        let rows: Vec<_> = rows.lines().filter_map(|line| line.split(',').next()).collect();
+        assert_eq!(rows.join(" "), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
+    // A device takes what is written, and cannot be asked to keep it.
+    let device = || File::options().write(true).open("/dev/null").expect("a device");
+    let started = Journal::start(Target::File(device(), "r.partial.csv".into()), std::iter::empty());
+    assert_eq!(started.expect_err("not on disk").to_string(), "r.partial.csv: the file cannot be written to disk");
+    let resumed = Journal::resume(Target::File(device(), "r.partial.csv".into())).expect("a thread");
+    resumed.appender().append(settlement(1, Outcome::Granted)).await.expect("it is open");
+    match resumed.finish().await {
+        Err(NotWritten::File(error)) => assert_eq!(error.to_string(), "r.partial.csv: the file cannot be written to disk"),
+        other => panic!("{other:?}"),
+    }
+    let full = File::options().write(true).open("/dev/full").expect("a device");
+    let started = Journal::start(Target::File(full, "r.partial.csv".into()), std::iter::empty());
+    assert_eq!(started.expect_err("full").to_string(), "r.partial.csv: the file cannot be written");
+}
+
+/// The record of a run tells this number, which a later one counts its doubt by.
+#[test]
+fn a_crash_loses_no_more_than_what_waits_what_is_gathered_and_what_is_not_synced() {
+    assert_eq!(UNRECORDED, 4096 + 1024 + 16_384);
+}

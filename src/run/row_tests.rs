@@ -1,0 +1,204 @@
+//! What stands in a row's line and how long it took, over a scripted PingOne under a clock that is stopped.
+
+use std::time::Duration;
+
+use super::script::{Event, Left, PATIENCE, Script, pipeline, row, run, user};
+use super::*;
+use crate::domain::{Grace, Operation};
+use crate::input::Task;
+use crate::logged::Logged;
+use crate::pace::Rate;
+use crate::pingone::Detail;
+use crate::report::Outcome;
+
+async fn settle_one(operation: Operation, events: &[Event], limits: Limits) -> (Outcome, usize, Left) {
+    let script = Arc::new(Script::of(&[(1, events)]).with_bypasses(1..=1, 3600));
+    let left = run(pipeline(&script, Rate::Unlimited, 4, limits), vec![row(operation, 1)]).await;
+    (left.outcome(1), script.requests_of(1), left)
+}
+
+fn in_a_minute() -> Operation {
+    Operation::End(Grace::try_from(Duration::from_secs(60)).expect("a grace"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_nothing_is_sent_for_say_why_and_wait_for_no_turn() {
+    let grant = row(Operation::Grant, 1);
+    let Task::Send(ask) = grant.task else { unreachable!("it is to be sent") };
+    let until = ask.until();
+    let said = Detail { status: None, code: "AMBIGUOUS".into(), message: "two users have this email".into(), id: "".into() };
+    let tasks = [
+        Task::Duplicate(ask),
+        Task::Passed(ask, Outcome::Unknown),
+        Task::Nobody { outcome: Outcome::Ambiguous, said: Box::new(said), until },
+        Task::Invalid { user: "x".to_owned(), why: "in.csv:5: `x` is not a UUID".to_owned() },
+    ];
+    let date = until.expect("a date").to_string();
+    let (user, date) = (user(1).to_string(), date.as_str());
+    let script = Arc::new(Script::of(&[]));
+    let tasks: Vec<Task> = tasks.into_iter().chain((5..=100).map(|_| Task::Duplicate(ask))).collect();
+    let rows = tasks.into_iter().zip(1..).map(|(task, number)| Row { task, ..row(Operation::Grant, number) }).collect();
+    let left = run(pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows).await;
+    for (row, expected) in [
+        (1, ["duplicate", &user, date, "", "the same request stands in an earlier row"]),
+        (2, ["unknown", &user, date, "", "the end date has passed since the run was begun"]),
+        (3, ["ambiguous", "", date, "AMBIGUOUS", "two users have this email"]),
+        (4, ["invalid", "x", "", "", "in.csv:5: `x` is not a UUID"]),
+        (100, ["duplicate", &user, date, "", "the same request stands in an earlier row"]),
+    ] {
+        let found = ["result", "userID", "requestedUntil", "errorCode", "errorMessage"].map(|column| left.value(row, column));
+        assert_eq!(found, expected, "row {row}");
+        assert_eq!(["attempts", "durationMs", "httpStatus"].map(|column| left.value(row, column)), ["0", "0", ""], "row {row}");
+    }
+    assert_eq!((left.ended.tally.rows(), left.took, script.sent.lock().expect("whole").len()), (100, Duration::ZERO, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_what_was_asked_for_is_told() {
+    use Event as E;
+    let date = "2025-11-26T00:00:00.000Z";
+    let other = format!("PingOne took the request, but answered with the end date {date}");
+    for (operation, events, message, can_bypass, until) in [
+        (Operation::Grant, vec![E::OtherDate], other.as_str(), "true", date),
+        (Operation::Grant, vec![E::NoDate], "PingOne took the request, but answered without an end date", "true", ""),
+        (Operation::Grant, vec![E::NoBypass], "PingOne took the request, but answered that the user cannot bypass MFA", "false", ""),
+        (in_a_minute(), vec![E::Good, E::OtherDate], &other, "true", date),
+        (in_a_minute(), vec![E::Good, E::NoDate], "PingOne took the request, but answered without an end date", "true", ""),
+        (
+            in_a_minute(),
+            vec![E::NoDate],
+            "PingOne answered that the user can bypass MFA, but not until when: the bypass is left as it is",
+            "true",
+            "",
+        ),
+    ] {
+        let (outcome, _, left) = settle_one(operation, &events, PATIENCE).await;
+        let found = ["errorMessage", "canBypassMFA", "bypassMFAEnabledUntil", "httpStatus"].map(|column| left.value(1, column));
+        assert_eq!((outcome, found), (Outcome::Mismatch, [message, can_bypass, until, "200"].map(str::to_owned)), "{events:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_last_look_tells_of_a_bypass_is_in_the_line() {
+    use Event as E;
+    for (event, told) in [
+        (E::OtherDate, "the user can bypass MFA until 2025-11-26T00:00:00.000Z"),
+        (E::NoDate, "the user can bypass MFA, and there is no end date"),
+        (E::NoBypass, "the user cannot bypass MFA"),
+    ] {
+        let (outcome, sent, left) = settle_one(Operation::Grant, &[E::Silence, E::Status(400), event], PATIENCE).await;
+        assert_eq!((outcome, sent), (Outcome::Unknown, 3), "{event:?}");
+        let expected = format!("an earlier request may have been carried out; the last answer: Said so.; asked for afterwards, {told}");
+        assert_eq!(left.value(1, "errorMessage"), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_takes_as_long_as_its_calls_and_the_waits_between_them() {
+    for (events, least, most) in [
+        (vec![], 50, 50),
+        (vec![Event::RetryAfter(503, 30)], 30_100, 30_110),
+        (vec![Event::RetryAfter(503, 30), Event::RetryAfter(503, 40)], 70_150, 70_160),
+    ] {
+        let (outcome, sent, left) = settle_one(Operation::Grant, &events, PATIENCE).await;
+        assert_eq!((outcome, sent), (Outcome::Granted, events.len() + 1));
+        let took: u64 = left.value(1, "durationMs").parse().expect("a number");
+        assert!((least..=most).contains(&took), "{took} ms: {events:?}");
+        assert!(left.took >= Duration::from_millis(took + 50), "the token takes 50 ms more");
+    }
+}
+
+/// It waits before it looks, if there is time for that; or else it looks at once.
+#[tokio::test(start_paused = true)]
+async fn a_last_look_comes_within_the_rows_time() {
+    for (wait, waits) in [(30, true), (120, false)] {
+        let limits = Limits { max_attempts: 1, give_up_after: Duration::from_secs(60), ..PATIENCE };
+        let (outcome, sent, left) = settle_one(Operation::Grant, &[Event::RetryAfter(503, wait)], limits).await;
+        assert_eq!((outcome, sent), (Outcome::Unknown, 2), "{wait} s");
+        assert_eq!(left.took >= Duration::from_secs(30), waits, "{wait} s: {:?}", left.took);
+        assert!(left.took < Duration::from_secs(60) && left.value(1, "errorMessage").contains("; asked for afterwards, the user can"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_from_a_wait_takes_a_place_again() {
+    for operation in [Operation::Grant, Operation::Audit, in_a_minute()] {
+        let script = Arc::new(Script::alike(1..=200, &[Event::RetryAfter(503, 1), Event::RetryAfter(503, 2)]).with_bypasses(1..=200, 3600));
+        let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), (1..=200).map(|number| row(operation, number)).collect()).await;
+        assert_eq!((left.ended.tally.rows(), left.ended.tally.failures()), (200, 0));
+        assert_eq!(script.in_flight.lock().expect("whole").1, 4, "{operation:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_user_who_is_not_found_asks_whether_the_environment_is_there() {
+    for status in [400, 403, 409] {
+        let script = Arc::new(Script { environment: Some(Event::Status(404)), ..Script::alike(1..=5, &[Event::Status(status)]) });
+        let rows = (1..=20).map(|number| row(Operation::Audit, number)).collect();
+        let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        assert!(left.ended.stopped.is_none(), "{:?}", left.ended);
+        assert_eq!((left.ended.tally.of(Outcome::Rejected), left.ended.tally.of(Outcome::Inactive)), (5, 15));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_rows_are_settled_alone_and_nobody_follows_one_that_failed() {
+    let script = Arc::new(Script { latency: Duration::from_secs(5), ..Script::of(&[]) });
+    let canary = |script: &Arc<Script>| Pipeline { canary: Some(Canary::new(3)), ..pipeline(script, Rate::Unlimited, 64, PATIENCE) };
+    let rows = || (1..=50).map(|number| row(Operation::Grant, number)).collect();
+    let left = run(canary(&script), rows()).await;
+    assert_eq!(left.ended.tally.of(Outcome::Granted), 50);
+    let sent = script.sent.lock().expect("whole").clone();
+    let (first, others): (Vec<_>, Vec<_>) = sent.iter().partition(|(row, ..)| *row <= 3);
+    let settled = first.iter().map(|(_, at, _)| *at).max().expect("sent") + script.latency;
+    assert!(first.len() == 3 && others.iter().all(|(_, at, _)| *at >= settled), "{sent:?}");
+
+    let script = Arc::new(Script::of(&[(2, &[Event::Status(404)])]));
+    let left = run(canary(&script), rows()).await;
+    let expected = "row 2: not_found: HTTP 404, SOME_CODE, Said so.";
+    assert!(matches!(&left.ended.stopped, Some(Stopped::Canary(why)) if why == expected), "{:?}", left.ended);
+    assert_eq!((left.ended.tally.rows(), script.sent.lock().expect("whole").len()), (3, 3));
+}
+
+/// What was in doubt before stays so in the journal: a row that nothing was sent for has no new line.
+#[tokio::test(start_paused = true)]
+async fn a_row_in_doubt_that_was_not_reached_is_left_as_it_was() {
+    let script = Arc::new(Script::of(&[]));
+    let pipeline = pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE);
+    let stop = pipeline.stop.clone();
+    tokio::spawn(async move {
+        // The token has the first turn, and the first row the second.
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        stop.request();
+    });
+    let rows = (1..=3).map(|number| Row { in_doubt: true, ..row(Operation::Grant, number) }).collect();
+    let left = run(pipeline, rows).await;
+    let settled: Vec<u64> = left.lines.iter().map(|(row, ..)| *row).collect();
+    assert_eq!((settled, left.outcome(1)), (vec![1], Outcome::Granted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_token_that_expires_is_renewed_once_it_was_good() {
+    let script = Arc::new(Script::of(&[(1, &[Event::Status(401)]), (30, &[Event::Status(401)]), (60, &[Event::Status(401)])]));
+    let rows = (1..=90).map(|number| row(Operation::Audit, number)).collect();
+    let left = run(pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
+    assert!(left.ended.stopped.is_none(), "{:?}", left.ended);
+    assert_eq!((left.ended.tally.of(Outcome::Inactive), *script.tokens_sent.lock().expect("whole")), (90, 4));
+    assert_eq!((left.value(30, "attempts"), left.value(31, "attempts")), ("2".to_owned(), "1".to_owned()));
+}
+
+/// Here alone stand user IDs, for whoever asks for details.
+#[tokio::test(start_paused = true)]
+async fn each_row_is_logged_where_details_are_asked_for() {
+    for (level, lines) in [(tracing::Level::DEBUG, 1), (tracing::Level::INFO, 0)] {
+        let log = Logged::from(level);
+        settle_one(Operation::Grant, &[Event::Status(403)], PATIENCE).await;
+        let text = log.text();
+        let settled: Vec<_> = text.lines().filter(|line| line.contains("settled")).collect();
+        assert_eq!(settled.len(), lines, "{text}");
+        for part in [format!("user=\"{}\"", user(1)).as_str(), "row=1", "result=\"rejected\"", "attempt=1", "status=403", "durationMs=50"] {
+            assert!(settled.iter().all(|line| line.contains(part)), "{part}: {text}");
+        }
+        assert_eq!(text.lines().filter(|line| line.contains("answered") && line.contains("durationMs=50")).count(), lines, "{text}");
+    }
+}
