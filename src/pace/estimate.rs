@@ -3,7 +3,7 @@
 //! Explanations are weighed in *nats*, the natural logarithm of how unlikely they are: what they leave
 //! unexplained, and what they suppose besides.
 
-use super::evidence::{Answered, Counter, Log, number};
+use super::evidence::{Answered, Counter, Episode, Known, number};
 use super::explanation::{Evidence, Explanation};
 use super::shared::Shared;
 use super::tries::{HIGHER, Tries};
@@ -33,44 +33,6 @@ const TOLD: f64 = 5.0;
 const IN_A_ROW: u32 = 3;
 /// A difference that matters: more than the jitter of rates, and than rounding.
 pub(super) const MATTERS: f64 = 1.07;
-
-/// What there is to go by.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known<'a> {
-    pub(super) now: f64,
-    /// When the first request was answered.
-    pub(super) began: f64,
-    pub(super) log: &'a Log,
-    /// How many requests were sent, and how many of them refused.
-    pub(super) sent: f64,
-    pub(super) refused: f64,
-    /// How many rows are left; infinite if nobody knows.
-    pub(super) left: f64,
-    /// The highest rate that may be used, and that was.
-    pub(super) most: f64,
-    pub(super) fastest: f64,
-    /// How long an answer takes, and by how much that varies.
-    pub(super) trip: f64,
-    pub(super) jitter: f64,
-}
-
-/// A hold that is over, and what led to it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Episode {
-    /// When the hold before it ended, and this one.
-    pub(super) after: f64,
-    pub(super) until: f64,
-    /// When the first request was sent that was refused.
-    pub(super) refused: f64,
-    pub(super) wait: f64,
-}
-
-impl Episode {
-    /// For how long nothing was refused before.
-    fn quiet(&self) -> f64 {
-        self.refused - self.after
-    }
-}
 
 /// The limit, as far as it is known.
 #[derive(Debug)]

@@ -40,6 +40,44 @@ impl Log {
     }
 }
 
+/// What there is to go by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) now: f64,
+    /// When the first request was answered.
+    pub(super) began: f64,
+    pub(super) log: &'a Log,
+    /// How many requests were sent, and how many of them refused.
+    pub(super) sent: f64,
+    pub(super) refused: f64,
+    /// How many rows are left; infinite if nobody knows.
+    pub(super) left: f64,
+    /// The highest rate that may be used, and that was.
+    pub(super) most: f64,
+    pub(super) fastest: f64,
+    /// How long an answer takes, and by how much that varies.
+    pub(super) trip: f64,
+    pub(super) jitter: f64,
+}
+
+/// A hold that is over, and what led to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Episode {
+    /// When the hold before it ended, and this one.
+    pub(super) after: f64,
+    pub(super) until: f64,
+    /// When the first request was sent that was refused.
+    pub(super) refused: f64,
+    pub(super) wait: f64,
+}
+
+impl Episode {
+    /// For how long nothing was refused before.
+    pub(super) fn quiet(&self) -> f64 {
+        self.refused - self.after
+    }
+}
+
 /// Every limiter is a counter that lets a request in where it holds less than its size. They differ in what
 /// makes the counter fall.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -93,6 +93,12 @@ impl Pacer {
         throttle.held_until(now).is_none() && throttle.rate(now.as_secs_f64()).is_infinite()
     }
 
+    /// How many requests are known to have been let in, and how many refused for the rate.
+    #[cfg(test)]
+    pub(crate) fn seen(&self) -> (usize, usize) {
+        self.taught().throttle.seen()
+    }
+
     /// Waits until the caller is the first of those who want to send.
     pub(crate) async fn enter(&self) -> Lane<'_> {
         Lane { pacer: self, gate: self.lane.lock().await }

@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::estimate::{Episode, Estimate, Known, ONE_WAY};
-use super::evidence::{Answered, Counter, Log, REMEMBERED, number};
+use super::estimate::{Estimate, ONE_WAY};
+use super::evidence::{Answered, Counter, Episode, Known, Log, REMEMBERED, number};
 
 /// No faster, in requests a second, before anything was answered: what the program sends unless it is told.
-const FIRST: f64 = 50.0;
+pub(super) const FIRST: f64 = 50.0;
 /// What is under way when the first 429 comes is refused with it: so much of the rows that are left may be. With
 /// a fifth more for what comes later, that is one of a hundred in all.
 const UNDER_WAY: f64 = 0.008;
@@ -19,12 +19,12 @@ const UNTOLD: f64 = 1000.0;
 /// Each second without a 429, so much faster: that there is a limit grows less likely, and not quickly.
 const GROWTH: f64 = 1.25;
 /// No rate that is learnt is lower, in requests a second: one an hour, the longest time that limits count by.
-const LEAST: f64 = 1.0 / 3600.0;
+pub(super) const LEAST: f64 = 1.0 / 3600.0;
 /// A start that is faster is none: the highest rate that may be asked for.
 const MOST: f64 = 100_000.0;
 /// How long everybody waits after a 429 that does not say how long; doubled each time that nothing was
 /// admitted since. From Ping's own Go client, as in [`super::Backoff`].
-const UNSAID: Duration = Duration::from_secs(1);
+pub(super) const UNSAID: Duration = Duration::from_secs(1);
 const MOST_UNSAID: Duration = Duration::from_secs(30);
 /// A hold lasts longer than the server asks for, by at least and at most this share: its clock is not ours,
 /// and several runs of a licence are not to come back in step.
@@ -110,7 +110,7 @@ impl Throttle {
             log: Log::default(),
             estimate: Estimate::new(),
             trips: Trips { jitter: 2.0 * TICK, ..Trips::default() },
-            start: FIRST,
+            start: if most.is_finite() { FIRST } else { most },
             started: 0.0,
             hold: None,
             episode: None,
@@ -155,7 +155,7 @@ impl Throttle {
         self.admitted_since |= sent >= self.begun;
         self.trips.add(now - sent);
         if self.trips.seen == 1 {
-            self.start = FIRST.max((UNDER_WAY * self.left).min(MOST_UNDER_WAY) / self.trips.middle.max(TICK / 10.0));
+            self.start = self.start.max((UNDER_WAY * self.left).min(MOST_UNDER_WAY) / self.trips.middle.max(TICK / 10.0));
             self.started = now;
             self.due = self.due.min(now);
         }
@@ -207,6 +207,14 @@ impl Throttle {
         self.hold.map(|hold| hold.until).filter(|until| *until > now)
     }
 
+    /// How many requests are known to have been let in, and how many refused.
+    #[cfg(test)]
+    pub(super) fn seen(&self) -> (usize, usize) {
+        let all = self.log.since(0.0);
+        let let_in = all.iter().filter(|answered| answered.admitted).count();
+        (let_in, all.len() - let_in)
+    }
+
     /// When the next request may be sent; learns from a hold that is over.
     pub(super) fn next(&mut self, now: Duration) -> Duration {
         if let Some(until) = self.held_until(now) {
@@ -239,7 +247,7 @@ impl Throttle {
 
     /// The working rate before a limit is known: more with each second that passes without a 429.
     fn starting(&mut self, now: f64) -> f64 {
-        if self.trips.seen > 0 && now - self.started >= 1.0 {
+        if self.trips.seen > 0 && self.start.is_finite() && now - self.started >= 1.0 {
             self.start *= GROWTH;
             self.started = now;
         }

@@ -3,8 +3,8 @@
 //! A try that is refused costs a hold; one that is not wins time for all the rows that are left. Both are weighed
 //! by how likely they are.
 
-use super::estimate::{Estimate, Known, MATTERS};
-use super::evidence::Counter;
+use super::estimate::{Estimate, MATTERS};
+use super::evidence::{Counter, Known};
 use super::explanation::{Explanation, UNROUND, WIDE};
 use super::shared::Prospect;
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How long the other caller goes on at one pace.
 const STEADY: Duration = Duration::from_secs(5);
 
+/// In what steps that is summed up.
+const STEP: Duration = Duration::from_millis(100);
+
 /// The most that another caller takes of a limit, from 0 to 1; as in `60%` or `0.6`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Share(f64);
@@ -21,6 +24,17 @@ impl Share {
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
+    }
+
+    /// The part of a limit, from 0 to 1, that the other caller of a sandbox with this `seed` leaves in that time, on average.
+    #[must_use]
+    pub fn left(self, seed: u64, time: Duration) -> f64 {
+        let mut others = Others::new(self, seed);
+        let steps = (time.as_millis() / STEP.as_millis()).max(1);
+        let taken: f64 = (0..steps).map(|nth| others.part(STEP * u32::try_from(nth).unwrap_or(u32::MAX))).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a run has far fewer steps than that")]
+        let steps = steps as f64;
+        1.0 - taken / steps
     }
 }
 
@@ -46,6 +60,8 @@ impl fmt::Display for Share {
 pub(crate) struct Others {
     share: Share,
     random: fastrand::Rng,
+    /// Where the parts come from.
+    parts: fastrand::Rng,
     /// When the part that it takes was drawn, and what it is.
     drawn: Duration,
     part: f64,
@@ -55,7 +71,9 @@ pub(crate) struct Others {
 
 impl Others {
     pub(crate) fn new(share: Share, seed: u64) -> Self {
-        Self { share, random: fastrand::Rng::with_seed(seed), drawn: Duration::ZERO, part: 0.0, next: Duration::ZERO }
+        let mut random = fastrand::Rng::with_seed(seed);
+        let parts = random.fork();
+        Self { share, random, parts, drawn: Duration::ZERO, part: 0.0, next: Duration::ZERO }
     }
 
     /// When it asks, if that is not after `now`, where so many a second are let in.
@@ -75,7 +93,7 @@ impl Others {
     pub(crate) fn part(&mut self, at: Duration) -> f64 {
         while self.drawn <= at {
             self.drawn += STEADY;
-            self.part = self.random.f64() * self.share.0;
+            self.part = self.parts.f64() * self.share.0;
         }
         self.part
     }
@@ -95,6 +113,20 @@ mod tests {
         let all: u32 = by_five.iter().sum();
         assert!((25_000..35_000).contains(&all), "{all}");
         assert!(by_five.iter().any(|count| *count < 80) && by_five.iter().any(|count| *count > 220), "{by_five:?}");
+    }
+
+    #[test]
+    fn what_is_left_is_what_is_not_taken() {
+        let share: Share = "60%".parse().expect("a share");
+        for (seed, time) in [(0, 3), (1, 5), (2, 44)] {
+            let (mut others, time) = (Others::new(share, seed), Duration::from_secs(time));
+            let mut count = 0.0;
+            while others.until(time, 10_000.0).is_some() {
+                count += 1.0;
+            }
+            let left = 1.0 - count / 10_000.0 / time.as_secs_f64();
+            assert!((share.left(seed, time) - left).abs() < 0.01, "{seed}: {} {left}", share.left(seed, time));
+        }
     }
 
     #[test]
