@@ -14,29 +14,40 @@ pub(super) struct Answered {
     pub(super) admitted: bool,
 }
 
+/// In such a gap, in seconds, counters fall: no hold is shorter.
+const GAP: f64 = 1.0;
+
 /// The last that were answered, by when they were sent.
 #[derive(Debug, Default)]
-pub(super) struct Log(VecDeque<Answered>);
+pub(super) struct Log {
+    answered: VecDeque<Answered>,
+    /// Whether others were before.
+    is_cut: bool,
+}
 
 impl Log {
     pub(super) fn add(&mut self, answered: Answered) {
         // Nearly in order, as answers come.
-        let later = self.0.iter().rev().take_while(|other| other.sent > answered.sent).count();
-        self.0.insert(self.0.len() - later, answered);
-        if self.0.len() > REMEMBERED {
-            self.0.pop_front();
+        let later = self.answered.iter().rev().take_while(|other| other.sent > answered.sent).count();
+        self.answered.insert(self.answered.len() - later, answered);
+        if self.answered.len() > REMEMBERED {
+            self.answered.pop_front();
+            self.is_cut = true;
         }
     }
 
     /// How many of those sent in a time were let in.
     pub(super) fn let_in(&self, from: f64, to: f64) -> f64 {
-        let later = self.0.partition_point(|answered| answered.sent < from);
-        number(self.0.range(later..).take_while(|answered| answered.sent < to).filter(|answered| answered.admitted).count())
+        let later = self.answered.partition_point(|answered| answered.sent < from);
+        number(self.answered.range(later..).take_while(|answered| answered.sent < to).filter(|answered| answered.admitted).count())
     }
 
-    /// Those sent from then on.
+    /// Those sent from then on. Where others are forgotten that a counter held, those after the next gap.
     pub(super) fn since(&self, from: f64) -> Vec<Answered> {
-        self.0.iter().filter(|answered| answered.sent >= from).copied().collect()
+        let is_whole = !self.is_cut || self.answered.front().is_none_or(|first| first.sent < from);
+        let after_gap = || (1..self.answered.len()).find(|nth| self.answered[*nth].sent - self.answered[nth - 1].sent >= GAP);
+        let skipped = if is_whole { 0 } else { after_gap().unwrap_or(0) };
+        self.answered.iter().skip(skipped).filter(|answered| answered.sent >= from).copied().collect()
     }
 }
 

@@ -142,3 +142,84 @@ impl Shared {
 fn is_let_in(rate: f64, left: f64, noise: f64) -> f64 {
     1.0 / (1.0 + (-1.702 * (left - rate) / noise).exp())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prospect(now: f64, let_in: f64) -> Prospect {
+        Prospect { now, let_in, hold: 1.1, left: 100_000.0, most: 1000.0 }
+    }
+
+    /// Works at what it says for so long, where so much is let in of it; tells the last rate.
+    fn works(shared: &mut Shared, from: f64, seconds: u32, left: f64) -> f64 {
+        let mut rate = left;
+        for tenth in 1..=seconds * 10 {
+            rate = shared.rate(&prospect(from + f64::from(tenth) / 10.0, rate.min(left)));
+        }
+        rate
+    }
+
+    #[test]
+    fn a_refusal_gathers_the_belief_around_what_was_let_in() {
+        let mut shared = Shared::new(100.0, 1.0, 0.0);
+        assert!((shared.mean() - 50.0).abs() < 1.0);
+        for left in [40.0, 60.0, 41.0] {
+            shared.refused(left, 0.0, 1.0);
+            shared.refused(left, 0.0, 1.0);
+            assert!((shared.mean() - left).abs() < 6.0, "{left}: {}", shared.mean());
+        }
+        assert!((shared.cells.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn after_a_refusal_less_is_asked_for_and_after_a_while_more_again() {
+        let mut shared = Shared::new(100.0, 1.0, 0.0);
+        shared.refused(50.0, 0.0, 1.0);
+        let soon = shared.rate(&prospect(1.2, 0.0));
+        assert!((25.0..=55.0).contains(&soon), "{soon}");
+        let later = works(&mut shared, 1.2, 10, 100.0);
+        assert!(later > 70.0 && later <= 100.0, "{later}");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_never_above_what_may_be() {
+        let mut shared = Shared::new(100.0, 1.0, 0.0);
+        shared.refused(90.0, 0.0, 0.5);
+        let few = Prospect { most: 20.0, ..prospect(1.0, 20.0) };
+        assert!(shared.rate(&few) <= 20.0);
+        let none_left = Prospect { left: 0.0, ..prospect(2.0, 20.0) };
+        assert!(shared.rate(&none_left).is_finite());
+    }
+
+    #[test]
+    fn the_dearer_a_hold_the_less_is_risked() {
+        let asked = |hold: f64| {
+            let mut shared = Shared::new(100.0, 1.0, 0.0);
+            shared.refused(60.0, 0.0, 1.0);
+            (0..40).map(|tenth| shared.rate(&Prospect { hold, ..prospect(f64::from(tenth).mul_add(0.1, 1.1), 40.0) })).fold(0.0, f64::max)
+        };
+        assert!(asked(0.1) > asked(8.0), "{} {}", asked(0.1), asked(8.0));
+    }
+
+    #[test]
+    fn others_who_come_and_go_often_are_expected_to_again() {
+        let mut shared = Shared::new(100.0, 1.0, 0.0);
+        shared.refused(90.0, 0.0, 0.1);
+        let before = shared.hazard(10.0);
+        for (nth, left) in [90.0, 30.0, 90.0, 30.0].into_iter().enumerate() {
+            let at = [1.0, 3.0, 5.0, 7.0][nth];
+            shared.refused(left, 0.0, at);
+            shared.refused(left, 0.0, at);
+        }
+        assert!(shared.hazard(10.0) > before * 1.5, "{before} {}", shared.hazard(10.0));
+        assert!(shared.hazard(1000.0) < before, "and after a quiet time not so often");
+    }
+
+    #[test]
+    fn how_likely_a_rate_is_let_in_falls_around_what_is_left() {
+        for (rate, likely) in [(50.0, 0.5), (40.0, 0.84), (60.0, 0.16), (30.0, 0.97), (70.0, 0.03)] {
+            assert!((is_let_in(rate, 50.0, 10.0) - likely).abs() < 0.02, "{rate}: {}", is_let_in(rate, 50.0, 10.0));
+        }
+    }
+}

@@ -116,7 +116,8 @@ impl Estimate {
         self.tries.ended = known.now;
         self.since = known.now;
         if tried.rate <= limit.high {
-            let (_, found) = self.best(&known.log.since(self.evident), known);
+            let answers = known.log.since(self.evident);
+            let found = if answers.iter().any(|answered| !answered.admitted) { self.best(&answers, known).1 } else { limit };
             let (rate, low, high) = (found.rate.max(tried.rate), found.low.max(tried.rate), found.high.max(limit.high));
             // What it may be at most is still open, unless a longer window explains more.
             let is_open = found.high >= tried.rate || found.counter.window().is_none();

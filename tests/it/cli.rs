@@ -1,9 +1,10 @@
 //! The command line itself: help, completions, the sandbox as a process.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Stdio};
 
-use crate::harness::{done, tool};
+use crate::harness::{Done, done, tool};
 
 #[test]
 fn usage_faults_end_2_and_help_ends_0() {
@@ -44,34 +45,57 @@ impl Drop for Killed {
     }
 }
 
-#[test]
-fn a_sandbox_in_another_process_is_reached_by_what_it_prints() {
-    let folder = tempfile::tempdir().expect("a folder");
+/// Audits the users of a sandbox in another process, which is told these `words`.
+fn audited(folder: &Path, words: &[&str]) -> (Killed, Done) {
     let mut sandbox = tool();
-    sandbox.current_dir(folder.path()).stdout(Stdio::piped());
-    sandbox.args([
-        "sandbox",
-        "--listen",
-        "127.0.0.1:0",
-        "--users",
-        "50",
-        "--request-log",
-        "log.csv",
-        "--export-users",
-        "users.csv",
-        "--auth-method",
-        "post",
-    ]);
+    sandbox.current_dir(folder).stdout(Stdio::piped());
+    sandbox
+        .args(["sandbox", "--listen", "127.0.0.1:0", "--request-log", "log.csv", "--export-users", "users.csv", "--auth-method", "post"])
+        .args(words);
     let mut sandbox = Killed(sandbox.spawn().expect("the tool runs"));
     let lines = BufReader::new(sandbox.0.stdout.take().expect("piped")).lines().take(6);
     let mut audit = tool();
-    audit.current_dir(folder.path()).args(["audit", "users.csv", "--rate", "unlimited"]);
+    audit.current_dir(folder).args(["audit", "users.csv", "--rate", "unlimited"]);
     for line in lines {
         let line = line.expect("text");
         let (name, value) = line.strip_prefix("export ").and_then(|line| line.split_once('=')).expect("a variable");
         audit.env(name, value);
     }
     let done = done(audit.output().expect("the tool runs"));
+    (sandbox, done)
+}
+
+#[test]
+fn a_sandbox_limits_as_it_is_told() {
+    for (words, is_told) in [
+        ("--rate-limit 40 --limit-kind bucket --burst 5 --other-callers 20%", "every request is held back for 1 s"),
+        ("--rate-limit 1000 --limit-window 1m --limit-kind bucket --burst 20", "every request is held back for 1 s"),
+        ("--rate-limit 60 --limit-window 1m", ""),
+        ("--rate-limit 1000", ""),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let all: Vec<&str> = ["--users", "50"].into_iter().chain(words.split(' ')).collect();
+        let (_sandbox, done) = audited(folder.path(), &all);
+        assert_eq!(done.code, 0, "{words}: {}", done.stderr);
+        let report = std::fs::read_to_string(folder.path().join("users.report.csv")).expect("a report");
+        assert!(crate::harness::Report::read(&report).is_whole(50), "{words}: {report}");
+        assert_eq!(done.stderr.contains("limits the rate (429)"), !is_told.is_empty(), "{words}: {}", done.stderr);
+        assert!(done.stderr.contains(is_told), "{words}: {}", done.stderr);
+    }
+    for (words, why) in [
+        ("--limit-window 2s", "[possible values: 1s, 1m]"),
+        ("--burst 0", "0 is not in 1.."),
+        ("--other-callers 120%", "`120%` is not a share: expected a form such as `60%` or `0.6`, at most 100%"),
+    ] {
+        let done = done(tool().arg("sandbox").args(words.split(' ')).output().expect("the tool runs"));
+        assert!(done.code == 2 && done.stderr.contains(why), "{words}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_sandbox_in_another_process_is_reached_by_what_it_prints() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_sandbox, done) = audited(folder.path(), &["--users", "50"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let report = std::fs::read_to_string(folder.path().join("users.report.csv")).expect("a report");
     let report = crate::harness::Report::read(&report);

@@ -76,6 +76,10 @@ fn an_option_of_the_sandbox_takes_any_number_or_refuses_it() {
         ("--faults", "500=N%"),
         ("--seed", "N"),
         ("--token-lifetime", "Ns"),
+        ("--burst", "N"),
+        ("--limit-window", "Ns"),
+        ("--other-callers", "N"),
+        ("--other-callers", "N%"),
     ] {
         for number in NUMBERS {
             let value = form.replace('N', number);
