@@ -219,7 +219,17 @@ mod tests {
             log.add(Answered { sent: f64::from(nth), admitted: true });
         }
         assert_eq!(log.since(1.0).iter().map(|answered| answered.sent).collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
-        (0..5000_u16).for_each(|nth| log.add(Answered { sent: f64::from(nth) + 4.0, admitted: true }));
+        (0..5000_u16).for_each(|nth| log.add(Answered { sent: f64::from(nth).mul_add(0.1, 4.0), admitted: true }));
         assert_eq!(log.since(0.0).len(), REMEMBERED);
+    }
+
+    #[test]
+    fn no_half_of_what_a_counter_held_is_evidence() {
+        let mut log = Log::default();
+        (0..1000_u16).for_each(|nth| log.add(Answered { sent: f64::from(nth) / 500.0, admitted: true }));
+        (0..1000_u16).for_each(|nth| log.add(Answered { sent: 5.0 + f64::from(nth) / 500.0, admitted: true }));
+        assert_eq!(log.since(0.0).len(), 2000);
+        (0..500_u16).for_each(|nth| log.add(Answered { sent: 10.0 + f64::from(nth) / 500.0, admitted: true }));
+        assert_eq!((log.since(0.0).len(), log.since(3.0).len(), log.since(10.5).len()), (1500, 1500, 250));
     }
 }

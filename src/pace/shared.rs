@@ -164,9 +164,9 @@ mod tests {
     fn a_refusal_gathers_the_belief_around_what_was_let_in() {
         let mut shared = Shared::new(100.0, 1.0, 0.0);
         assert!((shared.mean() - 50.0).abs() < 1.0);
-        for left in [40.0, 60.0, 41.0] {
-            shared.refused(left, 0.0, 1.0);
-            shared.refused(left, 0.0, 1.0);
+        for (at, left) in [(1.0, 40.0), (21.0, 60.0), (41.0, 41.0)] {
+            shared.refused(left, 0.0, at);
+            shared.refused(left, 0.0, at + 2.0);
             assert!((shared.mean() - left).abs() < 6.0, "{left}: {}", shared.mean());
         }
         assert!((shared.cells.iter().sum::<f64>() - 1.0).abs() < 1e-9);
@@ -176,8 +176,8 @@ mod tests {
     fn after_a_refusal_less_is_asked_for_and_after_a_while_more_again() {
         let mut shared = Shared::new(100.0, 1.0, 0.0);
         shared.refused(50.0, 0.0, 1.0);
-        let soon = shared.rate(&prospect(1.2, 0.0));
-        assert!((25.0..=55.0).contains(&soon), "{soon}");
+        let soon = shared.rate(&Prospect { hold: 6.0, ..prospect(1.2, 0.0) });
+        assert!((20.0..=55.0).contains(&soon), "{soon}");
         let later = works(&mut shared, 1.2, 10, 100.0);
         assert!(later > 70.0 && later <= 100.0, "{later}");
     }
