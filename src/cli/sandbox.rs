@@ -28,13 +28,13 @@ pub(crate) struct SandboxArgs {
     #[arg(long, value_name = "KIND", default_value = "sliding")]
     pub(crate) limit_kind: LimitKind,
     /// The window that they are counted in: a second or a minute
-    #[arg(long, value_name = "WINDOW", default_value = "1s")]
+    #[arg(long, value_name = "WINDOW", default_value = "1s", requires = "rate_limit")]
     pub(crate) limit_window: LimitWindow,
     /// The most that a bucket holds [default: a window's worth]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "rate_limit")]
     pub(crate) burst: Option<u32>,
     /// What another caller of the same licence takes of the limit, at most: every 5 s another part of it
-    #[arg(long, value_name = "SHARE", default_value = "0%")]
+    #[arg(long, value_name = "SHARE", default_value = "0%", requires = "rate_limit")]
     pub(crate) other_callers: Share,
     /// What a 429 says of how long to wait
     #[arg(long, value_name = "FORM", default_value = "seconds")]

@@ -31,6 +31,8 @@ const WRONG: f64 = 0.03;
 /// So many 429s tell a limiter from chance, and so many holds others from a limit that has changed.
 const TOLD: f64 = 5.0;
 const IN_A_ROW: u32 = 3;
+/// Requests are kept apart by no more times the jitter than that: what else is refused is not for being too near.
+const MOST_MARGIN: f64 = 4.0;
 /// A difference that matters: more than the jitter of rates, and than rounding.
 pub(super) const MATTERS: f64 = 1.07;
 
@@ -289,7 +291,7 @@ impl Estimate {
         self.by_chance += unexplained.min(refused(new));
         self.tries.doubt = None;
         if !was_trying && unexplained < refused(new) && self.limit.is_some() {
-            self.margin += known.jitter * ONE_WAY;
+            self.margin = (self.margin + known.jitter * ONE_WAY).min(MOST_MARGIN * known.jitter);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 /// How many requests are remembered. Enough for a minute at 30/s, or for the twenty holds at 100/s that tell
-/// a limit best; and so few that all explanations are searched within some milliseconds, once a hold.
+/// a limit best; and so few that all explanations are searched within some tens of milliseconds, once a hold and a try.
 pub(super) const REMEMBERED: usize = 2048;
 
 /// A request that was answered; times are in seconds from the start.

@@ -183,7 +183,7 @@ impl Evidence<'_> {
     fn buckets(&self, from: f64, to: f64, step: f64) -> Vec<(f64, f64, f64)> {
         let soft = ((step - 1.0) * FILLS).max(self.jitter.min(MOST_JITTER));
         std::iter::successors(Some(from), |drain| Some(drain / step))
-            .take_while(|drain| *drain >= to)
+            .take_while(|drain| *drain >= to && *drain > 0.0)
             .map(|drain| {
                 let (size, misfits) = size(Counter::Bucket { drain }.readings(self.log, 0.0), drain * soft);
                 (drain, size, misfits)

@@ -16,6 +16,7 @@ use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
 use super::Rate;
+use super::estimate::MATTERS;
 use super::throttle::Throttle;
 
 /// Into how many parts governor's measure of one request is cut, so that part of a request's interval can
@@ -56,7 +57,8 @@ struct Taught {
 impl Taught {
     /// Tells when the learnt rate is another one.
     fn tell(&mut self, now: Duration) {
-        let Some(rate) = self.throttle.learnt(now.as_secs_f64()).filter(|rate| rate.to_bits() != self.told.to_bits()) else {
+        let Some(rate) = self.throttle.learnt(now.as_secs_f64()).filter(|rate| !(self.told / MATTERS..=self.told * MATTERS).contains(rate))
+        else {
             return;
         };
         if rate < self.told {

@@ -30,6 +30,8 @@ pub(super) struct Shared {
     began: f64,
     /// How often others have come or gone.
     jumps: f64,
+    /// Since when all of it is asked for, and nothing refused.
+    full: Option<f64>,
 }
 
 /// What is let in, and what a refusal costs.
@@ -49,7 +51,7 @@ pub(super) struct Prospect {
 impl Shared {
     pub(super) fn new(top: f64, window: f64, now: f64) -> Self {
         let cells = vec![1.0 / f64::from(CELLS); usize::from(CELLS)];
-        Self { cells, top, least: f64::INFINITY, window, at: now, began: now, jumps: 0.0 }
+        Self { cells, top, least: f64::INFINITY, window, at: now, began: now, jumps: 0.0, full: None }
     }
 
     /// The rate in the middle of a cell.
@@ -100,6 +102,7 @@ impl Shared {
     /// A request was refused when so many a second of ours had been let in, give or take.
     pub(super) fn refused(&mut self, let_in: f64, give: f64, now: f64) {
         self.pass(now);
+        self.full = None;
         let mean = self.mean();
         if let_in < mean - 2.0 * self.noise(mean) {
             // As often as others come, they go.
@@ -117,10 +120,19 @@ impl Shared {
     pub(super) fn rate(&mut self, seen: &Prospect) -> f64 {
         let share = self.pass(seen.now) / self.window;
         self.weigh(|left, noise| (STRANGE + is_let_in(seen.let_in, left, noise)).powf(share));
-        let horizon = (1.0 / self.hazard(seen.now)).min(seen.left / self.mean());
+        let horizon = (1.0 / self.hazard(seen.now)).min(seen.left / self.mean()).max(self.window + seen.hold);
         let all = (1..=CELLS).map(|nth| f64::from(nth) / f64::from(CELLS) * self.top);
         let best = all.map(|rate| (rate, self.worth(rate, horizon, seen.hold))).max_by(|a, b| a.1.total_cmp(&b.1));
-        best.map_or(self.top, |(rate, _)| rate).min(seen.most)
+        let best = best.map_or(self.top, |(rate, _)| rate);
+        // As near to the top as its noise.
+        let is_full = best + self.noise(self.top).max(self.top / 10.0) >= self.top.min(seen.most);
+        self.full = if is_full { self.full.or(Some(seen.now)) } else { None };
+        best.min(seen.most)
+    }
+
+    /// Whether nobody takes a share any more, as far as is known.
+    pub(super) fn is_over(&self, now: f64) -> bool {
+        self.full.is_some_and(|since| now - since >= BELIEVED)
     }
 
     /// How many rows are to be expected of a rate until others come or go, in `horizon` seconds: where it is too
@@ -189,7 +201,19 @@ mod tests {
         let few = Prospect { most: 20.0, ..prospect(1.0, 20.0) };
         assert!(shared.rate(&few) <= 20.0);
         let none_left = Prospect { left: 0.0, ..prospect(2.0, 20.0) };
-        assert!(shared.rate(&none_left).is_finite());
+        assert!(shared.rate(&none_left) >= 10.0, "more may come than was told");
+    }
+
+    #[test]
+    fn where_all_is_left_for_a_while_nobody_takes_a_share_any_more() {
+        let mut shared = Shared::new(100.0, 1.0, 0.0);
+        shared.refused(50.0, 0.0, 1.0);
+        works(&mut shared, 1.0, 15, 100.0);
+        assert!(!shared.is_over(16.0));
+        works(&mut shared, 16.0, 40, 100.0);
+        assert!(shared.is_over(56.0));
+        shared.refused(60.0, 0.0, 56.5);
+        assert!(!shared.is_over(57.0));
     }
 
     #[test]

@@ -16,6 +16,10 @@ const UNDER_WAY: f64 = 0.008;
 const MOST_UNDER_WAY: f64 = 40.0;
 /// Where nobody tells how many rows there are, as many again as there were, and at least so many.
 const UNTOLD: f64 = 1000.0;
+/// And never fewer than so many.
+const LEAST_LEFT: f64 = 20.0;
+/// And no smaller share of what was sent: a row may take more than one request.
+const LEAST_SHARE: f64 = 0.1;
 /// Each second without a 429, so much faster: that there is a limit grows less likely, and not quickly.
 const GROWTH: f64 = 1.25;
 /// No rate that is learnt is lower, in requests a second: one an hour, the longest time that limits count by.
@@ -129,6 +133,16 @@ impl Throttle {
     /// So many rows are left: a try upwards pays only if there are enough.
     pub(super) fn expect(&mut self, rows: u64) {
         self.left = number(usize::try_from(rows).unwrap_or(usize::MAX));
+        if self.trips.seen > 0 && self.estimate.limit().is_none() {
+            self.start_at(self.started);
+        }
+    }
+
+    /// As fast as lets so much be under way when the first 429 comes.
+    fn start_at(&mut self, now: f64) {
+        let under_way = (UNDER_WAY * self.left).min(MOST_UNDER_WAY);
+        self.start = if self.most.is_finite() { FIRST.max(under_way / self.trips.middle.max(TICK / 10.0)) } else { self.most };
+        self.started = now;
     }
 
     /// A request is sent `now`.
@@ -148,15 +162,14 @@ impl Throttle {
     /// A request that was sent then was not refused for the rate, as is known `now`.
     pub(super) fn admitted(&mut self, sent: Duration, now: Duration) {
         let (sent, now) = (sent.as_secs_f64(), now.as_secs_f64());
-        self.left = (self.left - 1.0).max(0.0);
+        self.left = (self.left - 1.0).max(LEAST_LEFT);
         self.began.get_or_insert(now);
         self.log.add(Answered { sent, admitted: true });
         // What was sent before the last episode does not show that it is over.
         self.admitted_since |= sent >= self.begun;
         self.trips.add(now - sent);
-        if self.trips.seen == 1 {
-            self.start = self.start.max((UNDER_WAY * self.left).min(MOST_UNDER_WAY) / self.trips.middle.max(TICK / 10.0));
-            self.started = now;
+        if self.started <= 0.0 {
+            self.start_at(now);
             self.due = self.due.min(now);
         }
     }
@@ -166,6 +179,7 @@ impl Throttle {
     pub(super) fn refused(&mut self, sent: Duration, now: Duration, wait: Option<Duration>, jitter: f64) -> Option<Duration> {
         let at = sent.as_secs_f64();
         self.log.add(Answered { sent: at, admitted: false });
+        self.trips.add(now.as_secs_f64() - at);
         self.refused += 1.0;
         if std::mem::take(&mut self.admitted_since) {
             self.barren = 0;
@@ -260,9 +274,10 @@ impl Throttle {
             now,
             began: self.began.unwrap_or(now),
             log: &self.log,
-            sent: self.sent,
+            // Where no limit is asked for, not every request takes a turn.
+            sent: self.sent.max(number(self.trips.seen)),
             refused: self.refused,
-            left: if self.left.is_finite() { self.left } else { self.sent.max(UNTOLD) },
+            left: if self.left.is_finite() { self.left.max(LEAST_SHARE * self.sent) } else { self.sent.max(UNTOLD) },
             most: self.most,
             fastest,
             trip: self.trips.middle,

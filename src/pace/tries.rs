@@ -93,6 +93,15 @@ impl Estimate {
         let let_in = (let_in - stored).max(let_in / 2.0) / window;
         let prospect = Prospect { now: known.now, let_in, hold: self.wait * HOLD + known.trip, left: known.left, most: known.most };
         let rate = shared.rate(&prospect);
+        if shared.is_over(known.now) {
+            // All of it is left, and has been for a while: it may be more than it ever was.
+            self.since = known.now;
+            self.tries.too_high = f64::INFINITY;
+            self.shared = None;
+            let size = limit.counter.window().map_or(limit.size, |window| rate * window);
+            self.set(Explanation { size, rate, low: rate, high: rate, ..limit });
+            return rate;
+        }
         self.limit = Some(Explanation { rate, ..limit });
         rate
     }
@@ -126,7 +135,7 @@ impl Estimate {
         // Higher than was ever explained: it has risen.
         self.changes += 1.0;
         self.evident = tried.from;
-        self.unexplained = 0.0;
+        (self.unexplained, self.margin) = (0.0, 0.0);
         self.tries.too_high = f64::INFINITY;
         let rate = tried.rate;
         let (counter, size) = match limit.counter {

@@ -234,6 +234,7 @@ impl<W: Wire> Session<W> {
         };
         if let Some(held) = begun {
             let why = match wait {
+                _ if held > asked.unwrap_or(HOLD) => "since nothing was let in after the last wait",
                 Some(Duration::ZERO) => "its Retry-After is zero",
                 Some(_) => "as its Retry-After says",
                 None => "it did not say for how long",

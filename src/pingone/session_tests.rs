@@ -353,6 +353,18 @@ async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() 
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_no_429_asked_for_is_not_said_to_be_asked_for() {
+    let page = || answer(200, r#"{"_embedded":{"users":[]}}"#);
+    let script = Script { users: replies((0..4).map(|_| waiting(429, 1)).chain([page()]).collect::<Vec<_>>()), ..Script::default() };
+    let session = script.session(TokenSource::Endpoint);
+    let logged = Logged::from(tracing::Level::WARN);
+    session.next_users(&mut session.user_list(None), &Stop::default()).await.expect("a page");
+    let told = |seconds: u64, why: &str| logged.text().contains(&format!("every request is held back for {seconds} s, {why}"));
+    assert!(told(1, "as its Retry-After says"), "{}", logged.text());
+    assert!(told(2, "since nothing was let in after the last wait") && told(4, "since nothing"), "{}", logged.text());
+}
+
 fn call() -> Call {
     Call::Get("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))
 }

@@ -161,6 +161,7 @@ impl Limiter {
 
     /// The same, counted by a `window`; a bucket holds a `burst`, if that is not a window's worth.
     pub(crate) fn by(self, window: LimitWindow, burst: Option<u32>) -> Self {
+        let burst = burst.map(|burst| burst.max(1));
         let full = burst.map_or(self.bucket.1, f64::from);
         Self { window: window.get(), burst, bucket: (Duration::ZERO, full), ..self }
     }

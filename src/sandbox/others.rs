@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How long the other caller goes on at one pace.
 const STEADY: Duration = Duration::from_secs(5);
 
+/// The longest time that a limit counts by.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// In what steps that is summed up.
 const STEP: Duration = Duration::from_millis(100);
 
@@ -78,6 +81,9 @@ impl Others {
 
     /// When it asks, if that is not after `now`, where so many a second are let in.
     pub(crate) fn until(&mut self, now: Duration, limit: f64) -> Option<Duration> {
+        // What was long ago fills no counter any more, and nobody asks more than once a microsecond.
+        self.next = self.next.max(now.saturating_sub(LONGEST));
+        let limit = limit.min(1e6);
         while self.share.0 > 0.0 && self.next <= now {
             let at = self.next;
             let fastest = self.share.0 * limit;
@@ -107,8 +113,10 @@ mod tests {
     fn it_takes_half_of_its_share_in_the_long_run_and_changes() {
         let mut others = Others::new("60%".parse().expect("a share"), 7);
         let mut by_five = [0_u32; 200];
-        while let Some(at) = others.until(Duration::from_millis(999_999), 100.0) {
-            by_five[usize::try_from(at.as_secs() / 5).expect("small")] += 1;
+        for second in 1..1000 {
+            while let Some(at) = others.until(Duration::from_secs(second), 100.0) {
+                by_five[usize::try_from(at.as_secs() / 5).expect("small")] += 1;
+            }
         }
         let all: u32 = by_five.iter().sum();
         assert!((25_000..35_000).contains(&all), "{all}");

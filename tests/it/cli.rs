@@ -85,6 +85,8 @@ fn a_sandbox_limits_as_it_is_told() {
     for (words, why) in [
         ("--limit-window 2s", "[possible values: 1s, 1m]"),
         ("--burst 0", "0 is not in 1.."),
+        ("--burst 5", "--rate-limit <N>"),
+        ("--other-callers 50%", "--rate-limit <N>"),
         ("--other-callers 120%", "`120%` is not a share: expected a form such as `60%` or `0.6`, at most 100%"),
     ] {
         let done = done(tool().arg("sandbox").args(words.split(' ')).output().expect("the tool runs"));
