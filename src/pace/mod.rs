@@ -40,7 +40,7 @@
 //! above 96 % there.
 //!
 //! **What is given up on purpose.** No burst after a hold, though a window would let it in: sign-ons share the limit. A
-//! bucket without a burst is used to some 80 to 90 %: what the network and the timers add to the spacing of requests must
+//! bucket without a burst is used to some 60 to 80 %: what the network and the timers add to the spacing of requests must
 //! be kept off. A client that ignores refusals gets more where others share the limit, at the cost of everybody's; a sliding window
 //! that others use to 0 to 60 % cannot be used evenly to more than some 78 %, even by a client that is told their share at each
 //! moment. A gateway that counts what it refuses, by a bucket, is taken for a window at first, and crept up on. A limit with three
