@@ -32,7 +32,7 @@ pub(super) const UNSAID: Duration = Duration::from_secs(1);
 const MOST_UNSAID: Duration = Duration::from_secs(30);
 /// A hold lasts longer than the server asks for, by at least and at most this share: its clock is not ours,
 /// and several runs of a licence are not to come back in step.
-const MARGIN: (f64, f64) = (0.02, 0.10);
+pub(super) const MARGIN: (f64, f64) = (0.02, 0.10);
 /// A turn that came late, since the machine was busy, is made up for by so much, in seconds: a stall of a busy
 /// machine, and far less than anybody would call a burst.
 const MADE_UP: f64 = 0.05;
@@ -54,7 +54,8 @@ pub(super) struct Throttle {
     /// No faster before the first 429, and since when that was so.
     start: f64,
     started: f64,
-    hold: Option<Hold>,
+    /// Until when a hold lasts that is on, or was last.
+    hold: Option<Duration>,
     /// What is to be learnt from when the hold is over.
     episode: Option<Episode>,
     /// When the last hold ended, and when the last episode began: what was sent before belongs to it.
@@ -69,12 +70,6 @@ pub(super) struct Throttle {
     refused: f64,
     fastest: f64,
     due: f64,
-}
-
-/// A hold that is on, or was last.
-#[derive(Debug, Clone, Copy)]
-struct Hold {
-    until: Duration,
 }
 
 /// How long answers take.
@@ -211,14 +206,14 @@ impl Throttle {
         let until = now + wait.mul_f64(1.0 + (most - least).mul_add(jitter, least));
         let before = self.held_until(now);
         let until = before.map_or(until, |before| before.max(until));
-        self.hold = Some(Hold { until });
+        self.hold = Some(until);
         self.held_to = until.as_secs_f64();
         before.is_none()
     }
 
     /// When the hold ends that is on.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
-        self.hold.map(|hold| hold.until).filter(|until| *until > now)
+        self.hold.filter(|until| *until > now)
     }
 
     /// How many requests are known to have been let in, and how many refused.

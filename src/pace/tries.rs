@@ -7,6 +7,7 @@ use super::estimate::{Estimate, MATTERS};
 use super::evidence::{Counter, Known};
 use super::explanation::{Explanation, UNROUND, WIDE};
 use super::shared::Prospect;
+use super::throttle::MARGIN;
 
 /// Where no higher limit is known, so much as this is tried: the root of two, so that two tries double it.
 pub(super) const HIGHER: f64 = 1.4;
@@ -16,8 +17,8 @@ const REFUSED: f64 = 0.01;
 const REFUSED_KNOWN: f64 = 0.03;
 /// And where the limit itself is not told yet, so much of all rows.
 const REFUSED_OF_ALL: f64 = 0.015;
-/// A hold lasts longer than what is asked for: the middle of the throttle's margin.
-const HOLD: f64 = 1.06;
+/// A hold lasts so many times as long as is asked for: the middle of the throttle's margin.
+const HOLD: f64 = 1.0 + f64::midpoint(MARGIN.0, MARGIN.1);
 /// How often it is considered whether to try, in seconds.
 const CONSIDERED: f64 = 0.1;
 

@@ -82,7 +82,7 @@ fn no_second_sees_more_than_the_rate_asked_for() {
 }
 
 /// Of those that are refused little, none is ahead of ours by more than what chance makes of so few runs, and in most
-/// worlds none is near. `cargo test --release -- every_other_client --nocapture` prints the table.
+/// worlds none is near. `cargo test --release -- no_other_client --nocapture` prints the table.
 #[test]
 #[expect(clippy::print_stdout, reason = "the table")]
 fn no_other_client_that_is_refused_as_little_is_ahead() {

@@ -1,0 +1,65 @@
+//! What a session tells its pacer of the rate, and the user of its holds.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() {
+    let pages = || (0..5).map(|_| answer(200, r#"{"_embedded":{"users":[]}}"#));
+    let named = || (0..5).map(|_| answer(200, "{}"));
+    let none = Vec::new;
+    for (before, environment, users, seen) in [
+        ("users", none(), pages().chain([waiting(429, 5)]).collect::<Vec<_>>(), (6, 1)),
+        // Nothing is known to have been let in.
+        ("environment", named().collect(), vec![waiting(429, 5)], (1, 1)),
+        ("users", none(), (0..3).map(|_| lost()).chain([waiting(429, 5)]).collect(), (6, 1)),
+        // What was refused is of another limit.
+        ("users", vec![waiting(429, 5)], pages().collect(), (6, 0)),
+    ] {
+        let script = Script { environment: replies(environment), users: replies(users), ..Script::default() };
+        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        for _ in 0..5 {
+            tokio::time::advance(Duration::from_millis(20)).await;
+            match before {
+                "users" => drop(session.next_users(&mut session.user_list(None), &stop).await.expect("a page")),
+                _ => drop(session.environment(&stop).await.expect("it is there")),
+            }
+        }
+        session.environment(&stop).await.expect("it is there");
+        session.next_users(&mut session.user_list(None), &stop).await.expect("a page");
+        assert_eq!(session.pacer.seen(), seen, "{before}: {}", script.asked());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_no_429_asked_for_is_not_said_to_be_asked_for() {
+    let page = || answer(200, r#"{"_embedded":{"users":[]}}"#);
+    let script = Script { users: replies((0..4).map(|_| waiting(429, 1)).chain([page()]).collect::<Vec<_>>()), ..Script::default() };
+    let session = script.session(TokenSource::Endpoint);
+    let logged = Logged::from(tracing::Level::WARN);
+    session.next_users(&mut session.user_list(None), &Stop::default()).await.expect("a page");
+    let told = |seconds: u64, why: &str| logged.text().contains(&format!("every request is held back for {seconds} s, {why}"));
+    assert!(told(1, "as its Retry-After says"), "{}", logged.text());
+    assert!(told(2, "since nothing was let in after the last wait") && told(4, "since nothing"), "{}", logged.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_was_looked_at_was_let_in() {
+    let five = |reply: fn() -> Reply| (0..5).map(move |_| reply()).chain([waiting(429, 5)]);
+    for (rows, seen) in [
+        (replies(five(|| answer(200, r#"{"canBypassMFA":false}"#))), (5, 1)),
+        (replies(five(|| error(404))), (5, 1)),
+        (replies(five(|| error(500))), (5, 1)),
+        (replies(five(lost)), (0, 1)),
+    ] {
+        let script = Script { rows, ..Script::default() };
+        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        for row in 1..=6 {
+            tokio::time::advance(Duration::from_millis(20)).await;
+            let Turn::Come(token) = session.turn(None, &stop).await.expect("no error") else { panic!("nobody stops") };
+            let request = Request { call: call(), row: RowNumber(row), again: false, deadline: None };
+            session.send(request, &token, &stop).await.expect("no error");
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(session.pacer.seen(), seen);
+    }
+}
