@@ -57,6 +57,8 @@ pub(super) struct Estimate {
     has_fallen: bool,
     /// A hold was not long enough for any request to be let in.
     is_long: bool,
+    /// A hold that was kept for chance, while no other came.
+    doubted: Option<Episode>,
     pub(super) tries: Tries,
     /// What others leave, where somebody else takes a share; and how many holds one limiter might explain too.
     pub(super) shared: Option<Shared>,
@@ -69,6 +71,7 @@ pub(super) struct Estimate {
 /// The answers that count as evidence, and those among them that were sent before a change would show, and after.
 #[derive(Debug)]
 struct Answers {
+    episode: Episode,
     all: Vec<Answered>,
     old: Vec<Answered>,
     new: Vec<Answered>,
@@ -85,11 +88,18 @@ struct Weighed {
     refit: (f64, Explanation),
     /// The limit has changed.
     change: Option<(f64, Explanation)>,
+    /// It has fallen just now, so that little tells how far.
+    fallen: f64,
     /// Others take a share.
     share: f64,
 }
 
 impl Weighed {
+    /// What it costs that something is not as it was.
+    fn another(&self) -> f64 {
+        self.changed().min(self.fallen).min(self.share)
+    }
+
     fn changed(&self) -> f64 {
         self.change.map_or(f64::INFINITY, |(cost, _)| cost)
     }
@@ -108,6 +118,7 @@ impl Estimate {
             by_chance: 0.0,
             has_fallen: false,
             is_long: false,
+            doubted: None,
             tries: Tries::default(),
             shared: None,
             in_a_row: 0,
@@ -138,7 +149,7 @@ impl Estimate {
     }
 
     fn evidence<'a>(&self, log: &'a [Answered], known: &Known<'_>) -> Evidence<'a> {
-        Evidence { log, wait: self.wait, is_long: self.is_long, jitter: known.jitter, fastest: known.fastest }
+        Evidence { log, from: f64::NEG_INFINITY, wait: self.wait, is_long: self.is_long, jitter: known.jitter, fastest: known.fastest }
     }
 
     fn unexplained_of(&self, log: &[Answered], known: &Known<'_>) -> f64 {
@@ -151,13 +162,17 @@ impl Estimate {
         let cost = |found: &Explanation| {
             let of_kind = match self.limit {
                 None => NEW,
-                Some(limit) if limit.counter.is_like(found.counter) => 0.0,
+                Some(limit) if limit.counter.is_like(found.counter) => limit.resized(found),
                 Some(_) => OTHER,
             };
             found.misfits.mul_add(misfit, found.surprise() + found.surprise_of(self.wait)) + of_kind
         };
         let evidence = self.evidence(log, known);
-        let found = evidence.explanations();
+        let mut found = evidence.explanations();
+        // What it counts by does not change when it falls.
+        if let Some(limit) = self.limit.filter(|_| self.has_fallen) {
+            found.retain(|other| other.counter.window().is_some() == limit.counter.window().is_some());
+        }
         let cheapest = found.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("a window is always tried");
         let least = cost(&cheapest);
         // What it counted by before, it does still, if that explains it as well.
@@ -178,9 +193,6 @@ impl Estimate {
     /// Learns from a hold that is over.
     pub(super) fn learn(&mut self, episode: &Episode, known: &Known<'_>) {
         self.wait = episode.wait;
-        if self.falls(episode, known) {
-            return;
-        }
         self.evident = self.evident.max(known.now - 1.0 / self.hazard(known));
         let answers = self.answers(episode, known);
         if !answers.new.iter().any(|answered| answered.admitted) {
@@ -196,8 +208,9 @@ impl Estimate {
             self.kept = self.kept.max(limit.rate);
         }
         let was_trying = self.end_try(known.now);
-        let weighed = self.weigh(&answers, episode, known);
-        let least = weighed.changed().min(weighed.refit.0);
+        let (answers, weighed) = self.weigh_with_doubted(answers, known);
+        let episode = &answers.episode;
+        let least = weighed.changed().min(weighed.refit.0).min(weighed.fallen);
         let refused = refused(&answers.all);
         let is_chance = match self.limit {
             Some(_) => refused * self.misfit(known) < 2.0 * weighed.keep.min(least),
@@ -206,7 +219,8 @@ impl Estimate {
         match weighed.change {
             _ if weighed.share < weighed.keep.min(least) => self.share(answers.changed, episode, known),
             _ if refused >= TOLD && is_chance && self.limit.is_some() => self.forget(),
-            _ if weighed.keep <= least || refused >= TOLD && is_chance => self.keep(weighed.keep, &answers.new, was_trying, known),
+            _ if weighed.keep <= least || refused >= TOLD && is_chance => self.keep(weighed.keep, &answers, was_trying, known),
+            _ if weighed.fallen <= least => self.fall(episode),
             Some((cost, found)) if cost < weighed.refit.0 => self.change(found, answers.changed, episode, known),
             Some(_) | None => self.refit(&weighed, known),
         }
@@ -216,10 +230,24 @@ impl Estimate {
         let changed = episode.after.max(episode.refused - 2.0 * self.window());
         let all = known.log.since(self.evident);
         let (old, new) = all.iter().partition(|answered| answered.sent < changed);
-        Answers { all, old, new, changed }
+        Answers { episode: *episode, all, old, new, changed }
     }
 
-    fn weigh(&self, answers: &Answers, episode: &Episode, known: &Known<'_>) -> Weighed {
+    /// What the explanations of a hold cost; or of it and the one before, if that was kept for chance and may have been
+    /// the first of something else.
+    fn weigh_with_doubted(&mut self, answers: Answers, known: &Known<'_>) -> (Answers, Weighed) {
+        let weighed = self.weigh(&answers, known);
+        let Episode { after, until, wait, .. } = answers.episode;
+        let Some(before) = self.doubted.take().filter(|before| before.until <= after) else {
+            return (answers, weighed);
+        };
+        let together = self.answers(&Episode { until, wait, ..before }, known);
+        let other = self.weigh(&together, known);
+        if other.another() < weighed.another() { (together, other) } else { (answers, weighed) }
+    }
+
+    fn weigh(&self, answers: &Answers, known: &Known<'_>) -> Weighed {
+        let episode = &answers.episode;
         let misfit = self.misfit(known);
         let limit = self.limit.filter(|_| !answers.old.is_empty());
         let before = self.unexplained.min(self.unexplained_of(&answers.old, known)) * misfit;
@@ -227,10 +255,22 @@ impl Estimate {
         let evidence = self.evidence(&answers.new, known);
         let change = limit.map(|limit| {
             let found = evidence.alike(limit.counter);
-            (found.misfits.mul_add(misfit, before + found.surprise()) + OTHER + seldom, found)
+            (found.misfits.mul_add(misfit, before + found.surprise() + limit.resized(&found)) + OTHER + seldom, found)
         });
+        let lately = Evidence { from: episode.refused, ..evidence };
+        let may_fall = limit.filter(|limit| limit.counter.window().is_some() && !self.has_fallen && !self.is_long);
+        let fallen = may_fall.map(|limit| lately.alike(limit.counter).misfits.mul_add(misfit, before) + OTHER + seldom);
         let share = limit.map_or(f64::INFINITY, |limit| evidence.misfits_shared(&limit).mul_add(misfit, before) + SHARED + episode.quiet());
-        Weighed { keep: self.unexplained_of(&answers.all, known) * misfit, refit: self.best(&answers.all, known), change, share }
+        let (cost, found) = self.best(&answers.all, known);
+        // What is forgotten was explained by what is believed: another one would have to be a change.
+        let forgotten = if self.limit.is_some() && !known.log.is_whole(self.evident) { OTHER + seldom } else { 0.0 };
+        Weighed {
+            keep: self.unexplained_of(&answers.all, known) * misfit,
+            refit: (cost + forgotten, found),
+            change,
+            share,
+            fallen: fallen.unwrap_or(f64::INFINITY),
+        }
     }
 
     /// Others take a share of it.
@@ -239,25 +279,6 @@ impl Estimate {
         self.shared = Some(Shared::new(top, self.window(), known.now));
         (self.evident, self.in_a_row) = (changed, 0);
         self.learn_shared(changed, episode, known);
-    }
-
-    /// Whether a window that had let in nearly all that it should lets in nothing any more: its limit has fallen, and
-    /// how far, the next hold tells.
-    fn falls(&mut self, episode: &Episode, known: &Known<'_>) -> bool {
-        let Some((limit, window)) = self.limit.and_then(|limit| Some((limit, limit.counter.window()?))) else {
-            return false;
-        };
-        let is_sure = episode.quiet() > window + episode.wait && !self.is_long && !self.has_fallen && !self.tries.is_on();
-        let is_full = known.log.let_in(episode.refused - window, episode.refused) * MATTERS >= limit.size;
-        let later = known.log.since(episode.refused);
-        let is_shut = later.len() >= 3 && later.iter().all(|answered| !answered.admitted);
-        let lately = known.log.since(self.evident.max(episode.refused - 2.0 * window));
-        let falls = is_sure && is_full && is_shut && self.unexplained_of(&lately, known) >= 2.0;
-        if falls {
-            self.has_fallen = true;
-            self.evident = episode.until;
-        }
-        falls
     }
 
     /// Learns what others leave; or that it was not others, where one limiter explains several holds in a row.
@@ -285,13 +306,15 @@ impl Estimate {
     }
 
     /// It was chance, or too near to the limit that is known.
-    fn keep(&mut self, cost: f64, new: &[Answered], was_trying: bool, known: &Known<'_>) {
+    fn keep(&mut self, cost: f64, answers: &Answers, was_trying: bool, known: &Known<'_>) {
+        let new = &answers.new;
+        self.doubted = Some(answers.episode);
         let unexplained = self.unexplained_of(new, known);
         self.unexplained = cost / self.misfit(known);
         self.by_chance += unexplained.min(refused(new));
         self.tries.doubt = None;
         if !was_trying && unexplained < refused(new) && self.limit.is_some() {
-            self.margin = (self.margin + known.jitter * ONE_WAY).min(MOST_MARGIN * known.jitter);
+            self.margin = (self.margin + known.early).min(MOST_MARGIN * known.early);
         }
     }
 
@@ -320,14 +343,18 @@ impl Estimate {
         self.set(found);
     }
 
+    /// The limit has fallen, and how far, the next hold tells.
+    fn fall(&mut self, episode: &Episode) {
+        self.has_fallen = true;
+        self.evident = episode.until;
+    }
+
     /// The limit is another one since then.
     fn change(&mut self, found: Explanation, changed: f64, episode: &Episode, known: &Known<'_>) {
         let before = self.limit.map_or(found.rate, |before| before.rate);
         let is_told = (found.rate / before).ln().abs() > MATTERS.ln() && !found.is_wide();
         if !is_told && !self.has_fallen {
-            self.has_fallen = true;
-            self.evident = episode.until;
-            return;
+            return self.fall(episode);
         }
         self.former = self.former.max(before);
         self.changes += 1.0;

@@ -42,11 +42,15 @@ impl Log {
         number(self.answered.range(later..).take_while(|answered| answered.sent < to).filter(|answered| answered.admitted).count())
     }
 
+    /// Whether all that were sent from then on are remembered.
+    pub(super) fn is_whole(&self, from: f64) -> bool {
+        !self.is_cut || self.answered.front().is_none_or(|first| first.sent < from)
+    }
+
     /// Those sent from then on. Where others are forgotten that a counter held, those after the next gap.
     pub(super) fn since(&self, from: f64) -> Vec<Answered> {
-        let is_whole = !self.is_cut || self.answered.front().is_none_or(|first| first.sent < from);
         let after_gap = || (1..self.answered.len()).find(|nth| self.answered[*nth].sent - self.answered[nth - 1].sent >= GAP);
-        let skipped = if is_whole { 0 } else { after_gap().unwrap_or(0) };
+        let skipped = if self.is_whole(from) { 0 } else { after_gap().unwrap_or(0) };
         self.answered.iter().skip(skipped).filter(|answered| answered.sent >= from).copied().collect()
     }
 }
@@ -69,6 +73,8 @@ pub(super) struct Known<'a> {
     /// How long an answer takes, and by how much that varies.
     pub(super) trip: f64,
     pub(super) jitter: f64,
+    /// By how much the way there varies.
+    pub(super) early: f64,
 }
 
 /// A hold that is over, and what led to it.

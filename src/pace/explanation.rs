@@ -62,6 +62,14 @@ impl Explanation {
         }
     }
 
+    /// How unlikely it is that a bucket holds so many times more or less than was believed, in nats.
+    pub(super) fn resized(&self, other: &Self) -> f64 {
+        match (self.counter, other.counter) {
+            (Counter::Bucket { .. }, Counter::Bucket { .. }) => (other.size / self.size).ln().abs(),
+            _ => 0.0,
+        }
+    }
+
     /// The same of a window that is shorter than what a 429 asked to wait: some servers always say the same.
     pub(super) fn surprise_of(&self, wait: f64) -> f64 {
         self.counter.window().map_or(0.0, |window| (wait / window / 2.0).max(1.0).ln())
@@ -81,6 +89,8 @@ impl Explanation {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Evidence<'a> {
     pub(super) log: &'a [Answered],
+    /// Those sent before are what counters hold, but are not to be explained.
+    pub(super) from: f64,
     /// The longest that a 429 asked to wait, in seconds.
     pub(super) wait: f64,
     /// Whether a hold was not long enough for the window to fall: only then is there reason for a longer one.
@@ -106,7 +116,7 @@ impl Evidence<'_> {
     pub(super) fn misfits_shared(&self, limit: &Explanation) -> f64 {
         match limit.counter {
             Counter::Sliding { window } | Counter::Fixed { window, .. } => {
-                size(Counter::Sliding { window }.readings(self.log, self.jitter), limit.size.sqrt()).1
+                size(self.readings(Counter::Sliding { window }), limit.size.sqrt()).1
             }
             Counter::Bucket { .. } => self.bucket().misfits,
         }
@@ -129,9 +139,16 @@ impl Evidence<'_> {
     }
 
     fn window(&self, counter: Counter, window: f64) -> Explanation {
-        let (size, misfits) = size(counter.readings(self.log, self.jitter), 0.0);
+        let (size, misfits) = size(self.readings(counter), 0.0);
         let rate = size / window;
         Explanation { counter, size, misfits, rate, low: rate, high: rate }
+    }
+
+    /// What a counter would have held with each that is to be explained.
+    fn readings(&self, counter: Counter) -> Vec<Reading> {
+        let jitter = if counter.window().is_some() { self.jitter } else { 0.0 };
+        let before = self.log.partition_point(|answered| answered.sent < self.from);
+        counter.readings(self.log, jitter).split_off(before)
     }
 
     fn sliding(&self, window: f64) -> Explanation {
@@ -185,7 +202,7 @@ impl Evidence<'_> {
         std::iter::successors(Some(from), |drain| Some(drain / step))
             .take_while(|drain| *drain >= to && *drain > 0.0)
             .map(|drain| {
-                let (size, misfits) = size(Counter::Bucket { drain }.readings(self.log, 0.0), drain * soft);
+                let (size, misfits) = size(self.readings(Counter::Bucket { drain }), drain * soft);
                 (drain, size, misfits)
             })
             .collect()
@@ -276,6 +293,12 @@ fn is_round(number: f64) -> bool {
     (number / unit - (number / unit).round()).abs() < 1e-6
 }
 
+/// Whether a number is 1, 2 or 5 and zeros: what people set limits to most often.
+pub(super) fn is_plain(number: f64) -> bool {
+    let digit = number / 10_f64.powf(number.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].iter().any(|plain| (digit / plain - 1.0).abs() < 1e-3)
+}
+
 /// The number between two that has the fewest digits: 1, 2 or 5 and zeros before other digits and zeros, and
 /// these before two digits, half of them before the others.
 fn roundest(low: f64, high: f64) -> Option<f64> {
@@ -309,7 +332,7 @@ mod tests {
     }
 
     fn evidence(log: &[Answered], fastest: f64) -> Evidence<'_> {
-        Evidence { log, wait: 1.0, is_long: false, jitter: 0.001, fastest }
+        Evidence { log, from: 0.0, wait: 1.0, is_long: false, jitter: 0.001, fastest }
     }
 
     fn best(log: &[Answered], fastest: f64) -> Explanation {

@@ -29,6 +29,8 @@ const MADE_UP: Duration = Duration::from_millis(3);
 /// request above the rate.
 const MADE_UP_SHARE: f64 = 0.9;
 const FAST: f64 = 500.0;
+/// What tokio's timers are good to.
+const TICK: Duration = Duration::from_millis(1);
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
@@ -150,13 +152,14 @@ impl Pacer {
         taught.lost.saturating_sub(ahead)
     }
 
-    /// When the next turn is due, if that is later than now.
-    fn due(&self) -> Option<Instant> {
+    /// When the next turn is due, if that is later than now; and whether it is to come to less than a tick of the timers.
+    fn due(&self) -> Option<(Instant, bool)> {
         let now = self.clock.now();
         let mut taught = self.taught();
         let due = taught.throttle.next(now);
         taught.tell(now);
-        (due > now).then(|| self.clock.start + due)
+        let is_fine = taught.throttle.is_fine() && taught.throttle.held_until(now).is_none();
+        (due > now).then(|| (self.clock.start + due, is_fine))
     }
 
     /// Takes the turn that has come, unless a hold has begun meanwhile.
@@ -185,7 +188,11 @@ impl Lane<'_> {
     /// Waits for a turn to send one request.
     pub(crate) async fn turn(&mut self) {
         loop {
-            while let Some(due) = self.pacer.due() {
+            while let Some((due, is_fine)) = self.pacer.due() {
+                if is_fine {
+                    sleep_finely_until(due).await;
+                    break;
+                }
                 tokio::time::sleep_until(due).await;
             }
             self.gate.pass(&self.pacer.clock).await;
@@ -193,6 +200,16 @@ impl Lane<'_> {
                 return;
             }
         }
+    }
+}
+
+/// Tokio's timers are good to a millisecond. The operating system's are better; the last of the time is slept on a thread
+/// of its own.
+async fn sleep_finely_until(due: Instant) {
+    tokio::time::sleep_until(due - 2 * TICK).await;
+    let left = due.saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        tokio::task::spawn_blocking(move || std::thread::sleep(left)).await.expect("sleeping does not panic");
     }
 }
 

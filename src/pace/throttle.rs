@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::estimate::{Estimate, ONE_WAY};
 use super::evidence::{Answered, Counter, Episode, Known, Log, REMEMBERED, number};
+use super::explanation::Explanation;
 
 /// No faster, in requests a second, before anything was answered: what the program sends unless it is told.
 pub(super) const FIRST: f64 = 50.0;
@@ -38,6 +39,8 @@ pub(super) const MARGIN: (f64, f64) = (0.02, 0.10);
 const MADE_UP: f64 = 0.05;
 /// Of how many answers the time is looked at, and after how many anew.
 const TRIPS: usize = 64;
+/// A bucket's rate is used to all but so much: what it holds is used up by nothing else than what comes early.
+const SHY: f64 = 1.005;
 /// What timers are good to, in seconds.
 const TICK: f64 = 0.001;
 
@@ -69,6 +72,8 @@ pub(super) struct Throttle {
     sent: f64,
     refused: f64,
     fastest: f64,
+    /// The rate as it was when it was worked out last.
+    working: f64,
     due: f64,
 }
 
@@ -92,8 +97,8 @@ impl Trips {
             sorted.sort_unstable_by(f64::total_cmp);
             let at = |hundredths: usize| sorted[sorted.len() * hundredths / 100];
             self.middle = at(50);
-            // Eight of ten answers, and a tick of the timers: the others are stalls, which come seldom enough.
-            self.jitter = (at(90) - at(10) + TICK).min(MADE_UP);
+            // Eight of ten answers: the others are stalls, which come seldom enough.
+            self.jitter = (at(90) - at(10)).min(MADE_UP);
         }
         self.seen += 1;
     }
@@ -108,7 +113,7 @@ impl Throttle {
             began: None,
             log: Log::default(),
             estimate: Estimate::new(),
-            trips: Trips { jitter: 2.0 * TICK, ..Trips::default() },
+            trips: Trips { jitter: TICK, ..Trips::default() },
             start: if most.is_finite() { FIRST } else { most },
             started: 0.0,
             hold: None,
@@ -121,6 +126,7 @@ impl Throttle {
             sent: 0.0,
             refused: 0.0,
             fastest: 0.0,
+            working: FIRST.min(most),
             due: 0.0,
         }
     }
@@ -224,6 +230,13 @@ impl Throttle {
         (let_in, all.len() - let_in)
     }
 
+    /// Whether turns are to be told to less than a tick of the timers: a bucket that holds next to nothing refuses what comes
+    /// early, and what comes late is lost.
+    pub(super) fn is_fine(&self) -> bool {
+        let is_small = |limit: &Explanation| matches!(limit.counter, Counter::Bucket { drain } if limit.size - 1.0 < drain * 2.0 * TICK);
+        self.estimate.limit().is_some_and(is_small)
+    }
+
     /// When the next request may be sent; learns from a hold that is over.
     pub(super) fn next(&mut self, now: Duration) -> Duration {
         if let Some(until) = self.held_until(now) {
@@ -240,13 +253,18 @@ impl Throttle {
         if due > at { Duration::from_secs_f64(due) } else { now }
     }
 
-    /// The working rate, in requests a second; infinite where no limit is known.
+    /// The working rate, in requests a second; infinite where no limit is known. What is refused is not learnt
+    /// from before its hold is over, so that until then the rate stays.
     pub(super) fn rate(&mut self, now: f64) -> f64 {
+        if self.episode.is_some() {
+            return self.working;
+        }
         let learnt = self.with_estimate(now, Estimate::rate);
         let rate = if self.estimate.limit().is_some() { learnt.max(LEAST) } else { self.starting(now) }.min(self.most);
         // After a hold that was too short, one request is tried at a time.
         let is_barren = self.barren > 1 && !self.admitted_since;
-        if is_barren { rate.min(0.5 / (self.trips.middle + 10.0 * TICK)) } else { rate }
+        self.working = if is_barren { rate.min(0.5 / (self.trips.middle + 10.0 * TICK)) } else { rate };
+        self.working
     }
 
     /// The working rate, if a limit is known.
@@ -276,7 +294,8 @@ impl Throttle {
             most: self.most,
             fastest,
             trip: self.trips.middle,
-            jitter: self.trips.jitter,
+            jitter: self.trips.jitter + TICK,
+            early: ONE_WAY * self.trips.jitter,
         };
         with(&mut self.estimate, &known)
     }
@@ -290,16 +309,19 @@ impl Throttle {
         let Some(limit) = self.estimate.limit() else {
             return (1.0 / rate, 3.0 * TICK);
         };
-        let apart = self.trips.jitter + self.estimate.margin;
         match limit.counter {
             Counter::Sliding { window } | Counter::Fixed { window, .. } => {
                 let made_up = if rate * window <= number(REMEMBERED) { MADE_UP } else { TICK };
+                let apart = self.trips.jitter + TICK + self.estimate.margin;
                 ((1.0 + apart / window) / rate, made_up)
             }
-            // A bucket has room for what comes early, but for its last token.
-            Counter::Bucket { .. } => {
-                let room = (limit.size - 1.0).max(0.0) / limit.rate / 2.0;
-                (1.005 / rate + (ONE_WAY * self.trips.jitter + self.estimate.margin - room).max(0.0), room.min(MADE_UP))
+            // One that holds `n` is never seen over if any `n + 1` requests come over no less than it takes for one to
+            // drain, however early the last comes, and late the first.
+            Counter::Bucket { drain } => {
+                let early = ONE_WAY * self.trips.jitter + self.estimate.margin;
+                let held = limit.size.floor().max(1.0);
+                let made_up = (held - 1.0) / drain / 2.0;
+                ((SHY / rate).max((early + made_up.min(MADE_UP) + SHY / drain) / held), made_up.min(MADE_UP))
             }
         }
     }
@@ -309,7 +331,7 @@ impl Throttle {
     fn mirrored(&self, rate: f64) -> Option<f64> {
         let window = self.estimate.limit()?.counter.window()?;
         let nth = self.sends.len().checked_sub(whole(rate * window)?)?;
-        self.sends.get(nth).map(|sent| sent + window + self.trips.jitter + self.estimate.margin)
+        self.sends.get(nth).map(|sent| sent + window + self.trips.jitter + TICK + self.estimate.margin)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::estimate::{Estimate, MATTERS};
 use super::evidence::{Counter, Known};
-use super::explanation::{Explanation, UNROUND, WIDE};
+use super::explanation::{Explanation, UNROUND, WIDE, is_plain};
 use super::shared::Prospect;
 use super::throttle::MARGIN;
 
@@ -19,6 +19,8 @@ const REFUSED_KNOWN: f64 = 0.03;
 const REFUSED_OF_ALL: f64 = 0.015;
 /// A hold lasts so many times as long as is asked for: the middle of the throttle's margin.
 const HOLD: f64 = 1.0 + f64::midpoint(MARGIN.0, MARGIN.1);
+/// A try is given up that takes so many times as long as it should: nothing is sent so fast.
+const GIVEN_UP: f64 = 3.0;
 /// How often it is considered whether to try, in seconds.
 const CONSIDERED: f64 = 0.1;
 
@@ -48,10 +50,6 @@ impl Default for Tries {
 }
 
 impl Tries {
-    pub(super) fn is_on(&self) -> bool {
-        self.on.is_some()
-    }
-
     /// Nothing is let in, whatever the rate: a try that is on tells nothing.
     pub(super) fn give_up(&mut self, now: f64) {
         self.on = None;
@@ -73,8 +71,12 @@ impl Estimate {
             return if is_time { self.rate_shared(limit, known) } else { limit.rate };
         }
         if let Some(tried) = self.tries.on {
-            if known.now - tried.from > seconds_for(&limit, tried.rate) * 1.1 + known.trip {
+            let seconds = seconds_for(&limit, tried.rate) * 1.1;
+            // What was not sent proves nothing.
+            if known.log.let_in(tried.from, known.now) * MATTERS >= tried.rate * seconds {
                 self.prove(tried, limit, known);
+            } else if known.now - tried.from > GIVEN_UP * (seconds + known.trip) {
+                self.tries.give_up(known.now);
             }
         } else if is_time && limit.rate < known.most {
             self.tries.on = self.worthwhile(&limit, known).map(|rate| Try { from: known.now, rate: rate.min(known.most) });
@@ -165,8 +167,11 @@ impl Estimate {
         let lost = |rate: f64| known.trip.mul_add(rate, 1.0);
         if limit.high > limit.rate * MATTERS {
             // What a bucket may be is open evenly; a window is what is round, and may be what was let in at most.
-            let is_open = limit.counter.window().is_none() && limit.high > limit.rate * WIDE.sqrt();
-            let (rate, likely) = if is_open { ((limit.rate * limit.high).sqrt(), 0.5) } else { (limit.high, (-UNROUND).exp()) };
+            let (rate, likely) = match limit.counter.window() {
+                None if limit.high > limit.rate * WIDE.sqrt() => ((limit.rate * limit.high).sqrt(), 0.5),
+                None if !is_plain(limit.rate) => (limit.high, 0.5),
+                _ => (limit.high, (-UNROUND).exp()),
+            };
             let rate = rate.min(known.most);
             let is_cheap = known.refused + lost(rate) <= REFUSED_OF_ALL * (known.sent + known.left);
             if rate < self.tries.too_high && pays(rate, likely) && is_cheap {

@@ -39,11 +39,17 @@ fn seconds(at: f64) -> Duration {
 impl Client for Ours {
     fn next(&mut self, now: f64) -> f64 {
         let at = self.throttle.next(seconds(now));
+        // The pacer tells the rate whenever it looks.
+        self.throttle.learnt(now);
         if at > seconds(now) { at.as_secs_f64().max(now + 1e-9) } else { now }
     }
 
     fn sent(&mut self, now: f64) {
         self.throttle.sent(seconds(now));
+    }
+
+    fn is_fine(&self) -> bool {
+        self.throttle.is_fine()
     }
 
     fn admitted(&mut self, sent: f64, now: f64) {

@@ -90,6 +90,10 @@ pub(crate) trait Client {
     fn admitted(&mut self, sent: f64, now: f64);
     /// Tells how long this row waits besides, and after how many tries.
     fn refused(&mut self, sent: f64, now: f64, wait: Option<f64>, tries: u32) -> f64;
+    /// Whether it wakes up to less than a tick of the timers.
+    fn is_fine(&self) -> bool {
+        false
+    }
     /// Whether a row that waits keeps its place in flight.
     fn keeps_place(&self) -> bool {
         false
@@ -199,7 +203,8 @@ impl Run<'_> {
     }
 
     fn send(&mut self, client: &mut dyn Client) {
-        let stall = if self.random.u32(..100) == 0 { self.world.stall } else { 0.001 };
+        let late = if client.is_fine() { 0.0002 } else { 0.001 };
+        let stall = if self.random.u32(..100) == 0 { self.world.stall } else { late };
         self.now += self.random.f64() * stall;
         // As the pacer's gate has it.
         let apart = 1.0 / (self.world.most * 0.995);

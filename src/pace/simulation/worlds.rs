@@ -43,7 +43,7 @@ pub(crate) fn promised() -> Vec<Case> {
         })
     };
     let falls = |name, kind| {
-        case(name, kind, 0.86, 0.02).with(|world| {
+        case(name, kind, 0.88, 0.02).with(|world| {
             world.limits.steps = FALL.to_vec();
             world.rows = 6000;
         })
@@ -53,7 +53,7 @@ pub(crate) fn promised() -> Vec<Case> {
     let near = |name, kind, latency, limit, least| slow(name, kind, latency, limit, least).with(|world| world.most = 50.0);
     vec![
         case("sliding", Kind::Sliding, 0.97, 0.01),
-        case("fixed", Kind::Fixed, 0.95, 0.012),
+        case("fixed", Kind::Fixed, 0.97, 0.012),
         case("bucket 1", Kind::Bucket(1.0), 0.75, 0.01),
         case("bucket 5", Kind::Bucket(5.0), 0.95, 0.01),
         case("bucket 20", Kind::Bucket(20.0), 0.95, 0.01),
