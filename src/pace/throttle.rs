@@ -317,11 +317,11 @@ impl Throttle {
             }
             // One that holds `n` is never seen over if any `n + 1` requests come over no less than it takes for one to
             // drain, however early the last comes, and late the first.
-            Counter::Bucket { drain } => {
+            Counter::Bucket { .. } => {
                 let early = ONE_WAY * self.trips.jitter + self.estimate.margin;
                 let held = limit.size.floor().max(1.0);
-                let made_up = (held - 1.0) / drain / 2.0;
-                ((SHY / rate).max((early + made_up.min(MADE_UP) + SHY / drain) / held), made_up.min(MADE_UP))
+                let made_up = (held - 1.0) / rate / 2.0;
+                ((SHY / rate).max((early + made_up.min(MADE_UP) + SHY / rate) / held), made_up.min(MADE_UP))
             }
         }
     }

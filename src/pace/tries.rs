@@ -190,7 +190,8 @@ impl Estimate {
         let share = higher / limit.rate - 1.0;
         let has_risen = 1.0 - (-hazard * since).exp();
         let is_time = since >= (2.0 * price / (hazard * share)).sqrt().max(lost(higher) / (refused * limit.rate));
-        (is_time && has_risen * gain(higher) > price).then_some(higher)
+        let is_cheap = known.refused + lost(higher) <= REFUSED_KNOWN * (known.sent + known.left);
+        (is_time && is_cheap && has_risen * gain(higher) > price).then_some(higher)
     }
 }
 

@@ -129,7 +129,7 @@ fn allowed(limit: &RateLimit, took: Duration) -> f64 {
 
 /// How long a run takes beside its refusals' holds and its rows; no limit is behind them.
 fn by_chance(most: &'static str) -> String {
-    let faults = "429:2%".parse().expect("a fault");
+    let faults = "429=2%".parse().expect("a fault");
     let config = SandboxConfig { faults, latency: Duration::from_millis(50), ..SandboxConfig::default() };
     let rows: u32 = 3000;
     let seen = audit(config, rows.into(), &["--rate", most]);
