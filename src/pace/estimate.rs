@@ -307,13 +307,15 @@ impl Estimate {
 
     /// It was chance, or too near to the limit that is known.
     fn keep(&mut self, cost: f64, answers: &Answers, was_trying: bool, known: &Known<'_>) {
-        let new = &answers.new;
-        self.doubted = Some(answers.episode);
+        let (new, episode) = (&answers.new, answers.episode);
+        self.doubted = Some(episode);
         let unexplained = self.unexplained_of(new, known);
         self.unexplained = cost / self.misfit(known);
         self.by_chance += unexplained.min(refused(new));
         self.tries.doubt = None;
-        if !was_trying && unexplained < refused(new) && self.limit.is_some() {
+        // A margin costs its share of each request's time, and a refusal a hold: where these come often, it pays.
+        let pays = |limit: Explanation| limit.counter.window().is_none() && episode.quiet() * known.early * limit.rate < episode.wait;
+        if !was_trying && self.limit.is_some_and(|limit| unexplained < refused(new) || pays(limit)) {
             self.margin = (self.margin + known.early).min(MOST_MARGIN * known.early);
         }
     }
