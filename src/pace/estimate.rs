@@ -6,6 +6,7 @@
 use super::evidence::{Answered, Counter, Episode, Known, number};
 use super::explanation::{Evidence, Explanation};
 use super::shared::Shared;
+use super::throttle::STALL;
 use super::tries::{HIGHER, Tries};
 
 /// What a limiter costs that was not thought of before: two numbers, each to a hundredth (2 × ln 100). A lone
@@ -31,7 +32,7 @@ const WRONG: f64 = 0.03;
 /// So many 429s tell a limiter from chance, and so many holds others from a limit that has changed.
 const TOLD: f64 = 5.0;
 const IN_A_ROW: u32 = 3;
-/// Requests are kept apart by no more times the jitter than that: what else is refused is not for being too near.
+/// Requests are kept apart by no more than so many times what a margin grows by: what else is refused is not for being too near.
 const MOST_MARGIN: f64 = 4.0;
 /// A difference that matters: more than the jitter of rates, and than rounding.
 pub(super) const MATTERS: f64 = 1.07;
@@ -313,10 +314,13 @@ impl Estimate {
         self.unexplained = cost / self.misfit(known);
         self.by_chance += unexplained.min(refused(new));
         self.tries.doubt = None;
-        // A margin costs its share of each request's time, and a refusal a hold: where these come often, it pays.
-        let pays = |limit: Explanation| limit.counter.window().is_none() && episode.quiet() * known.early * limit.rate < episode.wait;
-        if !was_trying && self.limit.is_some_and(|limit| unexplained < refused(new) || pays(limit)) {
-            self.margin = (self.margin + known.early).min(MOST_MARGIN * known.early);
+        // A margin costs its share of all time, and a refusal a hold: where these come often, it pays.
+        let Some(limit) = self.limit.filter(|_| !was_trying) else {
+            return;
+        };
+        let (more, share) = limit.counter.window().map_or((known.early, known.early * limit.rate), |window| (STALL, STALL / window));
+        if unexplained < refused(new) || episode.quiet() * share < episode.wait {
+            self.margin = (self.margin + more).min(MOST_MARGIN * more);
         }
     }
 

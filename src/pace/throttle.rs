@@ -39,6 +39,9 @@ pub(super) const MARGIN: (f64, f64) = (0.02, 0.10);
 const MADE_UP: f64 = 0.05;
 /// Of how many answers the time is looked at, and after how many anew.
 const TRIPS: usize = 64;
+/// A busy machine delays a request by so much after it was sent, in seconds: a window is kept to by as much more, which costs
+/// half a percent of a second, and a refusal costs all of it.
+pub(super) const STALL: f64 = 0.005;
 /// A bucket's rate is used to all but so much: what it holds is used up by nothing else than what comes early.
 const SHY: f64 = 1.005;
 /// What timers are good to, in seconds.
@@ -312,8 +315,7 @@ impl Throttle {
         match limit.counter {
             Counter::Sliding { window } | Counter::Fixed { window, .. } => {
                 let made_up = if rate * window <= number(REMEMBERED) { MADE_UP } else { TICK };
-                let apart = self.trips.jitter + TICK + self.estimate.margin;
-                ((1.0 + apart / window) / rate, made_up)
+                ((1.0 + self.apart() / window) / rate, made_up)
             }
             // One that holds `n` is never seen over if any `n + 1` requests come over no less than it takes for one to
             // drain, however early the last comes, and late the first.
@@ -326,12 +328,17 @@ impl Throttle {
         }
     }
 
+    /// By how much more than its time a window is kept to: what the way there varies, and a stall of a busy machine.
+    fn apart(&self) -> f64 {
+        self.trips.jitter + STALL + self.estimate.margin
+    }
+
     /// As many as the window lets in, and its time later, the next may be sent: whatever was made up for,
     /// no window sees more.
     fn mirrored(&self, rate: f64) -> Option<f64> {
         let window = self.estimate.limit()?.counter.window()?;
         let nth = self.sends.len().checked_sub(whole(rate * window)?)?;
-        self.sends.get(nth).map(|sent| sent + window + self.trips.jitter + TICK + self.estimate.margin)
+        self.sends.get(nth).map(|sent| sent + window + self.apart())
     }
 }
 

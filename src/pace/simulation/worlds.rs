@@ -43,7 +43,7 @@ pub(crate) fn promised() -> Vec<Case> {
         })
     };
     let falls = |name, kind| {
-        case(name, kind, 0.88, 0.02).with(|world| {
+        case(name, kind, 0.87, 0.02).with(|world| {
             world.limits.steps = FALL.to_vec();
             world.rows = 6000;
         })
