@@ -42,6 +42,8 @@ const TRIPS: usize = 64;
 /// A busy machine delays a request by so much after it was sent, in seconds: a window is kept to by as much more, which costs
 /// half a percent of a second, and a refusal costs all of it.
 pub(super) const STALL: f64 = 0.005;
+/// Requests to a bucket are kept apart by no larger share of what they are apart, before refusals tell that it is needed.
+const MOST_EARLY: f64 = 0.1;
 /// A bucket's rate is used to all but so much: what it holds is used up by nothing else than what comes early.
 const SHY: f64 = 1.005;
 /// What timers are good to, in seconds.
@@ -298,7 +300,7 @@ impl Throttle {
             fastest,
             trip: self.trips.middle,
             jitter: self.trips.jitter + TICK,
-            early: ONE_WAY * self.trips.jitter,
+            early: self.early(),
         };
         with(&mut self.estimate, &known)
     }
@@ -320,12 +322,19 @@ impl Throttle {
             // One that holds `n` is never seen over if any `n + 1` requests come over no less than it takes for one to
             // drain, however early the last comes, and late the first.
             Counter::Bucket { .. } => {
-                let early = ONE_WAY * self.trips.jitter + self.estimate.margin;
+                let early = self.early() + self.estimate.margin;
                 let held = limit.size.floor().max(1.0);
                 let made_up = (held - 1.0) / rate / 2.0;
                 ((SHY / rate).max((early + made_up.min(MADE_UP) + SHY / rate) / held), made_up.min(MADE_UP))
             }
         }
+    }
+
+    /// By how much a request may come early to a bucket, one way; where the network or the machine is worse than what is worth
+    /// that, refusals tell.
+    fn early(&self) -> f64 {
+        let most = self.estimate.limit().map_or(f64::INFINITY, |limit| MOST_EARLY / limit.rate);
+        (ONE_WAY * self.trips.jitter).min(most)
     }
 
     /// By how much more than its time a window is kept to: what the way there varies, and a stall of a busy machine.
