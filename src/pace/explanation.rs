@@ -15,6 +15,8 @@ const STEPS: [f64; 3] = [1.05, 1.01, 1.002];
 const FILLS: f64 = 2.0;
 /// A rate explains as well as the best if it leaves at most half an answer more unexplained.
 const AS_WELL: f64 = 0.5;
+/// How many round numbers are looked at below what was let in, and above.
+const NEAR: i32 = 10;
 /// An estimate that is open by more than this factor says little.
 pub(super) const WIDE: f64 = 2.0;
 /// No network jitters by more, as far as a bucket's level is concerned; in seconds.
@@ -193,7 +195,24 @@ impl Evidence<'_> {
             }
             (from, to) = (found.high * step, found.low / step);
         }
-        Explanation { counter: Counter::Bucket { drain: found.rate }, ..found }
+        let found = Explanation { counter: Counter::Bucket { drain: found.rate }, ..found };
+        if found.misfits < 1.0 { found } else { self.round_bucket(found) }
+    }
+
+    /// A rate that is wrong by little fills a bucket wrongly by much in a long time, so that a search by factors goes past the
+    /// right one: round numbers near what was let in are looked at too.
+    fn round_bucket(&self, found: Explanation) -> Explanation {
+        let passed = self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent);
+        let mean = number(self.log.iter().filter(|answered| answered.admitted).count()) / passed.max(1.0);
+        let unit = 10_f64.powf(mean.log10().floor() - 1.0);
+        let near = (-NEAR..=NEAR).map(|by| ((mean / unit).round() + f64::from(by)) * unit);
+        let of = |drain: f64| {
+            let (size, misfits) = size(self.readings(Counter::Bucket { drain }), drain * self.jitter.min(MOST_JITTER));
+            Explanation { counter: Counter::Bucket { drain }, size, misfits, rate: drain, low: drain, high: drain }
+        };
+        near.filter(|drain| *drain > 0.0)
+            .map(of)
+            .fold(found, |best, other| if other.misfits + AS_WELL < best.misfits { other } else { best })
     }
 
     /// Buckets that drain at rates between, the highest first: rate, size and misfits.

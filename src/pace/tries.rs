@@ -17,6 +17,8 @@ const REFUSED: f64 = 0.01;
 const REFUSED_KNOWN: f64 = 0.03;
 /// And where the limit itself is not told yet, so much of all rows.
 const REFUSED_OF_ALL: f64 = 0.015;
+/// Where so much of all rows was refused, whatever for, nothing is tried any more.
+const REFUSED_IN_ALL: f64 = 0.025;
 /// A hold lasts so many times as long as is asked for: the middle of the throttle's margin.
 const HOLD: f64 = 1.0 + f64::midpoint(MARGIN.0, MARGIN.1);
 /// A try is given up that takes so many times as long as it should: nothing is sent so fast.
@@ -133,6 +135,10 @@ impl Estimate {
             let (rate, low, high) = (found.rate.max(tried.rate), found.low.max(tried.rate), found.high.max(limit.high));
             // What it may be at most is still open, unless a longer window explains more.
             let is_open = found.high >= tried.rate || found.counter.window().is_none();
+            if found.counter.window().is_none() && tried.rate * MATTERS >= limit.high {
+                // All that it was thought to be at most is let in: nobody knows how much more is.
+                self.tries.doubt = Some(((tried.rate * HIGHER).min(known.most), 0.5));
+            }
             return self.set(if is_open { Explanation { rate, low, high, ..found } } else { found });
         }
         // Higher than was ever explained: it has risen.
@@ -190,7 +196,7 @@ impl Estimate {
         let share = higher / limit.rate - 1.0;
         let has_risen = 1.0 - (-hazard * since).exp();
         let is_time = since >= (2.0 * price / (hazard * share)).sqrt().max(lost(higher) / (refused * limit.rate));
-        let is_cheap = known.refused + lost(higher) <= REFUSED_KNOWN * (known.sent + known.left);
+        let is_cheap = known.refused + lost(higher) <= REFUSED_IN_ALL * (known.sent + known.left);
         (is_time && is_cheap && has_risen * gain(higher) > price).then_some(higher)
     }
 }
