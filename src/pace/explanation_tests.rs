@@ -238,7 +238,7 @@ fn the_roundest_number_is_a_plain_one_the_nearest_to_the_middle() {
 fn where_none_is_plain_the_roundest_number_has_one_digit_then_two_with_halves_before_others() {
     for (low, high, number) in [
         (28.0, 33.0, 30.0),
-        (55.0, 95.0, 80.0),
+        (56.0, 96.0, 80.0),
         (143.0, 164.0, 150.0),
         (126.0, 134.0, 130.0),
         (1260.0, 1340.0, 1300.0),
