@@ -111,7 +111,9 @@ fn a_window_lets_in_what_it_holds_each_time_that_it_passes() {
         assert_eq!(found.counter, counter);
         assert_near(found.size, 3.0);
         assert_near(found.misfits, 0.0);
-        [found.rate, found.low, found.high].into_iter().for_each(|rate| assert_near(rate, 0.05));
+        for rate in [found.rate, found.low, found.high] {
+            assert_near(rate, 0.05);
+        }
     }
 }
 
@@ -125,7 +127,9 @@ fn the_edge_of_a_fixed_window_is_told_to_a_millisecond() {
         let found = evidence(&log).fixed(1.0);
         assert_near(phase_of(&found), 0.373);
         assert_near(found.misfits, 0.0);
-        [found.size, found.rate, found.low, found.high].into_iter().for_each(|size| assert_near(size, 20.0));
+        for size in [found.size, found.rate, found.low, found.high] {
+            assert_near(size, 20.0);
+        }
     }
 }
 
