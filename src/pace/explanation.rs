@@ -147,18 +147,18 @@ impl Evidence<'_> {
     }
 
     /// What a counter would have held with each that is to be explained.
-    fn readings(&self, counter: Counter) -> Vec<Reading> {
+    pub(super) fn readings(&self, counter: Counter) -> Vec<Reading> {
         let jitter = if counter.window().is_some() { self.jitter } else { 0.0 };
         let before = self.log.partition_point(|answered| answered.sent < self.from);
         counter.readings(self.log, jitter).split_off(before)
     }
 
-    fn sliding(&self, window: f64) -> Explanation {
+    pub(super) fn sliding(&self, window: f64) -> Explanation {
         self.window(Counter::Sliding { window }, window)
     }
 
     /// Phases that explain equally leave the size open between them: it is the likeliest.
-    fn fixed(&self, window: f64) -> Explanation {
+    pub(super) fn fixed(&self, window: f64) -> Explanation {
         let part = window / f64::from(PHASES);
         let of = |phase: f64| self.window(Counter::Fixed { window, phase }, window);
         let coarse: Vec<Explanation> = (0..PHASES).map(|nth| of(f64::from(nth) * part)).collect();
@@ -178,7 +178,7 @@ impl Evidence<'_> {
         Explanation { low, high, ..nearest }
     }
 
-    fn bucket(&self) -> Explanation {
+    pub(super) fn bucket(&self) -> Explanation {
         let top = self.top();
         let (mut from, mut to) = (top, (self.let_in_since_refused() / 4.0).min(top / 100.0));
         let mut found =
@@ -216,7 +216,7 @@ impl Evidence<'_> {
     }
 
     /// Buckets that drain at rates between, the highest first: rate, size and misfits.
-    fn buckets(&self, from: f64, to: f64, step: f64) -> Vec<(f64, f64, f64)> {
+    pub(super) fn buckets(&self, from: f64, to: f64, step: f64) -> Vec<(f64, f64, f64)> {
         let soft = ((step - 1.0) * FILLS).max(self.jitter.min(MOST_JITTER));
         std::iter::successors(Some(from), |drain| Some(drain / step))
             .take_while(|drain| *drain >= to && *drain > 0.0)
@@ -227,19 +227,20 @@ impl Evidence<'_> {
             .collect()
     }
 
-    /// How many a second were let in since the first was refused: a bucket that is empty lets in what drains.
-    fn let_in_since_refused(&self) -> f64 {
+    /// How many a second were let in since the first was refused: a bucket that is empty lets in what drains. Infinite
+    /// where that does not tell.
+    pub(super) fn let_in_since_refused(&self) -> f64 {
         let from = self.log.iter().position(|answered| !answered.admitted).unwrap_or(0);
         let later = &self.log[from..];
         let (Some(first), Some(last)) = (later.first(), later.last()) else {
             return f64::INFINITY;
         };
         let let_in = number(later.iter().filter(|answered| answered.admitted).count());
-        if let_in > 0.0 && last.sent > first.sent { let_in / (last.sent - first.sent) } else { f64::INFINITY }
+        if let_in > 0.0 { let_in / (last.sent - first.sent) } else { f64::INFINITY }
     }
 
     /// The highest rate of a bucket that could be told from none: the highest that was kept up over four requests.
-    fn top(&self) -> f64 {
+    pub(super) fn top(&self) -> f64 {
         let (first, last) = (self.log.first().map_or(0.0, |first| first.sent), self.log.last().map_or(0.0, |last| last.sent));
         let mean = number(self.log.len()) / (last - first).max(0.02);
         let highest = self.log.windows(4).map(|four| 3.0 / (four[3].sent - four[0].sent).max(1e-6)).fold(0.0, f64::max);
@@ -248,13 +249,13 @@ impl Evidence<'_> {
 }
 
 /// The one that leaves the fewest answers unexplained; of equals, the one that lets most in.
-fn least_misfit(found: &[Explanation]) -> Explanation {
+pub(super) fn least_misfit(found: &[Explanation]) -> Explanation {
     let order = |a: &Explanation, b: &Explanation| a.misfits.total_cmp(&b.misfits).then(b.rate.total_cmp(&a.rate));
     found.iter().copied().min_by(order).expect("phases are tried")
 }
 
 /// The size of a counter with the fewest misfits, at least one request; and how many these are.
-fn size(mut readings: Vec<Reading>, soft: f64) -> (f64, f64) {
+pub(super) fn size(mut readings: Vec<Reading>, soft: f64) -> (f64, f64) {
     let held = |admitted: bool| readings.iter().filter(move |reading| reading.admitted == admitted).map(|reading| reading.held);
     let least = held(false).fold(f64::INFINITY, f64::min);
     let under = held(true).filter(|held| *held < least).fold(1.0, f64::max);
@@ -281,7 +282,7 @@ fn size(mut readings: Vec<Reading>, soft: f64) -> (f64, f64) {
 
 /// How many readings a `size` leaves unexplained; one that misses by less than `soft` counts in part. A bucket
 /// that is small is not judged softly, or any rate would do.
-fn misfits(readings: &[Reading], size: f64, soft: f64) -> f64 {
+pub(super) fn misfits(readings: &[Reading], size: f64, soft: f64) -> f64 {
     let soft = soft.min((size - 1.0) / 4.0);
     let misfit = |reading: &Reading| {
         let by = if reading.admitted { reading.held - size } else { size - reading.held };
@@ -297,7 +298,7 @@ fn misfits(readings: &[Reading], size: f64, soft: f64) -> f64 {
 
 /// The likeliest rate between two: limits are set by people, in round numbers. Where the two are far apart, one
 /// that is soon refuted if it is too high, and not far too low.
-fn likely(low: f64, high: f64) -> f64 {
+pub(super) fn likely(low: f64, high: f64) -> f64 {
     if high > low * WIDE {
         return (low.max(high / 4.0) * high).sqrt();
     }
@@ -307,7 +308,7 @@ fn likely(low: f64, high: f64) -> f64 {
 }
 
 /// Whether a number has at most two digits before zeros.
-fn is_round(number: f64) -> bool {
+pub(super) fn is_round(number: f64) -> bool {
     let unit = 10_f64.powf(number.max(1.0).log10().floor() - 1.0).max(1.0);
     (number / unit - (number / unit).round()).abs() < 1e-6
 }
@@ -320,7 +321,7 @@ pub(super) fn is_plain(number: f64) -> bool {
 
 /// The number between two that has the fewest digits: 1, 2 or 5 and zeros before other digits and zeros, and
 /// these before two digits, half of them before the others.
-fn roundest(low: f64, high: f64) -> Option<f64> {
+pub(super) fn roundest(low: f64, high: f64) -> Option<f64> {
     let power = 10_f64.powf(high.log10().floor());
     let is_between = |number: &f64| *number >= low && *number <= high;
     let middle = f64::midpoint(low, high);

@@ -50,6 +50,10 @@ mod backoff;
 mod estimate;
 mod evidence;
 mod explanation;
+#[cfg(test)]
+mod explanation_search_tests;
+#[cfg(test)]
+mod explanation_tests;
 mod pacer;
 mod rate;
 mod shared;
