@@ -49,21 +49,21 @@ pub(super) struct Estimate {
     /// A higher limit that was there before; 0 if none is known.
     pub(super) former: f64,
     /// The highest limit that was there for a while.
-    kept: f64,
+    pub(super) kept: f64,
     /// How often the limit has changed.
     pub(super) changes: f64,
     /// How many requests were refused by chance.
-    by_chance: f64,
+    pub(super) by_chance: f64,
     /// The limit has fallen, nobody knows how far: the next hold tells.
-    has_fallen: bool,
+    pub(super) has_fallen: bool,
     /// A hold was not long enough for any request to be let in.
-    is_long: bool,
+    pub(super) is_long: bool,
     /// A hold that was kept for chance, while no other came.
-    doubted: Option<Episode>,
+    pub(super) doubted: Option<Episode>,
     pub(super) tries: Tries,
     /// What others leave, where somebody else takes a share; and how many holds one limiter might explain too.
     pub(super) shared: Option<Shared>,
-    in_a_row: u32,
+    pub(super) in_a_row: u32,
     pub(super) wait: f64,
     /// By how much more than the jitter requests are kept apart, in seconds a window.
     pub(super) margin: f64,
@@ -71,37 +71,37 @@ pub(super) struct Estimate {
 
 /// The answers that count as evidence, and those among them that were sent before a change would show, and after.
 #[derive(Debug)]
-struct Answers {
-    episode: Episode,
-    all: Vec<Answered>,
-    old: Vec<Answered>,
-    new: Vec<Answered>,
+pub(super) struct Answers {
+    pub(super) episode: Episode,
+    pub(super) all: Vec<Answered>,
+    pub(super) old: Vec<Answered>,
+    pub(super) new: Vec<Answered>,
     /// What divides them: what passed within two windows.
-    changed: f64,
+    pub(super) changed: f64,
 }
 
 /// What the explanations of a hold cost.
 #[derive(Debug)]
-struct Weighed {
+pub(super) struct Weighed {
     /// What is believed already.
-    keep: f64,
+    pub(super) keep: f64,
     /// Another limiter, for all that is known.
-    refit: (f64, Explanation),
+    pub(super) refit: (f64, Explanation),
     /// The limit has changed.
-    change: Option<(f64, Explanation)>,
+    pub(super) change: Option<(f64, Explanation)>,
     /// It has fallen just now, so that little tells how far.
-    fallen: f64,
+    pub(super) fallen: f64,
     /// Others take a share.
-    share: f64,
+    pub(super) share: f64,
 }
 
 impl Weighed {
     /// What it costs that something is not as it was.
-    fn another(&self) -> f64 {
+    pub(super) fn another(&self) -> f64 {
         self.changed().min(self.fallen).min(self.share)
     }
 
-    fn changed(&self) -> f64 {
+    pub(super) fn changed(&self) -> f64 {
         self.change.map_or(f64::INFINITY, |(cost, _)| cost)
     }
 }
@@ -134,7 +134,7 @@ impl Estimate {
     }
 
     /// By what time it counts, in seconds; a second where that is not known.
-    fn window(&self) -> f64 {
+    pub(super) fn window(&self) -> f64 {
         self.limit.and_then(|limit| limit.counter.window()).unwrap_or(1.0)
     }
 
@@ -145,7 +145,7 @@ impl Estimate {
     }
 
     /// What it costs to leave an answer unexplained: the rarer chance was so far, the more.
-    fn misfit(&self, known: &Known<'_>) -> f64 {
+    pub(super) fn misfit(&self, known: &Known<'_>) -> f64 {
         ((BY_CHANCE + known.sent) / (1.0 + self.by_chance)).ln()
     }
 
@@ -153,7 +153,7 @@ impl Estimate {
         Evidence { log, from: f64::NEG_INFINITY, wait: self.wait, is_long: self.is_long, jitter: known.jitter, fastest: known.fastest }
     }
 
-    fn unexplained_of(&self, log: &[Answered], known: &Known<'_>) -> f64 {
+    pub(super) fn unexplained_of(&self, log: &[Answered], known: &Known<'_>) -> f64 {
         self.limit.map_or_else(|| refused(log), |limit| limit.misfits_of(log, known.jitter))
     }
 
@@ -227,7 +227,7 @@ impl Estimate {
         }
     }
 
-    fn answers(&self, episode: &Episode, known: &Known<'_>) -> Answers {
+    pub(super) fn answers(&self, episode: &Episode, known: &Known<'_>) -> Answers {
         let changed = episode.after.max(episode.refused - 2.0 * self.window());
         let all = known.log.since(self.evident);
         let (old, new) = all.iter().partition(|answered| answered.sent < changed);
@@ -236,7 +236,7 @@ impl Estimate {
 
     /// What the explanations of a hold cost; or of it and the one before, if that was kept for chance and may have been
     /// the first of something else.
-    fn weigh_with_doubted(&mut self, answers: Answers, known: &Known<'_>) -> (Answers, Weighed) {
+    pub(super) fn weigh_with_doubted(&mut self, answers: Answers, known: &Known<'_>) -> (Answers, Weighed) {
         let weighed = self.weigh(&answers, known);
         let Episode { after, until, wait, .. } = answers.episode;
         let Some(before) = self.doubted.take().filter(|before| before.until <= after) else {
@@ -247,7 +247,7 @@ impl Estimate {
         if other.another() < weighed.another() { (together, other) } else { (answers, weighed) }
     }
 
-    fn weigh(&self, answers: &Answers, known: &Known<'_>) -> Weighed {
+    pub(super) fn weigh(&self, answers: &Answers, known: &Known<'_>) -> Weighed {
         let episode = &answers.episode;
         let misfit = self.misfit(known);
         let limit = self.limit.filter(|_| !answers.old.is_empty());
@@ -275,7 +275,7 @@ impl Estimate {
     }
 
     /// Others take a share of it.
-    fn share(&mut self, changed: f64, episode: &Episode, known: &Known<'_>) {
+    pub(super) fn share(&mut self, changed: f64, episode: &Episode, known: &Known<'_>) {
         let top = self.limit.map_or(0.0, |limit| limit.rate).max(self.former);
         self.shared = Some(Shared::new(top, self.window(), known.now));
         (self.evident, self.in_a_row) = (changed, 0);
@@ -283,7 +283,7 @@ impl Estimate {
     }
 
     /// Learns what others leave; or that it was not others, where one limiter explains several holds in a row.
-    fn learn_shared(&mut self, changed: f64, episode: &Episode, known: &Known<'_>) {
+    pub(super) fn learn_shared(&mut self, changed: f64, episode: &Episode, known: &Known<'_>) {
         let (Some(limit), Some(mut shared)) = (self.limit, self.shared.take()) else {
             return;
         };
@@ -302,12 +302,12 @@ impl Estimate {
     }
 
     /// There never was a limit: it was chance.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         *self = Self { by_chance: self.by_chance, is_long: self.is_long, wait: self.wait, evident: self.evident, ..Self::new() };
     }
 
     /// It was chance, or too near to the limit that is known.
-    fn keep(&mut self, cost: f64, answers: &Answers, was_trying: bool, known: &Known<'_>) {
+    pub(super) fn keep(&mut self, cost: f64, answers: &Answers, was_trying: bool, known: &Known<'_>) {
         let (new, episode) = (&answers.new, answers.episode);
         self.doubted = Some(episode);
         let unexplained = self.unexplained_of(new, known);
@@ -325,7 +325,7 @@ impl Estimate {
     }
 
     /// What is known is explained better.
-    fn refit(&mut self, weighed: &Weighed, known: &Known<'_>) {
+    pub(super) fn refit(&mut self, weighed: &Weighed, known: &Known<'_>) {
         let (cost, found) = weighed.refit;
         let lower = self.limit.filter(|before| found.rate < before.rate);
         if let Some(before) = lower.filter(|_| self.has_fallen) {
@@ -356,7 +356,7 @@ impl Estimate {
     }
 
     /// The limit is another one since then.
-    fn change(&mut self, found: Explanation, changed: f64, episode: &Episode, known: &Known<'_>) {
+    pub(super) fn change(&mut self, found: Explanation, changed: f64, episode: &Episode, known: &Known<'_>) {
         let before = self.limit.map_or(found.rate, |before| before.rate);
         let is_told = (found.rate / before).ln().abs() > MATTERS.ln() && !found.is_wide();
         if !is_told && !self.has_fallen {
@@ -385,12 +385,12 @@ impl Estimate {
 /// Of what a way there and back varies, one way varies by so much.
 pub(super) const ONE_WAY: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
-fn refused(log: &[Answered]) -> f64 {
+pub(super) fn refused(log: &[Answered]) -> f64 {
     number(log.iter().filter(|answered| !answered.admitted).count())
 }
 
 /// How many a second of ours were let in when one was refused, and by how much that may be wrong.
-fn left_of(limit: &Explanation, episode: &Episode, known: &Known<'_>) -> (f64, f64) {
+pub(super) fn left_of(limit: &Explanation, episode: &Episode, known: &Known<'_>) -> (f64, f64) {
     match limit.counter {
         Counter::Sliding { window } | Counter::Fixed { window, .. } => {
             (known.log.let_in(episode.refused - window, episode.refused) / window, 0.0)

@@ -48,6 +48,12 @@
 
 mod backoff;
 mod estimate;
+#[cfg(test)]
+mod estimate_change_tests;
+#[cfg(test)]
+mod estimate_learn_tests;
+#[cfg(test)]
+mod estimate_tests;
 mod evidence;
 mod explanation;
 #[cfg(test)]
