@@ -162,7 +162,9 @@ fn a_refusal_flattens_the_belief_by_the_time_that_has_passed_before_it_is_weighe
     // 1/e stays at 51, the rest is even: 51 e⁻¹ + 50 (1 − e⁻¹) are expected, give or take 7, and 37 is still no jump less.
     shared.refused(37.0, 0.0, 20.0);
     near(shared.jumps, 0.0);
-    assert!(shared.cells[19] > shared.cells[25] / 3.0, "39 was ruled out before, and fits better");
+    // 39 was ruled out before, and fits: 0.0126 × 0.98, against the 0.38 × 0.145 of 51.
+    let ratio = shared.cells[19] / shared.cells[25];
+    assert!((0.2..0.25).contains(&ratio), "{ratio}");
 }
 
 #[test]
@@ -206,7 +208,7 @@ fn all_of_it_is_asked_for_within_a_tenth_of_the_top_or_at_the_most_that_may_be()
         let rate = shared.rate(&Prospect { now: 0.0, hold: 20.0, left: 300.0, most, ..prospect() });
         (rate, shared.full)
     };
-    let (rate, full) = asked(48, 1000.0);
+    let (rate, full) = asked(49, 1000.0);
     assert!((90.0..98.0).contains(&rate), "{rate}");
     assert_eq!(full, Some(0.0));
     let (rate, full) = asked(35, 1000.0);
