@@ -64,11 +64,17 @@ mod pacer;
 mod rate;
 mod shared;
 #[cfg(test)]
+mod shared_tests;
+#[cfg(test)]
 mod simulation;
 mod throttle;
 #[cfg(test)]
 mod throttle_tests;
 mod tries;
+#[cfg(test)]
+mod tries_tests;
+#[cfg(test)]
+mod tries_worth_tests;
 
 pub(crate) use self::backoff::Backoff;
 pub(crate) use self::pacer::{Lane, Pacer};

@@ -19,19 +19,19 @@ const BELIEVED: f64 = 20.0;
 #[derive(Debug)]
 pub(super) struct Shared {
     /// How likely each cell is; the middle of cell `k` is at `(k + 1/2) / CELLS` of the top.
-    cells: Vec<f64>,
+    pub(super) cells: Vec<f64>,
     /// The highest rate that was ever let in, in requests a second: all of it is left where nobody else asks.
-    top: f64,
+    pub(super) top: f64,
     /// The least that was left, as far as is known.
-    least: f64,
+    pub(super) least: f64,
     /// By what time the server counts, in seconds.
     window: f64,
     at: f64,
     began: f64,
     /// How often others have come or gone.
-    jumps: f64,
+    pub(super) jumps: f64,
     /// Since when all of it is asked for, and nothing refused.
-    full: Option<f64>,
+    pub(super) full: Option<f64>,
 }
 
 /// What is let in, and what a refusal costs.
@@ -55,7 +55,7 @@ impl Shared {
     }
 
     /// The rate in the middle of a cell.
-    fn middle(&self, cell: u16) -> f64 {
+    pub(super) fn middle(&self, cell: u16) -> f64 {
         (f64::from(cell) + 0.5) / f64::from(CELLS) * self.top
     }
 
@@ -64,27 +64,27 @@ impl Shared {
     }
 
     /// By how much what is left varies from window to window: others come by chance.
-    fn noise(&self, left: f64) -> f64 {
+    pub(super) fn noise(&self, left: f64) -> f64 {
         ((self.top - left).max(1.0) / self.window).sqrt().max(self.top / f64::from(CELLS))
     }
 
     /// How often others come or go, in times a second.
-    fn hazard(&self, now: f64) -> f64 {
+    pub(super) fn hazard(&self, now: f64) -> f64 {
         RESTLESS.mul_add(BELIEVED, self.jumps) / (BELIEVED + now - self.began)
     }
 
-    fn mean(&self) -> f64 {
+    pub(super) fn mean(&self) -> f64 {
         self.rates().map(|(left, likely)| left * likely).sum()
     }
 
-    fn weigh(&mut self, likely: impl Fn(f64, f64) -> f64) {
+    pub(super) fn weigh(&mut self, likely: impl Fn(f64, f64) -> f64) {
         let weighed: Vec<f64> = self.rates().map(|(left, before)| before * likely(left, self.noise(left))).collect();
         let sum = weighed.iter().sum::<f64>().max(f64::MIN_POSITIVE);
         self.cells = weighed.into_iter().map(|weighed| weighed / sum).collect();
     }
 
     /// Time passes: the longer, the more likely it is that others have come or gone. Tells how long it was.
-    fn pass(&mut self, now: f64) -> f64 {
+    pub(super) fn pass(&mut self, now: f64) -> f64 {
         let passed = (now - self.at).max(0.0);
         self.at = now;
         let same = (-self.hazard(now) * passed).exp();
@@ -120,7 +120,7 @@ impl Shared {
     pub(super) fn rate(&mut self, seen: &Prospect) -> f64 {
         let share = self.pass(seen.now) / self.window;
         self.weigh(|left, noise| (STRANGE + is_let_in(seen.let_in, left, noise)).powf(share));
-        let horizon = (1.0 / self.hazard(seen.now)).min(seen.left / self.mean()).max(self.window + seen.hold);
+        let horizon = self.horizon(seen);
         let all = (1..=CELLS).map(|nth| f64::from(nth) / f64::from(CELLS) * self.top);
         let best = all.map(|rate| (rate, self.worth(rate, horizon, seen.hold))).max_by(|a, b| a.1.total_cmp(&b.1));
         let best = best.map_or(self.top, |(rate, _)| rate);
@@ -130,6 +130,12 @@ impl Shared {
         best.min(seen.most)
     }
 
+    /// For how long a rate is chosen, in seconds: until others come or go, or no rows are left, but for a window and a
+    /// hold at least.
+    pub(super) fn horizon(&self, seen: &Prospect) -> f64 {
+        (1.0 / self.hazard(seen.now)).min(seen.left / self.mean()).max(self.window + seen.hold)
+    }
+
     /// Whether nobody takes a share any more, as far as is known.
     pub(super) fn is_over(&self, now: f64) -> bool {
         self.full.is_some_and(|since| now - since >= BELIEVED)
@@ -137,7 +143,7 @@ impl Shared {
 
     /// How many rows are to be expected of a rate until others come or go, in `horizon` seconds: where it is too
     /// high, a window's worth, and after a hold what is left then, less its noise.
-    fn worth(&self, rate: f64, horizon: f64, hold: f64) -> f64 {
+    pub(super) fn worth(&self, rate: f64, horizon: f64, hold: f64) -> f64 {
         let windows = (horizon / self.window).max(1.0);
         let of = |(left, likely): (f64, &f64)| {
             let noise = self.noise(left);

@@ -20,7 +20,7 @@ const REFUSED_OF_ALL: f64 = 0.015;
 /// Where so much of all rows was refused, whatever for, nothing is tried any more.
 const REFUSED_IN_ALL: f64 = 0.025;
 /// A hold lasts so many times as long as is asked for: the middle of the throttle's margin.
-const HOLD: f64 = 1.0 + f64::midpoint(MARGIN.0, MARGIN.1);
+pub(super) const HOLD: f64 = 1.0 + f64::midpoint(MARGIN.0, MARGIN.1);
 /// A try is given up that takes so many times as long as it should: nothing is sent so fast.
 const GIVEN_UP: f64 = 3.0;
 /// How often it is considered whether to try, in seconds.
@@ -29,20 +29,20 @@ const CONSIDERED: f64 = 0.1;
 /// What was tried, and what is on.
 #[derive(Debug)]
 pub(super) struct Tries {
-    on: Option<Try>,
+    pub(super) on: Option<Try>,
     /// When the last one ended, and the lowest rate that was too high then.
-    ended: f64,
+    pub(super) ended: f64,
     pub(super) too_high: f64,
-    considered: f64,
+    pub(super) considered: f64,
     /// A higher rate that the limit may be after all, and how likely that is.
     pub(super) doubt: Option<(f64, f64)>,
 }
 
 /// A rate that is tried since then.
-#[derive(Debug, Clone, Copy)]
-struct Try {
-    from: f64,
-    rate: f64,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Try {
+    pub(super) from: f64,
+    pub(super) rate: f64,
 }
 
 impl Default for Tries {
@@ -88,15 +88,10 @@ impl Estimate {
 
     /// The rate that brings most of what others leave.
     fn rate_shared(&mut self, limit: Explanation, known: &Known<'_>) -> f64 {
+        let prospect = self.prospect(&limit, known);
         let Some(shared) = &mut self.shared else {
             return limit.rate;
         };
-        // Of a bucket, something may have been in store: as likely as not, half of it.
-        let (window, stored) = limit.counter.window().map_or((2.0, limit.size / 2.0), |window| (window, 0.0));
-        let to = known.now - known.trip;
-        let let_in = known.log.let_in(to - window, to);
-        let let_in = (let_in - stored).max(let_in / 2.0) / window;
-        let prospect = Prospect { now: known.now, let_in, hold: self.wait * HOLD + known.trip, left: known.left, most: known.most };
         let rate = shared.rate(&prospect);
         if shared.is_over(known.now) {
             // All of it is left, and has been for a while: it may be more than it ever was.
@@ -109,6 +104,16 @@ impl Estimate {
         }
         self.limit = Some(Explanation { rate, ..limit });
         rate
+    }
+
+    /// What was let in lately, and what a refusal costs.
+    pub(super) fn prospect(&self, limit: &Explanation, known: &Known<'_>) -> Prospect {
+        // Of a bucket, something may have been in store: as likely as not, half of it.
+        let (window, stored) = limit.counter.window().map_or((2.0, limit.size / 2.0), |window| (window, 0.0));
+        let to = known.now - known.trip;
+        let let_in = known.log.let_in(to - window, to);
+        let let_in = (let_in - stored).max(let_in / 2.0) / window;
+        Prospect { now: known.now, let_in, hold: self.wait * HOLD + known.trip, left: known.left, most: known.most }
     }
 
     /// A try was refused, if one was on.
@@ -125,7 +130,7 @@ impl Estimate {
     }
 
     /// A rate that was tried long enough was not refused.
-    fn prove(&mut self, tried: Try, limit: Explanation, known: &Known<'_>) {
+    pub(super) fn prove(&mut self, tried: Try, limit: Explanation, known: &Known<'_>) {
         self.tries.on = None;
         self.tries.ended = known.now;
         self.since = known.now;
@@ -165,7 +170,7 @@ impl Estimate {
 
     /// A higher rate, if it is worth trying now: if the rows that are left would win more by it than the hold
     /// costs that follows if it is too high, each times how likely it is.
-    fn worthwhile(&mut self, limit: &Explanation, known: &Known<'_>) -> Option<f64> {
+    pub(super) fn worthwhile(&mut self, limit: &Explanation, known: &Known<'_>) -> Option<f64> {
         let price = self.wait * HOLD + known.trip;
         let gain = |rate: f64| (1.0 - limit.rate / rate) * known.left / limit.rate;
         let pays = |rate: f64, likely: f64| likely * gain(rate) > (1.0 - likely) * price;
@@ -202,7 +207,7 @@ impl Estimate {
 }
 
 /// How long a rate must be tried before it is known not to be refused.
-fn seconds_for(limit: &Explanation, rate: f64) -> f64 {
+pub(super) fn seconds_for(limit: &Explanation, rate: f64) -> f64 {
     limit.counter.window().unwrap_or_else(|| {
         // What a bucket has in store is used up first; for that up to a minute, or some requests, are waited.
         (limit.size / (rate - limit.rate).max(1e-3)).clamp(1.0, 60.0).max(5.0 / rate)
