@@ -51,11 +51,17 @@ mod estimate;
 mod evidence;
 mod explanation;
 mod pacer;
+#[cfg(test)]
+mod pacer_tests;
 mod rate;
 mod shared;
 #[cfg(test)]
 mod simulation;
 mod throttle;
+#[cfg(test)]
+mod throttle_learning_tests;
+#[cfg(test)]
+mod throttle_spacing_tests;
 #[cfg(test)]
 mod throttle_tests;
 mod tries;
