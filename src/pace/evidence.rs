@@ -347,6 +347,6 @@ mod tests {
 
     #[test]
     fn a_count_is_that_number() {
-        assert_eq!([0, 1, 3, REMEMBERED].map(number), [0.0, 1.0, 3.0, 2048.0]);
+        assert_eq!([0, 1, 3, REMEMBERED].map(number).to_vec(), [0.0, 1.0, 3.0, 2048.0]);
     }
 }
