@@ -61,4 +61,22 @@ mod tests {
         assert!(draws.iter().any(|wait| *wait < FIRST.mul_f64(0.05)));
         assert!(draws.iter().any(|wait| *wait > FIRST.mul_f64(0.95)));
     }
+
+    #[test]
+    fn the_longest_wait_doubles_with_each_fault_up_to_the_cap() {
+        let mut rows: Vec<Backoff> = (0..300).map(|seed| Backoff { faults: 0, random: fastrand::Rng::with_seed(seed) }).collect();
+        for most in [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
+            let longest = rows.iter_mut().map(|row| row.after_fault(None).as_secs_f64()).fold(0.0, f64::max);
+            assert!(longest > 0.95 * most && longest < most, "{longest} of {most}");
+        }
+    }
+
+    #[test]
+    fn faults_are_counted() {
+        let mut backoff = Backoff::new();
+        for faults in 0..40 {
+            assert_eq!(backoff.faults(), faults);
+            backoff.after_fault(Some(Duration::from_secs(1)));
+        }
+    }
 }

@@ -238,4 +238,115 @@ mod tests {
         (0..500_u16).for_each(|nth| log.add(Answered { sent: 10.0 + f64::from(nth) / 500.0, admitted: true }));
         assert_eq!((log.since(0.0).len(), log.since(3.0).len(), log.since(10.5).len()), (1500, 1500, 250));
     }
+
+    /// A log of requests sent then; those that are negative were refused.
+    fn log(sent: impl IntoIterator<Item = f64>) -> Log {
+        let mut log = Log::default();
+        sent.into_iter().for_each(|sent| log.add(Answered { sent: sent.abs(), admitted: sent >= 0.0 }));
+        log
+    }
+
+    #[test]
+    fn of_those_sent_at_once_the_first_that_was_answered_is_first() {
+        let all = log([2.0, 1.0, -1.0]).since(0.0);
+        assert_eq!(
+            all.iter().map(|answered| (answered.sent, answered.admitted)).collect::<Vec<_>>(),
+            [(1.0, true), (1.0, false), (2.0, true)]
+        );
+    }
+
+    #[test]
+    fn let_in_is_what_was_sent_from_one_time_on_and_before_another_and_not_refused() {
+        let log = log([0.0, 1.0, -2.0, 3.0, 4.0, 5.0]);
+        for (from, to, count) in
+            [(1.0, 4.0, 2.0), (0.0, 9.0, 5.0), (0.5, 1.5, 1.0), (2.0, 3.0, 0.0), (3.0, 3.0, 0.0), (4.0, 5.0, 1.0), (3.0, 6.0, 3.0)]
+        {
+            assert!((log.let_in(from, to) - count).abs() < 1e-9, "{from} {to}: {}", log.let_in(from, to));
+        }
+    }
+
+    #[test]
+    fn a_log_that_forgot_nothing_is_whole_and_one_that_did_only_from_after_what_it_remembers_first() {
+        let count = u16::try_from(REMEMBERED).expect("small");
+        assert!(Log::default().is_whole(0.0));
+        let mut log = log((1..=count).map(f64::from));
+        assert!(log.is_whole(0.0) && log.is_whole(1.0));
+        assert_eq!(log.since(0.0).len(), REMEMBERED);
+        log.add(Answered { sent: f64::from(count) + 1.0, admitted: true });
+        // Others may have been sent as early as the first, at two.
+        assert!(!log.is_whole(0.0) && !log.is_whole(2.0));
+        assert!(log.is_whole(2.5));
+    }
+
+    #[test]
+    fn counters_fall_in_a_gap_of_a_second_and_in_no_shorter_one() {
+        for (gap, left) in [(1.0, 47), (0.875, 2048), (4.0, 47)] {
+            let before = (0..2002_u16).map(|nth| f64::from(nth) / 1024.0);
+            let log = log(before.chain((0..47_u16).map(|nth| 2001.0 / 1024.0 + gap + f64::from(nth) / 1024.0)));
+            assert_eq!(log.since(0.0).len(), left, "{gap}");
+        }
+    }
+
+    #[test]
+    fn it_was_quiet_from_the_end_of_the_hold_before_until_the_first_that_was_refused() {
+        let episode = Episode { after: 4.0, until: 9.0, refused: 7.0, wait: 1.0 };
+        assert!((episode.quiet() - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn windows_have_a_time_and_are_unlike_buckets_and_each_other() {
+        let counters = [Counter::Sliding { window: 60.0 }, Counter::Fixed { window: 60.0, phase: 3.0 }, Counter::Bucket { drain: 2.0 }];
+        assert_eq!(counters.map(Counter::window), [Some(60.0), Some(60.0), None]);
+        let others = [Counter::Sliding { window: 1.0 }, Counter::Fixed { window: 1.0, phase: 0.0 }, Counter::Bucket { drain: 5.0 }];
+        assert_eq!(
+            counters.map(|one| others.map(|other| one.is_like(other))),
+            [[true, false, false], [false, true, false], [false, false, true]]
+        );
+    }
+
+    /// What a window held with another request, so long after one that was let in.
+    fn second_of(window: f64, jitter: f64, after: f64, admitted: bool) -> f64 {
+        let log = [Answered { sent: 100.0, admitted: true }, Answered { sent: 100.0 + after, admitted }];
+        let readings = Counter::Sliding { window }.readings(&log, jitter);
+        assert_eq!((readings.len(), readings[0], readings[1].admitted), (2, Reading { held: 1.0, admitted: true }, admitted));
+        readings[1].held
+    }
+
+    #[test]
+    fn where_the_network_jitters_a_window_may_have_begun_earlier_or_later_by_that_as_the_answer_tells() {
+        // A second, give or take an eighth: what was refused may have met what was sent up to 1.125 s before…
+        for (after, held) in [(0.5, 2.0), (0.9375, 2.0), (1.0625, 2.0), (1.125, 1.0), (1.5, 1.0)] {
+            assert!((second_of(1.0, 0.125, after, false) - held).abs() < 1e-9, "refused after {after}");
+        }
+        // …and what was let in may have missed what was sent 0.875 s before.
+        for (after, held) in [(0.5, 2.0), (0.8125, 2.0), (0.875, 1.0), (0.9375, 1.0), (1.0625, 1.0), (1.5, 1.0)] {
+            assert!((second_of(1.0, 0.125, after, true) - held).abs() < 1e-9, "let in after {after}");
+        }
+    }
+
+    #[test]
+    fn no_jitter_is_taken_for_more_than_a_quarter_of_a_window() {
+        for (after, held) in [(1.25, 2.0), (1.5, 1.0)] {
+            assert!((second_of(2.0, 9.0, after, true) - held).abs() < 1e-9, "{after}");
+        }
+        for (after, held) in [(2.25, 2.0), (2.5, 1.0)] {
+            assert!((second_of(2.0, 9.0, after, false) - held).abs() < 1e-9, "{after}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_window_begins_its_phase_earlier_and_lasts_its_time() {
+        assert_eq!(held(Counter::Fixed { window: 1.0, phase: 0.25 }, &[0.2, 0.7, 0.8]), [1.0, 2.0, 1.0]);
+        assert_eq!(held(Counter::Fixed { window: 2.0, phase: 0.0 }, &[0.5, 1.5, 2.5, 4.0]), [1.0, 2.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_bucket_drains_at_its_rate_until_it_is_empty() {
+        assert_eq!(held(Counter::Bucket { drain: 2.0 }, &[1.0, 1.25, 1.5, 3.0]), [1.0, 1.5, 2.0, 1.0]);
+    }
+
+    #[test]
+    fn a_count_is_that_number() {
+        assert_eq!([0, 1, 3, REMEMBERED].map(number).to_vec(), [0.0, 1.0, 3.0, 2048.0]);
+    }
 }

@@ -61,6 +61,8 @@ mod explanation_search_tests;
 #[cfg(test)]
 mod explanation_tests;
 mod pacer;
+#[cfg(test)]
+mod pacer_tests;
 mod rate;
 mod shared;
 #[cfg(test)]
@@ -68,6 +70,10 @@ mod shared_tests;
 #[cfg(test)]
 mod simulation;
 mod throttle;
+#[cfg(test)]
+mod throttle_learning_tests;
+#[cfg(test)]
+mod throttle_spacing_tests;
 #[cfg(test)]
 mod throttle_tests;
 mod tries;

@@ -41,24 +41,24 @@ const SHY: f64 = 0.995;
 /// Hands out turns to send.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    clock: TokioClock,
+    pub(super) clock: TokioClock,
     lane: tokio::sync::Mutex<Gate>,
     taught: Mutex<Taught>,
 }
 
 /// What the answers have taught.
 #[derive(Debug)]
-struct Taught {
-    throttle: Throttle,
+pub(super) struct Taught {
+    pub(super) throttle: Throttle,
     lost: Duration,
     random: fastrand::Rng,
     /// The learnt rate that was told last.
-    told: f64,
+    pub(super) told: f64,
 }
 
 impl Taught {
     /// Tells when the learnt rate is another one.
-    fn tell(&mut self, now: Duration) {
+    pub(super) fn tell(&mut self, now: Duration) {
         let Some(rate) = self.throttle.learnt(now.as_secs_f64()).filter(|rate| !(self.told / MATTERS..=self.told * MATTERS).contains(rate))
         else {
             return;
@@ -153,7 +153,7 @@ impl Pacer {
     }
 
     /// When the next turn is due, if that is later than now; and whether it is to come to less than a tick of the timers.
-    fn due(&self) -> Option<(Instant, bool)> {
+    pub(super) fn due(&self) -> Option<(Instant, bool)> {
         let now = self.clock.now();
         let mut taught = self.taught();
         let due = taught.throttle.next(now);
@@ -163,7 +163,7 @@ impl Pacer {
     }
 
     /// Takes the turn that has come, unless a hold has begun meanwhile.
-    fn takes_turn(&self) -> bool {
+    pub(super) fn takes_turn(&self) -> bool {
         let now = self.clock.now();
         let throttle = &mut self.taught().throttle;
         let may_send = throttle.held_until(now).is_none();
@@ -173,7 +173,7 @@ impl Pacer {
         may_send
     }
 
-    fn taught(&self) -> MutexGuard<'_, Taught> {
+    pub(super) fn taught(&self) -> MutexGuard<'_, Taught> {
         self.taught.lock().expect("no panic while it is held")
     }
 }
@@ -205,7 +205,7 @@ impl Lane<'_> {
 
 /// Tokio's timers are good to a millisecond. The operating system's are better; the last of the time is slept on a thread
 /// of its own.
-async fn sleep_finely_until(due: Instant) {
+pub(super) async fn sleep_finely_until(due: Instant) {
     tokio::time::sleep_until(due - 2 * TICK).await;
     let left = due.saturating_duration_since(Instant::now());
     if !left.is_zero() {
@@ -234,12 +234,12 @@ impl Gate {
 }
 
 /// The time between two requests at `rate` a second.
-fn interval(rate: f64) -> Duration {
+pub(super) fn interval(rate: f64) -> Duration {
     Duration::from_secs_f64(1.0 / (rate * SHY))
 }
 
 /// A burst of one request, and the little that late turns may make up for, in parts of a request.
-fn burst(rate: f64) -> u32 {
+pub(super) fn burst(rate: f64) -> u32 {
     let share = if rate > FAST { f64::INFINITY } else { MADE_UP_SHARE };
     let made_up = (MADE_UP.as_secs_f64() / interval(rate).as_secs_f64()).min(share);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 500 requests' worth, and not negative")]
@@ -247,7 +247,7 @@ fn burst(rate: f64) -> u32 {
     PARTS.saturating_add(more)
 }
 
-fn quota(rate: f64) -> Quota {
+pub(super) fn quota(rate: f64) -> Quota {
     // Rounded up: at the highest rates, a nanosecond is half a percent of a part.
     let part = Duration::from_secs_f64(interval(rate).as_secs_f64() / f64::from(PARTS)) + Duration::from_nanos(1);
     let burst = NonZeroU32::new(burst(rate)).expect("not zero");
@@ -256,13 +256,13 @@ fn quota(rate: f64) -> Quota {
 
 /// Tokio's clock, which tests can stop, as governor's.
 #[derive(Debug, Clone)]
-struct TokioClock {
+pub(super) struct TokioClock {
     start: Instant,
 }
 
 impl TokioClock {
     /// An instant by this clock.
-    fn at(&self, instant: Instant) -> Duration {
+    pub(super) fn at(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.start)
     }
 }

@@ -65,4 +65,22 @@ mod tests {
             assert!(read(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn the_slowest_and_the_fastest_rate_may_be_asked_for_and_nothing_beyond() {
+        let read = |text: &str| text.parse::<Rate>().ok();
+        assert_eq!(read("0.001/s"), Some(Rate::PerSecond(0.001)));
+        assert_eq!(read("0.06/m"), Some(Rate::PerSecond(0.001)));
+        assert_eq!(read("100000/s"), Some(Rate::PerSecond(100_000.0)));
+        assert_eq!(read("90/m"), Some(Rate::PerSecond(1.5)));
+        assert_eq!((read("0.0009/s"), read("0.05/m"), read("100000.1/s"), read("+5/s"), read("Unlimited")), (None, None, None, None, None));
+        assert_eq!("50/h".parse::<Rate>(), Err(NotARate("50/h".to_owned())));
+    }
+
+    #[test]
+    fn a_rate_is_written_as_it_is_read() {
+        for text in ["50/s", "0.5/s", "unlimited"] {
+            assert_eq!(text.parse::<Rate>().expect("a rate").to_string(), text);
+        }
+    }
 }

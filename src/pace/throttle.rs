@@ -54,13 +54,13 @@ const TICK: f64 = 0.001;
 pub(super) struct Throttle {
     /// The rate asked for; infinite if there is none.
     most: f64,
-    left: f64,
+    pub(super) left: f64,
     began: Option<f64>,
     log: Log,
-    estimate: Estimate,
-    trips: Trips,
+    pub(super) estimate: Estimate,
+    pub(super) trips: Trips,
     /// No faster before the first 429, and since when that was so.
-    start: f64,
+    pub(super) start: f64,
     started: f64,
     /// Until when a hold lasts that is on, or was last.
     hold: Option<Duration>,
@@ -73,26 +73,26 @@ pub(super) struct Throttle {
     barren: u32,
     admitted_since: bool,
     /// When requests were sent.
-    sends: VecDeque<f64>,
+    pub(super) sends: VecDeque<f64>,
     sent: f64,
     refused: f64,
     fastest: f64,
     /// The rate as it was when it was worked out last.
     working: f64,
-    due: f64,
+    pub(super) due: f64,
 }
 
 /// How long answers take.
 #[derive(Debug, Default)]
-struct Trips {
+pub(super) struct Trips {
     last: VecDeque<f64>,
     seen: usize,
-    middle: f64,
-    jitter: f64,
+    pub(super) middle: f64,
+    pub(super) jitter: f64,
 }
 
 impl Trips {
-    fn add(&mut self, trip: f64) {
+    pub(super) fn add(&mut self, trip: f64) {
         if self.last.len() == TRIPS {
             self.last.pop_front();
         }
@@ -278,7 +278,7 @@ impl Throttle {
     }
 
     /// The working rate before a limit is known: more with each second that passes without a 429.
-    fn starting(&mut self, now: f64) -> f64 {
+    pub(super) fn starting(&mut self, now: f64) -> f64 {
         if self.trips.seen > 0 && self.start.is_finite() && now - self.started >= 1.0 {
             self.start *= GROWTH;
             self.started = now;
@@ -286,7 +286,7 @@ impl Throttle {
         if self.start > MOST { f64::INFINITY } else { self.start }
     }
 
-    fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Known<'_>) -> T) -> T {
+    pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Known<'_>) -> T) -> T {
         let fastest = if self.fastest > 0.0 { self.fastest } else { f64::INFINITY };
         let known = Known {
             now,
@@ -306,7 +306,7 @@ impl Throttle {
     }
 
     /// How far requests are apart, and how much of that a late one may make up for.
-    fn interval(&self, rate: f64) -> (f64, f64) {
+    pub(super) fn interval(&self, rate: f64) -> (f64, f64) {
         if rate >= self.most {
             // The gate sees to that.
             return (0.0, 0.0);
@@ -344,7 +344,7 @@ impl Throttle {
 
     /// As many as the window lets in, and its time later, the next may be sent: whatever was made up for,
     /// no window sees more.
-    fn mirrored(&self, rate: f64) -> Option<f64> {
+    pub(super) fn mirrored(&self, rate: f64) -> Option<f64> {
         let window = self.estimate.limit()?.counter.window()?;
         let nth = self.sends.len().checked_sub(whole(rate * window)?)?;
         self.sends.get(nth).map(|sent| sent + window + self.apart())
@@ -352,7 +352,7 @@ impl Throttle {
 }
 
 /// The whole requests in a number of them, if there are any.
-fn whole(requests: f64) -> Option<usize> {
+pub(super) fn whole(requests: f64) -> Option<usize> {
     let count = Duration::try_from_secs_f64(requests + 1e-6).ok()?.as_secs();
     usize::try_from(count).ok().filter(|count| *count > 0)
 }

@@ -1,0 +1,205 @@
+//! What the pacer tells of holds, turns and the rate; and how its gate is measured.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use tokio::time::Instant;
+
+use super::evidence::Counter;
+use super::explanation::Explanation;
+use super::pacer::{Pacer, burst, interval, quota, sleep_finely_until};
+use super::rate::Rate;
+
+fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// Lets a pacer know its limit, with no rows left to try a higher one for.
+fn know(pacer: &Pacer, counter: Counter, rate: f64) {
+    let throttle = &mut pacer.taught().throttle;
+    throttle.expect(0);
+    throttle.estimate.set(Explanation { counter, size: 1.0, misfits: 0.0, rate, low: rate, high: rate });
+}
+
+const SECOND: Counter = Counter::Sliding { window: 1.0 };
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("whole").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_learnt_rate_is_told_when_it_differs_by_more_than_matters_and_a_lower_one_to_everybody() {
+    let pacer = Pacer::new(Rate::PerSecond(10_000.0));
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let tell = |rate: f64| {
+        know(&pacer, SECOND, rate);
+        pacer.taught().tell(secs(1.0));
+        let said = String::from_utf8(std::mem::take(&mut *lines.0.lock().expect("whole"))).expect("text");
+        (pacer.taught().told, said)
+    };
+    pacer.taught().tell(secs(1.0));
+    assert!(pacer.taught().told.is_infinite(), "nothing is learnt");
+    // Seven percent matter.
+    for (rate, told, level) in [
+        (100.0, 100.0, "INFO"),
+        (106.0, 100.0, ""),
+        (94.0, 100.0, ""),
+        (93.0, 93.0, "INFO"),
+        (99.0, 93.0, ""),
+        (100.0, 100.0, "DEBUG"),
+        (108.0, 108.0, "DEBUG"),
+    ] {
+        let (now_told, said) = tell(rate);
+        assert!((now_told - told).abs() < 1e-9, "{rate}: {now_told}");
+        assert_eq!(said.is_empty(), level.is_empty(), "{rate}: {said}");
+        assert!(said.contains(level), "{rate}: {said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rows_to_come_are_told_to_the_throttle_if_anybody_knows() {
+    let pacer = Pacer::new(Rate::PerSecond(50.0));
+    pacer.expect(None);
+    assert!(pacer.taught().throttle.left.is_infinite());
+    pacer.expect(Some(7));
+    assert!((pacer.taught().throttle.left - 7.0).abs() < 1e-9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_comes_at_once_only_with_no_limit_and_no_hold() {
+    let (limited, unlimited) = (Pacer::new(Rate::PerSecond(50.0)), Pacer::new(Rate::Unlimited));
+    assert!(unlimited.is_open());
+    assert!(!limited.is_open());
+    unlimited.hold(secs(1.0));
+    assert!(!unlimited.is_open());
+    tokio::time::sleep(secs(1.2)).await;
+    assert!(unlimited.is_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_let_in_and_what_is_refused_is_seen() {
+    let pacer = Pacer::new(Rate::PerSecond(50.0));
+    pacer.admitted(Instant::now());
+    pacer.admitted(Instant::now());
+    assert_eq!(pacer.refused(Instant::now(), Some(secs(5.0))), Some(secs(5.0)));
+    assert_eq!(pacer.refused(Instant::now(), Some(secs(5.0))), None);
+    assert_eq!(pacer.seen(), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_ends_when_it_says_and_so_much_of_it_is_lost_as_has_passed() {
+    let (start, pacer) = (Instant::now(), Pacer::new(Rate::PerSecond(50.0)));
+    assert_eq!(pacer.held_until(), None);
+    assert_eq!(pacer.lost(), Duration::ZERO);
+    tokio::time::sleep(secs(10.0)).await;
+    assert!(pacer.hold(secs(2.0)));
+    let until = pacer.held_until().expect("a hold") - start;
+    assert!((secs(12.04)..=secs(12.2)).contains(&until), "{until:?}");
+    assert_eq!(pacer.lost(), Duration::ZERO);
+    tokio::time::sleep(secs(1.0)).await;
+    assert_eq!(pacer.lost(), secs(1.0));
+    // Longer by what is added, and then another one.
+    assert!(!pacer.hold(secs(4.0)));
+    tokio::time::sleep(secs(9.0)).await;
+    let first = pacer.lost().as_secs_f64();
+    assert!((5.08..=5.4).contains(&first), "{first}");
+    assert!(pacer.hold(secs(1.0)));
+    tokio::time::sleep(secs(9.0)).await;
+    let both = pacer.lost().as_secs_f64() - first;
+    assert!((1.02..=1.1).contains(&both), "{both}");
+    assert_eq!(pacer.held_until(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_due_later_than_now_or_at_once() {
+    let (start, pacer) = (Instant::now(), Pacer::new(Rate::PerSecond(50.0)));
+    tokio::time::sleep(secs(10.0)).await;
+    assert_eq!(pacer.due(), None);
+    pacer.taught().throttle.due = 10.5;
+    assert_eq!(pacer.due(), Some((start + secs(10.5), false)));
+    tokio::time::sleep(secs(0.5)).await;
+    assert_eq!(pacer.due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_told_finely_under_a_small_bucket_but_not_in_a_hold() {
+    let pacer = Pacer::new(Rate::PerSecond(1000.0));
+    know(&pacer, Counter::Bucket { drain: 100.0 }, 90.0);
+    pacer.taught().throttle.due = 0.5;
+    assert!(pacer.due().is_some_and(|(_, is_fine)| is_fine));
+    pacer.hold(secs(1.0));
+    assert!(pacer.due().is_some_and(|(_, is_fine)| !is_fine));
+    let pacer = Pacer::new(Rate::PerSecond(1000.0));
+    know(&pacer, SECOND, 90.0);
+    pacer.taught().throttle.due = 0.5;
+    assert!(pacer.due().is_some_and(|(_, is_fine)| !is_fine));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_turn_is_taken_in_a_hold() {
+    let pacer = Pacer::new(Rate::PerSecond(50.0));
+    assert!(pacer.takes_turn());
+    assert_eq!(pacer.taught().throttle.sends.len(), 1);
+    pacer.hold(secs(1.0));
+    assert!(!pacer.takes_turn());
+    assert_eq!(pacer.taught().throttle.sends.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_two_milliseconds_are_slept_by_the_operating_system() {
+    let (start, began) = (Instant::now(), std::time::Instant::now());
+    sleep_finely_until(start + Duration::from_millis(100)).await;
+    // Tokio's clock stands still meanwhile.
+    assert_eq!(start.elapsed(), Duration::from_millis(98));
+    assert!(began.elapsed() >= Duration::from_millis(2));
+}
+
+#[test]
+fn turns_come_half_a_percent_slower_than_the_rate() {
+    for (rate, micros) in [(100.0, 10_050.0), (0.5, 2_010_050.0), (1.0, 1_005_025.0)] {
+        let found = interval(rate).as_secs_f64() * 1e6;
+        assert!((found / micros - 1.0).abs() < 1e-4, "{rate}: {found}");
+    }
+}
+
+#[test]
+fn three_milliseconds_are_made_up_for_and_up_to_500_a_second_no_more_than_nine_tenths_of_a_request() {
+    // In hundredths of a request: a whole one, and 3 ms of the intervals of 10.05, 2.01, 2.006 and 1.005 ms.
+    for (rate, parts) in [(0.01, 100), (100.0, 129), (500.0, 190), (501.0, 249), (1000.0, 398)] {
+        assert_eq!(burst(rate), parts, "{rate}");
+    }
+}
+
+#[test]
+fn the_quota_is_a_hundredth_of_an_interval_and_a_nanosecond() {
+    // 10 ms between two requests.
+    let quota = quota(100.0 / 0.995);
+    assert_eq!(quota.replenish_interval(), Duration::from_nanos(100_001));
+    assert_eq!(quota.burst_size().get(), 130);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_tells_the_time_since_it_began() {
+    let before = Instant::now();
+    tokio::time::sleep(secs(1.0)).await;
+    let pacer = Pacer::new(Rate::Unlimited);
+    tokio::time::sleep(secs(5.0)).await;
+    assert_eq!(pacer.clock.now(), secs(5.0));
+    assert_eq!(pacer.clock.at(before + secs(4.0)), secs(3.0));
+    assert_eq!(pacer.clock.at(before), Duration::ZERO, "nothing was before");
+}
