@@ -150,16 +150,22 @@ fn a_hold_that_was_chance_stays_apart_from_the_next_one() {
     is_exactly(with_doubted(&mut Estimate { wait: 1.0, ..Estimate::new() }, before, &now, &log).refused, 104.3);
 }
 
-/// What is kept in mind of a hold of these answers: how many are unexplained, how many were chance, and the margin.
-fn kept(mut estimate: Estimate, new: Vec<Answered>, was_trying: bool) -> (f64, f64, f64) {
+/// What is kept in mind of a hold of these answers, after so many seconds without one: how many are unexplained, how many
+/// were chance, and the margin.
+fn kept_after(quiet: f64, mut estimate: Estimate, new: Vec<Answered>, was_trying: bool) -> (f64, f64, f64) {
     let log = log_of(&[new]);
-    let answers = Answers { episode: episode(0.0, 1.0, 9.0), all: vec![], old: vec![], new: log.since(0.0), changed: 0.0 };
+    let until = quiet + 8.0;
+    let answers = Answers { episode: episode(0.0, quiet, until), all: vec![], old: vec![], new: log.since(0.0), changed: 0.0 };
     (estimate.by_chance, estimate.tries.doubt) = (2.0, Some((50.0, 0.5)));
     let cost = 6.0 * estimate.misfit(&known(&log, 9.0));
     // By the count of chance before this hold.
     estimate.keep(cost, &answers, was_trying, &known(&log, 9.0));
-    assert!(estimate.doubted.is_some_and(|doubted| (doubted.until - 9.0).abs() < 1e-9) && estimate.tries.doubt.is_none());
+    assert!(estimate.doubted.is_some_and(|doubted| (doubted.until - until).abs() < 1e-9) && estimate.tries.doubt.is_none());
     (estimate.unexplained, estimate.by_chance, estimate.margin)
+}
+
+fn kept(estimate: Estimate, new: Vec<Answered>, was_trying: bool) -> (f64, f64, f64) {
+    kept_after(1000.0, estimate, new, was_trying)
 }
 
 #[test]
@@ -170,13 +176,28 @@ fn what_a_limit_does_not_explain_was_chance_and_what_it_does_was_too_near() {
         is_exactly(found.2, margin);
     };
     let limit = || believing(window(10.0));
-    is(kept(limit(), full(1.0, 10), false), 2.0, 0.002);
+    // By a stall of a busy machine.
+    is(kept(limit(), full(1.0, 10), false), 2.0, 0.005);
     is(kept(limit(), lone(1.0), false), 3.0, 0.0);
     is(kept(limit(), full(1.0, 10), true), 2.0, 0.0);
     is(kept(Estimate { wait: 1.0, ..Estimate::new() }, full(1.0, 10), false), 5.0, 0.0);
-    // At most four times by how much the way there varies.
-    is(kept(Estimate { margin: 0.005, ..limit() }, full(1.0, 10), false), 2.0, 0.007);
-    is(kept(Estimate { margin: 0.007, ..limit() }, full(1.0, 10), false), 2.0, 0.008);
+    // At most by four.
+    is(kept(Estimate { margin: 0.012, ..limit() }, full(1.0, 10), false), 2.0, 0.017);
+    is(kept(Estimate { margin: 0.017, ..limit() }, full(1.0, 10), false), 2.0, 0.02);
+}
+
+#[test]
+fn where_refusals_come_so_often_that_a_margin_costs_less_requests_are_kept_further_apart() {
+    // Five thousandths of each second cost a hold of one in 200.
+    for (quiet, margin) in [(199.0, 0.005), (201.0, 0.0)] {
+        is_exactly(kept_after(quiet, believing(window(10.0)), lone(1.0), false).2, margin);
+        is_exactly(kept_after(quiet, believing(window(10.0)), lone(1.0), true).2, 0.0);
+        is_exactly(kept_after(quiet, Estimate { wait: 1.0, ..Estimate::new() }, lone(1.0), false).2, 0.0);
+    }
+    // Of a bucket's 10 a second, 2 ms of each request are a fiftieth of the time.
+    for (quiet, margin) in [(49.0, 0.002), (51.0, 0.0)] {
+        is_exactly(kept_after(quiet, believing(bucket(10.0, 1.0)), lone(1.0), false).2, margin);
+    }
 }
 
 fn refit(mut estimate: Estimate, cost: f64, other: f64, found: Explanation) -> Estimate {

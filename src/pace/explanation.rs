@@ -15,6 +15,8 @@ const STEPS: [f64; 3] = [1.05, 1.01, 1.002];
 const FILLS: f64 = 2.0;
 /// A rate explains as well as the best if it leaves at most half an answer more unexplained.
 const AS_WELL: f64 = 0.5;
+/// Levels that differ by no more are the same, in requests: what is added up bit by bit is not exact.
+const AS_MUCH: f64 = 1e-9;
 /// How many round numbers are looked at below what was let in, and above.
 const NEAR: i32 = 10;
 /// An estimate that is open by more than this factor says little.
@@ -264,7 +266,7 @@ pub(super) fn size(mut readings: Vec<Reading>, soft: f64) -> (f64, f64) {
     readings.sort_unstable_by(|a, b| a.held.total_cmp(&b.held));
     let mut count = misfits(&readings, under, 0.0);
     let mut best = (under, count);
-    for same in readings.chunk_by(|a, b| a.held.total_cmp(&b.held).is_eq()).filter(|same| same[0].held > under) {
+    for same in readings.chunk_by(|a, b| a.held.total_cmp(&b.held).is_eq()).filter(|same| same[0].held > under + AS_MUCH) {
         count += same.iter().map(|reading| if reading.admitted { -1.0 } else { 1.0 }).sum::<f64>();
         if count < best.1 {
             best = (same[0].held, count);
@@ -286,7 +288,7 @@ pub(super) fn misfits(readings: &[Reading], size: f64, soft: f64) -> f64 {
     let soft = soft.min((size - 1.0) / 4.0);
     let misfit = |reading: &Reading| {
         let by = if reading.admitted { reading.held - size } else { size - reading.held };
-        let fits = if reading.admitted { by <= 1e-9 } else { by < 0.0 };
+        let fits = if reading.admitted { by <= AS_MUCH } else { by < -AS_MUCH };
         match fits {
             true => 0.0,
             false if soft <= 0.0 => 1.0,
