@@ -3,9 +3,9 @@
 //! Explanations are weighed in *nats*, the natural logarithm of how unlikely they are: what they leave
 //! unexplained, and what they suppose besides.
 
-use super::evidence::{Answered, Counter, Episode, Known, number};
+use super::evidence::{Answered, Episode, Known, number};
 use super::explanation::{Evidence, Explanation};
-use super::shared::Shared;
+use super::shared::{Shared, left_of};
 use super::throttle::STALL;
 use super::tries::{HIGHER, Tries};
 
@@ -387,21 +387,4 @@ pub(super) const ONE_WAY: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
 pub(super) fn refused(log: &[Answered]) -> f64 {
     number(log.iter().filter(|answered| !answered.admitted).count())
-}
-
-/// How many a second of ours were let in when one was refused, and by how much that may be wrong.
-pub(super) fn left_of(limit: &Explanation, episode: &Episode, known: &Known<'_>) -> (f64, f64) {
-    match limit.counter {
-        Counter::Sliding { window } | Counter::Fixed { window, .. } => {
-            (known.log.let_in(episode.refused - window, episode.refused) / window, 0.0)
-        }
-        Counter::Bucket { .. } => {
-            // It had something in store, at most what it holds or what came in during the hold before.
-            let from = episode.after.max(episode.refused - 2.0).min(episode.refused - 0.1);
-            let passed = episode.refused - from;
-            let let_in = known.log.let_in(from, episode.refused);
-            let left = ((let_in - limit.size) / passed).max(let_in / (passed + episode.wait));
-            (left, (let_in / passed - left) / 4.0)
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! What an estimate's figures are worth, and what it remembers of them. Times are in seconds, costs in nats.
 
-use super::estimate::{Estimate, MATTERS, left_of, refused};
+use super::estimate::{Estimate, MATTERS, refused};
 use super::evidence::{Answered, Counter, Episode, Known, Log};
 use super::explanation::Explanation;
+use super::shared::left_of;
 use super::tries::HIGHER;
 
 /// The best explanation leaves an answer unexplained at this price, before anything was sent: one of a hundred.

@@ -293,3 +293,27 @@ fn the_highest_rate_of_a_bucket_is_the_highest_over_four_requests_and_at_least_t
     assert_near(top(&[7.0, 7.0], 1000.0), 100.0);
     assert_near(top(&[], 1000.0), 0.0);
 }
+
+/// So many requests at a rate, of which a bucket of this size and rate lets in what it does.
+fn of_bucket(size: f64, drain: f64, rate: f64, count: u16) -> Vec<Answered> {
+    let mut level = 0.0_f64;
+    let answer = |nth: u16| {
+        level = (level - drain / rate).max(0.0);
+        let admitted = level + 1.0 <= size + 1e-9;
+        level += if admitted { 1.0 } else { 0.0 };
+        Answered { sent: f64::from(nth) / rate, admitted }
+    };
+    (0..count).map(answer).collect()
+}
+
+#[test]
+fn a_round_rate_of_a_bucket_is_found_though_a_search_by_factors_goes_past_it() {
+    // For two seconds twice as much is sent as drains: a rate that is wrong by a hundredth is wrong by two requests then.
+    for (size, drain) in [(10.0, 100.0), (9.0, 73.0), (12.0, 41.0)] {
+        let found = evidence(&of_bucket(size, drain, 2.0 * drain, 400)).bucket();
+        assert_near(found.misfits, 0.0);
+        assert_eq!(found.counter, Counter::Bucket { drain: found.rate });
+        assert!((found.rate / drain - 1.0).abs() < 0.003 && (found.size - size).abs() <= 1.0, "{found:?} of {drain}");
+        assert!(found.low <= found.rate && found.rate <= found.high, "{found:?}");
+    }
+}

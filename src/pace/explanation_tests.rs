@@ -1,7 +1,8 @@
 //! What an explanation costs, what a size leaves unexplained, and which numbers people choose.
 
 use super::evidence::{Answered, Counter, Reading};
-use super::explanation::{Explanation, is_plain, is_round, least_misfit, likely, misfits, roundest, size};
+use super::explanation::{Explanation, least_misfit, misfits, size};
+use super::round::{is_plain, is_round, likely, roundest};
 
 const SECOND: Counter = Counter::Sliding { window: 1.0 };
 const MINUTE: Counter = Counter::Fixed { window: 60.0, phase: 0.0 };

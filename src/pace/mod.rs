@@ -64,6 +64,7 @@ mod pacer;
 #[cfg(test)]
 mod pacer_tests;
 mod rate;
+mod round;
 mod shared;
 #[cfg(test)]
 mod shared_tests;

@@ -6,6 +6,9 @@
 //! gathers it around what was let in just before. The rate that is worked at is the one that brings the most
 //! rows to be expected: a higher one brings more where that much is left, and a hold where it is not.
 
+use super::evidence::{Counter, Episode, Known};
+use super::explanation::Explanation;
+
 /// Into how many cells a belief is cut: finer than the noise of what others send.
 const CELLS: u16 = 50;
 /// An answer may have nothing to do with what others leave, one time of so many.
@@ -159,6 +162,23 @@ impl Shared {
 /// distribution, to a hundredth.
 fn is_let_in(rate: f64, left: f64, noise: f64) -> f64 {
     1.0 / (1.0 + (-1.702 * (left - rate) / noise).exp())
+}
+
+/// How many a second of ours were let in when one was refused, and by how much that may be wrong.
+pub(super) fn left_of(limit: &Explanation, episode: &Episode, known: &Known<'_>) -> (f64, f64) {
+    match limit.counter {
+        Counter::Sliding { window } | Counter::Fixed { window, .. } => {
+            (known.log.let_in(episode.refused - window, episode.refused) / window, 0.0)
+        }
+        Counter::Bucket { .. } => {
+            // It had something in store, at most what it holds or what came in during the hold before.
+            let from = episode.after.max(episode.refused - 2.0).min(episode.refused - 0.1);
+            let passed = episode.refused - from;
+            let let_in = known.log.let_in(from, episode.refused);
+            let left = ((let_in - limit.size) / passed).max(let_in / (passed + episode.wait));
+            (left, (let_in / passed - left) / 4.0)
+        }
+    }
 }
 
 #[cfg(test)]

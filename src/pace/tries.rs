@@ -5,7 +5,8 @@
 
 use super::estimate::{Estimate, MATTERS};
 use super::evidence::{Counter, Known};
-use super::explanation::{Explanation, UNROUND, WIDE, is_plain};
+use super::explanation::{Explanation, UNROUND, WIDE};
+use super::round::is_plain;
 use super::shared::Prospect;
 use super::throttle::MARGIN;
 

@@ -280,3 +280,14 @@ fn where_nobody_takes_a_share_any_more_the_limit_is_what_is_asked_for() {
         near(estimate.since, 1000.0);
     }
 }
+
+#[test]
+fn where_all_that_a_bucket_was_thought_to_be_at_most_is_let_in_more_is_tried() {
+    let log = log((0..15).map(|nth| f64::from(nth) * 0.1));
+    let doubt = |limit: Explanation| proved(limit, &log).tries.doubt.map(|(rate, likely)| ((rate * 1000.0).round(), likely));
+    // 1.4 times the 140 that were proved, as likely as not.
+    assert_eq!(doubt(Explanation { high: 140.0, ..bucket(5.0, 100.0) }), Some((196_000.0, 0.5)));
+    assert_eq!(doubt(Explanation { high: 149.0, ..bucket(5.0, 100.0) }), Some((196_000.0, 0.5)));
+    assert_eq!(doubt(Explanation { high: 150.0, ..bucket(5.0, 100.0) }), None, "what is open is tried next");
+    assert_eq!(doubt(Explanation { high: 140.0, ..window(1.0, 100.0) }), None, "a window is full or is not");
+}
