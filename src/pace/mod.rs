@@ -16,8 +16,9 @@
 //! **How sure it is.** Explanations are weighed in nats, the logarithm of how unlikely they are ([`estimate`]): each misfit costs
 //! as much as a refusal by chance is rare; each number that is supposed costs its precision; what is rare costs its
 //! rareness (a bucket that stores many seconds, a limit that is not a round number). After each hold these
-//! compete: the limiter that was believed in, another limiter for all that is known, one that has changed, a share that
-//! others take, and chance. What little evidence there is can leave a rate open between two numbers; then the likeliest is
+//! compete: the limiter that was believed in, another limiter for all that is known, one that has changed, one that has fallen
+//! just now (the next hold tells how far), a share that others take, and chance. What was kept for chance is weighed once more
+//! with the hold that follows. What little evidence there is can leave a rate open between two numbers; then the likeliest is
 //! the roundest, and how far it is open is kept beside it.
 //!
 //! **Trying upwards** ([`tries`]). A rate that is too low is refuted by nothing, so a higher one is tried now and then. A try
@@ -40,11 +41,12 @@
 //! above 96 % there.
 //!
 //! **What is given up on purpose.** No burst after a hold, though a window would let it in: sign-ons share the limit. A
-//! bucket without a burst is used to some 60 to 80 %: what the network and the timers add to the spacing of requests must
-//! be kept off. A client that ignores refusals gets more where others share the limit, at the cost of everybody's; a sliding window
-//! that others use to 0 to 60 % cannot be used evenly to more than some 78 %, even by a client that is told their share at each
-//! moment. A gateway that counts what it refuses, by a bucket, is taken for a window at first, and crept up on. A limit with three
-//! digits, found by a burst that may have met the edge of a fixed window, is first taken for a round one where few rows are left.
+//! bucket without a burst is used to some 80 to 88 %: what the network, the timers and a busy machine take off the spacing of
+//! requests must be added to it, and each request that comes early costs a hold. A client that ignores refusals gets more where
+//! others share the limit, at the cost of everybody's; a sliding window that others use to 0 to 60 % cannot be used evenly to more
+//! than some 78 %, even by a client that is told their share at each moment. A gateway that counts what it refuses, by a bucket, is
+//! taken for a window at first, and crept up on. A limit with three digits, found by a burst that may have met the edge of a fixed
+//! window, is first taken for a round one where few rows are left.
 
 mod backoff;
 mod estimate;
