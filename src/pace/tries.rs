@@ -210,7 +210,9 @@ impl Estimate {
 /// How long a rate must be tried before it is known not to be refused.
 pub(super) fn seconds_for(limit: &Explanation, rate: f64) -> f64 {
     limit.counter.window().unwrap_or_else(|| {
-        // What a bucket has in store is used up first; for that up to a minute, or some requests, are waited.
-        (limit.size / (rate - limit.rate).max(1e-3)).clamp(1.0, 60.0).max(5.0 / rate)
+        // What a bucket has in store is used up first; for that up to a minute, or some requests, are waited. Where hardly
+        // anything is known of it, a refusal tells more than waiting does.
+        let most = if limit.is_wide() { 1.0 } else { 60.0 };
+        (limit.size / (rate - limit.rate).max(1e-3)).clamp(1.0, most).max(5.0 / rate)
     })
 }

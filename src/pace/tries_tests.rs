@@ -291,3 +291,12 @@ fn where_all_that_a_bucket_was_thought_to_be_at_most_is_let_in_more_is_tried() {
     assert_eq!(doubt(Explanation { high: 150.0, ..bucket(5.0, 100.0) }), None, "what is open is tried next");
     assert_eq!(doubt(Explanation { high: 140.0, ..window(1.0, 100.0) }), None, "a window is full or is not");
 }
+
+#[test]
+fn where_hardly_anything_is_known_of_a_bucket_a_second_is_tried_or_five_requests() {
+    // A thousand in store, of which ten more a second are used up: a minute, unless the rate may be more than twice as low.
+    let limit = |low: f64| Explanation { low, ..bucket(1000.0, 40.0) };
+    near(seconds_for(&limit(20.0), 50.0), 60.0);
+    near(seconds_for(&limit(19.9), 50.0), 1.0);
+    near(seconds_for(&Explanation { low: 1.0, ..bucket(1000.0, 3.0) }, 4.0), 1.25);
+}
