@@ -1,15 +1,16 @@
 //! What the pacer tells of holds, turns and the rate; and how its gate is measured.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use governor::clock::Clock;
 use tokio::time::Instant;
+use tracing::Level;
 
 use super::evidence::Counter;
 use super::explanation::Explanation;
 use super::pacer::{Pacer, burst, interval, quota, sleep_finely_until};
 use super::rate::Rate;
+use crate::logged::Logged;
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -24,33 +25,14 @@ fn know(pacer: &Pacer, counter: Counter, rate: f64) {
 
 const SECOND: Counter = Counter::Sliding { window: 1.0 };
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("whole").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_learnt_rate_is_told_when_it_differs_by_more_than_matters_and_a_lower_one_to_everybody() {
     let pacer = Pacer::new(Rate::PerSecond(10_000.0));
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
     let tell = |rate: f64| {
         know(&pacer, SECOND, rate);
+        let logged = Logged::from(Level::DEBUG);
         pacer.taught().tell(secs(1.0));
-        let said = String::from_utf8(std::mem::take(&mut *lines.0.lock().expect("whole"))).expect("text");
-        (pacer.taught().told, said)
+        (pacer.taught().told, logged.text())
     };
     pacer.taught().tell(secs(1.0));
     assert!(pacer.taught().told.is_infinite(), "nothing is learnt");
