@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::say;
 use crate::tool::{Took, median, run, tool, user, write_input};
@@ -17,8 +18,34 @@ const ROWS: u64 = 100_000;
 const IN_FLIGHT: usize = 50;
 const ROUNDS: usize = 5;
 const ENVIRONMENT: &str = "5f0f3bd4-3aa7-4b1f-a0a4-9b5ab1ee3c35";
-/// The word that makes this program the bare loop.
-pub(crate) const BARE: &str = "bare-loop";
+/// How many threads the bare loop runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    One,
+    Several,
+}
+
+impl Threads {
+    /// The word that makes this program the bare loop.
+    fn word(self) -> &'static str {
+        match self {
+            Self::One => "bare-loop-on-one",
+            Self::Several => "bare-loop-on-several",
+        }
+    }
+
+    /// What `word` asks for, if it asks for a bare loop.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        [Self::One, Self::Several].into_iter().find(|threads| threads.word() == word)
+    }
+
+    fn runtime(self) -> Runtime {
+        match self {
+            Self::One => Builder::new_current_thread().enable_all().build().expect("a runtime"),
+            Self::Several => Runtime::new().expect("threads"),
+        }
+    }
+}
 
 pub(crate) fn bench() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -26,15 +53,19 @@ pub(crate) fn bench() {
     write_input(&folder.path().join("in.csv"), ROWS);
     let (urls, config) = (folder.path().join("urls"), folder.path().join("curl"));
     write_urls(&urls, &config, address);
-    let (mut tools, mut bares, mut curls) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tools, mut single, mut several, mut curls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let bare = |threads: Threads| run(Command::new(std::env::current_exe().expect("a path")).arg(threads.word()).arg(&urls));
     for _ in 0..ROUNDS {
         tools.push(audit(folder.path(), address));
-        bares.push(run(Command::new(std::env::current_exe().expect("a path")).arg(BARE).arg(&urls)));
+        single.push(bare(Threads::One));
+        several.push(bare(Threads::Several));
         curls.extend(curl(&config));
     }
-    told("engine: the program", &tools);
-    told("engine: a bare loop of reqwest", &bares);
-    say(&format!("engine: {:.2} of the bare loop's rate", faster(&tools, &bares)));
+    told("engine: the program, on one thread", &tools);
+    for (what, bares) in [("one thread", &single), ("a thread for each processor", &several)] {
+        told(&format!("engine: a bare loop of reqwest on {what}"), bares);
+        say(&format!("engine: {:.2} of its rate", faster(&tools, bares)));
+    }
     if curls.is_empty() {
         say("engine: curl is not there");
     } else {
@@ -93,11 +124,10 @@ fn write_urls(urls: &Path, config: &Path, address: SocketAddr) {
 }
 
 /// Gets every URL that stands in the file `urls`, so many at a time, and drops the answers.
-pub(crate) fn bare_loop(urls: &Path) {
+pub(crate) fn bare_loop(threads: Threads, urls: &Path) {
     let lines = BufReader::new(std::fs::File::open(urls).expect("the file of URLs")).lines();
     let lines = Arc::new(std::sync::Mutex::new(lines));
-    let runtime = tokio::runtime::Runtime::new().expect("threads");
-    runtime.block_on(async {
+    threads.runtime().block_on(async {
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(IN_FLIGHT).build().expect("a client");
         let workers: Vec<_> = (0..IN_FLIGHT).map(|_| tokio::spawn(get_all(client.clone(), Arc::clone(&lines)))).collect();
@@ -125,7 +155,7 @@ async fn get_all(client: reqwest::Client, urls: Urls) {
 pub(crate) fn serve() -> SocketAddr {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             sender.send(listener.local_addr().expect("an address")).expect("somebody waits");

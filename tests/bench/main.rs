@@ -29,9 +29,9 @@ fn main() {
     // Cargo adds `--bench`.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     if let [first, urls] = &words[..]
-        && first == engine::BARE
+        && let Some(threads) = engine::Threads::named(first)
     {
-        return engine::bare_loop(urls.as_ref());
+        return engine::bare_loop(threads, urls.as_ref());
     }
     for (name, bench) in BENCHES {
         if words.is_empty() || words.iter().any(|word| word == name) {
