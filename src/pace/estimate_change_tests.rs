@@ -1,10 +1,11 @@
 //! What it costs that a limit is another one, and what is believed of it then. Costs are in nats.
 
-use super::estimate::{Answers, Estimate, MATTERS, Weighed};
+use super::estimate::{Estimate, MATTERS};
 use super::estimate_tests::{MISFIT, answered, believing, bucket, full, is_exactly, is_near, known, let_in, log_of, lone, window};
 use super::evidence::{Answered, Counter, Episode, Known, Log};
 use super::explanation::Explanation;
 use super::tries::HIGHER;
+use super::weighing::{Answers, Weighed};
 
 /// One number more.
 const OTHER: f64 = 4.6;

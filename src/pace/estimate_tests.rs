@@ -1,10 +1,11 @@
 //! What an estimate's figures are worth, and what it remembers of them. Times are in seconds, costs in nats.
 
-use super::estimate::{Estimate, MATTERS, refused};
+use super::estimate::{Estimate, MATTERS};
 use super::evidence::{Answered, Counter, Episode, Known, Log};
 use super::explanation::Explanation;
 use super::shared::left_of;
 use super::tries::HIGHER;
+use super::weighing::refused;
 
 /// The best explanation leaves an answer unexplained at this price, before anything was sent: one of a hundred.
 pub(super) const MISFIT: f64 = 4.605;

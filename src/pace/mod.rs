@@ -13,7 +13,7 @@
 //! it would have given otherwise. The best of each kind is looked for ([`explanation`]): it is an *explanation*. Windows and
 //! buckets part at once: through a full window nothing is let in, through an empty bucket its refill is.
 //!
-//! **How sure it is.** Explanations are weighed in nats, the logarithm of how unlikely they are ([`estimate`]): each misfit costs
+//! **How sure it is.** Explanations are weighed in nats, the logarithm of how unlikely they are ([`weighing`]): each misfit costs
 //! as much as a refusal by chance is rare; each number that is supposed costs its precision; what is rare costs its
 //! rareness (a bucket that stores many seconds, a limit that is not a round number). After each hold these
 //! compete: the limiter that was believed in, another limiter for all that is known, one that has changed, one that has fallen
@@ -84,6 +84,7 @@ mod tries;
 mod tries_tests;
 #[cfg(test)]
 mod tries_worth_tests;
+mod weighing;
 
 pub(crate) use self::backoff::Backoff;
 pub(crate) use self::pacer::{Lane, Pacer};

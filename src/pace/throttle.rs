@@ -36,7 +36,7 @@ const MOST_UNSAID: Duration = Duration::from_secs(30);
 pub(super) const MARGIN: (f64, f64) = (0.02, 0.10);
 /// A turn that came late, since the machine was busy, is made up for by so much, in seconds: a stall of a busy
 /// machine, and far less than anybody would call a burst.
-const MADE_UP: f64 = 0.05;
+pub(super) const MADE_UP: f64 = 0.05;
 /// Of how many answers the time is looked at, and after how many anew.
 const TRIPS: usize = 64;
 /// A busy machine delays a request by so much after it was sent, in seconds: a window is kept to by as much more, which costs

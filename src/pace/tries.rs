@@ -74,7 +74,8 @@ impl Estimate {
             return if is_time { self.rate_shared(limit, known) } else { limit.rate };
         }
         if let Some(tried) = self.tries.on {
-            let seconds = seconds_for(&limit, tried.rate) * 1.1;
+            let stored = self.stored(&limit, tried);
+            let seconds = seconds_for(&Explanation { size: limit.size.min(stored), ..limit }, tried.rate) * 1.1;
             // What was not sent proves nothing.
             if known.log.let_in(tried.from, known.now) * MATTERS >= tried.rate * seconds {
                 self.prove(tried, limit, known);
@@ -85,6 +86,12 @@ impl Estimate {
             self.tries.on = self.worthwhile(&limit, known).map(|rate| Try { from: known.now, rate: rate.min(known.most) });
         }
         self.tries.on.map(|tried| tried.rate).or(self.limit.map(|limit| limit.rate)).unwrap_or(f64::INFINITY)
+    }
+
+    /// How much a bucket may have in store when this rate is tried, if that is its own: it was empty when the last hold began.
+    fn stored(&self, limit: &Explanation, tried: Try) -> f64 {
+        let unused = (tried.rate - limit.rate).max(0.0) * (tried.from - self.emptied).max(0.0);
+        self.wait.mul_add(HOLD * tried.rate, unused)
     }
 
     /// The rate that brings most of what others leave.
@@ -142,8 +149,9 @@ impl Estimate {
             // What it may be at most is still open, unless a longer window explains more.
             let is_open = found.high >= tried.rate || found.counter.window().is_none();
             if found.counter.window().is_none() && tried.rate * MATTERS >= limit.high {
-                // All that it was thought to be at most is let in: nobody knows how much more is.
-                self.tries.doubt = Some(((tried.rate * HIGHER).min(known.most), 0.5));
+                // All that it was thought to be at most is let in: it is what else was thought of, or nobody knows how much more.
+                let other = self.tries.doubt.map_or(0.0, |(rate, _)| rate);
+                self.tries.doubt = Some((other.max(tried.rate * HIGHER).min(known.most), 0.5));
             }
             return self.set(if is_open { Explanation { rate, low, high, ..found } } else { found });
         }
@@ -169,12 +177,21 @@ impl Estimate {
         }
     }
 
+    /// What a try costs that is refused, in seconds.
+    fn price(&self, known: &Known<'_>) -> f64 {
+        self.wait * HOLD + known.trip
+    }
+
+    /// Whether a try of a higher `rate` than this wins more than it costs, each times how likely it is.
+    pub(super) fn pays(&self, now: f64, rate: f64, likely: f64, known: &Known<'_>) -> bool {
+        likely * gain(now, rate, known) > (1.0 - likely) * self.price(known)
+    }
+
     /// A higher rate, if it is worth trying now: if the rows that are left would win more by it than the hold
     /// costs that follows if it is too high, each times how likely it is.
     pub(super) fn worthwhile(&mut self, limit: &Explanation, known: &Known<'_>) -> Option<f64> {
-        let price = self.wait * HOLD + known.trip;
-        let gain = |rate: f64| (1.0 - limit.rate / rate) * known.left / limit.rate;
-        let pays = |rate: f64, likely: f64| likely * gain(rate) > (1.0 - likely) * price;
+        let price = self.price(known);
+        let pays = |rate: f64, likely: f64| self.pays(limit.rate, rate, likely, known);
         // What is under way when a try is refused is refused with it.
         let lost = |rate: f64| known.trip.mul_add(rate, 1.0);
         if limit.high > limit.rate * MATTERS {
@@ -190,7 +207,8 @@ impl Estimate {
                 return Some(rate);
             }
         }
-        if let Some((rate, _)) = self.tries.doubt.take_if(|(rate, likely)| pays(*rate, *likely)) {
+        if let Some((rate, _)) = self.tries.doubt.filter(|(rate, likely)| pays(*rate, *likely)) {
+            self.tries.doubt = None;
             return Some(rate);
         }
         let is_known = self.former > limit.rate * MATTERS;
@@ -203,8 +221,13 @@ impl Estimate {
         let has_risen = 1.0 - (-hazard * since).exp();
         let is_time = since >= (2.0 * price / (hazard * share)).sqrt().max(lost(higher) / (refused * limit.rate));
         let is_cheap = known.refused + lost(higher) <= REFUSED_IN_ALL * (known.sent + known.left);
-        (is_time && is_cheap && has_risen * gain(higher) > price).then_some(higher)
+        (is_time && is_cheap && has_risen * gain(limit.rate, higher, known) > price).then_some(higher)
     }
+}
+
+/// The seconds that a higher `rate` than this wins, for all rows that are left.
+fn gain(now: f64, rate: f64, known: &Known<'_>) -> f64 {
+    (1.0 - now / rate) * known.left / now
 }
 
 /// How long a rate must be tried before it is known not to be refused.

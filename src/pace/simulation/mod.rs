@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) jitter: f64,
     /// A machine that is busy stalls for up to so long, one time in a hundred.
     pub(crate) stall: f64,
+    /// And a server, or the way there, one time in a thousand: what comes meanwhile comes at once then.
+    pub(crate) stall_there: f64,
     /// The share of requests that are refused for no reason of ours.
     pub(crate) chance: f64,
     /// When every request is refused, since others have used the limit up.
@@ -53,6 +55,7 @@ impl Default for World {
             latency: 0.05,
             jitter: 0.0008,
             stall: 0.03,
+            stall_there: 0.0,
             chance: 0.0,
             outage: (0.0, 0.0),
         }
@@ -214,7 +217,8 @@ impl Run<'_> {
             0
         });
         client.sent(self.now);
-        self.there = self.there.max(self.now + 0.0002 + self.world.jitter * self.random.f64());
+        let stall = if self.world.stall_there > 0.0 && self.random.u32(..1000) == 0 { self.world.stall_there } else { 0.0 };
+        self.there = self.there.max(self.now + 0.0002 + self.world.jitter * self.random.f64() + stall * self.random.f64());
         let (from, to) = self.world.outage;
         let is_in = !(from..to).contains(&self.there) && self.random.f64() >= self.world.chance && self.server.admits(self.there);
         let refused = (!is_in).then(|| self.server.wait(self.there));

@@ -79,6 +79,7 @@ pub(crate) fn promised() -> Vec<Case> {
         slow("200 ms, bucket 20", Kind::Bucket(20.0), 0.2, 100, 0.93),
         slow("5/s sliding", Kind::Sliding, 0.05, 5, 0.92).with(|world| world.rows = 300),
         slow("500/s sliding", Kind::Sliding, 0.05, 500, 0.94),
+        slow("500/s sliding, stalls there", Kind::Sliding, 0.05, 500, 0.80).with(|world| world.stall_there = 0.02),
         slow("500/s bucket 50", Kind::Bucket(50.0), 0.05, 500, 0.88),
         near("20/s at --rate 50, at once", Kind::Sliding, 0.0, 20, 0.90),
         near("35/s at --rate 50, 1 ms", Kind::Sliding, 0.001, 35, 0.90),

@@ -1,0 +1,195 @@
+//! Which explanation of a hold is the likeliest? Pure: answers and what is believed in, the costs of each explanation out.
+//!
+//! Costs are in *nats*, the natural logarithm of how unlikely they are: what they leave unexplained, and what they suppose
+//! besides.
+
+use super::estimate::{Estimate, MATTERS};
+use super::evidence::{Answered, Episode, Known, number};
+use super::explanation::{Evidence, Explanation};
+use super::throttle::MADE_UP;
+use super::tries::HIGHER;
+
+/// What a limiter costs that was not thought of before: two numbers, each to a hundredth (2 × ln 100). A lone
+/// 429 costs less where chance is at all likely; a second one that the same limiter explains decides.
+const NEW: f64 = 9.2;
+/// What another kind costs for what is known already, or another limit of the same kind: one number (ln 100).
+const OTHER: f64 = NEW / 2.0;
+/// What it costs that somebody else takes a share that changes: one licence in four hundred has such a one just
+/// now (ln 400); and a nat more for each second without a 429, since others change within some seconds.
+const SHARED: f64 = 6.0;
+/// Explanations within half a nat of each other are as good.
+const AS_GOOD: f64 = 0.5;
+/// Before anything is known, one request of so many is refused by chance…
+const BY_CHANCE: f64 = 100.0;
+/// A stall of the network or of the server makes several requests come at once: where one of them comes too early, the next
+/// does too, one time in seven (ln 7).
+const OF_ONE_STALL: f64 = 2.0;
+
+/// The answers that count as evidence, and those among them that were sent before a change would show, and after.
+#[derive(Debug)]
+pub(super) struct Answers {
+    pub(super) episode: Episode,
+    pub(super) all: Vec<Answered>,
+    pub(super) old: Vec<Answered>,
+    pub(super) new: Vec<Answered>,
+    /// What divides them: what passed within two windows.
+    pub(super) changed: f64,
+}
+
+/// What the explanations of a hold cost.
+#[derive(Debug)]
+pub(super) struct Weighed {
+    /// What is believed already.
+    pub(super) keep: f64,
+    /// Another limiter, for all that is known.
+    pub(super) refit: (f64, Explanation),
+    /// The limit has changed.
+    pub(super) change: Option<(f64, Explanation)>,
+    /// It has fallen just now, so that little tells how far.
+    pub(super) fallen: f64,
+    /// Others take a share.
+    pub(super) share: f64,
+}
+
+impl Weighed {
+    /// What it costs that something is not as it was.
+    pub(super) fn another(&self) -> f64 {
+        self.changed().min(self.fallen).min(self.share)
+    }
+
+    pub(super) fn changed(&self) -> f64 {
+        self.change.map_or(f64::INFINITY, |(cost, _)| cost)
+    }
+}
+
+impl Estimate {
+    /// What it costs to leave an answer unexplained: the rarer chance was so far, the more.
+    pub(super) fn misfit(&self, known: &Known<'_>) -> f64 {
+        ((BY_CHANCE + known.sent) / (1.0 + self.by_chance)).ln()
+    }
+
+    pub(super) fn evidence<'a>(&self, log: &'a [Answered], known: &Known<'_>) -> Evidence<'a> {
+        Evidence { log, from: f64::NEG_INFINITY, wait: self.wait, is_long: self.is_long, jitter: known.jitter, fastest: known.fastest }
+    }
+
+    pub(super) fn unexplained_of(&self, log: &[Answered], known: &Known<'_>) -> f64 {
+        self.limit.map_or_else(|| refused(log), |limit| limit.misfits_of(log, known.jitter))
+    }
+
+    /// The best explanation of a `log` and what it costs, beside what is believed so far.
+    pub(super) fn best(&self, log: &[Answered], known: &Known<'_>) -> (f64, Explanation) {
+        let misfit = self.misfit(known);
+        let cost = |found: &Explanation| self.cost(found, misfit);
+        let evidence = self.evidence(log, known);
+        let mut found = evidence.explanations();
+        // What it counts by does not change when it falls.
+        if let Some(limit) = self.limit.filter(|_| self.has_fallen) {
+            found.retain(|other| other.counter.window().is_some() == limit.counter.window().is_some());
+        }
+        let cheapest = found.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("a window is always tried");
+        let least = cost(&cheapest);
+        // What it counted by before, it does still, if that explains it as well.
+        let same = self.limit.filter(|limit| limit.counter.window().is_some()).map(|limit| evidence.sized(limit.counter));
+        if let Some(same) = same.filter(|same| cost(same) <= least + AS_GOOD) {
+            return (cost(&same), same);
+        }
+        // Of those that are as good, the highest rate that is told: it is refuted soon if it is wrong, one that
+        // is too low by nothing.
+        let best = found
+            .iter()
+            .filter(|other| cost(other) <= least + AS_GOOD && !other.is_wide())
+            .fold(cheapest, |best, other| if best.is_wide() || other.rate > best.rate * MATTERS { *other } else { best });
+        let high = found.iter().filter(|other| other.misfits <= best.misfits).map(|other| other.high).fold(best.high, f64::max);
+        (least, Explanation { high, ..best })
+    }
+
+    /// What an explanation costs, where a misfit costs so much.
+    pub(super) fn cost(&self, found: &Explanation, misfit: f64) -> f64 {
+        let of_kind = match self.limit {
+            None => NEW,
+            Some(limit) if limit.counter.is_like(found.counter) => limit.resized(found),
+            Some(_) => OTHER,
+        };
+        found.misfits.mul_add(misfit, found.surprise() + found.surprise_of(self.wait)) + of_kind
+    }
+
+    /// The rate of another explanation that is higher than the one that was `found`, and how likely it is beside that one: the
+    /// one by which most is to be won.
+    pub(super) fn rival(&self, found: &Explanation, known: &Known<'_>) -> Option<(f64, f64)> {
+        let misfit = self.misfit(known);
+        let log = known.log.since(self.evident);
+        let rivals = self.evidence(&log, known).explanations();
+        let least = self.cost(found, misfit);
+        let likely = |other: &Explanation| 1.0 / (1.0 + (self.cost(other, misfit) - least).max(0.0).exp());
+        let won = |(rate, likely): &(f64, f64)| likely * (1.0 - found.rate / rate);
+        let higher =
+            rivals.iter().filter(|other| other.rate > found.rate * HIGHER && !other.is_wide()).map(|other| (other.rate, likely(other)));
+        higher.max_by(|a, b| won(a).total_cmp(&won(b)))
+    }
+
+    pub(super) fn answers(&self, episode: &Episode, known: &Known<'_>) -> Answers {
+        let changed = episode.after.max(episode.refused - 2.0 * self.window());
+        let all = known.log.since(self.evident);
+        let (old, new) = all.iter().partition(|answered| answered.sent < changed);
+        Answers { episode: *episode, all, old, new, changed }
+    }
+
+    /// What the explanations of a hold cost; or of it and the one before, if that was kept for chance and may have been
+    /// the first of something else.
+    pub(super) fn weigh_with_doubted(&mut self, answers: Answers, known: &Known<'_>) -> (Answers, Weighed) {
+        let weighed = self.weigh(&answers, known);
+        let Episode { after, until, wait, .. } = answers.episode;
+        let Some(before) = self.doubted.take().filter(|before| before.until <= after) else {
+            return (answers, weighed);
+        };
+        let together = self.answers(&Episode { until, wait, ..before }, known);
+        let other = self.weigh(&together, known);
+        if other.another() < weighed.another() { (together, other) } else { (answers, weighed) }
+    }
+
+    pub(super) fn weigh(&self, answers: &Answers, known: &Known<'_>) -> Weighed {
+        let episode = &answers.episode;
+        let misfit = self.misfit(known);
+        let limit = self.limit.filter(|_| !answers.old.is_empty());
+        let before = self.unexplained.min(self.unexplained_of(&answers.old, known)) * misfit;
+        let seldom = -(self.hazard(known) * episode.quiet().max(0.05)).ln().min(0.0);
+        let evidence = self.evidence(&answers.new, known);
+        let change = limit.map(|limit| {
+            let found = evidence.alike(limit.counter);
+            (found.misfits.mul_add(misfit, before + found.surprise() + limit.resized(&found)) + OTHER + seldom, found)
+        });
+        let lately = Evidence { from: episode.refused, ..evidence };
+        let may_fall = limit.filter(|limit| limit.counter.window().is_some() && !self.has_fallen && !self.is_long);
+        let fallen = may_fall.map(|limit| lately.alike(limit.counter).misfits.mul_add(misfit, before) + OTHER + seldom);
+        let share = limit.map_or(f64::INFINITY, |limit| evidence.misfits_shared(&limit).mul_add(misfit, before) + SHARED + episode.quiet());
+        let (cost, found) = self.best(&answers.all, known);
+        // What is forgotten was explained by what is believed: another one would have to be a change.
+        let forgotten = if self.limit.is_some() && !known.log.is_whole(self.evident) { OTHER + seldom } else { 0.0 };
+        Weighed {
+            keep: self.kept_costs(answers, misfit, known),
+            refit: (cost + forgotten, found),
+            change,
+            share,
+            fallen: fallen.unwrap_or(f64::INFINITY),
+        }
+    }
+
+    /// What it costs to keep what is believed. Those refused within one stall are refused together, if as many of those that
+    /// were sent from the first of them on are let in: the limit is not used up.
+    fn kept_costs(&self, answers: &Answers, misfit: f64, known: &Known<'_>) -> f64 {
+        let all = self.unexplained_of(&answers.all, known) * misfit;
+        let first = answers.episode.refused;
+        let since = |answered: &&Answered| answered.sent >= first;
+        let let_in = answers.new.iter().filter(since).filter(|answered| answered.admitted).count();
+        let together = answers.new.iter().filter(since).filter(|answered| !answered.admitted && answered.sent <= first + MADE_UP).count();
+        if self.limit.is_none() || together < 2 || let_in < together {
+            return all;
+        }
+        let less = number(together - 1) * (misfit - OF_ONE_STALL).max(0.0);
+        (all - less).max(all.min(misfit))
+    }
+}
+
+pub(super) fn refused(log: &[Answered]) -> f64 {
+    number(log.iter().filter(|answered| !answered.admitted).count())
+}
