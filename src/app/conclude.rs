@@ -16,7 +16,7 @@ use crate::report::{
     InputRows, Lines, Metrics, NotWritten, Numbers, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary,
     Tally, ToldRows, count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
 };
-use crate::run::{Exceeded, Stopped};
+use crate::run::{Exceeded, StopReason};
 use crate::ui::Console;
 
 /// What a run that writes files is concluded with.
@@ -109,10 +109,10 @@ impl Conclusion<'_> {
     /// flight that are to be sent again, or it was refused altogether.
     fn stops_anyhow(&self, ran: &Ran) -> Result<bool, RunError> {
         match &ran.ended.stopped {
-            Some(Stopped::Refused(_) | Stopped::Canary(_) | Stopped::JournalClosed) => Ok(true),
-            Some(Stopped::Exceeded { why, .. }) if *why == Exceeded::Forbidden => Ok(true),
+            Some(StopReason::Refused(_) | StopReason::Canary(_) | StopReason::JournalClosed) => Ok(true),
+            Some(StopReason::Exceeded { why, .. }) if *why == Exceeded::Forbidden => Ok(true),
             // All that could be stopped is done: the report says the rest.
-            Some(Stopped::Exceeded { .. }) => Ok(false),
+            Some(StopReason::Exceeded { .. }) => Ok(false),
             None if ran.signal.is_none() => Ok(false),
             None => Ok(!read_journal(&self.claim.files.partial, self.subjects.most_rows())?.again.is_empty()),
         }
@@ -278,14 +278,14 @@ fn why_stopped(ran: Ran) -> RunError {
         return error;
     }
     match (ran.ended.stopped, ran.signal) {
-        (Some(Stopped::Refused(error)), _) => error.into(),
-        (Some(Stopped::Exceeded { why, failed, settled, last }), _) => exceeded(why, failed, settled, last),
-        (Some(Stopped::Canary(last)), _) => {
+        (Some(StopReason::Refused(error)), _) => error.into(),
+        (Some(StopReason::Exceeded { why, failed, settled, last }), _) => exceeded(why, failed, settled, last),
+        (Some(StopReason::Canary(last)), _) => {
             let what = "one of the first rows, which `--canary` settles alone, did not succeed".to_owned();
             RunError::Exceeded { what, code: EXIT_STOPPED, last: LastFailure(last) }
         }
-        (Some(Stopped::JournalClosed) | None, Some(signal)) => RunError::Interrupted(signal),
-        (Some(Stopped::JournalClosed) | None, None) => RunError::Unaccounted,
+        (Some(StopReason::JournalClosed) | None, Some(signal)) => RunError::Interrupted(signal),
+        (Some(StopReason::JournalClosed) | None, None) => RunError::Unaccounted,
     }
 }
 

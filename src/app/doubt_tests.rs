@@ -24,8 +24,8 @@ use crate::fuzz::cases;
 use crate::pace::Rate;
 use crate::pingone::{Endpoints, Limits, Region};
 use crate::report::{COLUMNS, Destination, FileError, NotWritten, Outcome, Recovered, ReportFiles, RequestsRecord, RunRecord};
+use crate::run::Ended;
 use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
-use crate::run::{Ended, Pipeline};
 use crate::stop::{Signal, Stop};
 use crate::ui::Console;
 
@@ -222,10 +222,10 @@ impl World {
         let carried = subjects.carried_names().into_iter();
         let (journal, recovered): (_, Recovered) = claim.journal(&standing, config.operation, &mut record, carried).expect("a journal");
         let before = recovered.for_good();
-        let pipeline = Pipeline { is_taken_up: recovered.has_header(), ..pipeline(script, Rate::PerSecond(20.0), 4, life.limits()) };
+        let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, life.limits());
+        pipeline.rules.is_resumed = recovered.has_header();
         let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now() + life.late()).expect("rows");
         let expected = feed.expected();
-        let pipeline = Arc::new(pipeline);
         let (send, rows) = mpsc::channel(READ_AHEAD);
         let (tally, _seen) = watch::channel(before);
         let running = async { tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(&pipeline, send)) };

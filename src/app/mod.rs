@@ -35,7 +35,7 @@ use self::sandbox::serve_sandbox;
 pub async fn run(cli: Cli, console: &Console) -> u8 {
     let to_resume = cli.to_resume();
     let done = match outlive_file_limits() {
-        Ok(()) => run_command(cli.command, &to_resume, console).await,
+        Ok(()) => Box::pin(run_command(cli.command, &to_resume, console)).await,
         Err(error) => Err(error),
     };
     let code = done.unwrap_or_else(|error| {

@@ -31,7 +31,7 @@ use crate::pingone::{
     TokenSource, TrustedCa,
 };
 use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
-use crate::run::{Canary, Ended, Outage, Pipeline};
+use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stdio::Stream;
 use crate::stop::{Signal, Stop};
@@ -258,11 +258,8 @@ impl<'a> Run<'a> {
             session,
             limits,
             concurrency,
-            places: Arc::new(Semaphore::new(concurrency)),
-            max_failures: config.safety.max_failures,
-            outage: Outage::new(concurrency),
-            canary: None,
-            is_taken_up: false,
+            slots: Arc::new(Semaphore::new(concurrency)),
+            rules: StopRules { max_failures: config.safety.max_failures, canary: None, is_resumed: false },
             clock,
             stop,
         };
@@ -336,12 +333,11 @@ impl<'a> Run<'a> {
 
     /// Lets no more than the first rows go, a `canary` of so many, until they have succeeded.
     fn prepare(&mut self, canary: Option<u64>, is_taken_up: bool) {
-        self.pipeline.is_taken_up = is_taken_up;
-        self.pipeline.canary = canary.map(Canary::new);
+        self.pipeline.rules = StopRules { canary, is_resumed: is_taken_up, ..self.pipeline.rules };
     }
 
     fn tell_of_taking_up(&self, run: RunId, before: Tally, feed: &Feed) {
-        if self.pipeline.is_taken_up {
+        if self.pipeline.rules.is_resumed {
             let of = feed.expected().map(|rows| format!(" of {rows}")).unwrap_or_default();
             self.console.tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
         }
@@ -350,7 +346,7 @@ impl<'a> Run<'a> {
     /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
     async fn run(self, journal: Journal, feed: Feed, before: Tally) -> Result<Ran, RunError> {
         let began = Instant::now();
-        let pipeline = Arc::new(self.pipeline);
+        let pipeline = self.pipeline;
         let (tally, seen) = watch::channel(before);
         let expected = feed.expected();
         pipeline.session.pacer.expect(expected.map(|rows| rows.saturating_sub(before.rows())));

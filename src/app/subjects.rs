@@ -197,7 +197,7 @@ impl Feed {
                 read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map(|()| Some(all))
             }
             Self::Directory(listing, roll) => {
-                let fed = listing.feed(roll, &pipeline.session, &pipeline.places, &rows, stop).await;
+                let fed = listing.feed(roll, &pipeline.session, &pipeline.slots, &rows, stop).await;
                 fed.inspect_err(|_| stop.request())
             }
         }

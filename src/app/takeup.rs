@@ -11,13 +11,6 @@ use crate::report::{
     FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, doubt_failures, read_journal,
     reopen_journal,
 };
-use crate::run::ROOM;
-
-/// How many rows beyond the last of a journal may have been sent by a run with so many requests in flight: those,
-/// the rows that wait to be tried again, and the rows whose lines are not on disk yet.
-fn unrecorded(concurrency: u16) -> u64 {
-    u64::from(concurrency) + (ROOM + UNRECORDED) as u64
-}
 
 /// The files of a run, which are its alone, and what stands in them.
 pub(super) struct Claim {
@@ -114,7 +107,7 @@ impl Claim {
         carried: impl Iterator<Item = &'a str>,
     ) -> Result<(Journal, Recovered), RunError> {
         // A read that is not recorded is simply done again.
-        record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency) } else { 0 });
+        record.in_doubt_ahead = Some(if operation.changes() { UNRECORDED as u64 } else { 0 });
         match standing {
             Standing::Unfinished => self.take_up(operation, record, carried),
             Standing::Anew | Standing::Finished(_) => Ok((self.begin(record, carried)?, Recovered::default())),

@@ -109,7 +109,7 @@ impl<W: Wire> Session<W> {
         stop: &Stop,
         read: impl Reads<T>,
     ) -> Result<Heard<T>, PingOneError> {
-        let Some(token) = self.ready(stop).await? else {
+        let Some(token) = self.permit(stop).await? else {
             return Ok(Heard::Stopped);
         };
         self.count(again);

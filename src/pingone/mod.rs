@@ -35,7 +35,7 @@ pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, Tru
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;
 pub(crate) use self::room::{USUAL_ROOM, encoded_len};
-pub(crate) use self::session::{Attempt, Limits, Request, Session, Turn};
+pub(crate) use self::session::{Attempt, Limits, Request, Session};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
 pub(crate) use self::users::{Listed, ListedUser, UserPage};
 pub(crate) use self::verdict::{BypassStatus, Detail, Verdict};

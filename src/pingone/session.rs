@@ -22,20 +22,6 @@ use crate::stop::Stop;
 /// How long everybody waits after a 429 of the token endpoint that does not say how long.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// A row with less time than this is given up: a request that is cut short may have been carried out.
-const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
-
-/// What came of waiting for a turn.
-#[derive(Debug)]
-pub(crate) enum Turn {
-    /// It came: send now, with this token.
-    Come(Arc<AccessToken>),
-    /// The run stops.
-    Stopped,
-    /// The row's time was over first.
-    OutOfTime,
-}
-
 /// What is to be sent, and for how long an answer is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
@@ -120,26 +106,7 @@ impl<W: Wire> Session<W> {
 
     /// Makes sure that there is a token; tells `false` if the run stops first.
     pub(crate) async fn has_token(&self, stop: &Stop) -> Result<bool, PingOneError> {
-        Ok(self.ready(stop).await?.is_some())
-    }
-
-    /// Waits for a turn and a token; not so long that there would be no time left for an answer before the
-    /// `deadline`, if there is one.
-    pub(crate) async fn turn(&self, deadline: Option<Instant>, stop: &Stop) -> Result<Turn, PingOneError> {
-        let token = match deadline {
-            None => self.ready(stop).await?,
-            Some(deadline) => {
-                let latest = deadline.checked_sub(LEAST_FOR_AN_ANSWER.min(self.limits.timeout)).unwrap_or(deadline);
-                if Instant::now() >= latest {
-                    return Ok(Turn::OutOfTime);
-                }
-                match tokio::time::timeout_at(latest, self.ready(stop)).await {
-                    Ok(ready) => ready?,
-                    Err(_) => return Ok(Turn::OutOfTime),
-                }
-            }
-        };
-        Ok(token.map_or(Turn::Stopped, Turn::Come))
+        Ok(self.permit(stop).await?.is_some())
     }
 
     /// Sends a call for a row, once, with the `token` of a turn that has come. `again` tells that it is not
@@ -177,7 +144,7 @@ impl<W: Wire> Session<W> {
 
     /// Waits for a turn and a token; `None` if the run stops, or another row has found that there is no
     /// token to be had. Whoever finds the token stale renews it before anybody else may send.
-    pub(super) async fn ready(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
+    pub(crate) async fn permit(&self, stop: &Stop) -> Result<Option<Arc<AccessToken>>, PingOneError> {
         if let Some(token) = self.ready_now(stop) {
             return Ok(Some(token));
         }

@@ -55,7 +55,7 @@ async fn whatever_was_looked_at_was_let_in() {
         let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
         for row in 1..=6 {
             tokio::time::advance(Duration::from_millis(20)).await;
-            let Turn::Come(token) = session.turn(None, &stop).await.expect("no error") else { panic!("nobody stops") };
+            let token = session.permit(&stop).await.expect("no error").expect("no stop");
             let request = Request { call: call(), row: RowNumber(row), again: false, deadline: None };
             session.send(request, &token, &stop).await.expect("no error");
         }

@@ -311,21 +311,6 @@ async fn a_token_that_was_brought_is_never_renewed() {
     assert_eq!(script.asked(), "users");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_turn_comes_in_time_for_an_answer_or_not_at_all() {
-    let script = Script::default();
-    let session = script.session(TokenSource::Endpoint);
-    for (millis, comes) in [(0, false), (999, false), (1000, false), (1001, true), (60_000, true)] {
-        let deadline = Instant::now() + Duration::from_millis(millis);
-        let turn = session.turn(Some(deadline), &Stop::default()).await.expect("no error");
-        assert_eq!(matches!(turn, Turn::Come(_)), comes, "{millis}: {turn:?}");
-        assert!(comes || matches!(turn, Turn::OutOfTime));
-    }
-    let stop = Stop::default();
-    stop.request();
-    assert!(matches!(session.turn(None, &stop).await, Ok(Turn::Stopped)));
-}
-
 /// The limit for users is another than that for the rest: how fast rows may be sent is learnt from what it counts, and from
 /// nothing else.
 fn call() -> Call {
@@ -336,7 +321,7 @@ fn call() -> Call {
 async fn no_answer_is_waited_for_beyond_the_rows_time() {
     let (script, stop) = (Script::default(), Stop::default());
     let session = script.session(TokenSource::Endpoint);
-    let Turn::Come(token) = session.turn(None, &stop).await.expect("no error") else { panic!("nobody stops") };
+    let token = session.permit(&stop).await.expect("no error").expect("no stop");
     for left in [None, Some(10), Some(100)] {
         let deadline = left.map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let request = Request { call: call(), row: RowNumber(1), again: left.is_some(), deadline };

@@ -15,8 +15,9 @@ use crate::domain::shown;
 use crate::stdio::OUTPUT;
 use crate::stop::Stop;
 
-/// Settled rows that wait to be written. More hold the pipeline up: then it is the disk that is slow.
-const WAITING: usize = 4096;
+/// Lines that are reserved or wait to be written: each row that is begun has one. So many more than rows may be in flight and
+/// wait to be retried (8,192) that only a slow disk holds the pipeline back.
+const WAITING: usize = 12 << 10;
 /// The most lines written at a time…
 const TOGETHER: usize = 1024;
 /// …which are those of so long: to wake a thread for each costs more than to settle a row.
@@ -25,7 +26,7 @@ const GATHERED: Duration = Duration::from_millis(5);
 const SYNC_EVERY: Duration = Duration::from_millis(500);
 /// …nor more than so many: at a sync each 16,384 lines, a million lines take 61.
 const UNSYNCED: usize = 16 << 10;
-/// The most settled rows of which no line is sure to be on disk.
+/// The most rows that may have been sent, and of which no line is sure to be on disk: each has its line reserved first.
 pub(crate) const UNRECORDED: usize = WAITING + TOGETHER + UNSYNCED;
 
 /// A local file could not be written.
@@ -117,22 +118,43 @@ pub(crate) struct Journal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
-/// Appends lines to a journal.
+/// Reserves lines in a journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
     lines: mpsc::Sender<Settlement>,
     stop: Option<Stop>,
 }
 
+/// A line that is reserved: whoever has it writes without waiting.
+#[derive(Debug)]
+pub(crate) struct Line(mpsc::OwnedPermit<Settlement>);
+
+impl Line {
+    /// Hands over a settled row, to be written soon. If the journal has been closed meanwhile, it is lost.
+    pub(crate) fn write(self, settlement: Settlement) {
+        self.0.send(settlement);
+    }
+}
+
 impl Appender {
-    /// Hands over a settled row, to be written soon. Waits only if the disk, or whoever reads the stream, is far
+    /// Reserves a line, if there is room for one now.
+    pub(crate) fn try_line(&self) -> Option<Line> {
+        self.lines.clone().try_reserve_owned().ok().map(Line)
+    }
+
+    /// Reserves a line as soon as there is room for one. That takes long only if the disk, or the reader of the stream, is far
     /// behind.
-    pub(crate) async fn append(&self, settlement: Settlement) -> Result<(), Closed> {
+    pub(crate) async fn line(&self) -> Result<Line, Closed> {
         tokio::select! {
             biased;
-            sent = self.lines.send(settlement) => sent.map_err(|_| Closed),
+            reserved = self.lines.clone().reserve_owned() => reserved.map(Line).map_err(|_| Closed),
             () = abandoned(self.stop.as_ref()) => Err(Closed),
         }
+    }
+
+    /// Whether the journal takes no more lines.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lines.is_closed()
     }
 }
 

@@ -1,94 +1,77 @@
-//! May more than the first rows be sent? Only once every one of them has succeeded.
-
-use std::sync::Mutex;
-
-use tokio::sync::Notify;
+//! May more than the first rows be sent? Only once each of them has succeeded.
 
 use crate::domain::RowNumber;
 use crate::report::{Counts, Outcome};
 
-/// The first rows of an input, which are settled alone.
+/// The first rows of an input, which run alone.
 #[derive(Debug)]
-pub(crate) struct Canary {
+pub(super) struct Canary {
     /// The number of the last of them.
     last: u64,
-    /// How many of them have been let in and are not settled. Rows come in the order of their numbers: when one
-    /// comes that is none of them, all of them have been.
-    left: Mutex<u64>,
-    settled: Notify,
+    /// How many of them have been begun and are not settled. Rows come in the order of their numbers: when the first row comes
+    /// that is not one of them, all of them have been begun.
+    left: u64,
 }
 
 impl Canary {
     /// A canary of the rows up to `last`.
-    pub(crate) fn new(last: u64) -> Self {
-        Self { last, left: Mutex::new(0), settled: Notify::new() }
+    pub(super) fn new(last: u64) -> Self {
+        Self { last, left: 0 }
     }
 
-    /// Takes in a settled row; tells whether it is one of the first and did not succeed. Then the others
-    /// are never let go.
-    pub(crate) fn fails(&self, row: RowNumber, outcome: Outcome) -> bool {
+    /// Whether `row` may be begun.
+    pub(super) fn lets(&self, row: RowNumber) -> bool {
+        row.0 <= self.last || self.left == 0
+    }
+
+    /// Takes in a row that is begun.
+    pub(super) fn begin(&mut self, row: RowNumber) {
+        self.left += u64::from(row.0 <= self.last);
+    }
+
+    /// Takes in a settled row; tells whether it is one of the first and did not succeed. Then the others never begin.
+    pub(super) fn fails(&mut self, row: RowNumber, outcome: Outcome) -> bool {
         if row.0 > self.last {
             return false;
         }
         if outcome.counts() == Counts::Failure {
             return true;
         }
-        *self.left() -= 1;
-        self.settled.notify_waiters();
+        self.left -= 1;
         false
-    }
-
-    /// Ends when `row` may be begun. Each row is asked for once, in the order of their numbers.
-    pub(crate) async fn lets(&self, row: RowNumber) {
-        if row.0 <= self.last {
-            *self.left() += 1;
-            return;
-        }
-        loop {
-            let settled = self.settled.notified();
-            let mut settled = std::pin::pin!(settled);
-            // From here on, no change is missed.
-            settled.as_mut().enable();
-            if *self.left() == 0 {
-                return;
-            }
-            settled.await;
-        }
-    }
-
-    fn left(&self) -> std::sync::MutexGuard<'_, u64> {
-        self.left.lock().expect("no panic while it is held")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::FutureExt;
 
-    #[tokio::test]
-    async fn others_wait_until_the_first_have_succeeded() {
-        let canary = Canary::new(2);
-        for row in [1, 2] {
-            assert!(canary.lets(RowNumber(row)).now_or_never().is_some());
+    fn begun(rows: u64) -> Canary {
+        let mut canary = Canary::new(rows);
+        for row in (1..=rows).map(RowNumber) {
+            assert!(canary.lets(row));
+            canary.begin(row);
         }
-        let mut third = std::pin::pin!(canary.lets(RowNumber(3)));
-        assert!(third.as_mut().now_or_never().is_none());
-        assert!(!canary.fails(RowNumber(2), Outcome::Duplicate));
-        assert!(third.as_mut().now_or_never().is_none());
-        assert!(!canary.fails(RowNumber(1), Outcome::Granted));
-        third.await;
-        assert!(!canary.fails(RowNumber(3), Outcome::Failed), "it is none of the first");
+        canary
     }
 
-    #[tokio::test]
-    async fn others_are_never_let_go_after_a_failure() {
-        let canary = Canary::new(2);
-        for row in [1, 2] {
-            canary.lets(RowNumber(row)).await;
-        }
+    #[test]
+    fn others_wait_until_the_first_have_succeeded() {
+        let mut canary = begun(2);
+        assert!(!canary.lets(RowNumber(3)));
+        assert!(!canary.fails(RowNumber(2), Outcome::Duplicate));
+        assert!(!canary.lets(RowNumber(3)));
+        assert!(!canary.fails(RowNumber(1), Outcome::Granted));
+        assert!(canary.lets(RowNumber(3)));
+        canary.begin(RowNumber(3));
+        assert!(canary.lets(RowNumber(4)) && !canary.fails(RowNumber(3), Outcome::Failed), "it is none of the first");
+    }
+
+    #[test]
+    fn others_never_begin_after_a_failure() {
+        let mut canary = begun(2);
         assert!(canary.fails(RowNumber(1), Outcome::NotFound));
         assert!(!canary.fails(RowNumber(2), Outcome::Granted));
-        assert!(canary.lets(RowNumber(3)).now_or_never().is_none());
+        assert!(!canary.lets(RowNumber(3)));
     }
 }

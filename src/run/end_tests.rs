@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
-use super::life::{Life, Next, Step};
+use super::row_state::{Next, RowState, Step};
 use super::script::{Called, Event, Left, PATIENCE, Script, now, pipeline, row, run};
 use super::*;
 use crate::domain::{Ask, BypassUntil, Grace, Operation};
@@ -55,7 +55,7 @@ impl Script {
 async fn end_one(runs_for: Option<i64>, events: &[Event]) -> (Outcome, String, Left) {
     let script =
         Arc::new(Script::of(&[(1, events)]).with_bypasses(runs_for.is_some().then_some(1).into_iter(), runs_for.unwrap_or_default()));
-    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
     assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{events:?}: {:?}", script.calls);
     (left.outcome(1), script.calls_of(1), left)
 }
@@ -139,7 +139,7 @@ fn a_date_that_passed_long_ago_is_not_taken_for_the_end_of_a_bypass_that_runs() 
     let Operation::End(grace) = in_a_minute() else { unreachable!("it is an end") };
     let ask = Ask::End("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"), grace);
     for (ago, expected) in [(30, Outcome::Ended), (59, Outcome::Ended), (61, Outcome::Mismatch), (4 * 3600, Outcome::Mismatch)] {
-        let mut life = Life::new(ask, PATIENCE, false);
+        let mut life = RowState::new(ask, PATIENCE, false);
         let Step::Send { call, .. } = life.step(now()) else { panic!("a GET comes first") };
         let until = BypassUntil::from_instant(now() - TimeDelta::seconds(ago));
         let verdict = Verdict::Answered { status: 200, bypass: BypassStatus { can_bypass: true, until } };
@@ -152,7 +152,7 @@ fn a_date_that_passed_long_ago_is_not_taken_for_the_end_of_a_bypass_that_runs() 
 #[tokio::test(start_paused = true)]
 async fn the_near_date_is_counted_from_when_the_put_is_sent() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=40, 9000));
-    let left = run(pipeline(&script, Rate::PerSecond(0.1), 8, PATIENCE), rows_to_end(40)).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 8, PATIENCE), rows_to_end(40)).await;
     assert_eq!(left.ended.tally.of(Outcome::Ended), 40);
     assert!(left.took > Duration::from_secs(700), "{:?}", left.took);
     assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
@@ -166,7 +166,7 @@ async fn the_near_date_is_counted_from_when_the_put_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_once_the_bypass_ends_by_itself() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=1, 65));
-    let left = run(pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE), rows_to_end(1)).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE), rows_to_end(1)).await;
     assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Ended, "G"));
     assert_eq!(left.value(1, "bypassMFAEnabledUntil"), script.running(1).expect("it runs").to_string());
     assert_eq!((left.value(1, "requestedUntil"), left.value(1, "canBypassMFA")), (String::new(), "true".to_owned()));
@@ -175,7 +175,9 @@ async fn nothing_is_sent_once_the_bypass_ends_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_for_a_bypass_that_runs_out_while_the_turn_is_waited_for() {
     let script = Arc::new(Script::of(&[(2, &[Event::RetryAfter(429, 100)])]).with_bypasses(1..=1, 65));
-    let left = run(pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows_to_end(2)).await;
+    // The second row goes first: its 429 comes before the answer to the other.
+    let rows = rows_to_end(2).into_iter().rev().collect();
+    let left = run(&pipeline(&script, Rate::PerSecond(1000.0), 4, PATIENCE), rows).await;
     assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Inactive, "G"));
     assert_eq!((left.value(1, "bypassMFAEnabledUntil"), left.value(1, "canBypassMFA")), (String::new(), "false".to_owned()));
     assert_eq!(left.outcome(2), Outcome::Inactive);
@@ -185,7 +187,7 @@ async fn nothing_is_sent_for_a_bypass_that_runs_out_while_the_turn_is_waited_for
 async fn a_row_whose_turn_does_not_come_in_time_says_so() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=1, 3600));
     let patience = Limits { give_up_after: Duration::from_secs(30), ..PATIENCE };
-    let left = run(pipeline(&script, Rate::PerSecond(1.0 / 60.0), 4, patience), rows_to_end(1)).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(1.0 / 60.0), 4, patience), rows_to_end(1)).await;
     assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Failed, "G"));
     assert!(left.value(1, "errorMessage").contains("no turn came to end the bypass"), "{:?}", left.line(1));
 }
@@ -193,7 +195,7 @@ async fn a_row_whose_turn_does_not_come_in_time_says_so() {
 #[tokio::test(start_paused = true)]
 async fn what_is_still_to_be_sent_for_a_row_does_not_queue_behind_new_rows() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=200, 3600));
-    let left = run(pipeline(&script, Rate::PerSecond(10.0), 64, PATIENCE), rows_to_end(200)).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(10.0), 64, PATIENCE), rows_to_end(200)).await;
     assert_eq!(left.ended.tally.of(Outcome::Ended), 200);
     let calls = script.calls.lock().expect("whole");
     let place = |row, changes| calls.iter().position(|called| called.row == row && called.call.changes() == changes).expect("sent");
@@ -205,7 +207,7 @@ async fn what_is_still_to_be_sent_for_a_row_does_not_queue_behind_new_rows() {
 #[tokio::test(start_paused = true)]
 async fn no_more_are_in_flight_than_may_be_when_each_row_has_two_calls() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=200, 3600));
-    let left = run(pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows_to_end(200)).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows_to_end(200)).await;
     assert_eq!((left.ended.tally.rows(), script.in_flight.lock().expect("whole").1), (200, 7));
 }
 
@@ -213,8 +215,8 @@ async fn no_more_are_in_flight_than_may_be_when_each_row_has_two_calls() {
 async fn only_what_repeats_a_call_counts_as_retried() {
     for (events, sent, retried) in [(vec![], 2, 0), (vec![Event::Good, Event::Status(500)], 4, 2), (vec![Event::Status(500)], 3, 1)] {
         let script = Arc::new(Script::of(&[(1, &events)]).with_bypasses(1..=1, 3600));
-        let pipeline = Arc::new(pipeline(&script, Rate::Unlimited, 4, PATIENCE));
-        run(Arc::clone(&pipeline), rows_to_end(1)).await;
+        let pipeline = pipeline(&script, Rate::Unlimited, 4, PATIENCE);
+        run(&pipeline, rows_to_end(1)).await;
         let traffic = &pipeline.session.traffic;
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!((count(&traffic.for_users), count(&traffic.retried)), (sent, retried), "{events:?}");
@@ -224,8 +226,8 @@ async fn only_what_repeats_a_call_counts_as_retried() {
 #[tokio::test(start_paused = true)]
 async fn a_put_whose_every_token_is_refused_stops_the_run() {
     let script = Arc::new(Script::of(&[(1, &[Event::Good, Event::Status(401)].repeat(20))]).with_bypasses(1..=1, 3600));
-    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
-    assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
     assert_eq!(script.calls_of(1), "GPGPGP");
 }
 
@@ -233,8 +235,8 @@ async fn a_put_whose_every_token_is_refused_stops_the_run() {
 async fn the_call_whose_answer_ends_the_run_is_counted_too() {
     let doubtful = [Event::Good, Event::RetryAfter(502, 0), Event::Status(401), Event::Status(401)];
     let script = Arc::new(Script::of(&[(1, &doubtful)]).with_bypasses(1..=1, 3600));
-    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
-    assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
     assert_eq!((left.outcome(1), left.value(1, "attempts")), (Outcome::Unknown, script.requests_of(1).to_string()));
 }
 
@@ -260,7 +262,7 @@ async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
                 stop.signal(Signal::Interrupt);
             }
         });
-        let left = run(pipeline, rows_to_end(1)).await;
+        let left = run(&pipeline, rows_to_end(1)).await;
         let tally = left.ended.tally;
         assert_eq!((tally.rows(), tally.of(Outcome::Unknown)), (settled, settled), "{events:?} {signals:?}");
     }
@@ -277,7 +279,7 @@ async fn a_row_in_doubt_is_unknown_until_a_get_is_answered() {
         let users = runs_for.is_some().then_some(1).into_iter();
         let script = Arc::new(Script::of(&[(1, &events)]).with_bypasses(users, runs_for.unwrap_or_default()));
         let rows = vec![Row { in_doubt: true, ..row(in_a_minute(), 1) }];
-        let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
         assert_eq!(left.outcome(1), outcome, "{runs_for:?} {events:?}");
     }
 }
@@ -320,7 +322,7 @@ proptest! {
                     stop.request();
                 });
             }
-            let left = run(pipeline, rows_to_end(count)).await;
+            let left = run(&pipeline, rows_to_end(count)).await;
             prop_assert!(script.gifts().is_empty(), "{:?}", script.gifts());
             prop_assert!(script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
             prop_assert!(stop_after.is_some() || left.ended.stopped.is_some() || left.lines.len() as u64 == count);

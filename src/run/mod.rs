@@ -1,38 +1,43 @@
 //! How do rows become settled rows? One pipeline for every operation:
 //!
 //! ```text
-//! feed (a thread) ──▶ rows ──▶ door ──▶ worker: settle ──▶ record ──▶ journal (a thread)
-//!                   bounded     --concurrency of them, │
-//!                               each a task            └──▶ tally ──▶ bar
+//! source ──▶ rows ──▶ pool: slot ─▶ permit ─▶ request ─▶ verdict ─▶ row state ──▶ run state ──▶ journal (a thread)
+//!          bounded     │            up to --concurrency in flight       │             └──▶ tally ──▶ bar
+//!                      └──────── retries, after their backoff ◀─────────┘
 //! ```
 //!
-//! A worker takes a row through the door, settles it, records it, and takes the next. It holds the door until
-//! the row has its place in flight and its first turn to send, so that reading is held back by sending. A row
-//! in back-off gives its place away, and another worker comes for the one that waits with it: as many rows may
-//! wait as there is [`ROOM`] for. Record is one place, so that report, totals and bar cannot disagree. Where
-//! the rows are users of the directory, the feed lists them page by page, and has a place in flight for each
-//! page.
+//! **The life of a row.** The source reads rows ahead into a bounded channel, so that reading is held back by sending. The
+//! [pool] takes a row, and reserves its line in the journal before anything is sent for it. It waits for a slot, which bounds the
+//! requests in flight, and for a permit, which the [pacer](crate::pace) spaces. [`row_task`] sends the request; the verdict on its
+//! answer goes to the [`row_state`], which says what follows: the row is settled, its second call comes at once, or it is
+//! retried after a backoff. A row in backoff gives its slot away; up to [`MOST_WAITING`] rows may wait. A settled row is counted
+//! by the [`run_state`] and handed to the journal in one step, so that report, totals and bar cannot disagree.
+//!
+//! **Stopping.** The first [`StopReason`] wins: a signal, a failed canary, too many failures, an outage, a refused token, a
+//! journal that takes no more lines. From then on nothing new is sent; what is in flight is waited for, and given up only
+//! after a second signal. A row that waits is settled as `unknown` if a request of it may have been carried out, or else left as it
+//! was, for `--resume`.
 
+mod breaker;
 mod budget;
 mod canary;
 #[cfg(test)]
 mod end_tests;
-mod life;
-mod outage;
+mod pool;
+mod row_state;
+mod row_task;
 #[cfg(test)]
 mod row_tests;
+mod run_state;
 #[cfg(test)]
 pub(crate) mod script;
-mod settle;
 #[cfg(test)]
 mod tests;
-mod worker;
+mod waiting;
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
-use tracing::Instrument;
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::clock::Clock;
 use crate::input::Row;
@@ -41,14 +46,12 @@ use crate::report::{Appender, Tally};
 use crate::stop::Stop;
 
 pub(crate) use self::budget::{Exceeded, MaxFailures};
-pub(crate) use self::canary::Canary;
-pub(crate) use self::outage::Outage;
 
-use self::worker::{Shift, work};
+use self::pool::Pool;
 
-/// How many rows may wait to be tried again, besides those in flight. At 200 rows a second of which one in
-/// ten waits 30 s, there are 600.
-pub(crate) const ROOM: usize = 8192;
+/// How many rows may wait to be retried, besides those in flight. At 200 rows a second of which one in ten waits 30 s, there are
+/// 600.
+const MOST_WAITING: usize = 8192;
 
 /// What the pipeline runs on.
 #[derive(Debug)]
@@ -57,20 +60,23 @@ pub(crate) struct Pipeline<W> {
     pub(crate) limits: Limits,
     /// The most requests in flight.
     pub(crate) concurrency: usize,
-    /// So many places, which whoever lists users shares with the rows.
-    pub(crate) places: Arc<Semaphore>,
-    pub(crate) max_failures: MaxFailures,
-    pub(crate) outage: Outage,
-    pub(crate) canary: Option<Canary>,
-    /// Whether rows were settled before.
-    pub(crate) is_taken_up: bool,
+    /// As many slots, which the pages of a user list take too.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) rules: StopRules,
     /// From which near dates are counted.
     pub(crate) clock: Clock,
     pub(crate) stop: Stop,
 }
 
-/// A row's place among those in flight.
-type Place = OwnedSemaphorePermit;
+/// When a run stops by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StopRules {
+    pub(crate) max_failures: MaxFailures,
+    /// How many of the first rows run alone.
+    pub(crate) canary: Option<u64>,
+    /// Whether rows were settled before, in an earlier process.
+    pub(crate) is_resumed: bool,
+}
 
 /// How a run ended that took every row, or stopped.
 #[derive(Debug, Default)]
@@ -78,12 +84,12 @@ pub(crate) struct Ended {
     /// Rows settled in this run, by outcome.
     pub(crate) tally: Tally,
     /// Why it stopped before the last row, if it did so by itself.
-    pub(crate) stopped: Option<Stopped>,
+    pub(crate) stopped: Option<StopReason>,
 }
 
 /// Why a run stops by itself.
 #[derive(Debug)]
-pub(crate) enum Stopped {
+pub(crate) enum StopReason {
     /// PingOne takes no request of ours.
     Refused(PingOneError),
     /// Too many rows failed; the last of them with this message.
@@ -94,33 +100,10 @@ pub(crate) enum Stopped {
     JournalClosed,
 }
 
-impl<W: Wire + 'static> Pipeline<W> {
-    /// Settles every one of `rows`, or those that can be before the run stops. Each settled row is handed
-    /// to the `journal`, and counted in `seen`.
-    pub(crate) async fn run(self: &Arc<Self>, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Ended {
-        let (shift, mut relief) = Shift::new(Arc::clone(self), rows, journal, seen);
-        let shift = Arc::new(shift);
-        // What a task logs is of no span, unless it is told.
-        let worker = || work(Arc::clone(&shift)).in_current_span();
-        let mut workers: JoinSet<()> = (0..self.concurrency).map(|_| worker()).collect();
-        loop {
-            tokio::select! {
-                // A worker asks for relief before it ends: when the last has ended, nobody is asked for.
-                biased;
-                Some(()) = relief.recv() => {
-                    workers.spawn(worker());
-                }
-                ended = workers.join_next() => match ended {
-                    None => break,
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-                },
-            }
-        }
-        shift.ended()
+impl<W: Wire> Pipeline<W> {
+    /// Settles every one of `rows`, or those that can be before the run stops. Each settled row is handed to the `journal`, and
+    /// counted in `seen`.
+    pub(crate) async fn run(&self, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Ended {
+        Box::pin(Pool::new(self, rows, journal, seen).run()).await
     }
-}
-
-async fn place(places: &Arc<Semaphore>) -> Place {
-    Arc::clone(places).acquire_owned().await.expect("nobody closes it")
 }

@@ -13,7 +13,7 @@ use crate::report::Outcome;
 
 async fn settle_one(operation: Operation, events: &[Event], limits: Limits) -> (Outcome, usize, Left) {
     let script = Arc::new(Script::of(&[(1, events)]).with_bypasses(1..=1, 3600));
-    let left = run(pipeline(&script, Rate::Unlimited, 4, limits), vec![row(operation, 1)]).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, limits), vec![row(operation, 1)]).await;
     (left.outcome(1), script.requests_of(1), left)
 }
 
@@ -38,7 +38,7 @@ async fn rows_that_nothing_is_sent_for_say_why_and_wait_for_no_turn() {
     let script = Arc::new(Script::of(&[]));
     let tasks: Vec<Task> = tasks.into_iter().chain((5..=100).map(|_| Task::Duplicate(ask))).collect();
     let rows = tasks.into_iter().zip(1..).map(|(task, number)| Row { task, ..row(Operation::Grant, number) }).collect();
-    let left = run(pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows).await;
     for (row, expected) in [
         (1, ["duplicate", &user, date, "", "the same request stands in an earlier row"]),
         (2, ["unknown", &user, date, "", "the end date has passed since the run was begun"]),
@@ -124,7 +124,7 @@ async fn a_last_look_comes_within_the_rows_time() {
 async fn who_comes_back_from_a_wait_takes_a_place_again() {
     for operation in [Operation::Grant, Operation::Audit, in_a_minute()] {
         let script = Arc::new(Script::alike(1..=200, &[Event::RetryAfter(503, 1), Event::RetryAfter(503, 2)]).with_bypasses(1..=200, 3600));
-        let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), (1..=200).map(|number| row(operation, number)).collect()).await;
+        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), (1..=200).map(|number| row(operation, number)).collect()).await;
         assert_eq!((left.ended.tally.rows(), left.ended.tally.failures()), (200, 0));
         assert_eq!(script.in_flight.lock().expect("whole").1, 4, "{operation:?}");
     }
@@ -135,7 +135,7 @@ async fn only_a_user_who_is_not_found_asks_whether_the_environment_is_there() {
     for status in [400, 403, 409] {
         let script = Arc::new(Script { environment: Some(Event::Status(404)), ..Script::alike(1..=5, &[Event::Status(status)]) });
         let rows = (1..=20).map(|number| row(Operation::Audit, number)).collect();
-        let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
         assert!(left.ended.stopped.is_none(), "{:?}", left.ended);
         assert_eq!((left.ended.tally.of(Outcome::Rejected), left.ended.tally.of(Outcome::Inactive)), (5, 15));
     }
@@ -144,9 +144,13 @@ async fn only_a_user_who_is_not_found_asks_whether_the_environment_is_there() {
 #[tokio::test(start_paused = true)]
 async fn the_first_rows_are_settled_alone_and_nobody_follows_one_that_failed() {
     let script = Arc::new(Script { latency: Duration::from_secs(5), ..Script::of(&[]) });
-    let canary = |script: &Arc<Script>| Pipeline { canary: Some(Canary::new(3)), ..pipeline(script, Rate::Unlimited, 64, PATIENCE) };
+    let canary = |script: &Arc<Script>| {
+        let mut pipeline = pipeline(script, Rate::Unlimited, 64, PATIENCE);
+        pipeline.rules.canary = Some(3);
+        pipeline
+    };
     let rows = || (1..=50).map(|number| row(Operation::Grant, number)).collect();
-    let left = run(canary(&script), rows()).await;
+    let left = run(&canary(&script), rows()).await;
     assert_eq!(left.ended.tally.of(Outcome::Granted), 50);
     let sent = script.sent.lock().expect("whole").clone();
     let (first, others): (Vec<_>, Vec<_>) = sent.iter().partition(|(row, ..)| *row <= 3);
@@ -154,9 +158,9 @@ async fn the_first_rows_are_settled_alone_and_nobody_follows_one_that_failed() {
     assert!(first.len() == 3 && others.iter().all(|(_, at, _)| *at >= settled), "{sent:?}");
 
     let script = Arc::new(Script::of(&[(2, &[Event::Status(404)])]));
-    let left = run(canary(&script), rows()).await;
+    let left = run(&canary(&script), rows()).await;
     let expected = "row 2: not_found: HTTP 404, SOME_CODE, Said so.";
-    assert!(matches!(&left.ended.stopped, Some(Stopped::Canary(why)) if why == expected), "{:?}", left.ended);
+    assert!(matches!(&left.ended.stopped, Some(StopReason::Canary(why)) if why == expected), "{:?}", left.ended);
     assert_eq!((left.ended.tally.rows(), script.sent.lock().expect("whole").len()), (3, 3));
 }
 
@@ -172,7 +176,7 @@ async fn a_row_in_doubt_that_was_not_reached_is_left_as_it_was() {
         stop.request();
     });
     let rows = (1..=3).map(|number| Row { in_doubt: true, ..row(Operation::Grant, number) }).collect();
-    let left = run(pipeline, rows).await;
+    let left = run(&pipeline, rows).await;
     let settled: Vec<u64> = left.lines.iter().map(|(row, ..)| *row).collect();
     assert_eq!((settled, left.outcome(1)), (vec![1], Outcome::Granted));
 }
@@ -181,7 +185,7 @@ async fn a_row_in_doubt_that_was_not_reached_is_left_as_it_was() {
 async fn each_token_that_expires_is_renewed_once_it_was_good() {
     let script = Arc::new(Script::of(&[(1, &[Event::Status(401)]), (30, &[Event::Status(401)]), (60, &[Event::Status(401)])]));
     let rows = (1..=90).map(|number| row(Operation::Audit, number)).collect();
-    let left = run(pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
     assert!(left.ended.stopped.is_none(), "{:?}", left.ended);
     assert_eq!((left.ended.tally.of(Outcome::Inactive), *script.tokens_sent.lock().expect("whole")), (90, 4));
     assert_eq!((left.value(30, "attempts"), left.value(31, "attempts")), ("2".to_owned(), "1".to_owned()));

@@ -242,11 +242,8 @@ pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, lim
         session,
         limits,
         concurrency,
-        places: Arc::new(Semaphore::new(concurrency)),
-        max_failures: MaxFailures::Percent(100.0),
-        outage: Outage::new(concurrency),
-        canary: None,
-        is_taken_up: false,
+        slots: Arc::new(Semaphore::new(concurrency)),
+        rules: StopRules { max_failures: MaxFailures::Percent(100.0), canary: None, is_resumed: false },
         clock,
         stop: Stop::default(),
     }
@@ -269,7 +266,7 @@ impl std::io::Write for Lines {
     }
 }
 
-pub(crate) async fn run(pipeline: impl Into<Arc<Pipeline<Arc<Script>>>>, rows: Vec<Row>) -> Left {
+pub(crate) async fn run(pipeline: &Pipeline<Arc<Script>>, rows: Vec<Row>) -> Left {
     let written = Lines::default();
     let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::report::Lines::All), std::iter::empty()).expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));
@@ -279,7 +276,7 @@ pub(crate) async fn run(pipeline: impl Into<Arc<Pipeline<Arc<Script>>>>, rows: V
     drop(send);
     let (seen, _) = watch::channel(Tally::default());
     let start = Instant::now();
-    let ended = pipeline.into().run(receive, journal.appender(), seen).await;
+    let ended = pipeline.run(receive, journal.appender(), seen).await;
     let took = start.elapsed();
     journal.finish().await.expect("memory");
     let text = written.0.lock().expect("whole").clone();

@@ -14,7 +14,7 @@ use crate::report::{Counts, Outcome};
 
 async fn settle_one(operation: Operation, events: &[Event]) -> (Outcome, usize, Left) {
     let script = Arc::new(Script::of(&[(1, events)]));
-    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), vec![row(operation, 1)]).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), vec![row(operation, 1)]).await;
     (left.outcome(1), script.requests_of(1), left)
 }
 
@@ -120,7 +120,7 @@ async fn a_row_is_given_up_when_its_time_is_over() {
     let script = Arc::new(Script::of(&[(1, &[Event::RetryAfter(503, 7); 100]), (2, &[Event::RetryAfter(429, 7); 100])]));
     let patience = Limits { max_attempts: 1000, give_up_after: Duration::from_secs(60), ..PATIENCE };
     let rows = vec![row(Operation::Grant, 1), row(Operation::Grant, 2)];
-    let left = run(pipeline(&script, Rate::Unlimited, 4, patience), rows).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, patience), rows).await;
     assert_eq!((left.outcome(1), left.outcome(2)), (Outcome::Unknown, Outcome::Failed));
     assert!(left.took <= Duration::from_secs(61), "{:?}", left.took);
     assert_eq!(left.value(2, "httpStatus"), "429");
@@ -130,7 +130,7 @@ async fn a_row_is_given_up_when_its_time_is_over() {
 async fn a_429_holds_back_every_row() {
     let script = Arc::new(Script::of(&[(3, &[Event::RetryAfter(429, 5)])]));
     let rows = (1..=100).map(|number| row(Operation::Grant, number)).collect();
-    let left = run(pipeline(&script, Rate::PerSecond(50.0), 4, PATIENCE), rows).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(50.0), 4, PATIENCE), rows).await;
     assert_eq!(left.ended.tally.of(Outcome::Granted), 100);
     let sent = script.sent.lock().expect("whole");
     let throttled = sent.iter().find(|(row, ..)| *row == 3).expect("sent").1 + script.latency;
@@ -142,7 +142,7 @@ async fn a_429_holds_back_every_row() {
 async fn rows_in_back_off_take_no_place_in_flight() {
     let script = Arc::new(Script::alike((1..=300).map(|n| n * 10), &[Event::RetryAfter(503, 30)]));
     let rows = (1..=3000).map(|number| row(Operation::Grant, number)).collect();
-    let left = run(pipeline(&script, Rate::PerSecond(200.0), 20, PATIENCE), rows).await;
+    let left = run(&pipeline(&script, Rate::PerSecond(200.0), 20, PATIENCE), rows).await;
     assert_eq!(left.ended.tally.of(Outcome::Granted), 3000);
     // 3,300 requests at 200/s take 16.5 s, and the last to back off waits 30 s.
     let sent = script.sent.lock().expect("whole");
@@ -155,7 +155,7 @@ async fn rows_in_back_off_take_no_place_in_flight() {
 async fn no_more_are_in_flight_than_may_be() {
     let script = Arc::new(Script::of(&[]));
     let rows = (1..=500).map(|number| row(Operation::Audit, number)).collect();
-    let left = run(pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows).await;
     assert_eq!(left.ended.tally.rows(), 500);
     assert_eq!(script.in_flight.lock().expect("whole").1, 7);
 }
@@ -164,7 +164,7 @@ async fn no_more_are_in_flight_than_may_be() {
 async fn one_token_serves_all_rows_and_a_401_renews_it_once() {
     let script = Arc::new(Script::alike(1..=20, &[Event::Status(401)]));
     let rows = (1..=100).map(|number| row(Operation::Audit, number)).collect();
-    let left = run(pipeline(&script, Rate::Unlimited, 20, PATIENCE), rows).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 20, PATIENCE), rows).await;
     assert_eq!(left.ended.tally.of(Outcome::Inactive), 100);
     assert_eq!(*script.tokens_sent.lock().expect("whole"), 2);
 }
@@ -174,8 +174,8 @@ async fn a_fresh_token_that_is_refused_stops_the_run() {
     for (refused, requests, settled) in [(1..=100, 2, 0), (50..=50, 52, 49)] {
         let script = Arc::new(Script::alike(refused, &[Event::Status(401); 9]));
         let rows = (1..=100).map(|number| row(Operation::Audit, number)).collect();
-        let left = run(pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
-        assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
+        let left = run(&pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
+        assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
         let sent = script.sent.lock().expect("whole").len();
         assert!(sent <= requests + 2 && left.ended.tally.rows() <= settled + 2, "{sent} {:?}", left.ended);
     }
@@ -186,8 +186,8 @@ async fn a_refused_application_stops_the_run_after_one_request() {
     for status in [400, 401, 403, 404] {
         let script = Arc::new(Script { tokens: Mutex::new(vec![Event::Status(status); 10]), ..Script::of(&[]) });
         let rows = (1..=100).map(|number| row(Operation::Grant, number)).collect();
-        let left = run(pipeline(&script, Rate::Unlimited, 64, PATIENCE), rows).await;
-        assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::Credentials { .. }))), "{status}: {:?}", left.ended);
+        let left = run(&pipeline(&script, Rate::Unlimited, 64, PATIENCE), rows).await;
+        assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::Credentials { .. }))), "{status}: {:?}", left.ended);
         assert_eq!(*script.tokens_sent.lock().expect("whole"), 1, "{status}");
         assert!(script.sent.lock().expect("whole").is_empty());
     }
@@ -198,13 +198,13 @@ async fn faults_of_the_token_endpoint_are_retried_like_the_rest() {
     let faults = vec![Event::Status(500), Event::NoConnection, Event::RetryAfter(429, 2), Event::Silence, Event::RetryAfter(503, 3)];
     let script = Arc::new(Script { tokens: Mutex::new(faults), ..Script::of(&[]) });
     let rows = (1..=10).map(|number| row(Operation::Grant, number)).collect();
-    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
     assert_eq!(left.ended.tally.of(Outcome::Granted), 10);
     assert!(left.took > Duration::from_secs(5));
 
     let script = Arc::new(Script { tokens: Mutex::new(vec![Event::NoConnection; 100]), ..Script::of(&[]) });
-    let left = run(pipeline(&script, Rate::Unlimited, 4, PATIENCE), vec![row(Operation::Grant, 1)]).await;
-    assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::NoToken { attempts: 8, .. }))), "{:?}", left.ended);
+    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), vec![row(Operation::Grant, 1)]).await;
+    assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::NoToken { attempts: 8, .. }))), "{:?}", left.ended);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,7 +218,7 @@ async fn when_the_run_stops_rows_in_flight_are_waited_for_and_no_other_is_sent()
         stop.request();
     });
     let rows = (1..=100).map(|number| row(Operation::Grant, number)).collect();
-    let left = run(pipeline, rows).await;
+    let left = run(&pipeline, rows).await;
     assert!(left.took < Duration::from_secs(10), "{:?}", left.took);
     assert_eq!(left.ended.tally.of(Outcome::Granted), 7);
     assert_eq!(script.sent.lock().expect("whole").len(), 8);
@@ -237,7 +237,7 @@ async fn a_second_signal_gives_up_what_is_in_flight() {
             }
         });
         let rows = (1..=100).map(|number| row(operation, number)).collect();
-        let left = run(pipeline, rows).await;
+        let left = run(&pipeline, rows).await;
         assert!(left.took < Duration::from_secs(27), "{:?}", left.took);
         assert_eq!((left.ended.tally.rows(), left.ended.tally.of(Outcome::Unknown)), (unknown, unknown));
     }
@@ -246,10 +246,11 @@ async fn a_second_signal_gives_up_what_is_in_flight() {
 #[tokio::test(start_paused = true)]
 async fn too_many_failures_stop_the_run() {
     let script = Arc::new(Script::alike((1..=100).map(|row| row * 2), &[Event::Status(404)]));
-    let pipeline = Pipeline { max_failures: "20%".parse().expect("a share"), ..pipeline(&script, Rate::PerSecond(20.0), 4, PATIENCE) };
-    let left = run(pipeline, (1..=200).map(|number| row(Operation::Grant, number)).collect()).await;
+    let mut pipeline = pipeline(&script, Rate::PerSecond(20.0), 4, PATIENCE);
+    pipeline.rules.max_failures = "20%".parse().expect("a share");
+    let left = run(&pipeline, (1..=200).map(|number| row(Operation::Grant, number)).collect()).await;
     let stopped = left.ended.stopped.expect("stopped");
-    assert!(matches!(stopped, Stopped::Exceeded { why: Exceeded::Failures, failed: 25, settled: 50, .. }), "{stopped:?}");
+    assert!(matches!(stopped, StopReason::Exceeded { why: Exceeded::Failures, failed: 25, settled: 50, .. }), "{stopped:?}");
     assert!(left.ended.tally.rows() <= 54);
 }
 
@@ -258,10 +259,11 @@ async fn too_many_failures_stop_the_run() {
 async fn what_stops_a_run_first_is_what_is_told() {
     for _ in 0..200 {
         let script = Arc::new(Script { latency: Duration::ZERO, ..Script::alike(1..=64, &[Event::Status(403)]) });
-        let pipeline = Pipeline { max_failures: MaxFailures::Rows(9), ..pipeline(&script, Rate::Unlimited, 64, PATIENCE) };
-        let left = run(pipeline, (1..=64).map(|number| row(Operation::Grant, number)).collect()).await;
+        let mut pipeline = pipeline(&script, Rate::Unlimited, 64, PATIENCE);
+        pipeline.rules.max_failures = MaxFailures::Rows(9);
+        let left = run(&pipeline, (1..=64).map(|number| row(Operation::Grant, number)).collect()).await;
         let stopped = left.ended.stopped.expect("stopped");
-        assert!(matches!(stopped, Stopped::Exceeded { why: Exceeded::Forbidden, failed: 10, settled: 10, .. }), "{stopped:?}");
+        assert!(matches!(stopped, StopReason::Exceeded { why: Exceeded::Forbidden, failed: 10, settled: 10, .. }), "{stopped:?}");
     }
 }
 
@@ -269,10 +271,10 @@ async fn what_stops_a_run_first_is_what_is_told() {
 async fn an_outage_does_not_burn_through_the_input() {
     let script = Arc::new(Script::alike(501..=5000, &[Event::NoConnection; 8]));
     let left =
-        run(pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=5000).map(|number| row(Operation::Grant, number)).collect())
+        run(&pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=5000).map(|number| row(Operation::Grant, number)).collect())
             .await;
     let stopped = left.ended.stopped.expect("stopped");
-    assert!(matches!(&stopped, Stopped::Exceeded { why: Exceeded::Outage, last, .. } if last.contains("no connection")), "{stopped:?}");
+    assert!(matches!(&stopped, StopReason::Exceeded { why: Exceeded::Outage, last, .. } if last.contains("no connection")), "{stopped:?}");
     assert!(left.took < Duration::from_secs(100), "{:?}", left.took);
     let begun = script.sent.lock().expect("whole").iter().map(|(row, ..)| *row).max().expect("sent");
     assert!(begun <= 500 + 40, "rows up to {begun} were begun");
@@ -282,7 +284,7 @@ async fn an_outage_does_not_burn_through_the_input() {
 async fn after_a_short_outage_every_row_is_settled() {
     let script = Arc::new(Script::alike(101..=600, &[Event::Silence; 3]));
     let left =
-        run(pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=1000).map(|number| row(Operation::Grant, number)).collect())
+        run(&pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=1000).map(|number| row(Operation::Grant, number)).collect())
             .await;
     assert_eq!(left.ended.tally.of(Outcome::Granted), 1000);
 }
@@ -292,10 +294,10 @@ async fn an_environment_that_is_not_there_stops_the_run_and_one_that_is_does_not
     for (environment, stops) in [(Event::Status(404), true), (Event::Good, false), (Event::Status(403), false), (Event::Silence, false)] {
         let script = Arc::new(Script { environment: Some(environment), ..Script::alike(1..=100, &[Event::Status(404)]) });
         let left =
-            run(pipeline(&script, Rate::PerSecond(50.0), 4, PATIENCE), (1..=100).map(|number| row(Operation::Grant, number)).collect())
+            run(&pipeline(&script, Rate::PerSecond(50.0), 4, PATIENCE), (1..=100).map(|number| row(Operation::Grant, number)).collect())
                 .await;
         if stops {
-            assert!(matches!(left.ended.stopped, Some(Stopped::Refused(PingOneError::NoEnvironment { .. }))), "{:?}", left.ended);
+            assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::NoEnvironment { .. }))), "{:?}", left.ended);
             assert_eq!(left.ended.tally.rows(), 0);
         } else {
             assert_eq!(left.ended.tally.of(Outcome::NotFound), 100, "{environment:?}");
@@ -342,7 +344,7 @@ proptest! {
                     stop.request();
                 });
             }
-            let left = run(pipeline, (1..=count).map(|number| row(Operation::Grant, number)).collect()).await;
+            let left = run(&pipeline, (1..=count).map(|number| row(Operation::Grant, number)).collect()).await;
             let mut settled: Vec<u64> = left.lines.iter().map(|(row, ..)| *row).collect();
             settled.sort_unstable();
             settled.dedup();

@@ -22,10 +22,12 @@ use crate::report::Outcome;
 /// A row whose every token is refused, one after another, is given up after so many; two in a row may be
 /// two that expired.
 const MOST_401S: u32 = 3;
+/// A row with less time than this is given up, or as much as a request may take if that is less.
+const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
 
-/// One row's life so far.
+/// What is known of a row that has been begun.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct RowState {
     ask: Ask,
     limits: Limits,
     backoff: Backoff,
@@ -34,7 +36,7 @@ pub(crate) struct Life {
     last_answer: Option<Instant>,
     pub(crate) attempts: u32,
     /// Refused tokens in a row, of GETs and of PUTs: what the one takes, the other may refuse.
-    unauthorized: [u32; 2],
+    unauthorized: Unauthorized,
     /// Whether a PUT may have been applied whose answer was not seen.
     doubt: bool,
     last_fault: Detail,
@@ -44,6 +46,13 @@ pub(crate) struct Life {
     running: Option<Seen>,
     /// The end date that the last PUT asked for.
     requested: Option<BypassUntil>,
+}
+
+/// Refused tokens in a row.
+#[derive(Debug, Default)]
+struct Unauthorized {
+    gets: u32,
+    puts: u32,
 }
 
 /// What an answer told.
@@ -59,14 +68,14 @@ pub(crate) enum Step {
     /// Send this; `again` tells that it repeats an earlier call.
     Send { call: Call, again: bool },
     /// Nothing: the row is settled.
-    Settle(Finding),
+    Settle(RowResult),
 }
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The row is settled.
-    Settle(Finding),
+    Settle(RowResult),
     /// The row's next call may be sent as soon as there is a turn.
     GoOn,
     /// Wait so long, then try again.
@@ -79,14 +88,14 @@ pub(crate) enum Next {
 
 /// How a row is settled.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
+pub(crate) struct RowResult {
     pub(crate) outcome: Outcome,
     pub(crate) bypass: Option<BypassStatus>,
     pub(crate) detail: Detail,
 }
 
-impl Life {
-    /// The life of a row that asks for `ask`; which may have been carried out before, if it is `in_doubt`.
+impl RowState {
+    /// The state of a row that asks for `ask`; which may have been carried out before, if it is `in_doubt`.
     pub(crate) fn new(ask: Ask, limits: Limits, in_doubt: bool) -> Self {
         Self {
             ask,
@@ -95,7 +104,7 @@ impl Life {
             first: None,
             last_answer: None,
             attempts: 0,
-            unauthorized: [0; 2],
+            unauthorized: Unauthorized::default(),
             doubt: in_doubt && ask.changes(),
             last_fault: Detail::default(),
             is_last_look: false,
@@ -112,6 +121,12 @@ impl Life {
     /// Until when the row may be tried, once it has been.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.first.and_then(|first| first.checked_add(self.limits.give_up_after))
+    }
+
+    /// Until when a request may be sent for the row: one that is cut short may have been carried out.
+    pub(crate) fn latest_send(&self) -> Option<Instant> {
+        let for_an_answer = LEAST_FOR_AN_ANSWER.min(self.limits.timeout);
+        self.deadline().map(|deadline| deadline.checked_sub(for_an_answer).unwrap_or(deadline))
     }
 
     /// From the first try to the last answer.
@@ -146,7 +161,10 @@ impl Life {
     pub(crate) fn after(&mut self, call: Call, verdict: Verdict, sent: Instant, now: Instant, date: DateTime<Utc>) -> Next {
         self.count(sent, now);
         self.running = None;
-        let unauthorized = &mut self.unauthorized[usize::from(call.changes())];
+        let unauthorized = match call {
+            Call::Get(_) => &mut self.unauthorized.gets,
+            Call::Put(..) => &mut self.unauthorized.puts,
+        };
         *unauthorized = if matches!(verdict, Verdict::Unauthorized(_)) { *unauthorized + 1 } else { 0 };
         let token_is_refused = *unauthorized >= MOST_401S;
         match verdict {
@@ -173,7 +191,7 @@ impl Life {
     /// A refusal settles a row of which nothing is in doubt. What it refuses may be what was carried out before.
     fn refused(&mut self, call: Call, outcome: Outcome, detail: Detail, now: Instant) -> Next {
         if !self.doubt {
-            return Next::Settle(Finding { outcome, bypass: None, detail });
+            return Next::Settle(RowResult { outcome, bypass: None, detail });
         }
         let message = format!("an earlier request may have been carried out; the last answer: {}", detail.message).into();
         self.last_fault = Detail { message, ..detail };
@@ -235,12 +253,12 @@ impl Life {
     }
 
     /// What the last look tells of a grant: that it was carried out, or else nothing that is sure to last.
-    fn looked_last(&mut self, seen: Seen, until: BypassUntil) -> Finding {
+    fn looked_last(&mut self, seen: Seen, until: BypassUntil) -> RowResult {
         if seen.bypass.can_bypass && seen.bypass.until == Some(until) { seen.plainly(Outcome::Granted) } else { self.still_unknown(seen) }
     }
 
     /// A request may still be carried out that was not answered; `seen` is what is so for now.
-    fn still_unknown(&mut self, seen: Seen) -> Finding {
+    fn still_unknown(&mut self, seen: Seen) -> RowResult {
         let before = std::mem::take(&mut self.last_fault).message;
         let now = match (seen.bypass.can_bypass, seen.bypass.until) {
             (false, _) => "the user cannot bypass MFA".to_owned(),
@@ -248,12 +266,12 @@ impl Life {
             (true, None) => "the user can bypass MFA, and there is no end date".to_owned(),
         };
         let why = format!("{before}; asked for afterwards, {now}");
-        Finding { detail: Detail::own(Some(seen.status), why), ..seen.plainly(Outcome::Unknown) }
+        RowResult { detail: Detail::own(Some(seen.status), why), ..seen.plainly(Outcome::Unknown) }
     }
 
     /// The finding, unless a bypass runs beyond `near`. One that ends by then is left alone: to ask for
     /// `near` would be to extend it.
-    fn nothing_to_end(&self, seen: Seen, near: BypassUntil) -> Option<Finding> {
+    fn nothing_to_end(&self, seen: Seen, near: BypassUntil) -> Option<RowResult> {
         match (seen.bypass.can_bypass, seen.bypass.until) {
             (false, _) if self.requested.is_none() => Some(seen.plainly(Outcome::Inactive)),
             (false, _) => Some(seen.plainly(Outcome::Ended)),
@@ -312,7 +330,7 @@ impl Life {
 
     /// The run stops, and the row is not tried again: that is its end, if something may have been carried
     /// out; or else it is left as it was.
-    pub(crate) fn stopped(&mut self) -> Option<Finding> {
+    pub(crate) fn stopped(&mut self) -> Option<RowResult> {
         (self.attempts > 0 && self.doubt).then(|| self.gave_up())
     }
 
@@ -326,9 +344,9 @@ impl Life {
     }
 
     /// The end of a row that met nothing but faults.
-    pub(crate) fn gave_up(&mut self) -> Finding {
+    pub(crate) fn gave_up(&mut self) -> RowResult {
         let outcome = if self.doubt { Outcome::Unknown } else { Outcome::Failed };
-        Finding { outcome, bypass: None, detail: std::mem::take(&mut self.last_fault) }
+        RowResult { outcome, bypass: None, detail: std::mem::take(&mut self.last_fault) }
     }
 }
 
@@ -341,18 +359,18 @@ impl Seen {
         }
     }
 
-    fn plainly(self, outcome: Outcome) -> Finding {
-        Finding { outcome, bypass: Some(self.bypass), detail: Detail::own(Some(self.status), String::new()) }
+    fn plainly(self, outcome: Outcome) -> RowResult {
+        RowResult { outcome, bypass: Some(self.bypass), detail: Detail::own(Some(self.status), String::new()) }
     }
 
-    fn mismatch(self, why: String) -> Finding {
-        Finding { detail: Detail::own(Some(self.status), why), ..self.plainly(Outcome::Mismatch) }
+    fn mismatch(self, why: String) -> RowResult {
+        RowResult { detail: Detail::own(Some(self.status), why), ..self.plainly(Outcome::Mismatch) }
     }
 }
 
 /// What the answer to a PUT means. The end date that comes back may be another than the one sent (as in the
 /// documentation's own example), so the two are compared for every row.
-fn granted(seen: Seen, until: BypassUntil) -> Finding {
+fn granted(seen: Seen, until: BypassUntil) -> RowResult {
     if seen.bypass.can_bypass && seen.bypass.until == Some(until) {
         seen.plainly(Outcome::Granted)
     } else {

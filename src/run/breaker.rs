@@ -1,0 +1,128 @@
+//! Does PingOne answer at all? While it does not, no new row is begun: rows that were begun are retried, and the first
+//! answer closes the circuit breaker again.
+//!
+//! Without it, an outage would use up the attempts of every row of the input. If every row that was begun has been given
+//! up and still nothing answers, the run stops.
+
+use crate::pingone::Verdict;
+
+/// So many faults in a row open the breaker, or as many as there are slots if that is more.
+const IN_A_ROW: usize = 10;
+
+/// Opens after too many faults in a row, and closes with the first answer.
+#[derive(Debug)]
+pub(super) struct CircuitBreaker {
+    threshold: usize,
+    /// Requests in a row without an answer.
+    faults: usize,
+    /// Rows that met a fault and are not settled.
+    retrying: usize,
+}
+
+impl CircuitBreaker {
+    /// A closed breaker, for so many requests in flight.
+    pub(super) fn new(concurrency: usize) -> Self {
+        Self { threshold: concurrency.max(IN_A_ROW), faults: 0, retrying: 0 }
+    }
+
+    /// Takes in the verdict on a request of a row; `retries` tells whether the row met a fault before, and is kept up to date.
+    pub(super) fn learn(&mut self, verdict: &Verdict, retries: &mut bool) {
+        if verdict.is_fault() {
+            self.faults = self.faults.saturating_add(1);
+            if !std::mem::replace(retries, true) {
+                self.retrying += 1;
+            }
+        } else {
+            self.faults = 0;
+        }
+    }
+
+    /// A row has ended that had met a fault.
+    pub(super) fn end_retry(&mut self) {
+        self.retrying = self.retrying.saturating_sub(1);
+    }
+
+    /// Whether no new row may be begun.
+    pub(super) fn is_open(&self) -> bool {
+        self.faults >= self.threshold
+    }
+
+    /// Whether the breaker is open and no row is left that would find out whether PingOne is back.
+    pub(super) fn is_final(&self) -> bool {
+        self.is_open() && self.retrying == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pingone::Detail;
+
+    fn fault() -> Verdict {
+        Verdict::Faulted { fault: Detail::default(), retry_after: None, may_have_been_applied: false }
+    }
+
+    fn answer() -> Verdict {
+        Verdict::NotFound(Detail::default())
+    }
+
+    /// So many faults, each of a row of its own.
+    fn fail(breaker: &mut CircuitBreaker, times: usize) {
+        (0..times).for_each(|_| breaker.learn(&fault(), &mut false));
+    }
+
+    #[test]
+    fn new_rows_wait_from_the_tenth_fault_in_a_row_until_an_answer() {
+        let mut breaker = CircuitBreaker::new(4);
+        fail(&mut breaker, 9);
+        assert!(!breaker.is_open());
+        breaker.learn(&answer(), &mut false);
+        fail(&mut breaker, 9);
+        assert!(!breaker.is_open(), "an answer came in between");
+        fail(&mut breaker, 1);
+        assert!(breaker.is_open() && !breaker.is_final());
+        breaker.learn(&answer(), &mut false);
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn an_outage_is_final_when_every_row_that_was_begun_is_given_up() {
+        let mut breaker = CircuitBreaker::new(1);
+        let mut retries = false;
+        (0..IN_A_ROW).for_each(|_| breaker.learn(&fault(), &mut retries));
+        assert!(retries && breaker.is_open() && !breaker.is_final(), "one row is retried");
+        breaker.end_retry();
+        assert!(breaker.is_final());
+        breaker.learn(&answer(), &mut false);
+        assert!(!breaker.is_open() && !breaker.is_final());
+    }
+
+    #[test]
+    fn an_answer_forgives_every_fault_but_not_the_rows_that_are_retried() {
+        for faults in [10, 11, 21, 1000] {
+            let mut breaker = CircuitBreaker::new(4);
+            fail(&mut breaker, 6);
+            let mut retries = true;
+            (6..faults).for_each(|_| breaker.learn(&fault(), &mut retries));
+            breaker.learn(&answer(), &mut true);
+            (0..10).for_each(|_| breaker.learn(&fault(), &mut retries));
+            assert!(breaker.is_open() && !breaker.is_final(), "six rows are retried");
+            (0..5).for_each(|_| breaker.end_retry());
+            assert!(!breaker.is_final(), "one row is retried");
+            breaker.end_retry();
+            assert!(breaker.is_final());
+        }
+    }
+
+    #[test]
+    fn more_slots_need_more_faults() {
+        for (concurrency, threshold) in [(1, 10), (10, 10), (64, 64)] {
+            let mut breaker = CircuitBreaker::new(concurrency);
+            let mut retries = true;
+            (1..threshold).for_each(|_| breaker.learn(&fault(), &mut retries));
+            assert!(!breaker.is_open() && !breaker.is_final());
+            breaker.learn(&fault(), &mut retries);
+            assert!(breaker.is_open() && breaker.is_final());
+        }
+    }
+}
