@@ -10,11 +10,11 @@ use super::rows::Ran;
 use super::subjects::Subjects;
 use super::takeup::Claim;
 use crate::clock::Clock;
-use crate::domain::{BypassUntil, shown};
+use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
 use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
 use crate::report::{
-    InputRows, Lines, Metrics, NotWritten, Numbers, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary,
-    Tally, ToldRows, count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
+    InputRows, Metrics, NotWritten, Numbers, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary, ToldRows,
+    count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, Stopped};
 use crate::ui::Console;

@@ -8,10 +8,11 @@ use tokio::sync::watch;
 
 use super::reading::unless_stopped;
 use super::rows::Run;
+use crate::domain::Outcome;
 use crate::error::RunError;
 use crate::input::{Known, Sound, Whom};
 use crate::lookup::{LookUp, NotLookedUp};
-use crate::report::{FileError, Outcome, journal_users};
+use crate::report::{FileError, journal_users};
 use crate::ui::Progress;
 
 /// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.

@@ -22,7 +22,7 @@ use super::takeup::{Claim, Standing};
 use crate::clock::{Clock, Offset};
 use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::directory::{Listing, Roll};
-use crate::domain::RunId;
+use crate::domain::{RunId, Tally};
 use crate::error::{EXIT_SUCCESS, RunError};
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
@@ -30,7 +30,7 @@ use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
     TokenSource, TrustedCa,
 };
-use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
+use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Target};
 use crate::run::{Canary, Ended, Outage, Pipeline};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stdio::Stream;

@@ -13,9 +13,10 @@ use super::reading::{Reading, unless_stopped};
 
 use super::rows::Run;
 use crate::config::{RunConfig, Users};
-use crate::directory::{CARRIED, Listing, Roll, Selection};
+use crate::directory::{CARRIED, Listing, Roll};
+use crate::domain::{Row, Selection};
 use crate::error::RunError;
-use crate::input::{Remaining, Row, Sound, feed};
+use crate::input::{Remaining, Sound, feed};
 use crate::lookup::{Forecast, forecast};
 use crate::pingone::Wire;
 use crate::report::{DirectoryRecord, InputRecord, InputRows, ListedRows, Numbers};

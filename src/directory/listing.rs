@@ -2,10 +2,10 @@
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{ListedFor, ListingError, Roll, Selection};
+use super::{ListedFor, ListingError, Roll};
+use crate::domain::{Detail, Row, Selection};
 use crate::error::RunError;
-use crate::input::Row;
-use crate::pingone::{Detail, ListReader, Listed, PingOneError, Session, UserPage, Wire};
+use crate::pingone::{ListReader, Listed, PingOneError, Session, UserPage, Wire};
 use crate::stop::Stop;
 
 /// The user list, of which the first page has been read.

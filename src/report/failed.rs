@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::files::Replaced;
 use super::journal::FileError;
 use super::line::COLUMNS;
-use super::{Counts, Outcome, Tally};
+use crate::domain::{Counts, Outcome, Tally};
 
 /// The columns of `NAME.failed.csv` after the input's own.
 pub(crate) const FAILED_COLUMNS: [&str; 2] = ["result", "errorMessage"];

@@ -10,8 +10,8 @@ use std::time::Duration;
 use csv::ByteRecord;
 use tokio::sync::{mpsc, oneshot};
 
-use super::line::{COLUMNS, Lines, Settlement};
-use crate::domain::shown;
+use super::line::{COLUMNS, Settlement};
+use crate::domain::{Lines, shown};
 use crate::stdio::OUTPUT;
 use crate::stop::Stop;
 

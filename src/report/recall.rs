@@ -8,11 +8,10 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
+use super::Recovered;
 use super::journal::FileError;
 use super::line::COLUMNS;
-use super::{Outcome, Recovered};
-use crate::domain::UserId;
-use crate::rowset::RowSet;
+use crate::domain::{Outcome, RowSet, UserId};
 
 const BUFFER: usize = 256 << 10;
 const ROW: usize = 0;

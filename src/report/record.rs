@@ -9,11 +9,11 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Destination;
 use super::files::Replaced;
 use super::journal::FileError;
-use super::{Destination, Lines, Outcome, Tally};
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, RunId, escaped};
+use crate::domain::{BypassUntil, Lines, Outcome, RunId, Tally, escaped};
 use crate::pingone::Endpoints;
 
 /// The record of a run. No secret, ever.

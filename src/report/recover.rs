@@ -9,9 +9,7 @@ use csv::ByteRecord;
 
 use super::journal::{FileError, encoded};
 use super::line::COLUMNS;
-use super::{Outcome, Tally};
-use crate::domain::{RowNumber, UserId};
-use crate::rowset::RowSet;
+use crate::domain::{Outcome, RowNumber, RowSet, Tally, UserId};
 
 const BUFFER: usize = 256 << 10;
 /// No line of a journal has fewer bytes.

@@ -4,8 +4,7 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
-use crate::domain::RowNumber;
-use crate::report::{Counts, Outcome};
+use crate::domain::{Counts, Outcome, RowNumber};
 
 /// The first rows of an input, which are settled alone.
 #[derive(Debug)]

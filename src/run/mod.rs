@@ -35,12 +35,13 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::clock::Clock;
-use crate::input::Row;
+use crate::domain::MaxFailures;
+use crate::domain::{Row, Tally};
 use crate::pingone::{Limits, PingOneError, Session, Wire};
-use crate::report::{Appender, Tally};
+use crate::report::Appender;
 use crate::stop::Stop;
 
-pub(crate) use self::budget::{Exceeded, MaxFailures};
+pub(crate) use self::budget::Exceeded;
 pub(crate) use self::canary::Canary;
 pub(crate) use self::outage::Outage;
 

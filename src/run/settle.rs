@@ -9,10 +9,9 @@ use super::life::{Finding, Life, Next, Step};
 use super::outage::Trying;
 use super::worker::{Admission, Relieved, RowEnd, Shift};
 use super::{Pipeline, Place, place};
-use crate::domain::{Ask, BypassUntil};
-use crate::input::{Row, Task};
-use crate::pingone::{AccessToken, Attempt, Detail, PingOneError, Request, Turn, Wire};
-use crate::report::{Outcome, Settlement};
+use crate::domain::{Ask, BypassUntil, Detail, Outcome, Row, Work};
+use crate::pingone::{AccessToken, Attempt, PingOneError, Request, Turn, Wire};
+use crate::report::Settlement;
 use crate::stop::Stop;
 
 /// Does what the row asks, until it is settled or the run stops. If the row has to wait meanwhile, and another
@@ -21,7 +20,7 @@ pub(super) async fn settle<'a, W: Wire>(shift: &'a Shift<W>, admission: Admissio
     let Admission { row, first } = admission;
     let clock = shift.pipeline.clock;
     match row.task {
-        Task::Send(ask) => {
+        Work::Send(ask) => {
             let mut life = Life::new(ask, shift.pipeline.limits, row.in_doubt);
             let lived = live(shift, &row, &mut life, first.expect("there is something to send"), relieved).await;
             let (finding, refused) = match lived {
@@ -30,19 +29,19 @@ pub(super) async fn settle<'a, W: Wire>(shift: &'a Shift<W>, admission: Admissio
             };
             RowEnd { settled: finding.map(|finding| sent(row, &ask, &life, finding, clock.now())), refused }
         }
-        Task::Duplicate(ask) => {
+        Work::Duplicate(ask) => {
             let why = own("the same request stands in an earlier row");
             unsent(row, ask.user().to_string(), Outcome::Duplicate, ask.until(), why, clock.now())
         }
-        Task::Passed(ask, outcome) => {
+        Work::Passed(ask, outcome) => {
             let why = own("the end date has passed since the run was begun");
             unsent(row, ask.user().to_string(), outcome, ask.until(), why, clock.now())
         }
-        Task::Nobody { outcome, ref said, until } => {
+        Work::Nobody { outcome, ref said, until } => {
             let said = Detail::clone(said);
             unsent(row, String::new(), outcome, until, said, clock.now())
         }
-        Task::Invalid { ref user, ref why } => {
+        Work::Invalid { ref user, ref why } => {
             let (user, why) = (user.clone(), own(why));
             unsent(row, user, Outcome::Invalid, None, why, clock.now())
         }

@@ -7,10 +7,9 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use super::budget::{Budget, Exceeded};
 use super::settle::settle;
 use super::{Ended, Pipeline, Place, ROOM, Stopped, place};
-use crate::domain::quote;
-use crate::input::{Row, Task};
+use crate::domain::{Row, Tally, Work, quote};
 use crate::pingone::{PingOneError, Turn, Wire};
-use crate::report::{Appender, Settlement, Tally};
+use crate::report::{Appender, Settlement};
 
 /// What the workers of a run share.
 pub(super) struct Shift<W> {
@@ -203,8 +202,8 @@ impl<W: Wire> Shift<W> {
 
 fn is_to_be_sent(row: &Row) -> bool {
     match row.task {
-        Task::Send(_) => true,
-        Task::Duplicate(_) | Task::Passed(..) | Task::Nobody { .. } | Task::Invalid { .. } => false,
+        Work::Send(_) => true,
+        Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. } => false,
     }
 }
 
