@@ -1,4 +1,4 @@
-//! What can be typed? The words only: what they mean is [`crate::config`]'s.
+//! What can be typed? The words only: what they mean is `config`'s.
 
 mod audit;
 mod diff;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
+use super::error::RunError;
 use super::preflight::{preflight, view};
 use super::reading::unless_stopped;
 use super::sandbox::start_sandbox;
@@ -23,7 +24,7 @@ use crate::clock::{Clock, Offset};
 use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::directory::{Listing, Roll};
 use crate::domain::{RunId, Tally};
-use crate::error::{EXIT_SUCCESS, RunError};
+use crate::exit::EXIT_SUCCESS;
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{

@@ -11,5 +11,6 @@ mod roll;
 
 pub use self::error::{ListedFor, ListingError};
 
+pub(crate) use self::error::NotListed;
 pub(crate) use self::listing::Listing;
 pub(crate) use self::roll::{CARRIED, Roll};

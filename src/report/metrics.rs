@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::Summary;
 use super::files::{Replaced, not_regular};
-use super::journal::FileError;
 use crate::domain::Outcome;
+use crate::file_error::FileError;
 
 /// The collector is another user; there is nothing here that it may not know.
 const MODE: u32 = 0o644;

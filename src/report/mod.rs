@@ -22,7 +22,6 @@ mod recover;
 mod summary;
 
 pub use self::files::OutputError;
-pub use self::journal::FileError;
 pub use self::summary::Summary;
 
 pub(crate) use self::apart::{ReadFile, kept_apart};
@@ -34,5 +33,8 @@ pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};
 pub(crate) use self::recall::Recalled;
-pub(crate) use self::record::{DirectoryRecord, EnvironmentRecord, InputRecord, RequestsRecord, RunRecord, Status, tally, totals};
+pub(crate) use self::record::{
+    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
+    totals,
+};
 pub(crate) use self::recover::{Recovered, doubt_failures, journal_users, read_journal, reopen_journal};

@@ -9,9 +9,9 @@ use std::path::Path;
 use csv::ByteRecord;
 
 use super::Recovered;
-use super::journal::FileError;
 use super::line::COLUMNS;
 use crate::domain::{Outcome, RowSet, UserId};
+use crate::file_error::FileError;
 
 const BUFFER: usize = 256 << 10;
 const ROW: usize = 0;
