@@ -1,4 +1,4 @@
-//! What can be typed? The words only: what they mean is [`crate::config`]'s.
+//! What can be typed? The words only: what they mean is `config`'s.
 
 mod audit;
 mod diff;
@@ -11,13 +11,11 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{EnvironmentId, Grace, shell_word};
+use crate::domain::{EnvironmentId, Grace, MaxFailures, parse_span, shell_word};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
-use crate::run::MaxFailures;
-use crate::when::parse_span;
 
-pub(crate) use self::audit::{AuditArgs, DirectoryArgs, Only};
+pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 

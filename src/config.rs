@@ -14,11 +14,10 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
-use crate::directory::Selection;
-use crate::domain::{Operation, quote, shown};
+use crate::domain::{Lines, Operation, Selection, quote, shown};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
-use crate::report::{Destination, Lines, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
+use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
 
 pub use self::error::ConfigError;
 
@@ -118,7 +117,7 @@ impl RunConfig {
             selection if all_users || !selection.is_of_all() => Users::Directory(selection),
             _ => file(&arguments.run).map_err(|_| ConfigError::NobodyToAudit)?,
         };
-        let lines = arguments.only.map_or(Lines::All, Lines::from);
+        let lines = arguments.only.unwrap_or(Lines::All);
         Ok(Self { lines, ..Self::of(Operation::Audit, users, arguments.run, None)? })
     }
 

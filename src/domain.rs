@@ -1,7 +1,15 @@
 //! Which values does every part of the program speak of? Identifiers, row numbers and end dates, each
 //! checked when it is made, so that past the edge no `String` carries meaning.
 
+mod detail;
+mod lines;
+mod max_failures;
+mod outcome;
+mod row;
+mod row_set;
+mod selection;
 mod text;
+mod when;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +18,17 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use uuid::Uuid;
 
+pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::text::ForeignText;
 
+pub(crate) use self::detail::Detail;
+pub(crate) use self::lines::Lines;
+pub(crate) use self::max_failures::MaxFailures;
+pub(crate) use self::row::{Row, Work};
+pub(crate) use self::row_set::RowSet;
+pub(crate) use self::selection::{Filter, Selection};
 pub(crate) use self::text::{escaped, escaped_lines, is_unseen, quote, shell_word, shown};
+pub(crate) use self::when::{UntilError, parse_span, parse_until};
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
 
-use crate::report::FileError;
+use crate::file_error::FileError;
 
 /// Standard output or standard error. Nobody else is locked out while it is written to.
 #[derive(Debug)]

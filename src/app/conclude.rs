@@ -6,15 +6,17 @@ use std::time::{Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
 
+use super::complain;
+use super::error::{LastFailure, RunError};
 use super::rows::Ran;
 use super::subjects::Subjects;
 use super::takeup::Claim;
 use crate::clock::Clock;
-use crate::domain::{BypassUntil, shown};
-use crate::error::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS, LastFailure, RunError};
+use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
+use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
-    InputRows, Lines, Metrics, NotWritten, Numbers, Outcome, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary,
-    Tally, ToldRows, count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
+    InputRows, Metrics, NotWritten, Numbers, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary, ToldRows,
+    count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, StopReason};
 use crate::ui::Console;
@@ -123,7 +125,7 @@ impl Conclusion<'_> {
         let files = &self.claim.files;
         if !files.partial.exists() {
             // The report is published: what failed comes after, and is made up for by taking the run up.
-            self.console.complain(stopped);
+            complain(stopped, self.console);
             self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
             return Ok(stopped.code());
         }
@@ -131,7 +133,7 @@ impl Conclusion<'_> {
         if summary.tally.rows() == 0 && !sent.for_users && self.before.rows() == 0 {
             self.claim.leave_no_traces()?;
             if !files.partial.exists() {
-                self.console.complain(stopped);
+                complain(stopped, self.console);
                 return Ok(stopped.code());
             }
         }
@@ -145,7 +147,7 @@ impl Conclusion<'_> {
         summary.rows = sent.expected;
         summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
         self.console.summarize(summary);
-        self.console.complain(stopped);
+        complain(stopped, self.console);
         self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
         Ok(stopped.code())
     }

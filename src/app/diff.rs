@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::error::RunError;
 use crate::cli::DiffArgs;
 use crate::diff::{DiffError, compare};
-use crate::error::{EXIT_CHANGES, EXIT_SUCCESS, RunError};
-use crate::report::FileError;
+use crate::exit::{EXIT_CHANGES, EXIT_SUCCESS};
+use crate::file_error::FileError;
 use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::error::RunError;
 use super::reading::unless_stopped;
 use super::rows::Run;
-use crate::error::RunError;
+use crate::domain::Outcome;
+use crate::file_error::FileError;
 use crate::input::{Known, Sound, Whom};
 use crate::lookup::{LookUp, NotLookedUp};
-use crate::report::{FileError, Outcome, journal_users};
+use crate::report::journal_users;
 use crate::ui::Progress;
 
 /// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.

@@ -4,9 +4,11 @@ mod conclude;
 mod diff;
 #[cfg(test)]
 mod doubt_tests;
+mod error;
 mod lookup;
 mod preflight;
 mod reading;
+mod record;
 mod rows;
 mod sandbox;
 mod settled;
@@ -22,10 +24,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
 use crate::config::{Refused, RunConfig};
-use crate::error::{EXIT_SUCCESS, RunError};
-use crate::report::FileError;
+use crate::exit::EXIT_SUCCESS;
+use crate::file_error::FileError;
 use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
+
+pub use self::error::{LastFailure, RunError};
 
 use self::diff::diff;
 use self::rows::run_rows;
@@ -39,13 +43,18 @@ pub async fn run(cli: Cli, console: &Console) -> u8 {
         Err(error) => Err(error),
     };
     let code = done.unwrap_or_else(|error| {
-        console.complain(&error);
+        complain(&error, console);
         error.code()
     });
     let console = console.clone();
     // It waits: not for a runtime that has others to run.
     drop(tokio::task::spawn_blocking(move || console.flush()).await);
     code
+}
+
+/// Shows an error on `console`, with what caused it and what to do.
+fn complain(error: &RunError, console: &Console) {
+    console.complain(error, error.hint().as_deref(), error.code());
 }
 
 async fn run_command(command: Command, to_resume: &str, console: &Console) -> Result<u8, RunError> {

@@ -4,13 +4,13 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
+use super::error::RunError;
 use super::rows::Run;
 use super::subjects::Subjects;
 use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
 use crate::directory::Listing;
 use crate::domain::{BypassUntil, Operation, shown};
-use crate::error::RunError;
 use crate::pace::Rate;
 use crate::pingone::{EnvironmentInfo, LicenceRates};
 use crate::report::{Destination, EnvironmentRecord, RunRecord};

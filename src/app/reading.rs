@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 use indicatif::DecimalBytes;
 use tokio::sync::oneshot;
 
+use super::error::RunError;
 use crate::cli::ProgressMode;
 use crate::config::{ConfigError, RunConfig, Users};
 use crate::domain::escaped;
-use crate::error::RunError;
 use crate::input::{Dialect, Expected, Layout, Opened, Rules, Seen, Sound, Taking, is_pipe, name_of};
 use crate::stop::Stop;
 use crate::ui::Console;

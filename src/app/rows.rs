@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::conclude::{Conclusion, MetricsFile, conclude_stream, report_again};
+use super::error::RunError;
 use super::preflight::{preflight, view};
 use super::reading::unless_stopped;
 use super::sandbox::start_sandbox;
@@ -22,15 +23,15 @@ use super::takeup::{Claim, Standing};
 use crate::clock::{Clock, Offset};
 use crate::config::{Connection, Existing, Identity, RunConfig};
 use crate::directory::{Listing, Roll};
-use crate::domain::RunId;
-use crate::error::{EXIT_SUCCESS, RunError};
+use crate::domain::{RunId, Tally};
+use crate::exit::EXIT_SUCCESS;
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
     TokenSource, TrustedCa,
 };
-use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Tally, Target};
+use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Target};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stdio::Stream;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::error::RunError;
 use super::print;
 use crate::cli::SandboxArgs;
 use crate::domain::shown;
-use crate::error::RunError;
 use crate::pingone::AuthMethod;
 use crate::sandbox::{Sandbox, SandboxConfig};
 

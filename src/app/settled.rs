@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::conclude::{MetricsFile, code_of, publish_settled, report_again, tell_of_failures, tell_of_lines, timestamp};
+use super::error::RunError;
 use super::subjects::Subjects;
 use super::takeup::{Claim, Standing};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::domain::Operation;
-use crate::error::RunError;
 use crate::report::{OutputError, RunRecord, Summary, ToldRows, reopen_journal};
 use crate::ui::Console;
 

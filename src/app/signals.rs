@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::error::RunError;
+use super::error::RunError;
 use crate::stop::{Signal, Stop};
 
 /// A terminal that is closed may tell a run twice, by its shell and by the kernel when the shell ends: SIGHUPs that

@@ -11,11 +11,12 @@ use tokio::task::JoinHandle;
 use super::lookup::look_up;
 use super::reading::{Reading, unless_stopped};
 
+use super::error::RunError;
 use super::rows::Run;
 use crate::config::{RunConfig, Users};
-use crate::directory::{CARRIED, Listing, Roll, Selection};
-use crate::error::RunError;
-use crate::input::{Remaining, Row, Sound, feed};
+use crate::directory::{CARRIED, Listing, Roll};
+use crate::domain::{Row, Selection};
+use crate::input::{Remaining, Sound, feed};
 use crate::lookup::{Forecast, forecast};
 use crate::pingone::Wire;
 use crate::report::{DirectoryRecord, InputRecord, InputRows, ListedRows, Numbers};
@@ -198,7 +199,7 @@ impl Feed {
             }
             Self::Directory(listing, roll) => {
                 let fed = listing.feed(roll, &pipeline.session, &pipeline.slots, &rows, stop).await;
-                fed.inspect_err(|_| stop.request())
+                Ok(fed.inspect_err(|_| stop.request())?)
             }
         }
     }

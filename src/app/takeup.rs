@@ -4,12 +4,12 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use super::error::RunError;
 use crate::config::Existing;
 use crate::domain::{Operation, RunId};
-use crate::error::RunError;
+use crate::file_error::FileError;
 use crate::report::{
-    FileError, Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, doubt_failures, read_journal,
-    reopen_journal,
+    Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, doubt_failures, read_journal, reopen_journal,
 };
 
 /// The files of a run, which are its alone, and what stands in them.

@@ -1,10 +1,9 @@
 //! What can be typed after `audit`, besides what all runs have in common?
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::RunArgs;
-use crate::directory::Filter;
-use crate::domain::{GroupId, PopulationId};
+use crate::domain::{Filter, GroupId, Lines, PopulationId};
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
@@ -15,7 +14,7 @@ pub(crate) struct AuditArgs {
     /// Write the users alone who can bypass MFA now; all are counted, and those that failed stand in
     /// NAME.failed.csv
     #[arg(long, value_name = "WHICH", help_heading = "Output")]
-    pub(crate) only: Option<Only>,
+    pub(crate) only: Option<Lines>,
 }
 
 /// Which users of the directory are audited, where there is no input.
@@ -39,10 +38,3 @@ pub(crate) struct DirectoryArgs {
 
 /// What says how an input is read.
 const OF_AN_INPUT: [&str; 5] = ["input", "user_column", "delimiter", "no_headers", "skip_invalid"];
-
-/// Which users are written into the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Only {
-    // Those who can bypass MFA now.
-    Active,
-}

@@ -3,8 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::domain::BypassUntil;
-use crate::report::Outcome;
+use crate::domain::{BypassUntil, Outcome};
 
 /// What a report says of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

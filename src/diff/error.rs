@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::domain::{UserId, quote, shown};
+use crate::domain::{Outcome, UserId, quote, shown};
+use crate::file_error::FileError;
 use crate::input::{HeaderFault, InputError, RowFault};
-use crate::report::{FileError, Outcome};
 
 /// Why two reports cannot be compared.
 #[derive(Debug, thiserror::Error)]

@@ -25,7 +25,7 @@ pub(crate) use self::summary::Summary;
 use self::change::{Change, State};
 use self::pairs::{Lines, Pair, Pairs, Side};
 use self::report::{Report, Said};
-use crate::spill::unnamed_file;
+use crate::external_sort::unnamed_file;
 
 /// The columns of what is written.
 const COLUMNS: [&str; 4] = ["userID", "change", "before", "after"];

@@ -7,9 +7,8 @@ use chrono::DateTime;
 
 use super::change::State;
 use super::error::{DiffError, Fault};
-use crate::domain::{BypassUntil, UserId};
-use crate::report::Outcome;
-use crate::spill::{Sorted, Sorter};
+use crate::domain::{BypassUntil, Outcome, UserId};
+use crate::external_sort::{Sorted, Sorter};
 
 /// One of the two reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::change::State;
 use super::error::{DiffError, Fault};
-use crate::domain::{BypassUntil, UserId};
+use crate::domain::{BypassUntil, Outcome, UserId};
 use crate::input::{RowFault, Table, Values};
-use crate::report::{Outcome, is_journal};
+use crate::report::is_journal;
 
 /// A report, read line by line.
 pub(super) struct Report {

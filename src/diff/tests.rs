@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::report::{Counts, Outcome};
+use crate::domain::{Counts, Outcome};
 
 /// A line of a report: a user, a result, and a day on which the bypass ends, or none.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::error::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
-use crate::pingone::Said;
+use crate::exit::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
+use crate::pingone::{PingOneError, Said};
+use crate::stop::Signal;
 
 /// What the list is read for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,5 +104,28 @@ impl ListingError {
             }
             Self::Unread { list: ListedFor::Audit(_), .. } => None,
         }
+    }
+}
+
+/// Why the user list did not become rows.
+#[derive(Debug)]
+pub(crate) enum NotListed {
+    /// The list cannot be read, or not be gone through.
+    List(ListingError),
+    /// PingOne takes no request of ours.
+    PingOne(PingOneError),
+    /// The run stops before its first row, by this signal if one came.
+    Stopped(Option<Signal>),
+}
+
+impl From<ListingError> for NotListed {
+    fn from(error: ListingError) -> Self {
+        Self::List(error)
+    }
+}
+
+impl From<PingOneError> for NotListed {
+    fn from(error: PingOneError) -> Self {
+        Self::PingOne(error)
     }
 }

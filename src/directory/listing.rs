@@ -2,10 +2,9 @@
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{ListedFor, ListingError, Roll, Selection};
-use crate::error::RunError;
-use crate::input::Row;
-use crate::pingone::{Detail, ListReader, Listed, PingOneError, Session, UserPage, Wire};
+use super::{ListedFor, ListingError, NotListed, Roll};
+use crate::domain::{Detail, Row, Selection};
+use crate::pingone::{ListReader, Listed, PingOneError, Session, UserPage, Wire};
 use crate::stop::Stop;
 
 /// The user list, of which the first page has been read.
@@ -25,7 +24,7 @@ impl Listing {
         selection: Selection,
         max_users: Option<u64>,
         stop: &Stop,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, NotListed> {
         let mut rest = session.user_list(selection.filter());
         let list = selection.to_string();
         let first = match unless_stopped(session.next_users(&mut rest, stop), stop).await? {
@@ -33,7 +32,7 @@ impl Listing {
             Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
             Listed::Refused(said) => return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), said: said.into() }.into()),
             Listed::Failed(said) => return Err(unread(list, said)),
-            Listed::Stopped => return Err(RunError::before_the_first_row(stop)),
+            Listed::Stopped => return Err(NotListed::Stopped(stop.signalled())),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {
@@ -67,7 +66,7 @@ impl Listing {
         places: &Semaphore,
         rows: &mpsc::Sender<Row>,
         stop: &Stop,
-    ) -> Result<Option<u64>, RunError> {
+    ) -> Result<Option<u64>, NotListed> {
         let counted = self.total().unwrap_or_default();
         roll.expect(counted);
         let (list, most) = (self.selection.to_string(), self.max_users);
@@ -133,6 +132,6 @@ async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
     true
 }
 
-fn unread(list: String, said: Detail) -> RunError {
+fn unread(list: String, said: Detail) -> NotListed {
     ListingError::Unread { list: ListedFor::Audit(list), said: said.into() }.into()
 }

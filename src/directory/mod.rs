@@ -8,10 +8,9 @@
 mod error;
 mod listing;
 mod roll;
-mod selection;
 
 pub use self::error::{ListedFor, ListingError};
 
+pub(crate) use self::error::NotListed;
 pub(crate) use self::listing::Listing;
 pub(crate) use self::roll::{CARRIED, Roll};
-pub(crate) use self::selection::{Filter, Selection};

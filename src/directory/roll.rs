@@ -10,11 +10,9 @@ use std::collections::{HashMap, VecDeque};
 
 use csv::ByteRecord;
 
-use crate::domain::{Ask, ForeignText, RowNumber, UserId};
-use crate::input::{Row, Task};
+use crate::domain::{Ask, ForeignText, Row, RowNumber, RowSet, UserId, Work};
 use crate::pingone::ListedUser;
 use crate::report::Recalled;
-use crate::rowset::RowSet;
 
 /// The columns that the list gives the report.
 pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
@@ -86,7 +84,7 @@ impl Roll {
 }
 
 fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
-    Row { number: RowNumber(number), carried, in_doubt: false, task: Task::Send(Ask::Read(user)) }
+    Row { number: RowNumber(number), carried, in_doubt: false, task: Work::Send(Ask::Read(user)) }
 }
 
 #[cfg(test)]
@@ -112,8 +110,8 @@ mod tests {
         }
         rows.extend(roll.rest());
         let of = |row: &Row| match &row.task {
-            Task::Send(ask) => (row.number.0, ask.user()),
-            Task::Duplicate(_) | Task::Passed(..) | Task::Nobody { .. } | Task::Invalid { .. } => panic!("{row:?}"),
+            Work::Send(ask) => (row.number.0, ask.user()),
+            Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. } => panic!("{row:?}"),
         };
         (rows.iter().map(of).collect(), roll.users())
     }

@@ -2,7 +2,7 @@
 
 use super::tests::{A, B, rules, sound};
 use super::*;
-use crate::domain::Operation;
+use crate::domain::{Ask, Detail, Operation};
 
 fn checked(text: &str, operation: Operation, dialect: &Dialect) -> Sound {
     sound(text.as_bytes(), rules(operation), dialect, true).expect("sound")
@@ -16,11 +16,11 @@ fn fed(sound: &Sound, remaining: &Remaining) -> Vec<String> {
     let of = |ask: &Ask| format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default());
     let shown = |row: Row| {
         let task = match &row.task {
-            Task::Send(ask) => format!("send {}", of(ask)),
-            Task::Duplicate(ask) => format!("duplicate {}", of(ask)),
-            Task::Passed(ask, outcome) => format!("passed {} {outcome}", of(ask)),
-            Task::Nobody { outcome, said, .. } => format!("nobody {outcome} {}", said.message),
-            Task::Invalid { why, .. } => format!("invalid {}", why.rsplit(": ").next().unwrap_or_default()),
+            Work::Send(ask) => format!("send {}", of(ask)),
+            Work::Duplicate(ask) => format!("duplicate {}", of(ask)),
+            Work::Passed(ask, outcome) => format!("passed {} {outcome}", of(ask)),
+            Work::Nobody { outcome, said, .. } => format!("nobody {outcome} {}", said.message),
+            Work::Invalid { why, .. } => format!("invalid {}", why.rsplit(": ").next().unwrap_or_default()),
         };
         format!("{}{} {}", row.number.0, if row.in_doubt { "?" } else { "" }, task.trim_end())
     };

@@ -10,9 +10,8 @@ use super::repeats::{Repeats, Suspects, Users, find_repeats, seen};
 use super::rows::{RowReader, Rules, Who, Wish};
 use super::whom::{Known, Whom, known};
 use super::{InputError, Source};
-use crate::domain::BypassUntil;
-use crate::report::{Outcome, Tally};
-use crate::spill::{NoTemporary, Sorter};
+use crate::domain::{BypassUntil, Outcome, Tally};
+use crate::external_sort::{NoTemporary, Sorter};
 
 /// What is to be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

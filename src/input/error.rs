@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
-use crate::domain::{NotAUuid, quote};
-use crate::when::UntilError;
+use crate::domain::{NotAUuid, UntilError, quote};
 
 const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
 

@@ -118,7 +118,7 @@ fn a_value_that_cannot_be_looked_up_is_told_and_its_row_names_no_user() {
     feed(&sound, &Remaining::default(), &send).expect_err("nobody has been looked up");
     drop(send);
     let first = receive.blocking_recv().expect("the first row");
-    assert!(matches!(&first.task, Task::Invalid { user, .. } if user.is_empty()), "{:?}", first.task);
+    assert!(matches!(&first.task, Work::Invalid { user, .. } if user.is_empty()), "{:?}", first.task);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::tests::{A, B, rules, sound};
 use super::*;
-use crate::domain::Operation;
+use crate::domain::{BypassUntil, Operation};
 use crate::fuzz::{bytes, cases, spoilt};
 
 /// Inputs as they come in the field.
@@ -62,16 +62,16 @@ fn check(sound: &Sound) -> Result<(), TestCaseError> {
     for row in &rows {
         prop_assert_eq!(row.carried.len(), sound.layout.carried.len());
         let what = match &row.task {
-            Task::Send(ask) => {
+            Work::Send(ask) => {
                 asked.entry(ask.user()).or_default().push(ask.until());
                 "sent"
             }
-            Task::Duplicate(ask) => {
+            Work::Duplicate(ask) => {
                 prop_assert_eq!(asked.get(&ask.user()), Some(&vec![ask.until()]), "it repeats an earlier row");
                 "duplicate"
             }
-            Task::Invalid { .. } => "invalid",
-            Task::Passed(..) | Task::Nobody { .. } => "other",
+            Work::Invalid { .. } => "invalid",
+            Work::Passed(..) | Work::Nobody { .. } => "other",
         };
         *counts.entry(what).or_default() += 1;
     }
@@ -149,8 +149,8 @@ proptest! {
                 fed(sound)
                     .iter()
                     .map(|row| match &row.task {
-                        Task::Send(ask) | Task::Duplicate(ask) | Task::Passed(ask, _) => Some((ask.user(), ask.until())),
-                        Task::Nobody { .. } | Task::Invalid { .. } => None,
+                        Work::Send(ask) | Work::Duplicate(ask) | Work::Passed(ask, _) => Some((ask.user(), ask.until())),
+                        Work::Nobody { .. } | Work::Invalid { .. } => None,
                     })
                     .collect()
             };

@@ -52,61 +52,8 @@ use self::check::{Again, Checked, check};
 use self::repeats::Repeat;
 use self::rows::{ReadRow, RowReader, Who, Wish};
 use self::whom::known;
-use crate::domain::{Ask, BypassUntil, RowNumber};
-use crate::pingone::Detail;
-use crate::report::{FAILED_COLUMNS, InputRows, Outcome, hex};
-use crate::rowset::RowSet;
-
-/// A row on its way through the pipeline.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) number: RowNumber,
-    /// The values of the columns that are carried into the report.
-    pub(crate) carried: ByteRecord,
-    /// Whether what it asks for may have been carried out already.
-    pub(crate) in_doubt: bool,
-    pub(crate) task: Task,
-}
-
-/// What is to be done for a row.
-#[derive(Debug)]
-pub(crate) enum Task {
-    /// Send this.
-    Send(Ask),
-    /// Nothing: the same stands in an earlier row.
-    Duplicate(Ask),
-    /// Nothing: the end date has passed since the run was begun. The row stays what it was.
-    Passed(Ask, Outcome),
-    /// Nothing: its user was looked up, and there is none of whom it is clear that the row means them.
-    Nobody {
-        outcome: Outcome,
-        /// What is to be said of it.
-        said: Box<Detail>,
-        /// The end date that the row asks for.
-        until: Option<BypassUntil>,
-    },
-    /// Nothing: the row cannot be read.
-    Invalid {
-        /// What stands in the column of user IDs, or the ID that was found.
-        user: String,
-        /// What is wrong.
-        why: String,
-    },
-}
-
-impl Task {
-    /// The task, where it may have been carried out by a run that was broken off: whoever was meant then may be
-    /// nobody to look up now.
-    fn in_doubt(self) -> Self {
-        match self {
-            Self::Nobody { until, mut said, .. } => {
-                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message).into();
-                Self::Nobody { outcome: Outcome::Unknown, said, until }
-            }
-            task @ (Self::Send(_) | Self::Duplicate(_) | Self::Passed(..) | Self::Invalid { .. }) => task,
-        }
-    }
-}
+use crate::domain::{Outcome, Row, RowNumber, RowSet, Work};
+use crate::report::{FAILED_COLUMNS, InputRows, hex};
 
 /// The rows of a checked input that are still to be done.
 #[derive(Debug, Default)]
@@ -128,14 +75,14 @@ impl Remaining {
     }
 
     /// The task of a row, unless its end date has passed meanwhile: then it stays what it was.
-    fn unless_passed(&self, task: Task, row: RowNumber) -> Task {
+    fn unless_passed(&self, task: Work, row: RowNumber) -> Work {
         match task {
-            Task::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
+            Work::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
                 // What it was before it may have been sent again, it is no more.
                 let was = if self.doubts(row) { Outcome::Unknown } else { self.again.get(&row.0).copied().unwrap_or(Outcome::Invalid) };
-                Task::Passed(ask, was)
+                Work::Passed(ask, was)
             }
-            task @ (Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Nobody { .. } | Task::Invalid { .. }) => task,
+            task @ (Work::Send(_) | Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. }) => task,
         }
     }
 }
@@ -307,22 +254,22 @@ impl InputRows for OriginalRows<'_> {
     }
 }
 
-fn task(row: &ReadRow<'_>, sound: &Sound) -> io::Result<Task> {
+fn task(row: &ReadRow<'_>, sound: &Sound) -> io::Result<Work> {
     let name = &sound.source.name;
-    let invalid = |user, fault: &error::RowFault| Task::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
+    let invalid = |user, fault: &error::RowFault| Work::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
     let wish = match &row.wish {
         Ok(wish) => wish,
         Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
     let ask = match known(wish, row.number, sound.whom.as_ref())? {
         Some(Known::User(user)) => wish.deed.of(user),
-        Some(Known::Nobody(outcome, said)) => return Ok(Task::Nobody { outcome, said, until: wish.deed.until() }),
+        Some(Known::Nobody(outcome, said)) => return Ok(Work::Nobody { outcome, said, until: wish.deed.until() }),
         None => return Err(io::Error::other(format!("row {}: the user has not been looked up", row.number))),
     };
     Ok(match sound.checked.repeats.of(&ask, row.number, row.line(), &sound.layout) {
         Repeat::Conflict(fault) => invalid(ask.user().to_string(), &fault),
-        Repeat::Duplicate => Task::Duplicate(ask),
-        Repeat::No => Task::Send(ask),
+        Repeat::Duplicate => Work::Duplicate(ask),
+        Repeat::No => Work::Send(ask),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::tests::{A, B, rules, sound};
 use super::*;
-use crate::domain::Operation;
+use crate::domain::{Ask, Operation};
 
 const C: &str = "1a94b96e-0364-463b-a059-d97d1e4cb1d5";
 
@@ -56,8 +56,8 @@ fn the_plan_of_rows_that_are_looked_up_adds_up_before_and_after() {
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
     feed(&after, &Remaining::default(), &send).expect("unchanged");
     drop(send);
-    let tasks: Vec<Task> = std::iter::from_fn(|| receive.blocking_recv()).map(|row| row.task).collect();
-    assert!(matches!(&tasks[..], [Task::Send(_), Task::Nobody { .. }, Task::Duplicate(_), Task::Nobody { .. }]), "{tasks:?}");
+    let tasks: Vec<Work> = std::iter::from_fn(|| receive.blocking_recv()).map(|row| row.task).collect();
+    assert!(matches!(&tasks[..], [Work::Send(_), Work::Nobody { .. }, Work::Duplicate(_), Work::Nobody { .. }]), "{tasks:?}");
 }
 
 #[test]
@@ -101,15 +101,15 @@ fn what_may_have_been_sent_is_in_doubt_and_a_date_that_has_passed_is_not_asked_f
     let doubted: Vec<u64> = (1..10).filter(|row| remaining.doubts(RowNumber(*row))).collect();
     assert_eq!(doubted, [1, 2, 3, 7]);
     let until = rules(Operation::Grant).read_until("+4h").expect("a date");
-    let task = || Task::Send(Ask::Grant(A.parse().expect("a UUID"), until));
+    let task = || Work::Send(Ask::Grant(A.parse().expect("a UUID"), until));
     for (later, row, expected) in
         [(-1, 4, None), (0, 4, Some(Outcome::Invalid)), (1, 2, Some(Outcome::Unknown)), (1, 8, Some(Outcome::Failed))]
     {
         let resumed = Some(until.instant() + chrono::TimeDelta::milliseconds(later));
         let remaining = Remaining { resumed, again: remaining.again.clone(), in_doubt_up_to: 3, ..Remaining::default() };
         let passed = match remaining.unless_passed(task(), RowNumber(row)) {
-            Task::Passed(_, outcome) => Some(outcome),
-            Task::Send(_) | Task::Duplicate(_) | Task::Nobody { .. } | Task::Invalid { .. } => None,
+            Work::Passed(_, outcome) => Some(outcome),
+            Work::Send(_) | Work::Duplicate(_) | Work::Nobody { .. } | Work::Invalid { .. } => None,
         };
         assert_eq!(passed, expected, "{later} ms, row {row}");
     }

@@ -10,9 +10,8 @@ use chrono::DateTime;
 
 use super::columns::Layout;
 use super::error::{BadRow, BadRows, NAMED, RowFault};
-use crate::domain::{Ask, BypassUntil, RowNumber, UserId};
-use crate::rowset::RowSet;
-use crate::spill::Sorter;
+use crate::domain::{Ask, BypassUntil, RowNumber, RowSet, UserId};
+use crate::external_sort::Sorter;
 
 /// One row's user and end date, as integers that sort by user and then by row: the two halves of the user
 /// ID, the row, its line, the end date.

@@ -13,8 +13,7 @@ use super::blocks::Fingerprint;
 use super::columns::{Column, Layout};
 use super::error::{NotSought, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Ask, BypassUntil, Grace, Operation, RowNumber, UserId};
-use crate::when::{UntilError, parse_until};
+use crate::domain::{Ask, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
 
 /// The most characters of a value that is looked up: no email has more than 254. Even if each took twelve bytes
 /// of the URL, it would fit into a request; and texts of an answer are cut at more than that, so that what is

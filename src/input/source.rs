@@ -15,7 +15,7 @@ use super::InputError;
 use super::check::refused;
 use super::spool::{copied, spooled};
 use crate::domain::shown;
-use crate::spill::NoTemporary;
+use crate::external_sort::NoTemporary;
 
 /// How a file of Microsoft Excel's own begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 
 use super::*;
-use crate::spill::Temporary;
+use crate::external_sort::Temporary;
 
 fn beginning(head: &[u8], has_more: bool) -> Beginning {
     Beginning { name: "in.csv".to_owned(), head: head.to_vec(), has_more, mark: b"" }

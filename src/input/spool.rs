@@ -14,7 +14,7 @@ use super::InputError;
 use super::check::refused;
 use super::records::Records;
 use super::source::{Beginning, Expected, Seen};
-use crate::spill::{Temporary, unnamed_file};
+use crate::external_sort::{Temporary, unnamed_file};
 
 /// A copy of a regular `file`, whose bytes the system may share or copy by itself.
 pub(super) fn copied(mut file: &File) -> io::Result<File> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::Operation;
+use crate::domain::{Detail, Operation};
 
 pub(super) const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 pub(super) const B: &str = "0a94b96e-0364-463b-a059-d97d1e4cb1d5";
@@ -47,11 +47,11 @@ fn grant(text: &str) -> Result<Vec<Row>, String> {
 
 fn asks(rows: &[Row]) -> Vec<String> {
     let show = |row: &Row| match &row.task {
-        Task::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
-        Task::Duplicate(ask) => format!("duplicate {}", ask.user()),
-        Task::Passed(ask, outcome) => format!("passed {} {outcome}", ask.user()),
-        Task::Nobody { outcome, said, .. } => format!("{outcome} {}", said.message),
-        Task::Invalid { user, why } => format!("invalid {user} {why}"),
+        Work::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
+        Work::Duplicate(ask) => format!("duplicate {}", ask.user()),
+        Work::Passed(ask, outcome) => format!("passed {} {outcome}", ask.user()),
+        Work::Nobody { outcome, said, .. } => format!("{outcome} {}", said.message),
+        Work::Invalid { user, why } => format!("invalid {user} {why}"),
     };
     rows.iter().map(show).collect()
 }
@@ -204,7 +204,7 @@ fn the_delimiter_is_found_by_the_columns_that_the_user_names() {
 
 #[test]
 fn columns_can_be_named_and_numbered_and_an_end_date_given_for_all() {
-    let until = crate::when::parse_until("+1h", start()).expect("a span");
+    let until = crate::domain::parse_until("+1h", start()).expect("a span");
     let all = Rules { until: Some(until), ..rules(Operation::Grant) };
     let named = Dialect { user_column: Some("who".into()), until_column: Some("To_When".into()), ..Dialect::default() };
     let rows = read(format!("Who|towhen\n{A}|+4h\n{B}|\n").as_bytes(), all, &Dialect { delimiter: Some(b'|'), ..named }, false);
@@ -270,11 +270,11 @@ proptest! {
 #[test]
 fn who_was_meant_before_a_crash_and_is_nobody_now_may_have_been_granted() {
     let said = || Box::new(Detail::own(None, "no user has this email".to_owned()));
-    match (Task::Nobody { outcome: Outcome::NotFound, said: said(), until: None }).in_doubt() {
-        Task::Nobody { outcome, said, .. } => {
+    match (Work::Nobody { outcome: Outcome::NotFound, said: said(), until: None }).in_doubt() {
+        Work::Nobody { outcome, said, .. } => {
             assert_eq!(outcome, Outcome::Unknown);
             assert!(said.message.as_received().ends_with("broken off; now: no user has this email"), "{}", said.message);
         }
-        Task::Send(_) | Task::Duplicate(_) | Task::Passed(..) | Task::Invalid { .. } => panic!("it is nobody's"),
+        Work::Send(_) | Work::Duplicate(_) | Work::Passed(..) | Work::Invalid { .. } => panic!("it is nobody's"),
     }
 }

@@ -10,10 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 use super::rows::{Who, Wish};
-use crate::domain::{ForeignText, RowNumber, UserId};
-use crate::pingone::Detail;
-use crate::report::Outcome;
-use crate::spill::unnamed_file;
+use crate::domain::{Detail, ForeignText, Outcome, RowNumber, UserId};
+use crate::external_sort::unnamed_file;
 
 /// A tag, and two integers: the halves of a user ID, or where a text begins and how long it is.
 const RECORD: usize = 17;

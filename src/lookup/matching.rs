@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{Attribute, ForeignText, UserId};
+use crate::domain::{Attribute, Detail, ForeignText, Outcome, UserId};
 use crate::input::Known;
-use crate::pingone::{Detail, ListedUser};
-use crate::report::Outcome;
+use crate::pingone::ListedUser;
 
 /// How many users of one value are named.
 const NAMED: usize = 3;

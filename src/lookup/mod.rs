@@ -21,11 +21,10 @@ use futures::{StreamExt, stream};
 use tokio::sync::watch;
 
 use crate::directory::{ListedFor, ListingError};
-use crate::domain::Attribute;
+use crate::domain::{Attribute, Detail, Outcome};
+use crate::external_sort::Sorter;
 use crate::input::{Known, Sound, Whom};
-use crate::pingone::{Detail, Endless, Listed, PingOneError, Session, USUAL_ROOM, Wire};
-use crate::report::Outcome;
-use crate::spill::Sorter;
+use crate::pingone::{Endless, Listed, PingOneError, Session, USUAL_ROOM, Wire};
 use crate::stop::Stop;
 
 use self::batch::{Batch, Batches, filter};

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::AccessToken;
-use super::verdict::{Class, Detail, class, detail};
+use super::verdict::{Class, class, detail};
 use super::wire::{Answer, Reply, Wire};
+use crate::domain::Detail;
 use crate::pace::Backoff;
 use crate::stop::Stop;
 

@@ -8,10 +8,10 @@ use super::ask::{Heard, Question};
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::AccessToken;
-use super::verdict::{Detail, text};
+use super::verdict::text;
 use super::wire::{Answer, Wire};
 use crate::clock::Offset;
-use crate::domain::ForeignText;
+use crate::domain::{Detail, ForeignText};
 use crate::stop::Stop;
 
 /// What PingOne tells of an environment before anything is done in it.

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::pages::Endless;
-use super::verdict::Detail;
-use crate::domain::{EnvironmentId, ForeignText};
+use crate::domain::{Detail, EnvironmentId, ForeignText};
 
 /// Why no row can be sent any more.
 #[derive(Debug, Clone, thiserror::Error)]

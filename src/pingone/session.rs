@@ -12,10 +12,10 @@ use super::endpoints::Endpoints;
 use super::error::{PingOneError, Said};
 use super::token::{AccessToken, Secrets, TokenSource, Tokens, granted};
 use super::traffic::Traffic;
-use super::verdict::{Class, Detail, Verdict, class, detail, judge, text};
+use super::verdict::{Class, Verdict, class, detail, judge, text};
 use super::wire::{Answer, Call, Reply, Wire};
 use crate::clock::{Clock, Offset};
-use crate::domain::RowNumber;
+use crate::domain::{Detail, RowNumber};
 use crate::pace::{Backoff, Lane, Pacer};
 use crate::stop::Stop;
 

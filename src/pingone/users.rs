@@ -9,9 +9,8 @@ use super::endpoints::Endpoints;
 use super::error::PingOneError;
 use super::pages::ListReader;
 use super::session::Session;
-use super::verdict::Detail;
 use super::wire::{Answer, Wire};
-use crate::domain::{ForeignText, UserId};
+use crate::domain::{Detail, ForeignText, UserId};
 use crate::stop::Stop;
 
 /// The status that says that the list may not be read, whatever is asked for.

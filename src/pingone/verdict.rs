@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::wire::{Answer, Call, Reply};
-use crate::domain::{BypassUntil, ForeignText, UserId};
+use crate::domain::{BypassUntil, Detail, UserId};
 
 /// What the status alone says. "Specific error codes within a class are subject to change": the body is
 /// reported, and decides nothing.
@@ -52,28 +52,6 @@ fn says_not_applied(status: u16) -> bool {
 pub(crate) struct BypassStatus {
     pub(crate) can_bypass: bool,
     pub(crate) until: Option<BypassUntil>,
-}
-
-/// What the server or the network said, for the report.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Detail {
-    pub(crate) status: Option<u16>,
-    pub(crate) code: ForeignText,
-    pub(crate) message: ForeignText,
-    /// PingOne's own `id` of the fault, to be found in its logs.
-    pub(crate) id: ForeignText,
-}
-
-impl Detail {
-    /// The detail with each text changed, and then cut: a secret is looked for in the whole of it.
-    pub(crate) fn map(self, change: impl Fn(String) -> String) -> Self {
-        Self { status: self.status, code: self.code.map(&change), message: self.message.map(&change), id: self.id.map(&change) }
-    }
-
-    /// A detail in words of our own.
-    pub(crate) fn own(status: Option<u16>, message: String) -> Self {
-        Self { status, message: message.into(), ..Self::default() }
-    }
 }
 
 /// What a reply means for its row.

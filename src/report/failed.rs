@@ -9,9 +9,9 @@ use csv::ByteRecord;
 use sha2::{Digest, Sha256};
 
 use super::files::Replaced;
-use super::journal::FileError;
 use super::line::COLUMNS;
-use super::{Counts, Outcome, Tally};
+use crate::domain::{Counts, Outcome, Tally};
+use crate::file_error::FileError;
 
 /// The columns of `NAME.failed.csv` after the input's own.
 pub(crate) const FAILED_COLUMNS: [&str; 2] = ["result", "errorMessage"];

@@ -11,7 +11,7 @@ pub(super) use self::own::{OwnPath, create_new, folder_of, not_regular, open_or_
 use crate::domain::shown;
 
 use self::own::file_name;
-use super::FileError;
+use crate::file_error::FileError;
 
 /// How the name of a journal ends.
 const JOURNAL: &str = ".partial.csv";

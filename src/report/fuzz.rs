@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::files::ReportFiles;
 use super::record::tests::record;
 use super::*;
-use crate::domain::ForeignText;
+use crate::domain::{ForeignText, Lines, Outcome};
 use crate::fuzz::{bytes, cases, json, spoilt, spoilt_text};
 
 const USERS: [&str; 3] =

@@ -10,8 +10,9 @@ use std::time::Duration;
 use csv::ByteRecord;
 use tokio::sync::{mpsc, oneshot};
 
-use super::line::{COLUMNS, Lines, Settlement};
-use crate::domain::shown;
+use super::line::{COLUMNS, Settlement};
+use crate::domain::Lines;
+use crate::file_error::FileError;
 use crate::stdio::OUTPUT;
 use crate::stop::Stop;
 
@@ -28,21 +29,6 @@ const SYNC_EVERY: Duration = Duration::from_millis(500);
 const UNSYNCED: usize = 16 << 10;
 /// The most rows that may have been sent, and of which no line is sure to be on disk: each has its line reserved first.
 pub(crate) const UNRECORDED: usize = WAITING + TOGETHER + UNSYNCED;
-
-/// A local file could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: the file cannot be {verb}", shown(path))]
-pub struct FileError {
-    verb: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl FileError {
-    pub(crate) fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
-        Self { verb, path: path.to_owned(), source }
-    }
-}
 
 /// After a stream is given up, whoever reads it has so long to take the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);

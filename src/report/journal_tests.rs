@@ -1,9 +1,7 @@
 //! What reaches a stream or a file, and what is told if it does not.
 
-use super::super::Outcome;
 use super::*;
-use crate::domain::RowNumber;
-use crate::pingone::Detail;
+use crate::domain::{Detail, Outcome, RowNumber};
 use std::sync::{Arc, Mutex};
 
 /// A stream that takes its time, and keeps what it is given.

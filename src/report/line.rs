@@ -5,10 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
-use super::Outcome;
-use crate::cli::Only;
-use crate::domain::{BypassUntil, RowNumber};
-use crate::pingone::Detail;
+use crate::domain::{BypassUntil, Detail, Outcome, RowNumber};
 
 /// The report's own columns; the input's other columns follow.
 pub(crate) const COLUMNS: [&str; 13] = [
@@ -26,32 +23,6 @@ pub(crate) const COLUMNS: [&str; 13] = [
     "durationMs",
     "completedAt",
 ];
-
-/// Which lines are written into the report. The journal of a run has them all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lines {
-    All,
-    /// Those of users who can bypass MFA now.
-    Active,
-}
-
-impl Lines {
-    /// Whether a row is written that ended so.
-    pub(crate) fn include(self, outcome: Outcome) -> bool {
-        match self {
-            Self::All => true,
-            Self::Active => outcome == Outcome::Active,
-        }
-    }
-}
-
-impl From<Only> for Lines {
-    fn from(only: Only) -> Self {
-        match only {
-            Only::Active => Self::Active,
-        }
-    }
-}
 
 /// A row and what became of it.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::files::{OutputError, OwnPath, open_or_create, remove_if_there};
-use super::journal::FileError;
+use crate::file_error::FileError;
 
 /// The sole right to write a report and the files beside it, until it is dropped.
 #[derive(Debug)]

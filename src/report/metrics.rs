@@ -8,9 +8,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::Summary;
 use super::files::{Replaced, not_regular};
-use super::journal::FileError;
-use super::{Outcome, Summary};
+use crate::domain::Outcome;
+use crate::file_error::FileError;
 
 /// The collector is another user; there is nothing here that it may not know.
 const MODE: u32 = 0o644;
@@ -105,8 +106,8 @@ mod tests {
     use std::fs;
     use std::time::Duration;
 
-    use super::super::Tally;
     use super::*;
+    use crate::domain::Tally;
 
     #[test]
     fn metrics_replace_metrics_or_nothing() {

@@ -12,9 +12,9 @@ use csv::ByteRecord;
 
 use super::failed::outcome_of;
 use super::files::{ReportFiles, create_new, folder_of, remove_if_there, rename, sync_folder_of};
-use super::journal::FileError;
-use super::line::Lines;
-use crate::spill::Sorter;
+use crate::domain::Lines;
+use crate::external_sort::Sorter;
+use crate::file_error::FileError;
 
 /// Bytes read or written at a time. Rows settle nearly in order, so most lines are in the buffer already.
 const BUFFER: usize = 256 << 10;

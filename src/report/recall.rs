@@ -8,11 +8,10 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
-use super::journal::FileError;
+use super::Recovered;
 use super::line::COLUMNS;
-use super::{Outcome, Recovered};
-use crate::domain::UserId;
-use crate::rowset::RowSet;
+use crate::domain::{Outcome, RowSet, UserId};
+use crate::file_error::FileError;
 
 const BUFFER: usize = 256 << 10;
 const ROW: usize = 0;

@@ -10,11 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::files::Replaced;
-use super::journal::FileError;
-use super::{Destination, Lines, Outcome, Tally};
-use crate::config::RunConfig;
-use crate::domain::{BypassUntil, RunId, escaped};
-use crate::pingone::Endpoints;
+use crate::domain::{Outcome, RunId, Tally, escaped};
+use crate::file_error::FileError;
 
 /// The record of a run. No secret, ever.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,34 +128,6 @@ pub(crate) struct OptionsRecord {
     pub(crate) max_failures: String,
 }
 
-impl OptionsRecord {
-    fn of(config: &RunConfig, sandbox: bool) -> Self {
-        let RunConfig { dialect, pace, .. } = config;
-        Self {
-            sandbox,
-            reading: ReadingRecord {
-                until: config.until.clone(),
-                user_column: dialect.user_column.clone(),
-                until_column: dialect.until_column.clone(),
-                delimiter: dialect.delimiter.map(char::from),
-                no_headers: dialect.no_headers,
-                skip_invalid: config.skip_invalid,
-            },
-            only: match config.lines {
-                Lines::All => None,
-                Lines::Active => Some("active".to_owned()),
-            },
-            grace: config.operation.grace().map(|grace| grace.to_string()),
-            rate: pace.rate.to_string(),
-            concurrency: pace.concurrency,
-            max_attempts: pace.max_attempts,
-            timeout: humantime::format_duration(pace.timeout).to_string(),
-            give_up_after: humantime::format_duration(pace.give_up_after).to_string(),
-            max_failures: config.safety.max_failures.to_string(),
-        }
-    }
-}
-
 /// The options that decide what a row of the input means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -195,44 +164,6 @@ impl RequestsRecord {
 }
 
 impl RunRecord {
-    /// The record of a run at its start.
-    pub(crate) fn of(
-        config: &RunConfig,
-        input: InputRecord,
-        start: DateTime<Utc>,
-        endpoints: &Endpoints,
-        sandbox: bool,
-        run: RunId,
-    ) -> Self {
-        let report = match &config.destination {
-            Destination::StandardOutput => "-".to_owned(),
-            Destination::Files(files) => files.report.display().to_string(),
-        };
-        let started = BypassUntil::from_instant(start);
-        Self {
-            tool: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            run_id: run.to_string(),
-            operation: config.operation.name().to_owned(),
-            environment: EnvironmentRecord { id: endpoints.environment.to_string(), name: None, kind: None },
-            api_url: endpoints.api.to_string(),
-            reason: config.safety.reason.clone(),
-            licence: None,
-            started_at: started.map(|started| started.to_string()).unwrap_or_default(),
-            finished_at: None,
-            clock_offset_seconds: None,
-            status: Status::Running,
-            stop_reason: None,
-            input,
-            options: OptionsRecord::of(config, sandbox),
-            totals: totals(&Tally::default()),
-            requests: RequestsRecord::default(),
-            report: ReportRecord { path: report, sha256: None, rows: None },
-            in_doubt_ahead: Some(0),
-            in_doubt_up_to: 0,
-        }
-    }
-
     /// Takes over what the run of the `former` record may have sent without a line in its journal, whose last row is
     /// `last_row`: whether it crashed, or its journal could not be written.
     pub(crate) fn take_over_doubt(&mut self, former: &Self, last_row: u64) {

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
-use super::journal::{FileError, encoded};
+use super::journal::encoded;
 use super::line::COLUMNS;
-use super::{Outcome, Tally};
-use crate::domain::{RowNumber, UserId};
-use crate::rowset::RowSet;
+use crate::domain::{Outcome, RowNumber, RowSet, Tally, UserId};
+use crate::file_error::FileError;
 
 const BUFFER: usize = 256 << 10;
 /// No line of a journal has fewer bytes.

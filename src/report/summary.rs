@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Counts, Tally};
-use crate::domain::shown;
+use crate::domain::{Counts, Tally, shown};
 
 /// What a finished run has done.
 #[derive(Debug, Clone)]
@@ -54,8 +53,8 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome;
     use super::*;
+    use crate::domain::Outcome;
 
     #[test]
     fn a_summary_tells_what_came_of_the_rows_and_where_it_stands() {

@@ -56,7 +56,7 @@ impl CircuitBreaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pingone::Detail;
+    use crate::domain::Detail;
 
     fn fault() -> Verdict {
         Verdict::Faulted { fault: Detail::default(), retry_after: None, may_have_been_applied: false }

@@ -1,7 +1,6 @@
 //! May more than the first rows be sent? Only once each of them has succeeded.
 
-use crate::domain::RowNumber;
-use crate::report::{Counts, Outcome};
+use crate::domain::{Counts, Outcome, RowNumber};
 
 /// The first rows of an input, which run alone.
 #[derive(Debug)]

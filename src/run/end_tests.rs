@@ -10,10 +10,9 @@ use proptest::prelude::*;
 use super::row_state::{Next, RowState, Step};
 use super::script::{Called, Event, Left, PATIENCE, Script, now, pipeline, row, run};
 use super::*;
-use crate::domain::{Ask, BypassUntil, Grace, Operation};
+use crate::domain::{Ask, BypassUntil, Grace, Operation, Outcome};
 use crate::pace::Rate;
 use crate::pingone::{BypassStatus, Call, Verdict};
-use crate::report::Outcome;
 use crate::stop::Signal;
 
 fn in_a_minute() -> Operation {

@@ -40,12 +40,13 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::clock::Clock;
-use crate::input::Row;
+use crate::domain::MaxFailures;
+use crate::domain::{Row, Tally};
 use crate::pingone::{Limits, PingOneError, Session, Wire};
-use crate::report::{Appender, Tally};
+use crate::report::Appender;
 use crate::stop::Stop;
 
-pub(crate) use self::budget::{Exceeded, MaxFailures};
+pub(crate) use self::budget::Exceeded;
 
 use self::pool::Pool;
 

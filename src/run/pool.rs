@@ -20,10 +20,9 @@ use super::row_task::{Done, Job, perform, sent, settle_unsent};
 use super::run_state::RunState;
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
-use crate::domain::{Ask, RowNumber, quote};
-use crate::input::{Row, Task};
+use crate::domain::{Ask, Outcome, Row, RowNumber, Tally, Work, quote};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Wire};
-use crate::report::{Appender, Line, Outcome, Settlement, Tally};
+use crate::report::{Appender, Line, Settlement};
 
 /// One of the requests that may be in flight.
 pub(super) type Slot = OwnedSemaphorePermit;
@@ -220,7 +219,7 @@ impl<'a, W: Wire> Pool<'a, W> {
             if self.next.is_none() {
                 self.next = self.rows.try_recv().ok();
             }
-            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.task, Task::Send(_)) && self.state.lets(row.number));
+            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.task, Work::Send(_)) && self.state.lets(row.number));
             if !is_settled || !self.has_line() {
                 return;
             }

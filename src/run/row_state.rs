@@ -14,10 +14,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::domain::{Ask, BypassUntil, UserId};
+use crate::domain::{Ask, BypassUntil, Detail, Outcome, UserId};
 use crate::pace::Backoff;
-use crate::pingone::{BypassStatus, Call, Detail, Limits, Verdict};
-use crate::report::Outcome;
+use crate::pingone::{BypassStatus, Call, Limits, Verdict};
 
 /// A row whose every token is refused, one after another, is given up after so many; two in a row may be
 /// two that expired.

@@ -8,10 +8,9 @@ use tokio::time::Instant;
 use super::Pipeline;
 use super::pool::{Slot, StartedRow};
 use super::row_state::{RowResult, RowState};
-use crate::domain::{Ask, BypassUntil};
-use crate::input::{Row, Task};
-use crate::pingone::{AccessToken, Attempt, Call, Detail, PingOneError, Request, Wire};
-use crate::report::{Outcome, Settlement};
+use crate::domain::{Ask, BypassUntil, Detail, Outcome, Row, Work};
+use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Request, Wire};
+use crate::report::Settlement;
 
 use std::sync::Arc;
 
@@ -87,20 +86,20 @@ pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, 
     };
     let own = |why: &str| Detail::own(None, why.to_owned());
     match row.task {
-        Task::Send(ask) => Ok((row, ask)),
-        Task::Duplicate(ask) => {
+        Work::Send(ask) => Ok((row, ask)),
+        Work::Duplicate(ask) => {
             let why = own("the same request stands in an earlier row");
             unsent(row, ask.user().to_string(), Outcome::Duplicate, ask.until(), why)
         }
-        Task::Passed(ask, outcome) => {
+        Work::Passed(ask, outcome) => {
             let why = own("the end date has passed since the run was begun");
             unsent(row, ask.user().to_string(), outcome, ask.until(), why)
         }
-        Task::Nobody { outcome, ref said, until } => {
+        Work::Nobody { outcome, ref said, until } => {
             let said = Detail::clone(said);
             unsent(row, String::new(), outcome, until, said)
         }
-        Task::Invalid { ref user, ref why } => {
+        Work::Invalid { ref user, ref why } => {
             let (user, why) = (user.clone(), own(why));
             unsent(row, user, Outcome::Invalid, None, why)
         }

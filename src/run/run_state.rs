@@ -7,9 +7,9 @@ use super::breaker::CircuitBreaker;
 use super::budget::{Budget, Exceeded};
 use super::canary::Canary;
 use super::{Ended, StopReason, StopRules};
-use crate::domain::RowNumber;
+use crate::domain::{RowNumber, Tally};
 use crate::pingone::Verdict;
-use crate::report::{Settlement, Tally};
+use crate::report::Settlement;
 
 /// The state of a run.
 #[derive(Debug)]

@@ -9,11 +9,10 @@ use csv::ByteRecord;
 use tokio::time::Instant;
 
 use super::*;
-use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, RowNumber, UserId};
-use crate::input::Task;
+use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, Outcome, RowNumber, UserId, Work};
 use crate::pace::{Pacer, Rate};
 use crate::pingone::{AccessToken, Answer, Call, Endpoints, Fault, Region, Reply, Secrets, TokenSource};
-use crate::report::{Journal, Outcome, Target};
+use crate::report::{Journal, Target};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,7 +228,7 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
         Operation::Audit => Ask::Read(user),
         Operation::End(grace) => Ask::End(user, grace),
     };
-    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Task::Send(ask) }
+    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Work::Send(ask) }
 }
 
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
@@ -268,7 +267,7 @@ impl std::io::Write for Lines {
 
 pub(crate) async fn run(pipeline: &Pipeline<Arc<Script>>, rows: Vec<Row>) -> Left {
     let written = Lines::default();
-    let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::report::Lines::All), std::iter::empty()).expect("memory");
+    let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::domain::Lines::All), std::iter::empty()).expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));
     for row in rows {
         send.try_send(row).expect("room");

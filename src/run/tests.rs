@@ -8,9 +8,8 @@ use proptest::prelude::*;
 
 use super::script::{Event, Left, PATIENCE, Script, pipeline, row, run};
 use super::*;
-use crate::domain::Operation;
+use crate::domain::{Counts, Operation, Outcome};
 use crate::pace::Rate;
-use crate::report::{Counts, Outcome};
 
 async fn settle_one(operation: Operation, events: &[Event]) -> (Outcome, usize, Left) {
     let script = Arc::new(Script::of(&[(1, events)]));

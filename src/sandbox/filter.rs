@@ -208,8 +208,7 @@ mod tests {
 #[cfg(test)]
 mod fuzz {
     use super::*;
-    use crate::directory::{self, Selection};
-    use crate::domain::PopulationId;
+    use crate::domain::{Filter as Typed, PopulationId, Selection};
     use crate::fuzz::{cases, spoilt_text};
     use proptest::prelude::*;
 
@@ -259,7 +258,7 @@ mod fuzz {
         #[test]
         fn no_filter_undoes_what_stands_beside_it(text in filters()) {
             let population = PopulationId::from(uuid::Uuid::from_u128(7));
-            if let Ok(typed) = text.parse::<directory::Filter>() {
+            if let Ok(typed) = text.parse::<Typed>() {
                 let both = Selection::of(Some(typed), Some(population), None);
                 let both = Filter::read(both.filter().expect("a filter"));
                 let beside = Filter::Equals(Attribute::Population, population.to_string());

@@ -20,7 +20,6 @@ use super::progress::{REDRAWS_A_SECOND, bar};
 use super::screen::{Screen, Weight};
 use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
 use crate::domain::{RunId, escaped, escaped_lines, is_unseen};
-use crate::error::RunError;
 use crate::report::Summary;
 use crate::stdio::Stream;
 
@@ -194,16 +193,16 @@ impl Console {
         }
     }
 
-    /// Shows an error, what caused it, and what to do.
-    pub fn complain(&self, error: &RunError) {
+    /// Shows an `error`, what caused it, and what to do; programs read with which code the program exits.
+    pub fn complain(&self, error: &dyn Error, hint: Option<&str>, exit_code: u8) {
         let mut causes: Vec<String> = Vec::new();
-        let mut cause = Error::source(error);
+        let mut cause = error.source();
         while let Some(error) = cause {
             causes.push(error.to_string());
             cause = error.source();
         }
         if self.form == Form::Json {
-            tracing::error!(causes = causes.join(": "), hint = error.hint().unwrap_or_default(), exit_code = error.code(), "{error}");
+            tracing::error!(causes = causes.join(": "), hint = hint.unwrap_or_default(), exit_code, "{error}");
             return;
         }
         // The lines of a message that follow its first are indented: no other looks like the beginning of one.
@@ -213,9 +212,9 @@ impl Console {
             text.push_str("\ncaused by: ");
             text.push_str(&escaped(&cause));
         }
-        if let Some(hint) = error.hint() {
+        if let Some(hint) = hint {
             text.push_str("\nhint: ");
-            text.push_str(&escaped(&hint));
+            text.push_str(&escaped(hint));
         }
         self.say(&text);
     }

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::directory::Selection;
-use crate::domain::{BypassUntil, Operation, quote};
+use crate::domain::{BypassUntil, Operation, Outcome, Selection, quote};
 use crate::input::{Plan, Sought};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
 use crate::pingone::LicenceRates;
-use crate::report::Outcome;
 
 /// A plan, and all that it will be carried out with.
 #[derive(Debug)]

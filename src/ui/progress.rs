@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::Console;
 use crate::cli::ProgressMode;
+use crate::domain::Tally;
 use crate::pace::Pacer;
-use crate::report::Tally;
 
 /// The bar is redrawn at most so often.
 pub(super) const REDRAWS_A_SECOND: u8 = 10;
@@ -144,7 +144,7 @@ fn counts(tally: &Tally) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome;
+    use crate::domain::Outcome;
 
     #[test]
     fn however_many_rows_there_are_the_line_and_the_bar_can_be_shown() {

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::OutputError;
-use crate::report::FileError;
+use crate::file_error::FileError;
 
 /// Files are for their owner's eyes alone.
 const MODE: u32 = 0o600;

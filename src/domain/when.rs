@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use crate::domain::{BypassUntil, quote};
+use super::{BypassUntil, quote};
 
 /// Why a text is not an end date that can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

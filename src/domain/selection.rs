@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::{GroupId, PopulationId, escaped};
+use super::{GroupId, PopulationId, escaped};
 
 /// A SCIM filter as it was typed, which can be put in parentheses: what stands beside it cannot be undone by it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,40 +1,17 @@
-//! What ends a run before its time, how does the program exit, and what can the user do?
+//! What ends a run before its time, with which exit code, and what can the user do?
 
 use std::io;
 
 use crate::clock::Side;
 use crate::config::{ConfigError, Refused};
 use crate::diff::DiffError;
-use crate::directory::ListingError;
+use crate::directory::{ListingError, NotListed};
+use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
+use crate::file_error::FileError;
 use crate::input::InputError;
 use crate::pingone::PingOneError;
-use crate::report::{FileError, NoLock, OutputError};
+use crate::report::{NoLock, OutputError};
 use crate::stop::{Signal, Stop};
-
-/// Every row succeeded.
-pub const EXIT_SUCCESS: u8 = 0;
-/// The run finished, but rows failed.
-pub const EXIT_ROWS_FAILED: u8 = 1;
-/// Usage, configuration or input; nothing was sent.
-pub const EXIT_USAGE: u8 = 2;
-/// Stopped by too many failures.
-pub const EXIT_STOPPED: u8 = 3;
-/// Authentication or authorization refused.
-pub const EXIT_REFUSED: u8 = 4;
-/// Local files.
-pub const EXIT_FILES: u8 = 5;
-
-/// `diff`: there are changes.
-pub const EXIT_CHANGES: u8 = 1;
-/// `diff`: whatever keeps it from telling.
-pub const EXIT_TROUBLE: u8 = 2;
-
-/// Interrupted by SIGINT.
-pub const EXIT_SIGINT: u8 = 130;
-/// Interrupted by SIGTERM.
-pub const EXIT_SIGTERM: u8 = 143;
-/// Interrupted by SIGHUP.
-pub const EXIT_SIGHUP: u8 = 129;
 
 /// What ends a whole run.
 #[derive(Debug, thiserror::Error)]
@@ -162,10 +139,24 @@ impl From<NoLock> for RunError {
     }
 }
 
+impl From<NotListed> for RunError {
+    fn from(not_listed: NotListed) -> Self {
+        match not_listed {
+            NotListed::List(error) => Self::Listing(error),
+            NotListed::PingOne(error) => Self::PingOne(error),
+            NotListed::Stopped(signal) => Self::stopped_first(signal),
+        }
+    }
+}
+
 impl RunError {
     /// Why a run that was asked to `stop` before its first row ends: by then, only a signal asks for that.
     pub(crate) fn before_the_first_row(stop: &Stop) -> Self {
-        stop.signalled().map_or(Self::Unaccounted, Self::InterruptedFirst)
+        Self::stopped_first(stop.signalled())
+    }
+
+    fn stopped_first(signal: Option<Signal>) -> Self {
+        signal.map_or(Self::Unaccounted, Self::InterruptedFirst)
     }
 
     /// The program's exit code.
