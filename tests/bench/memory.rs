@@ -1,4 +1,4 @@
-//! Does the memory grow with the input? An audit of few rows and of many, at the same concurrency.
+//! Memory must not grow with the input: audits of few rows and of many, at the same concurrency.
 
 use crate::engine::{audit, serve};
 use crate::say;

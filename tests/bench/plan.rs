@@ -1,4 +1,4 @@
-//! How long does the plan of a million rows take, beside counting the same file's records with the csv crate?
+//! Time to plan a million rows, compared with counting the file's records with the csv crate.
 
 use std::path::Path;
 use std::time::Instant;

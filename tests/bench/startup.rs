@@ -1,4 +1,4 @@
-//! How long does the program take to start: to its help, and to its first request?
+//! Startup time: to the help, and to the first request.
 
 use std::io::Read;
 use std::net::TcpListener;
