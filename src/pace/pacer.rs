@@ -18,7 +18,7 @@ use super::Rate;
 use super::estimate::MATTERS;
 use super::throttle::Throttle;
 
-/// Governor's unit is this fraction of a request, so that part of an interval can be made up for.
+/// Governor counts hundredths of a request, so that part of an interval can be made up for.
 const PARTS: u32 = 100;
 /// A late turn may be made up for by this much (timers are good to a millisecond, and a busy machine is worse);
 /// otherwise the rate asked for would never be reached…

@@ -114,7 +114,7 @@ impl Console {
 
     /// Waits until everything is written, but at most 2 s while standard error accepts nothing, and 10 s in total. [`run`] ends with this.
     ///
-    /// [`run`]: crate::run
+    /// [`run`]: crate::run()
     pub fn flush(&self) {
         self.screen.wait_or_time_out();
     }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::say;
+use crate::print;
 use crate::tool::{Took, median, run, tool, user, write_input};
 
 const ROWS: u64 = 100_000;
@@ -61,16 +61,16 @@ pub(crate) fn bench() {
         several.push(bare(Threads::Several));
         curls.extend(curl(&config));
     }
-    told("engine: the program, on one thread", &tools);
+    print_speed("engine: the program, on one thread", &tools);
     for (what, bares) in [("one thread", &single), ("a thread for each processor", &several)] {
-        told(&format!("engine: a bare loop of reqwest on {what}"), bares);
-        say(&format!("engine: {:.2} of its rate", faster(&tools, bares)));
+        print_speed(&format!("engine: a bare loop of reqwest on {what}"), bares);
+        print(&format!("engine: {:.2} of its rate", faster(&tools, bares)));
     }
     if curls.is_empty() {
-        say("engine: curl is not there");
+        print("engine: curl is not there");
     } else {
-        told("engine: curl -Z", &curls);
-        say(&format!("engine: {:.2} times curl's rate", faster(&tools, &curls)));
+        print_speed("engine: curl -Z", &curls);
+        print(&format!("engine: {:.2} times curl's rate", faster(&tools, &curls)));
     }
 }
 
@@ -80,23 +80,23 @@ fn faster(runs: &[Took], others: &[Took]) -> f64 {
 }
 
 /// Prints the speed of `runs`.
-fn told(what: &str, runs: &[Took]) {
+fn print_speed(what: &str, runs: &[Took]) {
     #[expect(clippy::cast_precision_loss, reason = "small")]
     let rows = ROWS as f64;
     let rate = rows / median(runs.iter().map(|took| took.seconds).collect());
     let cpu = median(runs.iter().map(|took| took.cpu).collect());
     let peak = median(runs.iter().map(|took| took.peak).collect());
-    say(&format!("{what}: {rate:.0} rows/s, {:.2} s of processor time for 100,000 rows, {peak:.0} MiB", cpu * 100_000.0 / rows));
+    print(&format!("{what}: {rate:.0} rows/s, {:.2} s of processor time for 100,000 rows, {peak:.0} MiB", cpu * 100_000.0 / rows));
 }
 
 pub(crate) fn audit(folder: &Path, address: SocketAddr) -> Took {
     let flight = IN_FLIGHT.to_string();
     let words = ["audit", "in.csv", "--rate", "unlimited", "--concurrency", &flight, "--overwrite", "-q"];
-    run(told_of(&mut tool(folder, &words), address))
+    run(with_server(&mut tool(folder, &words), address))
 }
 
 /// The program, configured with the server's address.
-pub(crate) fn told_of(tool: &mut Command, address: SocketAddr) -> &mut Command {
+pub(crate) fn with_server(tool: &mut Command, address: SocketAddr) -> &mut Command {
     tool.env("PINGONE_ENVIRONMENT_ID", ENVIRONMENT)
         .env("PINGONE_API_ACCESS_TOKEN", "bench")
         .env("PINGONE_API_URL", format!("http://{address}/v1"))

@@ -2,7 +2,7 @@
 
 use pingone_bypass::sandbox::SandboxConfig;
 
-use crate::say;
+use crate::print;
 use crate::server::audit;
 
 /// Rates, in requests a second, and rows that take about ten seconds.
@@ -13,6 +13,6 @@ pub(crate) fn bench() {
         let words = ["--rate", &format!("{rate}/s")];
         let seen = audit(SandboxConfig::default(), rows, &words);
         let share = seen.rate() / f64::from(rate);
-        say(&format!("pace: --rate {rate}/s: {:.1} % reached, {} requests in the fullest second", share * 100.0, seen.fullest_second()));
+        print(&format!("pace: --rate {rate}/s: {:.1} % reached, {} requests in the fullest second", share * 100.0, seen.fullest_second()));
     }
 }

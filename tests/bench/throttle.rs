@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pingone_bypass::sandbox::{LimitKind, LimitWindow, RateLimit, RetryAfterForm, SandboxConfig};
 
-use crate::say;
+use crate::print;
 use crate::server::{audit, ratio};
 
 /// Runs of each world. All runs of a world go at once, and so do some worlds, because they mostly wait.
@@ -75,7 +75,7 @@ pub(crate) fn bench() {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(world) = next() {
-                    say(&format!("throttle: {}", told(&world)));
+                    print(&format!("throttle: {}", worst_of(&world)));
                 }
             });
         }
@@ -84,12 +84,12 @@ pub(crate) fn bench() {
         return;
     }
     for most in ["50/s", "200/s", "1000/s"] {
-        say(&format!("throttle: 2 % of 429 by chance, --rate {most}: {}", by_chance(most)));
+        print(&format!("throttle: 2 % of 429 by chance, --rate {most}: {}", by_chance(most)));
     }
 }
 
 /// The worst of each figure.
-fn told(world: &World) -> String {
+fn worst_of(world: &World) -> String {
     let worst = Mutex::new((f64::INFINITY, 0.0_f64, Vec::new()));
     thread::scope(|scope| {
         for seed in 0..RUNS {
