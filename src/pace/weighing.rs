@@ -18,7 +18,7 @@ const OTHER: f64 = NEW / 2.0;
 const SHARED: f64 = 6.0;
 /// Explanations within half a nat of each other are equally good.
 const AS_GOOD: f64 = 0.5;
-/// Prior for chance: one request in this many is refused without a limit…
+/// Prior for chance: one request in this many is refused without a limit.
 const BY_CHANCE: f64 = 100.0;
 /// A stall of the network or the server makes several requests arrive at once: if one of them comes too early, so does
 /// the next, one time in seven (ln 7).
