@@ -1,4 +1,4 @@
-//! What can be typed? The words only: what they mean is `config`'s.
+//! The command line, as typed. `config` interprets it.
 
 mod audit;
 mod diff;
@@ -231,14 +231,14 @@ pub(crate) struct OutputArgs {
 pub(crate) enum LogFormat {
     // For people.
     Text,
-    // A JSON object a line.
+    // A JSON object per line.
     Json,
 }
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    // A bar on a terminal, or else lines.
+    // A bar on a terminal, otherwise lines.
     Auto,
     // A bar.
     Bar,
@@ -249,7 +249,7 @@ pub(crate) enum ProgressMode {
 }
 
 impl Cli {
-    /// What `arguments` say, the program's name first.
+    /// Parses `arguments`, which begin with the program's name.
     ///
     /// # Errors
     ///
@@ -284,19 +284,18 @@ impl Cli {
         }
     }
 
-    /// The command that takes up the run that was typed.
+    /// The command line that resumes the run.
     pub(crate) fn to_resume(&self) -> String {
         let mut words: Vec<&str> = self.typed.iter().map(String::as_str).filter(|word| *word != "--overwrite").collect();
         if !words.contains(&"--resume") {
-            // After the command: what follows `--` would be taken for an input.
+            // Right after the command: after a `--` it would count as an input.
             words.insert(words.len().min(2), "--resume");
         }
         words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// The option that says where to connect to while `--sandbox` says otherwise. Variables of the environment
-/// may be set.
+/// The connection option, if any, that contradicts `--sandbox`. Environment variables may be set.
 fn surplus_beside_sandbox(matches: &ArgMatches) -> Option<String> {
     const SURPLUS: [&str; 8] =
         ["environment_id", "auth_environment_id", "client_id", "client_secret_file", "access_token_file", "region", "api_url", "auth_url"];
@@ -310,8 +309,7 @@ fn is_typed(matches: &ArgMatches, id: &str) -> bool {
     matches.value_source(id) == Some(ValueSource::CommandLine)
 }
 
-/// The command without those variables of the environment that are set to nothing, which counts as not set;
-/// beside `--sandbox`, without any.
+/// The command without environment variables that are set but empty, which count as unset; with `--sandbox`, without any.
 fn without_idle_variables(command: clap::Command, sandbox: bool) -> clap::Command {
     command.mut_args(|argument| {
         let value = argument.get_env().map(|name| std::env::var_os(name).unwrap_or_default());
@@ -332,12 +330,12 @@ fn delimiter(text: &str) -> Result<u8, String> {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A time to wait for: nobody waits for longer than a year.
+/// A time to wait, at most a year.
 fn positive_span(text: &str) -> Result<Duration, String> {
     span_up_to(365, text)
 }
 
-/// How far ahead a date may be: some centuries are no limit at all.
+/// How far ahead a date may be; beyond some centuries this is no limit.
 fn window(text: &str) -> Result<Duration, String> {
     span_up_to(100_000, text)
 }
@@ -366,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn sandbox_and_a_place_to_connect_to_exclude_each_other() {
+    fn sandbox_excludes_connection_options() {
         let read = |arguments: &[&str]| Cli::read(["pingone-bypass", "grant", "x.csv"].iter().chain(arguments)).map(|_| ());
         assert!(read(&["--sandbox"]).is_ok());
         assert!(read(&["--api-url", "https://api.pingone.eu/v1"]).is_ok());

@@ -1,7 +1,7 @@
-//! What time is it? By the clock of this machine, read once and carried on by the system's monotonic clock, so that it
-//! does not jump during a run; and by PingOne's, as soon as an answer has told its time.
+//! The time of the run: this machine's clock, read once and then advanced by the monotonic clock, so that it does not
+//! jump during a run; corrected to PingOne's clock once an answer has stated its time.
 //!
-//! An end date is an instant of PingOne's. A clock here that is a month ahead would make `+4h` a month and four hours.
+//! End dates are instants on PingOne's clock. A local clock that is a month ahead would turn `+4h` into a month and four hours.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use tokio::time::Instant;
 
-/// PingOne tells its time to the second, and the answer takes a while: clocks that differ by no more are the same.
+/// PingOne states its time to the second, and an answer takes a while: clocks this close count as equal.
 pub(crate) const GOOD_TO: Duration = Duration::from_secs(2);
 
-/// Two clocks that are read one after the other may differ by so much.
+/// Two clocks read one after the other may differ by this much.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// A clock that does not jump.
@@ -20,19 +20,19 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
 pub(crate) struct Clock {
     read: DateTime<Utc>,
     at: Instant,
-    /// For how long the machine had slept until then, since it was started.
+    /// How long the machine had been suspended by then, since it was booted.
     slept: Duration,
 }
 
-/// How far a clock here is from PingOne's.
+/// The difference between a local clock and PingOne's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offset {
-    /// By how much.
+    /// Its amount.
     pub(crate) off: Duration,
     pub(crate) side: Side,
 }
 
-/// On which side of PingOne's clock the one here is.
+/// Whether the local clock is ahead of PingOne's or behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// It is ahead.
@@ -41,7 +41,7 @@ pub enum Side {
     Behind,
 }
 
-/// The clock of this machine tells no time that dates can be counted from.
+/// This machine's clock shows a time before 1970, which dates cannot be counted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Before1970;
 
@@ -55,12 +55,12 @@ impl fmt::Display for Side {
 }
 
 impl Clock {
-    /// The clock of this machine.
+    /// This machine's clock.
     pub(crate) fn of_this_machine() -> Result<Self, Before1970> {
         Self::reading(SystemTime::now())
     }
 
-    /// A clock that tells the `time` now.
+    /// A clock that shows `time` now.
     pub(crate) fn reading(time: SystemTime) -> Result<Self, Before1970> {
         // `Utc::now` would panic.
         if time < SystemTime::UNIX_EPOCH { Err(Before1970) } else { Ok(Self { read: time.into(), at: Instant::now(), slept: slept() }) }
@@ -73,22 +73,22 @@ impl Clock {
         self.read.checked_add_signed(since).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
-    /// Now, in whole milliseconds, as it stands in the record.
+    /// The time now, in whole milliseconds, as the record holds it.
     pub(crate) fn millis(self) -> DateTime<Utc> {
         let now = self.now();
         now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
     }
 
-    /// How far this clock is from the one that tells `there`, now.
+    /// The offset of this clock from one that shows `there` now.
     pub(crate) fn offset(self, there: SystemTime) -> Offset {
-        // Not by way of dates, which do not reach as far.
+        // Not via `DateTime`, whose range is smaller.
         match SystemTime::from(self.now()).duration_since(there) {
             Ok(off) => Offset { off, side: Side::Ahead },
             Err(behind) => Offset { off: behind.duration(), side: Side::Behind },
         }
     }
 
-    /// PingOne's clock, from which this one is so far off; the same one if that is nothing that can be told.
+    /// PingOne's clock, given this clock's offset from it; unchanged if the offset is too small to be measured.
     pub(crate) fn corrected(self, offset: Offset) -> Self {
         if offset.off <= GOOD_TO {
             return self;
@@ -97,25 +97,25 @@ impl Clock {
     }
 }
 
-/// For how long the machine has slept since it was started: the monotonic clock stands still meanwhile.
+/// How long the machine has been suspended since it was booted; the monotonic clock does not count that time.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn slept() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
     let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
-    // In this order: the second is read a little later, and no sleep is made of that.
+    // In this order: the second is read slightly later, which must not look like a suspension.
     let (all, awake) = (read(ClockId::Boottime), read(ClockId::Monotonic));
     let slept = all.saturating_sub(awake);
     if slept < SHORTEST_SLEEP { Duration::ZERO } else { slept }
 }
 
-/// Elsewhere, the monotonic clock is taken as it is.
+/// Elsewhere, the monotonic clock is used as it is.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn slept() -> Duration {
     Duration::ZERO
 }
 
 impl Offset {
-    /// Positive where the clock here is ahead.
+    /// Positive if the local clock is ahead.
     pub(crate) fn signed(self) -> TimeDelta {
         let off = TimeDelta::from_std(self.off).unwrap_or(TimeDelta::MAX);
         match self.side {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_before_1970_is_refused_and_no_panic() {
+    fn a_clock_before_1970_is_refused_without_a_panic() {
         for before in [Duration::from_nanos(1), Duration::from_secs(1 << 40)] {
             assert_eq!(Clock::reading(SystemTime::UNIX_EPOCH - before).err(), Some(Before1970));
         }

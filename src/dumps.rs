@@ -1,18 +1,18 @@
-//! What becomes of the memory of a process that crashes? It holds secrets: nobody is to find them in a core file.
+//! Prevents core dumps: the memory of a crashed process holds secrets.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Sees to it that the system keeps no image of this process's memory, however it ends. On Linux, other processes
-/// of the same user cannot look into it then either, nor at its environment.
+/// Makes the system keep no image of this process's memory, however it ends. On Linux, this also keeps other processes
+/// of the same user from reading it and its environment.
 ///
 /// # Errors
 ///
-/// What the system says if it does not allow that.
+/// The system's error, if it refuses.
 pub fn forbid_core_dumps() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // A program that the system hands core files to is not bound by that limit.
+    // A program that core dumps are piped to ignores that limit.
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())

@@ -1,8 +1,8 @@
-//! How are more records sorted than memory should hold? In runs: each is sorted in memory and written to
-//! an unnamed temporary file, and the runs are merged on the way out.
+//! An external sort, for more records than fit in memory. Runs are sorted in memory and written to an unnamed temporary
+//! file, then merged on the way out.
 //!
-//! A record is a few integers, ordered as an array is. Two places need it: finding a user who stands in
-//! the input twice, and putting the journal's lines into the input's order.
+//! A record is a few integers, ordered like an array. The sort finds users that are in the input twice, puts the journal's
+//! lines into the input's order, and pairs the lines of two reports.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,8 +15,7 @@ use std::rc::Rc;
 
 use crate::domain::shown;
 
-/// The most bytes of records that are held in memory before they become a run on disk. A million rows'
-/// fingerprints are four runs.
+/// The most bytes of records in memory before they become a run on disk. A million rows' fingerprints make four runs.
 const MEMORY: usize = 2 << 20;
 
 /// Bytes written to a run, or read from it, at a time.
@@ -79,12 +78,12 @@ impl<const N: usize> Sorter<N> {
     }
 }
 
-/// A temporary file in `folder` that has no name and goes when it is closed.
+/// A temporary file in `folder` that has no name and disappears when it is closed.
 pub(crate) fn unnamed_file(folder: &Path) -> io::Result<File> {
     tempfile::tempfile_in(folder).map_err(|error| Temporary::Made.failed(folder, error))
 }
 
-/// What is done with a temporary file.
+/// An operation on a temporary file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Temporary {
     Made,
@@ -92,7 +91,7 @@ pub(crate) enum Temporary {
 }
 
 impl Temporary {
-    /// Why that cannot be done in `folder`. It is a [`NoTemporary`] that travels inside.
+    /// The error of this operation in `folder`; a [`NoTemporary`] is inside.
     pub(crate) fn failed(self, folder: &Path, source: io::Error) -> io::Error {
         let verb = match self {
             Self::Made => "made",
@@ -102,7 +101,7 @@ impl Temporary {
     }
 }
 
-/// What cannot be held in memory cannot be kept on disk either.
+/// The records do not fit in memory, and cannot be written to disk either.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: no temporary file can be {verb} in this folder", shown(folder))]
 pub(crate) struct NoTemporary {
@@ -111,7 +110,7 @@ pub(crate) struct NoTemporary {
     source: io::Error,
 }
 
-/// Writes `records` to the end of `file`; answers where they begin.
+/// Appends `records` to `file`; returns their offset.
 fn append<const N: usize>(file: &mut File, records: &[[u64; N]]) -> io::Result<u64> {
     let from = file.seek(SeekFrom::End(0))?;
     let mut out = BufWriter::with_capacity(AT_ONCE, file);
@@ -202,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_come_out_sorted_however_many_are_held(
+        fn records_come_out_sorted_whatever_fits_in_memory(
             records in prop::collection::vec(any::<[u64; 2]>(), 0..200),
             held in 1_usize..50,
         ) {

@@ -1,21 +1,21 @@
-//! What is put before the program to break it: any bytes, sound texts that have been spoilt, and JSON of any form.
+//! Hostile input for properties: arbitrary bytes, valid texts with mutations, and arbitrary JSON.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::Value;
 
-/// How many cases a property has that does not say otherwise, if `PROPTEST_CASES` does not.
+/// How many cases a property runs by default, unless `PROPTEST_CASES` is set.
 const USUAL: u64 = 256;
 
-/// So many cases where others have 256; `PROPTEST_CASES` makes all of them more or fewer.
+/// This many cases where other properties run 256; `PROPTEST_CASES` scales all of them.
 pub(crate) fn cases(of_256: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = (u64::from(default.cases) * u64::from(of_256)).div_ceil(USUAL);
     ProptestConfig { cases: u32::try_from(cases).unwrap_or(u32::MAX), failure_persistence: None, ..default }
 }
 
-/// Bytes and words that mean something to some reader.
+/// Bytes and words with a meaning in some format.
 const WORDS: &[&str] = &[
     "\"",
     "\"\"",
@@ -83,7 +83,7 @@ const WORDS: &[&str] = &[
     "and",
 ];
 
-/// A change of a text.
+/// A mutation of a text.
 #[derive(Debug, Clone)]
 enum Edit {
     Replace(Index, u8),
@@ -129,7 +129,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// One of the `sound` texts, with up to five changes; now and then with none.
+/// One of the `sound` texts with up to five mutations, sometimes none.
 pub(crate) fn spoilt<T: AsRef<[u8]>>(sound: impl IntoIterator<Item = T>) -> impl Strategy<Value = Vec<u8>> {
     let sound: Vec<Vec<u8>> = sound.into_iter().map(|text| text.as_ref().to_vec()).collect();
     (select(sound), vec(edit(), 0..6)).prop_map(|(mut text, edits)| {
@@ -140,17 +140,17 @@ pub(crate) fn spoilt<T: AsRef<[u8]>>(sound: impl IntoIterator<Item = T>) -> impl
     })
 }
 
-/// The same as text; what is no UTF-8 any more is replaced.
+/// The same as text; invalid UTF-8 is replaced.
 pub(crate) fn spoilt_text<T: AsRef<[u8]>>(sound: impl IntoIterator<Item = T>) -> impl Strategy<Value = String> {
     spoilt(sound).prop_map(|text| String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Any bytes, few of them.
+/// A few arbitrary bytes.
 pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![vec(any::<u8>(), 0..300), vec(select(WORDS), 0..40).prop_map(|words| words.concat().into_bytes())]
 }
 
-/// Any JSON, whose objects have names out of `names` for the most part.
+/// Arbitrary JSON; most of its objects' names are from `names`.
 pub(crate) fn json(names: &'static [&'static str]) -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -170,13 +170,12 @@ pub(crate) fn json(names: &'static [&'static str]) -> impl Strategy<Value = Valu
     })
 }
 
-/// A body: that of a sound answer, spoilt, any JSON, or any bytes.
+/// A body: a mutated valid answer, arbitrary JSON, or arbitrary bytes.
 pub(crate) fn body(sound: &'static [&'static str], names: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => spoilt(sound), 3 => json(names).prop_map(|value| value.to_string().into_bytes()), 1 => bytes()]
 }
 
-/// What stands in a `body` for whoever reads all of it. `None` where that cannot be done: who reads a part of it may pass over
-/// what is odd in the others.
+/// A `body` as JSON, parsed in full. `None` if it is invalid; a parser that reads only a part of it may still succeed.
 pub(crate) fn parsed(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok()
 }

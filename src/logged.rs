@@ -1,4 +1,4 @@
-//! What is logged while a test runs, on its thread.
+//! Captures what is logged on a test's thread.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 
-/// The log of a test: it ends with this.
+/// The log of a test, captured until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Logged {
     lines: Lines,
@@ -28,7 +28,7 @@ impl Write for Lines {
 }
 
 impl Logged {
-    /// Whatever is logged from now on that is no less than this.
+    /// Captures the log from now on, at this level and above.
     pub(crate) fn from(level: Level) -> Self {
         let lines = Lines::default();
         let writer = lines.clone();

@@ -1,4 +1,4 @@
-//! How are standard output and standard error written to, whatever the program was given for them?
+//! Writes to standard output and standard error, whatever the program was given for them.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,12 +11,12 @@ use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::file_error::FileError;
 
-/// Standard output or standard error. Nobody else is locked out while it is written to.
+/// Standard output or standard error, without a lock.
 #[derive(Debug)]
 pub(crate) struct Stream(File);
 
 impl Stream {
-    /// Standard output, for data that is to get somewhere.
+    /// Standard output, for data that must not get lost.
     pub(crate) fn output() -> Result<Self, FileError> {
         let opened = Self::of(io::stdout().as_fd()).and_then(Self::unless_closed);
         opened.map_err(|source| FileError::new("written", Path::new(OUTPUT), source))
@@ -30,8 +30,8 @@ impl Stream {
         stream.try_clone_to_owned().map(|descriptor| Self(descriptor.into()))
     }
 
-    /// In the place of a stream that is closed, the standard library opens `/dev/null`, for reading as well as for
-    /// writing, before `main` begins. The shell's `> /dev/null` opens it for writing alone.
+    /// If a stream is closed, the standard library opens `/dev/null` in its place before `main`, for reading and
+    /// writing. The shell's `> /dev/null` opens it for writing only.
     fn unless_closed(self) -> io::Result<Self> {
         let (own, null) = (self.0.metadata()?, Path::new("/dev/null").metadata());
         let is_null = null.is_ok_and(|null| (null.mode(), null.rdev()) == (own.mode(), own.rdev()));
@@ -42,11 +42,11 @@ impl Stream {
     }
 }
 
-/// What messages call standard output.
+/// Standard output's name in messages.
 pub(crate) const OUTPUT: &str = "standard output";
 
 impl Write for Stream {
-    /// Waits where others have made the stream one that does not.
+    /// Waits if another process has made the stream non-blocking.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.0.write(bytes) {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_standard_library_puts_in_the_place_of_a_closed_stream_is_one() {
+    fn the_replacement_of_a_closed_stream_counts_as_closed() {
         let null = |read: bool| Stream(File::options().read(read).write(true).open("/dev/null").expect("it is there"));
         assert!(null(true).unless_closed().is_err());
         assert!(null(false).unless_closed().is_ok());
@@ -82,7 +82,7 @@ mod tests {
         assert!(Stream(tempfile::tempfile().expect("a file")).unless_closed().is_ok());
     }
 
-    /// All that comes, late.
+    /// Everything that arrives, read late.
     fn read_late(mut from: PipeReader) -> Vec<u8> {
         std::thread::sleep(Duration::from_millis(50));
         let mut bytes = Vec::new();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_on_a_pipe_that_does_not_wait() {
+    fn nothing_is_lost_on_a_non_blocking_pipe() {
         let (from, to) = io::pipe().expect("a pipe");
         fcntl_setfl(&to, OFlags::NONBLOCK).expect("it is ours");
         let reader = std::thread::spawn(move || read_late(from));

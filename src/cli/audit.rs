@@ -1,4 +1,4 @@
-//! What can be typed after `audit`, besides what all runs have in common?
+//! Options of `audit`, besides those of all runs.
 
 use clap::Args;
 
@@ -36,5 +36,5 @@ pub(crate) struct DirectoryArgs {
     pub(crate) group: Option<GroupId>,
 }
 
-/// What says how an input is read.
+/// Options that describe how an input is read.
 const OF_AN_INPUT: [&str; 5] = ["input", "user_column", "delimiter", "no_headers", "skip_invalid"];

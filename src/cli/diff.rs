@@ -1,10 +1,10 @@
-//! What can be typed after `diff`, and what does its help say?
+//! Options of `diff`, and its help.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// What `diff` does, above the options.
+/// The description above the options.
 pub(super) const ABOUT: &str = "\
 Tell what changed between two audit reports
 
@@ -20,7 +20,7 @@ Reports of `audit --only active` hold only those who could bypass MFA: between t
 stand for `new` and `lapsed`, if both audits ended with exit code 0. Users whose audit failed stand in NAME.failed.csv, \
 and not in such a report.";
 
-/// What the changes and the exit codes mean, below the options.
+/// The changes and exit codes, below the options.
 const CHANGES: &str = "\
 Changes:
   new           could not bypass MFA in OLD, and can in NEW

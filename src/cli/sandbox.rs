@@ -1,4 +1,4 @@
-//! What may be typed after `pingone-bypass sandbox`?
+//! Options of `sandbox`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

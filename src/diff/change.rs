@@ -1,18 +1,18 @@
-//! Has something changed for a user? Two states in, a change out.
+//! What has changed for a user. Two states in, a change out.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use crate::domain::{BypassUntil, Outcome};
 
-/// What a report says of a user.
+/// A user's state in a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// Can bypass MFA, until a date if one is known.
     Active(Option<BypassUntil>),
     /// Cannot bypass MFA.
     Inactive,
-    /// It is not known: a line failed, in this way.
+    /// Unknown: the line failed, with this outcome.
     Failed(Outcome),
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for State {
     }
 }
 
-/// What has become different for a user from one report to the other.
+/// How a user's state differs between the two reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The user could not bypass MFA, and now can.
@@ -38,11 +38,11 @@ pub(crate) enum Change {
     Shortened,
     /// The user could bypass MFA, and now cannot.
     Lapsed,
-    /// The user stands in the second report only.
+    /// The user is only in the second report.
     Added,
-    /// The user stands in the first report only.
+    /// The user is only in the first report.
     Removed,
-    /// It cannot be told whether there is a change, so it does not count as one.
+    /// The reports do not show whether anything changed, so it does not count as a change.
     Undetermined,
 }
 
@@ -64,7 +64,7 @@ impl Change {
         }
     }
 
-    /// Whether something is known to have changed.
+    /// Whether it is known to be a change.
     pub(crate) fn counts(self) -> bool {
         match self {
             Self::New | Self::Extended | Self::Shortened | Self::Lapsed | Self::Added | Self::Removed => true,
@@ -72,7 +72,7 @@ impl Change {
         }
     }
 
-    /// What has changed for a user of whom the reports say this; `None` is a user who is not in the report.
+    /// The change from one state to the other; `None` for a state means that the user is not in that report.
     pub(crate) fn between(before: Option<State>, after: Option<State>) -> Option<Self> {
         match (before, after) {
             (Some(State::Failed(_)), _) | (_, Some(State::Failed(_))) => Some(Self::Undetermined),
@@ -93,7 +93,7 @@ impl Change {
                 Ordering::Less => Some(Self::Shortened),
                 Ordering::Equal => None,
             },
-            // Whether the end has moved cannot be told from one date.
+            // One date alone does not show whether the end has moved.
             (Some(_), None) | (None, Some(_)) => Some(Self::Undetermined),
         }
     }
@@ -119,7 +119,7 @@ mod tests {
             Some(State::Failed(Outcome::NotFound)),
         ];
         let unknown = Some(Undetermined);
-        // From the state of the row to the state of the column.
+        // Rows are the states before, columns the states after.
         let table = [
             [None, Some(Added), Some(Added), Some(Added), Some(Added), unknown],
             [Some(Removed), None, Some(New), Some(New), Some(New), unknown],
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_undetermined_alone_counts_as_no_change() {
+    fn undetermined_does_not_count_as_a_change() {
         let uncounted: Vec<_> = Change::ALL.into_iter().filter(|change| !change.counts()).collect();
         assert_eq!(uncounted, [Change::Undetermined]);
         assert!(Change::ALL.iter().enumerate().all(|(index, change)| *change as usize == index), "each has a counter of its own");

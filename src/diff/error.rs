@@ -1,4 +1,4 @@
-//! What can be wrong with two reports that are to be compared, and what does their user do about it?
+//! Errors of `diff`, with their hints.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,29 +11,29 @@ use crate::input::{HeaderFault, InputError, RowFault};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiffError {
-    /// A file cannot be read, or has not a report's columns.
+    /// A file cannot be read, or lacks a report's columns.
     #[error(transparent)]
     Report(#[from] InputError),
     /// A file is a journal.
     #[error("{}: this is the journal of a run that has not finished: expected its report", shown(.0))]
     Journal(PathBuf),
-    /// Standard input can be read once.
+    /// Standard input can only be read once.
     #[error("`-` stands for both reports: expected a file for one of them at least")]
     BothStandardInput,
-    /// A line is not one of a report's.
+    /// A line is not a report's.
     #[error("{name}:{line}: {fault}")]
     Line {
-        /// The report, as messages call it.
+        /// The report's name in messages.
         name: String,
         /// The line, from 1.
         line: u64,
         /// What is wrong with it.
         fault: LineFault,
     },
-    /// What takes more memory than it may cannot be kept on disk.
+    /// Sorting needs a temporary file, which fails.
     #[error("what is compared cannot be kept in a temporary file")]
     Temporary(#[source] io::Error),
-    /// The changes cannot be handed out.
+    /// The changes cannot be written out.
     #[error(transparent)]
     Output(#[from] FileError),
 }
@@ -49,7 +49,7 @@ impl From<Fault> for LineFault {
     }
 }
 
-/// Why a line says nothing of a user.
+/// Why a line states nothing about a user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error(transparent)]

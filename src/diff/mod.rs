@@ -1,9 +1,9 @@
-//! What changed from one report to another?
+//! Compares two reports.
 //!
 //! ```text
-//! OLD ── Report ─┐ who,                                      ┌─▶ userID,change,before,after
+//! OLD ── Report ─┐ user,                                     ┌─▶ userID,change,before,after
 //!                ├──────▶ Lines ─▶ Pairs ─▶ Change::between ─┤
-//! NEW ── Report ─┘ what  (sorted)  (a user's two states)     └─▶ Summary
+//! NEW ── Report ─┘ state (sorted)  (a user's two states)     └─▶ Summary
 //! ```
 
 mod change;
@@ -24,24 +24,24 @@ pub(crate) use self::summary::Summary;
 
 use self::change::{Change, State};
 use self::pairs::{Lines, Pair, Pairs, Side};
-use self::report::{Report, Said};
+use self::report::{Entry, Report};
 use crate::external_sort::unnamed_file;
 
-/// The columns of what is written.
+/// The columns of the output.
 const COLUMNS: [&str; 4] = ["userID", "change", "before", "after"];
 
 /// Bytes written at a time.
 const BUFFER: usize = 256 << 10;
 
-/// What two reports have different.
+/// The differences between two reports.
 pub(crate) struct Comparison {
-    /// The changes as CSV, sorted by user ID, in a temporary file, which is at its beginning: until all of
-    /// them are known, so is not whether both reports are sound.
+    /// The changes as CSV, sorted by user ID, in a temporary file that is rewound: only when all changes are known is
+    /// it known that both reports are valid.
     pub(crate) changes: File,
     pub(crate) summary: Summary,
 }
 
-/// Compares the reports at `old` and `new`, of which `-` may be one: standard input.
+/// Compares the reports at `old` and `new`; one of them may be `-`, standard input.
 pub(crate) fn compare(old: &Path, new: &Path) -> Result<Comparison, DiffError> {
     if [old, new].iter().all(|path| path.as_os_str() == "-") {
         return Err(DiffError::BothStandardInput);
@@ -57,14 +57,14 @@ pub(crate) fn compare(old: &Path, new: &Path) -> Result<Comparison, DiffError> {
     Ok(Comparison { changes, summary })
 }
 
-/// Reads a report to its end; answers how many failed lines it has of which the user is not known.
+/// Reads a report to its end; returns the number of failed lines whose user is not known.
 fn take_in(mut report: Report, side: Side, lines: &mut Lines) -> Result<u64, DiffError> {
     let mut unmatched = 0;
-    while let Some((line, said)) = report.next_line()? {
-        match said {
-            Said::Of(user, state) => lines.push(side, line, user, state)?,
-            Said::OfNobody => unmatched += 1,
-            Said::Nothing => {}
+    while let Some((line, entry)) = report.next_line()? {
+        match entry {
+            Entry::User(user, state) => lines.push(side, line, user, state)?,
+            Entry::Unmatched => unmatched += 1,
+            Entry::Repeated => {}
         }
     }
     Ok(unmatched)

@@ -1,5 +1,5 @@
-//! What do both reports say of each user? Their lines are sorted by user, in bounded memory, since a report
-//! may be in any order and of any size.
+//! Pairs each user's states in the two reports. Lines are sorted by user in bounded memory, because a report may have
+//! any order and any size.
 
 use std::iter::Peekable;
 
@@ -17,8 +17,7 @@ pub(super) enum Side {
     New,
 }
 
-/// A line as integers that sort by user, side and line: the two halves of the user ID, the side, the line,
-/// the state.
+/// A line as integers that sort by user, side and line: the two halves of the user ID, the side, the line, the state.
 type Key = [u64; 5];
 const SIDE: usize = 2;
 const LINE: usize = 3;
@@ -26,12 +25,12 @@ const STATE: usize = 4;
 
 /// A user who cannot bypass MFA.
 const INACTIVE: u64 = 0;
-/// One who can, until no date that is known.
+/// A user who can, with no known end date.
 const ACTIVE: u64 = 1;
-/// One whose line failed: this and the outcome. More than these stands for an end date.
+/// A user whose line failed: this plus the outcome. Larger values are end dates.
 const FAILED: u64 = 2;
 const LEAST_DATE: u64 = FAILED + Outcome::ALL.len() as u64;
-/// Makes milliseconds since 1970, which may be negative, a large number: all years are far within 2^62.
+/// Maps milliseconds since 1970, which may be negative, to large numbers: all years are far within 2^62.
 const SIGN: u64 = 1 << 63;
 
 fn encoded(state: State) -> u64 {
@@ -65,19 +64,19 @@ impl Lines {
         self.0.push([high, low, side as u64, line, encoded(state)]).map_err(DiffError::Temporary)
     }
 
-    /// The users in the order of their IDs; messages call the reports by these `names`.
+    /// The users in the order of their IDs; `names` are the reports' names in messages.
     pub(super) fn pairs(self, names: [String; 2]) -> Result<Pairs, DiffError> {
         Ok(Pairs { keys: self.0.sorted().map_err(DiffError::Temporary)?.peekable(), names })
     }
 }
 
-/// What both reports say, user by user.
+/// The users of both reports, one by one.
 pub(super) struct Pairs {
     keys: Peekable<Sorted<5>>,
     names: [String; 2],
 }
 
-/// What both reports say of a user; `None` where the user is not in one.
+/// A user's states; `None` if the user is not in that report.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pair {
     pub(super) user: UserId,
@@ -110,19 +109,19 @@ impl Pairs {
     }
 }
 
-/// What one report says of a user.
+/// What one report states about a user.
 #[derive(Default)]
 struct View {
-    /// The line that has a result other than a failure, and the state.
+    /// The line of a result that is not a failure, and its state.
     settled: Option<(u64, State)>,
     failed: Option<Outcome>,
 }
 
 impl View {
-    /// Takes in a line; the one that contradicts it is an error.
+    /// Adds a line; if it contradicts an earlier one, returns that line as the error.
     fn add(&mut self, key: Key) -> Result<(), u64> {
         match decoded(key[STATE]) {
-            // Of several failures the same one, in whatever order they stand.
+            // Of several failures, always the same one, whatever their order.
             State::Failed(outcome) => self.failed = self.failed.into_iter().chain([outcome]).min_by_key(|outcome| *outcome as u64),
             state @ (State::Active(_) | State::Inactive) => {
                 if let Some((line, _)) = self.settled.replace((key[LINE], state)) {
@@ -144,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn no_state_is_taken_for_another_not_even_where_dates_begin() {
+    fn no_two_states_have_the_same_code_even_where_dates_begin() {
         let failed = Outcome::ALL.into_iter().map(State::Failed);
         let around_1970 =
             (-20..20).map(|millis| State::Active(DateTime::from_timestamp_millis(millis).and_then(BypassUntil::from_instant)));

@@ -1,4 +1,4 @@
-//! What does each line of a report say of its user?
+//! Reads what each line of a report states about its user.
 
 use std::path::Path;
 
@@ -14,22 +14,22 @@ pub(super) struct Report {
     columns: Columns,
 }
 
-/// Where the values stand that are compared.
+/// The indices of the columns that are compared.
 struct Columns {
     user: usize,
     result: usize,
     until: usize,
 }
 
-/// What a line says.
+/// What a line states.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    /// Of this user, that.
-    Of(UserId, State),
-    /// It failed, and it is not known of whom.
-    OfNobody,
-    /// Nothing that an earlier line does not say.
-    Nothing,
+pub(super) enum Entry {
+    /// A user's state.
+    User(UserId, State),
+    /// A failed line whose user is unknown.
+    Unmatched,
+    /// Nothing beyond an earlier line.
+    Repeated,
 }
 
 impl Report {
@@ -39,40 +39,40 @@ impl Report {
             return Err(DiffError::Journal(path.to_owned()));
         }
         let table = Table::open(path)?;
-        // Nothing is read there, but a file of failed rows, which is no report, has no such column.
+        // Not read, but a file of failed rows, which is no report, lacks this column.
         table.column("canBypassMFA")?;
         let columns =
             Columns { user: table.column("userID")?, result: table.column("result")?, until: table.column("bypassMFAEnabledUntil")? };
         Ok(Self { table, columns })
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     pub(super) fn name(&self) -> &str {
         self.table.name()
     }
 
-    /// The next line and what it says, or `None` after the last.
-    pub(super) fn next_line(&mut self) -> Result<Option<(u64, Said)>, DiffError> {
+    /// The next line number and entry, or `None` after the last.
+    pub(super) fn next_line(&mut self) -> Result<Option<(u64, Entry)>, DiffError> {
         let Some(row) = self.table.next_row()? else {
             return Ok(None);
         };
         let line = row.line;
-        let said = row.values.map_err(Fault::from).and_then(|values| said(&values, &self.columns));
-        match said {
-            Ok(said) => Ok(Some((line, said))),
+        let entry = row.values.map_err(Fault::from).and_then(|values| entry_of(&values, &self.columns));
+        match entry {
+            Ok(entry) => Ok(Some((line, entry))),
             Err(fault) => Err(DiffError::Line { name: self.table.name().to_owned(), line, fault: fault.into() }),
         }
     }
 }
 
-fn said(values: &Values<'_>, columns: &Columns) -> Result<Said, Fault> {
+fn entry_of(values: &Values<'_>, columns: &Columns) -> Result<Entry, Fault> {
     let result = values.get(columns.result)?;
     let outcome = Outcome::named(result).ok_or_else(|| Fault::Result(result.to_owned()))?;
     let user = values.get(columns.user)?.parse::<UserId>();
     let state = match outcome {
         Outcome::Granted | Outcome::Active => State::Active(until(values, columns)?),
         Outcome::Inactive => until(values, columns).map(|_| State::Inactive)?,
-        // It runs on until the near date that stands there, if it was not over already.
+        // An ended bypass still runs until the near date in the line, unless it was over already.
         Outcome::Ended => until(values, columns)?.map_or(State::Inactive, |until| State::Active(Some(until))),
         Outcome::Mismatch
         | Outcome::NotFound
@@ -81,12 +81,12 @@ fn said(values: &Values<'_>, columns: &Columns) -> Result<Said, Fault> {
         | Outcome::Failed
         | Outcome::Unknown
         | Outcome::Invalid => {
-            return Ok(user.map_or(Said::OfNobody, |user| Said::Of(user, State::Failed(outcome))));
+            return Ok(user.map_or(Entry::Unmatched, |user| Entry::User(user, State::Failed(outcome))));
         }
-        Outcome::Duplicate => return Ok(Said::Nothing),
+        Outcome::Duplicate => return Ok(Entry::Repeated),
     };
     let user = user.map_err(|fault| RowFault::User { column: "userID".to_owned(), fault })?;
-    Ok(Said::Of(user, state))
+    Ok(Entry::User(user, state))
 }
 
 /// The end date of a line, if it has one.

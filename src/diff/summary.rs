@@ -1,16 +1,16 @@
-//! What does the operator read after the changes? How many there are, in one line.
+//! The summary after the changes, in one line.
 
 use std::fmt;
 
 use super::change::Change;
 
-/// What the comparison of two reports has found.
+/// The result of comparing two reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
-    /// How many users stand in either report.
+    /// How many users are in either report.
     pub(super) users: u64,
     found: [u64; Change::ALL.len()],
-    /// How many failed lines there are of which the user is not known.
+    /// How many failed lines have an unknown user.
     pub(super) unmatched: u64,
 }
 
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_says_what_there_is_and_nothing_else() {
+    fn the_line_lists_only_what_was_found() {
         assert_eq!(shown(0, &[], 0), "0 changes of 0 users");
         assert_eq!(shown(1, &[Change::New], 1), "1 change of 1 user: 1 new; 1 failed line names no user ID and is left out");
         assert_eq!(shown(9, &[Change::Undetermined], 0), "0 changes of 9 users; 1 undetermined");

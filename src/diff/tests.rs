@@ -1,4 +1,4 @@
-//! Are two reports compared rightly, whatever stands in them? Against the plain way, with maps in memory.
+//! Compares arbitrary reports, and checks the result against a naive comparison with maps in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -24,7 +24,7 @@ impl Line {
     }
 }
 
-/// A report of these lines, with a column before the ones that matter and one behind.
+/// A report of these lines, with a column before the relevant ones and one after.
 fn report(lines: &[Line]) -> String {
     let text = |line: &Line| format!("n,{},{},{},,x\n", line.until(), line.1, line.user());
     format!("team,bypassMFAEnabledUntil,result,userID,canBypassMFA,other\n{}", lines.iter().map(text).collect::<String>())
@@ -42,13 +42,13 @@ fn compared(old: &str, new: &str) -> Result<(String, Summary), DiffError> {
     Ok((text, found.summary))
 }
 
-/// Whether a line of this result, which is no failure, says that the user can bypass MFA; one that was ended can
-/// until the date of the line, if it has one.
+/// Whether a line with this result, which is no failure, means that the user can bypass MFA; an ended bypass runs until
+/// the line's date, if it has one.
 fn can_bypass(outcome: Outcome, has_date: bool) -> bool {
     ["granted", "active"].contains(&outcome.name()) || (outcome.name() == "ended" && has_date)
 }
 
-/// What a report says of each user, as the changes show it, and whether it is a failure; the plain way.
+/// What a report states about each user, as the changes show it, and whether that is a failure; computed naively.
 fn naive_states(lines: &[Line]) -> BTreeMap<String, (bool, String)> {
     let mut states = BTreeMap::new();
     let users: BTreeSet<String> = lines.iter().filter(|line| line.1 != Outcome::Duplicate).map(|line| line.user()).collect();
@@ -88,7 +88,7 @@ fn naive(old: &[Line], new: &[Line]) -> String {
     text
 }
 
-/// Lines in any order, of which no two settled ones are of one user.
+/// Lines in any order; no user has two settled ones.
 fn lines() -> impl Strategy<Value = Vec<Line>> {
     let line = (0_u128..12, prop::sample::select(&Outcome::ALL), prop::option::of(1_u32..4));
     let lines = prop::collection::vec(line.prop_map(|(user, outcome, day)| Line(user << 60, outcome, day)), 0..25);
@@ -120,7 +120,7 @@ proptest! {
 }
 
 #[test]
-fn every_result_says_what_it_counts_as() {
+fn every_result_has_its_state() {
     for outcome in Outcome::ALL {
         let old = [Line(1, Outcome::Inactive, None)];
         let (text, summary) = compared(&report(&old), &report(&[Line(1, outcome, Some(31))])).expect("sound reports");
@@ -136,7 +136,7 @@ fn every_result_says_what_it_counts_as() {
 }
 
 #[test]
-fn a_failed_line_without_a_user_id_is_left_out_and_told() {
+fn a_failed_line_without_a_user_id_is_counted_separately() {
     let failed = report(&[Line(1, Outcome::Invalid, None)]).replace(&Uuid::from_u128(1).to_string(), "x");
     let (text, summary) = compared(&failed, &failed).expect("sound reports");
     assert_eq!(text.lines().count(), 1);

@@ -1,7 +1,7 @@
-//! What instant does a user mean by the text of an end date, and how long is a duration?
+//! Parses end dates and durations.
 //!
-//! An end date decides how long an account stands on a password alone, so a text is either read in one
-//! certain way or refused: no local time zones, no day-month guesses, no rolling over.
+//! An end date decides how long an account is protected by a password alone, so a text has exactly one meaning or is
+//! refused: no local time zones, no day-month guesses, no rolling over.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{BypassUntil, quote};
 
-/// Why a text is not an end date that can be asked for.
+/// Why a text is not a valid end date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UntilError {
     #[error(
@@ -34,8 +34,8 @@ pub(crate) enum UntilError {
     Past { value: String, start: String },
 }
 
-/// The end date that `text` means in a run that started at `start`: an RFC 3339 date-time with an
-/// offset, a date (its first instant, UTC), or `+` and a span.
+/// The end date that `text` means in a run that started at `start`: an RFC 3339 date-time with an offset, a date (its
+/// first instant, UTC), or `+` and a span.
 pub(crate) fn parse_until(text: &str, start: DateTime<Utc>) -> Result<BypassUntil, UntilError> {
     let instant = match text.strip_prefix('+') {
         Some(span) => after_span(text, span, start)?,
@@ -54,7 +54,7 @@ pub(crate) fn parse_until(text: &str, start: DateTime<Utc>) -> Result<BypassUnti
     Ok(until)
 }
 
-/// `text` with each digit as `0`, a fraction of a second left out and the sign of an offset as `+`.
+/// `text` with each digit replaced by `0`, without a fraction of a second, and with `+` as the sign of an offset.
 fn shape(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -98,8 +98,8 @@ fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<U
 #[error("`{}` is not a duration: expected a form such as `90s`, `30m`, `4h`, `2d` or `1h30m`", quote(.0))]
 pub(crate) struct NotADuration(String);
 
-/// The length of a text such as `90m`, `4h` or `1d12h`, in the units `ms`, `s`, `m`, `h` and `d` of fixed
-/// length. Months and years, which have none, are refused, and so is a number without a unit, but for `0`.
+/// The length of a text such as `90m`, `4h` or `1d12h`, in the fixed-length units `ms`, `s`, `m`, `h` and `d`. Months
+/// and years are refused, and so is a number without a unit, except `0`.
 ///
 /// # Errors
 ///
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_promised_form_is_read() {
+    fn every_documented_form_is_read() {
         for (text, expected) in [
             ("2026-08-31T17:00:00.000Z", "2026-08-31T17:00:00.000Z"),
             ("2026-08-31T17:00:00Z", "2026-08-31T17:00:00.000Z"),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_in_one_way_is_refused() {
+    fn ambiguous_texts_are_refused() {
         use UntilError as E;
         let wrong = |text: &str, kind: fn(String) -> E| assert_eq!(read(text), Err(kind(text.to_owned())), "{text}");
         for text in ["", "31/08/2026", "08/31/2026", "2026-8-31", "46265", "tomorrow", "2026-08-31 17:00:00Z", "2026-08-31T17:00Z"] {
@@ -221,7 +221,7 @@ mod fuzz {
         "2026-02-27T10:20:30.456Z".parse().expect("an instant")
     }
 
-    /// The same by other means: each number and its unit, added up.
+    /// The same by another method: each number and its unit, added up.
     fn length(text: &str) -> Option<Duration> {
         let mut rest = if text == "0" { "0s" } else { text };
         let mut millis = 0_u128;
@@ -242,9 +242,9 @@ mod fuzz {
     proptest! {
         #![proptest_config(cases(256))]
 
-        /// What is read as an end date is the instant that a reader of RFC 3339 finds there, and lies ahead.
+        /// A text that is accepted as an end date means the instant that an RFC 3339 parser finds in it, and lies ahead.
         #[test]
-        fn no_text_means_another_instant_than_it_says(
+        fn no_text_is_read_as_a_different_instant(
             text in spoilt_text([
                 "2026-08-31T17:00:00.000Z",
                 "2026-08-31t17:00:00.123456+02:00",
@@ -268,7 +268,7 @@ mod fuzz {
         }
 
         #[test]
-        fn a_span_is_the_sum_of_its_parts_or_none(text in "[0-9]{0,3}(ms|s|m|h|d|)[0-9dhms]{0,12}[0-9]{0,20}(ms|s|m|h|d|)") {
+        fn a_span_is_the_sum_of_its_parts_or_invalid(text in "[0-9]{0,3}(ms|s|m|h|d|)[0-9dhms]{0,12}[0-9]{0,20}(ms|s|m|h|d|)") {
             if let Ok(span) = parse_span(&text) {
                 prop_assert_eq!(Some(span), length(&text), "{}", text);
             }

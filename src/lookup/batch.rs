@@ -1,5 +1,4 @@
-//! Which values are looked up by one request? Those of the rows in their order, as many as there is room for in
-//! its URL.
+//! Batches of values that one request looks up: the rows' values in order, as many as fit its URL.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,15 +7,14 @@ use crate::domain::{Attribute, RowNumber};
 use crate::input::{SoughtRows, Whom};
 use crate::pingone::encoded_len;
 
-/// What stands between two terms of a filter.
+/// The operator between two terms of a filter.
 const OR: &str = " or ";
-/// The most values of a request: a page holds twice as many users, so that one is enough.
+/// The most values in a request: a page holds twice as many users, so that one page is enough.
 const MOST_VALUES: usize = 100;
-/// The most rows of a request, however often a value stands in the input.
+/// The most rows in a request, however often a value is repeated in the input.
 const MOST_ROWS: usize = 10_000;
 
-/// The filter that selects the users who have one of these values. Whatever a value holds, it stands within its
-/// quotes, where `\` escapes.
+/// The filter that selects the users with one of these values. Values are quoted and escaped, so none can break out.
 pub(super) fn filter(by: Attribute, values: &[&str]) -> String {
     values.iter().map(|value| term(by, value)).collect::<Vec<_>>().join(OR)
 }
@@ -26,20 +24,20 @@ fn term(by: Attribute, value: &str) -> String {
     format!("{} eq \"{escaped}\"", by.name())
 }
 
-/// Values that are looked up together, and whose they are.
+/// Values that are looked up together, and their rows.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Each once.
+    /// Each value once.
     pub(super) values: Vec<String>,
-    /// The rows, and the index of each one's value.
+    /// The rows, with the index of their value.
     pub(super) rows: Vec<(RowNumber, usize)>,
     places: HashMap<String, usize>,
-    /// What the filter takes in a URL.
+    /// The filter's length in a URL.
     len: usize,
 }
 
 impl Batch {
-    /// Takes in a row, if there is room for its value; a batch takes at least one.
+    /// Adds a row if its value fits; the first always does.
     fn takes(&mut self, row: RowNumber, value: &str, by: Attribute, room: usize) -> bool {
         if self.rows.len() == MOST_ROWS {
             return false;
@@ -62,14 +60,14 @@ impl Batch {
     }
 }
 
-/// Every batch of an input.
+/// All batches of an input.
 pub(super) struct Batches<'a> {
     rows: SoughtRows<'a>,
     by: Attribute,
     room: usize,
-    /// Of whom it is known whom they mean is not looked up.
+    /// Rows that are resolved in here already are skipped.
     whom: Option<&'a Whom>,
-    /// A row that the batch before had no room for.
+    /// A row that did not fit the previous batch.
     left: Option<RowNumber>,
     value: String,
 }
@@ -79,7 +77,7 @@ impl<'a> Batches<'a> {
         Self { rows, by, room, whom, left: None, value: String::new() }
     }
 
-    /// The next row that is to be looked up; its value is put into `self.value`.
+    /// The next row to look up; its value is written to `self.value`.
     fn next_row(&mut self) -> io::Result<Option<RowNumber>> {
         while let Some(row) = self.rows.next_row(&mut self.value)? {
             if self.whom.map_or(Ok(None), |whom| whom.of(row))?.is_none() {
@@ -122,12 +120,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn values_stand_within_quotes_whatever_they_hold() {
+    fn no_value_breaks_out_of_its_quotes() {
         let filter = filter(Attribute::Email, &[r#"a" or email sw ""#, r"b\"]);
         assert_eq!(filter, r#"email eq "a\" or email sw \"" or email eq "b\\""#);
     }
 
-    /// The batches of `values`, with `room` for each.
+    /// The batches of `values`, with this `room` in each.
     fn batches(values: &[String], room: usize) -> Vec<Batch> {
         let mut batches = vec![Batch::default()];
         for (index, value) in values.iter().enumerate() {

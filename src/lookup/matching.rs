@@ -1,5 +1,5 @@
-//! Which user is meant by a value? The one who has it: the server's answer holds the users of all the values that
-//! it was asked for, and whatever else it holds decides nothing.
+//! Matches users to values. The server's answer holds the users of all values in a request; only a user that really has
+//! a value counts for it.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use crate::domain::{Attribute, Detail, ForeignText, Outcome, UserId};
 use crate::input::Known;
 use crate::pingone::ListedUser;
 
-/// How many users of one value are named.
+/// How many users of an ambiguous value are listed.
 const NAMED: usize = 3;
 
-/// `text` as it is compared where the case does not matter. Only letters that are each other's one capital and
-/// one small letter are taken for the same: not those of which several share a capital, such as `ſ` and `s` or
-/// the Kelvin sign and `k`, which somebody may have chosen to look like somebody else.
+/// `text` folded for case-insensitive comparison. Only letters that form a pair of exactly one capital and one small
+/// letter are folded, not those that share a capital, such as `ſ` and `s` or the Kelvin sign and `k`: somebody may have
+/// chosen such a letter to look like another user.
 pub(super) fn folded(text: &str) -> String {
     text.chars().map(small).collect()
 }
@@ -28,31 +28,31 @@ fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
     chars.next().filter(|_| chars.next().is_none())
 }
 
-/// The users that a server has told of one value.
+/// The users found for one value.
 #[derive(Debug, Default)]
-struct Told {
-    /// Those who have just this value…
+struct Matches {
+    /// Users with exactly this value…
     same: Vec<UserId>,
-    /// …and those who have it in other case; no more of either than are named, and one.
+    /// …and users with another case of it; of either, at most one more than are listed.
     alike: Vec<UserId>,
 }
 
-/// Values that are asked for, no two of them equal but for the case, and the users that have been told.
+/// The values of a request, which differ in more than case, and the users found for them.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct Matcher<'a> {
     by: Attribute,
     values: &'a [&'a str],
     places: HashMap<String, usize>,
-    told: Vec<Told>,
+    found: Vec<Matches>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Matcher<'a> {
     pub(super) fn new(by: Attribute, values: &'a [&'a str]) -> Self {
         let places = values.iter().enumerate().map(|(place, value)| (folded(value), place)).collect();
-        Self { by, values, places, told: values.iter().map(|_| Told::default()).collect() }
+        Self { by, values, places, found: values.iter().map(|_| Matches::default()).collect() }
     }
 
-    /// Takes in a user that the server has told; tells whether the user has one of the values.
+    /// Adds a user from the server's answer; returns whether the user has one of the values.
     pub(super) fn take(&mut self, user: &ListedUser) -> bool {
         let has = match self.by {
             Attribute::Username => &user.username,
@@ -63,26 +63,26 @@ impl<'a> Asked<'a> {
         let Some((has, place)) = has.and_then(|has| Some((has, *self.places.get(&folded(has))?))) else {
             return false;
         };
-        let told = &mut self.told[place];
-        let told = if has == self.values[place] { &mut told.same } else { &mut told.alike };
-        if told.len() <= NAMED && !told.contains(&user.id) {
-            told.push(user.id);
+        let matches = &mut self.found[place];
+        let matches = if has == self.values[place] { &mut matches.same } else { &mut matches.alike };
+        if matches.len() <= NAMED && !matches.contains(&user.id) {
+            matches.push(user.id);
         }
         true
     }
 
-    /// Whom each value means, once every page has been taken in.
+    /// The result for each value, once every page has been added.
     pub(super) fn known(self) -> Vec<Known> {
-        self.told.into_iter().map(|told| known(self.by, told)).collect()
+        self.found.into_iter().map(|matches| known(self.by, matches)).collect()
     }
 }
 
-fn known(by: Attribute, told: Told) -> Known {
-    let Told { same, alike } = told;
+fn known(by: Attribute, matches: Matches) -> Known {
+    let Matches { same, alike } = matches;
     let users: Vec<UserId> = match by {
-        // Two people's names and addresses do not differ in the case alone: which of them is meant, nobody knows.
+        // Names and addresses of two people do not differ in case alone: the value is ambiguous.
         Attribute::Username | Attribute::Email => same.iter().chain(alike.iter().filter(|user| !same.contains(user))).copied().collect(),
-        // Other systems give these IDs, and may tell small letters from capitals.
+        // These IDs come from other systems, which may be case-sensitive.
         Attribute::ExternalId if same.is_empty() => alike,
         Attribute::ExternalId => same,
     };
@@ -108,27 +108,26 @@ mod tests {
         ListedUser { id, username: None, email: Some(email.into()), external_id: None, population: None }
     }
 
-    /// What is known of each of `values`, where the server tells these users, whose IDs count from 1: the ID's
-    /// number, or the outcome.
-    fn shown(values: &[&str], told: &[&str]) -> Vec<String> {
-        shown_by(Attribute::Email, values, told)
+    /// The result for each of `values`, if the server's answer holds these `users`, with IDs from 1: the ID's number, or the outcome.
+    fn shown(values: &[&str], users: &[&str]) -> Vec<String> {
+        shown_by(Attribute::Email, values, users)
     }
 
-    fn shown_by(by: Attribute, values: &[&str], told: &[&str]) -> Vec<String> {
-        let mut asked = Asked::new(by, values);
-        for (number, text) in (1..).zip(told) {
+    fn shown_by(by: Attribute, values: &[&str], users: &[&str]) -> Vec<String> {
+        let mut matcher = Matcher::new(by, values);
+        for (number, text) in (1..).zip(users) {
             let user = user(number, text);
-            asked.take(&ListedUser { external_id: user.email.clone(), ..user });
+            matcher.take(&ListedUser { external_id: user.email.clone(), ..user });
         }
         let show = |known| match known {
             Known::User(user) => user.uuid().as_u128().to_string(),
             Known::Nobody(outcome, _) => outcome.name().to_owned(),
         };
-        asked.known().into_iter().map(show).collect()
+        matcher.known().into_iter().map(show).collect()
     }
 
     #[test]
-    fn a_value_means_the_one_user_who_has_it() {
+    fn a_value_matches_the_only_user_who_has_it() {
         assert_eq!(shown(&["a@x", "b@x", "c@x"], &["c@x", "other@x", "a@x"]), ["3", "not_found", "1"]);
         assert_eq!(shown(&["a@x"], &["A@X"]), ["1"], "the case does not matter");
         assert_eq!(shown(&["jörg@x"], &["JÖRG@X"]), ["1"]);
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn who_only_looks_alike_is_somebody_else() {
+    fn a_name_that_only_looks_alike_is_another_user() {
         for (value, other) in [
             ("mark", "mar\u{212a}"),
             ("mas", "ma\u{17f}"),
@@ -158,22 +157,22 @@ mod tests {
     }
 
     #[test]
-    fn several_users_are_named_up_to_three_each_once() {
-        let mut asked = Asked::new(Attribute::Email, &["a@x"]);
+    fn several_users_are_listed_once_each_up_to_three() {
+        let mut matcher = Matcher::new(Attribute::Email, &["a@x"]);
         for number in [1, 1, 2, 3, 3, 4, 5] {
-            asked.take(&user(number, "a@x"));
+            matcher.take(&user(number, "a@x"));
         }
-        let Known::Nobody(_, said) = &asked.known()[0] else { panic!("several") };
+        let Known::Nobody(_, detail) = &matcher.known()[0] else { panic!("several") };
         assert!(
-            said.message.as_received().ends_with("-000000000003 and others")
-                && said.message.as_received().matches("0000-000000000001").count() == 1,
-            "{said:?}"
+            detail.message.as_received().ends_with("-000000000003 and others")
+                && detail.message.as_received().matches("0000-000000000001").count() == 1,
+            "{detail:?}"
         );
     }
 
     proptest! {
         #[test]
-        fn letters_are_alike_only_in_pairs(letter in any::<char>(), other in any::<char>()) {
+        fn letters_fold_only_in_pairs(letter in any::<char>(), other in any::<char>()) {
             let alike = small(letter) == small(other);
             let pair = |one: char, two: char| one.to_lowercase().eq([two]) && two.to_uppercase().eq([one]);
             prop_assert_eq!(alike, letter == other || pair(letter, other) || pair(other, letter));

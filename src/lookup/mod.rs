@@ -1,12 +1,11 @@
-//! Who is meant by a username, an email or an external ID? Asked of PingOne before anything is changed, many
-//! values at a time:
+//! Finds the users that usernames, emails or external IDs refer to. PingOne is asked before anything is changed, for many values at a time:
 //!
 //! ```text
-//! sought rows ──▶ Batches ──▶ filter ──▶ Session::list_users ──▶ Asked (who has which value) ──▶ Whom
-//!               (as fit a URL)         (pages; faults are tried again)                    (a record a row)
+//! sought rows ──▶ Batches ──▶ filter ──▶ Session::list_users ──▶ Matcher (users by value) ──▶ Whom
+//!               (that fit a URL)         (pages; faults are retried)                      (a record a row)
 //! ```
 //!
-//! The server's answer is matched with the values here: its idea of what is equal decides nothing.
+//! The server's answer is matched to the values here; its own idea of equality is not relied on.
 
 mod batch;
 mod matching;
@@ -28,18 +27,18 @@ use crate::pingone::{Endless, Listed, PingOneError, Session, USUAL_ROOM, Wire};
 use crate::stop::Stop;
 
 use self::batch::{Batch, Batches, filter};
-use self::matching::{Asked, folded};
+use self::matching::{Matcher, folded};
 
-/// Why not every user was looked up. Nothing was changed.
+/// Why the lookup ended early. Nothing was changed.
 #[derive(Debug)]
 pub(crate) enum NotLookedUp {
-    /// PingOne takes no request of ours.
+    /// PingOne accepts none of our requests.
     PingOne(PingOneError),
-    /// PingOne does not tell its users.
+    /// PingOne does not list its users.
     List(ListingError),
-    /// The input cannot be read any more.
+    /// The input can no longer be read.
     Input(io::Error),
-    /// What was found cannot be kept.
+    /// The results cannot be stored.
     Kept(io::Error),
     /// The run stops.
     Stopped,
@@ -60,13 +59,13 @@ impl From<ListingError> for NotLookedUp {
 /// How much there is to look up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Forecast {
-    /// How many different values.
+    /// The number of distinct values.
     pub(crate) values: u64,
-    /// How many requests that takes, if each is answered at once and on one page.
+    /// The number of requests, if each succeeds at once and fits one page.
     pub(crate) requests: u64,
 }
 
-/// How much there is to look up for `sound`, by this attribute; nothing is sent.
+/// How much there is to look up for `sound` by this attribute; sends nothing.
 pub(crate) fn forecast(sound: &Sound, by: Attribute) -> io::Result<Forecast> {
     let mut forecast = Forecast::default();
     let mut hashes = Sorter::new(&std::env::temp_dir());
@@ -84,7 +83,7 @@ pub(crate) fn forecast(sound: &Sound, by: Attribute) -> io::Result<Forecast> {
     Ok(forecast)
 }
 
-/// A hash of a value, good enough to count with.
+/// A hash of a value, good enough to count distinct ones.
 fn hash(value: &str) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
@@ -92,7 +91,7 @@ fn hash(value: &str) -> u64 {
     hasher.finish()
 }
 
-/// Looks users up.
+/// Looks up users.
 #[derive(Debug)]
 pub(crate) struct LookUp<'a, W> {
     session: &'a Session<W>,
@@ -100,7 +99,7 @@ pub(crate) struct LookUp<'a, W> {
     stop: &'a Stop,
     /// The most requests in flight.
     concurrency: usize,
-    /// Whether the server was found to refuse filters of several values.
+    /// Whether the server turned out to refuse filters with several values.
     one_by_one: AtomicBool,
 }
 
@@ -109,12 +108,12 @@ impl<'a, W: Wire> LookUp<'a, W> {
         Self { session, by, stop, concurrency, one_by_one: AtomicBool::new(false) }
     }
 
-    /// Looks up the users of all rows of `sound` that are not named by ID, except those whom it is known already
-    /// whom they mean, and notes in `whom` what is found. `seen` counts the rows.
+    /// Looks up the users of all rows of `sound` that are neither given by ID nor resolved in `whom` already, and
+    /// stores the results there. `seen` counts the rows.
     pub(crate) async fn all(&self, sound: &Sound, whom: &Whom, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
         let rows = sound.sought_rows().map_err(NotLookedUp::Input)?;
         let mut batches = Batches::new(rows, self.by, self.session.room_for_a_filter(), Some(whom));
-        // The first goes alone: what is refused altogether is refused once.
+        // The first request goes alone: if the server refuses them all, it refuses only one.
         if let Some(first) = batches.next() {
             let first = self.batch(first).await?;
             self.check_first(&first.1)?;
@@ -127,20 +126,20 @@ impl<'a, W: Wire> LookUp<'a, W> {
         Ok(())
     }
 
-    /// Where every one of several values is refused, it is not the values that are wrong.
+    /// Returns an error if several values were refused one and all: then the values are not the cause.
     fn check_first(&self, known: &[Known]) -> Result<(), NotLookedUp> {
         let refused = |known: &Known| match known {
-            Known::Nobody(Outcome::Rejected, said) => Some((**said).clone()),
+            Known::Nobody(Outcome::Rejected, detail) => Some((**detail).clone()),
             Known::Nobody(..) | Known::User(_) => None,
         };
         match known.iter().map(refused).collect::<Option<Vec<Detail>>>() {
-            Some(said) if said.len() > 1 => Err(self.unread(said[0].clone())),
+            Some(details) if details.len() > 1 => Err(self.unread(details[0].clone())),
             Some(_) | None => Ok(()),
         }
     }
 
-    fn unread(&self, said: Detail) -> NotLookedUp {
-        ListingError::Unread { list: self.purpose(), said: said.into() }.into()
+    fn unread(&self, detail: Detail) -> NotLookedUp {
+        ListingError::Unread { list: self.purpose(), said: detail.into() }.into()
     }
 
     fn purpose(&self) -> ListedFor {
@@ -153,8 +152,8 @@ impl<'a, W: Wire> LookUp<'a, W> {
         Ok((batch, known))
     }
 
-    /// Whom each of `values` means. Those that are equal but for the case are asked for one after another: what
-    /// the server tells of one must not be taken for an answer to the other.
+    /// The users of `values`. Values that differ only in case go into separate requests, so that a user found for one
+    /// is not taken for the other.
     async fn values(&self, values: &[String]) -> Result<Vec<Known>, NotLookedUp> {
         let mut known = vec![None; values.len()];
         let mut left: Vec<usize> = (0..values.len()).collect();
@@ -170,7 +169,7 @@ impl<'a, W: Wire> LookUp<'a, W> {
         Ok(known.into_iter().flatten().collect())
     }
 
-    /// Asks for `values` together or, where that is refused, one by one.
+    /// Looks up `values` in one request or, if that is refused, one by one.
     async fn ask(&self, values: &[&str]) -> Result<Vec<Known>, NotLookedUp> {
         let together = values.len() > 1 && !self.one_by_one.load(Ordering::Relaxed);
         if together && let Ok(known) = self.select(values).await? {
@@ -181,31 +180,31 @@ impl<'a, W: Wire> LookUp<'a, W> {
         for value in values {
             match self.select(&[value]).await? {
                 Ok(known) => all.extend(known),
-                Err(said) => {
+                Err(detail) => {
                     is_refused = true;
-                    all.push(Known::Nobody(Outcome::Rejected, Box::new(said)));
+                    all.push(Known::Nobody(Outcome::Rejected, Box::new(detail)));
                 }
             }
         }
-        // If one of them is refused even by itself, it is not the filter that was.
+        // If one of them is refused even by itself, the combined filter was not the cause.
         if together && !is_refused && !self.one_by_one.swap(true, Ordering::Relaxed) {
             tracing::warn!("PingOne refuses to look up several users in one request: they are looked up one by one");
         }
         Ok(all)
     }
 
-    /// Whom each of `values` means, which are asked for by one filter; or why that is refused.
+    /// The users of `values`, found with one filter; or why that is refused.
     async fn select(&self, values: &[&str]) -> Result<Result<Vec<Known>, Detail>, NotLookedUp> {
-        let mut asked = Asked::new(self.by, values);
+        let mut matcher = Matcher::new(self.by, values);
         let mut pages = self.session.user_list(Some(&filter(self.by, values))).expecting(values.len() as u64);
         let mut known = HashSet::new();
         loop {
             match self.session.next_users(&mut pages, self.stop).await? {
-                Listed::Page(told) => {
-                    let new = told.users.iter().filter(|user| asked.take(user) && known.insert(user.id)).count();
+                Listed::Page(page) => {
+                    let new = page.users.iter().filter(|user| matcher.take(user) && known.insert(user.id)).count();
                     match pages.brought(new as u64) {
                         Ok(()) if pages.has_more() => {}
-                        Ok(()) => return Ok(Ok(asked.known())),
+                        Ok(()) => return Ok(Ok(matcher.known())),
                         Err(Endless::NobodyNew) => {
                             let why = "page after page holds nobody new who was asked for: the filter does not seem to be heeded";
                             return Err(self.unread(Detail::own(None, why.to_owned())));
@@ -213,16 +212,16 @@ impl<'a, W: Wire> LookUp<'a, W> {
                         Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(pages.error(why).into()),
                     }
                 }
-                Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: self.purpose(), said: said.into() }.into()),
-                Listed::Refused(said) => return Ok(Err(said)),
-                Listed::Failed(said) => return Err(self.unread(said)),
+                Listed::Forbidden(detail) => return Err(ListingError::Forbidden { list: self.purpose(), said: detail.into() }.into()),
+                Listed::Refused(detail) => return Ok(Err(detail)),
+                Listed::Failed(detail) => return Err(self.unread(detail)),
                 Listed::Stopped => return Err(NotLookedUp::Stopped),
             }
         }
     }
 }
 
-/// Notes what was found of a batch.
+/// Stores the results of a batch.
 fn note((batch, known): &(Batch, Vec<Known>), whom: &Whom, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
     for (row, place) in &batch.rows {
         whom.set(*row, &known[*place]).map_err(NotLookedUp::Kept)?;

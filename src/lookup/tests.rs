@@ -1,4 +1,4 @@
-//! Looking up over a PingOne that takes or refuses filters as a test says.
+//! Lookups against a PingOne whose answer to each filter a test defines.
 
 use reqwest::Url;
 use serde_json::json;
@@ -6,8 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::pingone::user_list::{UserList, answer};
 
-/// What is known of each batch of values in turn, and the filters asked for, where the list answers a filter so:
-/// with the emails of the users, who have their place in it for an ID; or with a status.
+/// The results for each batch of values in turn, and the filters requested. The list answers a filter with the emails
+/// of its users, whose IDs are their places in it; or with a status.
 async fn looked_up(
     batches: &[&[&str]],
     answers: impl Fn(&str) -> Result<Vec<&'static str>, u16> + Sync + Send + 'static,
@@ -16,7 +16,7 @@ async fn looked_up(
         let user = |(number, email): (u128, &str)| json!({"id": uuid::Uuid::from_u128(number).to_string(), "email": email});
         match answers(&filter(page)) {
             Ok(emails) => answer(200, &json!({"_embedded": {"users": (1..).zip(emails).map(user).collect::<Vec<_>>()}}).to_string()),
-            Err(status) => answer(status, r#"{"id":"f1","code":"INVALID_DATA","message":"Said so."}"#),
+            Err(status) => answer(status, r#"{"id":"f1","code":"INVALID_DATA","message":"Entry so."}"#),
         }
     });
     let session = list.session();
@@ -39,7 +39,7 @@ fn filter(page: &Url) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_or_is_asked_for_it_once() {
+async fn a_server_that_refuses_or_gets_it_once() {
     let (known, asked) = looked_up(&[&["a", "b"], &["c", "d"]], |filter| match filter {
         r#"email eq "b""# | r#"email eq "d""# => Ok(vec!["b", "d"]),
         filter if filter.contains(" or ") => Err(414),
@@ -52,17 +52,17 @@ async fn a_server_that_takes_no_or_is_asked_for_it_once() {
 }
 
 #[tokio::test]
-async fn a_value_that_is_refused_by_itself_does_not_keep_others_from_being_asked_together() {
+async fn a_value_refused_by_itself_does_not_end_combined_requests() {
     let (known, asked) =
         looked_up(&[&["a", "bad"], &["c", "d"]], |filter| if filter.contains("bad") { Err(400) } else { Ok(vec!["a", "c", "d"]) }).await;
-    assert_eq!(known, ["1", "rejected Said so.", "2", "3"]);
+    assert_eq!(known, ["1", "rejected Entry so.", "2", "3"]);
     assert_eq!(asked.last().map(String::as_str), Some(r#"email eq "c" or email eq "d""#), "{asked:?}");
     assert_eq!(asked.len(), 4);
 }
 
 #[tokio::test]
-async fn what_is_told_of_one_spelling_is_no_answer_to_another() {
-    // A server to which the case matters.
+async fn the_result_for_one_spelling_is_not_used_for_another() {
+    // A case-sensitive server.
     let (known, asked) = looked_up(&[&["A", "a", "B"]], |filter| {
         let has = |email: &str| filter.contains(&format!("\"{email}\""));
         Ok(["A", "b"].into_iter().filter(|email| has(email)).collect())

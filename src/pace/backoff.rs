@@ -1,14 +1,14 @@
-//! How long does a row wait after a fault? Exponentially longer each time, with full jitter, so that rows
-//! that failed together do not come back together.
+//! How long a row waits after a fault: exponentially longer each time, with full jitter, so that rows that failed
+//! together do not come back together.
 
 use std::time::Duration;
 
-/// The wait before the second try is at most this. From Ping's own Go client, which begins with 1 s.
+/// Upper bound of the wait before the first retry. From Ping's own Go client, which begins with 1 s.
 const FIRST: Duration = Duration::from_secs(1);
-/// No wait is longer, but for a `Retry-After`. From the contract and Ping's own Go client.
+/// Upper bound of any wait, except a `Retry-After`. From the contract and Ping's own Go client.
 const CAP: Duration = Duration::from_secs(30);
 
-/// The waits of one row: draws from `[0, min(30 s, 1 s · 2^faults))`.
+/// The waits of one row: random in `[0, min(30 s, 1 s · 2^faults))`.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     faults: u32,
@@ -25,7 +25,7 @@ impl Backoff {
         self.faults
     }
 
-    /// The wait after one more fault; where the server named one, at least that.
+    /// The wait after another fault; at least what the server asked for, if it did.
     pub(crate) fn after_fault(&mut self, retry_after: Option<Duration>) -> Duration {
         let most = FIRST.saturating_mul(1 << self.faults.min(16)).min(CAP);
         self.faults += 1;
@@ -48,7 +48,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_server_asks_for_is_honoured(seconds in 0_u64..100_000, seed in any::<u64>()) {
+        fn a_retry_after_is_honoured(seconds in 0_u64..100_000, seed in any::<u64>()) {
             let mut backoff = Backoff { faults: 0, random: fastrand::Rng::with_seed(seed) };
             let asked = Duration::from_secs(seconds);
             prop_assert!(backoff.after_fault(Some(asked)) >= asked);

@@ -1,33 +1,33 @@
-//! What is known of the limiter: each request, when it was sent and whether it was let in; and how full each
-//! kind of limiter would have been then.
+//! What is known of the limiter: for each request, when it was sent and whether it was admitted; and the level that
+//! each kind of limiter would have had then.
 
 use std::collections::VecDeque;
 
-/// How many requests are remembered. Enough for a minute at 30/s, or for the twenty holds at 100/s that tell
-/// a limit best; and so few that all explanations are searched within some tens of milliseconds, once a hold and a try.
+/// How many requests are remembered. Enough for a minute at 30/s, or for the twenty holds at 100/s that identify a
+/// limit best; few enough to search all explanations within some tens of milliseconds, once per hold and probe.
 pub(super) const REMEMBERED: usize = 2048;
 
-/// A request that was answered; times are in seconds from the start.
+/// An answered request; times are in seconds from the start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Answered {
     pub(super) sent: f64,
     pub(super) admitted: bool,
 }
 
-/// In such a gap, in seconds, counters fall: no hold is shorter.
+/// Counters fall during a gap of this many seconds: no hold is shorter.
 const GAP: f64 = 1.0;
 
-/// The last that were answered, by when they were sent.
+/// The last answered requests, in the order in which they were sent.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     answered: VecDeque<Answered>,
-    /// Whether others were before.
+    /// Whether older ones were dropped.
     is_cut: bool,
 }
 
 impl Log {
     pub(super) fn add(&mut self, answered: Answered) {
-        // Nearly in order, as answers come.
+        // Answers come nearly in order.
         let later = self.answered.iter().rev().take_while(|other| other.sent > answered.sent).count();
         self.answered.insert(self.answered.len() - later, answered);
         if self.answered.len() > REMEMBERED {
@@ -36,18 +36,18 @@ impl Log {
         }
     }
 
-    /// How many of those sent in a time were let in.
+    /// How many requests sent from `from` until before `to` were admitted.
     pub(super) fn let_in(&self, from: f64, to: f64) -> f64 {
         let later = self.answered.partition_point(|answered| answered.sent < from);
         number(self.answered.range(later..).take_while(|answered| answered.sent < to).filter(|answered| answered.admitted).count())
     }
 
-    /// Whether all that were sent from then on are remembered.
+    /// Whether all requests sent from then on are remembered.
     pub(super) fn is_whole(&self, from: f64) -> bool {
         !self.is_cut || self.answered.front().is_none_or(|first| first.sent < from)
     }
 
-    /// Those sent from then on. Where others are forgotten that a counter held, those after the next gap.
+    /// The requests sent from then on. If others that a counter held are forgotten, only those after the next gap.
     pub(super) fn since(&self, from: f64) -> Vec<Answered> {
         let after_gap = || (1..self.answered.len()).find(|nth| self.answered[*nth].sent - self.answered[nth - 1].sent >= GAP);
         let skipped = if self.is_whole(from) { 0 } else { after_gap().unwrap_or(0) };
@@ -55,7 +55,7 @@ impl Log {
     }
 }
 
-/// What there is to go by.
+/// What an estimate is based on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) now: f64,
@@ -65,49 +65,48 @@ pub(super) struct Known<'a> {
     /// How many requests were sent, and how many of them refused.
     pub(super) sent: f64,
     pub(super) refused: f64,
-    /// How many rows are left; infinite if nobody knows.
+    /// How many rows are left; infinite if unknown.
     pub(super) left: f64,
-    /// The highest rate that may be used, and that was.
+    /// The highest rate allowed, and the highest used.
     pub(super) most: f64,
     pub(super) fastest: f64,
-    /// How long an answer takes, and by how much that varies.
+    /// The round-trip time, and its jitter.
     pub(super) trip: f64,
     pub(super) jitter: f64,
-    /// By how much the way there varies.
+    /// The jitter of the way there.
     pub(super) early: f64,
 }
 
-/// A hold that is over, and what led to it.
+/// A finished hold, and what led to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Episode {
-    /// When the hold before it ended, and this one.
+    /// When the previous hold ended, and this one.
     pub(super) after: f64,
     pub(super) until: f64,
-    /// When the first request was sent that was refused.
+    /// When the first refused request was sent.
     pub(super) refused: f64,
     pub(super) wait: f64,
 }
 
 impl Episode {
-    /// For how long nothing was refused before.
+    /// How long nothing was refused before it.
     pub(super) fn quiet(&self) -> f64 {
         self.refused - self.after
     }
 }
 
-/// Every limiter is a counter that lets a request in where it holds less than its size. They differ in what
-/// makes the counter fall.
+/// Every limiter is a counter that admits a request while it holds less than its size. The kinds differ in what makes the counter fall.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Counter {
     /// Requests of the last `window` seconds.
     Sliding { window: f64 },
-    /// Requests since a window began; they follow each other, `phase` seconds before full ones.
+    /// Requests since the window began; windows follow each other, `phase` seconds before multiples of `window`.
     Fixed { window: f64, phase: f64 },
-    /// Requests that have not drained, at so many a second: a token bucket, seen from the other side.
+    /// Requests not yet drained, at `drain` a second: a token bucket, seen from the other side.
     Bucket { drain: f64 },
 }
 
-/// What a counter would have held with a request, and whether that was let in.
+/// What a counter would have held including a request, and whether that was admitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Reading {
     pub(super) held: f64,
@@ -115,7 +114,7 @@ pub(super) struct Reading {
 }
 
 impl Counter {
-    /// The time by which it counts; `None` for a bucket.
+    /// The length of its window; `None` for a bucket.
     pub(super) fn window(self) -> Option<f64> {
         match self {
             Self::Sliding { window } | Self::Fixed { window, .. } => Some(window),
@@ -123,13 +122,12 @@ impl Counter {
         }
     }
 
-    /// Whether another counter is of the same kind, whatever its measures.
+    /// Whether another counter is of the same kind, with whatever parameters.
     pub(super) fn is_like(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
-    /// What it would have held with each request of a `log`; in doubt, where a network jitters, what explains
-    /// the answer.
+    /// What it would have held at each request of a `log`; where network jitter leaves that open, what explains the answer.
     pub(super) fn readings(self, log: &[Answered], jitter: f64) -> Vec<Reading> {
         match self {
             Self::Sliding { window } => sliding(window, log, jitter.min(window / 4.0)),
@@ -185,7 +183,7 @@ fn bucket(drain: f64, log: &[Answered]) -> Vec<Reading> {
     log.iter().map(reading).collect()
 }
 
-/// A count to calculate with.
+/// A count as a float.
 #[expect(clippy::cast_precision_loss, reason = "counts of what is remembered")]
 pub(super) fn number(count: usize) -> f64 {
     count as f64
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn no_half_of_what_a_counter_held_is_evidence() {
+    fn a_partly_forgotten_counter_is_no_evidence() {
         let mut log = Log::default();
         (0..1000_u16).for_each(|nth| log.add(Answered { sent: f64::from(nth) / 500.0, admitted: true }));
         (0..1000_u16).for_each(|nth| log.add(Answered { sent: 5.0 + f64::from(nth) / 500.0, admitted: true }));
@@ -239,7 +237,7 @@ mod tests {
         assert_eq!((log.since(0.0).len(), log.since(3.0).len(), log.since(10.5).len()), (1500, 1500, 250));
     }
 
-    /// A log of requests sent then; those that are negative were refused.
+    /// A log of requests sent at these times; negative ones were refused.
     fn log(sent: impl IntoIterator<Item = f64>) -> Log {
         let mut log = Log::default();
         sent.into_iter().for_each(|sent| log.add(Answered { sent: sent.abs(), admitted: sent >= 0.0 }));
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_sent_at_once_the_first_that_was_answered_is_first() {
+    fn requests_sent_at_once_are_logged_in_the_order_of_their_answers() {
         let all = log([2.0, 1.0, -1.0]).since(0.0);
         assert_eq!(
             all.iter().map(|answered| (answered.sent, answered.admitted)).collect::<Vec<_>>(),
@@ -256,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn let_in_is_what_was_sent_from_one_time_on_and_before_another_and_not_refused() {
+    fn let_in_counts_admitted_requests_in_a_half_open_interval() {
         let log = log([0.0, 1.0, -2.0, 3.0, 4.0, 5.0]);
         for (from, to, count) in
             [(1.0, 4.0, 2.0), (0.0, 9.0, 5.0), (0.5, 1.5, 1.0), (2.0, 3.0, 0.0), (3.0, 3.0, 0.0), (4.0, 5.0, 1.0), (3.0, 6.0, 3.0)]
@@ -266,20 +264,20 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_forgot_nothing_is_whole_and_one_that_did_only_from_after_what_it_remembers_first() {
+    fn a_log_is_whole_until_it_forgets_and_then_from_after_its_first_entry() {
         let count = u16::try_from(REMEMBERED).expect("small");
         assert!(Log::default().is_whole(0.0));
         let mut log = log((1..=count).map(f64::from));
         assert!(log.is_whole(0.0) && log.is_whole(1.0));
         assert_eq!(log.since(0.0).len(), REMEMBERED);
         log.add(Answered { sent: f64::from(count) + 1.0, admitted: true });
-        // Others may have been sent as early as the first, at two.
+        // Others may have been sent as early as the first remembered, at two.
         assert!(!log.is_whole(0.0) && !log.is_whole(2.0));
         assert!(log.is_whole(2.5));
     }
 
     #[test]
-    fn counters_fall_in_a_gap_of_a_second_and_in_no_shorter_one() {
+    fn a_gap_is_at_least_a_second() {
         for (gap, left) in [(1.0, 47), (0.875, 2048), (4.0, 47)] {
             let before = (0..2002_u16).map(|nth| f64::from(nth) / 1024.0);
             let log = log(before.chain((0..47_u16).map(|nth| 2001.0 / 1024.0 + gap + f64::from(nth) / 1024.0)));
@@ -288,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn it_was_quiet_from_the_end_of_the_hold_before_until_the_first_that_was_refused() {
+    fn the_quiet_time_is_from_the_previous_hold_to_the_first_refusal() {
         let episode = Episode { after: 4.0, until: 9.0, refused: 7.0, wait: 1.0 };
         assert!((episode.quiet() - 3.0).abs() < 1e-9);
     }
@@ -304,7 +302,7 @@ mod tests {
         );
     }
 
-    /// What a window held with another request, so long after one that was let in.
+    /// What a window held with a second request, `after` seconds after an admitted one.
     fn second_of(window: f64, jitter: f64, after: f64, admitted: bool) -> f64 {
         let log = [Answered { sent: 100.0, admitted: true }, Answered { sent: 100.0 + after, admitted }];
         let readings = Counter::Sliding { window }.readings(&log, jitter);
@@ -313,19 +311,19 @@ mod tests {
     }
 
     #[test]
-    fn where_the_network_jitters_a_window_may_have_begun_earlier_or_later_by_that_as_the_answer_tells() {
-        // A second, give or take an eighth: what was refused may have met what was sent up to 1.125 s before…
+    fn jitter_moves_the_edge_of_a_window_towards_what_explains_the_answer() {
+        // A second, give or take an eighth: a refused request may have counted with one sent up to 1.125 s before…
         for (after, held) in [(0.5, 2.0), (0.9375, 2.0), (1.0625, 2.0), (1.125, 1.0), (1.5, 1.0)] {
             assert!((second_of(1.0, 0.125, after, false) - held).abs() < 1e-9, "refused after {after}");
         }
-        // …and what was let in may have missed what was sent 0.875 s before.
+        // …and an admitted one may have missed one sent 0.875 s before.
         for (after, held) in [(0.5, 2.0), (0.8125, 2.0), (0.875, 1.0), (0.9375, 1.0), (1.0625, 1.0), (1.5, 1.0)] {
             assert!((second_of(1.0, 0.125, after, true) - held).abs() < 1e-9, "let in after {after}");
         }
     }
 
     #[test]
-    fn no_jitter_is_taken_for_more_than_a_quarter_of_a_window() {
+    fn jitter_counts_up_to_a_quarter_of_a_window() {
         for (after, held) in [(1.25, 2.0), (1.5, 1.0)] {
             assert!((second_of(2.0, 9.0, after, true) - held).abs() < 1e-9, "{after}");
         }
@@ -335,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_window_begins_its_phase_earlier_and_lasts_its_time() {
+    fn a_fixed_window_begins_its_phase_earlier_and_lasts_its_length() {
         assert_eq!(held(Counter::Fixed { window: 1.0, phase: 0.25 }, &[0.2, 0.7, 0.8]), [1.0, 2.0, 1.0]);
         assert_eq!(held(Counter::Fixed { window: 2.0, phase: 0.0 }, &[0.5, 1.5, 2.5, 4.0]), [1.0, 2.0, 1.0, 1.0]);
     }
@@ -346,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_that_number() {
+    fn a_count_converts_to_the_same_number() {
         assert_eq!([0, 1, 3, REMEMBERED].map(number).to_vec(), [0.0, 1.0, 3.0, 2048.0]);
     }
 }

@@ -1,34 +1,33 @@
-//! Which limiter would have answered just so? Pure: answers in, the limiters that explain them out, each with
-//! how many answers it leaves unexplained.
+//! Finds the limiters that would have given these answers. Pure: answers in, the best limiter of each kind out, with
+//! the number of answers it leaves unexplained.
 
 use super::evidence::{Answered, Counter, Reading, number};
 use super::round::{is_round, likely, roundest};
 
-/// What limits count by, in seconds: licences and gateways have them by the second, the minute and the hour.
+/// Windows that limits use, in seconds: licences and gateways count by the second, the minute and the hour.
 const WINDOWS: [f64; 3] = [1.0, 60.0, 3600.0];
-/// In how many places a fixed window may begin: a tenth of such a part is as good as the jitter of a network.
+/// Phases of a fixed window that are tried first; a tenth of such a step is about the jitter of a network.
 const PHASES: u32 = 100;
-/// By what factors the rate of a bucket is searched, each around the best of the one before. A rate that is
-/// wrong by a share fills the bucket wrongly by that share of what passes in a few seconds; misfits by less
-/// than that count in part only, or the valley that is looked for would be missed.
+/// Step factors of the search for a bucket's rate, each pass around the best of the one before. A rate that is off by some share misjudges
+/// the level by that share of what drains in a few seconds; smaller misfits count in part, or the search would step over the minimum.
 const STEPS: [f64; 3] = [1.05, 1.01, 1.002];
-/// …in what passes in so many seconds.
+/// Those few seconds.
 const FILLS: f64 = 2.0;
 /// A rate explains as well as the best if it leaves at most half an answer more unexplained.
 const AS_WELL: f64 = 0.5;
-/// Levels that differ by no more are the same, in requests: what is added up bit by bit is not exact.
+/// Levels that differ by no more, in requests, are equal: sums of floats are not exact.
 const AS_MUCH: f64 = 1e-9;
-/// How many round numbers are looked at below what was let in, and above.
+/// How many round numbers are tried on either side of the mean rate admitted.
 const NEAR: i32 = 10;
-/// An estimate that is open by more than this factor says little.
+/// An estimate whose range spans more than this factor says little.
 pub(super) const WIDE: f64 = 2.0;
-/// No network jitters by more, as far as a bucket's level is concerned; in seconds.
+/// No network jitters by more where a bucket's level is concerned; in seconds.
 const MOST_JITTER: f64 = 0.005;
 
-/// How unlikely a limit is that is not round, in nats: one of ten.
+/// Cost of a limit that is not round, in nats: one in ten.
 pub(super) const UNROUND: f64 = 2.3;
 
-/// Nobody lets in fewer of a window: that is a bucket without a burst.
+/// Nobody sets a window of fewer requests: that is a bucket without a burst.
 const FEW: f64 = 3.0;
 
 /// A limiter, and how well it explains.
@@ -39,23 +38,23 @@ pub(super) struct Explanation {
     pub(super) size: f64,
     /// How many answers it leaves unexplained.
     pub(super) misfits: f64,
-    /// The rate that it lets in for ever, in requests a second; and between which it may as well be.
+    /// The rate that it sustains, in requests a second, and the range that explains as well.
     pub(super) rate: f64,
     pub(super) low: f64,
     pub(super) high: f64,
 }
 
 impl Explanation {
-    /// Whether it tells the rate to no better than a factor.
+    /// Whether the range spans more than a factor of [`WIDE`].
     pub(super) fn is_wide(&self) -> bool {
         self.high > self.low * WIDE
     }
 
-    /// How unlikely it is from the start, in nats: the burst of a bucket is seldom worth many seconds.
+    /// Its prior cost, in nats: few buckets store many seconds' worth.
     pub(super) fn surprise(&self) -> f64 {
         match self.counter {
             Counter::Bucket { drain } => (self.size / drain).max(1.0).ln(),
-            // Limits are set by people: one of ten has three digits that are not zeros.
+            // Limits are set by people: one in ten has three significant digits.
             Counter::Sliding { .. } | Counter::Fixed { .. } if self.size < FEW => 2.0 * UNROUND,
             Counter::Sliding { .. } | Counter::Fixed { .. } => {
                 if is_round(self.size) {
@@ -67,7 +66,7 @@ impl Explanation {
         }
     }
 
-    /// How unlikely it is that a bucket holds so many times more or less than was believed, in nats.
+    /// Cost, in nats, of a bucket holding so many times more or less than was believed.
     pub(super) fn resized(&self, other: &Self) -> f64 {
         match (self.counter, other.counter) {
             (Counter::Bucket { .. }, Counter::Bucket { .. }) => (other.size / self.size).ln().abs(),
@@ -75,12 +74,12 @@ impl Explanation {
         }
     }
 
-    /// The same of a window that is shorter than what a 429 asked to wait: some servers always say the same.
+    /// Cost, in nats, of a window shorter than the wait that a 429 asked for: some servers always name the same.
     pub(super) fn surprise_of(&self, wait: f64) -> f64 {
         self.counter.window().map_or(0.0, |window| (wait / window / 2.0).max(1.0).ln())
     }
 
-    /// How many answers of a `log` it leaves unexplained, over a network that jitters.
+    /// How many answers of a `log` it leaves unexplained, on a network with this jitter.
     pub(super) fn misfits_of(&self, log: &[Answered], jitter: f64) -> f64 {
         let soft = match self.counter {
             Counter::Bucket { drain } => drain * jitter.min(MOST_JITTER),
@@ -94,11 +93,11 @@ impl Explanation {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Evidence<'a> {
     pub(super) log: &'a [Answered],
-    /// Those sent before are what counters hold, but are not to be explained.
+    /// Requests sent before this fill the counters, but are not to be explained.
     pub(super) from: f64,
-    /// The longest that a 429 asked to wait, in seconds.
+    /// The longest wait that a 429 asked for, in seconds.
     pub(super) wait: f64,
-    /// Whether a hold was not long enough for the window to fall: only then is there reason for a longer one.
+    /// Whether a hold was too short for the window to fall; only then is a longer window considered.
     pub(super) is_long: bool,
     pub(super) jitter: f64,
     /// The highest rate that was sent at.
@@ -109,15 +108,15 @@ impl Evidence<'_> {
     /// The best of each kind.
     pub(super) fn explanations(&self) -> Vec<Explanation> {
         let long_enough = WINDOWS.iter().filter(|window| **window < self.wait - 1.0).count();
-        // A window that is longer than all that is known would explain anything.
+        // A window longer than the whole log would explain anything.
         let passed = self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent);
         let longer = WINDOWS.get(1 + long_enough).filter(|window| self.is_long && passed >= **window);
         let windows = WINDOWS.iter().take(1 + long_enough).chain(longer);
         windows.flat_map(|window| [self.sliding(*window), self.fixed(*window)]).chain([self.bucket()]).collect()
     }
 
-    /// How many answers are left unexplained if others take a share of a limiter that is known: a window is full
-    /// earlier then, give or take what they send by chance.
+    /// How many answers stay unexplained if others take a share of a known limiter: a window is full earlier then, give
+    /// or take the random number that they send.
     pub(super) fn misfits_shared(&self, limit: &Explanation) -> f64 {
         match limit.counter {
             Counter::Sliding { window } | Counter::Fixed { window, .. } => {
@@ -127,7 +126,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// The best of those that count by the same: what a limit counts by does not change with it.
+    /// The best with the same kind of window or bucket, which does not change when a limit changes.
     pub(super) fn alike(&self, counter: Counter) -> Explanation {
         let all = match counter {
             Counter::Sliding { window } | Counter::Fixed { window, .. } => {
@@ -138,7 +137,7 @@ impl Evidence<'_> {
         all.into_iter().min_by(|a, b| a.misfits.total_cmp(&b.misfits)).expect("at least one")
     }
 
-    /// A counter that is known, of the size that explains best.
+    /// A known counter, with the size that explains best.
     pub(super) fn sized(&self, counter: Counter) -> Explanation {
         self.window(counter, counter.window().unwrap_or(1.0))
     }
@@ -149,7 +148,7 @@ impl Evidence<'_> {
         Explanation { counter, size, misfits, rate, low: rate, high: rate }
     }
 
-    /// What a counter would have held with each that is to be explained.
+    /// What a counter would have held at each request to be explained.
     pub(super) fn readings(&self, counter: Counter) -> Vec<Reading> {
         let jitter = if counter.window().is_some() { self.jitter } else { 0.0 };
         let before = self.log.partition_point(|answered| answered.sent < self.from);
@@ -160,7 +159,7 @@ impl Evidence<'_> {
         self.window(Counter::Sliding { window }, window)
     }
 
-    /// Phases that explain equally leave the size open between them: it is the likeliest.
+    /// Phases that explain equally well leave the size open between them; the likeliest one is taken.
     pub(super) fn fixed(&self, window: f64) -> Explanation {
         let part = window / f64::from(PHASES);
         let of = |phase: f64| self.window(Counter::Fixed { window, phase }, window);
@@ -169,7 +168,7 @@ impl Evidence<'_> {
         let Counter::Fixed { phase, .. } = best.counter else {
             return best;
         };
-        // A window's edge in a burst is told to a millisecond.
+        // A burst shows the edge of a window to a millisecond.
         let near = |tenth: u32| [phase + f64::from(tenth) * part / 10.0, phase - f64::from(tenth) * part / 10.0];
         let all: Vec<Explanation> = (1..10).flat_map(near).map(of).chain(coarse).collect();
         let least = least_misfit(&all).misfits;
@@ -202,8 +201,8 @@ impl Evidence<'_> {
         if found.misfits < 1.0 { found } else { self.round_bucket(found) }
     }
 
-    /// A rate that is wrong by little fills a bucket wrongly by much in a long time, so that a search by factors goes past the
-    /// right one: round numbers near what was let in are looked at too.
+    /// Over a long time, a slightly wrong rate misjudges the level of a bucket by a lot, so that a search by factors
+    /// steps over the right one. Round numbers near the mean rate admitted are tried too.
     fn round_bucket(&self, found: Explanation) -> Explanation {
         let passed = self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent);
         let mean = number(self.log.iter().filter(|answered| answered.admitted).count()) / passed.max(1.0);
@@ -218,7 +217,7 @@ impl Evidence<'_> {
             .fold(found, |best, other| if other.misfits + AS_WELL < best.misfits { other } else { best })
     }
 
-    /// Buckets that drain at rates between, the highest first: rate, size and misfits.
+    /// Buckets with drain rates in this range, the highest first: rate, size and misfits.
     pub(super) fn buckets(&self, from: f64, to: f64, step: f64) -> Vec<(f64, f64, f64)> {
         let soft = ((step - 1.0) * FILLS).max(self.jitter.min(MOST_JITTER));
         std::iter::successors(Some(from), |drain| Some(drain / step))
@@ -230,8 +229,7 @@ impl Evidence<'_> {
             .collect()
     }
 
-    /// How many a second were let in since the first was refused: a bucket that is empty lets in what drains. Infinite
-    /// where that does not tell.
+    /// Requests admitted a second since the first refusal: an empty bucket admits what drains. Infinite if that says nothing.
     pub(super) fn let_in_since_refused(&self) -> f64 {
         let from = self.log.iter().position(|answered| !answered.admitted).unwrap_or(0);
         let later = &self.log[from..];
@@ -242,7 +240,7 @@ impl Evidence<'_> {
         if let_in > 0.0 { let_in / (last.sent - first.sent) } else { f64::INFINITY }
     }
 
-    /// The highest rate of a bucket that could be told from none: the highest that was kept up over four requests.
+    /// The highest bucket rate that the log can tell from no limit: the highest sustained over four requests.
     pub(super) fn top(&self) -> f64 {
         let (first, last) = (self.log.first().map_or(0.0, |first| first.sent), self.log.last().map_or(0.0, |last| last.sent));
         let mean = number(self.log.len()) / (last - first).max(0.02);
@@ -251,18 +249,18 @@ impl Evidence<'_> {
     }
 }
 
-/// The one that leaves the fewest answers unexplained; of equals, the one that lets most in.
+/// The explanation with the fewest misfits; of equals, the one with the highest rate.
 pub(super) fn least_misfit(found: &[Explanation]) -> Explanation {
     let order = |a: &Explanation, b: &Explanation| a.misfits.total_cmp(&b.misfits).then(b.rate.total_cmp(&a.rate));
     found.iter().copied().min_by(order).expect("phases are tried")
 }
 
-/// The size of a counter with the fewest misfits, at least one request; and how many these are.
+/// The size of a counter with the fewest misfits, at least one request; and the number of these.
 pub(super) fn size(mut readings: Vec<Reading>, soft: f64) -> (f64, f64) {
     let held = |admitted: bool| readings.iter().filter(move |reading| reading.admitted == admitted).map(|reading| reading.held);
     let least = held(false).fold(f64::INFINITY, f64::min);
     let under = held(true).filter(|held| *held < least).fold(1.0, f64::max);
-    // What is let in below every refusal says no more.
+    // Requests admitted below every refusal carry no information.
     readings.retain(|reading| reading.held >= least - soft);
     readings.sort_unstable_by(|a, b| a.held.total_cmp(&b.held));
     let mut count = misfits(&readings, under, 0.0);
@@ -276,15 +274,15 @@ pub(super) fn size(mut readings: Vec<Reading>, soft: f64) -> (f64, f64) {
     if soft <= 0.0 {
         return best;
     }
-    // Softly, somewhat beside it may be better.
+    // With soft misfits, a size next to it may be better.
     let beside = [0.0, 0.25, 0.5, 0.75, 1.0, -0.25, -0.5].map(|part: f64| part.mul_add(soft, best.0));
     let softly = |size: f64| (size, misfits(&readings, size, soft));
     let better = |a: (f64, f64), b: (f64, f64)| if b.1 < a.1 { b } else { a };
     beside.into_iter().filter(|size| *size >= 1.0).map(softly).fold((best.0, f64::INFINITY), better)
 }
 
-/// How many readings a `size` leaves unexplained; one that misses by less than `soft` counts in part. A bucket
-/// that is small is not judged softly, or any rate would do.
+/// How many readings a `size` leaves unexplained; one that misses by less than `soft` counts in part. A small bucket is
+/// not judged softly, or any rate would do.
 pub(super) fn misfits(readings: &[Reading], size: f64, soft: f64) -> f64 {
     let soft = soft.min((size - 1.0) / 4.0);
     let misfit = |reading: &Reading| {
@@ -304,7 +302,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A log of so many requests at a rate, of which a counter of this size lets in what it does.
+    /// A log of `count` requests at `rate`, answered by a counter of this size.
     fn log_of(counter: Counter, size: f64, rate: f64, count: u16) -> Vec<Answered> {
         let mut log: Vec<Answered> = Vec::new();
         for nth in 0..count {
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_told_from_buckets_by_what_is_let_in_meanwhile() {
+    fn windows_differ_from_buckets_by_what_they_admit_when_full() {
         let window = best(&log_of(Counter::Sliding { window: 1.0 }, 100.0, 600.0, 130), 600.0);
         assert_eq!((window.counter, window.rate.to_bits()), (Counter::Sliding { window: 1.0 }, 100_f64.to_bits()));
         let bucket = best(&log_of(Counter::Bucket { drain: 100.0 }, 5.0, 600.0, 36), 600.0);
@@ -333,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_window_that_ended_within_the_first_burst_is_seen_through_at_the_next() {
+    fn a_fixed_window_that_ended_within_the_first_burst_is_recognised_at_the_next() {
         let log = log_of(Counter::Fixed { window: 1.0, phase: 0.62 }, 100.0, 300.0, 700);
         assert!(evidence(&log, 300.0).sliding(1.0).misfits > 0.0);
         let fixed = evidence(&log, 300.0).fixed(1.0);
@@ -341,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_no_limiter_gives_are_left_unexplained() {
+    fn random_answers_are_left_unexplained() {
         let mut random = fastrand::Rng::with_seed(4);
         let log: Vec<Answered> =
             (0..1000_u16).map(|nth| Answered { sent: f64::from(nth) / 100.0, admitted: random.f64() > 0.05 }).collect();

@@ -1,4 +1,4 @@
-//! Which limiters are looked for, and how exactly the answers tell them.
+//! Which limiters are searched, and how exactly the answers determine them.
 
 use super::evidence::{Answered, Counter};
 use super::explanation::{Evidence, Explanation};
@@ -20,8 +20,8 @@ fn assert_near(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-9, "{found} instead of {expected}");
 }
 
-/// Some that were let in one after another, others at once, and one that was refused with these: a fixed window of a minute
-/// that begins between two of the first has counted only those after.
+/// Some admitted one after another, others at once, and one of these refused: a fixed window of a minute that begins
+/// between two of the first has counted only those after.
 fn minute_of(singles: u8, at_once: usize) -> Vec<Answered> {
     let mut log: Vec<Answered> = (0..singles).map(|nth| let_in(66.0 + f64::from(nth) * 1.5)).collect();
     log.extend(std::iter::repeat_n(let_in(90.0), at_once));
@@ -29,7 +29,7 @@ fn minute_of(singles: u8, at_once: usize) -> Vec<Answered> {
     log
 }
 
-/// Twenty fill a window; what comes until its edge is refused, and then let in.
+/// Twenty fill a window; requests before its edge are refused, those after it admitted.
 fn edge_of(refused_at: &[f64], let_in_at: &[f64]) -> Vec<Answered> {
     let full = std::iter::repeat_n(let_in(0.1), 20);
     full.chain(refused_at.iter().copied().map(refused)).chain(let_in_at.iter().copied().map(let_in)).collect()
@@ -49,7 +49,7 @@ fn windows_of(evidence: &Evidence<'_>) -> Vec<f64> {
 }
 
 #[test]
-fn one_of_each_kind_is_looked_for() {
+fn one_of_each_kind_is_searched() {
     let log = [let_in(0.0), refused(0.1)];
     let [sliding, fixed, bucket] = evidence(&log).explanations()[..] else { panic!("three") };
     assert_eq!(sliding.counter, Counter::Sliding { window: 1.0 });
@@ -58,7 +58,7 @@ fn one_of_each_kind_is_looked_for() {
 }
 
 #[test]
-fn windows_are_looked_for_that_a_429_asked_to_wait_for_by_more_than_a_second() {
+fn windows_up_to_the_longest_wait_are_searched() {
     let log = [let_in(0.0), refused(0.1)];
     for (wait, windows) in [
         (0.0, &[1.0][..]),
@@ -74,7 +74,7 @@ fn windows_are_looked_for_that_a_429_asked_to_wait_for_by_more_than_a_second() {
 }
 
 #[test]
-fn a_longer_window_is_looked_for_where_a_hold_was_too_short_and_it_has_passed_once() {
+fn a_longer_window_is_searched_after_a_hold_that_was_too_short_once_the_log_spans_it() {
     for (wait, passed, is_long, windows) in [
         (1.0, 60.0, true, &[1.0, 60.0][..]),
         (1.0, 59.9, true, &[1.0]),
@@ -91,7 +91,7 @@ fn a_longer_window_is_looked_for_where_a_hold_was_too_short_and_it_has_passed_on
 }
 
 #[test]
-fn what_was_sent_before_is_counted_but_not_explained() {
+fn earlier_requests_are_counted_but_not_explained() {
     let log = [0.0, 1.0, 2.0, 3.0, 4.0].map(let_in);
     let held = |from: f64| {
         let readings = Evidence { from, ..evidence(&log) }.readings(Counter::Sliding { window: 10.0 });
@@ -104,7 +104,7 @@ fn what_was_sent_before_is_counted_but_not_explained() {
 }
 
 #[test]
-fn a_window_lets_in_what_it_holds_each_time_that_it_passes() {
+fn the_rate_of_a_window_is_its_size_per_window() {
     let log = [let_in(0.0), let_in(1.0), let_in(2.0), refused(3.0)];
     for counter in [Counter::Sliding { window: 60.0 }, Counter::Fixed { window: 60.0, phase: 5.0 }] {
         let found = evidence(&log).sized(counter);
@@ -118,9 +118,9 @@ fn a_window_lets_in_what_it_holds_each_time_that_it_passes() {
 }
 
 #[test]
-fn the_edge_of_a_fixed_window_is_told_to_a_millisecond() {
-    // The edge is at 0.6267, 373 ms before a full second, give or take half a millisecond. Where more is refused just before
-    // it, that of 0.63 is the better of those tried first, and where more is let in just after, that of 0.62.
+fn the_edge_of_a_fixed_window_is_found_to_a_millisecond() {
+    // The edge is at 0.6267, 373 ms before a full second, give or take half a millisecond. Of the coarse phases, 0.63
+    // is the better one where more is refused just before the edge, and 0.62 where more is admitted just after.
     let later = edge_of(&[0.6062, 0.6162, 0.6252, 0.6262], &[0.6272, 0.6372, 0.6472]);
     let earlier = edge_of(&[0.6062, 0.6162, 0.6262], &[0.6272, 0.6282, 0.6372, 0.6472]);
     for log in [later, earlier] {
@@ -143,12 +143,12 @@ fn a_fixed_window_that_may_begin_anywhere_leaves_its_size_open() {
     // The roundest of these, in requests a minute.
     assert_near(found.size, 200.0);
     assert_near(found.rate * 60.0, 200.0);
-    // Three singles are before the edge, four after: it is after 69 s, and not after 70.5.
+    // Three singles come before the edge, four after: it is after 69 s and before 70.5.
     assert!((49.5..51.0).contains(&phase_of(&found)), "{found:?}");
 }
 
 #[test]
-fn a_fixed_window_is_of_the_greatest_size_that_may_be_if_that_is_round_or_nothing_is() {
+fn a_fixed_window_has_its_greatest_possible_size_if_that_is_round_or_none_is() {
     let highest = evidence(&minute_of(12, 98)).fixed(60.0);
     assert_near(highest.low * 60.0, 98.0);
     assert_near(highest.size, 110.0);
@@ -158,11 +158,11 @@ fn a_fixed_window_is_of_the_greatest_size_that_may_be_if_that_is_round_or_nothin
 }
 
 #[test]
-fn what_a_limit_counts_by_does_not_change_with_it() {
+fn a_changed_limit_keeps_its_kind_of_counter() {
     let at_a_millisecond = edge_of(&[0.6062, 0.6162, 0.6262], &[0.6272, 0.6282, 0.6372]);
     let found = evidence(&at_a_millisecond).alike(Counter::Sliding { window: 1.0 });
     assert_near(phase_of(&found), 0.373);
-    // An edge that is known better than it is searched.
+    // An edge that is known more exactly than it is searched.
     let exactly = edge_of(&[0.6062, 0.6162, 0.626_4], &[0.626_5, 0.6282, 0.6372]);
     let known = Counter::Fixed { window: 1.0, phase: 0.373_55 };
     assert_eq!(evidence(&exactly).alike(known).counter, known);
@@ -170,8 +170,8 @@ fn what_a_limit_counts_by_does_not_change_with_it() {
 }
 
 #[test]
-fn a_window_that_others_use_is_full_earlier_give_or_take_what_they_send_by_chance() {
-    // At first 58 are let in, and five seconds later 62. Of a hundred, ten more or less come by chance.
+fn a_shared_window_fills_earlier_within_the_noise_of_others() {
+    // At first 58 are admitted, and five seconds later 62. Of a hundred, ten more or less are chance.
     let mut log = vec![let_in(0.0); 58];
     log.push(refused(0.0));
     log.extend([let_in(5.0); 62]);
@@ -180,14 +180,14 @@ fn a_window_that_others_use_is_full_earlier_give_or_take_what_they_send_by_chanc
         let limit = Explanation { counter, size: 100.0, misfits: 0.0, rate: 100.0, low: 100.0, high: 100.0 };
         evidence(&log).misfits_shared(&limit)
     };
-    // At 62 the first refusal, with 59, is three too early.
+    // At 62, the first refusal, with 59, is three too early.
     assert_near(shared(Counter::Sliding { window: 1.0 }), 0.3);
     assert_near(shared(Counter::Fixed { window: 1.0, phase: 0.5 }), 0.3);
     assert_near(shared(Counter::Bucket { drain: 100.0 }), evidence(&log).bucket().misfits);
 }
 
 #[test]
-fn buckets_are_tried_from_the_highest_rate_down_to_the_lowest() {
+fn buckets_are_searched_from_the_highest_rate_down() {
     let log = vec![let_in(0.0); 100];
     let rates = |from: f64, to: f64, step: f64| -> Vec<f64> {
         evidence(&log).buckets(from, to, step).into_iter().map(|(drain, size, misfits)| drain + (size - 100.0) + misfits).collect()
@@ -199,37 +199,37 @@ fn buckets_are_tried_from_the_highest_rate_down_to_the_lowest() {
 }
 
 #[test]
-fn a_bucket_is_judged_by_what_a_wrong_rate_fills_in_two_seconds_or_by_the_jitter() {
-    // The 41st is refused, and the 42nd is let in 50 ms later, when 41.5 are held at 10/s: whatever the size, half
-    // a request is too many or too few.
+fn a_bucket_is_judged_to_within_two_seconds_of_a_wrong_rate_or_the_jitter() {
+    // The 41st is refused, and the 42nd admitted 50 ms later, when 41.5 are held at 10/s: with any size, half a request
+    // is too many or too few.
     let mut log = vec![let_in(0.0); 40];
     log.extend([refused(0.0), let_in(0.0), let_in(0.05)]);
     let misfits = |jitter: f64, step: f64| Evidence { jitter, ..evidence(&log) }.buckets(10.0, 10.0, step)[0].2;
     assert_near(misfits(0.0, 1.05), 0.5);
     assert_near(misfits(0.0, 1.25), 0.1);
     assert_near(misfits(0.005, 1.05), 0.5);
-    // At 10/s no more than a twentieth of a request is jitter.
+    // At 10/s, at most a twentieth of a request is jitter.
     assert_near(misfits(1.0, 1.002), 1.0);
 }
 
 #[test]
-fn the_rate_of_a_bucket_is_open_down_to_a_hundredth_where_no_answer_tells() {
-    // Nine are let in within 80 ms, and a tenth is refused: 125 a second.
+fn the_rate_of_a_bucket_is_open_down_to_a_hundredth_without_evidence() {
+    // Nine are admitted within 80 ms, and a tenth is refused: 125 a second.
     let mut log: Vec<Answered> = (0..9_u8).map(|nth| let_in(f64::from(nth) / 100.0)).collect();
     log.push(refused(0.08));
     let found = Evidence { fastest: 125.0, ..evidence(&log) }.bucket();
     assert_near(found.misfits, 0.0);
     assert_near(found.high, 125.0);
     assert!((1.25..1.25 * 1.05).contains(&found.low), "{found:?}");
-    // One that is soon refuted if it is too high: half. Nine were let in since 80 ms, in which five drain at 62.5/s.
+    // Half of that, which a 429 soon shows if it is too high. Nine were admitted within 80 ms, in which five drain at 62.5/s.
     assert_near(found.rate, 62.5);
     assert!((9.0 - 5.0 * 1.05..=4.0).contains(&found.size), "{found:?}");
     assert_eq!(found.counter, Counter::Bucket { drain: found.rate });
 }
 
 #[test]
-fn the_rate_of_a_bucket_is_looked_for_down_to_a_quarter_of_what_is_let_in_after_a_refusal() {
-    // The first is refused by chance; 21 are let in within a second, the last four in 3 ms.
+fn the_rate_of_a_bucket_is_searched_down_to_a_quarter_of_the_rate_admitted_after_a_refusal() {
+    // The first is refused by chance; 21 are admitted within a second, the last four in 3 ms.
     let mut log = vec![refused(10.0)];
     log.extend((1..18_u8).map(|nth| let_in(10.0 + f64::from(nth) * 0.05)));
     log.extend([10.997, 10.998, 10.999, 11.0].map(let_in));
@@ -241,9 +241,9 @@ fn the_rate_of_a_bucket_is_looked_for_down_to_a_quarter_of_what_is_let_in_after_
 }
 
 #[test]
-fn how_far_the_rate_of_a_bucket_is_open_is_told_to_a_five_hundredth() {
-    // One is let in every 25 ms, and refused 8 ms after another: a bucket of one that is not empty after 8 ms but after 25
-    // drains at 40 to 125 a second. One that drains a little more slowly, thirty times, fills by less than a refusal tells.
+fn the_range_of_a_bucket_is_found_to_a_five_hundredth() {
+    // One is admitted every 25 ms, and one refused 8 ms after it: a bucket of one that is still full after 8 ms but not after
+    // 25 drains at 40 to 125 a second. If it drains slightly more slowly, thirty rounds fill it by less than a refusal shows.
     let cycle = |nth: u8| {
         let at = f64::from(nth) * 0.025;
         [let_in(at), refused(at + 0.006), refused(at + 0.007), refused(at + 0.008)]
@@ -257,8 +257,8 @@ fn how_far_the_rate_of_a_bucket_is_open_is_told_to_a_five_hundredth() {
 }
 
 #[test]
-fn a_bucket_that_lets_in_every_second_request_drains_at_half_their_rate() {
-    // At 200/s a bucket of ten at 100/s is full with the 19th, and then has room for every second one.
+fn a_bucket_that_admits_every_second_request_drains_at_half_their_rate() {
+    // At 200/s, a bucket of ten at 100/s is full with the 19th, and then has room for every second request.
     let log: Vec<Answered> =
         (0..100_u16).map(|nth| Answered { sent: 1.0 + f64::from(nth) / 200.0, admitted: nth < 18 || nth % 2 == 0 }).collect();
     let found = Evidence { fastest: 200.0, ..evidence(&log) }.bucket();
@@ -268,7 +268,7 @@ fn a_bucket_that_lets_in_every_second_request_drains_at_half_their_rate() {
 }
 
 #[test]
-fn an_empty_bucket_lets_in_what_drains() {
+fn an_empty_bucket_admits_what_drains() {
     let since = |log: &[Answered]| evidence(log).let_in_since_refused();
     assert_near(since(&[let_in(0.0), refused(1.0), let_in(1.5), let_in(2.0), let_in(2.5), refused(3.0)]), 1.5);
     assert_near(since(&[let_in(2.0), let_in(3.0), let_in(4.0)]), 1.5);
@@ -294,7 +294,7 @@ fn the_highest_rate_of_a_bucket_is_the_highest_over_four_requests_and_at_least_t
     assert_near(top(&[], 1000.0), 0.0);
 }
 
-/// So many requests at a rate, of which a bucket of this size and rate lets in what it does.
+/// `count` requests at `rate`, answered by a bucket of this size and drain.
 fn of_bucket(size: f64, drain: f64, rate: f64, count: u16) -> Vec<Answered> {
     let mut level = 0.0_f64;
     let answer = |nth: u16| {
@@ -307,8 +307,8 @@ fn of_bucket(size: f64, drain: f64, rate: f64, count: u16) -> Vec<Answered> {
 }
 
 #[test]
-fn a_round_rate_of_a_bucket_is_found_though_a_search_by_factors_goes_past_it() {
-    // For two seconds twice as much is sent as drains: a rate that is wrong by a hundredth is wrong by two requests then.
+fn a_round_rate_is_found_though_a_search_by_factors_steps_over_it() {
+    // For two seconds, twice as much is sent as drains: a rate off by a hundredth is then off by two requests.
     for (size, drain) in [(10.0, 100.0), (9.0, 73.0), (12.0, 41.0)] {
         let found = evidence(&of_bucket(size, drain, 2.0 * drain, 400)).bucket();
         assert_near(found.misfits, 0.0);

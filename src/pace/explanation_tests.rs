@@ -38,7 +38,7 @@ fn an_estimate_is_wide_when_it_is_open_by_more_than_a_factor_of_two() {
 }
 
 #[test]
-fn a_bucket_is_as_surprising_as_it_stores_seconds_and_not_at_all_up_to_one() {
+fn a_bucket_costs_the_logarithm_of_the_seconds_it_stores_and_nothing_up_to_one() {
     let bucket = |size: f64| limit(Counter::Bucket { drain: 100.0 }, size).surprise();
     assert_near(bucket(300.0), 3_f64.ln());
     assert_near(bucket(150.0), 1.5_f64.ln());
@@ -47,7 +47,7 @@ fn a_bucket_is_as_surprising_as_it_stores_seconds_and_not_at_all_up_to_one() {
 }
 
 #[test]
-fn a_window_is_surprising_if_it_is_not_round_and_twice_so_if_it_holds_less_than_three() {
+fn a_window_costs_more_if_it_is_not_round_and_twice_that_if_it_holds_less_than_three() {
     for (size, nats) in [(1.0, 4.6), (2.0, 4.6), (3.0, 0.0), (100.0, 0.0), (120.0, 0.0), (123.0, 2.3), (600.0, 0.0), (601.0, 2.3)] {
         assert_near(limit(SECOND, size).surprise(), nats);
         assert_near(limit(MINUTE, size).surprise(), nats);
@@ -65,7 +65,7 @@ fn a_bucket_of_another_size_costs_the_logarithm_of_the_factor_either_way() {
 }
 
 #[test]
-fn a_window_is_surprising_if_a_429_asked_to_wait_for_more_than_two_of_it() {
+fn a_window_costs_more_if_a_429_asked_for_a_wait_of_more_than_two_windows() {
     for (wait, nats) in [(0.0, 0.0), (60.0, 0.0), (120.0, 0.0), (180.0, 1.5_f64.ln()), (1200.0, 10_f64.ln())] {
         assert_near(limit(MINUTE, 5.0).surprise_of(wait), nats);
     }
@@ -74,7 +74,7 @@ fn a_window_is_surprising_if_a_429_asked_to_wait_for_more_than_two_of_it() {
 }
 
 #[test]
-fn a_bucket_is_judged_more_softly_the_more_the_network_jitters_up_to_five_milliseconds() {
+fn a_bucket_is_judged_more_softly_with_more_network_jitter_up_to_five_milliseconds() {
     // Five fill it; 9.5 ms later 0.95 have drained, and the sixth is 0.05 too many.
     let log = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0095].map(|sent| Answered { sent, admitted: true });
     let bucket = limit(Counter::Bucket { drain: 100.0 }, 5.0);
@@ -99,7 +99,7 @@ fn the_fewest_misfits_are_best_and_of_equals_the_highest_rate() {
 }
 
 #[test]
-fn what_is_let_in_at_the_size_fits_and_what_is_refused_there_does_not() {
+fn a_request_admitted_at_the_size_fits_and_one_refused_there_does_not() {
     for (reading, misfit) in [
         (admitted(4.0), 0.0),
         (admitted(5.0), 0.0),
@@ -116,7 +116,7 @@ fn what_is_let_in_at_the_size_fits_and_what_is_refused_there_does_not() {
 }
 
 #[test]
-fn what_misses_softly_counts_by_how_much() {
+fn a_soft_misfit_counts_by_how_much_it_misses() {
     for (reading, misfit) in [
         (admitted(101.0), 0.5),
         (admitted(100.5), 0.25),
@@ -132,8 +132,8 @@ fn what_misses_softly_counts_by_how_much() {
 }
 
 #[test]
-fn a_small_bucket_is_judged_no_more_softly_than_by_a_quarter_of_what_it_holds_beyond_one() {
-    // Of nine these are two.
+fn softness_is_at_most_a_quarter_of_what_a_bucket_holds_beyond_one() {
+    // A quarter of what nine hold beyond one is two.
     assert_near(misfits(&[admitted(9.5)], 9.0, 10.0), 0.25);
     assert_near(misfits(&[refused(8.5)], 9.0, 10.0), 0.25);
     assert_near(misfits(&[admitted(1.5)], 1.0, 10.0), 1.0);
@@ -142,7 +142,7 @@ fn a_small_bucket_is_judged_no_more_softly_than_by_a_quarter_of_what_it_holds_be
 }
 
 #[test]
-fn a_size_is_the_most_that_was_let_in_below_every_refusal() {
+fn the_size_is_the_most_that_was_admitted_below_every_refusal() {
     assert_size(&[admitted(1.0), admitted(2.0), admitted(3.0), admitted(4.0), refused(5.0)], 0.0, (4.0, 0.0));
     assert_size(&[refused(5.0), admitted(4.0), refused(6.5), admitted(2.0)], 0.0, (4.0, 0.0));
     assert_size(&[admitted(1.0), admitted(2.0), admitted(3.0)], 0.0, (3.0, 0.0));
@@ -156,18 +156,18 @@ fn a_size_is_at_least_one() {
 }
 
 #[test]
-fn a_refusal_by_chance_is_left_unexplained_where_more_was_let_in_later() {
+fn a_chance_refusal_stays_unexplained_where_more_was_admitted_later() {
     let readings = [4.0, 5.0, 6.0, 7.0].map(admitted);
     assert_size(&[&readings[..], &[refused(5.0)]].concat(), 0.0, (7.0, 1.0));
     assert_size(&[&readings[..], &[refused(5.0), refused(8.0)]].concat(), 0.0, (7.0, 1.0));
-    // As many refusals as were let in above them: the lower of two sizes that explain as well.
+    // As many refusals as admitted requests above them: two sizes explain as well, and the lower one is taken.
     assert_size(&[admitted(4.0), refused(5.0), admitted(5.0)], 0.0, (4.0, 1.0));
-    // A bucket of one lets in neither; of two, both that were let in.
+    // A bucket of one admits neither; one of two admits both that were admitted.
     assert_size(&[refused(1.0), refused(1.0), admitted(1.0), admitted(2.0)], 0.0, (2.0, 2.0));
 }
 
 #[test]
-fn a_soft_size_is_somewhat_lower_where_that_is_better_on_the_whole() {
+fn a_soft_size_is_lower_where_that_has_fewer_misfits() {
     let of = |lower: &[Reading], upper: &[Reading]| [&[admitted(90.0)], lower, upper].concat();
     let thrice = [refused(97.0); 3];
     // At 100 the three miss by 3 of 4 each: 2.25. At 99 they miss by 2, two by 0.2 and two by 1: (6 + 0.4 + 2) / 4.
@@ -177,23 +177,23 @@ fn a_soft_size_is_somewhat_lower_where_that_is_better_on_the_whole() {
 }
 
 #[test]
-fn a_soft_size_that_leaves_nothing_unexplained_is_that_of_a_hard_one() {
+fn without_misfits_the_soft_size_is_the_hard_one() {
     assert_size(&[admitted(90.0), refused(110.0)], 4.0, (90.0, 0.0));
     assert_size(&[admitted(90.0), refused(91.0)], 4.0, (90.0, 0.0));
 }
 
 #[test]
-fn a_rate_that_is_open_by_up_to_a_factor_of_two_is_the_roundest_of_the_upper_three_quarters() {
+fn in_a_range_up_to_a_factor_of_two_the_roundest_of_the_upper_three_quarters_is_likeliest() {
     assert_near(likely(30.0, 60.0), 50.0);
     assert_near(likely(93.0, 108.0), 100.0);
-    // Not 50: that is below 48.5 × (95 / 48.5)^¼ = 57.
+    // Not 50, which is below 48.5 × (95 / 48.5)^¼ = 57.
     assert_near(likely(48.5, 95.0), 80.0);
-    // Nothing is round between.
+    // No round number lies between.
     assert_near(likely(1231.0, 1233.0), 1232.0);
 }
 
 #[test]
-fn a_rate_that_is_open_by_more_is_between_the_highest_and_a_quarter_of_it() {
+fn in_a_wider_range_the_likeliest_is_between_the_highest_and_a_quarter_of_it() {
     assert_near(likely(10.0, 90.0), (22.5_f64 * 90.0).sqrt());
     assert_near(likely(40.0, 90.0), 60.0);
 }
@@ -223,9 +223,9 @@ fn plain_numbers_are_one_two_or_five_and_zeros_to_a_thousandth() {
 fn the_roundest_number_is_a_plain_one_the_nearest_to_the_middle() {
     for (low, high, number) in [
         (101.0, 220.0, 200.0),
-        // 100, 50 and 20: the middle is 60.
+        // 100, 50 and 20 are candidates; the middle is 60.
         (18.0, 102.0, 50.0),
-        // 20, 50, 100, 200 and 500: the middle is 307.5.
+        // 20, 50, 100, 200 and 500 are candidates; the middle is 307.5.
         (15.0, 600.0, 200.0),
         (20.0, 20.0, 20.0),
         (96.0, 100.0, 100.0),

@@ -1,9 +1,8 @@
-//! May I send now? Every request, whatever it is for, takes a turn here first.
+//! Spaces out requests: each one, whatever it is for, takes a turn here before it is sent.
 //!
-//! Turns come evenly spaced, one by one, in the order in which they were asked for: governor counts them,
-//! and a fair lock makes the lane that everybody passes. A 429 holds back the whole lane, and so does
-//! whoever stays in it, to renew the token that all the others need. How fast they come is what the
-//! [`Throttle`] has learnt.
+//! Turns come one by one, evenly spaced, in the order in which they were asked for: governor counts them, and a fair
+//! lock is the queue. A 429 holds back the whole queue, and so does a caller that stays at its head to renew the token
+//! that all the others need. The rate is what the [`Throttle`] has learnt.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard};
@@ -19,56 +18,55 @@ use super::Rate;
 use super::estimate::MATTERS;
 use super::throttle::Throttle;
 
-/// Into how many parts governor's measure of one request is cut, so that part of a request's interval can
-/// be made up for.
+/// Governor counts hundredths of a request, so that part of an interval can be made up for.
 const PARTS: u32 = 100;
-/// A turn that came late (timers are good to a millisecond, and a busy machine is worse) may be made up
-/// for by so much, or else the rate asked for would never be reached…
+/// A late turn may be made up for by this much (timers are good to a millisecond, and a busy machine is worse);
+/// otherwise the rate asked for would never be reached…
 const MADE_UP: Duration = Duration::from_millis(3);
-/// …but by no more than this share of an interval up to 500/s, so that no second sees more than one
-/// request above the rate.
+/// …but up to 500/s by no more than this share of an interval, so that no second sees more than one request above the rate.
 const MADE_UP_SHARE: f64 = 0.9;
 const FAST: f64 = 500.0;
-/// What tokio's timers are good to.
+/// The resolution of tokio's timers.
 const TICK: Duration = Duration::from_millis(1);
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
-/// Turns come by so much slower than they might: then what they make up for, and what the network adds to
-/// their spacing, does not push a request more into any second than the rate allows.
-const SHY: f64 = 0.995;
+/// Turns come this much slower than the rate allows, so that neither what late turns make up for nor network jitter
+/// pushes one request too many into any second.
+const SLACK: f64 = 0.995;
 
 /// Hands out turns to send.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     pub(super) clock: TokioClock,
     lane: tokio::sync::Mutex<Gate>,
-    taught: Mutex<Taught>,
+    state: Mutex<State>,
 }
 
-/// What the answers have taught.
+/// What changes with each answer.
 #[derive(Debug)]
-pub(super) struct Taught {
+pub(super) struct State {
     pub(super) throttle: Throttle,
     lost: Duration,
     random: fastrand::Rng,
-    /// The learnt rate that was told last.
-    pub(super) told: f64,
+    /// The learnt rate as last logged.
+    pub(super) logged: f64,
 }
 
-impl Taught {
-    /// Tells when the learnt rate is another one.
-    pub(super) fn tell(&mut self, now: Duration) {
-        let Some(rate) = self.throttle.learnt(now.as_secs_f64()).filter(|rate| !(self.told / MATTERS..=self.told * MATTERS).contains(rate))
+impl State {
+    /// Logs the learnt rate if it has changed noticeably.
+    pub(super) fn log_rate(&mut self, now: Duration) {
+        let Some(rate) =
+            self.throttle.learnt(now.as_secs_f64()).filter(|rate| !(self.logged / MATTERS..=self.logged * MATTERS).contains(rate))
         else {
             return;
         };
-        if rate < self.told {
+        if rate < self.logged {
             tracing::info!("requests go on at {rate:.1} a second: a little under what PingOne lets in");
         } else {
             tracing::debug!("{rate:.1} requests a second are tried");
         }
-        self.told = rate;
+        self.logged = rate;
     }
 }
 
@@ -79,93 +77,93 @@ impl Pacer {
             Rate::Unlimited => f64::INFINITY,
             Rate::PerSecond(rate) => rate,
         };
-        let taught = Taught { throttle: Throttle::new(rate), lost: Duration::ZERO, random: fastrand::Rng::new(), told: f64::INFINITY };
-        Self { lane: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, taught: Mutex::new(taught) }
+        let state = State { throttle: Throttle::new(rate), lost: Duration::ZERO, random: fastrand::Rng::new(), logged: f64::INFINITY };
+        Self { lane: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, state: Mutex::new(state) }
     }
 
-    /// Tells how many rows are to come, as far as anybody knows: what is risked for a higher rate must pay.
+    /// Sets how many rows are to come, if known: a probe of a higher rate must pay off over them.
     pub(crate) fn expect(&self, rows: Option<u64>) {
         if let Some(rows) = rows {
-            self.taught().throttle.expect(rows);
+            self.state().throttle.expect(rows);
         }
     }
 
     /// Whether a turn would come at once, now.
     pub(crate) fn is_open(&self) -> bool {
         let now = self.clock.now();
-        let throttle = &mut self.taught().throttle;
+        let throttle = &mut self.state().throttle;
         throttle.held_until(now).is_none() && throttle.rate(now.as_secs_f64()).is_infinite()
     }
 
-    /// How many requests are known to have been let in, and how many refused for the rate.
+    /// How many requests were admitted, and how many refused for the rate.
     #[cfg(test)]
     pub(crate) fn seen(&self) -> (usize, usize) {
-        self.taught().throttle.seen()
+        self.state().throttle.seen()
     }
 
-    /// Waits until the caller is the first of those who want to send.
+    /// Waits until the caller is at the head of the queue.
     pub(crate) async fn enter(&self) -> Lane<'_> {
         Lane { pacer: self, gate: self.lane.lock().await }
     }
 
-    /// A request that was `sent` then was let in: it was not refused for the rate.
+    /// Records that a request sent at `sent` was not refused for the rate.
     pub(crate) fn admitted(&self, sent: Instant) {
         let (sent, now) = (self.clock.at(sent), self.clock.now());
-        self.taught().throttle.admitted(sent, now);
+        self.state().throttle.admitted(sent, now);
     }
 
-    /// A request that was `sent` then was refused for the rate: everybody waits as long as the server asks
-    /// for, if it does, and goes on more slowly. Answers for how long, if this begins a hold.
+    /// Records that a request sent at `sent` was refused for the rate. All requests wait as long as the server asks, if
+    /// it says, and go on more slowly. Returns how long, if this begins a hold.
     pub(crate) fn refused(&self, sent: Instant, wait: Option<Duration>) -> Option<Duration> {
         let sent = self.clock.at(sent);
         self.hold_with(|throttle, now, jitter| throttle.refused(sent, now, wait, jitter))
     }
 
-    /// Holds back every request until `wait` has passed, for what teaches nothing of the rate; a hold that
-    /// is on and ends later stays. Answers whether this begins a hold where there was none.
+    /// Holds back all requests for `wait`, for a reason that says nothing about the rate. A hold that ends later stays.
+    /// Returns whether this begins a hold.
     pub(crate) fn hold(&self, wait: Duration) -> bool {
         self.hold_with(|throttle, now, jitter| throttle.hold_back(now, wait, jitter))
     }
 
-    fn hold_with<T>(&self, tell: impl FnOnce(&mut Throttle, Duration, f64) -> T) -> T {
+    fn hold_with<T>(&self, apply: impl FnOnce(&mut Throttle, Duration, f64) -> T) -> T {
         let now = self.clock.now();
-        let mut taught = self.taught();
-        let jitter = taught.random.f64();
-        let before = taught.throttle.held_until(now).unwrap_or(now);
-        let told = tell(&mut taught.throttle, now, jitter);
-        let after = taught.throttle.held_until(now).unwrap_or(now);
-        taught.lost += after.saturating_sub(before);
-        told
+        let mut state = self.state();
+        let jitter = state.random.f64();
+        let before = state.throttle.held_until(now).unwrap_or(now);
+        let result = apply(&mut state.throttle, now, jitter);
+        let after = state.throttle.held_until(now).unwrap_or(now);
+        state.lost += after.saturating_sub(before);
+        result
     }
 
-    /// When the hold ends that is on.
+    /// When the current hold ends.
     pub(crate) fn held_until(&self) -> Option<Instant> {
-        let until = self.taught().throttle.held_until(self.clock.now());
+        let until = self.state().throttle.held_until(self.clock.now());
         until.map(|until| self.clock.start + until)
     }
 
-    /// How long requests have been held back so far, in all.
+    /// How long requests have been held back so far, in total.
     pub(crate) fn lost(&self) -> Duration {
         let now = self.clock.now();
-        let taught = self.taught();
-        let ahead = taught.throttle.held_until(now).map_or(Duration::ZERO, |until| until.saturating_sub(now));
-        taught.lost.saturating_sub(ahead)
+        let state = self.state();
+        let ahead = state.throttle.held_until(now).map_or(Duration::ZERO, |until| until.saturating_sub(now));
+        state.lost.saturating_sub(ahead)
     }
 
-    /// When the next turn is due, if that is later than now; and whether it is to come to less than a tick of the timers.
+    /// When the next turn is due, if later than now, and whether it needs finer timing than a timer tick.
     pub(super) fn due(&self) -> Option<(Instant, bool)> {
         let now = self.clock.now();
-        let mut taught = self.taught();
-        let due = taught.throttle.next(now);
-        taught.tell(now);
-        let is_fine = taught.throttle.is_fine() && taught.throttle.held_until(now).is_none();
+        let mut state = self.state();
+        let due = state.throttle.next(now);
+        state.log_rate(now);
+        let is_fine = state.throttle.is_fine() && state.throttle.held_until(now).is_none();
         (due > now).then(|| (self.clock.start + due, is_fine))
     }
 
-    /// Takes the turn that has come, unless a hold has begun meanwhile.
+    /// Takes a turn that has come due, unless a hold has begun meanwhile.
     pub(super) fn takes_turn(&self) -> bool {
         let now = self.clock.now();
-        let throttle = &mut self.taught().throttle;
+        let throttle = &mut self.state().throttle;
         let may_send = throttle.held_until(now).is_none();
         if may_send {
             throttle.sent(now);
@@ -173,12 +171,12 @@ impl Pacer {
         may_send
     }
 
-    pub(super) fn taught(&self) -> MutexGuard<'_, Taught> {
-        self.taught.lock().expect("no panic while it is held")
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while it is held")
     }
 }
 
-/// The way to send, which one at a time is in.
+/// The head of the queue, held by one caller at a time.
 pub(crate) struct Lane<'a> {
     pacer: &'a Pacer,
     gate: tokio::sync::MutexGuard<'a, Gate>,
@@ -203,8 +201,7 @@ impl Lane<'_> {
     }
 }
 
-/// Tokio's timers are good to a millisecond. The operating system's are better; the last of the time is slept on a thread
-/// of its own.
+/// Tokio's timers are good to a millisecond, the operating system's are better: sleeps the rest on a thread of its own.
 pub(super) async fn sleep_finely_until(due: Instant) {
     tokio::time::sleep_until(due - 2 * TICK).await;
     let left = due.saturating_duration_since(Instant::now());
@@ -213,7 +210,7 @@ pub(super) async fn sleep_finely_until(due: Instant) {
     }
 }
 
-/// What spaces the turns at the rate asked for; `None` where there is no limit.
+/// Spaces turns at the rate asked for; `None` if there is no limit.
 #[derive(Debug)]
 struct Gate(Option<Limiter>);
 
@@ -235,10 +232,10 @@ impl Gate {
 
 /// The time between two requests at `rate` a second.
 pub(super) fn interval(rate: f64) -> Duration {
-    Duration::from_secs_f64(1.0 / (rate * SHY))
+    Duration::from_secs_f64(1.0 / (rate * SLACK))
 }
 
-/// A burst of one request, and the little that late turns may make up for, in parts of a request.
+/// A burst of one request plus what late turns may make up for, in parts of a request.
 pub(super) fn burst(rate: f64) -> u32 {
     let share = if rate > FAST { f64::INFINITY } else { MADE_UP_SHARE };
     let made_up = (MADE_UP.as_secs_f64() / interval(rate).as_secs_f64()).min(share);
@@ -254,14 +251,14 @@ pub(super) fn quota(rate: f64) -> Quota {
     Quota::with_period(part).expect("not zero").allow_burst(burst)
 }
 
-/// Tokio's clock, which tests can stop, as governor's.
+/// Tokio's clock, which tests can pause, for governor.
 #[derive(Debug, Clone)]
 pub(super) struct TokioClock {
     start: Instant,
 }
 
 impl TokioClock {
-    /// An instant by this clock.
+    /// An instant on this clock.
     pub(super) fn at(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.start)
     }
@@ -280,7 +277,7 @@ mod tests {
     use super::*;
     use futures::future::join_all;
 
-    /// When `count` turns come, in the clock's time, if each is asked for at once.
+    /// When `count` turns come, in the clock's time, if all are asked for at once.
     async fn turns(pacer: &Pacer, count: usize) -> Vec<Duration> {
         let start = Instant::now();
         join_all((0..count).map(|_| async {
@@ -292,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_are_evenly_spaced_from_the_first_on() {
+    async fn turns_are_evenly_spaced_from_the_start() {
         for rate in [0.5, 7.0, 50.0, 333.0, 2000.0] {
             let pacer = Pacer::new(Rate::PerSecond(rate));
             let times = turns(&pacer, 200).await;
@@ -319,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hold_keeps_everybody_back_and_they_return_one_by_one() {
+    async fn a_hold_keeps_all_requests_back_and_they_return_one_by_one() {
         let pacer = Pacer::new(Rate::PerSecond(100.0));
         pacer.enter().await.turn().await;
         assert!(pacer.hold(Duration::from_secs(3)));
@@ -332,13 +329,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_429s_turns_come_as_slowly_as_was_learnt() {
+    async fn after_429s_turns_come_at_the_learnt_rate() {
         let pacer = Pacer::new(Rate::PerSecond(1000.0));
         for _ in 0..100 {
             pacer.enter().await.turn().await;
             pacer.admitted(Instant::now());
         }
-        // Five were under way when the first was refused.
+        // Five were in flight when the first was refused.
         let mut sent = Vec::new();
         for _ in 0..5 {
             pacer.enter().await.turn().await;
@@ -348,14 +345,14 @@ mod tests {
         assert_eq!(begun, [Some(Duration::from_secs(1)), None, None, None, None]);
         let times = turns(&pacer, 300).await;
         let spaces: Vec<f64> = times.windows(2).map(|pair| (pair[1].saturating_sub(pair[0])).as_secs_f64()).collect();
-        // A hundred were let in at once, and then none: a window, or a bucket that fills at up to a few hundred.
+        // A hundred were admitted at once, then none: a window, or a bucket that fills at up to a few hundred a second.
         assert!(times[0] >= Duration::from_millis(900), "{:?}", times[0]);
         let mean = spaces.iter().sum::<f64>() / 299.0;
         assert!((0.003..0.013).contains(&mean), "{mean}: {spaces:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hold_holds_when_there_is_no_limit_too() {
+    async fn a_hold_applies_without_a_rate_too() {
         let pacer = Pacer::new(Rate::Unlimited);
         pacer.enter().await.turn().await;
         pacer.hold(Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! What the pacer tells of holds, turns and the rate; and how its gate is measured.
+//! The pacer's answers about holds, turns and the rate; and the figures of its gate.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// Lets a pacer know its limit, with no rows left to try a higher one for.
+/// Gives a pacer a known limit, with no rows left to probe a higher one for.
 fn know(pacer: &Pacer, counter: Counter, rate: f64) {
-    let throttle = &mut pacer.taught().throttle;
+    let throttle = &mut pacer.state().throttle;
     throttle.expect(0);
     throttle.estimate.set(Explanation { counter, size: 1.0, misfits: 0.0, rate, low: rate, high: rate });
 }
@@ -26,18 +26,18 @@ fn know(pacer: &Pacer, counter: Counter, rate: f64) {
 const SECOND: Counter = Counter::Sliding { window: 1.0 };
 
 #[tokio::test(start_paused = true)]
-async fn a_learnt_rate_is_told_when_it_differs_by_more_than_matters_and_a_lower_one_to_everybody() {
+async fn a_learnt_rate_is_logged_when_it_changes_noticeably_and_a_lower_one_at_info() {
     let pacer = Pacer::new(Rate::PerSecond(10_000.0));
-    let tell = |rate: f64| {
+    let log = |rate: f64| {
         know(&pacer, SECOND, rate);
         let logged = Logged::from(Level::DEBUG);
-        pacer.taught().tell(secs(1.0));
-        (pacer.taught().told, logged.text())
+        pacer.state().log_rate(secs(1.0));
+        (pacer.state().logged, logged.text())
     };
-    pacer.taught().tell(secs(1.0));
-    assert!(pacer.taught().told.is_infinite(), "nothing is learnt");
-    // Seven percent matter.
-    for (rate, told, level) in [
+    pacer.state().log_rate(secs(1.0));
+    assert!(pacer.state().logged.is_infinite(), "nothing is learnt");
+    // A change of seven percent is logged.
+    for (rate, expected, level) in [
         (100.0, 100.0, "INFO"),
         (106.0, 100.0, ""),
         (94.0, 100.0, ""),
@@ -46,20 +46,20 @@ async fn a_learnt_rate_is_told_when_it_differs_by_more_than_matters_and_a_lower_
         (100.0, 100.0, "DEBUG"),
         (108.0, 108.0, "DEBUG"),
     ] {
-        let (now_told, said) = tell(rate);
-        assert!((now_told - told).abs() < 1e-9, "{rate}: {now_told}");
-        assert_eq!(said.is_empty(), level.is_empty(), "{rate}: {said}");
-        assert!(said.contains(level), "{rate}: {said}");
+        let (logged, text) = log(rate);
+        assert!((logged - expected).abs() < 1e-9, "{rate}: {logged}");
+        assert_eq!(text.is_empty(), level.is_empty(), "{rate}: {text}");
+        assert!(text.contains(level), "{rate}: {text}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rows_to_come_are_told_to_the_throttle_if_anybody_knows() {
+async fn the_throttle_gets_the_number_of_rows_if_it_is_known() {
     let pacer = Pacer::new(Rate::PerSecond(50.0));
     pacer.expect(None);
-    assert!(pacer.taught().throttle.left.is_infinite());
+    assert!(pacer.state().throttle.left.is_infinite());
     pacer.expect(Some(7));
-    assert!((pacer.taught().throttle.left - 7.0).abs() < 1e-9);
+    assert!((pacer.state().throttle.left - 7.0).abs() < 1e-9);
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +74,7 @@ async fn a_turn_comes_at_once_only_with_no_limit_and_no_hold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_let_in_and_what_is_refused_is_seen() {
+async fn admitted_and_refused_requests_are_counted() {
     let pacer = Pacer::new(Rate::PerSecond(50.0));
     pacer.admitted(Instant::now());
     pacer.admitted(Instant::now());
@@ -84,7 +84,7 @@ async fn what_is_let_in_and_what_is_refused_is_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_ends_when_it_says_and_so_much_of_it_is_lost_as_has_passed() {
+async fn a_hold_ends_on_time_and_counts_as_lost_as_it_passes() {
     let (start, pacer) = (Instant::now(), Pacer::new(Rate::PerSecond(50.0)));
     assert_eq!(pacer.held_until(), None);
     assert_eq!(pacer.lost(), Duration::ZERO);
@@ -95,7 +95,7 @@ async fn a_hold_ends_when_it_says_and_so_much_of_it_is_lost_as_has_passed() {
     assert_eq!(pacer.lost(), Duration::ZERO);
     tokio::time::sleep(secs(1.0)).await;
     assert_eq!(pacer.lost(), secs(1.0));
-    // Longer by what is added, and then another one.
+    // Longer by the addition; then a new hold.
     assert!(!pacer.hold(secs(4.0)));
     tokio::time::sleep(secs(9.0)).await;
     let first = pacer.lost().as_secs_f64();
@@ -112,23 +112,23 @@ async fn a_turn_is_due_later_than_now_or_at_once() {
     let (start, pacer) = (Instant::now(), Pacer::new(Rate::PerSecond(50.0)));
     tokio::time::sleep(secs(10.0)).await;
     assert_eq!(pacer.due(), None);
-    pacer.taught().throttle.due = 10.5;
+    pacer.state().throttle.due = 10.5;
     assert_eq!(pacer.due(), Some((start + secs(10.5), false)));
     tokio::time::sleep(secs(0.5)).await;
     assert_eq!(pacer.due(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_is_told_finely_under_a_small_bucket_but_not_in_a_hold() {
+async fn a_small_bucket_needs_fine_timing_but_not_in_a_hold() {
     let pacer = Pacer::new(Rate::PerSecond(1000.0));
     know(&pacer, Counter::Bucket { drain: 100.0 }, 90.0);
-    pacer.taught().throttle.due = 0.5;
+    pacer.state().throttle.due = 0.5;
     assert!(pacer.due().is_some_and(|(_, is_fine)| is_fine));
     pacer.hold(secs(1.0));
     assert!(pacer.due().is_some_and(|(_, is_fine)| !is_fine));
     let pacer = Pacer::new(Rate::PerSecond(1000.0));
     know(&pacer, SECOND, 90.0);
-    pacer.taught().throttle.due = 0.5;
+    pacer.state().throttle.due = 0.5;
     assert!(pacer.due().is_some_and(|(_, is_fine)| !is_fine));
 }
 
@@ -136,14 +136,14 @@ async fn a_turn_is_told_finely_under_a_small_bucket_but_not_in_a_hold() {
 async fn no_turn_is_taken_in_a_hold() {
     let pacer = Pacer::new(Rate::PerSecond(50.0));
     assert!(pacer.takes_turn());
-    assert_eq!(pacer.taught().throttle.sends.len(), 1);
+    assert_eq!(pacer.state().throttle.sends.len(), 1);
     pacer.hold(secs(1.0));
     assert!(!pacer.takes_turn());
-    assert_eq!(pacer.taught().throttle.sends.len(), 1);
+    assert_eq!(pacer.state().throttle.sends.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_two_milliseconds_are_slept_by_the_operating_system() {
+async fn the_last_two_milliseconds_are_slept_on_a_thread() {
     let (start, began) = (Instant::now(), std::time::Instant::now());
     sleep_finely_until(start + Duration::from_millis(100)).await;
     // Tokio's clock stands still meanwhile.
@@ -160,15 +160,15 @@ fn turns_come_half_a_percent_slower_than_the_rate() {
 }
 
 #[test]
-fn three_milliseconds_are_made_up_for_and_up_to_500_a_second_no_more_than_nine_tenths_of_a_request() {
-    // In hundredths of a request: a whole one, and 3 ms of the intervals of 10.05, 2.01, 2.006 and 1.005 ms.
+fn a_late_turn_makes_up_for_three_milliseconds_and_up_to_500_a_second_at_most_nine_tenths_of_a_request() {
+    // In hundredths of a request: a whole one, plus 3 ms of intervals of 10.05, 2.01, 2.006 and 1.005 ms.
     for (rate, parts) in [(0.01, 100), (100.0, 129), (500.0, 190), (501.0, 249), (1000.0, 398)] {
         assert_eq!(burst(rate), parts, "{rate}");
     }
 }
 
 #[test]
-fn the_quota_is_a_hundredth_of_an_interval_and_a_nanosecond() {
+fn the_quota_is_a_hundredth_of_an_interval_plus_a_nanosecond() {
     // 10 ms between two requests.
     let quota = quota(100.0 / 0.995);
     assert_eq!(quota.replenish_interval(), Duration::from_nanos(100_001));
@@ -176,7 +176,7 @@ fn the_quota_is_a_hundredth_of_an_interval_and_a_nanosecond() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clock_tells_the_time_since_it_began() {
+async fn the_clock_counts_from_its_start() {
     let before = Instant::now();
     tokio::time::sleep(secs(1.0)).await;
     let pacer = Pacer::new(Rate::Unlimited);

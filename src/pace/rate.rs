@@ -1,14 +1,14 @@
-//! How many requests may be sent in a second?
+//! The rate asked for.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::domain::quote;
 
-/// The most requests in a second, from 0.001 to 100,000; or no limit of ours.
+/// The most requests a second, from 0.001 to 100,000; or no limit of ours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rate {
-    /// So many a second.
+    /// Requests a second.
     PerSecond(f64),
     /// As fast as the concurrency allows.
     Unlimited,
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_promised_form_is_read_and_nothing_else() {
+    fn every_documented_form_is_read_and_nothing_else() {
         let read = |text: &str| text.parse::<Rate>();
         assert_eq!(read("50"), Ok(Rate::PerSecond(50.0)));
         assert_eq!(read("50/s"), Ok(Rate::PerSecond(50.0)));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_and_the_fastest_rate_may_be_asked_for_and_nothing_beyond() {
+    fn the_slowest_and_fastest_rates_are_valid_and_nothing_beyond() {
         let read = |text: &str| text.parse::<Rate>().ok();
         assert_eq!(read("0.001/s"), Some(Rate::PerSecond(0.001)));
         assert_eq!(read("0.06/m"), Some(Rate::PerSecond(0.001)));

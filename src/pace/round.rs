@@ -1,32 +1,32 @@
-//! Limits are set by people: which number between two is the likeliest?
+//! People set limits: picks the likeliest number in a range.
 
 use super::explanation::WIDE;
 
-/// The likeliest rate between two: limits are set by people, in round numbers. Where the two are far apart, one
-/// that is soon refuted if it is too high, and not far too low.
+/// The likeliest rate in a range: people choose round numbers. In a wide range, one that a 429 soon shows to be too
+/// high, and that is not far too low.
 pub(super) fn likely(low: f64, high: f64) -> f64 {
     if high > low * WIDE {
         return (low.max(high / 4.0) * high).sqrt();
     }
-    // One that is much too low is refuted by nothing.
+    // Nothing contradicts a rate that is much too low.
     let least = low * (high / low).powf(0.25);
     roundest(least, high).unwrap_or(f64::midpoint(low, high))
 }
 
-/// Whether a number has at most two digits before zeros.
+/// Whether a number is whole, with at most two significant digits.
 pub(super) fn is_round(number: f64) -> bool {
     let unit = 10_f64.powf(number.max(1.0).log10().floor() - 1.0).max(1.0);
     (number / unit - (number / unit).round()).abs() < 1e-6
 }
 
-/// Whether a number is 1, 2 or 5 and zeros: what people set limits to most often.
+/// Whether a number is 1, 2 or 5 with zeros: what people choose most often.
 pub(super) fn is_plain(number: f64) -> bool {
     let digit = number / 10_f64.powf(number.log10().floor());
     [1.0, 2.0, 5.0, 10.0].iter().any(|plain| (digit / plain - 1.0).abs() < 1e-3)
 }
 
-/// The number between two that has the fewest digits: 1, 2 or 5 and zeros before other digits and zeros, and
-/// these before two digits, half of them before the others.
+/// The number in a range with the fewest significant digits: 1, 2 or 5 with zeros before other single digits, these
+/// before two digits, and among those halves first.
 pub(super) fn roundest(low: f64, high: f64) -> Option<f64> {
     let power = 10_f64.powf(high.log10().floor());
     let is_between = |number: &f64| *number >= low && *number <= high;

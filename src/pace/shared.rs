@@ -1,53 +1,52 @@
-//! What do others leave of a limit, and how much of that is worth asking for? Pure: what was let in and what was
-//! refused in, a rate out.
+//! Estimates what others leave of a shared limit, and chooses a rate. Pure: admitted and refused requests in, a rate out.
 //!
-//! What others take changes all the time. So what they leave is not one number but a *belief*: how likely each
-//! share of the limit is. Time flattens it, since others come and go; what is let in moves it up, and a refusal
-//! gathers it around what was let in just before. The rate that is worked at is the one that brings the most
-//! rows to be expected: a higher one brings more where that much is left, and a hold where it is not.
+//! What others take changes all the time, so what they leave is not a number but a *belief*: a probability for each
+//! share of the limit. Time flattens it, since others come and go; admitted requests move it up, and a refusal
+//! concentrates it around the rate admitted just before. The working rate is the one with the highest expected number
+//! of rows: a higher rate brings more rows where that much is left, and a hold where it is not.
 
 use super::evidence::{Counter, Episode, Known};
 use super::explanation::Explanation;
 
-/// Into how many cells a belief is cut: finer than the noise of what others send.
+/// Cells of the belief: finer than the noise of what others send.
 const CELLS: u16 = 50;
-/// An answer may have nothing to do with what others leave, one time of so many.
-const STRANGE: f64 = 0.01;
-/// Others come or go so many times a second before more is known: what made this be asked was that they had…
-const RESTLESS: f64 = 0.1;
-/// …and for so long that is believed, in seconds.
-const BELIEVED: f64 = 20.0;
+/// Likelihood that an answer has nothing to do with what others leave.
+const OUTLIER: f64 = 0.01;
+/// Prior for how often others come or go, a second: this belief exists because they did…
+const CHURN: f64 = 0.1;
+/// …and the prior weighs as much as this many seconds of evidence.
+const CHURN_SECONDS: f64 = 20.0;
 
 /// The belief.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// How likely each cell is; the middle of cell `k` is at `(k + 1/2) / CELLS` of the top.
+    /// The probability of each cell; the middle of cell `k` is at `(k + 1/2) / CELLS` of the top.
     pub(super) cells: Vec<f64>,
-    /// The highest rate that was ever let in, in requests a second: all of it is left where nobody else asks.
+    /// The highest rate ever admitted, in requests a second: all of it is left when nobody else sends.
     pub(super) top: f64,
     /// The least that was left, as far as is known.
     pub(super) least: f64,
-    /// By what time the server counts, in seconds.
+    /// The server's window, in seconds.
     window: f64,
     at: f64,
     began: f64,
     /// How often others have come or gone.
     pub(super) jumps: f64,
-    /// Since when all of it is asked for, and nothing refused.
+    /// Since when all of it has been used without a refusal.
     pub(super) full: Option<f64>,
 }
 
-/// What is let in, and what a refusal costs.
+/// What is admitted, and what a refusal costs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prospect {
     pub(super) now: f64,
-    /// How many a second of ours were let in lately.
+    /// How many of our requests were admitted lately, a second.
     pub(super) let_in: f64,
     /// How long a refusal holds requests back, in seconds.
     pub(super) hold: f64,
     /// How many rows are left.
     pub(super) left: f64,
-    /// The highest rate that may be used.
+    /// The highest rate allowed.
     pub(super) most: f64,
 }
 
@@ -66,14 +65,14 @@ impl Shared {
         (0..CELLS).map(|cell| self.middle(cell)).zip(&self.cells)
     }
 
-    /// By how much what is left varies from window to window: others come by chance.
+    /// How much what is left varies from window to window, since others send at random.
     pub(super) fn noise(&self, left: f64) -> f64 {
         ((self.top - left).max(1.0) / self.window).sqrt().max(self.top / f64::from(CELLS))
     }
 
     /// How often others come or go, in times a second.
     pub(super) fn hazard(&self, now: f64) -> f64 {
-        RESTLESS.mul_add(BELIEVED, self.jumps) / (BELIEVED + now - self.began)
+        CHURN.mul_add(CHURN_SECONDS, self.jumps) / (CHURN_SECONDS + now - self.began)
     }
 
     pub(super) fn mean(&self) -> f64 {
@@ -86,7 +85,7 @@ impl Shared {
         self.cells = weighed.into_iter().map(|weighed| weighed / sum).collect();
     }
 
-    /// Time passes: the longer, the more likely it is that others have come or gone. Tells how long it was.
+    /// Ages the belief: the more time passes, the more likely others have come or gone. Returns the time passed.
     pub(super) fn pass(&mut self, now: f64) -> f64 {
         let passed = (now - self.at).max(0.0);
         self.at = now;
@@ -102,50 +101,49 @@ impl Shared {
         passed
     }
 
-    /// A request was refused when so many a second of ours had been let in, give or take.
+    /// Weighs a refusal that came when `let_in` of our requests were being admitted a second, give or take `give`.
     pub(super) fn refused(&mut self, let_in: f64, give: f64, now: f64) {
         self.pass(now);
         self.full = None;
         let mean = self.mean();
         if let_in < mean - 2.0 * self.noise(mean) {
-            // As often as others come, they go.
+            // Others leave as often as they come.
             self.jumps += 2.0;
         }
         self.top = self.top.max(let_in);
         self.least = self.least.min((let_in - self.noise(let_in)).clamp(0.0, self.top));
         self.weigh(|left, noise| {
             let off = (let_in - left) / noise.hypot(give);
-            STRANGE + (-off * off / 2.0).exp()
+            OUTLIER + (-off * off / 2.0).exp()
         });
     }
 
-    /// The rate to work at, after what was let in.
+    /// The working rate, given what was admitted.
     pub(super) fn rate(&mut self, seen: &Prospect) -> f64 {
         let share = self.pass(seen.now) / self.window;
-        self.weigh(|left, noise| (STRANGE + is_let_in(seen.let_in, left, noise)).powf(share));
+        self.weigh(|left, noise| (OUTLIER + is_let_in(seen.let_in, left, noise)).powf(share));
         let horizon = self.horizon(seen);
         let all = (1..=CELLS).map(|nth| f64::from(nth) / f64::from(CELLS) * self.top);
         let best = all.map(|rate| (rate, self.worth(rate, horizon, seen.hold))).max_by(|a, b| a.1.total_cmp(&b.1));
         let best = best.map_or(self.top, |(rate, _)| rate);
-        // As near to the top as its noise.
+        // Within its noise of the top.
         let is_full = best + self.noise(self.top).max(self.top / 10.0) >= self.top.min(seen.most);
         self.full = if is_full { self.full.or(Some(seen.now)) } else { None };
         best.min(seen.most)
     }
 
-    /// For how long a rate is chosen, in seconds: until others come or go, or no rows are left, but for a window and a
-    /// hold at least.
+    /// How long a rate is chosen for, in seconds: until others come or go or no rows are left, but at least for a window and a hold.
     pub(super) fn horizon(&self, seen: &Prospect) -> f64 {
         (1.0 / self.hazard(seen.now)).min(seen.left / self.mean()).max(self.window + seen.hold)
     }
 
-    /// Whether nobody takes a share any more, as far as is known.
+    /// Whether, as far as is known, nobody takes a share any more.
     pub(super) fn is_over(&self, now: f64) -> bool {
-        self.full.is_some_and(|since| now - since >= BELIEVED)
+        self.full.is_some_and(|since| now - since >= CHURN_SECONDS)
     }
 
-    /// How many rows are to be expected of a rate until others come or go, in `horizon` seconds: where it is too
-    /// high, a window's worth, and after a hold what is left then, less its noise.
+    /// The expected number of rows at a rate over `horizon` seconds, until others come or go. If the rate is too high:
+    /// a window's worth, and after the hold what is left then, less its noise.
     pub(super) fn worth(&self, rate: f64, horizon: f64, hold: f64) -> f64 {
         let windows = (horizon / self.window).max(1.0);
         let of = |(left, likely): (f64, &f64)| {
@@ -158,20 +156,19 @@ impl Shared {
     }
 }
 
-/// How likely it is that a window lets a rate in where so much is left, give or take its noise: a normal
-/// distribution, to a hundredth.
+/// The likelihood that a window admits a rate where `left` is left, give or take its noise: the normal distribution, to within a hundredth.
 fn is_let_in(rate: f64, left: f64, noise: f64) -> f64 {
     1.0 / (1.0 + (-1.702 * (left - rate) / noise).exp())
 }
 
-/// How many a second of ours were let in when one was refused, and by how much that may be wrong.
+/// How many of our requests were admitted a second when one was refused, and the error of that.
 pub(super) fn left_of(limit: &Explanation, episode: &Episode, known: &Known<'_>) -> (f64, f64) {
     match limit.counter {
         Counter::Sliding { window } | Counter::Fixed { window, .. } => {
             (known.log.let_in(episode.refused - window, episode.refused) / window, 0.0)
         }
         Counter::Bucket { .. } => {
-            // It had something in store, at most what it holds or what came in during the hold before.
+            // It had something in store, at most its size or what came in during the previous hold.
             let from = episode.after.max(episode.refused - 2.0).min(episode.refused - 0.1);
             let passed = episode.refused - from;
             let let_in = known.log.let_in(from, episode.refused);
@@ -189,7 +186,7 @@ mod tests {
         Prospect { now, let_in, hold: 1.1, left: 100_000.0, most: 1000.0 }
     }
 
-    /// Works at what it says for so long, where so much is let in of it; tells the last rate.
+    /// Works at the rate it returns for `seconds`, while `left` is admitted; returns the last rate.
     fn works(shared: &mut Shared, from: f64, seconds: u32, left: f64) -> f64 {
         let mut rate = left;
         for tenth in 1..=seconds * 10 {
@@ -199,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_gathers_the_belief_around_what_was_let_in() {
+    fn a_refusal_concentrates_the_belief_around_the_admitted_rate() {
         let mut shared = Shared::new(100.0, 1.0, 0.0);
         assert!((shared.mean() - 50.0).abs() < 1.0);
         for (at, left) in [(1.0, 40.0), (21.0, 60.0), (41.0, 41.0)] {
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_refusal_less_is_asked_for_and_after_a_while_more_again() {
+    fn after_a_refusal_the_rate_falls_and_then_rises_again() {
         let mut shared = Shared::new(100.0, 1.0, 0.0);
         shared.refused(50.0, 0.0, 1.0);
         let soon = shared.rate(&Prospect { hold: 6.0, ..prospect(1.2, 0.0) });
@@ -221,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_never_above_what_may_be() {
+    fn the_rate_never_exceeds_the_highest_allowed() {
         let mut shared = Shared::new(100.0, 1.0, 0.0);
         shared.refused(90.0, 0.0, 0.5);
         let few = Prospect { most: 20.0, ..prospect(1.0, 20.0) };
@@ -231,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn where_all_is_left_for_a_while_nobody_takes_a_share_any_more() {
+    fn after_a_while_of_full_use_the_limit_is_no_longer_shared() {
         let mut shared = Shared::new(100.0, 1.0, 0.0);
         shared.refused(50.0, 0.0, 1.0);
         works(&mut shared, 1.0, 15, 100.0);
@@ -243,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dearer_a_hold_the_less_is_risked() {
+    fn the_more_a_hold_costs_the_less_is_risked() {
         let asked = |hold: f64| {
             let mut shared = Shared::new(100.0, 1.0, 0.0);
             shared.refused(60.0, 0.0, 1.0);
@@ -253,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn others_who_come_and_go_often_are_expected_to_again() {
+    fn others_that_came_and_went_often_are_expected_to_again() {
         let mut shared = Shared::new(100.0, 1.0, 0.0);
         shared.refused(90.0, 0.0, 0.1);
         let before = shared.hazard(10.0);
@@ -267,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn how_likely_a_rate_is_let_in_falls_around_what_is_left() {
+    fn the_likelihood_of_being_admitted_falls_around_what_is_left() {
         for (rate, likely) in [(50.0, 0.5), (40.0, 0.84), (60.0, 0.16), (30.0, 0.97), (70.0, 0.03)] {
             assert!((is_let_in(rate, 50.0, 10.0) - likely).abs() < 0.02, "{rate}: {}", is_let_in(rate, 50.0, 10.0));
         }

@@ -1,4 +1,4 @@
-//! What the throttle keeps of answers: how long they take, how fast to begin, when holds end, what the estimate is told.
+//! What the throttle learns from answers: round-trip times, the starting rate, ends of holds, input for the estimate.
 
 use std::time::Duration;
 
@@ -17,46 +17,46 @@ fn secs(seconds: f64) -> Duration {
 const FASTEST: f64 = 100_000.0;
 
 #[test]
-fn the_time_of_answers_is_looked_at_anew_after_sixteen() {
+fn round_trip_statistics_are_recomputed_after_sixteen_answers() {
     let mut trips = Trips::default();
     trips.add(1.0);
-    near(trips.middle, 1.0);
+    near(trips.median, 1.0);
     near(trips.jitter, 0.0);
     (0..15).for_each(|_| trips.add(0.1));
-    near(trips.middle, 1.0);
+    near(trips.median, 1.0);
     trips.add(0.1);
-    near(trips.middle, 0.1);
+    near(trips.median, 0.1);
 }
 
 #[test]
-fn the_middle_of_the_last_64_answers_is_how_long_one_takes_and_eight_of_ten_tell_the_jitter() {
+fn the_round_trip_is_the_median_of_64_and_the_jitter_spans_eight_in_ten() {
     let mut trips = Trips::default();
-    // The last 64 take from 0.2 ms to 6.5 ms; the first has gone.
+    // The last 64 take from 0.2 ms to 6.5 ms; the first has been dropped.
     (1..=65).for_each(|nth| trips.add(f64::from(nth) * 1e-4));
-    // The 33rd of them; and the 58th but the 7th.
-    near(trips.middle, 34e-4);
+    // The 33rd of them; and the 58th less the 7th.
+    near(trips.median, 34e-4);
     near(trips.jitter, 59e-4 - 8e-4);
 }
 
 #[test]
-fn no_jitter_is_more_than_what_is_ever_made_up_for() {
+fn the_jitter_is_at_most_what_is_ever_made_up_for() {
     let mut trips = Trips::default();
     (0..65).for_each(|nth| trips.add(f64::from(nth)));
     near(trips.jitter, 0.05);
 }
 
 #[test]
-fn how_long_an_answer_takes_is_from_when_it_was_sent_whatever_it_says() {
+fn the_round_trip_counts_from_sending_whatever_the_answer() {
     let mut throttle = Throttle::new(100.0);
     throttle.admitted(secs(2.0), secs(2.5));
-    near(throttle.trips.middle, 0.5);
+    near(throttle.trips.median, 0.5);
     let mut throttle = Throttle::new(100.0);
     throttle.refused(secs(2.0), secs(2.5), None, 0.0);
-    near(throttle.trips.middle, 0.5);
+    near(throttle.trips.median, 0.5);
 }
 
 #[test]
-fn each_row_that_is_let_in_is_one_less_but_some_may_always_be_left() {
+fn each_admitted_row_is_one_less_but_a_few_are_always_assumed_left() {
     let mut throttle = Throttle::new(100.0);
     throttle.expect(22);
     for left in [21.0, 20.0, 20.0] {
@@ -66,7 +66,7 @@ fn each_row_that_is_let_in_is_one_less_but_some_may_always_be_left() {
 }
 
 #[test]
-fn eight_of_a_thousand_rows_may_be_under_way_at_first_and_at_most_forty() {
+fn at_first_eight_in_a_thousand_rows_and_at_most_forty_may_be_in_flight() {
     for (rows, trip, start) in [(2501, 0.1, 200.0), (100_001, 0.1, 400.0), (2501, 10.0, FIRST), (2501, 0.0, 200_000.0)] {
         let mut throttle = Throttle::new(FASTEST);
         throttle.expect(rows);
@@ -76,7 +76,7 @@ fn eight_of_a_thousand_rows_may_be_under_way_at_first_and_at_most_forty() {
 }
 
 #[test]
-fn rows_that_are_told_of_later_change_the_start_until_a_limit_is_known() {
+fn a_later_row_count_changes_the_start_until_a_limit_is_known() {
     let mut throttle = Throttle::new(FASTEST);
     throttle.expect(1250);
     near(throttle.start, FIRST);
@@ -93,7 +93,7 @@ fn rows_that_are_told_of_later_change_the_start_until_a_limit_is_known() {
 fn the_start_grows_by_a_quarter_with_each_whole_second_after_an_answer() {
     let mut throttle = Throttle::new(FASTEST);
     near(throttle.rate(5.0), FIRST);
-    // Forty under way for 500 ms.
+    // Forty in flight for 500 ms.
     throttle.admitted(secs(0.5), secs(1.0));
     for (now, rate) in [(1.0, 80.0), (1.5, 80.0), (1.99, 80.0), (2.0, 100.0), (2.5, 100.0), (3.0, 125.0), (9.0, 156.25)] {
         near(throttle.rate(now), rate);
@@ -101,18 +101,18 @@ fn the_start_grows_by_a_quarter_with_each_whole_second_after_an_answer() {
 }
 
 #[test]
-fn a_start_above_the_highest_rate_that_may_be_asked_for_is_none() {
+fn a_start_above_the_highest_valid_rate_is_unlimited() {
     let mut throttle = Throttle::new(200_000.0);
     for (start, rate) in [(FASTEST - 1.0, FASTEST - 1.0), (FASTEST, FASTEST)] {
         throttle.start = start;
-        near(throttle.starting(0.0), rate);
+        near(throttle.starting_rate(0.0), rate);
     }
     throttle.start = FASTEST + 1.0;
-    assert!(throttle.starting(0.0).is_infinite());
+    assert!(throttle.starting_rate(0.0).is_infinite());
 }
 
 #[test]
-fn the_start_begins_with_the_first_answer_that_is_let_in_and_what_was_due_later_is_due_now() {
+fn the_start_begins_with_the_first_admitted_answer_and_a_later_turn_is_due_at_once() {
     let mut throttle = Throttle::new(FASTEST);
     throttle.due = 7.0;
     throttle.admitted(secs(0.5), secs(1.0));
@@ -123,7 +123,7 @@ fn the_start_begins_with_the_first_answer_that_is_let_in_and_what_was_due_later_
 }
 
 #[test]
-fn a_hold_lasts_longer_than_is_asked_for_by_two_to_ten_percent() {
+fn a_hold_lasts_two_to_ten_percent_longer_than_asked_for() {
     for (jitter, until) in [(0.0, 20.2), (0.5, 20.6), (0.999_999_999, 21.0)] {
         let mut throttle = Throttle::new(100.0);
         assert!(throttle.hold_back(secs(10.0), secs(10.0), jitter));
@@ -137,7 +137,7 @@ fn a_hold_lasts_longer_than_is_asked_for_by_two_to_ten_percent() {
     }
 }
 
-/// How long the second of two holds is, if in between this was done.
+/// The length of the second of two holds, with these events in between.
 fn second_hold(between: impl FnOnce(&mut Throttle)) -> Option<Duration> {
     let mut throttle = Throttle::new(100.0);
     assert_eq!(throttle.refused(secs(0.9), secs(1.0), None, 0.0), Some(secs(1.0)));
@@ -147,7 +147,7 @@ fn second_hold(between: impl FnOnce(&mut Throttle)) -> Option<Duration> {
 }
 
 #[test]
-fn only_what_was_sent_after_a_429_came_shows_that_it_is_over() {
+fn only_requests_sent_after_a_429_show_that_it_is_over() {
     assert_eq!(second_hold(|_| ()), Some(secs(2.0)));
     assert_eq!(second_hold(|throttle| throttle.admitted(secs(0.999), secs(3.0))), Some(secs(2.0)));
     assert_eq!(second_hold(|throttle| throttle.admitted(secs(1.0), secs(3.0))), Some(secs(1.0)));
@@ -159,14 +159,14 @@ fn only_what_was_sent_after_a_429_came_shows_that_it_is_over() {
 }
 
 #[test]
-fn what_was_sent_before_a_429_came_belongs_to_its_episode_even_if_it_is_refused_after_the_hold() {
-    // It holds again, but is not counted as another one that was too short.
+fn requests_sent_before_a_429_belong_to_its_episode_even_if_refused_after_the_hold() {
+    // It holds again, but does not count as another hold that was too short.
     let late = |throttle: &mut Throttle| {
         assert_eq!(throttle.refused(secs(0.999), secs(3.0), Some(secs(0.1)), 0.0), Some(secs(1.0)));
         throttle.next(secs(4.05));
     };
     assert_eq!(second_hold(late), Some(secs(2.0)));
-    // Sent just when it came, it is another.
+    // Sent just when the 429 came, it begins another episode.
     let another = |throttle: &mut Throttle| {
         assert_eq!(throttle.refused(secs(1.0), secs(3.0), Some(secs(0.1)), 0.0), Some(secs(1.0)));
         assert_eq!(throttle.next(secs(4.05)), secs(4.05));
@@ -174,7 +174,7 @@ fn what_was_sent_before_a_429_came_belongs_to_its_episode_even_if_it_is_refused_
     assert_eq!(second_hold(another), Some(secs(4.0)));
 }
 
-/// The rate after so many holds in a row, each refused after 40 ms.
+/// The throttle after `count` holds in a row, each refused after 40 ms.
 fn after_holds(count: u32) -> Throttle {
     let mut throttle = Throttle::new(100.0);
     for nth in 1..=count {
@@ -186,9 +186,9 @@ fn after_holds(count: u32) -> Throttle {
 }
 
 #[test]
-fn after_a_hold_that_was_too_short_one_request_is_tried_at_a_time() {
+fn after_a_hold_that_was_too_short_requests_go_one_at_a_time() {
     assert!(after_holds(1).rate(160.0) >= FIRST, "one hold says nothing yet");
-    // One in twice the 40 ms that an answer takes and 10 ms for the timers.
+    // One request in twice the 40 ms of a round trip and 10 ms for the timers.
     near(after_holds(2).rate(260.0), 10.0);
     let mut throttle = after_holds(2);
     throttle.admitted(secs(255.0), secs(255.04));
@@ -196,7 +196,7 @@ fn after_a_hold_that_was_too_short_one_request_is_tried_at_a_time() {
 }
 
 #[test]
-fn while_a_hold_is_not_learnt_from_the_rate_stays() {
+fn the_rate_stays_until_a_hold_is_learnt_from() {
     let mut throttle = Throttle::new(1000.0);
     throttle.admitted(secs(0.9), secs(1.0));
     near(throttle.rate(1.0), 400.0);
@@ -205,7 +205,7 @@ fn while_a_hold_is_not_learnt_from_the_rate_stays() {
 }
 
 #[test]
-fn the_estimate_is_told_how_many_were_sent_and_refused_and_how_fast_at_most() {
+fn the_estimate_gets_the_counts_and_the_highest_rate() {
     let mut throttle = Throttle::new(1000.0);
     throttle.with_estimate(0.0, |_, known| {
         assert!(known.fastest.is_infinite(), "nothing was sent, so that nothing is too fast");
@@ -225,7 +225,7 @@ fn the_estimate_is_told_how_many_were_sent_and_refused_and_how_fast_at_most() {
 }
 
 #[test]
-fn of_what_was_sent_at_least_a_tenth_is_still_to_come() {
+fn at_least_a_tenth_of_the_requests_sent_is_still_to_come() {
     let mut throttle = Throttle::new(1000.0);
     throttle.expect(22);
     (1..=500).for_each(|nth| throttle.sent(secs(f64::from(nth))));
@@ -235,7 +235,7 @@ fn of_what_was_sent_at_least_a_tenth_is_still_to_come() {
 }
 
 #[test]
-fn the_jitter_is_that_of_answers_and_a_tick_and_one_way_varies_by_the_root_of_half_of_it() {
+fn the_jitter_is_that_of_round_trips_plus_a_tick_and_one_way_has_the_root_of_half_of_it() {
     let mut throttle = Throttle::new(1000.0);
     throttle.trips.jitter = 0.02;
     throttle.with_estimate(0.0, |_, known| {

@@ -1,17 +1,16 @@
-//! What the throttle promises of holds, of the start and of what it learns.
+//! The throttle's guarantees about holds, the start and what it learns.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::throttle::{FIRST, LEAST, Throttle, UNSAID};
+use super::throttle::{DEFAULT_WAIT, FIRST, LEAST, Throttle};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A hundred are let in within 200 ms, and five more that were under way are refused; few enough rows are left that
-/// nothing is tried.
+/// A hundred are admitted within 200 ms, and five more in flight are refused; so few rows are left that nothing is probed.
 fn found(most: f64) -> Throttle {
     let mut throttle = Throttle::new(most);
     throttle.expect(600);
@@ -37,7 +36,7 @@ fn a_429_holds_for_a_little_longer_than_it_asks_and_a_success_does_not_lift_the_
 }
 
 #[test]
-fn one_hold_is_told_for_all_that_were_under_way() {
+fn requests_in_flight_together_begin_one_hold() {
     let mut throttle = Throttle::new(100.0);
     assert!(throttle.refused(ms(100), ms(150), Some(ms(1000)), 0.0).is_some());
     assert!(throttle.refused(ms(101), ms(160), Some(ms(1000)), 0.0).is_none(), "the same hold");
@@ -45,7 +44,7 @@ fn one_hold_is_told_for_all_that_were_under_way() {
 }
 
 #[test]
-fn a_window_that_lets_in_no_more_is_kept_to_evenly_and_never_seen_over() {
+fn a_full_window_is_used_evenly_and_never_exceeded() {
     let mut throttle = found(1000.0);
     let from = throttle.next(ms(2000));
     let (mut now, mut sent) = (from, Vec::new());
@@ -61,7 +60,7 @@ fn a_window_that_lets_in_no_more_is_kept_to_evenly_and_never_seen_over() {
 }
 
 #[test]
-fn one_429_among_few_requests_says_little_of_the_rate() {
+fn one_429_among_few_requests_says_little_about_the_rate() {
     let mut throttle = Throttle::new(50.0);
     throttle.expect(3000);
     (0..10).for_each(|nth| throttle.admitted(ms(nth * 20), ms(nth * 20 + 10)));
@@ -71,23 +70,23 @@ fn one_429_among_few_requests_says_little_of_the_rate() {
 }
 
 #[test]
-fn a_wait_after_which_nothing_is_let_in_is_doubled_whatever_the_429_says() {
+fn a_wait_after_which_nothing_is_admitted_is_doubled_whatever_the_429_says() {
     for (asked, waits) in [(None, [1, 2, 4, 8, 16, 30, 30]), (Some(ms(1000)), [1, 1, 2, 4, 8, 16, 30])] {
         let mut throttle = Throttle::new(100.0);
-        let (mut now, mut told) = (ms(0), Vec::new());
+        let (mut now, mut holds) = (ms(0), Vec::new());
         for _ in 0..7 {
-            told.extend(throttle.refused(now, now, asked, 0.0));
+            holds.extend(throttle.refused(now, now, asked, 0.0));
             now = throttle.held_until(now).expect("a hold");
             assert_eq!(throttle.next(now), now);
         }
-        assert_eq!(told, waits.map(Duration::from_secs), "{asked:?}");
+        assert_eq!(holds, waits.map(Duration::from_secs), "{asked:?}");
         throttle.admitted(now, now);
         assert_eq!(throttle.refused(now, now, asked, 0.0), Some(ms(1000)));
     }
 }
 
 #[test]
-fn a_hold_of_another_endpoint_teaches_nothing_of_the_rate() {
+fn a_hold_of_another_endpoint_says_nothing_about_the_rate() {
     let mut throttle = Throttle::new(100.0);
     assert!(throttle.hold_back(ms(0), ms(1000), 0.0));
     throttle.next(ms(2000));
@@ -96,7 +95,7 @@ fn a_hold_of_another_endpoint_teaches_nothing_of_the_rate() {
 }
 
 #[test]
-fn no_more_than_forty_are_under_way_before_a_limit_is_known_and_more_each_second_that_passes() {
+fn at_most_forty_are_in_flight_before_a_limit_is_known_and_more_with_each_second() {
     let mut throttle = Throttle::new(1000.0);
     throttle.expect(100_000);
     assert!((throttle.rate(0.0) - FIRST).abs() < 1e-9);
@@ -110,7 +109,7 @@ fn no_more_than_forty_are_under_way_before_a_limit_is_known_and_more_each_second
     assert!(Throttle::new(f64::INFINITY).rate(0.0).is_infinite(), "where no limit is asked for, there is none at the start");
 }
 
-/// What happens, and how long after what happened before.
+/// An event, and how long after the previous one.
 #[derive(Debug, Clone, Copy)]
 enum Event {
     Admitted,
@@ -129,7 +128,7 @@ fn event() -> impl Strategy<Value = (u64, Event)> {
 
 proptest! {
     #[test]
-    fn whatever_happens_no_rate_is_above_the_one_asked_for_and_no_hold_is_cut_short(
+    fn no_rate_exceeds_the_one_asked_for_and_no_hold_is_cut_short(
         events in prop::collection::vec(event(), 0..100),
         most in prop::sample::select(vec![0.001, 1.0, 50.0, 2000.0, f64::INFINITY]),
         latency in 0_u64..5000,
@@ -148,7 +147,7 @@ proptest! {
                 Event::Admitted => throttle.admitted(sent, now),
                 Event::Refused(wait) => {
                     throttle.refused(sent, now, wait.map(ms), jitter);
-                    held = held.max(now + wait.map_or(UNSAID, ms));
+                    held = held.max(now + wait.map_or(DEFAULT_WAIT, ms));
                 }
                 Event::Asked => {
                     let next = throttle.next(now);

@@ -1,58 +1,57 @@
-//! Which explanation of a hold is the likeliest? Pure: answers and what is believed in, the costs of each explanation out.
+//! Finds the likeliest explanation of a hold. Pure: answers and the current belief in, the cost of each explanation out.
 //!
-//! Costs are in *nats*, the natural logarithm of how unlikely they are: what they leave unexplained, and what they suppose
-//! besides.
+//! Costs are in *nats*, the negative natural logarithm of a likelihood: what an explanation leaves unexplained, plus what it assumes.
 
 use super::estimate::{Estimate, MATTERS};
 use super::evidence::{Answered, Episode, Known, number};
 use super::explanation::{Evidence, Explanation};
+use super::probes::HIGHER;
 use super::throttle::MADE_UP;
-use super::tries::HIGHER;
 
-/// What a limiter costs that was not thought of before: two numbers, each to a hundredth (2 × ln 100). A lone
-/// 429 costs less where chance is at all likely; a second one that the same limiter explains decides.
+/// Cost of a limiter not known before: two numbers, each to a hundredth (2 × ln 100). A lone 429 costs less where
+/// chance is at all likely; a second one that the same limiter explains decides.
 const NEW: f64 = 9.2;
-/// What another kind costs for what is known already, or another limit of the same kind: one number (ln 100).
+/// Cost of another kind of limiter for the known answers, or of another limit of the same kind: one number (ln 100).
 const OTHER: f64 = NEW / 2.0;
-/// What it costs that somebody else takes a share that changes: one licence in four hundred has such a one just
-/// now (ln 400); and a nat more for each second without a 429, since others change within some seconds.
+/// Cost of somebody else taking a changing share: one licence in four hundred has such a user at any moment (ln 400).
+/// Plus a nat for each second without a 429, since others change within seconds.
 const SHARED: f64 = 6.0;
-/// Explanations within half a nat of each other are as good.
+/// Explanations within half a nat of each other are equally good.
 const AS_GOOD: f64 = 0.5;
-/// Before anything is known, one request of so many is refused by chance…
+/// Prior for chance: one request in this many is refused without a limit.
 const BY_CHANCE: f64 = 100.0;
-/// A stall of the network or of the server makes several requests come at once: where one of them comes too early, the next
-/// does too, one time in seven (ln 7).
+/// A stall of the network or the server makes several requests arrive at once: if one of them comes too early, so does
+/// the next, one time in seven (ln 7).
 const OF_ONE_STALL: f64 = 2.0;
 
-/// The answers that count as evidence, and those among them that were sent before a change would show, and after.
+/// The answers that count as evidence, and those among them sent before and after a change would show.
 #[derive(Debug)]
 pub(super) struct Answers {
     pub(super) episode: Episode,
     pub(super) all: Vec<Answered>,
     pub(super) old: Vec<Answered>,
     pub(super) new: Vec<Answered>,
-    /// What divides them: what passed within two windows.
+    /// Where these divide: two windows before the first refusal, or at the end of the previous hold.
     pub(super) changed: f64,
 }
 
 /// What the explanations of a hold cost.
 #[derive(Debug)]
 pub(super) struct Weighed {
-    /// What is believed already.
+    /// The current belief.
     pub(super) keep: f64,
-    /// Another limiter, for all that is known.
+    /// Another limiter, for all the evidence.
     pub(super) refit: (f64, Explanation),
     /// The limit has changed.
     pub(super) change: Option<(f64, Explanation)>,
-    /// It has fallen just now, so that little tells how far.
+    /// The limit has fallen just now, and little shows how far.
     pub(super) fallen: f64,
     /// Others take a share.
     pub(super) share: f64,
 }
 
 impl Weighed {
-    /// What it costs that something is not as it was.
+    /// The cheapest explanation in which something has changed.
     pub(super) fn another(&self) -> f64 {
         self.changed().min(self.fallen).min(self.share)
     }
@@ -63,7 +62,7 @@ impl Weighed {
 }
 
 impl Estimate {
-    /// What it costs to leave an answer unexplained: the rarer chance was so far, the more.
+    /// Cost of an unexplained answer: the rarer chance has been so far, the higher.
     pub(super) fn misfit(&self, known: &Known<'_>) -> f64 {
         ((BY_CHANCE + known.sent) / (1.0 + self.by_chance)).ln()
     }
@@ -76,25 +75,25 @@ impl Estimate {
         self.limit.map_or_else(|| refused(log), |limit| limit.misfits_of(log, known.jitter))
     }
 
-    /// The best explanation of a `log` and what it costs, beside what is believed so far.
+    /// The best explanation of a `log` next to the current belief, and its cost.
     pub(super) fn best(&self, log: &[Answered], known: &Known<'_>) -> (f64, Explanation) {
         let misfit = self.misfit(known);
         let cost = |found: &Explanation| self.cost(found, misfit);
         let evidence = self.evidence(log, known);
         let mut found = evidence.explanations();
-        // What it counts by does not change when it falls.
+        // A limit that falls keeps its kind of counter.
         if let Some(limit) = self.limit.filter(|_| self.has_fallen) {
             found.retain(|other| other.counter.window().is_some() == limit.counter.window().is_some());
         }
         let cheapest = found.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("a window is always tried");
         let least = cost(&cheapest);
-        // What it counted by before, it does still, if that explains it as well.
+        // The previous counter is kept if it explains as well.
         let same = self.limit.filter(|limit| limit.counter.window().is_some()).map(|limit| evidence.sized(limit.counter));
         if let Some(same) = same.filter(|same| cost(same) <= least + AS_GOOD) {
             return (cost(&same), same);
         }
-        // Of those that are as good, the highest rate that is told: it is refuted soon if it is wrong, one that
-        // is too low by nothing.
+        // Of equally good ones, the highest rate that is not wide: a 429 soon shows that it is too high, whereas
+        // nothing contradicts one that is too low.
         let best = found
             .iter()
             .filter(|other| cost(other) <= least + AS_GOOD && !other.is_wide())
@@ -103,7 +102,7 @@ impl Estimate {
         (least, Explanation { high, ..best })
     }
 
-    /// What an explanation costs, where a misfit costs so much.
+    /// What an explanation costs, with this cost for each misfit.
     pub(super) fn cost(&self, found: &Explanation, misfit: f64) -> f64 {
         let of_kind = match self.limit {
             None => NEW,
@@ -113,8 +112,7 @@ impl Estimate {
         found.misfits.mul_add(misfit, found.surprise() + found.surprise_of(self.wait)) + of_kind
     }
 
-    /// The rate of another explanation that is higher than the one that was `found`, and how likely it is beside that one: the
-    /// one by which most is to be won.
+    /// The rival of `found` with a higher rate from which most is to be gained: its rate, and its likelihood beside `found`.
     pub(super) fn rival(&self, found: &Explanation, known: &Known<'_>) -> Option<(f64, f64)> {
         let misfit = self.misfit(known);
         let log = known.log.since(self.evident);
@@ -134,8 +132,8 @@ impl Estimate {
         Answers { episode: *episode, all, old, new, changed }
     }
 
-    /// What the explanations of a hold cost; or of it and the one before, if that was kept for chance and may have been
-    /// the first of something else.
+    /// What the explanations of a hold cost; or of this hold and the previous one together, if that was put down to
+    /// chance and may have been the first sign of something else.
     pub(super) fn weigh_with_doubted(&mut self, answers: Answers, known: &Known<'_>) -> (Answers, Weighed) {
         let weighed = self.weigh(&answers, known);
         let Episode { after, until, wait, .. } = answers.episode;
@@ -163,7 +161,7 @@ impl Estimate {
         let fallen = may_fall.map(|limit| lately.alike(limit.counter).misfits.mul_add(misfit, before) + OTHER + seldom);
         let share = limit.map_or(f64::INFINITY, |limit| evidence.misfits_shared(&limit).mul_add(misfit, before) + SHARED + episode.quiet());
         let (cost, found) = self.best(&answers.all, known);
-        // What is forgotten was explained by what is believed: another one would have to be a change.
+        // The forgotten answers were explained by the current limit: another limiter would have to be a change.
         let forgotten = if self.limit.is_some() && !known.log.is_whole(self.evident) { OTHER + seldom } else { 0.0 };
         Weighed {
             keep: self.kept_costs(answers, misfit, known),
@@ -174,8 +172,8 @@ impl Estimate {
         }
     }
 
-    /// What it costs to keep what is believed. Those refused within one stall are refused together, if as many of those that
-    /// were sent from the first of them on are let in: the limit is not used up.
+    /// Cost of keeping the current belief. Requests refused within one stall count as refused together if at least as
+    /// many sent from the first of them on are admitted: the limit is not used up then.
     fn kept_costs(&self, answers: &Answers, misfit: f64, known: &Known<'_>) -> f64 {
         let all = self.unexplained_of(&answers.all, known) * misfit;
         let first = answers.episode.refused;

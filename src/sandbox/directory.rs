@@ -1,4 +1,4 @@
-//! Which users are there, and which of them can bypass MFA?
+//! The sandbox's users and their bypasses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -11,32 +11,31 @@ use super::faults::drawn;
 use super::filter::{Attribute, Filter};
 use crate::domain::{BypassUntil, UserId};
 
-/// Of so many users of the directory one has a bypass from the start, so that an audit finds some.
+/// One in this many users has a bypass from the start, so that an audit finds some.
 const ONE_BYPASS_IN: u64 = 10;
 /// How long these bypasses run.
 const FIRST_BYPASSES: TimeDelta = TimeDelta::days(1);
 const POPULATIONS: u64 = 3;
 const GROUPS: u64 = 5;
-/// Of so many filters it is remembered how many users they select.
+/// How many filters' counts are cached.
 const MOST_COUNTED: usize = 1000;
 
 /// The users of the sandbox.
 #[derive(Debug)]
 pub(super) struct Directory {
     seed: u64,
-    /// How many users are made up.
+    /// How many users are generated.
     made_up: u64,
-    /// Those that follow them.
+    /// Named users, numbered after those.
     named: Vec<NamedUser>,
-    /// The index of each named user, by attributes in small letters.
+    /// The indices of the named users, by attribute and value in lower case.
     index: HashMap<(Attribute, String), Vec<u64>>,
-    /// Whether whoever is asked for is a user.
+    /// Whether any ID or name that is asked for is a user.
     open: bool,
     users: HashMap<UserId, User>,
     populations: Vec<Uuid>,
     groups: Vec<Uuid>,
-    /// How many users were found to be selected by which filter: each page of a list tells it, and users
-    /// neither come nor go.
+    /// Cached number of users for each filter: every page of a list states it, and the set of users is fixed.
     counted: Mutex<HashMap<String, u64>>,
 }
 
@@ -58,7 +57,7 @@ pub(super) struct Listed {
 }
 
 impl Directory {
-    /// `made_up` users and those that are `named`; `open` to any other.
+    /// A directory of `made_up` generated users and the `named` ones; `open` if any other user exists too.
     pub(super) fn new(seed: u64, made_up: u64, named: Vec<NamedUser>, open: bool, now: DateTime<Utc>) -> Self {
         let bypass = BypassUntil::from_instant(now + FIRST_BYPASSES);
         let user = |index| {
@@ -89,18 +88,18 @@ impl Directory {
         self.made_up + self.named.len() as u64
     }
 
-    /// The users that the `filter` selects, and their places in the list, of which `from` is the first.
+    /// The users that the `filter` selects, with their places in the list, from place `from` on.
     pub(super) fn selected<'a>(&'a self, filter: Option<&'a Filter>, from: u64) -> Box<dyn Iterator<Item = (u64, Listed)> + 'a> {
-        if let Some(mut found) = filter.and_then(|filter| self.called(filter)) {
+        if let Some(mut found) = filter.and_then(|filter| self.by_names(filter)) {
             return Box::new(found.split_off(&from).into_iter());
         }
         let selected = (from..self.len()).filter(move |index| filter.is_none_or(|filter| filter.selects(self, *index)));
         Box::new(selected.map(|index| (index, self.listed(index))))
     }
 
-    /// How many users the `filter` of this `text` selects.
+    /// How many users the `filter` selects; `text` is its text.
     pub(super) fn count(&self, filter: &Filter, text: &str) -> u64 {
-        if let Some(found) = self.called(filter) {
+        if let Some(found) = self.by_names(filter) {
             return found.len() as u64;
         }
         let mut counted = self.counted.lock().expect("no panic while it is held");
@@ -115,29 +114,31 @@ impl Directory {
         count
     }
 
-    /// The users that the `filter` selects, by their places, if it asks for what people are called by and for
-    /// nothing else: then not everybody has to be looked at.
-    fn called(&self, filter: &Filter) -> Option<BTreeMap<u64, Listed>> {
+    /// The users that the `filter` selects, by place, if it only asks for usernames, emails and external IDs: these are
+    /// found without a scan of all users.
+    fn by_names(&self, filter: &Filter) -> Option<BTreeMap<u64, Listed>> {
         let alternatives = filter.alternatives().filter(|all| all.iter().all(|(attribute, _)| is_name(*attribute)))?;
-        Some(alternatives.into_iter().zip(self.len()..).flat_map(|((attribute, value), at)| self.having(attribute, value, at)).collect())
+        Some(
+            alternatives.into_iter().zip(self.len()..).flat_map(|((attribute, value), at)| self.with_value(attribute, value, at)).collect(),
+        )
     }
 
-    /// The users whose `attribute` has this `value`, and their places. In an open directory there is one, at the
-    /// place `at` of the list if need be.
-    fn having(&self, attribute: Attribute, value: &str, at: u64) -> Vec<(u64, Listed)> {
+    /// The users whose `attribute` has this `value`, with their places. In an open directory there is always one, if
+    /// need be at place `at` of the list.
+    fn with_value(&self, attribute: Attribute, value: &str, at: u64) -> Vec<(u64, Listed)> {
         let value = value.to_lowercase();
         let number = value.trim_start_matches(|c: char| c.is_ascii_lowercase()).trim_end_matches("@example.com").parse();
         let made_up = number.ok().filter(|index| *index < self.made_up && self.text(*index, attribute).to_lowercase() == value);
         let named = self.index.get(&(attribute, value.clone())).into_iter().flatten().copied();
         let mut found: Vec<_> = made_up.into_iter().chain(named).map(|index| (index, self.listed(index))).collect();
         if found.is_empty() && self.open {
-            found.push((at, self.whoever(attribute, value)));
+            found.push((at, self.user_on_demand(attribute, value)));
         }
         found
     }
 
-    /// A user who is there because somebody asked for this `value`.
-    fn whoever(&self, attribute: Attribute, value: String) -> Listed {
+    /// A user that exists because its `value` was asked for.
+    fn user_on_demand(&self, attribute: Attribute, value: String) -> Listed {
         let number = drawn(self.seed, &format!("{attribute:?} {value}"), &[]);
         let mut user = self.listed(u64::from_le_bytes(std::array::from_fn(|place| number[place])) | 1 << 63);
         match attribute {
@@ -153,12 +154,12 @@ impl Directory {
         user_id(self.seed, index)
     }
 
-    /// Whether there is such a user.
+    /// Whether this user exists.
     pub(super) fn knows(&self, user: UserId) -> bool {
         self.open || self.users.contains_key(&user)
     }
 
-    /// How often the user has been asked for before this.
+    /// Counts a request for the user; returns how many there were before.
     pub(super) fn count_request(&mut self, user: UserId) -> u64 {
         let requests = &mut self.users.entry(user).or_default().requests;
         *requests += 1;
@@ -173,7 +174,7 @@ impl Directory {
         self.users.entry(user).or_default().bypass = Some(until);
     }
 
-    /// An attribute of the `index`th user. It alone is made, since a filter asks it of everybody.
+    /// One attribute of the `index`th user. Only this one is generated, because a filter reads it for every user.
     pub(super) fn text(&self, index: u64, attribute: Attribute) -> String {
         let named = index.checked_sub(self.made_up).and_then(|place| self.named.get(usize::try_from(place).ok()?));
         match (attribute, named) {
@@ -202,24 +203,24 @@ impl Directory {
         }
     }
 
-    /// The population that the `index`th user is of.
+    /// The population of the `index`th user.
     pub(super) fn population(&self, index: u64) -> Uuid {
         one_of(&self.populations, index)
     }
 
-    /// The group that the `index`th user is a member of.
+    /// The group of the `index`th user.
     pub(super) fn group(&self, index: u64) -> Uuid {
         one_of(&self.groups, index)
     }
 }
 
-/// The one of `ids` that falls to the `index`th user.
+/// The one of `ids` assigned to the `index`th user.
 fn one_of(ids: &[Uuid], index: u64) -> Uuid {
     let count = ids.len() as u64;
     ids[usize::try_from(index % count).expect("there are few")]
 }
 
-/// Whether it is what people are called by.
+/// Whether the attribute is a username, email or external ID.
 fn is_name(attribute: Attribute) -> bool {
     match attribute {
         Attribute::Username | Attribute::Email | Attribute::ExternalId => true,
@@ -231,7 +232,7 @@ fn user_id(seed: u64, index: u64) -> UserId {
     made_id(seed, "user", index).into()
 }
 
-/// A UUID that follows from the seed.
+/// A UUID derived from the seed.
 pub(super) fn made_id(seed: u64, purpose: &str, number: u64) -> Uuid {
     let bits = drawn(seed, purpose, &[number]);
     let bytes: [u8; 16] = std::array::from_fn(|place| bits[place]);

@@ -1,5 +1,5 @@
-//! Which request meets which fault? Decided by the seed, the user and how often the user was asked for, so
-//! that a run can be repeated, whatever the order in which requests arrive.
+//! Injects faults. The seed, the user and the number of earlier requests for the user decide which request meets which
+//! fault, so that a run can be repeated whatever order its requests arrive in.
 
 use std::str::FromStr;
 
@@ -7,24 +7,24 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{UserId, quote};
 
-/// What can go wrong with a request.
+/// The kinds of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultKind {
-    /// An answer of this status, in PingOne's own form; nothing is applied.
+    /// An answer with this status, in PingOne's own form; the request is not applied.
     Status(u16),
-    /// A gateway's answer: 502, in HTML; what was asked is applied.
+    /// A gateway's answer, 502 with HTML; the request is applied.
     Html,
-    /// The connection is closed without an answer; of a PUT, every other one is applied.
+    /// The connection is closed without an answer; every other PUT is applied.
     Reset,
-    /// The answer breaks off half-way; what was asked is applied.
+    /// The answer breaks off half-way; the request is applied.
     Truncate,
     /// The answer takes two seconds longer.
     Slow,
-    /// The token is taken out of use.
+    /// The token is revoked.
     Expired,
-    /// What was asked is applied, and the answer has another end date.
+    /// The request is applied, and the answer has another end date.
     OtherDate,
-    /// What was asked is not applied, and the answer says that the user cannot bypass MFA.
+    /// The request is not applied, and the answer says that the user cannot bypass MFA.
     NoBypass,
 }
 
@@ -76,7 +76,7 @@ impl FromStr for Faults {
 }
 
 impl Faults {
-    /// The fault that the `nth` request for `user` meets, and whether it is applied where that is open.
+    /// The fault of the `nth` request for `user`, and whether the request is applied if the kind leaves that open.
     pub(crate) fn of(&self, seed: u64, user: UserId, nth: u64) -> Option<(FaultKind, bool)> {
         if self.0.is_empty() {
             return None;
@@ -95,7 +95,7 @@ impl Faults {
     }
 }
 
-/// Bits that follow from the seed, what they are for, and some numbers.
+/// Bits derived from the seed, a purpose, and some numbers.
 pub(crate) fn drawn(seed: u64, purpose: &str, numbers: &[u64]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_met_and_follow_from_the_seed() {
+    fn shares_are_met_and_depend_on_the_seed_alone() {
         let faults: Faults = "500=10%,reset=5%".parse().expect("faults");
         let user = |n: u64| UserId::from(uuid::Uuid::from_u64_pair(1, n));
         let count = |seed| (0..10_000).filter(|n| faults.of(seed, user(*n), 0).is_some()).count();

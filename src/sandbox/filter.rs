@@ -1,9 +1,9 @@
-//! Which users does a SCIM filter select? The part of the language that PingOne documents for users: `eq`,
-//! `sw`, `and`, `or`, parentheses, and `memberOfGroups[id eq "…"]`.
+//! SCIM filters, in the part of the language that PingOne documents for users: `eq`, `sw`, `and`, `or`, parentheses,
+//! and `memberOfGroups[id eq "…"]`.
 
 use super::directory::Directory;
 
-/// A filter that has been read.
+/// A parsed filter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Filter {
     Or(Box<Self>, Box<Self>),
@@ -24,7 +24,7 @@ pub(super) enum Attribute {
 }
 
 impl Filter {
-    /// The filter in `text`, or what is wrong with it.
+    /// Parses `text`; the error says what is wrong with it.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut reader = Reader { rest: text };
         let filter = reader.either()?;
@@ -41,7 +41,7 @@ impl Filter {
         }
     }
 
-    /// Whether an `or` stands anywhere in it.
+    /// Whether it contains an `or`.
     pub(super) fn has_or(&self) -> bool {
         match self {
             Self::Or(..) => true,
@@ -50,7 +50,7 @@ impl Filter {
         }
     }
 
-    /// The attributes and values, if it selects whoever has one of them and nobody else.
+    /// The attributes and values, if it selects exactly the users with one of them.
     pub(super) fn alternatives(&self) -> Option<Vec<(Attribute, &str)>> {
         match self {
             Self::Or(one, other) => Some([one.alternatives()?, other.alternatives()?].concat()),
@@ -60,12 +60,12 @@ impl Filter {
     }
 }
 
-/// Whether two texts are the same but for the case.
+/// Whether two texts are equal except for case.
 fn is_same(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() { one.eq_ignore_ascii_case(other) } else { one.to_lowercase() == other.to_lowercase() }
 }
 
-/// Parentheses within parentheses, at the most.
+/// The deepest nesting of parentheses.
 const MOST_NESTED: usize = 50;
 
 struct Reader<'a> {
@@ -131,7 +131,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A quoted value, a string as JSON has it; or `true` or `false`.
+    /// A quoted value, written as a JSON string; or `true` or `false`.
     fn value(&mut self) -> Result<String, String> {
         for word in ["true", "false"] {
             if self.takes_word(word) {
@@ -150,7 +150,7 @@ impl Reader<'_> {
                     self.rest = after;
                     return serde_json::from_str(value).map_err(|_| "a value is not well-formed".to_owned());
                 }
-                // Whatever is escaped does not end it.
+                // An escaped character does not end the value.
                 '\\' => drop(chars.next()),
                 _ => {}
             }
@@ -164,7 +164,7 @@ impl Reader<'_> {
         rest.is_some()
     }
 
-    /// Takes `word` if it stands there as a whole.
+    /// Consumes `word` if it comes next as a whole word.
     fn takes_word(&mut self, word: &str) -> bool {
         let rest = self.rest.trim_start();
         let stands = rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
@@ -212,7 +212,7 @@ mod fuzz {
     use crate::fuzz::{cases, spoilt_text};
     use proptest::prelude::*;
 
-    /// What is typed as a filter, or put into one to get out of it.
+    /// Filters that are typed, and texts made to break out of one.
     fn filters() -> impl Strategy<Value = String> {
         spoilt_text([
             r#"username eq "ann""#,
@@ -254,9 +254,9 @@ mod fuzz {
             }
         }
 
-        /// Who is selected by a filter and a population is selected by each of them, whatever was typed.
+        /// A filter combined with a population selects the users that both select, whatever was typed.
         #[test]
-        fn no_filter_undoes_what_stands_beside_it(text in filters()) {
+        fn no_filter_undoes_the_one_it_is_combined_with(text in filters()) {
             let population = PopulationId::from(uuid::Uuid::from_u128(7));
             if let Ok(typed) = text.parse::<Typed>() {
                 let both = Selection::of(Some(typed), Some(population), None);

@@ -1,7 +1,7 @@
-//! How many requests does the sandbox let in? Pure: the time in, yes or no out.
+//! The sandbox's rate limiter. Pure: the time in, yes or no out.
 //!
-//! What PingOne's limiter is like is not published. So there are the three kinds that are in use, and limits
-//! that change while a run goes on, as when a colleague's job starts and ends.
+//! PingOne does not publish what its limiter is like. So there are the three kinds in common use, and limits that
+//! change during a run, as when a colleague's job starts and ends.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::others::{Others, Share};
 use crate::domain::quote;
 
-/// No `Retry-After` is shorter.
+/// The shortest `Retry-After`.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The time by which a server counts.
+/// The window of a rate limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LimitWindow {
     /// A second.
@@ -27,7 +27,7 @@ pub enum LimitWindow {
 }
 
 impl LimitWindow {
-    /// How long it is.
+    /// Its length.
     #[must_use]
     pub fn get(self) -> Duration {
         match self {
@@ -37,7 +37,7 @@ impl LimitWindow {
     }
 }
 
-/// How a server counts the requests of a window.
+/// How a server counts requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LimitKind {
     /// Those of the last window, at every instant.
@@ -49,7 +49,7 @@ pub enum LimitKind {
     Bucket,
 }
 
-/// What a 429 says of how long to wait.
+/// The form of a 429's `Retry-After`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum RetryAfterForm {
     /// The seconds until one is let in again: `1`, where they are counted by the second.
@@ -61,10 +61,10 @@ pub enum RetryAfterForm {
     None,
 }
 
-/// The most requests of a window, and how that changes in the course of time.
+/// The most requests a window, and how that changes over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimit {
-    /// From when on, counted from the first request, how many; the first from the start, in order.
+    /// Start times since the first request, in order, and the limit from then on; the first one starts at zero.
     steps: Vec<(Duration, u32)>,
 }
 
@@ -77,13 +77,13 @@ pub struct RateLimit {
 pub struct NotARateLimit(String);
 
 impl RateLimit {
-    /// The same at all times.
+    /// A limit that never changes.
     #[must_use]
     pub fn constant(most: u32) -> Self {
         Self { steps: vec![(Duration::ZERO, most)] }
     }
 
-    /// How many of a window are let in, so long after the first request.
+    /// The limit at this time after the first request.
     #[must_use]
     pub fn at(&self, since: Duration) -> u32 {
         self.steps.iter().rev().find(|(from, _)| *from <= since).map_or(u32::MAX, |(_, limit)| *limit)
@@ -122,23 +122,23 @@ impl fmt::Display for RateLimit {
     }
 }
 
-/// Counts requests, and lets no more in than the limit allows.
+/// Counts requests and admits no more than the limit allows.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     kind: LimitKind,
     limit: RateLimit,
     window: Duration,
-    /// The most that a bucket holds, if that is not a window's worth.
+    /// The size of a bucket, if that is not a window's worth.
     burst: Option<u32>,
     others: Others,
     first: Option<Duration>,
-    /// When the latest came.
+    /// When the latest request came.
     latest: Duration,
-    /// When those of the last window were let in.
+    /// When the requests of the last window were admitted.
     recent: VecDeque<Duration>,
-    /// The window that is counted, and how many were let in.
+    /// The current fixed window, and how many requests it has admitted.
     counted: (u128, u32),
-    /// When the bucket was looked at, and what was in it.
+    /// When the bucket was last updated, and its level.
     bucket: (Duration, f64),
 }
 
@@ -159,21 +159,21 @@ impl Limiter {
         }
     }
 
-    /// The same, counted by a `window`; a bucket holds a `burst`, if that is not a window's worth.
+    /// Sets the `window`, and the `burst` of a bucket if that is not a window's worth.
     pub(crate) fn by(self, window: LimitWindow, burst: Option<u32>) -> Self {
         let burst = burst.map(|burst| burst.max(1));
         let full = burst.map_or(self.bucket.1, f64::from);
         Self { window: window.get(), burst, bucket: (Duration::ZERO, full), ..self }
     }
 
-    /// The same, of which another caller takes a `share`.
+    /// Lets another caller take a `share`.
     pub(crate) fn beside(self, share: Share, seed: u64) -> Self {
         Self { others: Others::new(share, seed), ..self }
     }
 
-    /// Whether a request is let in that comes `now`, by any clock.
+    /// Whether a request that comes `now`, by any clock, is admitted.
     pub(crate) fn admits(&mut self, now: Duration) -> bool {
-        // Of two that come at once, the later may be the first to be counted.
+        // Of two simultaneous requests, the later may be counted first.
         let now = self.latest.max(now);
         self.first.get_or_insert(now);
         while let Some(at) = self.others.until(now, self.rate(self.latest)) {
@@ -182,7 +182,7 @@ impl Limiter {
         self.counts_in(now)
     }
 
-    /// How long it is until one is let in; whole seconds, since that is what a `Retry-After` can say.
+    /// The time until a request is admitted, in whole seconds, because `Retry-After` is.
     pub(crate) fn wait(&self) -> Duration {
         let exact = match self.kind {
             LimitKind::Sliding => self.recent.front().map_or(Duration::ZERO, |at| (*at + self.window).saturating_sub(self.latest)),
@@ -196,7 +196,7 @@ impl Limiter {
         self.limit.at(now.saturating_sub(self.first.unwrap_or(now)))
     }
 
-    /// How many a second are let in for ever.
+    /// The sustained rate a second.
     fn rate(&self, now: Duration) -> f64 {
         f64::from(self.limit(now)) / self.window.as_secs_f64()
     }
@@ -236,7 +236,7 @@ impl Limiter {
         let (before, left) = self.bucket;
         let full = f64::from(self.burst.unwrap_or(limit));
         let filled = now.saturating_sub(before).as_secs_f64().mul_add(self.rate(now), left).min(full);
-        // Of what was filled bit by bit, the last bit may be missing.
+        // The bucket fills in many small steps, whose rounding may leave it just short.
         let admitted = filled >= 1.0 - 1e-9;
         self.bucket = (now, if admitted { (filled - 1.0).max(0.0) } else { filled });
         admitted
@@ -248,14 +248,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// How many of the requests at these `times` are let in.
+    /// How many of the requests at these `times` are admitted.
     fn admitted(kind: LimitKind, limit: &str, times: impl Iterator<Item = u64>) -> usize {
         let mut limiter = Limiter::new(kind, limit.parse().expect("a limit"));
         times.filter(|ms| limiter.admits(Duration::from_millis(*ms))).count()
     }
 
     #[test]
-    fn each_kind_lets_in_what_it_is_to() {
+    fn each_kind_admits_what_it_should() {
         for (kind, within_ten) in [(LimitKind::Sliding, 1000), (LimitKind::Fixed, 1000), (LimitKind::Bucket, 1099)] {
             assert_eq!(admitted(kind, "100", 0..10_000), within_ten, "{kind:?}");
             assert_eq!(admitted(kind, "100", (0..10_000).step_by(10)), 1000, "{kind:?}");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_counts_as_a_second_does_and_says_how_long_to_wait() {
+    fn a_minute_window_works_like_a_second_and_states_the_wait() {
         for (kind, wait) in [(LimitKind::Sliding, 31), (LimitKind::Fixed, 31), (LimitKind::Bucket, 1)] {
             let mut limiter = Limiter::new(kind, RateLimit::constant(120)).by(LimitWindow::Minute, None);
             let let_in = (0..600).filter(|nth| limiter.admits(Duration::from_millis(nth * 50))).count();
@@ -288,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_are_counted_out_of_order_are_counted() {
+    fn requests_out_of_order_are_counted() {
         for kind in [LimitKind::Sliding, LimitKind::Fixed, LimitKind::Bucket] {
             assert_eq!(admitted(kind, "3", [10, 5, 20, 0, 15].into_iter()), 3, "{kind:?}");
         }
     }
 
     #[test]
-    fn the_limit_changes_when_it_is_to() {
+    fn the_limit_changes_on_schedule() {
         assert_eq!(admitted(LimitKind::Fixed, "100,40@2,100@4", 0..6_000), 2 * 100 + 2 * 40 + 2 * 100);
     }
 

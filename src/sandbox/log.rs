@@ -1,4 +1,4 @@
-//! What was the sandbox asked, and when?
+//! The sandbox's call log: each request and when it arrived.
 
 use std::fs::File;
 use std::io;
@@ -17,28 +17,28 @@ pub struct Call {
     pub method: String,
     /// Its path, without the query.
     pub path: String,
-    /// Its query, as it was sent.
+    /// Its query, as sent.
     pub query: String,
-    /// The status it is answered with; `None` where the connection is closed without an answer.
+    /// The status of the answer; `None` if the connection is closed without one.
     pub status: Option<u16>,
-    /// The fault that it meets, if any, whether or not the answer is whole.
+    /// Whether it meets a fault, even one that leaves the answer whole.
     pub faulted: bool,
     /// Its `X-Ping-External-Transaction-Id`.
     pub transaction: String,
-    /// Its body, as far as it is text.
+    /// Its body, if it is text.
     pub body: String,
 }
 
 impl Call {
-    /// Whether it asks for a token.
+    /// Whether it is a token request.
     #[must_use]
     pub fn is_token(&self) -> bool {
         self.path.ends_with("/as/token")
     }
 }
 
-/// Writes `calls` to the file at `path` until there are no more, on a thread of its own, each as soon as it
-/// comes. Bodies are left out: that of a token request may hold the secret.
+/// Writes `calls` to the file at `path` as they come, on a thread of its own, until the sender is gone. Bodies are left
+/// out: that of a token request may hold the secret.
 pub(super) fn write_calls(path: &Path, calls: Receiver<Call>) -> io::Result<()> {
     let mut file = csv::Writer::from_path(path)?;
     file.write_record(["at", "method", "path", "status", "faulted", "transaction"])?;

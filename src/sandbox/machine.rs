@@ -1,4 +1,4 @@
-//! How does PingOne answer? Pure: a request and the time in, an answer out.
+//! Answers as PingOne does. Pure: a request and the time in, an answer out.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::tokens::{Application, Tokens};
 use super::{SandboxConfig, USERS};
 use crate::domain::{BypassUntil, UserId};
 
-/// The most of a page of users. Source: paging-ordering-filtering-collections.
+/// The most users on a page. Source: paging-ordering-filtering-collections.
 pub(super) const MOST_ON_A_PAGE: u64 = 200;
 /// The most bytes of a request's headers. Source: the same.
 const MOST_HEADERS: usize = 6 << 10;
@@ -25,8 +25,8 @@ const MOST_OF_AN_ID: usize = 100;
 /// How much longer a slow answer takes.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// What a request for a user's bypass means.
-struct Meant {
+/// A parsed request for a user's bypass.
+struct BypassCall {
     user: UserId,
     puts: bool,
     token: String,
@@ -44,7 +44,7 @@ pub(super) struct Machine {
     pub(super) tokens: Tokens,
     pub(super) started: Instant,
     limiter: Option<Limiter>,
-    /// How often each page of the user list has been asked for.
+    /// How often each page of the user list was requested.
     pages: HashMap<UserId, u64>,
 }
 
@@ -98,7 +98,9 @@ impl Machine {
             ("GET", ["capabilities"]) => self.capabilities(),
             ("GET", ["users"]) => self.list(request, token, now, date),
             (method @ ("GET" | "PUT"), ["users", user, "bypassMFA"]) => match user.parse() {
-                Ok(user) if self.directory.knows(user) => self.bypass(&Meant { user, puts: method == "PUT", token, now, date }, request),
+                Ok(user) if self.directory.knows(user) => {
+                    self.bypass(&BypassCall { user, puts: method == "PUT", token, now, date }, request)
+                }
                 Ok(_) | Err(_) => Answer::not_found("user"),
             },
             (_, [] | ["capabilities" | "users"] | ["users", _, "bypassMFA"]) => {
@@ -130,7 +132,7 @@ impl Machine {
         Answer::new(200, json!({"_links": {}, "canUsePingIdMfa": {"value": true}, "license": rates}).to_string())
     }
 
-    /// A page of the user list, or the fault that it meets; other faults than of bypasses.
+    /// A page of the user list, or its fault; faults that only concern bypasses are skipped.
     fn list(&mut self, request: &Request, token: String, now: Instant, date: DateTime<Utc>) -> Answer {
         let page = made_id(0, &request.query, 0).into();
         let nth = self.pages.entry(page).or_default();
@@ -139,8 +141,8 @@ impl Machine {
         let Some((kind, _)) = fault.filter(|(kind, _)| !matches!(kind, FaultKind::OtherDate | FaultKind::NoBypass)) else {
             return self.users(request);
         };
-        let meant = Meant { user: page, puts: false, token, now, date };
-        let answer = self.instead(kind, &meant).unwrap_or_else(|| spoilt(self.users(request), Some(kind)));
+        let call = BypassCall { user: page, puts: false, token, now, date };
+        let answer = self.instead(kind, &call).unwrap_or_else(|| corrupted(self.users(request), Some(kind)));
         Answer { faulted: true, ..answer }
     }
 
@@ -196,35 +198,35 @@ impl Machine {
         })
     }
 
-    fn bypass(&mut self, meant: &Meant, request: &Request) -> Answer {
-        let nth = self.directory.count_request(meant.user);
-        let fault = self.config.faults.of(self.config.seed, meant.user, nth);
-        let instead = fault.and_then(|(kind, _)| self.instead(kind, meant));
-        let answer = instead.unwrap_or_else(|| self.bypass_with(meant, request, fault));
+    fn bypass(&mut self, call: &BypassCall, request: &Request) -> Answer {
+        let nth = self.directory.count_request(call.user);
+        let fault = self.config.faults.of(self.config.seed, call.user, nth);
+        let instead = fault.and_then(|(kind, _)| self.instead(kind, call));
+        let answer = instead.unwrap_or_else(|| self.bypass_with(call, request, fault));
         Answer { faulted: fault.is_some(), ..answer }
     }
 
-    /// The answer of a fault that comes before anything is done.
-    fn instead(&mut self, kind: FaultKind, meant: &Meant) -> Option<Answer> {
+    /// The answer, if the fault replaces the request's own.
+    fn instead(&mut self, kind: FaultKind, call: &BypassCall) -> Option<Answer> {
         match kind {
-            FaultKind::Status(429) => Some(self.limited(meant.date, Duration::from_secs(1))),
+            FaultKind::Status(429) => Some(self.limited(call.date, Duration::from_secs(1))),
             FaultKind::Status(status) => Some(Answer::refusal(status, "UNEXPECTED_ERROR", "A fault of the sandbox's.")),
-            FaultKind::Expired => self.tokens.revoke(&meant.token, meant.now).then(Answer::unauthorized),
+            FaultKind::Expired => self.tokens.revoke(&call.token, call.now).then(Answer::unauthorized),
             FaultKind::Html | FaultKind::Reset | FaultKind::Truncate | FaultKind::Slow | FaultKind::OtherDate | FaultKind::NoBypass => None,
         }
     }
 
-    fn bypass_with(&mut self, meant: &Meant, request: &Request, fault: Option<(FaultKind, bool)>) -> Answer {
+    fn bypass_with(&mut self, call: &BypassCall, request: &Request, fault: Option<(FaultKind, bool)>) -> Answer {
         let (kind, coin) = fault.unzip();
-        let asked = match meant.puts.then(|| asked_until(request, meant.date)).transpose() {
+        let asked = match call.puts.then(|| asked_until(request, call.date)).transpose() {
             Ok(asked) => asked,
             Err(refusal) => return *refusal,
         };
         let is_applied = kind != Some(FaultKind::NoBypass) && (kind != Some(FaultKind::Reset) || coin == Some(true));
         if let Some(until) = asked.filter(|_| is_applied) {
-            self.directory.grant(meant.user, until);
+            self.directory.grant(call.user, until);
         }
-        spoilt(self.bypass_answer(meant.user, kind, meant.date), kind)
+        corrupted(self.bypass_answer(call.user, kind, call.date), kind)
     }
 
     fn bypass_answer(&self, user: UserId, kind: Option<FaultKind>, date: DateTime<Utc>) -> Answer {
@@ -243,8 +245,8 @@ impl Machine {
     }
 }
 
-/// What becomes of an answer by a fault on its way.
-fn spoilt(answer: Answer, kind: Option<FaultKind>) -> Answer {
+/// The answer as a fault on the way back changes it.
+fn corrupted(answer: Answer, kind: Option<FaultKind>) -> Answer {
     match kind {
         Some(FaultKind::Html) => Answer { html: true, ..Answer::new(502, "<html><h1>502 Bad Gateway</h1></html>".to_owned()) },
         Some(FaultKind::Reset) => Answer { cut: Cut::Nothing, ..answer },
@@ -261,8 +263,7 @@ struct PutBody {
     until: String,
 }
 
-/// The end date that a PUT asks for: "the date format used in the example is the only date format that can
-/// be used".
+/// The end date that a PUT asks for: "the date format used in the example is the only date format that can be used".
 fn asked_until(request: &Request, date: DateTime<Utc>) -> Result<BypassUntil, Box<Answer>> {
     if request.media_type() != "application/json" {
         return Err(Box::new(Answer::refusal(415, "REQUEST_FAILED", "The content type is not supported.")));
@@ -282,7 +283,7 @@ fn asked_until(request: &Request, date: DateTime<Utc>) -> Result<BypassUntil, Bo
 mod tests {
     use super::*;
 
-    /// What is answered to a request for the first user's bypass, at each of these seconds after the start.
+    /// The answers to requests for the first user's bypass, at these seconds after the start.
     fn answers(calls: &[(&str, &str, i64)]) -> Vec<(u16, serde_json::Value)> {
         let mut machine = Machine::new(SandboxConfig::default(), "http://127.0.0.1:1");
         let (now, start) = (Instant::now(), DateTime::from_timestamp(1_800_000_000, 0).expect("in range"));
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bypass_that_has_run_out_leaves_no_fields_and_a_date_that_has_passed_is_refused() {
+    fn an_expired_bypass_has_no_fields_and_a_past_date_is_refused() {
         // The start is 2027-01-15T08:00:00Z.
         let near = "2027-01-15T08:01:00.000Z";
         let found = answers(&[("PUT", near, 0), ("GET", "", 59), ("GET", "", 60), ("PUT", near, 60), ("GET", "", 60)]);

@@ -1,11 +1,11 @@
-//! What the machine takes in and gives out.
+//! Requests and answers of the machine.
 
 use std::time::Duration;
 
 use serde_json::json;
 use uuid::Uuid;
 
-/// A request, as far as the machine looks at it.
+/// The parts of a request that the machine uses.
 #[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -19,7 +19,7 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-/// An answer, and what becomes of it on the way.
+/// An answer, and what happens to it on the way.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -73,7 +73,7 @@ impl Request {
         form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// The content type without its parameters, in small letters.
+    /// The content type without its parameters, in lower case.
     pub(super) fn media_type(&self) -> String {
         let content_type = self.content_type.as_deref().unwrap_or_default();
         content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

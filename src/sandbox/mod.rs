@@ -1,7 +1,7 @@
-//! A local stand-in for PingOne, to rehearse against and to test with.
+//! A local stand-in for PingOne, for rehearsals and tests.
 //!
-//! It serves the token endpoint, the environment, the user list and `bypassMFA` as PingOne documents them,
-//! and is as strict about what it is sent. It listens on loopback only.
+//! It serves the token endpoint, the environment, the user list and `bypassMFA` as PingOne documents them, and is as
+//! strict about requests. It listens on loopback only.
 //!
 //! ```text
 //! serve (hyper) ── Request ──▶ Machine (pure: the clock is an argument) ── Answer ──▶ serve
@@ -41,10 +41,10 @@ pub use self::others::{NotAShare, Share};
 
 use self::machine::Machine;
 
-/// Users of a sandbox that was not told how many.
+/// Number of users if none is configured.
 const USERS: u64 = 1000;
 
-/// A user by names of their own, any of which another may have too.
+/// A user with given names, which other users may have too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedUser {
     /// The username.
@@ -55,40 +55,40 @@ pub struct NamedUser {
     pub external_id: String,
 }
 
-/// What kind of PingOne the sandbox stands in for.
+/// How the sandbox behaves.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// Where it listens; a loopback address. Port 0 takes any free one.
+    /// The address to listen on, on loopback. Port 0 takes any free one.
     pub listen: SocketAddr,
-    /// How many users there are, and no others; `None`: 1,000, and besides them whoever is asked for.
+    /// The number of users, with no others. `None`: 1,000, and any other ID or name exists too.
     pub users: Option<u64>,
-    /// Users besides these, with names of their own.
+    /// Users with given names, in addition to these.
     pub named: Vec<NamedUser>,
-    /// Whether filters of the user list that have an `or` are refused.
+    /// Whether user-list filters with an `or` are refused.
     pub no_or: bool,
-    /// The most users of a page of the list, even if more are asked for.
+    /// The most users on a page of the list, even if more are asked for.
     pub page: u64,
-    /// The most API requests of a window; more are answered 429.
+    /// The most API requests a window; further ones are answered 429.
     pub rate_limit: Option<RateLimit>,
     /// How they are counted.
     pub limit_kind: LimitKind,
-    /// The time by which they are counted.
+    /// The window in which they are counted.
     pub limit_window: LimitWindow,
-    /// The most that a bucket holds, if that is not a window's worth.
+    /// The size of a bucket, if that is not a window's worth.
     pub burst: Option<u32>,
-    /// What another caller of the same licence takes of the limit, at most.
+    /// The most that another caller of the same licence takes of the limit.
     pub other_callers: Share,
-    /// What a 429 says of how long to wait.
+    /// The form of a 429's `Retry-After`.
     pub retry_after: RetryAfterForm,
-    /// The rates that the licence is said to allow, by PingOne's names of them.
+    /// The rates that the licence states, by PingOne's names.
     pub licence_rates: Vec<(String, u64)>,
     /// How long each answer takes.
     pub latency: Duration,
     /// Which share of requests meets which fault.
     pub faults: Faults,
-    /// What users, tokens and faults follow from.
+    /// Users, tokens and faults are derived from this.
     pub seed: u64,
-    /// How long a token lives.
+    /// How long a token is valid.
     pub token_lifetime: Duration,
     /// Whether the application may authenticate by HTTP Basic.
     pub basic: bool,
@@ -121,7 +121,7 @@ impl Default for SandboxConfig {
     }
 }
 
-/// A sandbox that is running. It stops when it is dropped, and its connections close.
+/// A running sandbox. Dropping it stops it and closes its connections.
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
@@ -138,11 +138,11 @@ struct Shared {
 }
 
 impl Sandbox {
-    /// Starts a sandbox; it answers when this returns.
+    /// Starts a sandbox, which accepts requests when this returns.
     ///
     /// # Errors
     ///
-    /// If the address is not one of loopback, or cannot be listened on.
+    /// If the address is not on loopback or cannot be listened on.
     pub async fn start(config: SandboxConfig) -> io::Result<Self> {
         if !config.listen.ip().is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a loopback address, such as 127.0.0.1:8089"));
@@ -157,19 +157,19 @@ impl Sandbox {
         Ok(Self { address, shared, accepting, closing })
     }
 
-    /// What `PINGONE_API_URL` is to be.
+    /// The value for `PINGONE_API_URL`.
     #[must_use]
     pub fn api_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    /// What `PINGONE_AUTH_URL` is to be.
+    /// The value for `PINGONE_AUTH_URL`.
     #[must_use]
     pub fn auth_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The one environment there is.
+    /// The ID of its only environment.
     #[must_use]
     pub fn environment_id(&self) -> EnvironmentId {
         self.with(|machine| machine.application.environment)
@@ -181,13 +181,13 @@ impl Sandbox {
         self.with(|machine| machine.application.client_id.clone())
     }
 
-    /// The worker application's secret, which opens nothing but this sandbox.
+    /// The worker application's secret, which is valid for this sandbox only.
     #[must_use]
     pub fn client_secret(&self) -> String {
         self.with(|machine| machine.application.client_secret.clone())
     }
 
-    /// A token that is good for `lifetime`, as if the application had fetched it.
+    /// A token valid for `lifetime`, as if the application had fetched it.
     #[must_use]
     pub fn issue_token(&self, lifetime: Duration) -> String {
         self.with(|machine| machine.tokens.issue(lifetime, std::time::Instant::now()))
@@ -199,25 +199,25 @@ impl Sandbox {
         self.with(|machine| machine.directory.bypass_of(user))
     }
 
-    /// The ID of the `index`th user, from 0; those that are named follow the others.
+    /// The ID of the `index`th user, from 0; named users come after the others.
     #[must_use]
     pub fn user_id(&self, index: u64) -> UserId {
         self.with(|machine| machine.directory.user_id(index))
     }
 
-    /// The population that the `index`th user is of.
+    /// The population of the `index`th user.
     #[must_use]
     pub fn population_of(&self, index: u64) -> Uuid {
         self.with(|machine| machine.directory.population(index))
     }
 
-    /// The group that the `index`th user is a member of.
+    /// The group of the `index`th user.
     #[must_use]
     pub fn group_of(&self, index: u64) -> Uuid {
         self.with(|machine| machine.directory.group(index))
     }
 
-    /// Every call from now on, in the order of arrival. A later receiver takes the place of this one.
+    /// Receives every call from now on, in the order of arrival. A later receiver replaces this one.
     #[must_use]
     pub fn calls(&self) -> mpsc::Receiver<Call> {
         let (sender, receiver) = mpsc::channel();
@@ -225,7 +225,7 @@ impl Sandbox {
         receiver
     }
 
-    /// Serves a connection that came in by another way, such as TLS.
+    /// Serves a connection that came in another way, such as over TLS.
     ///
     /// # Errors
     ///

@@ -1,19 +1,19 @@
-//! When does another caller of the same licence ask? Pure: a share of the limit in, times out.
+//! Simulates another caller of the same licence. Pure: a share of the limit in, request times out.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long the other caller goes on at one pace.
+/// How long the other caller keeps one rate.
 const STEADY: Duration = Duration::from_secs(5);
 
-/// The longest time that a limit counts by.
+/// The longest window of a limit.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// In what steps that is summed up.
+/// Step size of the average.
 const STEP: Duration = Duration::from_millis(100);
 
-/// The most that another caller takes of a limit, from 0 to 1; as in `60%` or `0.6`.
+/// The most that another caller takes of a limit, from 0 to 1; written `60%` or `0.6`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Share(f64);
 
@@ -29,7 +29,7 @@ impl Share {
         self.0
     }
 
-    /// The part of a limit, from 0 to 1, that the other caller of a sandbox with this `seed` leaves in that time, on average.
+    /// The part of a limit, from 0 to 1, that the other caller leaves on average over `time`, in a sandbox with this `seed`.
     #[must_use]
     pub fn left(self, seed: u64, time: Duration) -> f64 {
         let mut others = Others::new(self, seed);
@@ -57,18 +57,18 @@ impl fmt::Display for Share {
     }
 }
 
-/// Another caller: every five seconds it takes another part of its share, evenly drawn; its requests come by
-/// chance, as those of many people do.
+/// Another caller. Every five seconds it takes a different part of its share, drawn uniformly; its requests come at
+/// random (Poisson), like those of many people.
 #[derive(Debug)]
 pub(crate) struct Others {
     share: Share,
     random: fastrand::Rng,
-    /// Where the parts come from.
+    /// Generator of the parts.
     parts: fastrand::Rng,
-    /// When the part that it takes was drawn, and what it is.
+    /// When the current part ends, and the part.
     drawn: Duration,
     part: f64,
-    /// When it asks next.
+    /// When it sends next.
     next: Duration,
 }
 
@@ -79,9 +79,9 @@ impl Others {
         Self { share, random, parts, drawn: Duration::ZERO, part: 0.0, next: Duration::ZERO }
     }
 
-    /// When it asks, if that is not after `now`, where so many a second are let in.
+    /// When it sends its next request, if that is not after `now`; the limit is `limit` a second.
     pub(crate) fn until(&mut self, now: Duration, limit: f64) -> Option<Duration> {
-        // What was long ago fills no counter any more, and nobody asks more than once a microsecond.
+        // Requests from long ago fill no counter any more, and one a microsecond is fast enough.
         self.next = self.next.max(now.saturating_sub(LONGEST));
         let limit = limit.min(1e6);
         while self.share.0 > 0.0 && self.next <= now {
@@ -95,7 +95,7 @@ impl Others {
         None
     }
 
-    /// The part of the limit that it takes then; later ones are asked for later.
+    /// The part of the limit that it takes at that time; times must not go backwards.
     pub(crate) fn part(&mut self, at: Duration) -> f64 {
         while self.drawn <= at {
             self.drawn += STEADY;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_what_is_not_taken() {
+    fn the_average_left_is_what_is_not_taken() {
         let share: Share = "60%".parse().expect("a share");
         for (seed, time) in [(0, 3), (1, 5), (2, 44)] {
             let (mut others, time) = (Others::new(share, seed), Duration::from_secs(time));

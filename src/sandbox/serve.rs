@@ -1,4 +1,4 @@
-//! The machine over HTTP.
+//! Serves the machine over HTTP.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -29,12 +29,12 @@ const MOST_OF_A_BODY: usize = 64 << 10;
 
 type Body = BoxBody<Bytes, io::Error>;
 
-/// Serves every connection that comes in.
+/// Serves every incoming connection.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, closing: CancellationToken) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Without it, small answers wait for more to be sent with them.
+                // Without this, small answers are delayed until more can be sent with them.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!("a connection to the sandbox cannot be hurried: {error}");
                 }
@@ -115,7 +115,7 @@ impl Shared {
             body: String::from_utf8_lossy(&request.body).into_owned(),
         };
         if sender.send(call).is_err() {
-            // Nobody listens any more.
+            // The receiver is gone.
             *calls = None;
         }
     }

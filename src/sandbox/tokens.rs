@@ -1,4 +1,4 @@
-//! Who may ask? The worker application, and the tokens that it is given.
+//! Authenticates the worker application, and issues and checks its tokens.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use super::faults::drawn;
 use super::message::{Answer, Request};
 use crate::domain::EnvironmentId;
 
-/// A token younger than this is not taken out of use: no server's tokens end as soon as they begin.
+/// A younger token is not revoked: no server's tokens end as soon as they begin.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// The one worker application.
+/// The only worker application.
 #[derive(Debug)]
 pub(super) struct Application {
     pub(super) environment: EnvironmentId,
@@ -38,7 +38,7 @@ impl Application {
         }
     }
 
-    /// Whether the request proves to be the application's, in one of the two ways and not in both.
+    /// Whether the request carries the application's credentials in exactly one of the two ways.
     fn sent(&self, request: &Request, form: &HashMap<String, String>) -> bool {
         let Self { client_id, client_secret, .. } = self;
         let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{client_id}:{client_secret}")));
@@ -50,7 +50,7 @@ impl Application {
     }
 }
 
-/// The tokens that are good, and those to come.
+/// The valid tokens, and the generator of new ones.
 #[derive(Debug)]
 pub(super) struct Tokens {
     seed: u64,
@@ -59,7 +59,7 @@ pub(super) struct Tokens {
     issued: u64,
 }
 
-/// When a token came into being, and when it ends.
+/// When a token was issued, and when it expires.
 #[derive(Debug, Clone, Copy)]
 struct Issued {
     at: Instant,
@@ -71,13 +71,13 @@ impl Tokens {
         Self { seed: config.seed, lifetime: config.token_lifetime, good: HashMap::new(), issued: 0 }
     }
 
-    /// The token that `request` carries, if it is good.
+    /// The token of `request`, if it is valid.
     pub(super) fn carried_by(&self, request: &Request, now: Instant) -> Option<String> {
         let token = request.authorization.as_ref()?.strip_prefix("Bearer ")?;
         self.good.get(token).filter(|issued| now < issued.expires).map(|_| token.to_owned())
     }
 
-    /// Takes `token` out of use, unless it is young; tells whether it did.
+    /// Revokes `token`, unless it is young. Returns whether it did.
     pub(super) fn revoke(&mut self, token: &str, now: Instant) -> bool {
         let old = self.good.get(token).is_some_and(|issued| now.duration_since(issued.at) >= YOUNG);
         old && self.good.remove(token).is_some()
@@ -93,8 +93,7 @@ impl Tokens {
         token
     }
 
-    /// The token endpoint's answer. An application of another environment is refused as one with a wrong
-    /// secret is.
+    /// The token endpoint's answer. An application of another environment is refused in the same way as a wrong secret.
     pub(super) fn answer(&mut self, request: &Request, environment: &str, application: &Application, now: Instant) -> Answer {
         let oauth = |status, error: &str, why: &str| Answer::new(status, json!({"error": error, "error_description": why}).to_string());
         if request.method != "POST" {

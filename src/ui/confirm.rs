@@ -1,5 +1,5 @@
-//! Does the operator want this? Asked once, before anything is changed, on the terminal that the run is controlled
-//! from, whatever standard input and standard error are.
+//! Asks the operator to confirm. It asks once, before anything is changed, on the controlling terminal, whatever
+//! standard input and standard error are.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -15,11 +15,11 @@ use crate::stop::Stop;
 pub(crate) enum Question {
     /// `y` or `yes`.
     YesOrNo(String),
-    /// This very text, which is not blank.
+    /// Exactly this text, which is not blank.
     Type { what: &'static str, text: String },
 }
 
-/// Why nobody has agreed.
+/// Why the run was not confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotConfirmed {
     No,
@@ -35,21 +35,20 @@ impl Question {
         }
     }
 
-    /// Whether this line agrees. A line that was not ended by Enter is the end of the input, and that agrees to
-    /// nothing; neither does a blank line.
-    fn is_answered_by(&self, line: &str) -> bool {
+    /// Whether this line confirms. A line without Enter is the end of the input and does not; nor does a blank line.
+    fn is_confirmed_by(&self, line: &str) -> bool {
         let Some(answer) = line.strip_suffix('\n').map(str::trim).filter(|answer| !answer.is_empty()) else {
             return false;
         };
         match self {
             Self::YesOrNo(_) => matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"),
-            // Spaces that cannot be told apart on a terminal need not be typed alike.
+            // Spaces that look alike on a terminal count as equal.
             Self::Type { text, .. } => answer.split_whitespace().eq(text.split_whitespace()),
         }
     }
 }
 
-/// The terminal that the run is controlled from.
+/// The controlling terminal.
 #[derive(Debug)]
 pub(crate) struct Terminal(File);
 
@@ -59,9 +58,9 @@ impl Terminal {
         File::options().read(true).write(true).open("/dev/tty").ok().map(Self)
     }
 
-    /// The line that is typed after `words`.
+    /// Prints `words`, and returns the line typed after them.
     fn line_after(mut self, words: &str) -> io::Result<String> {
-        // What was typed before the question is no answer to it.
+        // Input typed before the question does not answer it.
         tcflush(&self.0, QueueSelector::IFlush)?;
         self.0.write_all(words.as_bytes())?;
         let mut line = String::new();
@@ -73,8 +72,7 @@ impl Terminal {
     }
 }
 
-/// Asks on the `terminal`, below what must be seen there before and what was said on the `console`, and waits for the
-/// answer.
+/// Asks on the `terminal`, after the text `before` and everything written to the `console`, and waits for the answer.
 pub(crate) async fn confirm(
     question: &Question,
     before: &str,
@@ -84,17 +82,17 @@ pub(crate) async fn confirm(
 ) -> Result<(), NotConfirmed> {
     let (words, console) = (format!("{before}{}", question.words()), console.clone());
     let (send, typed) = oneshot::channel();
-    // A detached thread: a blocking read cannot be cancelled, so nobody joins it.
+    // A detached thread: a blocking read cannot be cancelled, so nothing joins it.
     std::thread::spawn(move || {
         console.wait();
-        // After a signal, the answer is of no use.
+        // After a signal, nothing receives the answer.
         drop(send.send(terminal.line_after(&words)));
     });
     tokio::select! {
         biased;
         () = stop.requested() => Err(NotConfirmed::Stopped),
         typed = typed => match typed {
-            Ok(Ok(line)) if question.is_answered_by(&line) => Ok(()),
+            Ok(Ok(line)) if question.is_confirmed_by(&line) => Ok(()),
             Ok(_) | Err(_) => Err(NotConfirmed::No),
         },
     }
@@ -109,21 +107,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_answer_is_one() {
+    fn only_the_right_answer_confirms() {
         let plain = Question::YesOrNo("Go on?".into());
-        assert!(["y\n", "Y\r\n", " yes \n", "YES\n"].iter().all(|line| plain.is_answered_by(line)));
-        assert!(["n\n", "no\n", "yes please\n", "ja\n"].iter().all(|line| !plain.is_answered_by(line)));
-        assert!(named("Acme Prod").is_answered_by("Acme Prod\n"));
-        assert!(["acme prod\n", "y\n", "Acme\n", "AcmeProd\n"].iter().all(|line| !named("Acme Prod").is_answered_by(line)));
+        assert!(["y\n", "Y\r\n", " yes \n", "YES\n"].iter().all(|line| plain.is_confirmed_by(line)));
+        assert!(["n\n", "no\n", "yes please\n", "ja\n"].iter().all(|line| !plain.is_confirmed_by(line)));
+        assert!(named("Acme Prod").is_confirmed_by("Acme Prod\n"));
+        assert!(["acme prod\n", "y\n", "Acme\n", "AcmeProd\n"].iter().all(|line| !named("Acme Prod").is_confirmed_by(line)));
     }
 
     #[test]
-    fn nothing_is_no_answer_to_any_question() {
+    fn an_empty_answer_never_confirms() {
         let questions = [Question::YesOrNo(String::new()), named("Acme"), named(""), named(" \u{a0}\t"), named("\n")];
         for question in &questions {
             // Enter, spaces, and Ctrl-D: alone, and after the right answer.
             for line in ["\n", "", " \n", "\r\n", "\u{a0}\n", "y", "Acme", " "] {
-                assert!(!question.is_answered_by(line), "{question:?} {line:?}");
+                assert!(!question.is_confirmed_by(line), "{question:?} {line:?}");
             }
         }
     }
@@ -137,7 +135,7 @@ mod tests {
             ("Acme  Prod ", "Acme Prod\n"),
             ("'=Acme", "'=Acme\n"),
         ] {
-            assert!(named(name).is_answered_by(typed), "{name:?}");
+            assert!(named(name).is_confirmed_by(typed), "{name:?}");
         }
         assert_eq!(named(" Acme ").words(), "To go on, type its name, `Acme`: ");
     }

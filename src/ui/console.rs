@@ -1,5 +1,4 @@
-//! The way to the operator's eyes: logs, messages and the bar, none of which tears another, and none of which is
-//! waited for.
+//! Writes logs, messages and the bar to standard error. They never interleave within a line, and the caller never waits.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
@@ -23,16 +22,16 @@ use crate::domain::{RunId, escaped, escaped_lines, is_unseen};
 use crate::report::Summary;
 use crate::stdio::Stream;
 
-/// Only what this program says is logged: what the HTTP libraries say may hold a token.
+/// Only this program's log is written: the HTTP libraries' might hold a token.
 const OWN: &str = "pingone_bypass";
-/// What a sequence begins with that steers a terminal.
+/// The start of a terminal control sequence.
 const ESCAPE: char = '\u{1b}';
-/// What begins a line of a message that has several.
+/// The separator of the lines of a message.
 const INDENTED: &str = "\n  ";
-/// What is told without being asked.
-const TOLD: &str = "pingone_bypass::told";
+/// Target of messages that are shown at any log level.
+const ALWAYS_SHOWN: &str = "pingone_bypass::told";
 
-/// How what is said is written.
+/// The format of logs and messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// For people.
@@ -40,12 +39,11 @@ enum Form {
         /// Whether logs are coloured.
         color: bool,
     },
-    /// A JSON object a line.
+    /// A JSON object per line.
     Json,
 }
 
-/// Standard error, shared by everybody who writes to it. Nobody waits for it but who asks for that: a thread of its
-/// own writes what is said.
+/// Standard error, shared by the whole program. A thread of its own writes to it, so that no caller waits unless it asks to.
 #[derive(Debug, Clone)]
 pub struct Console {
     screen: Screen,
@@ -57,7 +55,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// The console that `cli` asks for; logging starts.
+    /// Creates the console configured by `cli`, and starts logging.
     #[must_use]
     pub fn of(cli: &Cli) -> Self {
         let output = match &cli.command {
@@ -87,41 +85,40 @@ impl Console {
             (false, 1) => Level::INFO,
             (false, _) => Level::DEBUG,
         };
-        let only_own = Targets::new().with_target(OWN, level).with_target(TOLD, Level::INFO);
+        let only_own = Targets::new().with_target(OWN, level).with_target(ALWAYS_SHOWN, Level::INFO);
         let layer = tracing_subscriber::fmt::layer().with_writer(self.clone()).log_internal_errors(false);
         let registry = tracing_subscriber::registry().with(only_own);
         let started = match self.form {
             Form::Json => registry.with(layer.json().flatten_event(true)).try_init(),
             Form::Text { color } => registry.with(layer.with_ansi(color).with_target(false)).try_init(),
         };
-        // A program that has this library in it may log in a way of its own.
+        // A program that embeds this library may have its own logging.
         drop(started);
     }
 
-    /// What says of which run a line of the log is. People see it at the start, programs in each line.
+    /// A span that adds the run to each log line in JSON. In text, the run is shown once at the start.
     pub(crate) fn run_span(&self, run: RunId) -> tracing::Span {
         if self.form == Form::Json { tracing::error_span!("run", runId = %run) } else { tracing::Span::none() }
     }
 
-    /// A bar of so many rows, if that is known.
+    /// A bar of this many rows, if known.
     pub(crate) fn bar(&self, rows: Option<u64>) -> ProgressBar {
         bar(rows, if self.draws { self.screen.bar(REDRAWS_A_SECOND) } else { ProgressDrawTarget::hidden() })
     }
 
-    /// Waits until all that was said can be read, however long that takes.
+    /// Waits until everything is written, however long that takes.
     pub(crate) fn wait(&self) {
         self.screen.wait();
     }
 
-    /// Waits until all that was said is written, but no longer than 2 s while standard error takes none of it, and
-    /// than 10 s in all. [`run`] ends with that.
+    /// Waits until everything is written, but at most 2 s while standard error accepts nothing, and 10 s in total. [`run`] ends with this.
     ///
-    /// [`run`]: crate::run
+    /// [`run`]: crate::run()
     pub fn flush(&self) {
-        self.screen.wait_a_while();
+        self.screen.wait_or_time_out();
     }
 
-    /// Says here what a panic says from now on, wherever it is in the program.
+    /// Writes all panics of the program here from now on.
     pub fn tell_of_panics(&self) {
         let console = self.clone();
         std::panic::set_hook(Box::new(move |panic| {
@@ -131,46 +128,46 @@ impl Console {
             if trace.status() == BacktraceStatus::Captured {
                 text = format!("{text}\nstack backtrace:\n{trace}");
             }
-            console.screen.say(line(console.form, Level::ERROR, &text).into_bytes(), Weight::Message);
-            // The thread may be the one that the program ends with.
+            console.screen.queue_lines(line(console.form, Level::ERROR, &text).into_bytes(), Weight::Message);
+            // The program may end with this thread.
             console.flush();
         }));
     }
 
-    /// Tells progress in a line.
+    /// Shows a line of progress.
     pub(crate) fn tell(&self, line: &str) {
         if !self.quiet {
             self.tell_anyhow(line);
         }
     }
 
-    /// Tells what is to be known even where quiet is asked for.
+    /// Shows a line even with `--quiet`.
     pub(crate) fn tell_anyhow(&self, line: &str) {
         if self.form == Form::Json {
-            tracing::info!(target: TOLD, "{line}");
+            tracing::info!(target: ALWAYS_SHOWN, "{line}");
         } else {
-            self.say(line);
+            self.print(line);
         }
     }
 
-    /// Shows what is to be done; even where quiet is asked for, if a question follows.
+    /// Shows the plan; even with `--quiet`, if a question follows.
     pub(crate) fn show_plan(&self, plan: &PlanView<'_>, asks: bool) {
         if self.quiet && !asks {
             return;
         }
         if self.form == Form::Json {
-            tracing::info!(target: TOLD, "{}", plan.to_string().replace('\n', "; "));
+            tracing::info!(target: ALWAYS_SHOWN, "{}", plan.to_string().replace('\n', "; "));
         } else {
-            self.say(&plan.to_string());
+            self.print(&plan.to_string());
         }
     }
 
-    /// Warns of what is no error.
+    /// Logs a warning.
     pub fn warn(&self, what: &str) {
         tracing::warn!("{what}");
     }
 
-    /// Shows what a run has done.
+    /// Shows the summary of a run.
     pub fn summarize(&self, summary: &Summary) {
         if self.quiet {
             return;
@@ -178,7 +175,7 @@ impl Console {
         if self.form == Form::Json {
             let results: Vec<String> = summary.tally.seen().map(|(outcome, rows)| format!("{}={rows}", outcome.name())).collect();
             tracing::info!(
-                target: TOLD,
+                target: ALWAYS_SHOWN,
                 rows = summary.tally.rows(),
                 results = results.join(","),
                 sent = summary.sent,
@@ -189,11 +186,11 @@ impl Console {
                 "summary"
             );
         } else {
-            self.say(summary.to_string().trim_end());
+            self.print(summary.to_string().trim_end());
         }
     }
 
-    /// Shows an `error`, what caused it, and what to do; programs read with which code the program exits.
+    /// Shows an error, its causes, and a hint; JSON logs also have the exit code.
     pub fn complain(&self, error: &dyn Error, hint: Option<&str>, exit_code: u8) {
         let mut causes: Vec<String> = Vec::new();
         let mut cause = error.source();
@@ -205,7 +202,7 @@ impl Console {
             tracing::error!(causes = causes.join(": "), hint = hint.unwrap_or_default(), exit_code, "{error}");
             return;
         }
-        // The lines of a message that follow its first are indented: no other looks like the beginning of one.
+        // Further lines of a message are indented, so that none looks like the start of another message.
         let message = error.to_string();
         let mut text = format!("error: {}", message.split(INDENTED).map(escaped).collect::<Vec<_>>().join(INDENTED));
         for cause in causes {
@@ -216,12 +213,12 @@ impl Console {
             text.push_str("\nhint: ");
             text.push_str(&escaped(hint));
         }
-        self.say(&text);
+        self.print(&text);
     }
 
-    /// Shows a text in its lines. Whatever it holds, it steers no terminal.
-    fn say(&self, text: &str) {
-        self.screen.say(format!("{}\n", escaped_lines(text)).into_bytes(), Weight::Message);
+    /// Writes a text, line by line, with terminal control characters escaped.
+    fn print(&self, text: &str) {
+        self.screen.queue_lines(format!("{}\n", escaped_lines(text)).into_bytes(), Weight::Message);
     }
 }
 
@@ -241,7 +238,7 @@ fn left_out(lines: u64) -> String {
     format!("{lines} of the log {are} left out here: standard error was not read fast enough")
 }
 
-/// A line that is said beside the log, in its form.
+/// A line outside the log, in the log's format.
 fn line(form: Form, level: Level, text: &str) -> String {
     if form == Form::Json {
         // `Utc::now` would panic before 1970.
@@ -252,7 +249,7 @@ fn line(form: Form, level: Level, text: &str) -> String {
     }
 }
 
-/// Whether and how `output` asks for progress to be shown.
+/// The progress display that `output` asks for.
 fn shown(output: &OutputArgs, draws: bool) -> ProgressMode {
     match output.progress {
         _ if output.quiet => ProgressMode::None,
@@ -262,15 +259,14 @@ fn shown(output: &OutputArgs, draws: bool) -> ProgressMode {
     }
 }
 
-/// Where one line of the log is written.
+/// Writes one line of the log.
 #[derive(Debug)]
 pub struct LogLine<'a> {
     console: &'a Console,
     weight: Weight,
 }
 
-/// A line of the log with those characters escaped that are not seen: as JSON has them, or for people. Where it is
-/// coloured, what colours it stays; of what is logged, nothing looks like that.
+/// A line of the log with invisible characters escaped, as in JSON or for people. Colour sequences stay; logged values cannot contain any.
 fn logged(line: &str, form: Form) -> String {
     let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
     let mut shown = String::with_capacity(line.len());
@@ -292,16 +288,16 @@ impl<'a> MakeWriter<'a> for Console {
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
-        let weight = if *meta.level() == Level::ERROR || meta.target() == TOLD { Weight::Message } else { Weight::Log };
+        let weight = if *meta.level() == Level::ERROR || meta.target() == ALWAYS_SHOWN { Weight::Message } else { Weight::Log };
         LogLine { console: self, weight }
     }
 }
 
 impl Write for LogLine<'_> {
-    /// Writes a line of the log, whatever was logged.
+    /// Writes a line of the log, whatever its bytes are.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Console { screen, form, .. } = self.console;
-        screen.say(logged(&String::from_utf8_lossy(bytes), *form).into_bytes(), self.weight);
+        screen.queue_lines(logged(&String::from_utf8_lossy(bytes), *form).into_bytes(), self.weight);
         Ok(bytes.len())
     }
 
@@ -315,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_is_logged_steers_a_terminal_or_begins_a_line() {
+    fn logged_values_neither_control_a_terminal_nor_begin_a_line() {
         let line = "{\"message\":\"a\u{9b}2J\u{7f}\u{202e}\u{e0041}b\"}\n";
         assert_eq!(logged(line, Form::Json), "{\"message\":\"a\\u009b2J\\u007f\\u202e\\udb40\\udc41b\"}\n");
         let read: serde_json::Value = serde_json::from_str(&logged(line, Form::Json)).expect("JSON");

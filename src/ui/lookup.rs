@@ -1,4 +1,4 @@
-//! How far is the looking up of users? A bar on a terminal, or else a line every ten seconds.
+//! Shows the progress of the lookup: a bar on a terminal, otherwise a line every ten seconds.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::cli::ProgressMode;
 use crate::pace::Pacer;
 
 impl Progress {
-    /// Shows how `looked_up` grows to `rows`, until its sender is gone.
+    /// Shows `looked_up` as it grows to `rows`, until its sender is gone.
     pub(crate) fn of_looking_up(console: &Console, rows: u64, looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
             ProgressMode::Bar => tokio::spawn(draw(console.clone(), rows, looked_up, pacer)),
-            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(tell(console.clone(), rows, looked_up, pacer)),
+            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(print_lines(console.clone(), rows, looked_up, pacer)),
         };
         Self { task }
     }
@@ -37,7 +37,7 @@ async fn draw(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, 
     bar.finish_and_clear();
 }
 
-async fn tell(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) {
+async fn print_lines(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) {
     let mut since = Instant::now();
     loop {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! What does the operator see while a run is under way? All of it goes to standard error.
+//! Everything the operator sees during a run. All of it goes to standard error.
 
 mod confirm;
 mod console;

@@ -1,4 +1,4 @@
-//! What does the operator see before anything is sent?
+//! The plan that is shown before anything is sent.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,47 +11,47 @@ use crate::lookup::Forecast;
 use crate::pace::Rate;
 use crate::pingone::LicenceRates;
 
-/// A plan, and all that it will be carried out with.
+/// A plan, and the settings to carry it out with.
 #[derive(Debug)]
 pub(crate) struct PlanView<'a> {
     pub(crate) operation: Operation,
     pub(crate) planned: Planned<'a>,
     pub(crate) rate: Rate,
-    /// What the licence allows, as far as it is known.
+    /// The licence's rates, as far as they are known.
     pub(crate) licence: LicenceRates,
-    /// Whom the run talks to.
+    /// The environment and host that the run talks to.
     pub(crate) target: String,
-    /// As whom.
+    /// The application or token that it authenticates with.
     pub(crate) identity: String,
     /// Where the report will be.
     pub(crate) report: String,
 }
 
-/// Whose bypasses it is about.
+/// The users that the run covers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Planned<'a> {
     /// Those of an input.
     Input(PlannedInput<'a>),
-    /// Those of the directory; how many they are, and how many pages their list has, if that is known.
+    /// Those of the directory; the number of users and of list pages, if known.
     Directory { selection: &'a Selection, users: Option<u64>, pages: Option<u64> },
 }
 
 /// An input whose rows are to be carried out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlannedInput<'a> {
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) name: &'a str,
     pub(crate) plan: &'a Plan,
-    /// The column that users are looked up by, if they are.
+    /// The column that users are looked up by, if any.
     pub(crate) sought_in: Option<&'a str>,
-    /// How much has to be looked up, where that is not done.
+    /// How much there is to look up, if the lookup is not done.
     pub(crate) forecast: Option<Forecast>,
     /// When the run started.
     pub(crate) start: DateTime<Utc>,
 }
 
 impl PlannedInput<'_> {
-    /// What is to be looked up, or what came of it.
+    /// Writes what is to be looked up, or the results.
     fn look_up(&self, f: &mut fmt::Formatter<'_>, sought: &Sought) -> fmt::Result {
         let Some(column) = self.sought_in.filter(|_| sought.rows > 0) else {
             return Ok(());
@@ -72,7 +72,7 @@ impl PlannedInput<'_> {
 }
 
 impl Planned<'_> {
-    /// How many users something is to be sent for, as far as is known.
+    /// The number of users that requests will be sent for, as far as known.
     pub(crate) fn users(&self) -> u64 {
         match self {
             Self::Input(input) => input.plan.to_send,
@@ -159,7 +159,7 @@ impl PlanView<'_> {
     }
 }
 
-/// How far ahead of the start a date is, to the minute.
+/// How far after the start a date is, to the minute.
 fn ahead(until: BypassUntil, start: DateTime<Utc>) -> String {
     let seconds = (until.instant() - start).num_seconds().unsigned_abs();
     let shown = if seconds < 60 { seconds } else { (seconds + 30) / 60 * 60 };

@@ -1,4 +1,4 @@
-//! How far is the run? A bar on a terminal, or else a line every ten seconds.
+//! Shows the progress of a run: a bar on a terminal, otherwise a line every ten seconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,30 +12,30 @@ use crate::cli::ProgressMode;
 use crate::domain::Tally;
 use crate::pace::Pacer;
 
-/// The bar is redrawn at most so often.
+/// The most redraws of the bar.
 pub(super) const REDRAWS_A_SECOND: u8 = 10;
 pub(super) const REDRAW_EVERY: Duration = Duration::from_millis(100);
 pub(super) const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Columns of a terminal that has no room for a bar.
+/// On a terminal with fewer columns, the bar is left out.
 const NARROW: u16 = 60;
 
-/// Shows how far a run is, until it is told that the run has ended.
+/// A task that shows the progress until the run ends.
 pub(crate) struct Progress {
     pub(super) task: tokio::task::JoinHandle<()>,
 }
 
 impl Progress {
-    /// Shows `tally` as it grows to `rows`, if it is known how many they are.
+    /// Shows `tally` as it grows to `rows`, if that is known.
     pub(crate) fn start(console: &Console, rows: Option<u64>, tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
             ProgressMode::Bar => tokio::spawn(draw(console.bar(rows), tally, pacer)),
-            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(tell(console.clone(), rows, tally, pacer)),
+            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(print_lines(console.clone(), rows, tally, pacer)),
         };
         Self { task }
     }
 
-    /// Waits until the end is shown; the sender of the tally must be gone.
+    /// Waits until the final state is shown; the sender of the tally must be gone.
     pub(crate) async fn finish(self) {
         if let Err(error) = self.task.await
             && error.is_panic()
@@ -45,12 +45,12 @@ impl Progress {
     }
 }
 
-/// A bar of so many rows, if that is known, on `target`.
+/// A bar of this many rows, if known, on `target`.
 pub(super) fn bar(rows: Option<u64>, target: ProgressDrawTarget) -> ProgressBar {
     ProgressBar::with_draw_target(rows, target).with_style(style(false, rows.is_some()))
 }
 
-/// On a narrow terminal, the figures matter more than the bar; and there is no share of what is not known.
+/// On a narrow terminal there is only room for the figures; without a total there is no percentage.
 fn style(is_narrow: bool, is_known: bool) -> ProgressStyle {
     let template = match (is_known, is_narrow) {
         (false, _) => "{pos} rows {msg}",
@@ -63,7 +63,7 @@ fn style(is_narrow: bool, is_known: bool) -> ProgressStyle {
 async fn draw(bar: ProgressBar, mut tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
     let mut redraw = tokio::time::interval(REDRAW_EVERY);
     let mut was_narrow = false;
-    // What was settled before is not this run's speed.
+    // Rows settled by an earlier run do not count towards this run's speed.
     bar.set_position(tally.borrow().rows());
     bar.reset_eta();
     loop {
@@ -91,14 +91,14 @@ fn message(bar: &ProgressBar, now: &Tally, held: Option<String>) -> String {
     held.unwrap_or_else(|| format!("{:.0}/s{left} {}", bar.per_sec(), counts(now)))
 }
 
-/// For how long PingOne holds the run back, if it does.
+/// How long PingOne holds the run back, if it does.
 pub(super) fn held(pacer: &Pacer) -> Option<String> {
     let until = pacer.held_until()?;
     let left = until.saturating_duration_since(Instant::now()).as_secs_f64();
     Some(format!("held by PingOne for {:.0} s", left.ceil()))
 }
 
-async fn tell(console: Console, rows: Option<u64>, mut tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
+async fn print_lines(console: Console, rows: Option<u64>, mut tally: watch::Receiver<Tally>, pacer: Arc<Pacer>) {
     let (mut since, mut before) = (Instant::now(), tally.borrow().rows());
     loop {
         let line = tokio::time::sleep_until(since + LINE_EVERY);
@@ -113,9 +113,9 @@ async fn tell(console: Console, rows: Option<u64>, mut tally: watch::Receiver<Ta
     }
 }
 
-/// Ends when nothing more will be told.
-pub(super) async fn until_over<T>(told: &mut watch::Receiver<T>) {
-    while told.changed().await.is_ok() {}
+/// Returns when the sender is gone.
+pub(super) async fn until_over<T>(updates: &mut watch::Receiver<T>) {
+    while updates.changed().await.is_ok() {}
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown to one digit")]
@@ -126,7 +126,7 @@ fn progress_line(now: &Tally, rows: Option<u64>, before: u64, since: Duration) -
     let share = rows.map(|rows| format!(" ({}%)", u128::from(settled) * 100 / u128::from(rows.max(1)))).unwrap_or_default();
     let left = match rows {
         _ if rate <= 0.0 => ", waiting".to_owned(),
-        // A list may be longer than the server said, and what it said may be longer than anybody waits.
+        // A list may be longer than the server stated, and the estimate may exceed a `Duration`.
         Some(rows) => Duration::try_from_secs_f64(rows.saturating_sub(settled) as f64 / rate)
             .map(|left| format!(", about {} left", HumanDuration(left)))
             .unwrap_or_default(),
@@ -147,7 +147,7 @@ mod tests {
     use crate::domain::Outcome;
 
     #[test]
-    fn however_many_rows_there_are_the_line_and_the_bar_can_be_shown() {
+    fn the_line_and_the_bar_can_show_any_number_of_rows() {
         let tally = |rows| {
             let mut tally = Tally::default();
             tally.add_rows(Outcome::Active, rows);

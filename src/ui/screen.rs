@@ -1,6 +1,5 @@
-//! How do lines and the bar reach standard error? A thread of its own writes them, in the order in which they were
-//! said: who says something never waits, whatever standard error is. It may be a terminal that was stopped or has
-//! gone away, or a pipe that nobody reads.
+//! Queues lines and the bar for standard error. A thread of its own writes them in order, so that callers never block,
+//! even if standard error is a stopped or closed terminal or a pipe that is not read.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,25 +9,23 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressDrawTarget, TermLike};
 
-/// Bytes that may wait to be written before lines of the log are left out. With `-vv` that is what some 8,000 rows
-/// say.
+/// Bytes that may be queued before log lines are dropped. With `-vv`, that is the log of some 8,000 rows.
 const MOST_WAITING: usize = 1 << 21;
-/// What is written is waited for at the end of the program, but not for longer than so long while nothing of it is
-/// taken…
-const PATIENCE: Duration = Duration::from_secs(2);
-/// …nor for longer than so long in all.
-const MOST_PATIENCE: Duration = Duration::from_secs(10);
+/// At the end of the program, the queue is given up after this long without progress…
+const STALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// …or after this long in total.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where lines are said and the bar is drawn. The thread that writes ends with the last of its clones.
+/// A handle to the queue. The writing thread ends with the last clone.
 #[derive(Debug, Clone)]
 pub(super) struct Screen {
     items: mpsc::Sender<Item>,
     backlog: Arc<Backlog>,
-    /// The line that says how many were left out.
+    /// Formats the notice about dropped lines.
     notice: fn(u64) -> String,
 }
 
-/// Whether a line may be left out where too many wait.
+/// Whether a line may be dropped while too many are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
     /// It may, and is counted.
@@ -39,40 +36,40 @@ pub(super) enum Weight {
 
 #[derive(Debug)]
 enum Item {
-    /// One line or several, each with its line feed.
+    /// One or more lines, each with its line feed.
     Lines(Vec<u8>),
-    /// The bar looks different.
+    /// The bar has changed.
     Bar,
-    /// Somebody waits for what was said before, until this is dropped.
+    /// Dropped once everything queued before it is written.
     Flush(mpsc::Sender<()>),
 }
 
 /// What is not written yet.
 #[derive(Debug, Default)]
 struct Backlog {
-    /// What the bar looks like, if there is one; `None` once the thread has seen it.
+    /// The latest bar; `None` once the thread has taken it.
     bar: Mutex<Option<String>>,
-    /// Of lines.
+    /// Bytes of queued lines.
     bytes: AtomicUsize,
-    /// Lines that were left out, and of which that was not said yet.
+    /// Dropped lines that no notice has mentioned yet.
     left_out: AtomicU64,
 }
 
 impl Screen {
-    /// Writes to `out`. `notice` makes the line that says how many were left out, which stands in their place.
+    /// Writes to `out`. `notice` formats the line that replaces dropped ones.
     pub(super) fn new(out: impl Write + Send + 'static, notice: fn(u64) -> String) -> Self {
-        let (items, said) = mpsc::channel();
+        let (items, queued) = mpsc::channel();
         let backlog = Arc::new(Backlog::default());
         let pen = Pen { out, backlog: Arc::clone(&backlog), bar: String::new(), drawn: String::new() };
-        std::thread::spawn(move || pen.write_all(&said));
+        std::thread::spawn(move || pen.write_all(&queued));
         Self { items, backlog, notice }
     }
 
-    /// Says `lines`, unless they are of so little weight that they are left out.
-    pub(super) fn say(&self, lines: Vec<u8>, weight: Weight) {
+    /// Queues `lines`, unless their weight lets them be dropped and the queue is full.
+    pub(super) fn queue_lines(&self, lines: Vec<u8>, weight: Weight) {
         let Backlog { bytes, left_out, .. } = &*self.backlog;
         let is_out = left_out.load(Ordering::Relaxed) > 0;
-        // Not before there is room for many: a notice for every other line helps nobody.
+        // Not before there is room for many, or every other line would be a notice.
         let room = if is_out { MOST_WAITING / 2 } else { MOST_WAITING };
         let fits = bytes.load(Ordering::Relaxed) + lines.len() <= room;
         if weight == Weight::Log && !fits {
@@ -80,12 +77,12 @@ impl Screen {
             return;
         }
         if is_out && fits {
-            self.tell_of_left_out();
+            self.queue_notice();
         }
         self.push(lines);
     }
 
-    fn tell_of_left_out(&self) {
+    fn queue_notice(&self) {
         let lines = self.backlog.left_out.swap(0, Ordering::Relaxed);
         if lines > 0 {
             self.push((self.notice)(lines).into_bytes());
@@ -98,29 +95,29 @@ impl Screen {
     }
 
     fn send(&self, item: Item) {
-        // The thread that writes ends after all who could say something.
+        // The thread outlives all senders.
         drop(self.items.send(item));
     }
 
-    /// Waits until all that was said is written, however long that takes.
+    /// Waits until everything queued is written, however long that takes.
     pub(super) fn wait(&self) {
         self.flush().recv().unwrap_or(());
     }
 
-    /// Waits until all that was said is written, if it is taken in time.
-    pub(super) fn wait_a_while(&self) {
-        self.tell_of_left_out();
+    /// Waits until everything queued is written, or until the timeouts.
+    pub(super) fn wait_or_time_out(&self) {
+        self.queue_notice();
         let (start, written) = (Instant::now(), self.flush());
         loop {
             let before = self.backlog.bytes.load(Ordering::Relaxed);
-            let is_late = written.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
-            if !is_late || self.backlog.bytes.load(Ordering::Relaxed) == before || start.elapsed() > MOST_PATIENCE {
+            let is_late = written.recv_timeout(STALL_TIMEOUT) == Err(RecvTimeoutError::Timeout);
+            if !is_late || self.backlog.bytes.load(Ordering::Relaxed) == before || start.elapsed() > FLUSH_TIMEOUT {
                 return;
             }
         }
     }
 
-    /// What the bar looks like from now on. What it looked like before need not be seen.
+    /// Replaces the bar. Intermediate states may be skipped.
     fn show(&self, bar: String) {
         if self.backlog.bar().replace(bar).is_none() {
             self.send(Item::Bar);
@@ -133,7 +130,7 @@ impl Screen {
         wait
     }
 
-    /// Where a bar is drawn that is seen here, at most so many times a second.
+    /// A target to draw a bar on, at most `hz` times a second.
     pub(super) fn bar(&self, hz: u8) -> ProgressDrawTarget {
         ProgressDrawTarget::term_like_with_hz(Box::new(Canvas { screen: self.clone(), bar: Mutex::default() }), hz)
     }
@@ -145,22 +142,22 @@ impl Backlog {
     }
 }
 
-/// What writes.
+/// The state of the writing thread.
 struct Pen<W> {
     out: W,
     backlog: Arc<Backlog>,
-    /// The bar as it should be…
+    /// The bar to be drawn…
     bar: String,
-    /// …and as it is.
+    /// …and the bar on the terminal.
     drawn: String,
 }
 
 impl<W: Write> Pen<W> {
-    fn write_all(mut self, said: &mpsc::Receiver<Item>) {
-        while let Ok(item) = said.recv() {
+    fn write_all(mut self, items: &mpsc::Receiver<Item>) {
+        while let Ok(item) = items.recv() {
             self.take(item);
-            // The bar comes back when there is no other line.
-            while let Ok(item) = said.try_recv() {
+            // The bar is redrawn once no more lines are queued.
+            while let Ok(item) = items.try_recv() {
                 self.take(item);
             }
             self.draw();
@@ -171,7 +168,7 @@ impl<W: Write> Pen<W> {
         match item {
             Item::Lines(lines) => {
                 let waited = lines.len();
-                // One write for each, so that other programs that write there do not come in between.
+                // A single write, so that the output of other programs does not come in between.
                 let text = if self.drawn.is_empty() { lines } else { [self.clear().as_bytes(), &lines].concat() };
                 self.write(&text);
                 self.backlog.bytes.fetch_sub(waited, Ordering::Relaxed);
@@ -192,7 +189,7 @@ impl<W: Write> Pen<W> {
         }
     }
 
-    /// What takes the bar off the terminal.
+    /// The sequence that removes the bar from the terminal.
     fn clear(&mut self) -> String {
         match std::mem::take(&mut self.drawn) {
             bar if bar.is_empty() => bar,
@@ -201,12 +198,12 @@ impl<W: Write> Pen<W> {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Nobody is left to be told that standard error cannot be written to.
+        // If standard error fails, there is nowhere left to report it.
         drop(self.out.write_all(bytes).and_then(|()| self.out.flush()));
     }
 }
 
-/// What indicatif draws a bar on. The whole bar is drawn anew each time: it asks only for how it looks.
+/// The terminal that indicatif draws a bar on. Only the appearance is captured; the thread redraws the whole bar each time.
 #[derive(Debug)]
 struct Canvas {
     screen: Screen,
@@ -261,7 +258,7 @@ impl TermLike for Canvas {
     }
 }
 
-/// `bar` in rows of so many columns: it is known then how many there are to be cleared.
+/// `bar` in rows of `columns` characters, so that the number of rows to clear is known.
 fn in_rows(bar: &str, columns: usize) -> String {
     let chars: Vec<char> = bar.chars().collect();
     chars.chunks(columns.max(1)).map(|row| row.iter().collect::<String>()).collect::<Vec<_>>().join("\n")

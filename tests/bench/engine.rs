@@ -1,5 +1,5 @@
-//! What does the engine cost where no limit binds? Beside a bare loop of the same HTTP client over the same
-//! URLs, which does nothing with the answers, and curl.
+//! Cost of the engine where no limit binds, compared with a bare loop of the same HTTP client over the same URLs, which
+//! ignores the answers, and with curl.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::say;
+use crate::print;
 use crate::tool::{Took, median, run, tool, user, write_input};
 
 const ROWS: u64 = 100_000;
@@ -26,7 +26,7 @@ pub(crate) enum Threads {
 }
 
 impl Threads {
-    /// The word that makes this program the bare loop.
+    /// The argument that makes this program the bare loop.
     fn word(self) -> &'static str {
         match self {
             Self::One => "bare-loop-on-one",
@@ -34,7 +34,7 @@ impl Threads {
         }
     }
 
-    /// What `word` asks for, if it asks for a bare loop.
+    /// The bare loop that `word` asks for, if it does.
     pub(crate) fn named(word: &str) -> Option<Self> {
         [Self::One, Self::Several].into_iter().find(|threads| threads.word() == word)
     }
@@ -61,43 +61,42 @@ pub(crate) fn bench() {
         several.push(bare(Threads::Several));
         curls.extend(curl(&config));
     }
-    told("engine: the program, on one thread", &tools);
+    print_speed("engine: the program, on one thread", &tools);
     for (what, bares) in [("one thread", &single), ("a thread for each processor", &several)] {
-        told(&format!("engine: a bare loop of reqwest on {what}"), bares);
-        say(&format!("engine: {:.2} of its rate", faster(&tools, bares)));
+        print_speed(&format!("engine: a bare loop of reqwest on {what}"), bares);
+        print(&format!("engine: {:.2} of its rate", faster(&tools, bares)));
     }
     if curls.is_empty() {
-        say("engine: curl is not there");
+        print("engine: curl is not there");
     } else {
-        told("engine: curl -Z", &curls);
-        say(&format!("engine: {:.2} times curl's rate", faster(&tools, &curls)));
+        print_speed("engine: curl -Z", &curls);
+        print(&format!("engine: {:.2} times curl's rate", faster(&tools, &curls)));
     }
 }
 
-/// How many times as fast `runs` were as `others`, each beside the one that came after it: what slows the
-/// machine down for a while slows down both.
+/// How many times as fast `runs` were as `others`, compared pairwise: a slow phase of the machine affects both of a pair.
 fn faster(runs: &[Took], others: &[Took]) -> f64 {
     median(runs.iter().zip(others).map(|(run, other)| other.seconds / run.seconds).collect())
 }
 
-/// Says how fast `runs` were.
-fn told(what: &str, runs: &[Took]) {
+/// Prints the speed of `runs`.
+fn print_speed(what: &str, runs: &[Took]) {
     #[expect(clippy::cast_precision_loss, reason = "small")]
     let rows = ROWS as f64;
     let rate = rows / median(runs.iter().map(|took| took.seconds).collect());
     let cpu = median(runs.iter().map(|took| took.cpu).collect());
     let peak = median(runs.iter().map(|took| took.peak).collect());
-    say(&format!("{what}: {rate:.0} rows/s, {:.2} s of processor time for 100,000 rows, {peak:.0} MiB", cpu * 100_000.0 / rows));
+    print(&format!("{what}: {rate:.0} rows/s, {:.2} s of processor time for 100,000 rows, {peak:.0} MiB", cpu * 100_000.0 / rows));
 }
 
 pub(crate) fn audit(folder: &Path, address: SocketAddr) -> Took {
     let flight = IN_FLIGHT.to_string();
     let words = ["audit", "in.csv", "--rate", "unlimited", "--concurrency", &flight, "--overwrite", "-q"];
-    run(told_of(&mut tool(folder, &words), address))
+    run(with_server(&mut tool(folder, &words), address))
 }
 
-/// The program, told where the server is.
-pub(crate) fn told_of(tool: &mut Command, address: SocketAddr) -> &mut Command {
+/// The program, configured with the server's address.
+pub(crate) fn with_server(tool: &mut Command, address: SocketAddr) -> &mut Command {
     tool.env("PINGONE_ENVIRONMENT_ID", ENVIRONMENT)
         .env("PINGONE_API_ACCESS_TOKEN", "bench")
         .env("PINGONE_API_URL", format!("http://{address}/v1"))
@@ -123,7 +122,7 @@ fn write_urls(urls: &Path, config: &Path, address: SocketAddr) {
     std::fs::write(config, curl).expect("written");
 }
 
-/// Gets every URL that stands in the file `urls`, so many at a time, and drops the answers.
+/// Gets every URL in the file `urls`, [`IN_FLIGHT`] at a time, and drops the answers.
 pub(crate) fn bare_loop(threads: Threads, urls: &Path) {
     let lines = BufReader::new(std::fs::File::open(urls).expect("the file of URLs")).lines();
     let lines = Arc::new(std::sync::Mutex::new(lines));
@@ -151,7 +150,7 @@ async fn get_all(client: reqwest::Client, urls: Urls) {
     }
 }
 
-/// The cheapest server there can be, on a thread of its own: every request is answered alike.
+/// The cheapest possible server, on a thread of its own: it answers every request alike.
 pub(crate) fn serve() -> SocketAddr {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -172,7 +171,7 @@ async fn answer_all(mut stream: TcpStream) {
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let mut buffer = vec![0; 8 << 10];
     let mut filled = 0;
-    // A client of the kind that is measured sends one request at a time, and no body.
+    // The clients measured here send one request at a time, without a body.
     while let Ok(count @ 1..) = stream.read(&mut buffer[filled..]).await {
         filled += count;
         if buffer[..filled].ends_with(b"\r\n\r\n") {

@@ -1,8 +1,7 @@
-//! What do the promises of speed and memory cost, and do they hold?
+//! Measures speed and memory, and checks the guarantees.
 //!
-//! `cargo bench` runs every benchmark, `cargo bench -- plan pace` only these. Each runs the program as a whole
-//! and prints its figures beside those of a reference in the same run, since the machine may be shared: the
-//! ratios are what counts.
+//! `cargo bench` runs every benchmark, `cargo bench -- plan pace` only these. Each runs the whole program and prints
+//! its figures beside those of a reference in the same run. The machine may be shared, so the ratios are what counts.
 
 mod engine;
 mod memory;
@@ -15,7 +14,7 @@ mod tool;
 
 use std::io::Write;
 
-/// Their names, in the order in which they are run.
+/// Their names, in the order in which they run.
 const BENCHES: [(&str, fn()); 6] = [
     ("startup", startup::bench),
     ("plan", plan::bench),
@@ -40,8 +39,7 @@ fn main() {
     }
 }
 
-/// Prints a line.
-fn say(line: &str) {
+fn print(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).expect("standard output is open");
 }

@@ -1,7 +1,7 @@
-//! Does the memory grow with the input? An audit of few rows and of many, at the same concurrency.
+//! Memory must not grow with the input: audits of few rows and of many, at the same concurrency.
 
 use crate::engine::{audit, serve};
-use crate::say;
+use crate::print;
 use crate::tool::write_input;
 
 const FEW: u64 = 10_000;
@@ -14,6 +14,6 @@ pub(crate) fn bench() {
         write_input(&folder.path().join("in.csv"), rows);
         let peak = audit(folder.path(), address).peak;
         let of_few = *least.get_or_insert(peak);
-        say(&format!("memory: {rows} rows: {peak:.1} MiB at most, {:.2} times that of {FEW}", peak / of_few));
+        print(&format!("memory: {rows} rows: {peak:.1} MiB at most, {:.2} times that of {FEW}", peak / of_few));
     }
 }

@@ -1,9 +1,9 @@
-//! How long does the plan of a million rows take, beside counting the same file's records with the csv crate?
+//! Time to plan a million rows, compared with counting the file's records with the csv crate.
 
 use std::path::Path;
 use std::time::Instant;
 
-use crate::say;
+use crate::print;
 use crate::tool::{median, run, tool, write_input};
 
 const ROWS: u64 = 1_000_000;
@@ -22,7 +22,7 @@ pub(crate) fn bench() {
     }
     let (plan, count) = (median(plans), median(counts));
     let ratio = plan / count;
-    say(&format!("plan: {ROWS} rows in {plan:.3} s; the csv crate counts them in {count:.3} s: {ratio:.2} times as long"));
+    print(&format!("plan: {ROWS} rows in {plan:.3} s; the csv crate counts them in {count:.3} s: {ratio:.2} times as long"));
 }
 
 fn count(path: &Path) -> u64 {

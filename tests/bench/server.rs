@@ -1,4 +1,4 @@
-//! The sandbox in this process, and what it saw of a run of the program.
+//! The sandbox in this process, and what it recorded of a run of the program.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::tool::{run, tool, write_input};
 
-/// What a run looked like from the server.
+/// A run as the server saw it.
 pub(crate) struct Seen {
     /// The requests, in the order of arrival.
     pub(crate) calls: Vec<Call>,
@@ -29,7 +29,7 @@ pub(crate) fn audit(config: SandboxConfig, rows: u64, words: &[&str]) -> Seen {
     Seen { calls: calls.try_iter().collect() }
 }
 
-/// The program, told where the `sandbox` is.
+/// The program, configured for the `sandbox`.
 pub(crate) fn against(sandbox: &Sandbox, folder: &Path, words: &[&str]) -> Command {
     let mut tool = tool(folder, words);
     tool.env("PINGONE_ENVIRONMENT_ID", sandbox.environment_id().to_string())
@@ -46,7 +46,7 @@ impl Seen {
         self.times().next_back().unwrap_or_default()
     }
 
-    /// When requests for users came, after the first of them.
+    /// When requests for users came, relative to the first.
     fn times(&self) -> impl DoubleEndedIterator<Item = Duration> + Clone {
         let first = self.users().next().map(|call| call.at).unwrap_or_default();
         self.users().map(move |call| call.at.saturating_sub(first))
@@ -61,14 +61,14 @@ impl Seen {
         ratio(self.users().count() - 1, 1) / self.took().as_secs_f64()
     }
 
-    /// The most requests of any second, of whatever kind.
+    /// The most requests within any second, of every kind.
     pub(crate) fn fullest_second(&self) -> usize {
         let times: Vec<Duration> = self.calls.iter().map(|call| call.at).collect();
         let until = |from: &Duration| times.partition_point(|at| *at < *from + Duration::from_secs(1));
         times.iter().enumerate().map(|(place, from)| until(from) - place).max().unwrap_or_default()
     }
 
-    /// The share of requests for users that were answered 429, of those from `after` on.
+    /// The share of requests for users answered 429, from `after` on.
     pub(crate) fn refused(&self, after: Duration) -> f64 {
         let later = || self.users().zip(self.times()).filter(|(_, at)| *at >= after);
         ratio(later().filter(|(call, _)| call.status == Some(429)).count(), later().count())

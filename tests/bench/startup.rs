@@ -1,11 +1,11 @@
-//! How long does the program take to start: to its help, and to its first request?
+//! Startup time: to the help, and to the first request.
 
 use std::io::Read;
 use std::net::TcpListener;
 use std::time::Instant;
 
-use crate::engine::told_of;
-use crate::say;
+use crate::engine::with_server;
+use crate::print;
 use crate::tool::{median, run, tool, write_input};
 
 const ROUNDS: usize = 21;
@@ -17,7 +17,7 @@ pub(crate) fn bench() {
     let request = median((0..ROUNDS).map(|_| first_request(folder.path())).collect());
     let nothing = median((0..ROUNDS).map(|_| run(&mut std::process::Command::new("true")).seconds).collect());
     let ms = |seconds: f64| format!("{:.1} ms", seconds * 1000.0);
-    say(&format!("startup: `--help` in {}, the first request of 1000 rows in {} (`true`: {})", ms(help), ms(request), ms(nothing)));
+    print(&format!("startup: `--help` in {}, the first request of 1000 rows in {} (`true`: {})", ms(help), ms(request), ms(nothing)));
 }
 
 /// Seconds from the start to the first request of an audit.
@@ -26,7 +26,7 @@ fn first_request(folder: &std::path::Path) -> f64 {
     let address = listener.local_addr().expect("an address");
     let mut tool = tool(folder, &["audit", "in.csv", "--overwrite", "-q"]);
     let start = Instant::now();
-    let mut child = told_of(&mut tool, address).spawn().expect("the program is there");
+    let mut child = with_server(&mut tool, address).spawn().expect("the program is there");
     let (mut stream, _) = listener.accept().expect("a connection");
     stream.read_exact(&mut [0]).expect("a request");
     let seconds = start.elapsed().as_secs_f64();

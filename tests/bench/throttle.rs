@@ -1,5 +1,5 @@
-//! How near does a run come to a limit that it does not know, and how many of its requests are refused? Seen from a
-//! sandbox that counts in each way that is in use; the worst of five runs.
+//! How close a run comes to an unknown limit, and how many of its requests are refused, against a sandbox with each
+//! common kind of limiter; the worst of five runs.
 
 use std::sync::Mutex;
 use std::thread;
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use pingone_bypass::sandbox::{LimitKind, LimitWindow, RateLimit, RetryAfterForm, SandboxConfig};
 
-use crate::say;
+use crate::print;
 use crate::server::{audit, ratio};
 
-/// Runs of each world. All of a world go at once, and so do some worlds: they wait nearly all of the time.
+/// Runs of each world. All runs of a world go at once, and so do some worlds, because they mostly wait.
 const RUNS: u64 = 5;
 const AT_ONCE: usize = 3;
 
-/// A sandbox, how many rows are sent to it, and what is promised of the worst run: the least of what the limit would have
-/// let in, and the most refused; in per cent.
+/// A sandbox, the number of rows, and the guarantee for the worst run: the least share of what the limit would have
+/// admitted, and the most refused; in per cent.
 struct World {
     name: String,
     config: SandboxConfig,
@@ -75,7 +75,7 @@ pub(crate) fn bench() {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(world) = next() {
-                    say(&format!("throttle: {}", told(&world)));
+                    print(&format!("throttle: {}", worst_of(&world)));
                 }
             });
         }
@@ -84,12 +84,12 @@ pub(crate) fn bench() {
         return;
     }
     for most in ["50/s", "200/s", "1000/s"] {
-        say(&format!("throttle: 2 % of 429 by chance, --rate {most}: {}", by_chance(most)));
+        print(&format!("throttle: 2 % of 429 by chance, --rate {most}: {}", by_chance(most)));
     }
 }
 
-/// The worst of each.
-fn told(world: &World) -> String {
+/// The worst of each figure.
+fn worst_of(world: &World) -> String {
     let worst = Mutex::new((f64::INFINITY, 0.0_f64, Vec::new()));
     thread::scope(|scope| {
         for seed in 0..RUNS {
@@ -109,25 +109,25 @@ fn told(world: &World) -> String {
     format!("{:52} {goodput:6.1} %{promised}, {refused:.2} % refused of {} [{}]{kept}", world.name, world.refused, all.join(" "))
 }
 
-/// The per cent of what the limit would have let in that was let in, and of all requests that were refused.
+/// Requests admitted, as a percentage of what the limit would have admitted; and requests refused, as a percentage of all.
 fn run(config: &SandboxConfig, world: &World) -> (f64, f64) {
     let limit = config.rate_limit.clone().expect("each has one");
     let (window, others) = (config.limit_window.get(), config.other_callers);
     let seen = audit(config.clone(), world.rows, &["--rate", world.most]);
-    // By the minute, whole minutes are let in.
+    // A limit by the minute admits whole minutes.
     let took = if window > Duration::from_secs(1) { seen.took().max(window) } else { seen.took() };
     let allowed = allowed(&limit, took) / window.as_secs_f64();
     let left = if others.get() > 0.0 { others.left(config.seed, took) } else { 1.0 };
     (ratio(usize::try_from(world.rows).expect("small"), 1) / (allowed * left) * 100.0, seen.refused(Duration::ZERO) * 100.0)
 }
 
-/// How many the limit lets in within that time, in windows' worth × seconds.
+/// How much the limit admits within that time, in windows' worth × seconds.
 fn allowed(limit: &RateLimit, took: Duration) -> f64 {
     let hundredths = u32::try_from(took.as_millis() / 10).expect("a short run");
     (0..hundredths).map(|at| f64::from(limit.at(Duration::from_millis(10) * at)) / 100.0).sum()
 }
 
-/// How long a run takes beside its refusals' holds and its rows; no limit is behind them.
+/// How long a run with random 429s takes, compared with their holds plus its rows; there is no limit.
 fn by_chance(most: &'static str) -> String {
     let faults = "429=2%".parse().expect("a fault");
     let config = SandboxConfig { faults, latency: Duration::from_millis(50), ..SandboxConfig::default() };

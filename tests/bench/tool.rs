@@ -1,4 +1,4 @@
-//! The program as a process, and what it took.
+//! The program as a process, and the resources it used.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-/// Linux counts processor time by hundredths of a second.
+/// Linux counts processor time in hundredths of a second.
 const TICKS: f64 = 100.0;
 
-/// What a process took.
+/// The resources that a process used.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(crate) struct Took {
-    /// Seconds by the clock.
+    /// Wall-clock seconds.
     pub(crate) seconds: f64,
     /// Seconds of processor time.
     pub(crate) cpu: f64,
-    /// The most memory it had, in MiB.
+    /// Peak memory, in MiB.
     pub(crate) peak: f64,
 }
 
-/// The program, with these words, in `folder`; quiet.
+/// The program with these arguments in `folder`, quiet.
 pub(crate) fn tool(folder: &Path, words: &[&str]) -> Command {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_pingone-bypass"));
     tool.current_dir(folder).args(words).stderr(Stdio::null()).stdout(Stdio::null());
@@ -33,7 +33,7 @@ pub(crate) fn tool(folder: &Path, words: &[&str]) -> Command {
     tool
 }
 
-/// How often the memory of a process is looked at: more often would slow it down.
+/// How often a process's memory is sampled: more often would slow it down.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs `command`, which must succeed.
@@ -56,7 +56,7 @@ pub(crate) fn run(command: &mut Command) -> Took {
     Took { seconds, cpu: children_cpu() - before, peak: looker.join().expect("no panic") }
 }
 
-/// The most memory that a process had so far, in MiB.
+/// A process's peak memory so far, in MiB.
 fn peak_of(process: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -73,7 +73,7 @@ fn children_cpu() -> f64 {
     (ticks(16) + ticks(17)) / TICKS
 }
 
-/// The user of a row: spread as UUIDs are, since a multiplier that is odd visits every value once.
+/// The user of a row: spread like UUIDs, because an odd multiplier visits every value once.
 pub(crate) fn user(row: u64) -> Uuid {
     let high = row.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     Uuid::from_u64_pair(high, high.rotate_left(32) ^ row)
@@ -89,7 +89,7 @@ pub(crate) fn write_input(path: &Path, rows: u64) {
     file.flush().expect("written");
 }
 
-/// The one in the middle.
+/// The median.
 pub(crate) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_unstable_by(f64::total_cmp);
     times[times.len() / 2]

@@ -1,4 +1,4 @@
-//! The input while a run goes on, and before it is taken up: whoever edits it costs nobody a row, nor the report.
+//! Edits of the input during a run and before a resume lose no row and do not spoil the report.
 
 use std::fs;
 use std::path::Path;
@@ -52,7 +52,7 @@ fn wait_for_lines(field: &Field, wanted: usize) {
 
 type Edit = fn(&Path);
 
-/// Whatever may become of an input.
+/// What can happen to an input.
 const EDITS: [(&str, Edit); 5] = [
     ("a line is added", |path| edit(path, |text| text + "x,7e94b96e-0364-463b-a059-d97d1e4cb1d5,2099-08-31\n")),
     ("a user is another", |path| edit(path, |text| text.replacen(NOBODY, "7e94b96e-0364-463b-a059-d97d1e4cb1d5", 1))),
@@ -94,14 +94,14 @@ fn what_was_checked_is_sent_and_reported_whatever_becomes_of_the_input() {
     }
 }
 
-/// A run of which every row is settled, and which was killed before it published its report.
+/// A run with every row settled that was killed before it published its report.
 fn killed_at_its_end(input: impl Fn(&Field), arguments: &[&str]) -> Field {
     let field = field();
     input(&field);
     let child = spawn(&field, arguments);
     wait_for_lines(&field, 1);
     let at_the_start = fs::read(field.path("in.report.run.json")).expect("a record");
-    // What failed cannot be written: the journal is left as a kill at that moment leaves it, and so is the record.
+    // The failed rows cannot be written, so the journal and the record are left as a kill at that moment leaves them.
     fs::create_dir(field.path("in.report.failed.csv")).expect("created");
     let run = done(child.wait_with_output().expect("ends"));
     assert_eq!(run.code, 5, "{}", run.stderr);
@@ -119,7 +119,7 @@ fn the_report_of_settled_rows_is_made_of_the_journal_whatever_became_of_the_inpu
     for (what, edit) in EDITS {
         let field = killed_at_its_end(|_| {}, &GRANT);
         let was = fs::read(field.path("in.csv")).expect("there");
-        // A kill may also tear what was written last, which is of no row any more.
+        // A kill may also tear the last write, which here belongs to no row.
         fs::OpenOptions::new()
             .append(true)
             .open(field.path("in.report.partial.csv"))
@@ -171,7 +171,7 @@ fn a_run_of_another_input_with_rows_left_is_refused_and_it_is_said_what_to_do() 
     let with_a_failure = journal.replacen(",granted,", ",failed,", 1);
     for left in [without_a_row, with_a_failure] {
         field.write("in.report.partial.csv", &left);
-        // What is wrong with the rows of another input is not what is wrong.
+        // The error does not complain about the rows of the other input.
         for edit in ["a line is added", "a date is none"] {
             EDITS.iter().find(|(what, _)| *what == edit).expect("there").1(&field.path("in.csv"));
             let is = sha256(&fs::read(field.path("in.csv")).expect("there"));

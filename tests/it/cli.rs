@@ -45,7 +45,7 @@ impl Drop for Killed {
     }
 }
 
-/// Audits the users of a sandbox in another process, which is told these `words`.
+/// Audits the users of a sandbox in another process that runs with these arguments.
 fn audited(folder: &Path, words: &[&str]) -> (Killed, Done) {
     let mut sandbox = tool();
     sandbox.current_dir(folder).stdout(Stdio::piped());

@@ -1,4 +1,4 @@
-//! A clock that is wrong opens no door: neither for longer than was asked, nor by taking what is open for shut.
+//! A wrong clock does no harm: no bypass runs longer than asked for, and none that runs is taken for ended.
 #![cfg(target_os = "linux")]
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use crate::shim::Shim;
 const DAY: i64 = 86_400;
 
 fn run(field: &Field, shim: &Shim, arguments: &[&str]) -> Done {
-    // As the contract has it: with the window of seven days.
+    // With the default window of seven days, as in the contract.
     let mut tool = field.tool(&[]);
     done(shim.preload(tool.args(arguments)).output().expect("the tool runs"))
 }
@@ -75,7 +75,7 @@ fn spans_and_the_window_count_from_pingones_time() {
         let completed: DateTime<Utc> = field.report("in.report.csv").column("completedAt")[0].parse().expect("a date");
         assert!(completed < Utc::now() + TimeDelta::seconds(3), "{completed}");
     }
-    // By the clock here, which is 45 s ahead, the date is within the hour; by the one that is 45 s behind, it has not passed.
+    // By the local clock, 45 s ahead, the date is within the hour; by the one 45 s behind, it has not passed.
     for (seconds, ahead, fault) in [(45, 3620, "is further ahead than 1h"), (-45, -20, "is not in the future")] {
         let field = field();
         let until = (Utc::now() + TimeDelta::seconds(ahead)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -137,7 +137,7 @@ fn a_clock_that_jumps_while_bypasses_are_ended_takes_none_for_ended() {
     }
 }
 
-/// What a run of an `end` says to a PingOne whose token and environment come with these headers.
+/// The result of an `end` with a PingOne that sends these headers with its token and environment.
 fn end_with(status: &'static str, headers: &'static str) -> Done {
     let field = field();
     field.users(1, "");
@@ -165,7 +165,7 @@ fn any_answers_date_is_pingones_time_and_none_is_warned_of() {
         "{}",
         unknown.stderr
     );
-    // What a cache has kept is older than its date says; no age is longer than a year.
+    // A cached answer is older than its date; no age is longer than a year.
     for headers in [
         "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nAge: 9000000000000",
         "\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT\r\nAge: 18446744073709551615",

@@ -1,4 +1,4 @@
-//! The promises of a run: results, columns, files, exit codes.
+//! The guarantees of a run: results, columns, files, exit codes.
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
@@ -332,6 +332,6 @@ fn the_records_totals_have_a_key_for_each_result() {
         let results = "active ambiguous duplicate ended failed granted inactive invalid mismatch not_found rejected rows unknown";
         assert_eq!(keys.join(" "), results);
     }
-    // All ten were granted until in four hours, which is over now.
+    // All ten were granted for four hours, which are over now.
     assert_eq!(field.report("in.report.csv").count("ended"), 10);
 }

@@ -1,4 +1,4 @@
-//! What `diff` tells of two reports, and what it says where it cannot.
+//! The output of `diff` for two reports, and its errors.
 
 use std::io::Write;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn report(lines: &[String]) -> String {
     format!("{HEADER}\n{}\n", lines.join("\n"))
 }
 
-/// A report of these results and end dates, of as many users.
+/// A report with these results and end dates, of as many users.
 fn results(results: &[(&str, &str)]) -> String {
     let lines: Vec<_> = results.iter().zip(1..).map(|((result, until), number)| line(number, result, until)).collect();
     report(&lines)
@@ -49,7 +49,7 @@ fn diff(old: &str, new: &str) -> Done {
     diff_in(folder_of(&[("old.csv", old), ("new.csv", new)]).path(), "old.csv", "new.csv")
 }
 
-/// Two reports with every kind of change, and what is to be told of them.
+/// Two reports with every kind of change, and the expected output.
 fn every_change() -> [String; 3] {
     let old = [
         ("inactive", ""),
@@ -110,7 +110,7 @@ fn no_order_of_lines_or_columns_nor_what_excel_makes_of_a_file_changes_the_answe
     for (mark, terminator, delimiter) in [("\u{feff}", csv::Terminator::CRLF, b','), ("", csv::Terminator::Any(b'\n'), b';')] {
         let mut writer = csv::WriterBuilder::new().terminator(terminator).delimiter(delimiter).from_writer(mark.as_bytes().to_vec());
         for row in &rows {
-            // The user ID comes last, where the carriage return is.
+            // The user ID comes last, next to the carriage return.
             writer.write_record(row.iter().cycle().skip(2).take(row.len())).expect("memory");
         }
         let other = String::from_utf8(writer.into_inner().expect("memory")).expect("UTF-8");
@@ -166,7 +166,7 @@ fn either_report_may_come_through_standard_input() {
 const AS_WRITTEN: &str = "compare the reports as they were written, or audit the users again";
 const TWO_REPORTS: &str = "name two reports, as `audit` and `grant` write them, with the header and all of their columns";
 
-/// That comparing a sound report with `new`, or the other way round, is refused with this `message` and `hint`.
+/// Asserts that comparing a valid report with `new`, in either order, is refused with this `message` and `hint`.
 fn assert_refused(new: &str, message: &str, hint: &str) {
     let folder = folder_of(&[("sound.csv", &results(&[("active", MAY)])), ("bad.csv", new)]);
     for (old, new) in [("sound.csv", "bad.csv"), ("bad.csv", "sound.csv")] {
@@ -308,7 +308,7 @@ fn what_a_grant_has_changed_is_told_from_the_audits_around_it() {
         let ran = field.run(&[arguments, &["--rate", "unlimited"]].concat());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
-    // Every tenth user of the sandbox has a bypass of a day.
+    // Every tenth user of the sandbox has a bypass for a day.
     let ran = field.run(&["diff", "before.csv", "after.csv"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (1, "11 changes of 30 users: 10 new, 1 extended\n"));
     let mut expected: Vec<_> = (0..11).map(|index| field.sandbox.user_id(index).to_string()).collect();

@@ -1,4 +1,4 @@
-//! An audit of the directory: whoever is there is read once, whatever happens on the way.
+//! Audits of the directory: every user is read once, whatever happens on the way.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{Done, Field, Report, done, field_with};
 
-/// A sandbox with so many users and no others.
+/// A sandbox with this many users and no others.
 pub(crate) fn directory_of(users: u64) -> Field {
     field_with(SandboxConfig { users: Some(users), ..SandboxConfig::default() })
 }
@@ -19,7 +19,7 @@ fn record(field: &Field) -> Value {
     serde_json::from_str(&fs::read_to_string(field.path("users.report.run.json")).expect("a record")).expect("JSON")
 }
 
-/// How many of the calls are for users, for pages of their list, and for tokens; there are no others.
+/// The number of calls for users, for pages of their list, and for tokens; there are no others.
 fn kinds(calls: &[Call]) -> (usize, usize, usize) {
     let count = |end: &str| calls.iter().filter(|call| call.path.ends_with(end)).count();
     let tokens = calls.iter().filter(|call| call.is_token()).count();
@@ -28,12 +28,12 @@ fn kinds(calls: &[Call]) -> (usize, usize, usize) {
     kinds
 }
 
-/// The index of each line's user in the sandbox's list, by the username that the list gave.
+/// The index of each line's user in the sandbox's list, by the username from the list.
 fn indexes(report: &Report) -> Vec<u64> {
     report.column("username").iter().map(|name| name.trim_start_matches("user").parse().expect("a number")).collect()
 }
 
-/// Waits until there are so many lines in the journal.
+/// Waits until the journal has this many lines.
 fn wait_for_lines(field: &Field, lines: usize) {
     let start = Instant::now();
     while journal(field) < lines {
@@ -42,7 +42,7 @@ fn wait_for_lines(field: &Field, lines: usize) {
     }
 }
 
-/// Runs the tool until there are so many lines in the journal, and kills it.
+/// Runs the tool until the journal has this many lines, and kills it.
 fn kill_at(field: &Field, lines: usize, arguments: &[&str]) {
     let mut child = field.tool(arguments).stderr(Stdio::null()).spawn().expect("the tool runs");
     wait_for_lines(field, lines);
@@ -50,7 +50,7 @@ fn kill_at(field: &Field, lines: usize, arguments: &[&str]) {
     child.wait().expect("it ended");
 }
 
-/// How many lines the journal has.
+/// The number of lines in the journal.
 pub(crate) fn journal(field: &Field) -> usize {
     fs::read_to_string(field.path("users.report.partial.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
@@ -152,10 +152,10 @@ fn a_directory_that_has_changed_meanwhile_is_taken_up_too() {
     let settled = journal(&field);
     drop(first);
 
-    // Of 600 users 200 are left. Who has gone had a row, or had none.
+    // Of 600 users 200 are left. Some of those gone had a row already, some had none.
     let port: u16 = auth.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let after = SandboxConfig { users: Some(200), listen: ([127, 0, 0, 1], port).into(), ..SandboxConfig::default() };
-    // The first lets go of its port a moment after it is dropped.
+    // The first sandbox releases its port a moment after it is dropped.
     let again = || {
         std::thread::sleep(Duration::from_millis(2));
         runtime.block_on(Sandbox::start(after.clone()))
@@ -227,7 +227,7 @@ fn another_selection_is_not_taken_up() {
     ] {
         let refused = field.run(&[&["audit", "--resume"], arguments].concat());
         assert!(refused.code == 2 && refused.stderr.contains(expected), "{}", refused.stderr);
-        // A run begins with a token; the last of what the killed one sent may be served only now.
+        // A run begins with a token; the last requests of the killed one may be served only now.
         assert!(!field.calls().iter().any(Call::is_token));
     }
 }
@@ -259,7 +259,7 @@ fn only_active_users_are_written_and_all_are_counted() {
     assert!(failed > 0 && !active.is_empty());
     field.users(200, "");
     for arguments in [&["audit", "--all-users"][..], &["audit", "in.csv", "-o", "users.report.csv", "--overwrite"]] {
-        // The sandbox meets a user's second request with another fault.
+        // A user's second request meets another fault.
         let done = field.run(&[arguments, &common].concat());
         let report = field.report("users.report.csv");
         let record = record(&field);

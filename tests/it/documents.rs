@@ -1,4 +1,4 @@
-//! What is written about the program is true: the README's commands, its help, the samples.
+//! The documents are true: the README's commands, its help, the samples.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn the_readme_shows_the_help_as_it_is() {
     assert!(readme().ends_with(&format!("    $ pingone-bypass grant --help\n{block}")), "put this at the README's end:\n{block}");
 }
 
-/// Every command of the README runs: those that need PingOne, as far as their options go.
+/// Every command of the README runs: those that need PingOne, only as far as parsing their options.
 #[test]
 fn the_readmes_commands_are_sound() {
     let mut seen = 0;
@@ -67,7 +67,7 @@ fn the_readmes_rehearsal_runs() {
     assert!(done.stderr.contains("nothing is sent to PingOne"), "{}", done.stderr);
 }
 
-/// The sample's command, from the program's name on, whether it stands in one line or as a list.
+/// The sample's command, from the program's name on, whether it is a single line or a list.
 fn command_of(name: &str) -> Vec<String> {
     let text = std::fs::read_to_string(sample(name)).expect("a sample");
     if let Some(line) = text.lines().find_map(|line| line.strip_prefix("ExecStart=")) {

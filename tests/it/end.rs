@@ -1,4 +1,4 @@
-//! Ending early: who has a bypass has it no longer, and nobody gains one.
+//! Ending early: running bypasses end, and no user gains one.
 
 use std::collections::{BTreeMap, HashSet};
 use std::process::Stdio;
@@ -12,15 +12,15 @@ use pingone_bypass::sandbox::{Call, SandboxConfig};
 use crate::harness::{Field, Report, answering, done, faulty, field, field_with, no_bypass};
 use crate::terminal::without_terminal;
 
-/// An input of `count` users whom the sandbox does not know of, so that none has a bypass; and their IDs.
+/// An input of `count` users unknown to the sandbox, so that none has a bypass; and their IDs.
 fn strangers(field: &Field, name: &str, count: u64) -> Vec<String> {
     let ids: Vec<_> = (1..=count).map(|number| format!("00000000-0000-4000-8000-{number:012}")).collect();
     field.write(name, format!("userID,team\n{}\n", ids.iter().map(|id| format!("{id},a")).collect::<Vec<_>>().join("\n")));
     ids
 }
 
-/// Of 100 users, the first 40 are granted a bypass for a day, in `first.csv`; the input of all is `all.csv`.
-/// What the sandbox was asked for that is forgotten.
+/// Of 100 users, the first 40 are granted a bypass for a day, in `first.csv`; the input of all is `all.csv`. The calls
+/// so far are discarded.
 fn forty_of_a_hundred(field: &Field) -> Vec<String> {
     strangers(field, "first.csv", 40);
     let granted = field.run(&["grant", "first.csv", "--until", "+1d", "--rate", "unlimited"]);
@@ -33,7 +33,7 @@ fn until(field: &Field, user: &str) -> Option<DateTime<Utc>> {
     field.sandbox.bypass_of(user.parse().expect("a UUID")).map(pingone_bypass::BypassUntil::instant)
 }
 
-/// The calls of each method.
+/// The number of calls by method.
 fn methods(calls: &[Call]) -> BTreeMap<&str, usize> {
     let mut methods = BTreeMap::new();
     for call in calls {
@@ -42,7 +42,7 @@ fn methods(calls: &[Call]) -> BTreeMap<&str, usize> {
     methods
 }
 
-/// The first 40 have no bypass but for the next minute, and the others have none.
+/// Asserts that the bypasses of the first 40 end within the next minute, and that the others have none.
 fn assert_ended(field: &Field, users: &[String]) {
     for user in &users[..40] {
         assert!(until(field, user).is_none_or(|until| until <= Utc::now() + TimeDelta::minutes(1)), "{user}");
@@ -241,7 +241,7 @@ fn an_end_is_asked_about_planned_and_rehearsed_as_a_grant_is() {
     }
 }
 
-/// A date of HTTP's, so many seconds ahead.
+/// An HTTP date, this many seconds ahead.
 fn httpdate(ahead: i64) -> String {
     (chrono::Utc::now() + chrono::TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

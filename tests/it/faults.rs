@@ -1,4 +1,4 @@
-//! Files that cannot be written: for every call on a file of a run, a run in which it fails.
+//! Files that cannot be written: for every call on a file of a run, a run in which that call fails.
 
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ impl Failing {
         }
     }
 
-    /// Half a write is no fault at all: whoever writes goes on with the rest.
+    /// A short write is no fault: the rest is written by the next call.
     fn is_harmless(self) -> bool {
         match self {
             Self::Once(_) | Self::ForGood(_) | Self::Torn(_) => false,
@@ -48,8 +48,8 @@ impl Failing {
     }
 }
 
-/// Begins the run of `trial` or takes it up, with this call failing. It stops for the files' sake, or it finishes, where what
-/// failed does not matter. Answers which calls failed.
+/// Begins or resumes the run of `trial` with this call failing. The run stops because of its files, or it finishes if
+/// the failure does not matter. Returns the calls that failed.
 fn disturb(trial: &mut Trial, resumes: bool, way: Failing, nth: u32) -> Vec<String> {
     let shim = way.shim(nth);
     let done = done(shim.preload(&mut trial.tool(resumes)).output().expect("the tool runs"));
@@ -58,8 +58,8 @@ fn disturb(trial: &mut Trial, resumes: bool, way: Failing, nth: u32) -> Vec<Stri
     shim.faults()
 }
 
-/// Lets the `nth` call of a run fail; in every third trial another one of its first resume too. Answers whether the run was over
-/// before that call came.
+/// Lets the `nth` call of a run fail, and in every third trial also one of its first resume's. Returns whether the run
+/// ended before that call.
 fn fails_at(nth: u32, round: u32, of: &[(Asks, World)], trials: &Trials) -> bool {
     let (way, (asks, world)) = (chosen(&WAYS, nth + round), chosen(of, (nth + round) / 8));
     let mut trial = Trial::new(asks, world, ROWS, u64::from(round * 1000 + nth));
@@ -81,7 +81,7 @@ fn chosen<T: Copy>(of: &[T], number: u32) -> T {
 
 fn rounds(of: &[(Asks, World)]) {
     let (began, trials) = (Instant::now(), Trials::default());
-    // One round has each call.
+    // One round covers each call.
     let wanted = wanted("WRITE_ERRORS", 1);
     let mut round = 0;
     while trials.so_far() < wanted {

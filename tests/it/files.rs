@@ -1,4 +1,4 @@
-//! The files of a run: none is written over another, and what becomes of the input while the run goes on is nobody's loss.
+//! The files of a run: none overwrites another, and changes to the input during a run lose nothing.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::pipes::limited;
 const UNTIL: &str = "2099-08-31T00:00:00.000Z";
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Asserts that nothing was asked of anybody, and that the command line is what is wrong.
+/// Asserts that no request was sent, and that the error is about the command line.
 fn assert_refused(field: &Field, done: &Done, expected: &str) {
     assert_eq!(done.code, 2, "{}", done.stderr);
     assert!(done.stderr.contains(expected), "{}\nshould have: {expected}", done.stderr);
@@ -100,7 +100,7 @@ fn no_input_and_no_secret_is_lost_to_a_spare_name_of_the_report() {
     field.write("r.run.json.tmp", field.sandbox.client_secret());
     let done = field.run(&["audit", "in.csv", "-o", "r.csv", "--overwrite", "--client-secret-file", "r.run.json.tmp"]);
     assert_refused(&field, &done, "the run's record, while it is written, would replace the client secret, `r.run.json.tmp`");
-    // A name that no run writes is as good as any.
+    // A name that no run uses is fine.
     field.write("r.run.json.tmp.tmp", &text);
     fs::remove_file(field.path("r.run.json.tmp")).expect("there");
     let other = field.run(&["audit", "r.run.json.tmp.tmp", "-o", "r.csv"]);
@@ -125,7 +125,7 @@ fn somebody_elses_file_of_a_spare_name_is_not_touched() {
 fn a_report_whose_last_names_are_too_long_is_found_out_before_the_first_request() {
     let field = field();
     field.users(2, UNTIL);
-    // 255 bytes are what a name may have: that of the record just fits, and those of what comes at the end do not.
+    // A name may have 255 bytes: that of the record just fits, those of the files written at the end do not.
     let name = format!("{}.csv", "n".repeat(255 - ".run.json.tmp".len()));
     let refused = field.run(&["audit", "in.csv", "-o", &name]);
     assert_eq!(refused.code, 5, "{}", refused.stderr);

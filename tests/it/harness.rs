@@ -1,4 +1,4 @@
-//! What tests are made of: a sandbox, the tool, and the report that it leaves.
+//! Test helpers: a sandbox, the tool, and the report that it leaves.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ pub(crate) struct Field {
     folder: TempDir,
 }
 
-/// What the tool left behind.
+/// The result of a run of the tool.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: i32,
@@ -27,7 +27,7 @@ pub(crate) struct Done {
     pub(crate) stderr: String,
 }
 
-/// A sandbox that stands in for a PingOne without faults.
+/// A sandbox without faults.
 pub(crate) fn field() -> Field {
     field_with(SandboxConfig::default())
 }
@@ -43,7 +43,7 @@ pub(crate) fn field_with(config: SandboxConfig) -> Field {
     Field { runtime, sandbox, calls, folder: tempfile::tempdir().expect("a folder") }
 }
 
-/// The tool, with an environment of nothing but a search path.
+/// The tool, with only a search path in its environment.
 pub(crate) fn tool() -> Command {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_pingone-bypass"));
     tool.env_clear().stdin(Stdio::null());
@@ -84,8 +84,7 @@ impl Field {
         self.write("in.csv", format!("userID,until\n{rows}"))
     }
 
-    /// The tool, led to the sandbox by environment variables alone; nothing is asked, and a grant takes
-    /// any date.
+    /// The tool, configured for the sandbox by environment variables only. It asks no question, and a grant accepts any date.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Command {
         let mut tool = tool();
         tool.current_dir(self.folder())
@@ -112,7 +111,7 @@ impl Field {
         self.calls.try_iter().collect()
     }
 
-    /// The calls for users since the last time: all but those for tokens and the environment.
+    /// The calls for users since the last time, without those for tokens and the environment.
     pub(crate) fn api_calls(&self) -> Vec<Call> {
         self.calls().into_iter().filter(|call| call.path.ends_with("/bypassMFA")).collect()
     }
@@ -126,8 +125,7 @@ impl Field {
     }
 }
 
-/// A server on this machine that answers each request with what `answer` makes of it: status line and headers,
-/// and a body. Answers its URL.
+/// A server on this machine that answers each request with the result of `answer`: status line and headers, and a body. Returns its URL.
 pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -139,7 +137,7 @@ pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync 
             std::thread::spawn(move || {
                 let (head, body) = answer(&request_from(&mut connection));
                 let length = body.len();
-                // Who has gone away needs no answer.
+                // The client may have gone.
                 drop(write!(connection, "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"));
             });
         }
@@ -147,13 +145,13 @@ pub(crate) fn answering(answer: impl Fn(&str) -> (String, String) + Send + Sync 
     url
 }
 
-/// What PingOne answers of a user without a bypass, to a request for `path`, or to one that begins with its line.
+/// PingOne's answer for a user without a bypass, given a path or a request's first line.
 pub(crate) fn no_bypass(request: &str) -> String {
     let path = request.split_whitespace().find(|word| word.starts_with('/')).unwrap_or_default();
     format!(r#"{{"_links":{{"self":{{"href":"https://api.pingone.com{path}"}}}}}}"#)
 }
 
-/// The head of a request and its body, as far as they come.
+/// The head of a request and its body, as far as they arrive.
 fn request_from(connection: &mut impl Read) -> String {
     let (mut request, mut part) = (String::new(), [0; 8192]);
     loop {
@@ -194,19 +192,19 @@ impl Report {
         self.column("result").iter().filter(|found| **found == result).count()
     }
 
-    /// Whether there is a line for each of `rows` rows, in their order.
+    /// Whether there is a line for each of `rows` rows, in order.
     pub(crate) fn is_whole(&self, rows: usize) -> bool {
         self.column("row") == (1..=rows).map(|row| row.to_string()).collect::<Vec<_>>()
     }
 }
 
-/// Sends a signal, by its name without `SIG`.
+/// Sends a signal, named without `SIG`.
 pub(crate) fn send_signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
 }
 
-/// What a run left that ended within `time`, or the run.
+/// The result of a run that ends within `time`, or else the run.
 pub(crate) fn ended_within(time: Duration, mut child: Child) -> Result<Done, Child> {
     let began = Instant::now();
     while child.try_wait().expect("known").is_none() {

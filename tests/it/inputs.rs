@@ -1,12 +1,11 @@
-//! Inputs that cannot be meant: each ends 2, is named by its place, and nothing is sent, not even for a
-//! token.
+//! Invalid inputs: each exits with 2 and names the place, and no request is sent, not even for a token.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 use crate::harness::{Field, field};
 
-/// The user that owns nothing.
+/// A user that owns nothing.
 const NOBODY: u32 = 65534;
 
 const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
@@ -63,7 +62,7 @@ fn what_is_no_readable_file_is_refused() {
     std::fs::set_permissions(field.folder(), std::fs::Permissions::from_mode(0o777)).expect("changed");
     let mut tool = field.tool(&["grant", "in.csv"]);
     if std::fs::File::open(&path).is_ok() {
-        // Nothing is unreadable to root: somebody else asks, with a copy of the tool that anybody may run.
+        // Root can read everything, so another user runs a copy of the tool that anyone may execute.
         let copy = field.path("tool");
         std::fs::copy(tool.get_program(), &copy).expect("copied");
         let mut other = std::process::Command::new(copy);

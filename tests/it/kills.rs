@@ -7,10 +7,10 @@ use crate::trial::{Asks, Trial, Trials, World, each, wanted};
 const ROWS: u64 = 60;
 /// The most kills of one run.
 const MOST_KILLS: u32 = 3;
-/// A run is over after about so long, so that some kills meet its end.
+/// About the duration of a run in milliseconds, so that some kills meet its end.
 const LONGEST: u64 = 350;
 
-/// Kills a run some times at instants that follow from `seed`, and takes it up until it has finished.
+/// Kills a run a few times, at instants derived from `seed`, and resumes it until it has finished.
 fn kill(seed: u32, of: &[(Asks, World)], trials: &Trials) {
     let mut random = fastrand::Rng::with_seed(u64::from(seed));
     let (asks, world) = of[seed as usize % of.len()];

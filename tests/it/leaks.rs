@@ -1,4 +1,4 @@
-//! No secret and no token, anywhere, at any verbosity.
+//! No secret and no token leaks, anywhere, at any verbosity.
 
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{Done, Field, answering, done, faulty, field, send_signal};
 
-/// Whatever a run has left behind for anybody to read.
+/// Everything that a run leaves behind for others to read.
 fn texts(field: &Field, done: Done) -> Vec<String> {
     let files = std::fs::read_dir(field.folder()).expect("a folder").map(|entry| entry.expect("an entry").path());
     let files = files.filter(|path| path.file_name().is_some_and(|name| name != "secret"));
@@ -56,15 +56,14 @@ fn what_a_server_echoes_is_redacted() {
     assert_eq!(report.column("errorId"), ["'=x"]);
 }
 
-/// A secret of so many characters, as tokens are made of.
+/// A secret of this length, made of the characters of tokens.
 fn made(length: usize) -> String {
     let mut random = fastrand::Rng::with_seed(length as u64);
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~+/=";
     (0..length).filter_map(|_| random.choice(letters)).map(|letter| char::from(*letter)).collect()
 }
 
-/// A piece of `secret` as the `nth` answer echoes it, within a JSON text: whole or cut anywhere, in one of the forms
-/// in which servers write it.
+/// A piece of `secret` as the `nth` answer echoes it in a JSON text: whole or cut anywhere, in one of the encodings that servers use.
 fn echoed(secret: &str, nth: usize) -> String {
     let mut random = fastrand::Rng::with_seed(nth as u64);
     let (from, to) = match nth % 3 {
@@ -86,7 +85,7 @@ fn echoed(secret: &str, nth: usize) -> String {
     }
 }
 
-/// A text without escapes, in small letters.
+/// A text without escapes, in lower case.
 fn plain(text: &str) -> String {
     let mut plain = text.to_ascii_lowercase();
     if !plain.contains('%') && !plain.contains("\\u") {
@@ -101,7 +100,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Whether 16 letters in a row of a secret stand in any of the `texts`.
+/// Whether any of the `texts` contains 16 consecutive characters of a secret.
 fn is_told(secret: &str, texts: &[String]) -> bool {
     let secret = secret.to_ascii_lowercase();
     let pieces: HashSet<&[u8]> = secret.as_bytes().windows(16).collect();
@@ -110,14 +109,14 @@ fn is_told(secret: &str, texts: &[String]) -> bool {
     })
 }
 
-/// What a request carries after `Bearer` or `Basic`.
+/// The credentials of a request, after `Bearer` or `Basic`.
 fn authorization(request: &str) -> &str {
     let header = request.lines().find_map(|line| line.strip_prefix("authorization: ")).expect("a header");
     header.split_once(' ').expect("a scheme and a secret").1
 }
 
-/// A server that echoes what it is sent into every text that it answers: the secret of an application, which it
-/// answers with the `token`, where `late` is set the second time, and the token itself.
+/// A server that echoes what it receives in every text of its answers: the application's secret, for which it issues
+/// the `token` (with `late`, the second time), and the token itself.
 fn echoing(token: String, late: bool) -> String {
     let (asked, for_tokens) = (AtomicUsize::new(0), AtomicUsize::new(0));
     answering(move |request| {
@@ -234,7 +233,7 @@ fn a_secret_may_come_through_a_pipe_but_not_without_end() {
         let mut tool = field.tool(&["audit", "in.csv", "--overwrite", "--client-secret-file", "/dev/stdin"]);
         tool.env_remove("PINGONE_CLIENT_SECRET").stdin(writer.stdout.take().expect("piped"));
         let done = done(tool.output().expect("the tool runs"));
-        // With it goes the last reader.
+        // This closes the last reader.
         drop(tool);
         writer.wait().expect("it ends without a reader");
         done
@@ -252,7 +251,7 @@ fn a_crash_leaves_no_core_file() {
     let mut shell = Command::new("sh");
     shell.args(["-c", r#"ulimit -c unlimited 2>/dev/null; exec "$0" sandbox --listen 127.0.0.1:0"#, env!("CARGO_BIN_EXE_pingone-bypass")]);
     let mut child = shell.current_dir(field.folder()).stdout(Stdio::piped()).spawn().expect("it runs");
-    // It has begun when it says how to reach it.
+    // It is running once it prints how to reach it.
     let mut said = [0];
     std::io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut said).expect("it says something");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id()));

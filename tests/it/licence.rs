@@ -1,4 +1,4 @@
-//! The licence's rates: asked for once, shown, recorded, and no fault where they are not told.
+//! The licence's rates: requested once, shown and recorded; no error if they are not available.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

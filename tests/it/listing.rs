@@ -1,4 +1,4 @@
-//! A user list as it should not be: links to elsewhere, users twice, pages that do not come.
+//! Faulty user lists: links to other hosts, users listed twice, pages that do not come.
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use crate::directory::{directory_of, journal};
 use crate::harness::{Done, Field, answering, done, no_bypass};
 
-/// A server that answers a token, and a list of users, which `pages` makes: the path asked for in, a body out.
-/// The requests that it gets are kept.
+/// A server that issues tokens and serves a user list: `pages` maps a requested path to a body. The requests are recorded.
 fn listing(pages: impl Fn(&str) -> String + Send + Sync + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
@@ -35,7 +34,7 @@ fn user(index: u128) -> String {
     uuid::Uuid::from_u128(index).to_string()
 }
 
-/// A page of these users, and a link to the next, if there is one.
+/// A page of these users, with a link to the next, if there is one.
 fn page(users: &[u128], next: Option<&str>) -> String {
     let users: Vec<_> = users.iter().map(|index| serde_json::json!({"id": user(*index), "username": format!("=u{index}")})).collect();
     let links = next.map_or_else(|| serde_json::json!({}), |next| serde_json::json!({"next": {"href": next}}));
@@ -155,7 +154,7 @@ fn a_page_that_cannot_be_had_stops_the_run_and_resume_completes_it() {
             path if !path.contains("cursor") => page(&[1, 2], Some("?cursor=1")),
             _ if mended.load(Ordering::SeqCst) => page(&[3, 4], None),
             _ => {
-                // So late that the users of the first page are settled.
+                // Late enough that the users of the first page are settled.
                 std::thread::sleep(Duration::from_millis(500));
                 return (
                     "400 Bad Request".to_owned(),

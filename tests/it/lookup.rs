@@ -1,4 +1,4 @@
-//! Users by username, email or external ID: each is looked up, and nobody is taken for another.
+//! Users by username, email or external ID: each is looked up, and none is mistaken for another.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn named(username: &str, email: &str) -> NamedUser {
     NamedUser { username: username.to_owned(), email: email.to_owned(), external_id: String::new() }
 }
 
-/// A sandbox of `users` that are made up, and of those who have these emails, and no others.
+/// A sandbox of `users` generated users, those with these emails, and no others.
 fn field_of(users: u64, emails: &[&str]) -> Field {
     let named = (0..).zip(emails).map(|(number, email)| named(&format!("named{number}"), email)).collect();
     field_with(SandboxConfig { users: Some(users), named, ..SandboxConfig::default() })
@@ -31,7 +31,7 @@ fn puts(calls: &[Call]) -> usize {
     calls.iter().filter(|call| call.method == "PUT").count()
 }
 
-/// Each row of the report names its own user, who was granted a bypass.
+/// Asserts that each row of the report names its own user, who was granted a bypass.
 fn assert_granted(field: &Field, count: u64) {
     let report = field.report("in.report.csv");
     assert_eq!(report.count("granted") as u64, count);
@@ -144,7 +144,7 @@ fn of_several_users_with_one_email_none_is_taken() {
     let again = field.run(&["audit", "in.report.failed.csv"]);
     assert_eq!(again.code, 1, "{}", again.stderr);
     assert_eq!(field.report("in.report.failed.report.csv").column("result"), ["ambiguous", "not_found", "ambiguous", "ambiguous"]);
-    // Of a report, who was found is not looked up again.
+    // Users that a report names by ID are not looked up again.
     field.calls();
     let end = field.run(&["end", "in.report.csv", "-o", "ended.csv"]);
     assert_eq!(end.code, 1, "{}", end.stderr);
@@ -265,7 +265,7 @@ fn a_row_whose_user_may_not_be_asked_for_is_rejected_with_what_was_said() {
     let calls = field.calls();
     assert_eq!((look_ups(&calls).len(), puts(&calls)), (1, 0));
 
-    // Where each of several is refused, it is not one of them that is wrong.
+    // If each of several is refused, the cause is none of them.
     emails(&field, 3000);
     let run = field.run(&["grant", "in.csv", "--until", "+1h", "-o", "other.csv"]);
     assert_eq!(run.code, 3, "{}", run.stderr);
@@ -375,7 +375,7 @@ fn taken_up_a_run_looks_up_nobody_whom_it_knows_and_still_finds_who_stands_there
     let asked: String = look_ups(&calls).iter().map(|call| call.query.as_str()).collect();
     for index in 0..399 {
         let is_known = journal.contains(&format!(",user{index:06}@"));
-        // The first stands in the last row too, which was not settled.
+        // The first is in the last row too, which was not settled.
         assert!(index == 0 || is_known != asked.contains(&format!("%22user{index:06}%40")), "{index}");
     }
     assert!(!asked.contains("nobody"), "it is known that there is no such user");

@@ -1,4 +1,4 @@
-//! The program as its users meet it: the built binary against the sandbox, over real sockets and files.
+//! End-to-end tests: the built binary against the sandbox, over real sockets and files.
 
 mod changed;
 mod cli;

@@ -1,5 +1,5 @@
-//! The faults that users meet most, each provoked for real, and what each of them says: `messages.txt`.
-//! `UPDATE_MESSAGES=1 cargo test messages` writes it anew, to be read before it is committed.
+//! The most common errors, each provoked for real, and their messages: `messages.txt`. `UPDATE_MESSAGES=1 cargo test
+//! messages` rewrites it; read it before committing.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::tls::behind_tls;
 
 const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-/// The error that `tool` ends with, without what differs from run to run.
+/// The error that `tool` ends with, without what varies from run to run.
 fn error_of(field: &Field, mut tool: Command) -> String {
     let ended = done(tool.output().expect("the tool runs"));
     let lines = ended.stderr.lines().skip_while(|line| !line.starts_with("error:")).filter(|line| !line.starts_with("to resume:"));
@@ -22,7 +22,7 @@ fn error_of(field: &Field, mut tool: Command) -> String {
     format!("exit {}\n{}", ended.code, without_what_varies(&text))
 }
 
-/// Times as `<time>`, the server's IDs as `<id>`, ports as `<port>`.
+/// Replaces times by `<time>`, the server's IDs by `<id>`, ports by `<port>`.
 fn without_what_varies(text: &str) -> String {
     let mut shown = String::new();
     for word in text.split_inclusive([' ', '\n']) {
@@ -52,7 +52,7 @@ impl Provoked {
         writeln!(self.text, "## {title}\n\n{error}\n").expect("memory");
     }
 
-    /// A grant of an input of this text.
+    /// A grant of an input with this text.
     fn input(&mut self, title: &str, text: impl AsRef<[u8]>, arguments: &[&str]) {
         self.field.write("in.csv", text);
         let tool = self.field.tool(&[&["grant", "in.csv"], arguments].concat());

@@ -1,5 +1,4 @@
-//! Whatever a user is called, nobody is taken for another: random directories, and the sandbox's own reader of
-//! filters.
+//! Whatever users' names are, none is mistaken for another: random directories, with the sandbox's own filter parser.
 
 use std::collections::HashSet;
 
@@ -8,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::harness::{Field, field_with};
 
-/// Parts of names that mean something somewhere between a file and a directory.
+/// Parts of names with a meaning somewhere between a file and a directory.
 const PARTS: [&str; 34] = [
     "a",
     "A",
@@ -50,20 +49,20 @@ fn name() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(&PARTS[..]), 1..4).prop_map(|parts| parts.concat())
 }
 
-/// Whether two names are one but for the case.
+/// Whether two names differ in case only.
 fn is_alike(one: &str, other: &str) -> bool {
     let pair = |one: char, other: char| one.to_lowercase().eq([other]) && other.to_uppercase().eq([one]);
     let alike = |(one, other): (char, char)| one == other || pair(one, other) || pair(other, one);
     one.chars().count() == other.chars().count() && one.chars().zip(other.chars()).all(alike)
 }
 
-/// A value as the reader takes it: quotes that follow a space are not its own.
+/// A value as the CSV reader reads it: quotes after a space are stripped.
 fn read(value: &str) -> &str {
     let inner = value.trim().strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
     inner.filter(|_| !value.starts_with('"')).unwrap_or(value).trim()
 }
 
-/// Audits `values` in a directory of `users`, and answers each one's result and user ID.
+/// Audits `values` in a directory of `users`; returns each one's result and user ID.
 fn audited(users: &[String], values: &[String], column: &str, no_or: bool) -> Result<(Field, Vec<(String, String)>), TestCaseError> {
     let named = users.iter().map(|user| NamedUser { username: user.clone(), email: user.clone(), external_id: user.clone() }).collect();
     let field = field_with(SandboxConfig { users: Some(0), named, no_or, ..SandboxConfig::default() });
@@ -96,7 +95,7 @@ proptest! {
         for (value, (result, id)) in values.iter().zip(&found) {
             let value = read(value);
             let (exact, alike) = (having(&|user| user == value), having(&|user| is_alike(user, value)));
-            // Other systems' IDs may differ in the case alone.
+            // IDs of other systems may differ in case only.
             let expected = if exact.is_empty() || column != "externalId" { &exact | &alike } else { exact };
             let told = (value, result, id);
             match result.as_str() {

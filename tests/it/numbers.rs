@@ -1,5 +1,5 @@
-//! Numbers from outside, as small, as large and as odd as they can be written: in options, in what a server answers,
-//! in a record, in a journal. Whatever they are, the run ends in a way that is documented.
+//! Extreme and malformed numbers from outside: in options, in a server's answers, in a record, in a journal. Whatever
+//! they are, the run ends in a documented way.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Done, Field, answering, done, faulty, field, no_bypass, tool};
 
-/// 2^63, 2^64 - 1, 2^64, and what is no number of the kind.
+/// 2^63, 2^64 - 1, 2^64, and texts that are not such numbers.
 const NUMBERS: [&str; 9] = ["0", "1", "9223372036854775808", "18446744073709551615", "18446744073709551616", "NaN", "-1", "1e308", "inf"];
 
 fn assert_no_panic(done: &Done, what: &str) {
@@ -87,7 +87,7 @@ fn an_option_of_the_sandbox_takes_any_number_or_refuses_it() {
             tool.args(["sandbox", "--listen", "127.0.0.1:0", &format!("{option}={value}")]).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = tool.spawn().expect("the tool runs");
             let begun = child.stdout.as_mut().expect("piped").read(&mut [0]).expect("readable") > 0;
-            // If it has not ended by itself.
+            // In case it has not ended by itself.
             child.kill().expect("a child");
             let output = child.wait_with_output().expect("ended");
             let stderr = String::from_utf8_lossy(&output.stderr);
@@ -96,7 +96,7 @@ fn an_option_of_the_sandbox_takes_any_number_or_refuses_it() {
     }
 }
 
-/// A list of two users, read with that `count`, and tokens that expire so.
+/// Audits a list of two users that states this `count`, with tokens that state this expiry.
 fn listed(field: &Field, count: &str, expires: &str) -> Done {
     let (count, expires) = (count.to_owned(), expires.to_owned());
     let url = answering(move |request| {
@@ -152,7 +152,7 @@ fn a_server_may_ask_to_wait_for_any_time() {
     }
 }
 
-/// A run that has stopped, with a row that is settled and one that is to be sent again.
+/// A run that has stopped, with one settled row and one to be sent again.
 fn stopped() -> Field {
     let field = faulty("500=100%");
     field.users(3, "+4h");
@@ -187,7 +187,7 @@ fn a_record_may_hold_any_number() {
                 std::fs::write(field.path("in.report.partial.csv"), &journal).expect("written");
                 let run = field.run(&["audit", "in.csv", "--resume", "--max-attempts", "1", "--rate", "unlimited"]);
                 assert_no_panic(&run, &format!("{group:?} {number}"));
-                // A run that has been taken up to its end has left a report.
+                // A run that was resumed to its end has left a report.
                 drop(std::fs::remove_file(field.path("in.report.csv")));
             }
         }
@@ -218,7 +218,7 @@ fn a_journal_may_hold_any_row() {
                 json!({"_embedded": {"users": [user]}, "_links": {"next": {"href": "?cursor=1"}}}).to_string()
             }
             path => {
-                // The second page cannot be read, once the user of the first has been.
+                // The second page cannot be read once the user of the first one has been.
                 is_read.fetch_or(path.ends_with("/bypassMFA"), Ordering::SeqCst);
                 while !is_read.load(Ordering::SeqCst) {
                     std::thread::yield_now();

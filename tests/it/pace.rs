@@ -1,4 +1,4 @@
-//! The rate, the token's life and the hold, as the server sees them.
+//! The rate, the token's lifetime and the hold, as the server sees them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn requests_come_evenly_and_never_more_than_the_rate_in_any_second() {
     assert_eq!(times.len(), 121);
     let within = |from: &Duration| times.iter().filter(|at| *at >= from && **at < *from + Duration::from_secs(1)).count();
     let fullest = times.iter().map(within).max().expect("calls");
-    // One for a window that both ends of an interval fall into, and one for a busy machine.
+    // One for a window that includes both ends of an interval, and one for a busy machine.
     assert!(fullest <= 62, "{fullest}");
 }
 

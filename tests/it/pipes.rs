@@ -1,4 +1,4 @@
-//! Inputs that come through a pipe: whatever they bring, and whether or not they end.
+//! Inputs from a pipe, whatever they contain and whether or not they end.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,14 +11,14 @@ use crate::resume::SmallDisk;
 
 const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-/// What is read at the most before a head is judged: itself, and what a pipe holds.
+/// The most that is read before a head is refused: the head itself, and what a pipe holds.
 const HEAD_AND_PIPE: usize = (64 << 10) + (64 << 10);
 
-/// More than whoever does not read to the end reads.
+/// More than is read of an input that is refused.
 const ENDLESS: usize = 64 << 20;
 
-/// Runs `tool` with a standard input of `head` and then `more`, again and again, which ends when nobody reads it any
-/// more, or is [`ENDLESS`]; answers how many bytes it took.
+/// Runs `tool` with `head` on standard input, followed by `more` repeated until the tool stops reading, or up to
+/// [`ENDLESS`]. Returns how many bytes it read.
 fn fed(mut tool: Command, head: &[u8], more: &[u8]) -> (Done, usize) {
     let mut child = tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool runs");
     let mut pipe = child.stdin.take().expect("a pipe");
@@ -47,7 +47,7 @@ fn make_pipe(field: &Field, name: &str) -> PathBuf {
     path
 }
 
-/// The tool with a limit of the size of files that it writes, in blocks of 512 bytes.
+/// The tool with a limit on the size of the files that it writes, in blocks of 512 bytes.
 pub(crate) fn limited(field: &Field, arguments: &[&str], blocks: u32) -> Command {
     let tool = field.tool(arguments);
     let mut limited = Command::new("sh");
@@ -101,7 +101,7 @@ fn a_pipe_is_read_no_further_than_max_users_allows() {
     for (most, code) in [("4", 0), ("3", 2)] {
         let mut tool = field.tool(&["audit", "in.pipe", "--overwrite", "-o", "r.csv", "--max-users", most]);
         let child = tool.stderr(Stdio::piped()).spawn().expect("the tool runs");
-        // Whether it is read to its end is the tool's business.
+        // The tool need not read it to its end.
         drop(fs::write(&pipe, &text));
         let run = done(child.wait_with_output().expect("ends"));
         assert_eq!(run.code, code, "{}", run.stderr);
@@ -135,10 +135,10 @@ fn it_is_told_how_much_of_a_pipe_has_been_read() {
     assert!(ended[1..].iter().all(|run| !run.stderr.contains("so far")), "{ended:?}");
 }
 
-/// Waits until `child` hears signals, and sends it one; answers what it ends with and how long that takes.
+/// Waits until `child` handles signals, and sends it one. Returns its result and how long it took to end.
 fn stopped(field: &Field, mut child: Child, signal: &str) -> (Done, Duration) {
     let start = Instant::now();
-    // The lock is taken once signals are listened to.
+    // The lock is taken after the signal handlers are installed.
     while !field.path(".r.lock").exists() {
         assert!(start.elapsed() < Duration::from_secs(30), "it did not happen");
         std::thread::sleep(Duration::from_millis(2));
@@ -149,7 +149,7 @@ fn stopped(field: &Field, mut child: Child, signal: &str) -> (Done, Duration) {
         std::thread::sleep(Duration::from_millis(2));
     }
     let waited = sent.elapsed();
-    // One that is deaf would be waited for until the end of days.
+    // A tool that ignores signals would never end.
     drop(child.kill());
     (done(child.wait_with_output().expect("ends")), waited)
 }
@@ -203,7 +203,7 @@ fn a_folder_for_temporary_files_that_is_full_is_named() {
     assert_eq!(wanting.code, 5, "{}", wanting.stderr);
     assert!(wanting.stderr.contains("caused by: /nowhere: no temporary file can be made in this folder"), "{}", wanting.stderr);
     assert!(field.calls().is_empty());
-    // A file is kept there too, but can do without.
+    // A file in that folder helps, but is optional.
     fs::write(field.path("in.csv"), format!("userID\n{}", row.repeat(10_000))).expect("written");
     let spared = |folder: &str, why: &str, mut tool: std::process::Command| {
         let done = done(tool.args(["--overwrite"]).env("TMPDIR", folder).output().expect("the tool runs"));

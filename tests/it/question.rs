@@ -1,4 +1,4 @@
-//! Who is asked before anything is changed, where, and what is an answer.
+//! The confirmation: when and where it is asked, and which answers count.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn grant(field: &Field) -> Command {
     tool
 }
 
-/// An API that tells `environment` of the environment, and counts what is to change users.
+/// An API that answers with this `environment`, and counts the requests that would change users.
 fn environment(environment: &'static str) -> (String, Arc<AtomicUsize>) {
     let puts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&puts);
@@ -61,7 +61,7 @@ fn nothing_is_no_answer_in_an_environment_whose_name_cannot_be_seen() {
             terminal.type_in(typed);
             terminal.ended()
         };
-        // Enter, Ctrl-D, and what has no Enter after it.
+        // Enter, Ctrl-D, and answers without Enter.
         for typed in ["\n", "\u{4}", " \n", &format!("{id}\u{4}\u{4}")] {
             let (code, shown) = ask(typed);
             assert_eq!((code, puts.load(Ordering::Relaxed)), (Some(2), 0), "{told} {typed:?}: {shown}");

@@ -1,4 +1,4 @@
-//! Nothing is lost: kills, signals, outages, full disks, and what takes a run up again.
+//! Nothing is lost: kills, signals, outages, full disks, and resuming after them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -45,7 +45,7 @@ fn ended(child: Child) -> Done {
     done(child.wait_with_output().expect("ends"))
 }
 
-/// The report has one line for each row, in order, and each says what the sandbox holds.
+/// Asserts that the report has one line for each row, in order, and that each agrees with the sandbox.
 fn assert_true_report(field: &Field, rows: usize) -> Report {
     let report = field.report("in.report.csv");
     assert!(report.is_whole(rows));
@@ -403,7 +403,7 @@ fn a_full_disk_stops_the_run_cleanly_and_resume_completes_it() {
     assert!(report.is_whole(600) && report.count("granted") == 600);
 }
 
-/// A server that answers every PUT as told, with a status or not at all, and every other request well.
+/// A server that answers every PUT with a status that the test sets, or not at all, and every other request with success.
 fn told() -> (String, Arc<AtomicU16>) {
     let status = Arc::new(AtomicU16::new(0));
     let told = Arc::clone(&status);
@@ -417,7 +417,7 @@ fn told() -> (String, Arc<AtomicU16>) {
     (url, status)
 }
 
-/// Runs a grant of all rows against `url`, and interrupts it twice once something is in flight.
+/// Runs a grant of all rows against `url`, and interrupts it twice once a request is in flight.
 fn interrupted_twice(field: &Field, url: &str, arguments: &[&str]) -> Done {
     let mut tool = field.tool(arguments);
     tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", url);
@@ -529,7 +529,7 @@ fn a_signal_before_there_is_a_token_ends_the_run_at_once() {
         let url = format!("http://{}", silent.local_addr().expect("an address"));
         let mut tool = field.tool(&["audit", "in.csv"]);
         let child = tool.env("PINGONE_AUTH_URL", url).stderr(Stdio::piped()).spawn().expect("the tool runs");
-        // It asks for a token, and gets no answer.
+        // It requests a token, and gets no answer.
         let _asked = silent.accept().expect("a connection");
         send_signal(&child, name);
         let run = done(child.wait_with_output().expect("ends"));

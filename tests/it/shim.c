@@ -1,14 +1,14 @@
-/* What the system answers to the tool, when a test wants it to answer otherwise: preloaded, it lets calls on
- * files fail and shifts the clock. shim.rs sets the variables that it reads.
+/* Simulates system faults for the tool: preloaded, it makes calls on files fail and shifts the clock. shim.rs sets
+ * the variables that it reads.
  *
- * SHIM_FOLDER   Calls on files below it are counted: those that create, write, cut, sync, rename or remove.
+ * SHIM_FOLDER   Calls on files below it are counted: create, write, truncate, sync, rename and remove.
  * SHIM_AT       The number of the call that fails, from 1.
- * SHIM_ERRNO    ENOSPC, EIO or EDQUOT; SHORT: a write writes half of what it is given, and no other call counts.
+ * SHIM_ERRNO    ENOSPC, EIO or EDQUOT; SHORT: a write writes half of its bytes, and no other call counts.
  * SHIM_FOR_GOOD Whether all calls after it fail too.
- * SHIM_TORN     Whether that call, if it is a write, writes half of what it is given and does not yet fail.
- * SHIM_LOG      A file that gets a line for each call that was made to fail.
+ * SHIM_TORN     Whether that call, if it is a write, writes half of its bytes instead of failing.
+ * SHIM_LOG      A file that gets a line for each failed call.
  * SHIM_CLOCK    Seconds that the clock is ahead, negative for behind.
- * SHIM_FROM     A file: the clock is right until it is there.
+ * SHIM_FROM     A file: the clock is right until the file exists.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ static int is_below(const char *path) {
     return !strncmp(path, folder, length) && path[length] == '/';
 }
 
-/* Counts a call on `path`; its number if it is one that fails, or 0. */
+/* Counts a call on `path`; returns its number if it must fail, else 0. */
 static long fails(const char *call, const char *path) {
     long nth;
     char line[PATH_MAX + 64];
@@ -113,7 +113,7 @@ static int at_file(const char *call, int fd) {
     return 1;
 }
 
-/* How many of `count` bytes are to be written; -1 if the call fails. */
+/* How many of `count` bytes to write; -1 if the call fails. */
 static ssize_t share(const char *call, int fd, size_t count) {
     long nth = failure || is_short ? at_open_file(call, fd) : 0;
     if (!nth)

@@ -1,4 +1,4 @@
-//! A system that fails the tool, or has the wrong time: shim.c, compiled once and preloaded into the tool.
+//! Simulates system faults and wrong clocks: shim.c, compiled once and preloaded into the tool.
 //!
 //! ```text
 //! let shim = Shim::failing(7, "ENOSPC").for_good();
@@ -15,24 +15,24 @@ use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
-/// What is different from the real system.
+/// How the system differs from the real one.
 #[derive(Debug, Default)]
 pub(crate) struct Shim {
     variables: Vec<(&'static str, OsString)>,
-    /// Where it is written which calls failed.
+    /// The file that lists the calls that failed.
     log: Option<NamedTempFile>,
 }
 
 impl Shim {
-    /// The `nth` call on a file in the tool's folder fails, from 1: to create, write, sync, cut, rename or remove one. `errno` is
-    /// `ENOSPC`, `EIO` or `EDQUOT`.
+    /// Fails the `nth` call on a file in the tool's folder, from 1: to create, write, sync, truncate, rename or remove
+    /// one. `errno` is `ENOSPC`, `EIO` or `EDQUOT`.
     pub(crate) fn failing(nth: u32, errno: &str) -> Self {
         let log = NamedTempFile::new().expect("a file");
         let variables = vec![("SHIM_AT", nth.to_string().into()), ("SHIM_ERRNO", errno.into()), ("SHIM_LOG", log.path().into())];
         Self { variables, log: Some(log) }
     }
 
-    /// The `nth` write to a file in the tool's folder writes half of what it is given.
+    /// The `nth` write to a file in the tool's folder writes half of its bytes.
     pub(crate) fn short(nth: u32) -> Self {
         Self::failing(nth, "SHORT")
     }
@@ -43,15 +43,15 @@ impl Shim {
         self
     }
 
-    /// The `nth` call on a file in the tool's folder writes half of what it is given, if it is a write, and all after it fail: a
-    /// disk that fills up.
+    /// The `nth` call on a file in the tool's folder writes half of its bytes, if it is a write, and all calls after it
+    /// fail: a disk that fills up.
     pub(crate) fn torn(nth: u32, errno: &str) -> Self {
         let mut shim = Self::failing(nth, errno).for_good();
         shim.variables.push(("SHIM_TORN", "1".into()));
         shim
     }
 
-    /// The tool's clock is so many seconds ahead; behind if they are negative.
+    /// The tool's clock is this many seconds ahead, or behind if negative.
     pub(crate) fn clock(seconds: i64) -> Self {
         Self { variables: vec![("SHIM_CLOCK", seconds.to_string().into())], log: None }
     }
@@ -63,7 +63,7 @@ impl Shim {
         shim
     }
 
-    /// Lets `tool`, which has a folder of its own to run in, meet it.
+    /// Preloads the shim into `tool`, which has a folder of its own to run in.
     pub(crate) fn preload<'a>(&self, tool: &'a mut Command) -> &'a mut Command {
         let folder = tool.get_current_dir().expect("a folder").canonicalize().expect("it is there");
         tool.env("LD_PRELOAD", library()).env("SHIM_FOLDER", folder).envs(self.variables.iter().map(|(name, value)| (name, value)))
@@ -88,7 +88,7 @@ fn library() -> &'static Path {
         let compiled = compiled.expect("there is a C compiler");
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
         let library = folder.join("shim.so");
-        // In one step: tests of another process may be using it.
+        // In one step: tests in another process may be using it.
         fs::rename(built, &library).expect("renamed");
         library
     })

@@ -1,4 +1,4 @@
-//! Signals, and terminals that go away.
+//! Signals, and terminals that disappear.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{Field, Report, done, field_with, send_signal};
 use crate::terminal::{Terminal, in_shell, run_by};
 
-/// A sandbox that takes its time.
+/// A slow sandbox.
 fn slow() -> Field {
     field_with(SandboxConfig { latency: Duration::from_millis(100), ..SandboxConfig::default() })
 }
@@ -29,7 +29,7 @@ fn under_nohup_a_hangup_is_ignored() {
     assert_eq!(field.report("in.report.csv").count("granted"), 50);
 }
 
-/// Looks at the `terminal` until the run is in the middle.
+/// Reads the `terminal` until the run is half-way.
 fn look_until_it_runs(terminal: &mut Terminal, field: &Field) {
     let mut calls = 0;
     while calls < 20 {
@@ -85,7 +85,7 @@ fn the_bar_fits_the_terminal_and_no_line_is_torn() {
         let settled: Vec<_> = shown.split("\r\n").filter(|line| line.contains(" DEBUG settled row=")).collect();
         assert_eq!(settled.len(), 150);
         for line in settled {
-            // It begins where a line begins, or where the bar was taken away.
+            // It begins at the start of a line, or where the bar was cleared.
             let line = line.rsplit("\u{1b}[2K").next().expect("a part");
             assert!(line.starts_with("20") && line.contains(" durationMs=") && !line.contains('%'), "{line:?}");
         }

@@ -1,4 +1,4 @@
-//! Standard streams that are closed, or that nobody reads.
+//! Standard streams that are closed or not read.
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -59,7 +59,7 @@ fn without_the_other_streams_everything_is_written() {
     }
 }
 
-/// A pipe that takes nothing more.
+/// A full pipe.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     fill(&mut writer);
@@ -69,7 +69,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 fn fill(pipe: &mut (impl Write + AsFd)) {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     while poll(&mut [PollFd::new(&*pipe, PollFlags::OUT)], Some(&at_once)).expect("it can be asked") > 0 {
-        // A pipe that can be written to has room for a page.
+        // A pipe that is writable has room for a page.
         pipe.write_all(&[b'x'; 4096]).expect("it has room");
     }
 }
@@ -123,7 +123,7 @@ fn a_standard_output_that_nobody_reads_keeps_no_signal_out() {
     let field = field_with(SandboxConfig { users: Some(9000), ..SandboxConfig::default() });
     field.users(9000, "+4h");
     let arguments = ["grant", "in.csv", "-o", "-", "--rate", "unlimited"];
-    // The first lines are read, and no more.
+    // Only the first lines are read.
     let (mut reader, writer) = full_pipe();
     let mut child = spawn(&field, &arguments, writer, Stdio::piped());
     let mut filling = vec![0; 1 << 16];

@@ -1,4 +1,4 @@
-//! What is told while a run is under way and after it: lines, logs, metrics.
+//! Output during a run and after it: lines, logs, metrics.
 
 use std::collections::HashMap;
 use std::time::Duration;

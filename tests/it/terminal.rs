@@ -1,4 +1,4 @@
-//! Terminals for tests: one that a program is controlled from, and none at all.
+//! Terminals for tests: a controlling one, and none at all.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,29 +11,29 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// What a test waits for must come within so long.
+/// A test waits at most this long for something to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A terminal, and the program that it controls.
 pub(crate) struct Terminal {
-    /// Where the test types and looks.
+    /// The test's side of the terminal.
     own: File,
     pub(crate) program: Child,
-    /// All that has been shown.
+    /// Everything shown so far.
     pub(crate) shown: String,
 }
 
-/// `command`, in a session of its own: it has no controlling terminal.
+/// `command` in a session of its own, without a controlling terminal.
 pub(crate) fn without_terminal(command: &Command) -> Command {
     run_by(&["setsid"], command)
 }
 
-/// `command`, run by a shell that does what `line` says: `"$@"` is the command.
+/// `command`, run by a shell with this `line`, in which `"$@"` is the command.
 pub(crate) fn in_shell(line: &str, command: &Command) -> Command {
     run_by(&["sh", "-c", line, "sh"], command)
 }
 
-/// `command` as it is, run by `words`.
+/// `command`, run by the program `words`.
 pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
     let mut session = Command::new(words[0]);
     session.args(&words[1..]).arg(command.get_program()).args(command.get_args()).env_clear().stdin(Stdio::null());
@@ -45,7 +45,7 @@ pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
 }
 
 impl Terminal {
-    /// `command`, controlled from a terminal of so many columns, on which are its standard input, output and error.
+    /// `command`, controlled from a terminal with this many columns, which is also its standard input, output and error.
     pub(crate) fn of(command: &Command, columns: u16) -> Self {
         let own = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&own).and_then(|()| unlockpt(&own)).expect("it is ours");
@@ -58,12 +58,12 @@ impl Terminal {
         Self { own: own.into(), program, shown: String::new() }
     }
 
-    /// Types, where one is typed as the others are.
+    /// Types a text.
     pub(crate) fn type_in(&mut self, text: &str) {
         self.own.write_all(text.as_bytes()).expect("the terminal is there");
     }
 
-    /// Looks until `text` is shown that was not asked for before.
+    /// Reads until `text` is shown.
     pub(crate) fn see(&mut self, text: &str) {
         let start = Instant::now();
         while !self.shown.contains(text) {
@@ -71,20 +71,20 @@ impl Terminal {
         }
     }
 
-    /// Takes in what is shown within so long; `false` if nobody shows anything any more.
+    /// Reads what is shown within this time; `false` if the other side is closed.
     pub(crate) fn look(&mut self, within: Duration) -> bool {
         let timeout = Timespec { tv_sec: within.as_secs().try_into().expect("few"), tv_nsec: within.subsec_nanos().into() };
         if poll(&mut [PollFd::new(&self.own, PollFlags::IN)], Some(&timeout)).expect("it can be waited for") == 0 {
             return true;
         }
         let mut bytes = [0; 4096];
-        // A terminal whose other side is closed is an error to read.
+        // Reading a terminal fails if its other side is closed.
         let read = self.own.read(&mut bytes).unwrap_or(0);
         self.shown.push_str(&String::from_utf8_lossy(&bytes[..read]));
         read > 0
     }
 
-    /// Looks until the program has ended; answers its exit code and all that was shown.
+    /// Reads until the program has ended; returns its exit code and everything shown.
     pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let start = Instant::now();
         while self.look(Duration::from_millis(100)) {
@@ -93,7 +93,7 @@ impl Terminal {
         (exit_code(&mut self.program), self.shown)
     }
 
-    /// Takes the terminal away; answers the exit code of the program.
+    /// Closes the terminal; returns the program's exit code.
     pub(crate) fn taken_away(self) -> Option<i32> {
         let Self { own, mut program, .. } = self;
         drop(own);

@@ -1,5 +1,5 @@
-//! Texts of others: what a server, the name of a file, a record or a table holds does nothing to a terminal, a log or
-//! a spreadsheet, nor does it look like a message of the program's.
+//! Foreign texts from a server, a file name, a record or a table neither control a terminal, a log or a spreadsheet nor
+//! pass for a message of the program.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Done, Field, answering, done, faulty, field};
 
-/// Of each kind of character that is not seen one: controls, DEL, C1, soft hyphen, bidirectional, zero width, separators
-/// of lines, variations, tags.
+/// One of each kind of invisible character: controls, DEL, C1, soft hyphen, bidirectional, zero width, line separators,
+/// variation selectors, tags.
 const UNSEEN: [char; 17] = [
     '\u{8}',
     '\u{1b}',
@@ -30,7 +30,7 @@ const UNSEEN: [char; 17] = [
     '\u{e007f}',
 ];
 
-/// A text that would forge an error, clear the screen and turn around what follows it.
+/// A text that tries to forge an error, clear the screen and reverse what follows it.
 fn hostile() -> String {
     format!("x\r\nerror: forged{}", String::from_iter(UNSEEN))
 }
@@ -116,7 +116,7 @@ fn a_server_that_refuses_the_run_forges_no_message() {
     }
 }
 
-/// Hostile names of files, which Linux allows.
+/// Hostile file names, which Linux allows.
 fn names() -> [String; 2] {
     [format!("{}.csv", hostile().replace('/', "")), "=x\nerror: forged\u{9b}.csv".to_owned()]
 }
@@ -183,7 +183,7 @@ fn a_run_of_a_file_with_such_a_name_is_taken_up_by_the_command_that_it_names() {
     }
 }
 
-/// Each text within a record, in turn as a hostile one.
+/// Copies of a record, each with another text replaced by a hostile one.
 fn tampered(record: &Value) -> Vec<Value> {
     fn places(value: &Value, at: String, all: &mut Vec<String>) {
         match value {

@@ -1,4 +1,4 @@
-//! Encrypted connections: whom they trust, and HTTP/2.
+//! Encrypted connections: trusted certificates, and HTTP/2.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::harness::{Field, done, field};
 
-/// Puts TLS in front of the sandbox; answers its URL. The authority's certificate is in `ca.pem`.
+/// Puts TLS in front of the sandbox; returns its URL. The authority's certificate is in `ca.pem`.
 pub(crate) fn behind_tls(field: &Field) -> String {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -69,7 +69,7 @@ fn an_authority_is_trusted_that_the_user_names_and_no_other() {
     assert!(untrusted.stderr.contains("error: the certificate of `localhost` is not trusted"), "{}", untrusted.stderr);
     assert!(untrusted.stderr.contains("`--ca-cert`"), "{}", untrusted.stderr);
 
-    // The token endpoint alone is encrypted. (Another sandbox stands behind it, whose tokens the API does not know.)
+    // Only the token endpoint is encrypted. (Behind it is another sandbox, whose tokens the API does not know.)
     let arguments = ["grant", "in.csv", "--overwrite", "--ca-cert", "ca.pem"];
     let mixed = done(field.tool(&arguments).env("PINGONE_AUTH_URL", &url).output().expect("the tool runs"));
     assert!(mixed.code == 4 && mixed.stderr.contains("refused a token that had just been fetched"), "{} {}", mixed.code, mixed.stderr);

@@ -1,4 +1,4 @@
-//! A run that is disturbed and taken up until it has finished, and whether all that it says in the end is true.
+//! A run that is disturbed and resumed until it has finished, and a check that everything it reports is true.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,26 +16,26 @@ use crate::harness::{Done, Field, Report, done, ended_within, field_with};
 
 /// The end date of grants.
 const UNTIL: &str = "2099-08-31T00:00:00.000Z";
-/// A run that is taken up so often without a disturbance has had its chance.
+/// A run must finish within this many resumes without a disturbance.
 const MOST_RESUMES: usize = 5;
-/// So many trials at a time: they mostly wait.
+/// Trials at a time: they mostly wait.
 const TOGETHER: usize = 12;
 
-/// What a run asks for.
+/// The operation of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
     Grant,
     End,
 }
 
-/// What PingOne answers in a trial.
+/// How PingOne answers in a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum World {
-    /// Whatever is asked for.
+    /// Success for everything.
     Kind,
-    /// Faults of which some leave open whether a request was applied.
+    /// Faults, some of which leave open whether a request was applied.
     Open,
-    /// The same, and refusals that have nothing to do with whether an earlier request was applied.
+    /// The same, and refusals that say nothing about whether an earlier request was applied.
     Hostile,
 }
 
@@ -47,9 +47,9 @@ pub(crate) struct Trial {
     arguments: Vec<String>,
     /// The user of each row, and the end date before the first run.
     users: Vec<(String, Option<String>)>,
-    /// What is wrong so far.
+    /// The errors found so far.
     wrong: Vec<String>,
-    /// The rows that a journal had as settled for good, as they stood there.
+    /// The final lines that a journal had, by row.
     settled: BTreeMap<String, Vec<String>>,
 }
 
@@ -65,7 +65,7 @@ impl Trial {
             Asks::Grant => "grant",
             Asks::End => "end",
         };
-        // A row has mostly one try, so that trials do not wait long.
+        // A row mostly gets one attempt, so that trials do not wait long.
         let attempts = if seed.is_multiple_of(6) { "2" } else { "1" };
         let options = ["--rate", "500/s", "--max-attempts", attempts, "--max-failures", "100%", "--metrics-file", "run.prom"];
         let arguments = [&[name, "in.csv"][..], &options].concat().into_iter().map(str::to_owned).collect();
@@ -82,7 +82,7 @@ impl Trial {
         Self { field, asks, world, arguments, users, wrong: Vec::new(), settled: BTreeMap::new() }
     }
 
-    /// The tool, to begin the run or to take it up.
+    /// The tool, to begin the run or to resume it.
     pub(crate) fn tool(&self, resumes: bool) -> std::process::Command {
         let resume = if resumes { &["--resume"][..] } else { &[] };
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).chain(resume.iter().copied()).collect();
@@ -91,7 +91,7 @@ impl Trial {
         tool
     }
 
-    /// Looks at a run that ended by itself; `expected` are the exit codes that it may have.
+    /// Checks a run that ended by itself; `expected` are the exit codes allowed.
     pub(crate) fn ended(&mut self, done: &Done, expected: &[i32]) {
         if done.stderr.contains("panicked") || !expected.contains(&done.code) {
             self.wrong.push(format!("exit code {}, and not one of {expected:?}: {}", done.code, done.stderr));
@@ -102,7 +102,7 @@ impl Trial {
         self.remember_journal();
     }
 
-    /// Begins the run or takes it up, and kills it when it has been `alive` for so long; answers whether it was.
+    /// Begins or resumes the run, and kills it after `alive`; returns whether it was killed.
     pub(crate) fn kill(&mut self, resumes: bool, alive: Duration) -> bool {
         match ended_within(alive, self.tool(resumes).spawn().expect("the tool runs")) {
             Ok(done) => {
@@ -121,7 +121,7 @@ impl Trial {
         }
     }
 
-    /// The exit codes of a run whose files and whose clock are as they should be.
+    /// The exit codes of a run whose files and clock are in order.
     pub(crate) fn codes(&self) -> &'static [i32] {
         match self.world {
             World::Kind => &[0],
@@ -129,7 +129,7 @@ impl Trial {
         }
     }
 
-    /// Takes the run up until it has finished, and tells what is wrong then.
+    /// Resumes the run until it has finished, and returns the errors found.
     pub(crate) fn verdict(mut self) -> Vec<String> {
         for _ in 0..MOST_RESUMES {
             let finished = done(self.tool(true).output().expect("the tool runs"));
@@ -143,7 +143,7 @@ impl Trial {
         self.wrong
     }
 
-    /// Each whole line of the journal must stand in the report, if it is one that settles its row for good.
+    /// Remembers each whole line of the journal that settles its row for good: it must be in the report.
     fn remember_journal(&mut self) {
         let Ok(journal) = fs::read(self.field.path("in.report.partial.csv")) else {
             return;
@@ -162,7 +162,7 @@ impl Trial {
         }
     }
 
-    /// The report of a run that ended with this exit code.
+    /// Checks the report of a run that ended with this exit code.
     fn look_at_report(&mut self, code: i32) {
         let Ok(text) = fs::read_to_string(self.field.path("in.report.csv")) else {
             self.wrong.push(format!("exit code {code}, and there is no report"));
@@ -188,22 +188,22 @@ impl Trial {
         }
     }
 
-    /// Whether a line of the report tells what is so.
+    /// Whether a line of the report is true.
     fn is_true(&self, line: &[String], before: Option<&str>, held: Option<&str>) -> bool {
         let (result, until) = (line[2].as_str(), line[4].as_str());
         match result {
             "granted" => self.asks == Asks::Grant && held == Some(UNTIL) && until == UNTIL,
-            // The date may have passed since, and PingOne tells none then.
+            // The date may have passed since, and PingOne then states none.
             "ended" => self.asks == Asks::End && held != before && (held == Some(until) || until.is_empty()),
             "inactive" => self.asks == Asks::End && held.is_none(),
-            // Nothing was applied. (Before the first run nobody has the end date that a grant asks for.)
+            // Nothing was applied. (Before the first run, no user has the end date that a grant asks for.)
             "failed" | "rejected" | "not_found" => held == before,
             "unknown" => true,
             _ => false,
         }
     }
 
-    /// The files that are there when a run has finished.
+    /// Checks which files there are when a run has finished.
     fn look_at_files(&mut self) {
         let path = |name: &str| self.field.path(name);
         let mut names: Vec<_> = fs::read_dir(self.field.folder())
@@ -237,7 +237,7 @@ impl Trial {
     }
 }
 
-/// What came of many trials.
+/// The results of many trials.
 #[derive(Debug, Default)]
 pub(crate) struct Trials {
     count: AtomicU32,
@@ -245,7 +245,7 @@ pub(crate) struct Trials {
 }
 
 impl Trials {
-    /// One more disturbance.
+    /// Counts a disturbance.
     pub(crate) fn counted(&self) {
         self.count.fetch_add(1, Ordering::SeqCst);
     }
@@ -254,12 +254,12 @@ impl Trials {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Tells of a trial that is over, by its name.
+    /// Records the errors of a finished trial, under its name.
     pub(crate) fn judged(&self, name: &str, wrong: &[String]) {
         self.wrong.lock().expect("whole").extend(wrong.iter().map(|wrong| format!("{name}: {wrong}")));
     }
 
-    /// Says how many disturbances there were; fails if anything was wrong.
+    /// Prints how many disturbances there were; fails if there was any error.
     #[expect(clippy::print_stdout, reason = "what a long run ends with")]
     pub(crate) fn conclude(self, what: &str, began: Instant) {
         let wrong = self.wrong.into_inner().expect("whole");
@@ -269,7 +269,7 @@ impl Trials {
     }
 }
 
-/// Runs `trial` with one number after the other, from 1, on several threads, until it answers that it was the last.
+/// Runs `trial` with the numbers from 1 on, on several threads, until it returns that it was the last.
 pub(crate) fn each(trial: impl Fn(u32) -> bool + Sync) {
     let (next, is_over) = (AtomicU32::new(1), std::sync::atomic::AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -285,7 +285,7 @@ pub(crate) fn each(trial: impl Fn(u32) -> bool + Sync) {
     });
 }
 
-/// How many disturbances are wanted: what the variable `name` says, or `few`, which are enough between two changes.
+/// How many disturbances to run: the value of the variable `name`, or `few`, which are enough between two changes.
 pub(crate) fn wanted(name: &str, few: u32) -> u32 {
     std::env::var(name).map_or(few, |number| number.parse().expect("a number"))
 }

@@ -1,11 +1,11 @@
-//! Who else looks for a limit, and how? Each algorithm is written anew from its description.
+//! Other algorithms that look for a limit, to compare with. Each is written from its description.
 
 use std::time::Duration;
 
 use super::super::throttle::Throttle;
 use super::{Client, World};
 
-/// What makes a client for a world.
+/// Makes a client for a world.
 pub(crate) type Maker = fn(&World, u64) -> Box<dyn Client>;
 
 /// All clients, ours first.
@@ -18,7 +18,7 @@ pub(crate) const CLIENTS: [(&str, Maker); 6] = [
     ("count a second, and keep to it", |_, _| Box::new(Counts::default())),
 ];
 
-/// The throttle.
+/// This module's throttle.
 pub(crate) struct Ours {
     throttle: Throttle,
     random: fastrand::Rng,
@@ -39,7 +39,7 @@ fn seconds(at: f64) -> Duration {
 impl Client for Ours {
     fn next(&mut self, now: f64) -> f64 {
         let at = self.throttle.next(seconds(now));
-        // The pacer tells the rate whenever it looks.
+        // The pacer logs the rate whenever it looks.
         self.throttle.learnt(now);
         if at > seconds(now) { at.as_secs_f64().max(now + 1e-9) } else { now }
     }
@@ -62,7 +62,7 @@ impl Client for Ours {
     }
 }
 
-/// Waits as long as it is asked to, and goes on at the full rate.
+/// Waits as long as asked, and goes on at the full rate.
 struct Waits {
     held: f64,
 }
@@ -125,7 +125,7 @@ impl Client for Aimd {
     }
 }
 
-/// rclone's pacer: sleeps as long as it was asked to once, and then less and less, by a quarter each time.
+/// rclone's pacer: sleeps once as long as it was asked to, then a quarter less each time.
 struct Rclone {
     due: f64,
     sleep: f64,
@@ -154,8 +154,8 @@ impl Client for Rclone {
     }
 }
 
-/// The adaptive retry mode of the AWS SDKs: a bucket of tokens of its own, filled by CUBIC from the measured
-/// rate; each row backs off by itself, and keeps its place.
+/// The adaptive retry mode of the AWS SDKs: a token bucket of its own, filled by CUBIC from the measured rate; each row
+/// backs off by itself and keeps its slot.
 struct Aws {
     random: fastrand::Rng,
     is_on: bool,
@@ -219,12 +219,12 @@ impl Client for Aws {
         self.fill_at(cubic.min(2.0 * measured), now);
     }
 
-    fn refused(&mut self, _: f64, now: f64, _: Option<f64>, tries: u32) -> f64 {
+    fn refused(&mut self, _: f64, now: f64, _: Option<f64>, attempts: u32) -> f64 {
         let measured = self.measure(now);
         self.most = if self.is_on { measured.min(self.fill) } else { measured };
         (self.last, self.is_on) = (now, true);
         self.fill_at((self.most * 0.7).min(2.0 * measured), now);
-        self.random.f64() * f64::from(1_u32 << tries.saturating_sub(1).min(6)).min(20.0)
+        self.random.f64() * f64::from(1_u32 << attempts.saturating_sub(1).min(6)).min(20.0)
     }
 
     fn keeps_place(&self) -> bool {
@@ -232,7 +232,7 @@ impl Client for Aws {
     }
 }
 
-/// What was let in within the second before a 429 is the limit: it keeps a little under it, and tries half as
+/// Takes what was admitted within the second before a 429 for the limit: stays a little under it, and attempts half as
 /// much again every twenty-five seconds.
 #[derive(Default)]
 struct Counts {

@@ -1,6 +1,5 @@
-//! Does a client find the limit, and stay under it? Runs against each kind of server, in a time of their own:
-//! half a minute takes a few milliseconds. The same against a server with sockets is a benchmark
-//! (`cargo bench -- throttle`).
+//! Runs clients against each kind of server in simulated time: half a minute takes a few milliseconds. A client must
+//! find the limit and stay under it. The same against a server with sockets is a benchmark (`cargo bench -- throttle`).
 
 pub(crate) mod clients;
 mod server;
@@ -14,34 +13,34 @@ use std::collections::BinaryHeap;
 use self::server::Server;
 pub(crate) use self::server::{Kind, Limits};
 
-/// What a 429 says of how long to wait, in seconds.
+/// The wait that a 429 asks for, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum RetryAfter {
-    /// Until one is let in.
+    /// Until one is admitted.
     Truth,
     Always(f64),
     Nothing,
 }
 
-/// What a run is like; times are in seconds.
+/// The conditions of a run; times are in seconds.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) limits: Limits,
-    /// What a 429 says of how long to wait.
+    /// The wait that a 429 asks for.
     pub(crate) retry_after: RetryAfter,
     /// The rate asked for.
     pub(crate) most: f64,
     pub(crate) rows: u32,
     pub(crate) latency: f64,
-    /// By how much the way there and the way back vary.
+    /// The jitter of either way.
     pub(crate) jitter: f64,
-    /// A machine that is busy stalls for up to so long, one time in a hundred.
+    /// One time in a hundred, a busy machine stalls for up to this long.
     pub(crate) stall: f64,
-    /// And a server, or the way there, one time in a thousand: what comes meanwhile comes at once then.
+    /// One time in a thousand, the server or the way there stalls; what arrives meanwhile then arrives at once.
     pub(crate) stall_there: f64,
-    /// The share of requests that are refused for no reason of ours.
+    /// The share of requests that are refused by chance.
     pub(crate) chance: f64,
-    /// When every request is refused, since others have used the limit up.
+    /// When every request is refused, because others have used up the limit.
     pub(crate) outage: (f64, f64),
 }
 
@@ -62,20 +61,20 @@ impl Default for World {
     }
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outcome {
     pub(crate) took: f64,
-    /// How many requests were let in, as a share of what the limit allowed in that time.
+    /// Requests admitted, as a share of what the limit allowed in that time.
     pub(crate) goodput: f64,
-    /// How many requests were refused, and of how many.
+    /// How many requests were refused, and how many were sent.
     pub(crate) refused: u32,
     pub(crate) sent: u32,
     /// How many rows were done.
     pub(crate) done: u32,
-    /// The most that were sent within a second.
+    /// The most requests sent within a second.
     pub(crate) fullest: u32,
-    /// The share of what another caller asked for that was refused.
+    /// The share of another caller's requests that was refused.
     pub(crate) others: f64,
 }
 
@@ -85,25 +84,25 @@ impl Outcome {
     }
 }
 
-/// One that sends requests.
+/// A client that sends requests.
 pub(crate) trait Client {
-    /// When it would send the next, if it had one.
+    /// When it would send the next request, if it had one.
     fn next(&mut self, now: f64) -> f64;
     fn sent(&mut self, now: f64);
     fn admitted(&mut self, sent: f64, now: f64);
-    /// Tells how long this row waits besides, and after how many tries.
-    fn refused(&mut self, sent: f64, now: f64, wait: Option<f64>, tries: u32) -> f64;
-    /// Whether it wakes up to less than a tick of the timers.
+    /// How long this row waits in addition, after `attempts` attempts.
+    fn refused(&mut self, sent: f64, now: f64, wait: Option<f64>, attempts: u32) -> f64;
+    /// Whether it needs finer wake-ups than a timer tick.
     fn is_fine(&self) -> bool {
         false
     }
-    /// Whether a row that waits keeps its place in flight.
+    /// Whether a waiting row keeps its slot.
     fn keeps_place(&self) -> bool {
         false
     }
 }
 
-/// An instant, in order.
+/// An instant that can be ordered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct At(f64);
 
@@ -122,15 +121,15 @@ impl Ord for At {
 }
 
 const IN_FLIGHT: usize = 64;
-/// A run that takes longer than this is not worth waiting for.
+/// A run that takes longer than this is given up.
 const TOO_LONG: f64 = 1e6;
 
 /// An answer under way.
 #[derive(Debug, Clone, Copy)]
 struct Answer {
     sent: f64,
-    tries: u32,
-    /// How long the server asks to wait; `None` if it let the request in.
+    attempts: u32,
+    /// The wait that the server asks for; `None` if it admitted the request.
     refused: Option<f64>,
 }
 
@@ -140,7 +139,7 @@ struct Run<'a> {
     random: fastrand::Rng,
     server: Server,
     now: f64,
-    /// When the last request arrived there: they arrive in order.
+    /// When the last request reached the server: they arrive in order.
     there: f64,
     /// When the rate asked for allows the next.
     turn: f64,
@@ -149,7 +148,7 @@ struct Run<'a> {
     waiting: BinaryHeap<Reverse<(At, u32)>>,
     under_way: BinaryHeap<Reverse<(At, usize)>>,
     answers: Vec<Answer>,
-    /// When the last was let in.
+    /// When the last was admitted.
     last: f64,
     done: u32,
     refused: u32,
@@ -183,9 +182,9 @@ pub(crate) fn run(world: &World, seed: u64, client: &mut dyn Client) -> Outcome 
 
 impl Run<'_> {
     fn step(&mut self, client: &mut dyn Client) {
-        while let Some(Reverse((at, tries))) = self.waiting.peek().copied().filter(|Reverse((at, _))| at.0 <= self.now) {
+        while let Some(Reverse((at, attempts))) = self.waiting.peek().copied().filter(|Reverse((at, _))| at.0 <= self.now) {
             self.waiting.pop();
-            self.again.push(tries);
+            self.again.push(attempts);
             debug_assert!(at.0 <= self.now, "in order");
         }
         let kept = if client.keeps_place() { self.waiting.len() } else { 0 };
@@ -209,10 +208,10 @@ impl Run<'_> {
         let late = if client.is_fine() { 0.0002 } else { 0.001 };
         let stall = if self.random.u32(..100) == 0 { self.world.stall } else { late };
         self.now += self.random.f64() * stall;
-        // As the pacer's gate has it.
+        // As in the pacer's gate.
         let apart = 1.0 / (self.world.most * 0.995);
         self.turn = (self.turn + apart).max(self.now + apart - 0.003_f64.min(0.9 * apart));
-        let tries = self.again.pop().unwrap_or_else(|| {
+        let attempts = self.again.pop().unwrap_or_else(|| {
             self.fresh -= 1;
             0
         });
@@ -227,7 +226,7 @@ impl Run<'_> {
         }
         let back = self.server.delay(self.there) + self.world.latency + self.world.jitter * self.random.f64();
         self.under_way.push(Reverse((At(self.there + back), self.answers.len())));
-        self.answers.push(Answer { sent: self.now, tries: tries + 1, refused });
+        self.answers.push(Answer { sent: self.now, attempts: attempts + 1, refused });
     }
 
     fn take_answer(&mut self, client: &mut dyn Client) {
@@ -235,7 +234,7 @@ impl Run<'_> {
             unreachable!("one was seen");
         };
         self.now = self.now.max(at.0);
-        let Answer { sent, tries, refused } = self.answers[nth];
+        let Answer { sent, attempts, refused } = self.answers[nth];
         let Some(exact) = refused else {
             self.done += 1;
             return client.admitted(sent, self.now);
@@ -246,8 +245,8 @@ impl Run<'_> {
             RetryAfter::Always(seconds) => Some(seconds),
             RetryAfter::Nothing => None,
         };
-        let own = client.refused(sent, self.now, wait, tries);
-        if own > 0.0 { self.waiting.push(Reverse((At(self.now + own), tries))) } else { self.again.push(tries) }
+        let own = client.refused(sent, self.now, wait, attempts);
+        if own > 0.0 { self.waiting.push(Reverse((At(self.now + own), attempts))) } else { self.again.push(attempts) }
     }
 
     fn outcome(mut self) -> Outcome {

@@ -1,34 +1,34 @@
-//! What do servers let in? Written apart from the sandbox's limiter, so that a fault in one does not hide in
-//! the other; and kinds that the throttle has no counter for.
+//! Rate limiters of servers. Written apart from the sandbox's limiter, so that a fault in one does not hide in the
+//! other; with kinds for which the throttle has no counter.
 
 use std::collections::VecDeque;
 
 /// How a server counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
-    /// Those of the last window.
+    /// The requests of the last window.
     Sliding,
-    /// Those since a window began, wherever that is by our clock.
+    /// The requests since the window began, at any phase of our clock.
     Fixed,
-    /// A bucket of tokens, which holds so many.
+    /// A token bucket of this size.
     Bucket(f64),
-    /// A queue of so many: those that fit wait for their turn, and are answered later.
+    /// A queue of this length: requests that fit wait for their turn, and are answered later.
     Queue(f64),
 }
 
-/// What a server lets in.
+/// A server's limits.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) kind: Kind,
     /// In seconds.
     pub(crate) window: f64,
-    /// From when on, and how many of a window.
+    /// Steps of the limit: from when, and how many a window.
     pub(crate) steps: Vec<(f64, f64)>,
-    /// The most that another caller takes, as a share: another one every five seconds.
+    /// The most that another caller takes, as a share; a new caller every five seconds.
     pub(crate) others: f64,
-    /// Whether requests that are refused are counted as well.
+    /// Whether refused requests count as well.
     pub(crate) counts_refused: bool,
-    /// A second limit besides, counted by sliding: how many, of what window.
+    /// A second limit, by a sliding window: how many, in what window.
     pub(crate) second: Option<(f64, f64)>,
 }
 
@@ -43,7 +43,7 @@ impl Limits {
         self.steps.iter().rev().find(|(from, _)| *from <= now).map_or(f64::INFINITY, |(_, limit)| *limit)
     }
 
-    /// What is let in at once by windows that are longer than a second: those are counted whole.
+    /// What a window longer than a second admits at once: those are counted whole.
     pub(crate) fn at_least(&self) -> f64 {
         if self.window > 1.0 { self.at(0.0) } else { 0.0 }
     }
@@ -56,13 +56,13 @@ pub(crate) struct Server {
     recent: VecDeque<f64>,
     recent_of_second: VecDeque<f64>,
     counted: (f64, f64),
-    /// When the bucket was looked at, and what was in it.
+    /// When the bucket was last updated, and its level.
     bucket: (f64, f64),
     random: fastrand::Rng,
-    /// What another caller takes, and where that comes from.
+    /// What another caller takes, and the generator of that.
     shares: Vec<f64>,
     drawn: fastrand::Rng,
-    /// When another caller asks next; how often it did, and how often it was refused.
+    /// When another caller sends next; how often it did, and how often it was refused.
     next: f64,
     others: (f64, f64),
 }
@@ -164,13 +164,13 @@ impl Server {
         admitted
     }
 
-    /// The share of what another caller asked for that was refused.
+    /// The share of another caller's requests that was refused.
     pub(crate) fn others_refused(&self) -> f64 {
         let (asked, refused) = self.others;
         refused / asked.max(1.0)
     }
 
-    /// How long one waits there before it is answered.
+    /// How long a request queues there before it is answered.
     pub(crate) fn delay(&self, now: f64) -> f64 {
         match self.limits.kind {
             Kind::Queue(size) => (size - self.bucket.1) * self.limits.window / self.limits.at(now),
@@ -178,7 +178,7 @@ impl Server {
         }
     }
 
-    /// How long until one is let in, in whole seconds.
+    /// How long until one is admitted, in whole seconds.
     pub(crate) fn wait(&self, now: f64) -> f64 {
         let window = self.limits.window;
         let exact = match self.limits.kind {

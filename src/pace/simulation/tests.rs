@@ -1,4 +1,4 @@
-//! What the throttle promises, in worlds of many kinds.
+//! The throttle's guarantees, in worlds of many kinds.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -16,7 +16,7 @@ fn ours(world: &World, seed: u64) -> Outcome {
 /// In a debug build, a run takes half a second.
 const RUNS: u64 = if cfg!(debug_assertions) { 1 } else { 5 };
 
-/// Some runs, each of which does every row.
+/// Some runs, each of which completes every row.
 fn some(world: &World) -> Vec<Outcome> {
     let runs: Vec<Outcome> = (0..RUNS).map(|seed| ours(world, seed)).collect();
     assert!(runs.iter().all(|run| run.done == world.rows), "{runs:?}");
@@ -24,7 +24,7 @@ fn some(world: &World) -> Vec<Outcome> {
 }
 
 #[test]
-fn what_is_promised_of_each_limiter_is_kept() {
+fn the_guarantee_for_each_limiter_holds() {
     let broken: Vec<String> = promised()
         .into_iter()
         .flat_map(|case| some(&case.world).into_iter().map(move |run| (case.name, case.least, case.refused, run)))
@@ -35,7 +35,7 @@ fn what_is_promised_of_each_limiter_is_kept() {
 }
 
 #[test]
-fn chance_costs_its_holds_and_little_else() {
+fn chance_refusals_cost_their_holds_and_little_else() {
     for most in [50.0, 200.0, 1000.0] {
         for run in some(&World { rows: 1000, ..chance(most) }) {
             let least = f64::from(run.refused) + f64::from(run.done) / most;
@@ -45,7 +45,7 @@ fn chance_costs_its_holds_and_little_else() {
 }
 
 #[test]
-fn after_a_time_in_which_nothing_is_let_in_the_run_goes_on_as_before() {
+fn after_an_outage_the_run_goes_on_as_before() {
     for (outage, wait) in [((0.0, 1.0), 60.0), ((0.0, 22.0), 5.0), ((6.0, 20.0), 2.0)] {
         let world = World { most: 50.0, rows: 10_000, outage, retry_after: RetryAfter::Always(wait), ..World::default() };
         for run in some(&world) {
@@ -55,7 +55,7 @@ fn after_a_time_in_which_nothing_is_let_in_the_run_goes_on_as_before() {
 }
 
 #[test]
-fn where_each_429_costs_half_a_minute_few_are_risked() {
+fn few_429s_are_risked_where_each_costs_half_a_minute() {
     let world = World { retry_after: RetryAfter::Always(30.0), rows: 30_000, ..World::default() };
     for run in some(&world) {
         assert!(run.goodput >= 0.75 && run.share_refused() <= 0.01, "{run:?}");
@@ -63,7 +63,7 @@ fn where_each_429_costs_half_a_minute_few_are_risked() {
 }
 
 #[test]
-fn others_that_share_the_limit_are_refused_little() {
+fn others_on_the_same_limit_are_rarely_refused() {
     for case in promised().into_iter().filter(|case| case.world.limits.others > 0.0) {
         for run in some(&case.world) {
             assert!(run.others <= 0.06, "{}: {run:?}", case.name);
@@ -81,11 +81,11 @@ fn no_second_sees_more_than_the_rate_asked_for() {
     }
 }
 
-/// Of those that are refused little, none is ahead of ours by more than what chance makes of so few runs, and in most
-/// worlds none is near. `cargo test --release -- no_other_client --nocapture` prints the table.
+/// Of the clients with few refusals, none beats ours by more than the noise of so few runs, and in most worlds none
+/// comes near. `cargo test --release -- no_other_client --nocapture` prints the table.
 #[test]
 #[expect(clippy::print_stdout, reason = "the table")]
-fn no_other_client_that_is_refused_as_little_is_ahead() {
+fn no_other_client_with_as_few_refusals_is_faster() {
     let mut ahead = Vec::new();
     println!("worst of {RUNS}, % of what was left (% refused): {}", CLIENTS.map(|(name, _)| name).join(" | "));
     for case in promised().into_iter().chain(apart()) {
@@ -105,7 +105,7 @@ fn no_other_client_that_is_refused_as_little_is_ahead() {
     assert!(ahead.is_empty(), "{ahead:#?}");
 }
 
-/// A number from one to so many, small ones as often as large ones.
+/// A number from one to `most`, small ones as often as large ones.
 fn up_to(most: f64) -> impl Strategy<Value = f64> {
     (0.0..1.0_f64).prop_map(move |share| most.powf(share).round())
 }
@@ -115,27 +115,27 @@ fn any_world() -> impl Strategy<Value = World> {
     let wait = prop::sample::select(vec![RetryAfter::Always(1.0), RetryAfter::Nothing, RetryAfter::Truth]);
     (kind, up_to(1000.0), prop::bool::ANY, 0.0..0.2_f64, wait).prop_map(|(kind, limit, by_minute, latency, retry_after)| {
         let (window, limit) = if by_minute { (60.0, limit.max(60.0)) } else { (1.0, limit) };
-        // What fills within 10 ms is emptied by the jitter of the network and the timers: nobody can use it evenly.
+        // Jitter of network and timers empties a bucket that fills within 10 ms: nobody can use it evenly.
         let kind = if let Kind::Bucket(burst) = kind { Kind::Bucket(burst.max((limit / window / 100.0).ceil())) } else { kind };
-        // Two minutes' worth, ten of windows of a minute; at least so many rows that what it costs to find the limit is little.
+        // Two minutes' worth, or ten for windows of a minute; at least so many rows that finding the limit costs comparatively little.
         let seconds = if by_minute { 600.0 } else { 120.0 };
         let rows = std::time::Duration::from_secs_f64(limit / window * seconds).as_secs().max(5000);
         let limits = Limits { kind, window, steps: vec![(0.0, limit)], ..Limits::default() };
-        // No more than places in flight allow.
+        // No more than the slots allow.
         let most = (50.0 / (latency + 0.01)).min(1000.0);
         World { limits, latency, retry_after, most, rows: u32::try_from(rows).expect("small"), ..World::default() }
     })
 }
 
 proptest! {
-    // The same worlds each time: `PROPTEST_CASES=2000 cargo test --release -- whatever_the_limiter` looks at more, and of those
-    // some of a thousand are below.
+    // The same worlds each time: `PROPTEST_CASES=2000 cargo test --release -- a_long_run_comes_near` checks more, and
+    // some of a thousand of those are below.
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..cases(8) })]
     #[test]
-    fn whatever_the_limiter_a_long_run_comes_near_it_and_is_refused_little(world in any_world(), seed in 0_u64..1000) {
+    fn a_long_run_comes_near_any_limiter_with_few_refusals(world in any_world(), seed in 0_u64..1000) {
         let run = ours(&world, seed);
         prop_assert!(run.goodput >= 0.75, "{:?}", run);
-        // A minute of which no 429 tells how long it is costs more to find out.
+        // A minute that no 429 names costs more to find out.
         let most = if world.limits.window > 1.0 && world.retry_after != RetryAfter::Truth { 0.06 } else { 0.03 };
         prop_assert!(run.share_refused() <= most, "{:?}", run);
     }

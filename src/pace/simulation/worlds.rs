@@ -1,8 +1,8 @@
-//! The worlds that the promises are made for, and some that nothing was tuned to.
+//! The worlds that the guarantees hold for, and some that nothing was tuned to.
 
 use super::{Kind, Limits, RetryAfter, World};
 
-/// A world, and what is promised in it.
+/// A world, and the guarantee in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -33,7 +33,7 @@ impl Case {
 
 const FALL: [(f64, f64); 3] = [(0.0, 100.0), (15.0, 40.0), (35.0, 100.0)];
 
-/// What is promised.
+/// The worlds with guarantees.
 pub(crate) fn promised() -> Vec<Case> {
     let minute = |name, kind| {
         case(name, kind, 0.90, 0.03).with(|world| {
@@ -89,7 +89,7 @@ pub(crate) fn promised() -> Vec<Case> {
     ]
 }
 
-/// What nothing was tuned to: looked at last, and not promised beyond what the property says.
+/// Worlds that nothing was tuned to, with no guarantee beyond the property.
 pub(crate) fn apart() -> Vec<Case> {
     let strange = |name, kind| case(name, kind, 0.0, 1.0);
     vec![
@@ -106,7 +106,7 @@ pub(crate) fn apart() -> Vec<Case> {
     ]
 }
 
-/// 429s by chance, with nothing behind them: at what rate rows are asked for.
+/// 429s by chance, without a limit, at this rate asked for.
 pub(crate) fn chance(most: f64) -> World {
     let limits = Limits { steps: vec![(0.0, 1e6)], ..Limits::default() };
     World { limits, chance: 0.02, most, ..World::default() }

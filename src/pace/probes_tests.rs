@@ -1,12 +1,12 @@
-//! When a try is on, how it ends, and what is believed after it.
+//! When a probe runs, how it ends, and what is believed after it.
 
 use super::estimate::Estimate;
 use super::evidence::{Answered, Counter, Known, Log};
 use super::explanation::Explanation;
+use super::probes::{HOLD, Probe, seconds_for};
 use super::shared::Shared;
-use super::tries::{HOLD, Try, seconds_for};
 
-/// A window of so many seconds that is known to let in so many a second.
+/// A window of `seconds`, known to admit `rate` a second.
 fn window(seconds: f64, rate: f64) -> Explanation {
     let counter = Counter::Sliding { window: seconds };
     Explanation { counter, size: rate * seconds, misfits: 0.0, rate, low: rate, high: rate }
@@ -16,11 +16,11 @@ fn bucket(size: f64, rate: f64) -> Explanation {
     Explanation { counter: Counter::Bucket { drain: rate }, size, ..window(1.0, rate) }
 }
 
-/// An estimate that takes this for the limit, and tries a rate since then.
-fn trying(limit: Explanation, from: f64, rate: f64) -> Estimate {
+/// An estimate with this limit that has been probing a rate since `from`.
+fn probing(limit: Explanation, from: f64, rate: f64) -> Estimate {
     let mut estimate = Estimate::new();
     estimate.limit = Some(limit);
-    estimate.tries.on = Some(Try { from, rate });
+    estimate.probes.on = Some(Probe { from, rate });
     estimate
 }
 
@@ -30,7 +30,7 @@ fn log(sent: impl IntoIterator<Item = f64>) -> Log {
     log
 }
 
-/// So many that were let in within a second, and one more that was refused; the same again, a second and a half after that.
+/// `count` admitted within a second, and one more refused; the same again a second and a half later.
 fn refused_above(count: u16) -> Log {
     let mut log = Log::default();
     for burst in [0.0, 2.5] {
@@ -59,7 +59,7 @@ fn rates(estimate: &Estimate, expected: (f64, f64, f64)) {
 }
 
 #[test]
-fn a_hold_is_taken_to_last_six_hundredths_longer_than_is_asked_for() {
+fn a_hold_is_expected_to_last_six_percent_longer_than_asked_for() {
     near(HOLD, 1.06);
 }
 
@@ -69,62 +69,62 @@ fn where_no_limit_is_known_no_rate_is_too_high() {
 }
 
 #[test]
-fn ten_times_a_second_it_is_considered_whether_to_try() {
+fn a_probe_is_considered_ten_times_a_second() {
     let log = Log::default();
     let mut estimate = Estimate::new();
     estimate.limit = Some(window(1.0, 100.0));
-    estimate.tries.considered = 10_000.0;
+    estimate.probes.considered = 10_000.0;
     near(estimate.rate(&known(&log, 10_000.05)), 100.0);
-    near(estimate.tries.considered, 10_000.0);
+    near(estimate.probes.considered, 10_000.0);
     near(estimate.rate(&known(&log, 10_000.11)), 140.0);
-    near(estimate.tries.considered, 10_000.11);
-    assert_eq!(estimate.tries.on, Some(Try { from: 10_000.11, rate: 140.0 }));
+    near(estimate.probes.considered, 10_000.11);
+    assert_eq!(estimate.probes.on, Some(Probe { from: 10_000.11, rate: 140.0 }));
 }
 
 #[test]
-fn nothing_is_tried_above_the_rate_that_was_asked_for() {
+fn nothing_is_probed_above_the_rate_asked_for() {
     let log = Log::default();
-    let tries = |most: f64| {
+    let probes = |most: f64| {
         let mut estimate = Estimate::new();
         estimate.limit = Some(window(1.0, 100.0));
-        estimate.tries.doubt = Some((130.0, 0.9));
+        estimate.probes.doubt = Some((130.0, 0.9));
         let rate = estimate.rate(&Known { most, ..known(&log, 10_000.0) });
-        (rate, estimate.tries.on.map(|tried| tried.rate))
+        (rate, estimate.probes.on.map(|probe| probe.rate))
     };
-    assert_eq!(tries(1000.0), (130.0, Some(130.0)));
-    assert_eq!(tries(120.0), (120.0, Some(120.0)));
-    assert_eq!(tries(100.0), (100.0, None));
-    assert_eq!(tries(90.0), (100.0, None), "the throttle sees to it");
+    assert_eq!(probes(1000.0), (130.0, Some(130.0)));
+    assert_eq!(probes(120.0), (120.0, Some(120.0)));
+    assert_eq!(probes(100.0), (100.0, None));
+    assert_eq!(probes(90.0), (100.0, None), "the throttle sees to it");
 }
 
 #[test]
-fn a_try_is_proved_by_what_was_let_in_of_a_window_and_a_tenth() {
-    // 20 a second for 11 s, less what the jitter of rates explains: 220 / 1.07 = 205.6.
+fn a_probe_succeeds_after_a_window_and_a_tenth_of_admitted_requests() {
+    // 20 a second for 11 s, less the jitter of rates: 220 / 1.07 = 205.6.
     let rate_after = |count: u16| {
         let log = log((0..count).map(|nth| 100.0 + f64::from(nth) * 0.05));
-        let mut estimate = trying(window(10.0, 15.0), 100.0, 20.0);
+        let mut estimate = probing(window(10.0, 15.0), 100.0, 20.0);
         near(estimate.rate(&Known { most: 20.0, ..known(&log, 112.0) }), 20.0);
-        (estimate.limit.map(|limit| limit.rate), estimate.tries.on.is_some())
+        (estimate.limit.map(|limit| limit.rate), estimate.probes.on.is_some())
     };
     assert_eq!(rate_after(205), (Some(15.0), true));
     assert_eq!(rate_after(206), (Some(20.0), false));
 }
 
 #[test]
-fn a_try_is_given_up_that_takes_three_times_as_long_as_it_should() {
-    // A window of 10 s and a tenth, and the way there and back, which is a second: 36 s.
+fn a_probe_is_abandoned_after_three_times_its_duration() {
+    // A window of 10 s plus a tenth, and a round trip of a second: 36 s.
     let log = Log::default();
     let at = |now: f64| {
-        let mut estimate = trying(window(10.0, 15.0), 100.0, 20.0);
+        let mut estimate = probing(window(10.0, 15.0), 100.0, 20.0);
         let rate = estimate.rate(&Known { trip: 1.0, ..known(&log, now) });
-        (rate, estimate.tries.on.is_some(), estimate.tries.ended)
+        (rate, estimate.probes.on.is_some(), estimate.probes.ended)
     };
     assert_eq!(at(136.0), (20.0, true, 0.0));
     assert_eq!(at(136.1), (15.0, false, 136.1));
 }
 
 #[test]
-fn a_try_is_as_long_as_the_window_or_as_it_takes_to_use_up_what_a_bucket_stores() {
+fn a_probe_lasts_a_window_or_until_the_store_of_a_bucket_is_used_up() {
     near(seconds_for(&window(60.0, 10.0), 14.0), 60.0);
     // 40 in store, used up at 4 a second.
     near(seconds_for(&bucket(40.0, 10.0), 14.0), 10.0);
@@ -135,48 +135,48 @@ fn a_try_is_as_long_as_the_window_or_as_it_takes_to_use_up_what_a_bucket_stores(
 }
 
 #[test]
-fn a_try_that_is_refused_tells_what_is_too_high() {
-    let mut estimate = trying(Explanation { high: 150.0, ..window(1.0, 100.0) }, 5.0, 140.0);
-    assert!(estimate.end_try(7.0));
+fn a_refused_probe_shows_which_rate_is_too_high() {
+    let mut estimate = probing(Explanation { high: 150.0, ..window(1.0, 100.0) }, 5.0, 140.0);
+    assert!(estimate.end_probe(7.0));
     rates(&estimate, (100.0, 100.0, 140.0));
-    assert_eq!((estimate.tries.on, estimate.tries.too_high, estimate.tries.ended), (None, 140.0, 7.0));
-    assert!(!estimate.end_try(8.0), "none was on");
-    near(estimate.tries.too_high, 140.0);
+    assert_eq!((estimate.probes.on, estimate.probes.too_high, estimate.probes.ended), (None, 140.0, 7.0));
+    assert!(!estimate.end_probe(8.0), "none was on");
+    near(estimate.probes.too_high, 140.0);
 }
 
-/// After a rate of 20 was proved where 15 were known of a window of 10 s.
+/// After a rate of 20 was proved where a window of 10 s was known to admit 15.
 fn risen(former: f64, most: f64) -> Estimate {
     let log = Log::default();
     let limit = window(10.0, 15.0);
-    let mut estimate = trying(limit, 100.0, 20.0);
-    (estimate.former, estimate.changes, estimate.tries.too_high) = (former, 3.0, 30.0);
-    estimate.prove(Try { from: 100.0, rate: 20.0 }, limit, &Known { most, ..known(&log, 112.0) });
+    let mut estimate = probing(limit, 100.0, 20.0);
+    (estimate.former, estimate.changes, estimate.probes.too_high) = (former, 3.0, 30.0);
+    estimate.prove(Probe { from: 100.0, rate: 20.0 }, limit, &Known { most, ..known(&log, 112.0) });
     estimate
 }
 
 #[test]
-fn a_rate_that_was_never_explained_is_a_limit_that_has_risen() {
+fn a_proved_rate_above_the_range_is_a_risen_limit() {
     let estimate = risen(0.0, 1000.0);
     rates(&estimate, (20.0, 20.0, 20.0));
     let limit = estimate.limit.expect("a limit");
     assert_eq!((limit.counter, limit.size), (Counter::Sliding { window: 10.0 }, 200.0));
-    assert_eq!((estimate.changes, estimate.evident, estimate.since, estimate.tries.ended), (4.0, 100.0, 112.0, 112.0));
-    assert!(estimate.tries.too_high.is_infinite());
+    assert_eq!((estimate.changes, estimate.evident, estimate.since, estimate.probes.ended), (4.0, 100.0, 112.0, 112.0));
+    assert!(estimate.probes.too_high.is_infinite());
 }
 
 #[test]
-fn a_bucket_that_drains_faster_stores_as_much() {
+fn a_risen_bucket_keeps_its_size() {
     let log = Log::default();
-    let mut estimate = trying(bucket(30.0, 15.0), 100.0, 20.0);
-    estimate.prove(Try { from: 100.0, rate: 20.0 }, bucket(30.0, 15.0), &known(&log, 112.0));
+    let mut estimate = probing(bucket(30.0, 15.0), 100.0, 20.0);
+    estimate.prove(Probe { from: 100.0, rate: 20.0 }, bucket(30.0, 15.0), &known(&log, 112.0));
     assert_eq!(estimate.limit, Some(bucket(30.0, 20.0)));
 }
 
 #[test]
-fn a_limit_that_has_risen_is_tried_again_at_once_until_it_is_back_to_where_it_was() {
+fn a_risen_limit_is_probed_again_at_once_until_it_is_back_at_the_former_one() {
     let next = |former: f64, most: f64| {
         let estimate = risen(former, most);
-        (estimate.tries.on.map(|tried| (tried.from, (tried.rate * 1000.0).round())), estimate.former)
+        (estimate.probes.on.map(|probe| (probe.from, (probe.rate * 1000.0).round())), estimate.former)
     };
     assert_eq!(next(0.0, 1000.0), (Some((112.0, 28_000.0)), 0.0), "two fifths more where no higher one is known");
     assert_eq!(next(50.0, 1000.0), (Some((112.0, 50_000.0)), 50.0), "what was there before, where it is known");
@@ -189,43 +189,43 @@ fn a_limit_that_has_risen_is_tried_again_at_once_until_it_is_back_to_where_it_wa
     assert_eq!(next(50.0, 20.0), (None, 50.0));
 }
 
-/// After 140 a second were proved where 100 were known, and up to so many open.
+/// After 140 a second were proved where 100 were known, and the range was open upwards.
 fn proved(limit: Explanation, log: &Log) -> Estimate {
     let limit = Explanation { rate: 100.0, low: 100.0, ..limit };
-    let mut estimate = trying(limit, 4.0, 140.0);
-    estimate.prove(Try { from: 4.0, rate: 140.0 }, limit, &known(log, 6.0));
+    let mut estimate = probing(limit, 4.0, 140.0);
+    estimate.prove(Probe { from: 4.0, rate: 140.0 }, limit, &known(log, 6.0));
     estimate
 }
 
 #[test]
-fn a_rate_that_was_open_is_the_limit_once_it_is_proved_and_what_is_above_stays_open() {
+fn a_proved_rate_within_the_range_is_the_limit_and_the_rest_above_stays_open() {
     let log = log((0..15).map(|nth| f64::from(nth) * 0.1));
     for high in [140.0, 150.0] {
         let estimate = proved(Explanation { high, ..window(1.0, 100.0) }, &log);
         rates(&estimate, (140.0, 140.0, high));
         assert_eq!(estimate.limit.map(|limit| limit.size), Some(100.0), "where nothing was refused nothing is explained anew");
-        assert_eq!((estimate.changes, estimate.since, estimate.tries.on), (0.0, 6.0, None));
+        assert_eq!((estimate.changes, estimate.since, estimate.probes.on), (0.0, 6.0, None));
     }
 }
 
 #[test]
-fn what_was_refused_is_explained_anew_once_a_rate_is_proved() {
-    // 150 were let in within a second, and no more.
+fn refusals_are_explained_anew_once_a_rate_is_proved() {
+    // 150 were admitted within a second, and no more.
     let estimate = proved(Explanation { high: 200.0, ..window(1.0, 100.0) }, &refused_above(150));
     rates(&estimate, (150.0, 150.0, 200.0));
-    // Where what is found is below what is proved, that is the least.
+    // If the best explanation is below the proved rate, that is the least.
     let estimate = proved(Explanation { high: 200.0, ..window(1.0, 100.0) }, &refused_above(140));
     rates(&estimate, (140.0, 140.0, 200.0));
 }
 
 #[test]
-fn a_window_that_explains_less_than_was_proved_is_believed() {
+fn a_window_below_the_proved_rate_is_believed_if_it_explains_the_answers() {
     let estimate = proved(Explanation { high: 200.0, ..window(1.0, 100.0) }, &refused_above(80));
     rates(&estimate, (80.0, 80.0, 80.0));
 }
 
 #[test]
-fn what_a_belief_is_told_is_what_was_let_in_within_a_window_up_to_a_trip_ago() {
+fn the_belief_gets_the_requests_admitted_in_the_window_up_to_one_round_trip_ago() {
     let log = log([5.0, 5.1, 6.9, 7.0, 7.5, 7.5, 7.5, 8.0, 8.5, 8.9, 8.95, 9.0, 9.5]);
     let mut estimate = Estimate::new();
     estimate.wait = 2.0;
@@ -233,15 +233,15 @@ fn what_a_belief_is_told_is_what_was_let_in_within_a_window_up_to_a_trip_ago() {
     // Eight from 7 to 9, in a window of two seconds.
     let seen = estimate.prospect(&window(2.0, 50.0), &now);
     near(seen.let_in, 4.0);
-    // Twice 1.06, and the way there and back.
+    // Twice 1.06, and a round trip.
     near(seen.hold, 3.12);
     assert_eq!((seen.now, seen.left, seen.most), (10.0, 77.0, 1000.0));
-    // A bucket of six had three in store; of one of a hundred, no more than half came from there.
+    // A bucket of six had three in store; one of a hundred contributed at most half.
     near(estimate.prospect(&bucket(6.0, 50.0), &now).let_in, 2.5);
     near(estimate.prospect(&bucket(100.0, 50.0), &now).let_in, 2.0);
 }
 
-/// An estimate of a limit of which others take a share: sure that all of 100 a second is left, and that has been asked for since then.
+/// An estimate of a limit that others share, certain that all of its 100 a second is left; `full` is since when that has been used.
 fn sharing(limit: Explanation, full: Option<f64>) -> Estimate {
     let mut shared = Shared::new(100.0, 1.0, 1000.0);
     shared.cells.fill(0.0);
@@ -249,12 +249,12 @@ fn sharing(limit: Explanation, full: Option<f64>) -> Estimate {
     shared.full = full;
     let mut estimate = Estimate::new();
     (estimate.limit, estimate.shared, estimate.wait) = (Some(limit), Some(shared), 1.0);
-    estimate.tries.too_high = 70.0;
+    estimate.probes.too_high = 70.0;
     estimate
 }
 
 #[test]
-fn where_others_take_a_share_the_rate_is_the_one_that_brings_most() {
+fn where_others_take_a_share_the_rate_is_the_one_of_highest_worth() {
     let log = Log::default();
     let now = known(&log, 1000.0);
     let limit = Explanation { low: 50.0, high: 70.0, ..window(2.0, 60.0) };
@@ -268,7 +268,7 @@ fn where_others_take_a_share_the_rate_is_the_one_that_brings_most() {
 }
 
 #[test]
-fn where_nobody_takes_a_share_any_more_the_limit_is_what_is_asked_for() {
+fn where_nobody_takes_a_share_any_more_the_limit_is_the_rate_in_use() {
     let log = Log::default();
     for (limit, seconds) in [(window(2.0, 60.0), Some(2.0)), (bucket(33.0, 60.0), None)] {
         let mut estimate = sharing(Explanation { low: 50.0, high: 70.0, ..limit }, Some(980.0));
@@ -276,25 +276,25 @@ fn where_nobody_takes_a_share_any_more_the_limit_is_what_is_asked_for() {
         assert!((90.0..=100.0).contains(&rate), "{rate}");
         rates(&estimate, (rate, rate, rate));
         near(estimate.limit.expect("a limit").size, seconds.map_or(33.0, |seconds| seconds * rate));
-        assert!(estimate.shared.is_none() && estimate.tries.too_high.is_infinite());
+        assert!(estimate.shared.is_none() && estimate.probes.too_high.is_infinite());
         near(estimate.since, 1000.0);
     }
 }
 
 #[test]
-fn where_all_that_a_bucket_was_thought_to_be_at_most_is_let_in_more_is_tried() {
+fn where_the_whole_range_of_a_bucket_is_admitted_more_is_probed() {
     let log = log((0..15).map(|nth| f64::from(nth) * 0.1));
-    let doubt = |limit: Explanation| proved(limit, &log).tries.doubt.map(|(rate, likely)| ((rate * 1000.0).round(), likely));
+    let doubt = |limit: Explanation| proved(limit, &log).probes.doubt.map(|(rate, likely)| ((rate * 1000.0).round(), likely));
     // 1.4 times the 140 that were proved, as likely as not.
     assert_eq!(doubt(Explanation { high: 140.0, ..bucket(5.0, 100.0) }), Some((196_000.0, 0.5)));
     assert_eq!(doubt(Explanation { high: 149.0, ..bucket(5.0, 100.0) }), Some((196_000.0, 0.5)));
-    assert_eq!(doubt(Explanation { high: 150.0, ..bucket(5.0, 100.0) }), None, "what is open is tried next");
+    assert_eq!(doubt(Explanation { high: 150.0, ..bucket(5.0, 100.0) }), None, "what is open is probe next");
     assert_eq!(doubt(Explanation { high: 140.0, ..window(1.0, 100.0) }), None, "a window is full or is not");
 }
 
 #[test]
-fn where_hardly_anything_is_known_of_a_bucket_a_second_is_tried_or_five_requests() {
-    // A thousand in store, of which ten more a second are used up: a minute, unless the rate may be more than twice as low.
+fn a_bucket_with_a_wide_range_is_probed_for_a_second_or_five_requests() {
+    // A thousand in store, used up at ten more a second: a minute, unless the range spans more than a factor of two.
     let limit = |low: f64| Explanation { low, ..bucket(1000.0, 40.0) };
     near(seconds_for(&limit(20.0), 50.0), 60.0);
     near(seconds_for(&limit(19.9), 50.0), 1.0);
