@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::context::Context;
 use super::error::RunError;
 use super::reading::unless_stopped;
-use super::rows::Run;
 use crate::domain::Outcome;
 use crate::file_error::FileError;
 use crate::input::{Known, Sound, Whom};
@@ -17,7 +17,7 @@ use crate::report::journal_users;
 use crate::ui::Progress;
 
 /// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.
-pub(super) async fn look_up(sound: Sound, run: &Run<'_>, journal: Option<&Path>) -> Result<Sound, RunError> {
+pub(super) async fn look_up(sound: Sound, context: &Context<'_>, journal: Option<&Path>) -> Result<Sound, RunError> {
     let rows = sound.plan().sought.rows;
     let Some(lookup) = sound.layout.lookup.as_ref().filter(|_| rows > 0) else {
         return Ok(sound);
@@ -26,18 +26,18 @@ pub(super) async fn look_up(sound: Sound, run: &Run<'_>, journal: Option<&Path>)
     let whom = Whom::new(&folder, sound.rows()).map_err(not_kept)?;
     let before = journal.map_or(Ok(0), |journal| taken_over(journal, &whom, sound.rows()))?;
     let (seen, looked_up) = watch::channel(0);
-    let progress = Progress::of_looking_up(run.console(), rows.saturating_sub(before), looked_up, Arc::clone(&run.session().pacer));
-    let looking_up = LookUp::new(run.session(), lookup.by, run.stop(), run.concurrency());
+    let progress = Progress::of_looking_up(context.console(), rows.saturating_sub(before), looked_up, Arc::clone(&context.session().pacer));
+    let looking_up = LookUp::new(context.session(), lookup.by, context.stop(), context.concurrency());
     let done = looking_up.all(&sound, &whom, &seen).await;
     drop(seen);
     progress.finish().await;
     match done {
-        Ok(()) => Ok(unless_stopped(run.stop(), move || sound.with_users(whom)).await??),
+        Ok(()) => Ok(unless_stopped(context.stop(), move || sound.with_users(whom)).await??),
         Err(NotLookedUp::PingOne(error)) => Err(error.into()),
         Err(NotLookedUp::List(error)) => Err(error.into()),
         Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: sound.source.name.clone(), source }),
         Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
-        Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(run.stop())),
+        Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(context.stop())),
     }
 }
 
