@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::RunError;
+use super::feed::RowFeed;
 use super::signals::listen;
-use super::source::RowFeed;
 use super::target::{Target, TargetInfo};
 use crate::clock::{Clock, Offset};
 use crate::config::{Identity, RunConfig};

@@ -8,9 +8,10 @@ use tokio::sync::mpsc;
 
 use super::context::Context;
 use super::error::RunError;
+use super::feed::{Left, RowFeed};
 use super::look_up::look_up;
 use super::reading::{Reading, unless_stopped};
-use super::source::{Left, ResolvedSource, RowFeed, RowSource, SourceRows};
+use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
 use crate::domain::Row;
 use crate::input::{Remaining, Sound, feed};

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use super::context::Context;
 use super::error::RunError;
-use super::source::{Left, ResolvedSource, RowFeed, RowSource, SourceRows};
+use super::feed::{Left, RowFeed};
+use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
 use crate::directory::{CARRIED, Listing, Roll};
 use crate::domain::{Row, Selection};

@@ -7,6 +7,7 @@ mod directory_source;
 #[cfg(test)]
 mod doubt_tests;
 mod error;
+mod feed;
 mod file_sink;
 mod finish;
 mod look_up;

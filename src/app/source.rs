@@ -4,16 +4,13 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
 
 use super::context::Context;
 use super::error::RunError;
+use super::feed::{Left, RowFeed};
 use crate::config::RunConfig;
-use crate::domain::Row;
 use crate::lookup::Forecast;
-use crate::pingone::Wire;
-use crate::report::{InputRecord, InputRows, Numbers, Recovered};
-use crate::run::Pipeline;
+use crate::report::{InputRecord, InputRows, Numbers};
 use crate::stop::Stop;
 use crate::ui::{Console, Planned};
 
@@ -74,25 +71,4 @@ pub(super) trait ResolvedSource {
 
     /// Its rows as they were, and the feed of those that are left to be done.
     fn into_feed(self, left: Left<'_>) -> Result<(Self::Rows, Self::Feed), RunError>;
-}
-
-/// What an earlier process left to be done.
-#[derive(Debug)]
-pub(super) struct Left<'a> {
-    pub(super) recovered: Recovered,
-    /// The journal that it was recovered from.
-    pub(super) journal: Option<&'a Path>,
-    /// The rows up to this one may have been sent already.
-    pub(super) in_doubt_up_to: u64,
-    pub(super) now: DateTime<Utc>,
-}
-
-/// The rows that are still to be done, on their way into the pipeline.
-pub(super) trait RowFeed {
-    /// How many rows there are in all, settled ones included, as far as is known.
-    fn expected(&self) -> Option<u64>;
-
-    /// Sends the rows into `rows`, no faster than they are taken. Returns how many there are in all, or `None` if the run stops
-    /// before that is known. If rows cannot be read, the run stops.
-    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError>;
 }
