@@ -6,7 +6,8 @@ use super::target::TargetInfo;
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Lines, RunId, Tally};
 use crate::report::{
-    Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, totals,
+    CURRENT_FORMAT, Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord,
+    Status, totals,
 };
 
 impl RunRecord {
@@ -20,6 +21,7 @@ impl RunRecord {
         Self {
             tool: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            format_version: CURRENT_FORMAT,
             run_id: run.to_string(),
             operation: config.operation.name().to_owned(),
             environment: EnvironmentRecord { id: target.environment.to_string(), name: None, kind: None },

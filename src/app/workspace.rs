@@ -9,7 +9,8 @@ use crate::config::Existing;
 use crate::domain::{Operation, RunId};
 use crate::file_error::FileError;
 use crate::report::{
-    Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, doubt_failures, read_journal, reopen_journal,
+    Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, check_journal, doubt_failures, read_journal,
+    reopen_journal,
 };
 
 /// The files of a run, which no other process may touch, and what stands in them.
@@ -159,7 +160,11 @@ fn former_record(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
         return Err(OutputError::Another { path: files.record.to_path_buf(), difference }.into());
     }
     match (&record, files.partial.exists(), files.report.exists()) {
-        (Some(_), true, _) | (Some(_), false, true) => Ok(record),
+        (Some(former), true, _) => {
+            check_journal(&files.partial, former)?;
+            Ok(record)
+        }
+        (Some(_), false, true) => Ok(record),
         // Its files were taken away, or it ended before it had any.
         (Some(_) | None, false, false) => Ok(None),
         (None, false, true) => Err(OutputError::Exists(files.report.to_path_buf()).into()),

@@ -20,6 +20,7 @@ mod recall;
 mod record;
 mod recover;
 mod summary;
+mod version;
 
 pub use self::files::OutputError;
 pub use self::summary::Summary;
@@ -38,3 +39,4 @@ pub(crate) use self::record::{
     totals,
 };
 pub(crate) use self::recover::{Recovered, doubt_failures, journal_users, read_journal, reopen_journal};
+pub(crate) use self::version::{CURRENT_FORMAT, NotRead, check_journal, is_of_a_report};

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::files::Replaced;
+use super::version::{CURRENT_FORMAT, NotRead, check_record};
 use crate::domain::{Outcome, RunId, Tally, escaped};
 use crate::file_error::FileError;
 
@@ -19,6 +20,9 @@ use crate::file_error::FileError;
 pub(crate) struct RunRecord {
     pub(crate) tool: String,
     pub(crate) version: String,
+    /// The current format: a record of an older one is converted when it is read.
+    #[serde(default)]
+    pub(crate) format_version: u64,
     pub(crate) run_id: String,
     pub(crate) operation: String,
     pub(crate) environment: EnvironmentRecord,
@@ -183,14 +187,18 @@ impl RunRecord {
         Ok((start, self.run_id.parse().map_err(|_| wrong("runId"))?))
     }
 
-    /// The record at `path`; `None` where there is none.
-    pub(crate) fn read(path: &Path) -> Result<Option<Self>, FileError> {
+    /// The record at `path`; `None` where there is none. Its format is checked before anything else in it is read.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, NotRead> {
         let failed = |source| FileError::new("read", path, source);
-        match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(error)),
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| failed(error.into())),
-        }
+        let text = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error).into()),
+            Ok(text) => text,
+        };
+        let keys = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+        check_record(path, &keys)?;
+        let record: Self = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+        Ok(Some(Self { format_version: CURRENT_FORMAT, ..record }))
     }
 
     /// Puts the record into `place`, instead of the one before, if there is one.

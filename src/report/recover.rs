@@ -64,6 +64,20 @@ impl Recovered {
     }
 }
 
+/// The header of the journal at `path`; `None` where it is torn or missing.
+pub(super) fn journal_header(path: &Path) -> io::Result<Option<ByteRecord>> {
+    let file = OpenOptions::new().read(true).open(path)?;
+    let length = file.metadata()?.len();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
+    let mut header = ByteRecord::new();
+    if !reader.read_byte_record(&mut header).map_err(io::Error::other)? {
+        return Ok(None);
+    }
+    let is_last = reader.position().byte() == length;
+    let is_torn = header.as_slice().contains(&0) || (is_last && !is_closed(reader.get_mut(), 0)?);
+    Ok((!is_torn).then_some(header))
+}
+
 /// Reads the journal at `path`, of an input of so many `rows`, up to its last whole line, and changes
 /// nothing.
 pub(crate) fn read_journal(path: &Path, rows: u64) -> Result<Recovered, FileError> {
