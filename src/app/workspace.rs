@@ -12,6 +12,13 @@ use crate::report::{
     Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, check_journal, doubt_failures, read_journal,
     reopen_journal,
 };
+use crate::run::MOST_WAITING;
+
+/// How many rows beyond the last of a journal may have been sent by a run with so many requests in flight: those, the rows that
+/// wait to be retried, and the rows of which no line is on disk yet.
+fn unrecorded(concurrency: u16) -> u64 {
+    u64::from(concurrency) + (MOST_WAITING + UNRECORDED) as u64
+}
 
 /// The files of a run, which no other process may touch, and what stands in them.
 pub(super) struct Workspace {
@@ -95,7 +102,7 @@ impl Workspace {
     /// Opens the journal, and tells what stands in it already. The record is on disk when this returns.
     pub(super) fn begin(&self, operation: Operation, record: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError> {
         // A read that is not recorded is simply done again.
-        record.in_doubt_ahead = Some(if operation.changes() { UNRECORDED as u64 } else { 0 });
+        record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency) } else { 0 });
         match self.former() {
             Some(former) => self.resume(former, operation, record, carried),
             None => Ok((self.begin_anew(record, carried)?, Recovered::default())),

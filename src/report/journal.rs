@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use csv::ByteRecord;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::line::{COLUMNS, Settlement};
@@ -16,9 +17,8 @@ use crate::file_error::FileError;
 use crate::stdio::OUTPUT;
 use crate::stop::Stop;
 
-/// Lines that are reserved or wait to be written: each row that is begun has one. So many more than rows may be in flight and
-/// wait to be retried (8,192) that only a slow disk holds the pipeline back.
-const WAITING: usize = 12 << 10;
+/// Settled rows that wait to be written. With more, nothing is sent until the disk has caught up.
+const WAITING: usize = 4096;
 /// The most lines written at a time…
 const TOGETHER: usize = 1024;
 /// …which are those of so long: to wake a thread for each costs more than to settle a row.
@@ -27,7 +27,7 @@ const GATHERED: Duration = Duration::from_millis(5);
 const SYNC_EVERY: Duration = Duration::from_millis(500);
 /// …nor more than so many: at a sync each 16,384 lines, a million lines take 61.
 const UNSYNCED: usize = 16 << 10;
-/// The most rows that may have been sent, and of which no line is sure to be on disk: each has its line reserved first.
+/// The most rows that are handed over and of which no line is sure to be on disk.
 pub(crate) const UNRECORDED: usize = WAITING + TOGETHER + UNSYNCED;
 
 /// After a stream is given up, whoever reads it has so long to take the last lines.
@@ -104,43 +104,38 @@ pub(crate) struct Journal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
-/// Reserves lines in a journal.
+/// Appends lines to a journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
     lines: mpsc::Sender<Settlement>,
     stop: Option<Stop>,
 }
 
-/// A line that is reserved: whoever has it writes without waiting.
+/// A settled row that cannot be handed over now.
 #[derive(Debug)]
-pub(crate) struct Line(mpsc::OwnedPermit<Settlement>);
-
-impl Line {
-    /// Hands over a settled row, to be written soon. If the journal has been closed meanwhile, it is lost.
-    pub(crate) fn write(self, settlement: Settlement) {
-        self.0.send(settlement);
-    }
+pub(crate) enum NotAppended {
+    /// As many rows wait to be written as may.
+    Full(Box<Settlement>),
+    /// The journal takes no more lines.
+    Closed,
 }
 
 impl Appender {
-    /// Reserves a line, if there is room for one now.
-    pub(crate) fn try_line(&self) -> Option<Line> {
-        self.lines.clone().try_reserve_owned().ok().map(Line)
+    /// Hands over a settled row, to be written soon.
+    pub(crate) fn append(&self, settlement: Settlement) -> Result<(), NotAppended> {
+        self.lines.try_send(settlement).map_err(|error| match error {
+            TrySendError::Full(settlement) => NotAppended::Full(Box::new(settlement)),
+            TrySendError::Closed(_) => NotAppended::Closed,
+        })
     }
 
-    /// Reserves a line as soon as there is room for one. That takes long only if the disk, or the reader of the stream, is far
-    /// behind.
-    pub(crate) async fn line(&self) -> Result<Line, Closed> {
+    /// Waits until a row can be handed over. That takes long only if the disk, or the reader of the stream, is far behind.
+    pub(crate) async fn has_room(&self) -> Result<(), Closed> {
         tokio::select! {
             biased;
-            reserved = self.lines.clone().reserve_owned() => reserved.map(Line).map_err(|_| Closed),
+            reserved = self.lines.reserve() => reserved.map(drop).map_err(|_| Closed),
             () = abandoned(self.stop.as_ref()) => Err(Closed),
         }
-    }
-
-    /// Whether the journal takes no more lines.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lines.is_closed()
     }
 }
 

@@ -44,7 +44,7 @@ async fn a_slow_stream_is_waited_for_and_has_the_lines_that_were_asked_for() {
         let journal = Journal::start(Target::Stream(Box::new(stream.clone()), lines), ["note"].into_iter()).expect("begun");
         let appender = journal.appender();
         for (row, outcome) in [(1, Outcome::Active), (2, Outcome::Inactive), (3, Outcome::Active)] {
-            appender.line().await.expect("it is open").write(settlement(row, outcome));
+            appender.append(settlement(row, outcome)).expect("it is open");
         }
         drop(appender);
         journal.finish().await.expect("written");
@@ -63,7 +63,7 @@ async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
     let started = Journal::start(Target::File(device(), "r.partial.csv".into()), std::iter::empty());
     assert_eq!(started.expect_err("not on disk").to_string(), "r.partial.csv: the file cannot be written to disk");
     let resumed = Journal::resume(Target::File(device(), "r.partial.csv".into())).expect("a thread");
-    resumed.appender().line().await.expect("it is open").write(settlement(1, Outcome::Granted));
+    resumed.appender().append(settlement(1, Outcome::Granted)).expect("it is open");
     match resumed.finish().await {
         Err(NotWritten::File(error)) => assert_eq!(error.to_string(), "r.partial.csv: the file cannot be written to disk"),
         other => panic!("{other:?}"),
@@ -75,6 +75,6 @@ async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
 
 /// The record of a run tells this number, which a later one counts its doubt by.
 #[test]
-fn a_crash_loses_no_more_than_what_is_reserved_what_is_gathered_and_what_is_not_synced() {
-    assert_eq!(UNRECORDED, 12_288 + 1024 + 16_384);
+fn a_crash_loses_no_more_than_what_waits_what_is_gathered_and_what_is_not_synced() {
+    assert_eq!(UNRECORDED, 4096 + 1024 + 16_384);
 }

@@ -28,7 +28,7 @@ pub use self::summary::Summary;
 pub(crate) use self::apart::{ReadFile, kept_apart};
 pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, ToldRows, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
-pub(crate) use self::journal::{Appender, Journal, Line, NotWritten, Target, UNRECORDED};
+pub(crate) use self::journal::{Appender, Closed, Journal, NotAppended, NotWritten, Target, UNRECORDED};
 pub(crate) use self::line::{COLUMNS, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;

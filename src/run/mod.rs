@@ -7,11 +7,12 @@
 //! ```
 //!
 //! **The life of a row.** The source reads rows ahead into a bounded channel, so that reading is held back by sending. The
-//! [pool] takes a row, and reserves its line in the journal before anything is sent for it. It waits for a slot, which bounds the
+//! [pool] takes a row, which waits for a slot, which bounds the
 //! requests in flight, and for a permit, which the [pacer](crate::pace) spaces. [`row_task`] sends the request; the verdict on its
 //! answer goes to the [`row_state`], which says what follows: the row is settled, its second call comes at once, or it is
 //! retried after a backoff. A row in backoff gives its slot away; up to [`MOST_WAITING`] rows may wait. A settled row is counted
 //! by the [`run_state`] and handed to the journal in one step, so that report, totals and bar cannot disagree.
+//! If the journal is far behind, nothing is sent until it has caught up.
 //!
 //! **Stopping.** The first [`StopReason`] wins: a signal, a failed canary, too many failures, an outage, a refused token, a
 //! journal that takes no more lines. From then on nothing new is sent; what is in flight is waited for, and given up only
@@ -53,7 +54,7 @@ use self::pool::Pool;
 
 /// How many rows may wait to be retried, besides those in flight. At 200 rows a second of which one in ten waits 30 s, there are
 /// 600.
-const MOST_WAITING: usize = 8192;
+pub(crate) const MOST_WAITING: usize = 8192;
 
 /// What the pipeline runs on.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! Who sends which row when? One loop owns all that a run knows: the rows that wait, those in flight, the permit and the slot in
 //! hand, and the [state](super::run_state) of the run. Nothing here is shared, so nothing is locked.
 //!
-//! A new row takes a line in the journal, a slot and a permit, in this order, and is sent. At most one new row waits for its
+//! A new row takes a slot and then a permit, and is sent. At most one new row waits for its
 //! permit at a time, so that retries and the renewal of the token never queue behind new rows, and a stop leaves few rows
 //! behind. A row in backoff gives its slot away.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work, quote};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Wire};
-use crate::report::{Appender, Line, Settlement};
+use crate::report::{Appender, Closed, NotAppended, Settlement};
 
 /// What came of waiting for a permit to send: the token to send with, or `None` if the run stops.
 type Permit = Result<Option<Arc<AccessToken>>, PingOneError>;
@@ -33,7 +34,8 @@ enum Event {
     Permit(Permit),
     NewRow(Option<Row>),
     Slot(Slot),
-    Line(Option<Line>),
+    /// The journal has room again, or is closed.
+    Journal(Result<(), Closed>),
     /// A backoff has passed, or a row is overdue.
     Due,
     Stop,
@@ -47,13 +49,14 @@ pub(super) struct Pool<'a, W> {
     seen: watch::Sender<Tally>,
     state: RunState,
     waiting: WaitingRows,
+    /// Settled rows for which the journal has no room yet; nothing is sent meanwhile.
+    unwritten: VecDeque<Settlement>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send + 'a>>>,
     /// The next new row, and whether it is the last that is read.
     next: Option<Row>,
     is_read: bool,
     /// In hand for whichever row is sent next.
     slot: Option<Slot>,
-    line: Option<Line>,
     permit: Option<Pin<Box<dyn Future<Output = Permit> + Send + 'a>>>,
     is_stopping: bool,
 }
@@ -61,7 +64,6 @@ pub(super) struct Pool<'a, W> {
 /// What the row that is sent next lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lacks {
-    Line,
     Slot,
     Permit,
 }
@@ -75,11 +77,11 @@ impl<'a, W: Wire> Pool<'a, W> {
             seen,
             state: RunState::new(&pipeline.rules, pipeline.concurrency),
             waiting: WaitingRows::default(),
+            unwritten: VecDeque::new(),
             in_flight: FuturesUnordered::new(),
             next: None,
             is_read: false,
             slot: None,
-            line: None,
             permit: None,
             is_stopping: false,
         }
@@ -104,13 +106,14 @@ impl<'a, W: Wire> Pool<'a, W> {
             self.permit = Some(Box::pin(session.permit(stop)));
         }
         let (due, has_permit, is_stopping) = (self.waiting.next_due(), self.permit.is_some(), self.is_stopping);
+        let has_all_written = self.unwritten.is_empty();
         let reads_on = self.next.is_none() && !self.is_read && !is_stopping;
         Some(tokio::select! {
             biased;
             () = stop.requested(), if !is_stopping => Event::Stop,
             Some(done) = self.in_flight.next() => Event::Done(done),
             permit = ready(&mut self.permit), if has_permit => Event::Permit(permit),
-            line = self.journal.line(), if lacks == Some(Lacks::Line) => Event::Line(line.ok()),
+            room = self.journal.has_room(), if !has_all_written => Event::Journal(room),
             slot = Arc::clone(slots).acquire_owned(), if lacks == Some(Lacks::Slot) => Event::Slot(slot.expect("nobody closes it")),
             row = self.rows.recv(), if reads_on => Event::NewRow(row),
             () = until(due) => Event::Due,
@@ -119,7 +122,7 @@ impl<'a, W: Wire> Pool<'a, W> {
 
     fn is_over(&self) -> bool {
         let has_new = self.next.is_some() || !self.is_read;
-        self.in_flight.is_empty() && self.waiting.is_empty() && (self.is_stopping || !has_new)
+        self.in_flight.is_empty() && self.waiting.is_empty() && self.unwritten.is_empty() && (self.is_stopping || !has_new)
     }
 
     fn take(&mut self, event: Event) {
@@ -143,8 +146,8 @@ impl<'a, W: Wire> Pool<'a, W> {
                 self.next = row;
             }
             Event::Slot(slot) => self.slot = Some(slot),
-            Event::Line(Some(line)) => self.line = Some(line),
-            Event::Line(None) => self.stop(StopReason::JournalClosed),
+            Event::Journal(Ok(())) => self.write_on(),
+            Event::Journal(Err(Closed)) => self.close(),
             Event::Due => {}
             Event::Stop => self.begin_to_stop(),
         }
@@ -174,6 +177,9 @@ impl<'a, W: Wire> Pool<'a, W> {
 
     /// What the row lacks that is to be sent next; takes what is to be had at once.
     fn lacks(&mut self) -> Option<Lacks> {
+        if !self.unwritten.is_empty() {
+            return None;
+        }
         if let Some(row) = self.waiting.first_ready() {
             return if row.slot.is_some() || self.has_slot() { Some(Lacks::Permit) } else { Some(Lacks::Slot) };
         }
@@ -181,8 +187,6 @@ impl<'a, W: Wire> Pool<'a, W> {
         let may_begin = self.next.as_ref().is_some_and(|row| self.state.lets(row.number));
         let lacks = if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
             None
-        } else if !self.has_line() {
-            Some(Lacks::Line)
         } else if !self.has_slot() {
             Some(Lacks::Slot)
         } else {
@@ -202,12 +206,11 @@ impl<'a, W: Wire> Pool<'a, W> {
                 self.next = self.rows.try_recv().ok();
             }
             let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.task, Work::Send(_)) && self.state.lets(row.number));
-            if !is_settled || !self.has_line() {
+            let row = self.next.take_if(|_| is_settled && self.unwritten.is_empty());
+            let Some(row) = row else {
                 return;
-            }
-            if let (Some(row), Some(line)) = (self.next.take(), self.line.take()) {
-                self.begin(row, line);
-            }
+            };
+            self.begin(row);
         }
     }
 
@@ -218,23 +221,16 @@ impl<'a, W: Wire> Pool<'a, W> {
         self.slot.is_some()
     }
 
-    fn has_line(&mut self) -> bool {
-        if self.line.is_none() {
-            self.line = self.journal.try_line();
-        }
-        self.line.is_some()
-    }
-
     /// Begins a row: `None` if nothing is to be sent for it, and it is settled.
-    fn begin(&mut self, row: Row, line: Line) -> Option<Box<StartedRow>> {
+    fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
         self.state.begin(row.number);
         match settle_unsent(row, self.pipeline.clock.now()) {
             Ok((Row { number, carried, in_doubt, .. }, action)) => {
                 let state = RowState::new(action, self.pipeline.limits, in_doubt);
-                Some(Box::new(StartedRow { number, action, state, carried, retries: false, line, slot: None }))
+                Some(Box::new(StartedRow { number, action, state, carried, retries: false, slot: None }))
             }
             Err(settlement) => {
-                self.record(line, *settlement);
+                self.record(*settlement);
                 None
             }
         }
@@ -245,7 +241,7 @@ impl<'a, W: Wire> Pool<'a, W> {
         while self.lacks() == Some(Lacks::Permit) {
             let row = match self.waiting.take_ready() {
                 Some(row) => Some(row),
-                None => self.next.take().zip(self.line.take()).and_then(|(row, line)| self.begin(row, line)),
+                None => self.next.take().and_then(|row| self.begin(row)),
             };
             let Some(mut row) = row else {
                 continue;
@@ -319,28 +315,40 @@ impl<'a, W: Wire> Pool<'a, W> {
             self.state.end_retry();
         }
         let settlement = sent(&mut row, result, self.pipeline.clock.now());
-        self.record(row.line, settlement);
+        self.record(settlement);
     }
 
     /// Counts a settled row, and hands it to the journal. The run stops if it must.
-    fn record(&mut self, line: Line, settlement: Settlement) {
+    fn record(&mut self, settlement: Settlement) {
         log(&settlement);
         // The progress bar looks at it from time to time, and is not woken for each row.
         self.seen.send_if_modified(|tally| {
             tally.add(settlement.outcome);
             false
         });
-        let stops = self.state.settle(&settlement);
-        line.write(settlement);
-        if self.journal.is_closed() {
-            self.state.stop(StopReason::JournalClosed);
-        } else if !stops {
-            return;
+        let reason = self.state.settle(&settlement);
+        self.unwritten.push_back(settlement);
+        self.write_on();
+        if let Some(reason) = reason {
+            self.stop(reason);
         }
-        self.pipeline.stop.request();
-        if !self.is_stopping {
-            self.begin_to_stop();
+    }
+
+    /// Hands over the rows for which the journal has room.
+    fn write_on(&mut self) {
+        while let Some(settlement) = self.unwritten.pop_front() {
+            match self.journal.append(settlement) {
+                Ok(()) => {}
+                Err(NotAppended::Full(settlement)) => return self.unwritten.push_front(*settlement),
+                Err(NotAppended::Closed) => return self.close(),
+            }
         }
+    }
+
+    /// The journal takes no more lines.
+    fn close(&mut self) {
+        self.unwritten.clear();
+        self.stop(StopReason::JournalClosed);
     }
 
     fn stop(&mut self, reason: StopReason) {
@@ -354,7 +362,7 @@ impl<'a, W: Wire> Pool<'a, W> {
     /// Nothing new is sent from here on; what is in flight is waited for.
     fn begin_to_stop(&mut self) {
         self.is_stopping = true;
-        (self.permit, self.slot, self.line, self.next) = (None, None, None, None);
+        (self.permit, self.slot, self.next) = (None, None, None);
         self.rows.close();
         while let Some(row) = self.waiting.take_any() {
             self.leave(row);

@@ -55,16 +55,10 @@ impl RunState {
         self.breaker.end_retry();
     }
 
-    /// Counts a settled row; tells whether the run stops after it.
-    pub(super) fn settle(&mut self, settlement: &Settlement) -> bool {
+    /// Counts a settled row; tells why the run stops after it, if it does.
+    pub(super) fn settle(&mut self, settlement: &Settlement) -> Option<StopReason> {
         self.tally.add(settlement.outcome);
-        match self.stops_after(settlement) {
-            Some(reason) => {
-                self.stop(reason);
-                true
-            }
-            None => false,
-        }
+        self.stops_after(settlement)
     }
 
     /// Notes why the run stops; the first reason is the one that is kept.

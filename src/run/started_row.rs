@@ -5,7 +5,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::row_state::RowState;
 use crate::domain::{Ask, RowNumber};
-use crate::report::Line;
 
 /// One of the requests that may be in flight.
 pub(super) type Slot = OwnedSemaphorePermit;
@@ -19,8 +18,6 @@ pub(super) struct StartedRow {
     pub(super) carried: ByteRecord,
     /// Whether it met a fault.
     pub(super) retries: bool,
-    /// Its line in the journal.
-    pub(super) line: Line,
     /// Its slot, while its second call waits for a permit.
     pub(super) slot: Option<Slot>,
 }

@@ -30,6 +30,7 @@ mod safety;
 mod shim;
 mod signals;
 mod streams;
+mod structure;
 mod telling;
 mod terminal;
 mod texts;
