@@ -22,7 +22,7 @@ use super::subjects::{Feed, Subjects};
 use super::takeup::{Claim, Standing};
 use crate::clock::{Clock, Offset};
 use crate::config::{Connection, Existing, Identity, RunConfig};
-use crate::directory::{Listing, Roll};
+use crate::directory::{Listing, SeenSet};
 use crate::domain::{RunId, Tally};
 use crate::exit::EXIT_SUCCESS;
 use crate::input::{READ_TOGETHER, Remaining};
@@ -31,7 +31,7 @@ use crate::pingone::{
     AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
     TokenSource, TrustedCa,
 };
-use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Target};
+use crate::report::{Destination, Journal, NotWritten, Recovered, RequestsRecord, ResumedUsers, RunRecord, Target};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::{Sandbox, SandboxConfig};
 use crate::stdio::Stream;
@@ -115,9 +115,9 @@ pub(super) fn feed(
     now: DateTime<Utc>,
 ) -> Result<Feed, RunError> {
     Ok(match (subjects, listing) {
-        (Subjects::Input(sound), _) => Feed::Input(Arc::clone(sound), remaining(recovered, in_doubt_up_to, now)),
+        (Subjects::Input(input), _) => Feed::Input(Arc::clone(input), remaining(recovered, in_doubt_up_to, now)),
         (Subjects::Directory(_), None) => unreachable!("the list has been begun"),
-        (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), roll(claim, &recovered)?),
+        (Subjects::Directory(_), Some(listing)) => Feed::Directory(Box::new(listing), seen_set(claim, &recovered)?),
     })
 }
 
@@ -129,10 +129,10 @@ fn remaining(recovered: Recovered, in_doubt_up_to: u64, now: DateTime<Utc>) -> R
 }
 
 /// The users who have rows already, of whom the journal tells, if there is one.
-fn roll(claim: Option<&Claim>, recovered: &Recovered) -> Result<Roll, RunError> {
+fn seen_set(claim: Option<&Claim>, recovered: &Recovered) -> Result<SeenSet, RunError> {
     match claim.filter(|_| recovered.has_header()) {
-        Some(claim) => Ok(Roll::recalling(Recalled::read(&claim.files.partial, recovered)?)),
-        None => Ok(Roll::default()),
+        Some(claim) => Ok(SeenSet::resuming(ResumedUsers::read(&claim.files.partial, recovered)?)),
+        None => Ok(SeenSet::default()),
     }
 }
 

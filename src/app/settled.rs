@@ -11,7 +11,7 @@ use super::takeup::{Claim, Standing};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::domain::Operation;
-use crate::report::{OutputError, RunRecord, Summary, ToldRows, reopen_journal};
+use crate::report::{JournalRows, OutputError, RunRecord, Summary, reopen_journal};
 use crate::ui::Console;
 
 /// A run that is taken up, and lacks nothing but its report.
@@ -32,7 +32,7 @@ impl<'a> Settled<'a> {
             return Ok(None);
         };
         let is = match read {
-            Ok(Subjects::Input(sound)) => Some(sound.sha256()),
+            Ok(Subjects::Input(input)) => Some(input.sha256()),
             Err(RunError::Input(error)) if !error.is_of_the_disk() => None,
             // It is refused for another reason.
             Ok(Subjects::Directory(_)) | Err(_) => return Ok(None),
@@ -72,14 +72,14 @@ impl<'a> Settled<'a> {
                 &files.partial
             }
         };
-        let mut told = ToldRows::of(from, named(&reading.user_column).as_deref(), until.as_deref())?;
+        let mut journal_rows = JournalRows::of(from, named(&reading.user_column).as_deref(), until.as_deref())?;
         console.tell_anyhow("the input is not what it was when the run began, but each of its rows was settled: nothing is sent, and the report is made of the journal");
         if let Standing::Finished(former) = standing {
-            return report_again(files, *former, &mut told, clock, console);
+            return report_again(files, *former, &mut journal_rows, clock, console);
         }
         record.environment = self.former.environment.clone();
         record.finished_at = Some(timestamp(clock.millis()));
-        let published = publish_settled(files, config.lines, record, self.rows, &mut told)?;
+        let published = publish_settled(files, config.lines, record, self.rows, &mut journal_rows)?;
         let summary = Summary {
             target,
             tally: published.tally,

@@ -14,12 +14,12 @@ use super::reading::{Reading, unless_stopped};
 use super::error::RunError;
 use super::rows::Run;
 use crate::config::{RunConfig, Users};
-use crate::directory::{CARRIED, Listing, Roll};
+use crate::directory::{CARRIED, Listing, SeenSet};
 use crate::domain::{Row, Selection};
-use crate::input::{Remaining, Sound, feed};
+use crate::input::{Remaining, ValidInput, feed};
 use crate::lookup::{Forecast, forecast};
 use crate::pingone::Wire;
-use crate::report::{DirectoryRecord, InputRecord, InputRows, ListedRows, Numbers};
+use crate::report::{DirectoryRecord, DirectoryRows, InputRecord, Numbers, RowSource};
 use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned, PlannedInput};
@@ -27,7 +27,7 @@ use crate::ui::{Console, Planned, PlannedInput};
 /// Where the rows of a run come from.
 #[derive(Debug)]
 pub(super) enum Subjects {
-    Input(Arc<Sound>),
+    Input(Arc<ValidInput>),
     Directory(Selection),
 }
 
@@ -44,7 +44,7 @@ impl Subjects {
     /// Refuses an input that may not be run.
     pub(super) fn approve(self, max_users: Option<u64>) -> Result<Self, RunError> {
         match self {
-            Self::Input(sound) => Ok(Self::Input(Arc::new(alone(sound).approve(max_users)?))),
+            Self::Input(input) => Ok(Self::Input(Arc::new(alone(input).approve(max_users)?))),
             // It is not known yet how many there are.
             Self::Directory(_) => Ok(self),
         }
@@ -54,9 +54,9 @@ impl Subjects {
     /// not sound then is refused.
     pub(super) async fn begun_at(self, config: &RunConfig, start: DateTime<Utc>, stop: &Stop) -> Result<Self, RunError> {
         match self {
-            Self::Input(sound) => {
+            Self::Input(input) => {
                 let rules = config.rules(start)?;
-                let checked = unless_stopped(stop, move || alone(sound).with_rules(rules)).await?;
+                let checked = unless_stopped(stop, move || alone(input).with_rules(rules)).await?;
                 Ok(Self::Input(Arc::new(checked?)))
             }
             Self::Directory(_) => Ok(self),
@@ -72,7 +72,7 @@ impl Subjects {
         journal: Option<&Path>,
     ) -> Result<(Self, Option<Listing>), RunError> {
         match self {
-            Self::Input(sound) => Ok((Self::Input(Arc::new(look_up(alone(sound), run, journal).await?)), None)),
+            Self::Input(input) => Ok((Self::Input(Arc::new(look_up(alone(input), run, journal).await?)), None)),
             Self::Directory(selection) => {
                 let listing = Listing::begin(run.session(), selection.clone(), config.safety.max_users, run.stop()).await?;
                 Ok((Self::Directory(selection), Some(listing)))
@@ -82,21 +82,21 @@ impl Subjects {
 
     /// How much has to be looked up, if anything.
     pub(super) fn forecast(&self) -> Result<Option<Forecast>, RunError> {
-        let Self::Input(sound) = self else {
+        let Self::Input(input) = self else {
             return Ok(None);
         };
-        let lookup = sound.layout.lookup.as_ref().filter(|_| sound.plan().sought.rows > 0);
-        let forecast = lookup.map(|lookup| forecast(sound, lookup.by)).transpose();
-        forecast.map_err(|source| RunError::Reading { name: sound.source.name.clone(), source })
+        let lookup = input.layout.lookup.as_ref().filter(|_| input.plan().lookups.rows > 0);
+        let forecast = lookup.map(|lookup| forecast(input, lookup.by)).transpose();
+        forecast.map_err(|source| RunError::Reading { name: input.source.name.clone(), source })
     }
 
     /// What the run's record says of it at the start.
     pub(super) fn record(&self, config: &RunConfig) -> InputRecord {
         match (self, &config.users) {
-            (Self::Input(sound), Users::File(path)) => InputRecord {
+            (Self::Input(input), Users::File(path)) => InputRecord {
                 path: Some(path.display().to_string()),
-                sha256: Some(sound.sha256()),
-                rows: Some(sound.rows()),
+                sha256: Some(input.sha256()),
+                rows: Some(input.rows()),
                 directory: None,
             },
             (Self::Input(_) | Self::Directory(_), _) => {
@@ -116,7 +116,7 @@ impl Subjects {
     /// The names of the columns that are carried into the report.
     pub(super) fn carried_names(&self) -> Vec<&str> {
         match self {
-            Self::Input(sound) => sound.layout.carried_names().collect(),
+            Self::Input(input) => input.layout.carried_names().collect(),
             Self::Directory(_) => CARRIED.to_vec(),
         }
     }
@@ -124,7 +124,7 @@ impl Subjects {
     /// The highest number that a row can have.
     pub(super) fn most_rows(&self) -> u64 {
         match self {
-            Self::Input(sound) => sound.rows(),
+            Self::Input(input) => input.rows(),
             Self::Directory(_) => u64::MAX,
         }
     }
@@ -138,13 +138,13 @@ impl Subjects {
     }
 
     /// The rows as an input has them.
-    pub(super) fn original_rows(&self) -> Result<Box<dyn InputRows + '_>, RunError> {
+    pub(super) fn original_rows(&self) -> Result<Box<dyn RowSource + '_>, RunError> {
         match self {
-            Self::Input(sound) => match sound.original_rows() {
+            Self::Input(input) => match input.original_rows() {
                 Ok(rows) => Ok(Box::new(rows)),
-                Err(source) => Err(RunError::Reading { name: sound.source.name.clone(), source }),
+                Err(source) => Err(RunError::Reading { name: input.source.name.clone(), source }),
             },
-            Self::Directory(_) => Ok(Box::new(ListedRows(&CARRIED))),
+            Self::Directory(_) => Ok(Box::new(DirectoryRows(&CARRIED))),
         }
     }
 
@@ -152,12 +152,12 @@ impl Subjects {
     /// directory, as far as the beginning of its list tells.
     pub(super) fn planned<'a>(&'a self, listing: Option<&Listing>, forecast: Option<Forecast>) -> Planned<'a> {
         match self {
-            Self::Input(sound) => Planned::Input(PlannedInput {
-                name: &sound.source.name,
-                plan: sound.plan(),
-                sought_in: sound.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
+            Self::Input(input) => Planned::Input(PlannedInput {
+                name: &input.source.name,
+                plan: input.plan(),
+                lookup_column: input.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
                 forecast,
-                start: sound.rules.start,
+                start: input.rules.start,
             }),
             Self::Directory(selection) => {
                 Planned::Directory { selection, users: listing.and_then(Listing::total), pages: listing.and_then(Listing::pages) }
@@ -167,23 +167,23 @@ impl Subjects {
 }
 
 /// An input that has no other owner, as none has before its rows are fed.
-fn alone(sound: Arc<Sound>) -> Sound {
-    Arc::into_inner(sound).expect("nobody else has it before its rows are fed")
+fn alone(input: Arc<ValidInput>) -> ValidInput {
+    Arc::into_inner(input).expect("nobody else has it before its rows are fed")
 }
 
 /// The rows that are still to be done, on their way into the pipeline.
 #[derive(Debug)]
 pub(super) enum Feed {
-    Input(Arc<Sound>, Remaining),
-    Directory(Box<Listing>, Roll),
+    Input(Arc<ValidInput>, Remaining),
+    Directory(Box<Listing>, SeenSet),
 }
 
 impl Feed {
     /// How many rows there will be, settled ones included, as far as is known.
     pub(super) fn expected(&self) -> Option<u64> {
         match self {
-            Self::Input(sound, _) => Some(sound.rows()),
-            Self::Directory(listing, roll) => listing.total().map(|total| total.max(roll.users())),
+            Self::Input(input, _) => Some(input.rows()),
+            Self::Directory(listing, seen_set) => listing.total().map(|total| total.max(seen_set.users())),
         }
     }
 
@@ -192,13 +192,13 @@ impl Feed {
     pub(super) async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = &pipeline.stop;
         match self {
-            Self::Input(sound, remaining) => {
-                let all = sound.rows();
-                let read = read_rows(sound, remaining, rows, stop.clone()).await;
+            Self::Input(input, remaining) => {
+                let all = input.rows();
+                let read = read_rows(input, remaining, rows, stop.clone()).await;
                 read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map(|()| Some(all))
             }
-            Self::Directory(listing, roll) => {
-                let fed = listing.feed(roll, &pipeline.session, &pipeline.slots, &rows, stop).await;
+            Self::Directory(listing, seen_set) => {
+                let fed = listing.feed(seen_set, &pipeline.session, &pipeline.slots, &rows, stop).await;
                 Ok(fed.inspect_err(|_| stop.request())?)
             }
         }
@@ -206,11 +206,11 @@ impl Feed {
 }
 
 /// Reads the rows again on a thread of its own; if that fails, the run stops.
-fn read_rows(sound: Arc<Sound>, remaining: Remaining, send: mpsc::Sender<Row>, stop: Stop) -> JoinHandle<Result<(), RunError>> {
+fn read_rows(input: Arc<ValidInput>, remaining: Remaining, send: mpsc::Sender<Row>, stop: Stop) -> JoinHandle<Result<(), RunError>> {
     tokio::task::spawn_blocking(move || {
-        feed(&sound, &remaining, &send).map_err(|source| {
+        feed(&input, &remaining, &send).map_err(|source| {
             stop.request();
-            RunError::Reading { name: sound.source.name.clone(), source }
+            RunError::Reading { name: input.source.name.clone(), source }
         })
     })
 }

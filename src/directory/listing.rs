@@ -2,9 +2,9 @@
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{ListedFor, ListingError, NotListed, Roll};
+use super::{ListedFor, ListingError, NotListed, SeenSet};
 use crate::domain::{Detail, Row, Selection};
-use crate::pingone::{ListReader, Listed, PingOneError, Session, UserPage, Wire};
+use crate::pingone::{ListReader, PageResult, PingOneError, Session, UserPage, Wire};
 use crate::stop::Stop;
 
 /// The user list, of which the first page has been read.
@@ -28,11 +28,15 @@ impl Listing {
         let mut rest = session.user_list(selection.filter());
         let list = selection.to_string();
         let first = match unless_stopped(session.next_users(&mut rest, stop), stop).await? {
-            Listed::Page(page) => page,
-            Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
-            Listed::Refused(said) => return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), said: said.into() }.into()),
-            Listed::Failed(said) => return Err(unread(list, said)),
-            Listed::Stopped => return Err(NotListed::Stopped(stop.signalled())),
+            PageResult::Page(page) => page,
+            PageResult::Forbidden(detail) => {
+                return Err(ListingError::Forbidden { list: ListedFor::Audit(list), message: detail.into() }.into());
+            }
+            PageResult::Refused(detail) => {
+                return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), message: detail.into() }.into());
+            }
+            PageResult::Failed(detail) => return Err(unread(list, detail)),
+            PageResult::Stopped => return Err(NotListed::Stopped(stop.signalled())),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {
@@ -61,20 +65,20 @@ impl Listing {
     /// on the roll in the end; `None` if the run stops first.
     pub(crate) async fn feed<W: Wire>(
         self,
-        mut roll: Roll,
+        mut seen_set: SeenSet,
         session: &Session<W>,
         places: &Semaphore,
         rows: &mpsc::Sender<Row>,
         stop: &Stop,
     ) -> Result<Option<u64>, NotListed> {
         let counted = self.total().unwrap_or_default();
-        roll.expect(counted);
+        seen_set.expect(counted);
         let (list, most) = (self.selection.to_string(), self.max_users);
         let (mut page, mut pages) = (self.first, self.rest);
         loop {
             let mut next = Vec::with_capacity(page.users.len());
-            let new = page.users.into_iter().filter_map(|user| roll.enter(user, &mut next).then_some(())).count();
-            if let Some(most) = most.filter(|most| roll.users() > *most) {
+            let new = page.users.into_iter().filter_map(|user| seen_set.enter(user, &mut next).then_some(())).count();
+            if let Some(most) = most.filter(|most| seen_set.users() > *most) {
                 return Err(ListingError::Grown { list, most }.into());
             }
             if !send(next, rows).await {
@@ -85,27 +89,34 @@ impl Listing {
                 break;
             }
             page = match next_page(&mut pages, session, places, stop).await? {
-                Listed::Page(page) => page,
-                Listed::Forbidden(said) | Listed::Refused(said) | Listed::Failed(said) => return Err(unread(list, said)),
-                Listed::Stopped => return Ok(None),
+                PageResult::Page(page) => page,
+                PageResult::Forbidden(detail) | PageResult::Refused(detail) | PageResult::Failed(detail) => {
+                    return Err(unread(list, detail));
+                }
+                PageResult::Stopped => return Ok(None),
             };
         }
-        if !send(roll.rest(), rows).await {
+        if !send(seen_set.rest(), rows).await {
             return Ok(None);
         }
-        if roll.users() < counted {
+        if seen_set.users() < counted {
             tracing::warn!(
                 "{list}: PingOne counted {counted} users at first, and listed {}: only those listed are in the report (others may have been \
                  deleted meanwhile, or the application may not see them)",
-                roll.users()
+                seen_set.users()
             );
         }
-        Ok(Some(roll.users()))
+        Ok(Some(seen_set.users()))
     }
 }
 
 /// Asks for a page that follows.
-async fn next_page<W: Wire>(pages: &mut ListReader, session: &Session<W>, places: &Semaphore, stop: &Stop) -> Result<Listed, PingOneError> {
+async fn next_page<W: Wire>(
+    pages: &mut ListReader,
+    session: &Session<W>,
+    places: &Semaphore,
+    stop: &Stop,
+) -> Result<PageResult, PingOneError> {
     let listed = async {
         let _place = places.acquire().await.expect("nobody closes it");
         session.next_users(pages, stop).await
@@ -114,10 +125,10 @@ async fn next_page<W: Wire>(pages: &mut ListReader, session: &Session<W>, places
 }
 
 /// What comes of asking for a page. A stop does not wait for it: nothing is lost with it.
-async fn unless_stopped(listed: impl Future<Output = Result<Listed, PingOneError>>, stop: &Stop) -> Result<Listed, PingOneError> {
+async fn unless_stopped(listed: impl Future<Output = Result<PageResult, PingOneError>>, stop: &Stop) -> Result<PageResult, PingOneError> {
     tokio::select! {
         biased;
-        () = stop.requested() => Ok(Listed::Stopped),
+        () = stop.requested() => Ok(PageResult::Stopped),
         listed = listed => listed,
     }
 }
@@ -132,6 +143,6 @@ async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
     true
 }
 
-fn unread(list: String, said: Detail) -> NotListed {
-    ListingError::Unread { list: ListedFor::Audit(list), said: said.into() }.into()
+fn unread(list: String, detail: Detail) -> NotListed {
+    ListingError::Unread { list: ListedFor::Audit(list), message: detail.into() }.into()
 }

@@ -7,10 +7,10 @@
 
 mod error;
 mod listing;
-mod roll;
+mod seen_set;
 
 pub use self::error::{ListedFor, ListingError};
 
 pub(crate) use self::error::NotListed;
 pub(crate) use self::listing::Listing;
-pub(crate) use self::roll::{CARRIED, Roll};
+pub(crate) use self::seen_set::{CARRIED, SeenSet};

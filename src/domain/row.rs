@@ -12,7 +12,7 @@ pub(crate) struct Row {
     pub(crate) carried: ByteRecord,
     /// Whether what it asks for may have been carried out already.
     pub(crate) in_doubt: bool,
-    pub(crate) task: Work,
+    pub(crate) work: Work,
 }
 
 /// What is to be done for a row.
@@ -23,12 +23,12 @@ pub(crate) enum Work {
     /// Nothing: the same stands in an earlier row.
     Duplicate(Ask),
     /// Nothing: the end date has passed since the run was begun. The row stays what it was.
-    Passed(Ask, Outcome),
+    Expired(Ask, Outcome),
     /// Nothing: its user was looked up, and there is none of whom it is clear that the row means them.
-    Nobody {
+    Unresolved {
         outcome: Outcome,
         /// What is to be said of it.
-        said: Box<Detail>,
+        detail: Box<Detail>,
         /// The end date that the row asks for.
         until: Option<BypassUntil>,
     },
@@ -46,11 +46,11 @@ impl Work {
     /// nobody to look up now.
     pub(crate) fn in_doubt(self) -> Self {
         match self {
-            Self::Nobody { until, mut said, .. } => {
-                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message).into();
-                Self::Nobody { outcome: Outcome::Unknown, said, until }
+            Self::Unresolved { until, mut detail, .. } => {
+                detail.message = format!("this may have been carried out before the run was broken off; now: {}", detail.message).into();
+                Self::Unresolved { outcome: Outcome::Unknown, detail, until }
             }
-            work @ (Self::Send(_) | Self::Duplicate(_) | Self::Passed(..) | Self::Invalid { .. }) => work,
+            work @ (Self::Send(_) | Self::Duplicate(_) | Self::Expired(..) | Self::Invalid { .. }) => work,
         }
     }
 }

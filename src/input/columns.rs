@@ -191,12 +191,12 @@ impl Finder<'_> {
             let lookup = lookup(user.clone()).filter(|_| !self.no_headers);
             return Ok((user, lookup));
         }
-        let sought = || self.optional(&Attribute::ALL.map(Attribute::name), 0);
+        let attribute = || self.optional(&Attribute::ALL.map(Attribute::name), 0);
         match self.optional(USER, 0)? {
             // Two columns of one name tell nothing of whoever has no ID.
-            Some(user) if is_of_a_report(self.names) => Ok((user, sought().ok().flatten().and_then(lookup))),
+            Some(user) if is_of_a_report(self.names) => Ok((user, attribute().ok().flatten().and_then(lookup))),
             Some(user) => Ok((user, None)),
-            None => match sought()? {
+            None => match attribute()? {
                 Some(column) => Ok((column.clone(), lookup(column))),
                 None => self.required(None, USER, 0).map(|user| (user, None)),
             },

@@ -241,7 +241,7 @@ pub(crate) struct BadRow {
 
 /// Why a value cannot be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotSought {
+pub(crate) enum LookupValueFault {
     #[error("there is no value: expected one to look the user up by")]
     Empty,
     #[error("`{}` cannot be looked up: expected text without control characters", quote(.0))]
@@ -264,7 +264,7 @@ pub(crate) enum RowFault {
     #[error("column `{}`: {fault}", quote(.column))]
     User { column: String, fault: NotAUuid },
     #[error("column `{}`: {fault}", quote(.column))]
-    NotSought { column: String, fault: NotSought },
+    LookupValue { column: String, fault: LookupValueFault },
     #[error("column `{}`: {fault}", quote(.column))]
     Until { column: String, fault: UntilError },
     #[error("column `{}`: `` is not an end date, and there is no `--until` for rows that have none", quote(.column))]
@@ -284,7 +284,7 @@ impl RowFault {
             Self::NotUtf8 { .. } => "not UTF-8",
             Self::Unclosed { .. } => "with a quote that is never closed",
             Self::User { .. } => "without a UUID",
-            Self::NotSought { .. } => "without a value that can be looked up",
+            Self::LookupValue { .. } => "without a value that can be looked up",
             Self::Until { fault: UntilError::Past { .. }, .. } => "with an end date that has passed",
             Self::Until { fault: UntilError::TooFar { .. }, .. } => "beyond `--max-window`",
             Self::Until { .. } | Self::NoUntil { .. } => "without an end date that can be read",

@@ -23,13 +23,13 @@ mod fuzz;
 mod plan_tests;
 mod records;
 mod repeats;
+mod resolved_users;
 mod rows;
 mod source;
 mod spool;
 mod table;
 #[cfg(test)]
 mod tests;
-mod whom;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,20 +40,20 @@ use tokio::sync::mpsc;
 
 pub use self::error::{BadRows, HeaderFault, InputError};
 
-pub(crate) use self::check::{Plan, Sought};
+pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::error::RowFault;
+pub(crate) use self::resolved_users::{Resolution, ResolvedUsers};
 pub(crate) use self::rows::Rules;
-pub(crate) use self::source::{Expected, Opened, Seen, Source, Taking, is_pipe, name_of};
+pub(crate) use self::source::{BytesRead, Expected, OpenedInput, ReadOptions, Source, is_pipe, name_of};
 pub(crate) use self::table::{Table, Values};
-pub(crate) use self::whom::{Known, Whom};
 
-use self::check::{Again, Checked, check};
+use self::check::{Checked, Recheck, check};
 use self::repeats::Repeat;
-use self::rows::{ReadRow, RowReader, Who, Wish};
-use self::whom::known;
+use self::resolved_users::resolution_of;
+use self::rows::{ReadRow, Requested, RowReader, UserRef};
 use crate::domain::{Outcome, Row, RowNumber, RowSet, Work};
-use crate::report::{FAILED_COLUMNS, InputRows, hex};
+use crate::report::{FAILED_COLUMNS, RowSource, hex};
 
 /// The rows of a checked input that are still to be done.
 #[derive(Debug, Default)]
@@ -75,14 +75,14 @@ impl Remaining {
     }
 
     /// The task of a row, unless its end date has passed meanwhile: then it stays what it was.
-    fn unless_passed(&self, task: Work, row: RowNumber) -> Work {
-        match task {
+    fn unless_expired(&self, work: Work, row: RowNumber) -> Work {
+        match work {
             Work::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
                 // What it was before it may have been sent again, it is no more.
                 let was = if self.doubts(row) { Outcome::Unknown } else { self.again.get(&row.0).copied().unwrap_or(Outcome::Invalid) };
-                Work::Passed(ask, was)
+                Work::Expired(ask, was)
             }
-            task @ (Work::Send(_) | Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. }) => task,
+            work @ (Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Invalid { .. }) => work,
         }
     }
 }
@@ -92,11 +92,11 @@ pub(crate) const READ_TOGETHER: usize = 128;
 
 /// Sends the remaining rows of a checked input into `rows`, no faster than they are taken out; blocks the
 /// thread. Ends early, without an error, once nobody takes them any more.
-pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row>) -> io::Result<()> {
-    let mut reader = sound.read_again()?;
+pub(crate) fn feed(input: &ValidInput, remaining: &Remaining, rows: &mpsc::Sender<Row>) -> io::Result<()> {
+    let mut reader = input.read_again()?;
     while let Ok(places) = futures::executor::block_on(rows.reserve_many(READ_TOGETHER)) {
         for place in places {
-            match next_row(&mut reader, sound, remaining)? {
+            match next_row(&mut reader, input, remaining)? {
                 Some(row) => place.send(row),
                 None => return Ok(()),
             }
@@ -106,13 +106,13 @@ pub(crate) fn feed(sound: &Sound, remaining: &Remaining, rows: &mpsc::Sender<Row
 }
 
 /// The next row that is still to be done.
-fn next_row(reader: &mut RowReader<'_>, sound: &Sound, remaining: &Remaining) -> io::Result<Option<Row>> {
+fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remaining) -> io::Result<Option<Row>> {
     while let Some(row) = reader.next_row()? {
         if !remaining.settled.contains(row.number.0) {
             let in_doubt = remaining.doubts(row.number);
-            let task = remaining.unless_passed(task(&row, sound)?, row.number);
-            let task = if in_doubt && sound.rules.operation.changes() { task.in_doubt() } else { task };
-            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, task }));
+            let work = remaining.unless_expired(work(&row, input)?, row.number);
+            let work = if in_doubt && input.rules.operation.changes() { work.in_doubt() } else { work };
+            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, work }));
         }
     }
     Ok(None)
@@ -120,37 +120,37 @@ fn next_row(reader: &mut RowReader<'_>, sound: &Sound, remaining: &Remaining) ->
 
 /// An input that may be run: every row of it has been read once.
 #[derive(Debug)]
-pub(crate) struct Sound {
+pub(crate) struct ValidInput {
     pub(crate) source: Source,
     pub(crate) layout: Layout,
     pub(crate) rules: Rules,
-    go_on: bool,
+    skip_invalid: bool,
     checked: Checked,
     /// Whom the rows mean whose users were looked up, once they have been.
-    whom: Option<Whom>,
+    resolved: Option<ResolvedUsers>,
 }
 
-impl Sound {
+impl ValidInput {
     /// Checks `source`, every row of it. If `go_on`, the run may leave out those that are invalid.
-    pub(crate) fn check(source: Source, layout: Layout, rules: Rules, go_on: bool) -> Result<Self, InputError> {
-        let checked = check(&source, &layout, rules, go_on, None)?;
-        Ok(Self { source, layout, rules, go_on, checked, whom: None })
+    pub(crate) fn check(source: Source, layout: Layout, rules: Rules, skip_invalid: bool) -> Result<Self, InputError> {
+        let checked = check(&source, &layout, rules, skip_invalid, None)?;
+        Ok(Self { source, layout, rules, skip_invalid, checked, resolved: None })
     }
 
     /// Checks the same input once more, by other rules. What is bad then refuses it.
     pub(crate) fn with_rules(self, rules: Rules) -> Result<Self, InputError> {
-        let again = Again { fingerprint: self.checked.fingerprint, whom: self.whom.as_ref() };
-        let checked = check(&self.source, &self.layout, rules, self.go_on, Some(&again))?;
+        let again = Recheck { fingerprint: self.checked.fingerprint, resolved: self.resolved.as_ref() };
+        let checked = check(&self.source, &self.layout, rules, self.skip_invalid, Some(&again))?;
         Self { rules, checked, ..self }.approve(None)
     }
 
     /// Checks the same input once more, now that it is known whom its rows mean: two of one user may repeat or
     /// contradict each other, whatever they call the user. What is bad then refuses it.
-    pub(crate) fn with_users(self, whom: Whom) -> Result<Self, InputError> {
-        let again = Again { fingerprint: self.checked.fingerprint, whom: Some(&whom) };
-        let mut checked = check(&self.source, &self.layout, self.rules, self.go_on, Some(&again))?;
+    pub(crate) fn with_users(self, resolved: ResolvedUsers) -> Result<Self, InputError> {
+        let again = Recheck { fingerprint: self.checked.fingerprint, resolved: Some(&resolved) };
+        let mut checked = check(&self.source, &self.layout, self.rules, self.skip_invalid, Some(&again))?;
         checked.bad.were_looked_up = true;
-        Self { checked, whom: Some(whom), ..self }.approve(None)
+        Self { checked, resolved: Some(resolved), ..self }.approve(None)
     }
 
     /// Refuses what may not be run: invalid rows, or more rows than `max_users`.
@@ -160,7 +160,7 @@ impl Sound {
         if let Some(most) = max_users.filter(|most| rows > *most) {
             return Err(InputError::TooManyRows { name, rows, most });
         }
-        if self.checked.bad.count > 0 && (self.checked.bad.fatal || !self.go_on) {
+        if self.checked.bad.count > 0 && (self.checked.bad.fatal || !self.skip_invalid) {
             return Err(InputError::BadRows { name, rows, bad: self.checked.bad });
         }
         Ok(self)
@@ -182,8 +182,8 @@ impl Sound {
     }
 
     /// The rows whose users are to be looked up, once more.
-    pub(crate) fn sought_rows(&self) -> io::Result<SoughtRows<'_>> {
-        Ok(SoughtRows(self.read_again()?))
+    pub(crate) fn lookup_rows(&self) -> io::Result<LookupRows<'_>> {
+        Ok(LookupRows(self.read_again()?))
     }
 
     fn read_again(&self) -> io::Result<RowReader<'_>> {
@@ -197,14 +197,14 @@ impl Sound {
 }
 
 /// The rows whose users are to be looked up.
-pub(crate) struct SoughtRows<'a>(RowReader<'a>);
+pub(crate) struct LookupRows<'a>(RowReader<'a>);
 
-impl SoughtRows<'_> {
+impl LookupRows<'_> {
     /// The next such row; what it calls its user is put into `value`.
     pub(crate) fn next_row(&mut self, value: &mut String) -> io::Result<Option<RowNumber>> {
         while let Some(row) = self.0.next_row()? {
-            if let Ok(Wish { who: Who::Sought(sought), .. }) = row.wish {
-                sought.clone_into(value);
+            if let Ok(Requested { user: UserRef::Value(named), .. }) = row.requested {
+                named.clone_into(value);
                 return Ok(Some(row.number));
             }
         }
@@ -229,7 +229,7 @@ impl OriginalRows<'_> {
     }
 }
 
-impl InputRows for OriginalRows<'_> {
+impl RowSource for OriginalRows<'_> {
     fn header(&self) -> ByteRecord {
         let Layout { names, has_header, user, until, .. } = self.layout;
         let name = |index: usize| match until {
@@ -254,19 +254,19 @@ impl InputRows for OriginalRows<'_> {
     }
 }
 
-fn task(row: &ReadRow<'_>, sound: &Sound) -> io::Result<Work> {
-    let name = &sound.source.name;
+fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
+    let name = &input.source.name;
     let invalid = |user, fault: &error::RowFault| Work::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
-    let wish = match &row.wish {
-        Ok(wish) => wish,
+    let requested = match &row.requested {
+        Ok(requested) => requested,
         Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
-    let ask = match known(wish, row.number, sound.whom.as_ref())? {
-        Some(Known::User(user)) => wish.deed.of(user),
-        Some(Known::Nobody(outcome, said)) => return Ok(Work::Nobody { outcome, said, until: wish.deed.until() }),
+    let ask = match resolution_of(requested, row.number, input.resolved.as_ref())? {
+        Some(Resolution::User(user)) => requested.action.of(user),
+        Some(Resolution::Unresolved(outcome, detail)) => return Ok(Work::Unresolved { outcome, detail, until: requested.action.until() }),
         None => return Err(io::Error::other(format!("row {}: the user has not been looked up", row.number))),
     };
-    Ok(match sound.checked.repeats.of(&ask, row.number, row.line(), &sound.layout) {
+    Ok(match input.checked.repeats.of(&ask, row.number, row.line(), &input.layout) {
         Repeat::Conflict(fault) => invalid(ask.user().to_string(), &fault),
         Repeat::Duplicate => Work::Duplicate(ask),
         Repeat::No => Work::Send(ask),

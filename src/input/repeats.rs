@@ -127,7 +127,7 @@ impl Repeats {
 
 /// Walks through the `rows` in the order of their users. Those that contradict each other are `bad`; they are
 /// kept only if the run may `go_on` without them.
-pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, go_on: bool) -> io::Result<Repeats> {
+pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, skip_invalid: bool) -> io::Result<Repeats> {
     let mut repeats = Repeats::default();
     let mut group: Option<Group> = None;
     for seen in rows.sorted()? {
@@ -136,11 +136,11 @@ pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &m
             Some(group) if group.first[..ROW] == seen[..ROW] => group.add(seen, &mut repeats.duplicates),
             _ => {
                 let ended = group.replace(Group::of(seen));
-                settle(ended, name, layout, bad, &mut repeats, go_on);
+                settle(ended, name, layout, bad, &mut repeats, skip_invalid);
             }
         }
     }
-    settle(group, name, layout, bad, &mut repeats, go_on);
+    settle(group, name, layout, bad, &mut repeats, skip_invalid);
     Ok(repeats)
 }
 
@@ -172,7 +172,7 @@ impl Group {
     }
 }
 
-fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, repeats: &mut Repeats, go_on: bool) {
+fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, repeats: &mut Repeats, skip_invalid: bool) {
     let Some(Group { first, other, rows, head }) = group else {
         return;
     };
@@ -185,7 +185,7 @@ fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, 
     for here in head {
         bad.add(BadRow { name: name.to_owned(), line: here[LINE], fault: conflict(layout, here, (first, other)) });
     }
-    if go_on {
+    if skip_invalid {
         repeats.conflicts.push((first, other));
     }
 }

@@ -11,14 +11,14 @@ use csv::ByteRecord;
 use super::Source;
 use super::blocks::Fingerprint;
 use super::columns::{Column, Layout};
-use super::error::{NotSought, RowFault};
+use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
 use crate::domain::{Ask, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
 
 /// The most characters of a value that is looked up: no email has more than 254. Even if each took twelve bytes
 /// of the URL, it would fit into a request; and texts of an answer are cut at more than that, so that what is
 /// cut is equal to no value.
-const MOST_OF_A_SOUGHT: usize = 256;
+const MAX_LOOKUP_CHARS: usize = 256;
 
 /// What decides whether a row is valid.
 #[derive(Debug, Clone, Copy)]
@@ -60,21 +60,21 @@ pub(crate) struct RowReader<'a> {
 
 /// Whom a row names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who<'a> {
+pub(crate) enum UserRef<'a> {
     Id(UserId),
     /// The user who has this username, email or external ID, without the spaces around it.
-    Sought(&'a str),
+    Value(&'a str),
 }
 
 /// What a row asks for its user.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Deed {
+pub(crate) enum Action {
     Grant(BypassUntil),
     Read,
     End(Grace),
 }
 
-impl Deed {
+impl Action {
     /// What is asked, once it is known for whom.
     pub(crate) fn of(self, user: UserId) -> Ask {
         match self {
@@ -95,15 +95,15 @@ impl Deed {
 
 /// What a row asks, and for whom.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wish<'a> {
-    pub(crate) who: Who<'a>,
-    pub(crate) deed: Deed,
+pub(crate) struct Requested<'a> {
+    pub(crate) user: UserRef<'a>,
+    pub(crate) action: Action,
 }
 
 /// One row as it stands in the input.
 pub(crate) struct ReadRow<'a> {
     pub(crate) number: RowNumber,
-    pub(crate) wish: Result<Wish<'a>, RowFault>,
+    pub(crate) requested: Result<Requested<'a>, RowFault>,
     place: Place,
     record: &'a ByteRecord,
     layout: &'a Layout,
@@ -127,8 +127,8 @@ impl<'a> RowReader<'a> {
             return Ok(None);
         };
         self.number += 1;
-        let wish = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.wish() };
-        Ok(Some(ReadRow { number: RowNumber(self.number), wish, place, record: &self.record, layout: self.layout }))
+        let requested = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.requested() };
+        Ok(Some(ReadRow { number: RowNumber(self.number), requested, place, record: &self.record, layout: self.layout }))
     }
 
     /// What has been read, once all of it has been.
@@ -136,30 +136,30 @@ impl<'a> RowReader<'a> {
         self.records.fingerprint()
     }
 
-    fn wish(&self) -> Result<Wish<'_>, RowFault> {
+    fn requested(&self) -> Result<Requested<'_>, RowFault> {
         self.check_width()?;
         if !self.record.as_slice().is_ascii() {
             for index in 0..self.record.len() {
                 self.text(index)?;
             }
         }
-        let who = self.who()?;
-        let deed = match self.rules.operation {
-            Operation::Audit => Deed::Read,
-            Operation::Grant => Deed::Grant(self.until()?),
-            Operation::End(grace) => Deed::End(grace),
+        let user = self.user_ref()?;
+        let action = match self.rules.operation {
+            Operation::Audit => Action::Read,
+            Operation::Grant => Action::Grant(self.until()?),
+            Operation::End(grace) => Action::End(grace),
         };
-        Ok(Wish { who, deed })
+        Ok(Requested { user, action })
     }
 
-    fn who(&self) -> Result<Who<'_>, RowFault> {
+    fn user_ref(&self) -> Result<UserRef<'_>, RowFault> {
         let user = &self.layout.user;
         let text = self.value(user)?;
         match &self.layout.lookup {
-            Some(lookup) if text.is_empty() || lookup.column == *user => sought(self.name(&lookup.column)?)
-                .map(Who::Sought)
-                .map_err(|fault| RowFault::NotSought { column: lookup.column.name.clone(), fault }),
-            Some(_) | None => text.parse().map(Who::Id).map_err(|fault| RowFault::User { column: user.name.clone(), fault }),
+            Some(lookup) if text.is_empty() || lookup.column == *user => lookup_value(self.name(&lookup.column)?)
+                .map(UserRef::Value)
+                .map_err(|fault| RowFault::LookupValue { column: lookup.column.name.clone(), fault }),
+            Some(_) | None => text.parse().map(UserRef::Id).map_err(|fault| RowFault::User { column: user.name.clone(), fault }),
         }
     }
 
@@ -217,13 +217,13 @@ impl<'a> RowReader<'a> {
 }
 
 /// `value`, if it can be looked up.
-fn sought(value: &str) -> Result<&str, NotSought> {
+fn lookup_value(value: &str) -> Result<&str, LookupValueFault> {
     if value.is_empty() {
-        Err(NotSought::Empty)
+        Err(LookupValueFault::Empty)
     } else if value.chars().any(char::is_control) {
-        Err(NotSought::Control(value.to_owned()))
-    } else if value.chars().nth(MOST_OF_A_SOUGHT).is_some() {
-        Err(NotSought::TooLong { value: value.to_owned(), most: MOST_OF_A_SOUGHT })
+        Err(LookupValueFault::Control(value.to_owned()))
+    } else if value.chars().nth(MAX_LOOKUP_CHARS).is_some() {
+        Err(LookupValueFault::TooLong { value: value.to_owned(), most: MAX_LOOKUP_CHARS })
     } else {
         Ok(value)
     }

@@ -40,16 +40,16 @@ pub(crate) struct Beginning {
 
 /// An input of which no more than the beginning has been read.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedInput {
     pub(crate) beginning: Beginning,
     file: File,
     is_pipe: bool,
-    seen: Seen,
+    bytes_read: BytesRead,
 }
 
 /// How the whole of an input is taken in.
 #[derive(Debug, Default)]
-pub(crate) struct Taking {
+pub(crate) struct ReadOptions {
     /// Whether a file is kept as it is now.
     pub(crate) keep: bool,
     /// Which records a pipe is expected to bring.
@@ -67,9 +67,9 @@ pub(crate) struct Expected {
 
 /// How many bytes have been read for the first time, for whoever tells of it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seen(Arc<AtomicU64>);
+pub(crate) struct BytesRead(Arc<AtomicU64>);
 
-impl Seen {
+impl BytesRead {
     pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -108,17 +108,17 @@ fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-impl Opened {
+impl OpenedInput {
     /// Opens the file at `path`; `-` is standard input. What is not text in UTF-8 is refused before more of it is
     /// read.
-    pub(crate) fn at(path: &Path, seen: Seen) -> Result<Self, InputError> {
+    pub(crate) fn at(path: &Path, bytes_read: BytesRead) -> Result<Self, InputError> {
         let name = name_of(path);
         let unreadable = |source| InputError::Unreadable { name: name.clone(), source };
         let (file, is_pipe) = opened(path).map_err(unreadable)?;
         let mut beginning = Beginning { name: name.clone(), head: Vec::new(), has_more: true, mark: b"" };
         while beginning.head.len() < HEAD && beginning.has_more {
             let count = beginning.read_on(&file).map_err(unreadable)?;
-            seen.add(count);
+            bytes_read.add(count);
             beginning.has_more = count > 0;
             beginning.refuse_what_is_no_text()?;
         }
@@ -126,14 +126,14 @@ impl Opened {
         if beginning.head.iter().all(u8::is_ascii_whitespace) {
             return Err(InputError::Empty { name });
         }
-        Ok(Self { beginning, file, is_pipe, seen })
+        Ok(Self { beginning, file, is_pipe, bytes_read })
     }
 
     /// The whole input, as it is now.
-    pub(crate) fn whole(self, taking: &Taking) -> Result<Source, InputError> {
-        let Self { beginning, file, is_pipe, seen } = self;
-        let taken = match (is_pipe, taking.keep) {
-            (true, _) => spooled(&beginning, file, seen, taking.expected)?,
+    pub(crate) fn whole(self, options: &ReadOptions) -> Result<Source, InputError> {
+        let Self { beginning, file, is_pipe, bytes_read } = self;
+        let taken = match (is_pipe, options.keep) {
+            (true, _) => spooled(&beginning, file, bytes_read, options.expected)?,
             (false, true) => match copied(&file) {
                 Err(error) if is_no_room(&error) => {
                     tracing::warn!(
@@ -217,7 +217,7 @@ impl Beginning {
 impl Source {
     /// The file at `path`, as it is whenever it is read; `-` is standard input. What is not text in UTF-8 is refused.
     pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
-        Opened::at(path, Seen::default())?.whole(&Taking::default())
+        OpenedInput::at(path, BytesRead::default())?.whole(&ReadOptions::default())
     }
 
     /// A reader of the whole text, from its beginning, which shares no position with another.

@@ -11,7 +11,7 @@ fn beginning(head: &[u8], has_more: bool) -> Beginning {
 }
 
 /// A pipe that brings this, piece by piece, opened by its path.
-fn pipe(pieces: Vec<Vec<u8>>, seen: &Seen) -> Result<Opened, InputError> {
+fn pipe(pieces: Vec<Vec<u8>>, bytes_read: &BytesRead) -> Result<OpenedInput, InputError> {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
     let writing = std::thread::spawn(move || {
@@ -23,7 +23,7 @@ fn pipe(pieces: Vec<Vec<u8>>, seen: &Seen) -> Result<Opened, InputError> {
             std::thread::yield_now();
         }
     });
-    let opened = Opened::at(Path::new(&path), seen.clone());
+    let opened = OpenedInput::at(Path::new(&path), bytes_read.clone());
     // The end of a pipe is there when all that lead to it are gone.
     drop(reader);
     if opened.is_err() {
@@ -47,18 +47,18 @@ fn what_can_be_read_once_only_is_a_pipe() {
         assert_eq!(is_pipe(path), expected, "{}", path.display());
     }
     assert_eq!((name_of(Path::new("-")), name_of(Path::new("a/in.csv"))), ("standard input".to_owned(), "a/in.csv".to_owned()));
-    assert!(!Opened::at(&file, Seen::default()).expect("readable").is_pipe);
+    assert!(!OpenedInput::at(&file, BytesRead::default()).expect("readable").is_pipe);
 }
 
 #[test]
 fn bytes_are_counted_as_they_are_read_for_the_first_time() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "userID\nx\n").expect("written");
-    let seen = Seen::default();
-    assert_eq!(seen.bytes(), 0);
-    let source = Opened::at(file.path(), seen.clone()).expect("readable").whole(&Taking::default()).expect("taken");
+    let bytes_read = BytesRead::default();
+    assert_eq!(bytes_read.bytes(), 0);
+    let source = OpenedInput::at(file.path(), bytes_read.clone()).expect("readable").whole(&ReadOptions::default()).expect("taken");
     io::read_to_string(source.text().expect("there")).expect("text");
-    assert_eq!(seen.bytes(), 9, "a file of which all is looked at is read again for the rows");
+    assert_eq!(bytes_read.bytes(), 9, "a file of which all is looked at is read again for the rows");
 }
 
 #[test]
@@ -90,22 +90,22 @@ fn what_is_no_text_is_told_from_its_first_bytes() {
 #[test]
 fn no_more_than_64_kib_are_looked_at_of_a_pipe_that_brings_little_at_a_time() {
     let pieces: Vec<Vec<u8>> = std::iter::once(b"userID\n".to_vec()).chain((0..90).map(|_| vec![b'x'; 1000])).collect();
-    let seen = Seen::default();
-    let opened = pipe(pieces, &seen).expect("text");
+    let bytes_read = BytesRead::default();
+    let opened = pipe(pieces, &bytes_read).expect("text");
     assert!(opened.is_pipe);
-    assert_eq!((opened.beginning.head.len(), seen.bytes()), (64 << 10, 64 << 10));
-    let source = opened.whole(&Taking::default()).expect("room");
+    assert_eq!((opened.beginning.head.len(), bytes_read.bytes()), (64 << 10, 64 << 10));
+    let source = opened.whole(&ReadOptions::default()).expect("room");
     assert_eq!(io::read_to_string(source.text().expect("there")).expect("text").len(), 7 + 90 * 1000);
-    assert_eq!(seen.bytes(), 7 + 90 * 1000);
+    assert_eq!(bytes_read.bytes(), 7 + 90 * 1000);
 }
 
 #[test]
 fn a_pipe_is_read_as_long_as_its_rows_may_be_run() {
     let text = |rows: usize| format!("\u{feff}userID\n{}", "7e94b96e-0364-463b-a059-d97d1e4cb1d5\n".repeat(rows)).into_bytes();
     let taken = |rows: usize, most: Option<u64>, has_header: bool| {
-        let taking = Taking { keep: false, expected: Some(Expected { delimiter: b',', has_header, most_rows: most }) };
+        let options = ReadOptions { keep: false, expected: Some(Expected { delimiter: b',', has_header, most_rows: most }) };
         let source =
-            pipe(vec![text(rows)], &Seen::default()).and_then(|opened| opened.whole(&taking)).map_err(|error| error.to_string())?;
+            pipe(vec![text(rows)], &BytesRead::default()).and_then(|opened| opened.whole(&options)).map_err(|error| error.to_string())?;
         Ok::<_, String>(io::read_to_string(source.text().expect("there")).expect("text").lines().count())
     };
     assert_eq!(taken(3, Some(3), true), Ok(4));
@@ -120,7 +120,7 @@ fn a_pipe_is_read_as_long_as_its_rows_may_be_run() {
 
 #[test]
 fn a_copy_is_taken_only_of_what_was_looked_at() {
-    let keep = Taking { keep: true, expected: None };
+    let keep = ReadOptions { keep: true, expected: None };
     for (before, after, is_same) in [
         ("\u{feff}userID\nx\n", "\u{feff}userID\nx\n", true),
         ("userID\nx\n", "userID\nx\nlater\n", true),
@@ -130,7 +130,7 @@ fn a_copy_is_taken_only_of_what_was_looked_at() {
     ] {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), before).expect("written");
-        let opened = Opened::at(file.path(), Seen::default()).expect("readable");
+        let opened = OpenedInput::at(file.path(), BytesRead::default()).expect("readable");
         std::fs::write(file.path(), after).expect("written");
         assert_eq!(opened.whole(&keep).is_ok(), is_same, "{before:?} {after:?}");
     }
@@ -142,8 +142,9 @@ fn a_file_that_cannot_be_read_is_told_and_not_tried_for_ever() {
     let written_only = File::options().write(true).open(file.path()).expect("a file");
     assert!(beginning(b"", true).read_on(&written_only).is_err());
     // Nor is it run without a copy, as it is where there is no room for one.
-    let opened = Opened { beginning: beginning(b"userID\n", false), file: written_only, is_pipe: false, seen: Seen::default() };
-    let error = opened.whole(&Taking { keep: true, expected: None }).expect_err("it cannot be read");
+    let opened =
+        OpenedInput { beginning: beginning(b"userID\n", false), file: written_only, is_pipe: false, bytes_read: BytesRead::default() };
+    let error = opened.whole(&ReadOptions { keep: true, expected: None }).expect_err("it cannot be read");
     assert_eq!(error.to_string(), "in.csv: the input cannot be read");
 }
 

@@ -13,7 +13,7 @@ use csv::ByteRecord;
 use super::InputError;
 use super::check::refused;
 use super::records::Records;
-use super::source::{Beginning, Expected, Seen};
+use super::source::{Beginning, BytesRead, Expected};
 use crate::external_sort::{Temporary, unnamed_file};
 
 /// A copy of a regular `file`, whose bytes the system may share or copy by itself.
@@ -30,13 +30,13 @@ pub(super) fn copied(mut file: &File) -> io::Result<File> {
 }
 
 /// A copy of what a `pipe` brings that begins with this.
-pub(super) fn spooled(beginning: &Beginning, pipe: File, seen: Seen, expected: Option<Expected>) -> Result<File, InputError> {
+pub(super) fn spooled(beginning: &Beginning, pipe: File, bytes_read: BytesRead, expected: Option<Expected>) -> Result<File, InputError> {
     let failed = |error| refused(&beginning.name, error);
     let folder = std::env::temp_dir();
     let mut copy = unnamed_file(&folder).map_err(failed)?;
     let begun = copy.write_all(beginning.mark()).and_then(|()| copy.write_all(&beginning.head));
     begun.map_err(|error| failed(Temporary::Written.failed(&folder, error)))?;
-    let mut kept = Kept { pipe, copy, folder, seen };
+    let mut kept = Kept { pipe, copy, folder, bytes_read };
     match expected {
         Some(expected) => read_records(beginning, &mut kept, expected)?,
         None => io::copy(&mut kept, &mut io::sink()).map(drop).map_err(failed)?,
@@ -64,14 +64,14 @@ struct Kept {
     pipe: File,
     copy: File,
     folder: PathBuf,
-    seen: Seen,
+    bytes_read: BytesRead,
 }
 
 impl Read for Kept {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.pipe.read(out)?;
         self.copy.write_all(&out[..count]).map_err(|error| Temporary::Written.failed(&self.folder, error))?;
-        self.seen.add(count);
+        self.bytes_read.add(count);
         Ok(count)
     }
 }

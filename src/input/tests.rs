@@ -20,24 +20,24 @@ pub(super) fn rules(operation: Operation) -> Rules {
 }
 
 /// The input of this `text`, checked, or the message of the refusal with `in.csv` for the file.
-pub(super) fn sound(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Result<Sound, String> {
+pub(super) fn checked_input(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Result<ValidInput, String> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(text).expect("written");
     let path = file.path().display().to_string();
     let shown = |error: InputError| error.to_string().replace(&path, "in.csv");
     let source = Source::open(file.path()).map_err(shown)?;
     let layout = Layout::of(&source, rules.operation, dialect, rules.until.is_some()).map_err(shown)?;
-    Sound::check(source, layout, rules, skip_invalid).and_then(|sound| sound.approve(None)).map_err(shown)
+    ValidInput::check(source, layout, rules, skip_invalid).and_then(|input| input.approve(None)).map_err(shown)
 }
 
 /// Runs both passes over `text`; the rows, or the message of the refusal.
 fn read(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Result<Vec<Row>, String> {
-    let sound = sound(text, rules, dialect, skip_invalid)?;
+    let input = checked_input(text, rules, dialect, skip_invalid)?;
     let (send, mut receive) = mpsc::channel(10_000);
-    feed(&sound, &Remaining::default(), &send).expect("unchanged");
+    feed(&input, &Remaining::default(), &send).expect("unchanged");
     drop(send);
     let rows: Vec<_> = std::iter::from_fn(|| receive.blocking_recv()).collect();
-    assert_eq!(rows.len() as u64, sound.rows());
+    assert_eq!(rows.len() as u64, input.rows());
     Ok(rows)
 }
 
@@ -46,11 +46,11 @@ fn grant(text: &str) -> Result<Vec<Row>, String> {
 }
 
 fn asks(rows: &[Row]) -> Vec<String> {
-    let show = |row: &Row| match &row.task {
+    let show = |row: &Row| match &row.work {
         Work::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
         Work::Duplicate(ask) => format!("duplicate {}", ask.user()),
-        Work::Passed(ask, outcome) => format!("passed {} {outcome}", ask.user()),
-        Work::Nobody { outcome, said, .. } => format!("{outcome} {}", said.message),
+        Work::Expired(ask, outcome) => format!("passed {} {outcome}", ask.user()),
+        Work::Unresolved { outcome, detail, .. } => format!("{outcome} {}", detail.message),
         Work::Invalid { user, why } => format!("invalid {user} {why}"),
     };
     rows.iter().map(show).collect()
@@ -228,10 +228,10 @@ fn an_input_that_changes_between_the_passes_is_not_read_on() {
     let source = Source::open(file.path()).expect("readable");
     let rules = rules(Operation::Audit);
     let layout = Layout::of(&source, rules.operation, &Dialect::default(), false).expect("a header");
-    let sound = Sound::check(source, layout, rules, false).expect("sound");
+    let input = ValidInput::check(source, layout, rules, false).expect("sound");
     writeln!(file, "{B}").expect("written");
     let (send, mut receive) = mpsc::channel(10);
-    let error = feed(&sound, &Remaining::default(), &send).expect_err("changed");
+    let error = feed(&input, &Remaining::default(), &send).expect_err("changed");
     drop(send);
     assert_eq!(error.to_string(), "the input has changed since it was checked");
     assert!(receive.blocking_recv().is_none());
@@ -239,10 +239,10 @@ fn an_input_that_changes_between_the_passes_is_not_read_on() {
 
 #[test]
 fn an_input_that_is_kept_stays_what_it_was() {
-    let keep = Taking { keep: true, expected: None };
+    let keep = ReadOptions { keep: true, expected: None };
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     write!(file, "\u{feff}userID\n{A}\n").expect("written");
-    let opened = || Opened::at(file.path(), Seen::default()).expect("readable");
+    let opened = || OpenedInput::at(file.path(), BytesRead::default()).expect("readable");
     let text = |source: &Source| io::read_to_string(source.text().expect("there")).expect("UTF-8");
     let (kept, too_late) = (opened().whole(&keep).expect("kept"), opened());
     std::fs::write(file.path(), format!("name,userID\nx,{B}\n")).expect("written");
@@ -269,12 +269,12 @@ proptest! {
 
 #[test]
 fn who_was_meant_before_a_crash_and_is_nobody_now_may_have_been_granted() {
-    let said = || Box::new(Detail::own(None, "no user has this email".to_owned()));
-    match (Work::Nobody { outcome: Outcome::NotFound, said: said(), until: None }).in_doubt() {
-        Work::Nobody { outcome, said, .. } => {
+    let detail = || Box::new(Detail::own(None, "no user has this email".to_owned()));
+    match (Work::Unresolved { outcome: Outcome::NotFound, detail: detail(), until: None }).in_doubt() {
+        Work::Unresolved { outcome, detail, .. } => {
             assert_eq!(outcome, Outcome::Unknown);
-            assert!(said.message.as_received().ends_with("broken off; now: no user has this email"), "{}", said.message);
+            assert!(detail.message.as_received().ends_with("broken off; now: no user has this email"), "{}", detail.message);
         }
-        Work::Send(_) | Work::Duplicate(_) | Work::Passed(..) | Work::Invalid { .. } => panic!("it is nobody's"),
+        Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Invalid { .. } => panic!("it is nobody's"),
     }
 }

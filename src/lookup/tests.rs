@@ -27,8 +27,8 @@ async fn looked_up(
         let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
         let known = looking_up.values(&values).await.unwrap_or_else(|error| panic!("{error:?}"));
         shown.extend(known.into_iter().map(|known| match known {
-            Known::User(user) => user.uuid().as_u128().to_string(),
-            Known::Nobody(outcome, said) => format!("{outcome} {}", said.message),
+            Resolution::User(user) => user.uuid().as_u128().to_string(),
+            Resolution::Unresolved(outcome, detail) => format!("{outcome} {}", detail.message),
         }));
     }
     (shown, list.asked().iter().map(filter).collect())

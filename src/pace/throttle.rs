@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::estimate::{Estimate, ONE_WAY};
-use super::evidence::{Answered, Counter, Episode, Known, Log, REMEMBERED, number};
+use super::evidence::{Answered, Counter, Episode, Log, REMEMBERED, Resolution, number};
 use super::explanation::Explanation;
 
 /// Fastest rate before the first answer, in requests a second: the program's default rate.
@@ -285,9 +285,9 @@ impl Throttle {
         if self.start > MOST { f64::INFINITY } else { self.start }
     }
 
-    pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Known<'_>) -> T) -> T {
+    pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Resolution<'_>) -> T) -> T {
         let fastest = if self.fastest > 0.0 { self.fastest } else { f64::INFINITY };
-        let known = Known {
+        let known = Resolution {
             now,
             began: self.began.unwrap_or(now),
             log: &self.log,

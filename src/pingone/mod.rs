@@ -37,7 +37,7 @@ pub(crate) use self::pages::ListReader;
 pub(crate) use self::room::{USUAL_ROOM, encoded_len};
 pub(crate) use self::session::{Attempt, Limits, Request, Session};
 pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
-pub(crate) use self::users::{Listed, ListedUser, UserPage};
+pub(crate) use self::users::{ListedUser, PageResult, UserPage};
 pub(crate) use self::verdict::{BypassStatus, Verdict};
 pub(crate) use self::wire::{Call, Wire};
 

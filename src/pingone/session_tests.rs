@@ -8,7 +8,7 @@ use crate::logged::Logged;
 use crate::pace::Rate;
 use crate::pingone::user_list::answer;
 use crate::pingone::wire::Fault;
-use crate::pingone::{Listed, Region};
+use crate::pingone::{PageResult, Region};
 
 #[path = "session_rate_tests.rs"]
 mod rate;
@@ -190,7 +190,7 @@ fn is_about(took: u64, least: u64) -> bool {
 }
 
 /// What comes of asking for the first page, what was asked for, and after how many seconds.
-async fn listed(users: Vec<Reply>) -> (Result<Listed, PingOneError>, String, u64) {
+async fn listed(users: Vec<Reply>) -> (Result<PageResult, PingOneError>, String, u64) {
     let script = Script { users: replies(users), ..Script::default() };
     let session = script.session(TokenSource::Endpoint);
     let began = Instant::now();
@@ -207,14 +207,14 @@ async fn nobody_is_asked_again_beyond_the_time_there_is() {
         (vec![waiting(429, GIVE_UP_AFTER)], "token users", 0),
     ] {
         let (listed, found, took) = listed(users).await;
-        assert!(matches!(listed, Ok(Listed::Failed(_))), "{listed:?}");
+        assert!(matches!(listed, Ok(PageResult::Failed(_))), "{listed:?}");
         assert!(found == asked && is_about(took, least), "{found}: {took} s");
     }
     let (page, asked, took) = listed(vec![waiting(503, GIVE_UP_AFTER - 1)]).await;
-    assert!(matches!(page, Ok(Listed::Page(_))) && took >= GIVE_UP_AFTER - 1, "{page:?}");
+    assert!(matches!(page, Ok(PageResult::Page(_))) && took >= GIVE_UP_AFTER - 1, "{page:?}");
     assert_eq!(asked, "token users users");
     let (page, asked, took) = listed(vec![waiting(429, 100), waiting(429, 100)]).await;
-    assert!(matches!(page, Ok(Listed::Page(_))) && took >= 200, "{page:?}");
+    assert!(matches!(page, Ok(PageResult::Page(_))) && took >= 200, "{page:?}");
     assert_eq!(asked, "token users users users");
     let (listed, ..) = listed(vec![waiting(429, GIVE_UP_AFTER + 1)]).await;
     let message = listed.expect_err("longer than the run has").to_string();

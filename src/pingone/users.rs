@@ -40,7 +40,7 @@ const MOST_USERS: u64 = 1_000_000_000_000;
 
 /// What came of asking for a page.
 #[derive(Debug)]
-pub(crate) enum Listed {
+pub(crate) enum PageResult {
     Page(UserPage),
     /// The list may not be read at all: 403.
     Forbidden(Detail),
@@ -60,7 +60,7 @@ impl<W: Wire> Session<W> {
 
     /// Asks for the next page of a `list` that has one, when the turn for it has come, and again while that may help.
     /// An error ends the run: no token is to be had, there is no such environment, or the list leads astray.
-    pub(crate) async fn next_users(&self, list: &mut ListReader, stop: &Stop) -> Result<Listed, PingOneError> {
+    pub(crate) async fn next_users(&self, list: &mut ListReader, stop: &Stop) -> Result<PageResult, PingOneError> {
         let url = list.next().expect("there is a page that has not been read").clone();
         let heard = self.ask(Question::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
         Ok(match heard {
@@ -69,12 +69,12 @@ impl<W: Wire> Session<W> {
                 drop(self.environment.set(()));
                 let next = next.map(|link| next_page(&link, &url, &self.endpoints, |text| self.redact(text, None))).transpose()?;
                 list.turn(total, next)?;
-                Listed::Page(UserPage { users, total })
+                PageResult::Page(UserPage { users, total })
             }
-            Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => Listed::Forbidden(said),
-            Heard::Refused { said, .. } => Listed::Refused(said),
-            Heard::Unknown { said, .. } | Heard::Throttled(said) => Listed::Failed(said),
-            Heard::Stopped => Listed::Stopped,
+            Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => PageResult::Forbidden(said),
+            Heard::Refused { said, .. } => PageResult::Refused(said),
+            Heard::Unknown { said, .. } | Heard::Throttled(said) => PageResult::Failed(said),
+            Heard::Stopped => PageResult::Stopped,
         })
     }
 }

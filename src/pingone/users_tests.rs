@@ -31,7 +31,7 @@ fn asked(pages: &UserList) -> Vec<String> {
 }
 
 /// What comes of asking for the first page, the URLs asked for, and the requests sent, retried and throttled.
-async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
+async fn asked_first(replies: Vec<Reply>) -> (Result<PageResult, PingOneError>, Vec<String>, [u64; 3]) {
     let pages = pages(replies);
     let session = pages.session();
     let listed = session.next_users(&mut session.user_list(None), &Stop::default()).await;
@@ -40,9 +40,9 @@ async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<
     (listed, asked(&pages), counts)
 }
 
-fn page_of(listed: Result<Listed, PingOneError>) -> UserPage {
+fn page_of(listed: Result<PageResult, PingOneError>) -> UserPage {
     match listed {
-        Ok(Listed::Page(page)) => page,
+        Ok(PageResult::Page(page)) => page,
         other => panic!("{other:?}"),
     }
 }
@@ -73,7 +73,7 @@ async fn faults_are_tried_again_and_a_429_is_none() {
     assert_eq!(page_of(listed).users.len(), 2);
     assert_eq!((asked.len(), counts), (6, [7, 5, 2]));
     let (listed, asked, _) = asked_first(vec![lost(), error(503), unreadable(), unreadable()]).await;
-    assert!(matches!(listed, Ok(Listed::Failed(_))), "{listed:?}");
+    assert!(matches!(listed, Ok(PageResult::Failed(_))), "{listed:?}");
     assert_eq!(asked.len(), 4, "no more than `--max-attempts` tries");
     let (listed, _, counts) = asked_first(vec![error(401), page("")]).await;
     assert_eq!((page_of(listed).users.len(), counts[0]), (2, 4), "a fresh token, and again");
@@ -83,7 +83,7 @@ async fn faults_are_tried_again_and_a_429_is_none() {
 async fn a_refusal_is_told_and_not_tried_again() {
     for status in [400, 403, 414, 431] {
         let (listed, asked, _) = asked_first(vec![error(status)]).await;
-        let ((Ok(Listed::Refused(said)), false) | (Ok(Listed::Forbidden(said)), true)) = (listed, status == 403) else {
+        let ((Ok(PageResult::Refused(said)), false) | (Ok(PageResult::Forbidden(said)), true)) = (listed, status == 403) else {
             panic!("{status} is taken for something else")
         };
         assert_eq!((said.status, said.message.as_received(), asked.len()), (Some(status), "Said so.", 1));
@@ -151,7 +151,7 @@ async fn a_stop_ends_the_asking() {
     stop.request();
     let session = pages.session();
     let listed = session.next_users(&mut session.user_list(None), &stop).await;
-    assert!(matches!(listed, Ok(Listed::Stopped)), "{listed:?}");
+    assert!(matches!(listed, Ok(PageResult::Stopped)), "{listed:?}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) struct Published {
 }
 
 /// The rows of an input, in their order, by number.
-pub(crate) trait InputRows {
+pub(crate) trait RowSource {
     /// The header that makes the rows a valid input.
     fn header(&self) -> ByteRecord;
 
@@ -42,9 +42,9 @@ pub(crate) trait InputRows {
 
 /// The rows of a list that the report alone tells of: a user's ID, and what was carried.
 #[derive(Debug)]
-pub(crate) struct ListedRows(pub(crate) &'static [&'static str]);
+pub(crate) struct DirectoryRows(pub(crate) &'static [&'static str]);
 
-impl InputRows for ListedRows {
+impl RowSource for DirectoryRows {
     fn header(&self) -> ByteRecord {
         [COLUMNS[USER]].iter().chain(self.0).collect()
     }
@@ -57,20 +57,20 @@ impl InputRows for ListedRows {
 /// The rows of an input that is not there any more, as far as a journal or report tells of them: the users, or what they
 /// were looked up by, the end dates that were asked for, and what was carried.
 #[derive(Debug)]
-pub(crate) struct ToldRows {
+pub(crate) struct JournalRows {
     header: ByteRecord,
     has_users: bool,
     has_dates: bool,
 }
 
-impl ToldRows {
+impl JournalRows {
     /// The rows that the file at `path` tells of. Where they are to have end dates, `until` is the column's name.
     pub(crate) fn of(path: &Path, user: Option<&str>, until: Option<&str>) -> Result<Self, FileError> {
         told(path, user, until).map_err(|source| FileError::new("read", path, source))
     }
 }
 
-fn told(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<ToldRows> {
+fn told(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<JournalRows> {
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(File::open(path)?);
     let carried: ByteRecord = reader.byte_headers()?.iter().skip(COLUMNS.len()).collect();
     let mut has_users = true;
@@ -84,10 +84,10 @@ fn told(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<Told
     let user = user.filter(|name| !is_carried(name)).unwrap_or(COLUMNS[USER]);
     let own = [user].into_iter().filter(|_| has_users).chain(until);
     let header = own.map(str::as_bytes).chain(&carried).collect();
-    Ok(ToldRows { header, has_users, has_dates: until.is_some() })
+    Ok(JournalRows { header, has_users, has_dates: until.is_some() })
 }
 
-impl InputRows for ToldRows {
+impl RowSource for JournalRows {
     fn header(&self) -> ByteRecord {
         self.header.clone()
     }
@@ -101,7 +101,7 @@ impl InputRows for ToldRows {
 
 /// Writes the rows of the `report` that failed to `failed`, taken from `input`. If none did, no such file is
 /// there afterwards.
-pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Replaced, input: &mut dyn InputRows) -> Result<(), FileError> {
+pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Replaced, input: &mut dyn RowSource) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
         return failed.remove_if_there();
     }
@@ -135,7 +135,7 @@ pub(super) fn outcome_of(record: &ByteRecord) -> io::Result<Outcome> {
     name.and_then(Outcome::named).ok_or_else(|| io::Error::other("a line has no result"))
 }
 
-fn write_failed(report: &Path, file: &mut File, input: &mut dyn InputRows) -> io::Result<()> {
+fn write_failed(report: &Path, file: &mut File, input: &mut dyn RowSource) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::with_capacity(BUFFER, File::open(report)?));
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
     let mut header = input.header();
@@ -185,7 +185,7 @@ mod tests {
         let published = count_report(&path("r.csv")).expect("readable");
         assert_eq!((published.lines, published.tally.rows()), (results.len() as u64, results.len() as u64));
         assert_eq!(published.sha256, hex(&Sha256::digest(fs::read(path("r.csv")).expect("there"))));
-        write_failures(&path("r.csv"), &published, &Replaced::named(&path("r.failed.csv")).expect("a file"), &mut ListedRows(&["note"]))
+        write_failures(&path("r.csv"), &published, &Replaced::named(&path("r.failed.csv")).expect("a file"), &mut DirectoryRows(&["note"]))
             .expect("written");
         assert!(!path("r.failed.csv.tmp").exists(), "nothing half written is left");
         fs::read_to_string(path("r.failed.csv")).ok()
@@ -202,7 +202,7 @@ mod tests {
     #[derive(Default)]
     struct Numbered(Vec<u64>);
 
-    impl InputRows for Numbered {
+    impl RowSource for Numbered {
         fn header(&self) -> ByteRecord {
             ["who"].iter().collect()
         }
@@ -247,7 +247,7 @@ mod tests {
 
     fn told(carried: &str, lines: &[(&str, &str)], user: Option<&str>, until: Option<&str>) -> (String, String) {
         let file = journal(carried, lines);
-        let mut told = ToldRows::of(file.path(), user, until).expect("readable");
+        let mut told = JournalRows::of(file.path(), user, until).expect("readable");
         let mut reader = csv::Reader::from_path(file.path()).expect("there");
         let line = reader.byte_records().next().expect("a line").expect("CSV");
         let shown = |record: ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");

@@ -153,7 +153,7 @@ proptest! {
             let settles = lines.iter().any(|(line, result)| *line == row && !matches!(result.as_str(), "failed" | "unknown"));
             prop_assert_eq!(found.settled.contains(row), settles);
         }
-        drop(Recalled::read(&path, &found));
+        drop(ResumedUsers::read(&path, &found));
         // In a form that no journal has, a last line may look as if it were torn.
         if !is_as_written(&kept) {
             return Ok(());
@@ -189,7 +189,7 @@ proptest! {
             prop_assert_eq!(read_back(&files.partial), ordered);
         } else if let Ok(published) = count_report(&files.report) {
             prop_assert!(published.lines <= rows);
-            drop(write_failures(&files.report, &published, &files.failed, &mut ListedRows(&["note"])));
+            drop(write_failures(&files.report, &published, &files.failed, &mut DirectoryRows(&["note"])));
         }
     }
 

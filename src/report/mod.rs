@@ -16,25 +16,25 @@ mod line;
 mod lock;
 mod metrics;
 mod publish;
-mod recall;
 mod record;
 mod recover;
+mod resumed_users;
 mod summary;
 
 pub use self::files::OutputError;
 pub use self::summary::Summary;
 
 pub(crate) use self::apart::{ReadFile, kept_apart};
-pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, ToldRows, count_report, hex, write_failures};
+pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, Published, RowSource, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Journal, Line, NotWritten, Target, UNRECORDED};
 pub(crate) use self::line::{COLUMNS, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::publish::{Numbers, publish, put_in_order};
-pub(crate) use self::recall::Recalled;
 pub(crate) use self::record::{
     DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
     totals,
 };
 pub(crate) use self::recover::{Recovered, doubt_failures, journal_users, read_journal, reopen_journal};
+pub(crate) use self::resumed_users::ResumedUsers;

@@ -219,7 +219,7 @@ impl<'a, W: Wire> Pool<'a, W> {
             if self.next.is_none() {
                 self.next = self.rows.try_recv().ok();
             }
-            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.task, Work::Send(_)) && self.state.lets(row.number));
+            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.work, Work::Send(_)) && self.state.lets(row.number));
             if !is_settled || !self.has_line() {
                 return;
             }

@@ -85,19 +85,19 @@ pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, 
         }))
     };
     let own = |why: &str| Detail::own(None, why.to_owned());
-    match row.task {
+    match row.work {
         Work::Send(ask) => Ok((row, ask)),
         Work::Duplicate(ask) => {
             let why = own("the same request stands in an earlier row");
             unsent(row, ask.user().to_string(), Outcome::Duplicate, ask.until(), why)
         }
-        Work::Passed(ask, outcome) => {
+        Work::Expired(ask, outcome) => {
             let why = own("the end date has passed since the run was begun");
             unsent(row, ask.user().to_string(), outcome, ask.until(), why)
         }
-        Work::Nobody { outcome, ref said, until } => {
-            let said = Detail::clone(said);
-            unsent(row, String::new(), outcome, until, said)
+        Work::Unresolved { outcome, ref detail, until } => {
+            let detail = Detail::clone(detail);
+            unsent(row, String::new(), outcome, until, detail)
         }
         Work::Invalid { ref user, ref why } => {
             let (user, why) = (user.clone(), own(why));

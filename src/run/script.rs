@@ -228,7 +228,7 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
         Operation::Audit => Ask::Read(user),
         Operation::End(grace) => Ask::End(user, grace),
     };
-    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Work::Send(ask) }
+    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, work: Work::Send(ask) }
 }
 
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {

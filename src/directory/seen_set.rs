@@ -12,7 +12,7 @@ use csv::ByteRecord;
 
 use crate::domain::{Ask, ForeignText, Row, RowNumber, RowSet, UserId, Work};
 use crate::pingone::ListedUser;
-use crate::report::Recalled;
+use crate::report::ResumedUsers;
 
 /// The columns that the list gives the report.
 pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
@@ -22,7 +22,7 @@ const MOST_RESERVED: u64 = 10_000_000;
 
 /// The users that have rows. Takes 18 to 41 bytes for each.
 #[derive(Debug, Default)]
-pub(crate) struct Roll {
+pub(crate) struct SeenSet {
     /// Each with whether the list has told of it, and not only the journal.
     seen: HashMap<UserId, bool>,
     /// The numbers that rows had before the run was taken up.
@@ -33,10 +33,10 @@ pub(crate) struct Roll {
     last: u64,
 }
 
-impl Roll {
+impl SeenSet {
     /// A roll on which the users stand already that a journal tells of.
-    pub(crate) fn recalling(recalled: Recalled) -> Self {
-        let Recalled { users, rows, again } = recalled;
+    pub(crate) fn resuming(recalled: ResumedUsers) -> Self {
+        let ResumedUsers { users, rows, again } = recalled;
         let seen = users.into_iter().map(|user| (user, false)).collect();
         Self { seen, taken: rows, again: again.into(), last: 0 }
     }
@@ -84,7 +84,7 @@ impl Roll {
 }
 
 fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
-    Row { number: RowNumber(number), carried, in_doubt: false, task: Work::Send(Ask::Read(user)) }
+    Row { number: RowNumber(number), carried, in_doubt: false, work: Work::Send(Ask::Read(user)) }
 }
 
 #[cfg(test)]
@@ -103,22 +103,22 @@ mod tests {
     }
 
     /// The number and the user of each row that a list gives, and how many users there are in the end.
-    fn called(mut roll: Roll, list: &[u8]) -> (Vec<(u64, UserId)>, u64) {
+    fn called(mut seen_set: SeenSet, list: &[u8]) -> (Vec<(u64, UserId)>, u64) {
         let mut rows = Vec::new();
         for index in list {
-            roll.enter(user(*index), &mut rows);
+            seen_set.enter(user(*index), &mut rows);
         }
-        rows.extend(roll.rest());
-        let of = |row: &Row| match &row.task {
+        rows.extend(seen_set.rest());
+        let of = |row: &Row| match &row.work {
             Work::Send(ask) => (row.number.0, ask.user()),
-            Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. } => panic!("{row:?}"),
+            Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Invalid { .. } => panic!("{row:?}"),
         };
-        (rows.iter().map(of).collect(), roll.users())
+        (rows.iter().map(of).collect(), seen_set.users())
     }
 
     /// What a journal tells that has lines for these `users`, of whom some are to be sent `again`.
-    fn recalled(users: &[(u64, UserId)], again: impl Fn(u64) -> bool) -> Recalled {
-        let mut recalled = Recalled::default();
+    fn recalled(users: &[(u64, UserId)], again: impl Fn(u64) -> bool) -> ResumedUsers {
+        let mut recalled = ResumedUsers::default();
         for (row, user) in users {
             recalled.users.insert(*user);
             recalled.rows.insert(*row);
@@ -132,16 +132,16 @@ mod tests {
 
     #[test]
     fn users_are_numbered_in_the_lists_order_and_once() {
-        let (rows, users) = called(Roll::default(), &[7, 3, 7, 5, 3]);
+        let (rows, users) = called(SeenSet::default(), &[7, 3, 7, 5, 3]);
         assert_eq!((rows, users), (vec![(1, id(7)), (2, id(3)), (3, id(5))], 3));
     }
 
     #[test]
     fn a_user_of_the_journal_is_new_to_the_list_once() {
-        let mut roll = Roll::recalling(recalled(&[(1, id(7))], |_| false));
+        let mut seen_set = SeenSet::resuming(recalled(&[(1, id(7))], |_| false));
         let mut rows = Vec::new();
-        assert_eq!([7, 7, 3, 3].map(|index| roll.enter(user(index), &mut rows)), [true, false, true, false]);
-        assert_eq!((rows.len(), roll.users()), (1, 2));
+        assert_eq!([7, 7, 3, 3].map(|index| seen_set.enter(user(index), &mut rows)), [true, false, true, false]);
+        assert_eq!((rows.len(), seen_set.users()), (1, 2));
     }
 
     proptest! {
@@ -154,11 +154,11 @@ mod tests {
             lines in any::<u64>(),
             failed in any::<u64>(),
         ) {
-            let (begun, _) = called(Roll::default(), &before);
+            let (begun, _) = called(SeenSet::default(), &before);
             let has_line = |row: u64| lines >> (row % 64) & 1 == 1;
             let is_again = |row: u64| failed >> (row % 64) & 1 == 1;
             let journal: Vec<_> = begun.iter().copied().filter(|(row, _)| has_line(*row)).collect();
-            let (rows, users) = called(Roll::recalling(recalled(&journal, is_again)), &after);
+            let (rows, users) = called(SeenSet::resuming(recalled(&journal, is_again)), &after);
             prop_assert!(rows.is_sorted_by_key(|(row, _)| *row));
             let mut numbers: HashMap<u64, UserId> = journal.iter().copied().filter(|(row, _)| !is_again(*row)).collect();
             for (row, user) in &rows {
@@ -173,10 +173,10 @@ mod tests {
         /// Where the list is the same, everybody keeps the number.
         #[test]
         fn the_same_list_gives_the_same_numbers(list in prop::collection::vec(0_u8..40, 0..60), lines in any::<u64>(), failed in any::<u64>()) {
-            let (begun, users) = called(Roll::default(), &list);
+            let (begun, users) = called(SeenSet::default(), &list);
             let journal: Vec<_> = begun.iter().copied().filter(|(row, _)| lines >> (row % 64) & 1 == 1).collect();
             let is_again = |row: u64| failed >> (row % 64) & 1 == 1;
-            let (rows, again) = called(Roll::recalling(recalled(&journal, is_again)), &list);
+            let (rows, again) = called(SeenSet::resuming(recalled(&journal, is_again)), &list);
             let left: Vec<_> = begun.iter().copied().filter(|(row, _)| lines >> (row % 64) & 1 == 0 || is_again(*row)).collect();
             prop_assert_eq!((rows, again), (left, users));
         }

@@ -19,7 +19,7 @@ const USER: usize = 1;
 
 /// The users of a journal.
 #[derive(Debug, Default)]
-pub(crate) struct Recalled {
+pub(crate) struct ResumedUsers {
     pub(crate) users: HashSet<UserId>,
     /// The rows that they have.
     pub(crate) rows: RowSet,
@@ -27,7 +27,7 @@ pub(crate) struct Recalled {
     pub(crate) again: Vec<(u64, UserId, ByteRecord)>,
 }
 
-impl Recalled {
+impl ResumedUsers {
     /// Reads the journal at `path`, of which `recovered` tells what is settled, and which has no torn line any
     /// more.
     pub(crate) fn read(path: &Path, recovered: &Recovered) -> Result<Self, FileError> {
@@ -35,10 +35,10 @@ impl Recalled {
     }
 }
 
-fn read(path: &Path, again: &BTreeMap<u64, Outcome>) -> io::Result<Recalled> {
+fn read(path: &Path, again: &BTreeMap<u64, Outcome>) -> io::Result<ResumedUsers> {
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(File::open(path)?);
     let mut record = ByteRecord::new();
-    let mut recalled = Recalled::default();
+    let mut recalled = ResumedUsers::default();
     let mut to_send = BTreeMap::new();
     while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
         let (row, user) = row_and_user(&record).ok_or_else(|| io::Error::other("a line names no user"))?;
@@ -78,7 +78,7 @@ mod tests {
         let file = journal(&[(9, B, "of the first try"), (2, A, "settled"), (9, B, "=1"), (40, A, "")]);
         let mut recovered = Recovered::default();
         recovered.again = [(9, Outcome::Failed), (40, Outcome::Unknown), (41, Outcome::Failed)].into();
-        let recalled = Recalled::read(file.path(), &recovered).expect("readable");
+        let recalled = ResumedUsers::read(file.path(), &recovered).expect("readable");
         let [a, b] = [A, B].map(|user| user.parse::<UserId>().expect("a UUID"));
         assert_eq!(recalled.users, [a, b].into());
         assert_eq!([1, 2, 9, 40, 41].map(|row| recalled.rows.contains(row)), [false, true, true, true, false]);
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_line_without_a_user_is_no_line_of_a_list() {
         for line in [(1, "", ""), (1, "ann", "")] {
-            let error = Recalled::read(journal(&[line]).path(), &Recovered::default()).expect_err("no user");
+            let error = ResumedUsers::read(journal(&[line]).path(), &Recovered::default()).expect_err("no user");
             assert!(error.to_string().ends_with(": the file cannot be read"), "{error}");
             assert_eq!(std::error::Error::source(&error).expect("a cause").to_string(), "a line names no user");
         }
