@@ -1,4 +1,5 @@
-//! Is the whole input sound? Answered before anything is sent, in one pass and in bounded memory.
+//! Checks the whole input before anything is sent, in one pass and in bounded memory. (A second pass follows only if users
+//! may appear twice.)
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,32 +14,32 @@ use super::{InputError, Source};
 use crate::domain::{BypassUntil, Outcome, Tally};
 use crate::external_sort::{NoTemporary, Sorter};
 
-/// What is to be done for an input.
+/// The counts of what will be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// How many data rows there are.
+    /// The number of data rows.
     pub(crate) rows: u64,
-    /// How many different users stand in the sound ones.
+    /// The number of distinct users in the valid rows.
     pub(crate) users: u64,
-    /// How many rows repeat an earlier one.
+    /// The number of rows that repeat an earlier one.
     pub(crate) duplicates: u64,
-    /// How many rows are invalid, by what is wrong with them.
+    /// The number of invalid rows, by what is wrong with them.
     pub(crate) invalid: BTreeMap<&'static str, u64>,
-    /// The rows whose user is not named by ID.
+    /// The rows that do not name their user by ID.
     pub(crate) lookups: LookupCounts,
-    /// How many rows are to be sent; before users are looked up, at the most.
+    /// The number of rows to send. Before users are looked up, this is an upper bound.
     pub(crate) to_send: u64,
-    /// The first and the last end date that is asked for.
+    /// The earliest and the latest end date requested.
     pub(crate) dates: Option<(BypassUntil, BypassUntil)>,
 }
 
-/// The rows whose user is looked up, and what came of it.
+/// The rows whose user is looked up, and the results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LookupCounts {
     pub(crate) rows: u64,
-    /// How many of them have been looked up and found; without an error all have been, or none yet.
+    /// How many of them were found. Before the lookup this is 0; after it, every row is counted here or in `unresolved`.
     pub(crate) found: u64,
-    /// The rows for which no user is clear, by outcome.
+    /// The rows without an unambiguous user, by outcome.
     pub(crate) unresolved: Tally,
 }
 
@@ -52,12 +53,12 @@ impl LookupCounts {
         }
     }
 
-    /// Whether it is known what came of every row.
+    /// Whether every row has a result.
     pub(crate) fn is_complete(&self) -> bool {
         self.found + self.unresolved.rows() == self.rows
     }
 
-    /// How many rows had this outcome.
+    /// The number of unresolved rows with this outcome.
     pub(crate) fn of(&self, outcome: Outcome) -> u64 {
         self.unresolved.of(outcome)
     }
@@ -76,7 +77,7 @@ impl Plan {
     }
 }
 
-/// What a pass over the whole input has found.
+/// The results of a pass over the whole input.
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) plan: Plan,
@@ -85,9 +86,9 @@ pub(crate) struct Checked {
     pub(crate) repeats: Repeats,
 }
 
-/// Reads every row of `source`. Invalid rows are told, and refuse nothing yet; whether the run may go on
-/// without them decides what is remembered of them. Once users have been looked up, the same text is read
-/// `again`: until then, of their rows only the form is checked.
+/// Reads every row of `source`. Invalid rows are collected but not yet an error. `skip_invalid` decides whether
+/// contradicting rows are remembered, so that the run can leave them out. Before users are looked up, only the form of
+/// their rows can be checked; afterwards, the same text is checked again with a [`Recheck`].
 pub(crate) fn check(
     source: &Source,
     layout: &Layout,
@@ -102,10 +103,10 @@ pub(crate) fn check(
     Ok(checked)
 }
 
-/// With what a text is read that has been read before.
+/// What is known about a text that has been read before.
 pub(crate) struct Recheck<'a> {
     pub(crate) fingerprint: Fingerprint,
-    /// Whom the rows mean whose users were looked up, once they have been.
+    /// The looked-up users, once the lookup is done.
     pub(crate) resolved: Option<&'a ResolvedUsers>,
 }
 
@@ -143,7 +144,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     Ok(Checked { plan, bad, fingerprint, repeats })
 }
 
-/// The rows of the `suspects`, and how many they are.
+/// The rows of the `suspects`, and their number.
 fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<(Sorter<5>, u64)> {
     let mut rows = Sorter::new(&std::env::temp_dir());
     let mut looked_at = 0;
@@ -159,7 +160,7 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&R
     Ok((rows, looked_at))
 }
 
-/// Why the input of this `name` cannot be taken in, or not be kept.
+/// Turns an I/O error into the reason why the input `name` cannot be read or copied.
 pub(super) fn refused(name: &str, error: io::Error) -> InputError {
     if error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some() {
         return InputError::NotKept { name: name.to_owned(), source: error };

@@ -1,4 +1,4 @@
-//! Which rows does the input hold, and is every one of them sound?
+//! Reads the input: which rows it holds, and whether each of them is valid.
 //!
 //! ```text
 //! Source ── Blocks ── csv ── RowReader ─┬─ check: the whole input, before anything is sent → Checked
@@ -6,8 +6,8 @@
 //!           quotes)
 //! ```
 //!
-//! Neither pass holds more than a row and a block of bytes; what must be compared over the whole input (a
-//! user who stands in it twice) is sorted on disk.
+//! Neither pass holds more than one row and one block of bytes in memory. What must be compared across the whole input
+//! (users who appear twice) is sorted on disk.
 
 #[cfg(test)]
 mod again_tests;
@@ -55,30 +55,30 @@ use self::rows::{ReadRow, Requested, RowReader, UserRef};
 use crate::domain::{Outcome, Row, RowNumber, RowSet, Work};
 use crate::report::{FAILED_COLUMNS, RowSource, hex};
 
-/// The rows of a checked input that are still to be done.
+/// Which rows of a checked input are still to be done.
 #[derive(Debug, Default)]
 pub(crate) struct Remaining {
-    /// Those that are not.
+    /// The rows that are already settled.
     pub(crate) settled: RowSet,
-    /// Those that are sent again, and what became of them before.
+    /// The rows that are sent again, with their previous outcomes.
     pub(crate) again: BTreeMap<u64, Outcome>,
-    /// The rows up to this one may have been sent by a run that crashed.
+    /// Rows up to this one may have been sent by a run that crashed.
     pub(crate) in_doubt_up_to: u64,
-    /// When the run was taken up: an end date that has passed since its start is not asked for any more.
+    /// When the run was resumed. End dates that have passed by then are no longer requested.
     pub(crate) resumed: Option<DateTime<Utc>>,
 }
 
 impl Remaining {
-    /// Whether what the row asks for may have been carried out already.
+    /// Whether the row's request may have been carried out already.
     fn doubts(&self, row: RowNumber) -> bool {
         row.0 <= self.in_doubt_up_to || self.again.get(&row.0) == Some(&Outcome::Unknown)
     }
 
-    /// The task of a row, unless its end date has passed meanwhile: then it stays what it was.
+    /// The work for a row. If its end date has passed before the run was resumed, the row keeps its previous outcome.
     fn unless_expired(&self, work: Work, row: RowNumber) -> Work {
         match work {
             Work::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
-                // What it was before it may have been sent again, it is no more.
+                // If the row may have been sent again, its previous outcome no longer holds.
                 let was = if self.doubts(row) { Outcome::Unknown } else { self.again.get(&row.0).copied().unwrap_or(Outcome::Invalid) };
                 Work::Expired(ask, was)
             }
@@ -87,11 +87,11 @@ impl Remaining {
     }
 }
 
-/// How many rows are read on at a time: to wake a thread for each costs more than to send it.
+/// How many rows are read at a time: waking a thread for each row would cost more than sending it.
 pub(crate) const READ_TOGETHER: usize = 128;
 
-/// Sends the remaining rows of a checked input into `rows`, no faster than they are taken out; blocks the
-/// thread. Ends early, without an error, once nobody takes them any more.
+/// Sends the remaining rows of a checked input into `rows`, no faster than they are received. Blocks the thread. Returns
+/// early, without an error, once the receiver is dropped.
 pub(crate) fn feed(input: &ValidInput, remaining: &Remaining, rows: &mpsc::Sender<Row>) -> io::Result<()> {
     let mut reader = input.read_again()?;
     while let Ok(places) = futures::executor::block_on(rows.reserve_many(READ_TOGETHER)) {
@@ -105,7 +105,7 @@ pub(crate) fn feed(input: &ValidInput, remaining: &Remaining, rows: &mpsc::Sende
     Ok(())
 }
 
-/// The next row that is still to be done.
+/// The next row that is not settled.
 fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remaining) -> io::Result<Option<Row>> {
     while let Some(row) = reader.next_row()? {
         if !remaining.settled.contains(row.number.0) {
@@ -118,7 +118,7 @@ fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remainin
     Ok(None)
 }
 
-/// An input that may be run: every row of it has been read once.
+/// An input that may be run: every row has been read and checked once.
 #[derive(Debug)]
 pub(crate) struct ValidInput {
     pub(crate) source: Source,
@@ -126,26 +126,26 @@ pub(crate) struct ValidInput {
     pub(crate) rules: Rules,
     skip_invalid: bool,
     checked: Checked,
-    /// Whom the rows mean whose users were looked up, once they have been.
+    /// The looked-up users, once the lookup is done.
     resolved: Option<ResolvedUsers>,
 }
 
 impl ValidInput {
-    /// Checks `source`, every row of it. If `go_on`, the run may leave out those that are invalid.
+    /// Checks every row of `source`. With `skip_invalid`, the run may leave out the invalid ones.
     pub(crate) fn check(source: Source, layout: Layout, rules: Rules, skip_invalid: bool) -> Result<Self, InputError> {
         let checked = check(&source, &layout, rules, skip_invalid, None)?;
         Ok(Self { source, layout, rules, skip_invalid, checked, resolved: None })
     }
 
-    /// Checks the same input once more, by other rules. What is bad then refuses it.
+    /// Checks the same input again, by other rules. Invalid rows refuse it, as in [`Self::approve`].
     pub(crate) fn with_rules(self, rules: Rules) -> Result<Self, InputError> {
         let again = Recheck { fingerprint: self.checked.fingerprint, resolved: self.resolved.as_ref() };
         let checked = check(&self.source, &self.layout, rules, self.skip_invalid, Some(&again))?;
         Self { rules, checked, ..self }.approve(None)
     }
 
-    /// Checks the same input once more, now that it is known whom its rows mean: two of one user may repeat or
-    /// contradict each other, whatever they call the user. What is bad then refuses it.
+    /// Checks the same input again, now with its users resolved: rows that name one user differently may turn out to
+    /// repeat or contradict each other. Invalid rows refuse it, as in [`Self::approve`].
     pub(crate) fn with_users(self, resolved: ResolvedUsers) -> Result<Self, InputError> {
         let again = Recheck { fingerprint: self.checked.fingerprint, resolved: Some(&resolved) };
         let mut checked = check(&self.source, &self.layout, self.rules, self.skip_invalid, Some(&again))?;
@@ -153,7 +153,7 @@ impl ValidInput {
         Self { checked, resolved: Some(resolved), ..self }.approve(None)
     }
 
-    /// Refuses what may not be run: invalid rows, or more rows than `max_users`.
+    /// Refuses the input if it has more rows than `max_users`, or invalid rows that may not be skipped.
     pub(crate) fn approve(self, max_users: Option<u64>) -> Result<Self, InputError> {
         let name = self.source.name.clone();
         let rows = self.rows();
@@ -166,22 +166,22 @@ impl ValidInput {
         Ok(self)
     }
 
-    /// What is to be done.
+    /// The counts that are shown before the run starts.
     pub(crate) fn plan(&self) -> &Plan {
         &self.checked.plan
     }
 
-    /// The SHA-256 of the input's text, in hexadecimal digits.
+    /// The SHA-256 of the input's text, in hexadecimal.
     pub(crate) fn sha256(&self) -> String {
         hex(&self.checked.fingerprint.whole)
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(crate) fn rows(&self) -> u64 {
         self.checked.plan.rows
     }
 
-    /// The rows whose users are to be looked up, once more.
+    /// Reads again the rows whose users must be looked up.
     pub(crate) fn lookup_rows(&self) -> io::Result<LookupRows<'_>> {
         Ok(LookupRows(self.read_again()?))
     }
@@ -190,17 +190,17 @@ impl ValidInput {
         RowReader::new(&self.source, &self.layout, self.rules, Some(self.checked.fingerprint.clone()))
     }
 
-    /// The rows once more, as they stand in the input.
+    /// Reads the rows again, unchanged, as the input has them.
     pub(crate) fn original_rows(&self) -> io::Result<OriginalRows<'_>> {
         Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, at: 0 })
     }
 }
 
-/// The rows whose users are to be looked up.
+/// The rows whose users must be looked up.
 pub(crate) struct LookupRows<'a>(RowReader<'a>);
 
 impl LookupRows<'_> {
-    /// The next such row; what it calls its user is put into `value`.
+    /// The next such row. The value to look up is written to `value`.
     pub(crate) fn next_row(&mut self, value: &mut String) -> io::Result<Option<RowNumber>> {
         while let Some(row) = self.0.next_row()? {
             if let Ok(Requested { user: UserRef::Value(named), .. }) = row.requested {
@@ -212,7 +212,7 @@ impl LookupRows<'_> {
     }
 }
 
-/// The rows of an input as they stand there.
+/// The rows of an input, unchanged.
 pub(crate) struct OriginalRows<'a> {
     reader: RowReader<'a>,
     layout: &'a Layout,
@@ -220,7 +220,7 @@ pub(crate) struct OriginalRows<'a> {
 }
 
 impl OriginalRows<'_> {
-    /// How many columns are the input's own: in a file of failed rows, its last two are not.
+    /// How many columns are the input's own. In a file of failed rows, the last two are not.
     fn own(&self) -> usize {
         let names = &self.layout.names;
         let own = names.len().saturating_sub(FAILED_COLUMNS.len());
@@ -248,7 +248,7 @@ impl RowSource for OriginalRows<'_> {
         self.at = number;
         let (own, all) = (self.own(), self.layout.names.len());
         let row = self.reader.next_row()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        // One that has too many or too few values stays so: it is not known where they belong.
+        // A row with too many or too few values stays that way: nobody can tell which columns they belong to.
         let values = if row.width() == all { own } else { row.width() };
         Ok((0..values).map(|index| row.field(index)).collect())
     }
@@ -273,16 +273,15 @@ fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
     })
 }
 
-/// The one way in which CSV is parsed. A line ends at its line feed, so that lines can be counted; the
-/// carriage return before it is cut off with the spaces around a value.
+/// The only CSV parser configuration. A line ends at its line feed, so that lines can be counted. A carriage return before
+/// it is trimmed together with the spaces around a value.
 fn parser(delimiter: u8) -> csv::ReaderBuilder {
     let mut parser = csv::ReaderBuilder::new();
     parser.delimiter(delimiter).has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
     parser
 }
 
-/// Whether nothing stands in a record but white space and delimiters, as in the lines below a table that
-/// Excel has saved.
+/// Whether a record holds only white space and delimiters, like the lines that Excel saves below a table.
 fn is_blank(record: &ByteRecord) -> bool {
     record.iter().all(|field| field.iter().all(u8::is_ascii_whitespace))
 }

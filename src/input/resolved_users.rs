@@ -1,5 +1,5 @@
-//! Whom does each row mean that names its user otherwise than by ID? Kept while a run lasts in an unnamed
-//! temporary file: a record of fixed size for each row, and after those what is to be said of the others.
+//! Stores the result of the lookup for each row that does not name its user by ID. The results are kept for the duration
+//! of a run in an unnamed temporary file: a fixed-size record per row, followed by the details of unresolved rows.
 
 use std::fs::File;
 use std::io;
@@ -13,29 +13,29 @@ use super::rows::{Requested, UserRef};
 use crate::domain::{Detail, ForeignText, Outcome, RowNumber, UserId};
 use crate::external_sort::unnamed_file;
 
-/// A tag, and two integers: the halves of a user ID, or where a text begins and how long it is.
+/// The bytes of a record: a tag, and sixteen bytes that are a user ID, or the offset and length of a text packed like one.
 const RECORD: usize = 17;
 const USER: u8 = 1;
 const UNRESOLVED: u8 = 2;
 
-/// Whom a row was found to mean.
+/// The result of looking up a row's user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resolution {
     User(UserId),
-    /// No user, or none that it is clear is meant: nothing is sent, and that is the row's outcome.
+    /// No user, or no unambiguous one. Nothing is sent, and this is the row's outcome.
     Unresolved(Outcome, Box<Detail>),
 }
 
-/// Whom the rows mean, as far as it is known.
+/// The users of looked-up rows, as far as they are resolved.
 #[derive(Debug)]
 pub(crate) struct ResolvedUsers {
     file: File,
-    /// Where the next text goes.
+    /// The offset at which the next text is written.
     end: AtomicU64,
 }
 
 impl ResolvedUsers {
-    /// Of no row of an input of so many `rows` it is known yet. The file is made in `folder`.
+    /// An empty store for an input with this many `rows`. The file is created in `folder`.
     pub(crate) fn new(folder: &Path, rows: u64) -> io::Result<Self> {
         let file = unnamed_file(folder)?;
         let end = place(rows + 1);
@@ -43,14 +43,18 @@ impl ResolvedUsers {
         Ok(Self { file, end: AtomicU64::new(end) })
     }
 
-    /// Whom a row of the input means.
+    /// The result for a row; `None` if it has not been looked up.
     pub(crate) fn of(&self, row: RowNumber) -> io::Result<Option<Resolution>> {
         let mut record = [0; RECORD];
         self.file.read_exact_at(&mut record, place(row.0))?;
-        let half = |from: usize| u64::from_le_bytes(record[from..from + 8].try_into().expect("eight bytes"));
-        match record[0] {
-            USER => Ok(Some(Resolution::User(Uuid::from_u64_pair(half(1), half(9)).into()))),
-            UNRESOLVED => self.unresolved(half(1), half(9)).map(Some),
+        let [tag, payload @ ..] = record;
+        let payload = Uuid::from_bytes(payload);
+        match tag {
+            USER => Ok(Some(Resolution::User(payload.into()))),
+            UNRESOLVED => {
+                let (from, length) = payload.as_u64_pair();
+                self.unresolved(from, length).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -64,13 +68,10 @@ impl ResolvedUsers {
         Ok(Resolution::Unresolved(outcome, Box::new(Detail { status, code, message, id })))
     }
 
-    /// Notes whom a row of the input means.
+    /// Stores the result for a row.
     pub(crate) fn set(&self, row: RowNumber, resolution: &Resolution) -> io::Result<()> {
-        let (tag, one, other) = match resolution {
-            Resolution::User(user) => {
-                let (high, low) = user.uuid().as_u64_pair();
-                (USER, high, low)
-            }
+        let (tag, payload) = match resolution {
+            Resolution::User(user) => (USER, user.uuid()),
             Resolution::Unresolved(outcome, detail) => {
                 let text = serde_json::to_vec(&(
                     outcome.name(),
@@ -79,17 +80,16 @@ impl ResolvedUsers {
                 ))?;
                 let from = self.end.fetch_add(text.len() as u64, Ordering::Relaxed);
                 self.file.write_all_at(&text, from)?;
-                (UNRESOLVED, from, text.len() as u64)
+                (UNRESOLVED, Uuid::from_u64_pair(from, text.len() as u64))
             }
         };
         let mut record = [tag; RECORD];
-        record[1..9].copy_from_slice(&one.to_le_bytes());
-        record[9..].copy_from_slice(&other.to_le_bytes());
+        record[1..].copy_from_slice(payload.as_bytes());
         self.file.write_all_at(&record, place(row.0))
     }
 }
 
-/// Whose a row is: whoever its ID is of, or else whom it was found to mean, if users have been looked up.
+/// The user of a row: the one its ID names, or the result of the lookup, if there is one.
 pub(super) fn resolution_of(requested: &Requested<'_>, row: RowNumber, resolved: Option<&ResolvedUsers>) -> io::Result<Option<Resolution>> {
     match (requested.user, resolved) {
         (UserRef::Id(user), _) => Ok(Some(Resolution::User(user))),
@@ -98,7 +98,7 @@ pub(super) fn resolution_of(requested: &Requested<'_>, row: RowNumber, resolved:
     }
 }
 
-/// Where the record of a row begins; rows count from 1.
+/// The offset of a row's record. Rows count from 1.
 fn place(row: u64) -> u64 {
     (row - 1) * RECORD as u64
 }
@@ -108,9 +108,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_noted_of_a_row_is_told_of_that_row() {
+    fn a_stored_result_is_read_back_for_its_row() {
         let resolved = ResolvedUsers::new(&std::env::temp_dir(), 4).expect("a file");
-        assert_eq!(resolved.file.metadata().expect("there").len(), 4 * 17, "no more room than a record for each row");
+        assert_eq!(resolved.file.metadata().expect("there").len(), 4 * 17, "one record per row");
         let user = Resolution::User(Uuid::from_u128(7).into());
         let detail = Detail { status: Some(400), code: "C".into(), message: "m\n\"ü".into(), id: "i".into() };
         let refused = Resolution::Unresolved(Outcome::Rejected, Box::new(detail));
@@ -118,7 +118,7 @@ mod tests {
         for (row, resolution) in [(4, &refused), (2, &none), (1, &user)] {
             resolved.set(RowNumber(row), resolution).expect("written");
         }
-        let told: Vec<_> = (1..=4).map(|row| resolved.of(RowNumber(row)).expect("readable")).collect();
-        assert_eq!(told, [Some(user), Some(none), None, Some(refused)]);
+        let stored: Vec<_> = (1..=4).map(|row| resolved.of(RowNumber(row)).expect("readable")).collect();
+        assert_eq!(stored, [Some(user), Some(none), None, Some(refused)]);
     }
 }
