@@ -1,8 +1,7 @@
-//! Which users does the directory hold, and which rows do they become?
+//! Turns PingOne's user list into rows.
 //!
 //! ```text
-//! Session::list_users ── page after page ──▶ Roll (each user once, a number each) ──▶ Row ──▶ the pipeline
-//!                        held back by it
+//! Session::next_users ── page by page ──▶ SeenSet (each user once, with a row number) ──▶ Row ──▶ the pipeline
 //! ```
 
 mod error;
