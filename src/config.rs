@@ -17,7 +17,7 @@ use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, P
 use crate::domain::{Lines, Operation, Selection, quote, shown};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
-use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
+use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 
 pub use self::error::ConfigError;
 
@@ -137,7 +137,7 @@ impl RunConfig {
         if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
             return Err(OutputError::NoResume.into());
         }
-        let metrics = kept_apart(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
+        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };

@@ -31,9 +31,9 @@ pub enum ListingError {
     /// The worker application may not read the list. No request for a user was sent.
     #[error("{list}: PingOne does not let the user list be read: {message}")]
     Forbidden {
-        /// What for.
+        /// What the list is read for.
         list: ListedFor,
-        /// What PingOne said.
+        /// PingOne's answer.
         message: Said,
     },
     /// PingOne refused the first page. No request for a user was sent.
@@ -43,13 +43,13 @@ pub enum ListingError {
         list: String,
         /// Whether a filter was sent, which may be the cause.
         filtered: bool,
-        /// What PingOne said.
+        /// PingOne's answer.
         message: Said,
     },
     /// PingOne refused a later page, or all attempts ended without a usable answer.
     #[error("{list}: a page of the list could not be had: {message}")]
     Unread {
-        /// What for.
+        /// What the list is read for.
         list: ListedFor,
         /// The last answer or network error.
         message: Said,
@@ -57,7 +57,7 @@ pub enum ListingError {
     /// There are more users than allowed.
     #[error("{list}: there are {users} users, and `--max-users` allows {most}; nothing was sent for them")]
     TooMany {
-        /// Whose list it is.
+        /// The users that were selected.
         list: String,
         /// The number of users that PingOne reports.
         users: u64,
@@ -67,7 +67,7 @@ pub enum ListingError {
     /// The list turned out longer than PingOne reported, and longer than allowed.
     #[error("{list}: the list goes on after {most} users, which is what `--max-users` allows")]
     Grown {
-        /// Whose list it is.
+        /// The users that were selected.
         list: String,
         /// The most users allowed.
         most: u64,

@@ -1,14 +1,14 @@
-//! What becomes of a checked input that is looked at again: by other rules, once users are known, and row by row.
+//! Reading a checked input again: by other rules, with resolved users, and row by row.
 
 use super::tests::{A, B, checked_input, rules};
 use super::*;
 use crate::domain::{Ask, Detail, Operation};
 
 fn checked(text: &str, operation: Operation, dialect: &Dialect) -> ValidInput {
-    checked_input(text.as_bytes(), rules(operation), dialect, true).expect("sound")
+    checked_input(text.as_bytes(), rules(operation), dialect, true).expect("valid")
 }
 
-/// The rows that are fed, as `number task user date`.
+/// The rows that are fed, as `number work user date`.
 fn fed(input: &ValidInput, remaining: &Remaining) -> Vec<String> {
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
     feed(input, remaining, &send).expect("unchanged");
@@ -19,7 +19,7 @@ fn fed(input: &ValidInput, remaining: &Remaining) -> Vec<String> {
             Work::Send(ask) => format!("send {}", of(ask)),
             Work::Duplicate(ask) => format!("duplicate {}", of(ask)),
             Work::Expired(ask, outcome) => format!("passed {} {outcome}", of(ask)),
-            Work::Unresolved { outcome, detail, .. } => format!("nobody {outcome} {}", detail.message),
+            Work::Unresolved { outcome, detail, .. } => format!("unresolved {outcome} {}", detail.message),
             Work::Invalid { why, .. } => format!("invalid {}", why.rsplit(": ").next().unwrap_or_default()),
         };
         format!("{}{} {}", row.number.0, if row.in_doubt { "?" } else { "" }, task.trim_end())
@@ -31,33 +31,33 @@ fn fed(input: &ValidInput, remaining: &Remaining) -> Vec<String> {
 fn by_the_rules_of_another_start_spans_count_from_that() {
     let input = checked(&format!("userID,until\n{A},+4h\n{B},2026-03-01\n"), Operation::Grant, &Dialect::default());
     let earlier = Rules { start: "2026-02-01T00:00:00Z".parse().expect("an instant"), ..rules(Operation::Grant) };
-    let again = input.with_rules(earlier).expect("sound");
+    let again = input.with_rules(earlier).expect("valid");
     let expected = [format!("1 send {A} 2026-02-01T04:00:00.000Z"), format!("2 send {B} 2026-03-01T00:00:00.000Z")];
     assert_eq!(fed(&again, &Remaining::default()), expected);
     let (first, last) = again.plan().dates.expect("dates");
     assert_eq!((first.to_string(), last.to_string()), ("2026-02-01T04:00:00.000Z".to_owned(), "2026-03-01T00:00:00.000Z".to_owned()));
-    let strict = sound_of_two().with_rules(Rules { start: "2026-03-02T00:00:00Z".parse().expect("an instant"), ..rules(Operation::Grant) });
+    let strict = input_of_two().with_rules(Rules { start: "2026-03-02T00:00:00Z".parse().expect("an instant"), ..rules(Operation::Grant) });
     let message = strict.expect_err("the date has passed").to_string();
     assert!(message.contains(": 1 of 2 rows is invalid; nothing was sent\n") && message.contains(":3: column `until`"), "{message}");
 }
 
-fn sound_of_two() -> ValidInput {
+fn input_of_two() -> ValidInput {
     let text = format!("userID,until\n{A},+4h\n{B},2026-03-01\n");
-    checked_input(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), false).expect("sound")
+    checked_input(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), false).expect("valid")
 }
 
 #[test]
-fn rows_that_are_settled_are_not_fed_again_and_doubt_is_told() {
+fn settled_rows_are_not_fed_again_and_doubt_is_reported() {
     let text = "email,until\na@x,+4h\nb@x,+4h\nc@x,+4h\nd@x,+4h\n";
     for (operation, doubted) in [(Operation::Grant, true), (Operation::Audit, false)] {
-        let input = checked_input(text.as_bytes(), rules(operation), &Dialect::default(), false).expect("sound");
+        let input = checked_input(text.as_bytes(), rules(operation), &Dialect::default(), false).expect("valid");
         let resolved = ResolvedUsers::new(&std::env::temp_dir(), input.rows()).expect("a file");
-        let nobody = Resolution::Unresolved(Outcome::NotFound, Box::new(Detail::own(None, "no such email".to_owned())));
+        let unresolved = Resolution::Unresolved(Outcome::NotFound, Box::new(Detail::own(None, "no such email".to_owned())));
         for row in 1..=4 {
             let user = Resolution::User(uuid::Uuid::from_u128(row.into()).into());
-            resolved.set(RowNumber(row), if row == 3 { &user } else { &nobody }).expect("written");
+            resolved.set(RowNumber(row), if row == 3 { &user } else { &unresolved }).expect("written");
         }
-        let input = input.with_users(resolved).expect("sound");
+        let input = input.with_users(resolved).expect("valid");
         let mut remaining = Remaining { in_doubt_up_to: 3, ..Remaining::default() };
         remaining.settled.insert(1);
         let until = if doubted { " 2026-02-27T14:20:30.000Z" } else { "" };
@@ -67,9 +67,9 @@ fn rows_that_are_settled_are_not_fed_again_and_doubt_is_told() {
             "not_found no such email"
         };
         let expected = [
-            format!("2? nobody {of_2}"),
+            format!("2? unresolved {of_2}"),
             format!("3? send 00000000-0000-0000-0000-000000000003{until}"),
-            "4 nobody not_found no such email".to_owned(),
+            "4 unresolved not_found no such email".to_owned(),
         ];
         assert_eq!(fed(&input, &remaining), expected, "{operation:?}");
     }
@@ -78,7 +78,7 @@ fn rows_that_are_settled_are_not_fed_again_and_doubt_is_told() {
 #[test]
 fn when_users_are_known_rows_may_contradict_each_other() {
     let input =
-        checked_input(b"email,until\na@x,+4h\nb@x,+5h\nc@x,+5h\n", rules(Operation::Grant), &Dialect::default(), false).expect("sound");
+        checked_input(b"email,until\na@x,+4h\nb@x,+5h\nc@x,+5h\n", rules(Operation::Grant), &Dialect::default(), false).expect("valid");
     let resolved = ResolvedUsers::new(&std::env::temp_dir(), input.rows()).expect("a file");
     for (row, user) in [(1, A), (2, A), (3, B)] {
         resolved.set(RowNumber(row), &Resolution::User(user.parse().expect("a UUID"))).expect("written");
@@ -111,7 +111,7 @@ fn the_rows_that_failed_stand_as_they_were_whatever_their_form() {
         ["userID|until|note".to_owned(), format!("{A}|+1h|a"), format!("{B}|+1h"), format!("{B}|+1h|c|d"), "|+1h|e\r\n".to_owned()]
     );
     assert_eq!(original(&text, &Dialect::default(), &[1, 3])[2], format!("{B}|+1h|c|d"), "those between are passed over");
-    // The columns of a file of failed rows are not the input's own, unless it uses them.
+    // The result columns of a file of failed rows are not the input's own, unless it uses them.
     let failed = format!("userID,until,result,errorMessage\n{A},+1h,{B},+2h\n");
     assert_eq!(original(&failed, &Dialect::default(), &[1]), ["userID|until".to_owned(), format!("{A}|+1h")]);
     for dialect in [named("result", None), named("userID", Some("errorMessage")), named("errorMessage", Some("until"))] {

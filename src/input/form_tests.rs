@@ -1,4 +1,4 @@
-//! How an input's form is read: which column is which, what is looked up, and what is said of what is wrong.
+//! How an input's format is detected: the role of each column, what is looked up, and the error messages.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn dialect() -> Dialect {
     Dialect::default()
 }
 
-/// The beginning of an input of this `text`.
+/// An input with this `text`.
 fn opened(text: &str) -> Source {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");
@@ -43,13 +43,13 @@ fn each_column_has_its_part() {
         ("userID,until,note", Grant, dialect(), false, "userID - until note "),
         ("userID,until,note", Audit, dialect(), false, "userID - - until+note "),
         ("userID,note,Result", Audit, dialect(), false, "userID - - note Result"),
-        // An attribute beside the IDs is a column as any other.
+        // Next to user IDs, an attribute is a column like any other.
         ("email,userID", Audit, dialect(), false, "userID - - email "),
         ("note,email", Audit, dialect(), false, "email email - note+email "),
         ("E-mail,External ID,User Name", Audit, dialect(), false, "User Name username - E-mail+External ID+User Name "),
         ("who,e_mail", Audit, user("Email"), false, "e_mail email - who+e_mail "),
         ("who,id", Audit, user("who"), false, "who - - id "),
-        // One end date for all stands beside those of the rows, if there are any.
+        // `--until` can be combined with a column of end dates.
         ("userID,note", Grant, dialect(), true, "userID - - note "),
         ("userID,until", Grant, dialect(), true, "userID - until  "),
         ("userID,note", Grant, until("note"), true, "userID - note  "),
@@ -62,7 +62,7 @@ fn each_column_has_its_part() {
     ] {
         assert_eq!(layout(header, operation, &dialect, has_until), expected, "{header} {operation:?} {dialect:?} {has_until}");
     }
-    // Whoever was not found in a report of an input of emails is looked up again.
+    // In the report of an input of emails, users that were not found are looked up again.
     let report = format!("{REPORT},email,team");
     assert!(layout(&report, Audit, &dialect(), false).starts_with("userID email - email+team row+result+canBypassMFA"));
     let twice = format!("{REPORT},email,Email");
@@ -73,9 +73,9 @@ fn each_column_has_its_part() {
     }
 }
 
-/// The values to look users up by, and the rows that have them.
+/// The lookup values and their rows.
 fn lookup_value(text: &str) -> Vec<(u64, String)> {
-    let input = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("sound");
+    let input = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("valid");
     let (mut rows, mut value, mut found) = (input.lookup_rows().expect("unchanged"), String::new(), Vec::new());
     while let Some(row) = rows.next_row(&mut value).expect("unchanged") {
         found.push((row.0, value.clone()));
@@ -85,13 +85,13 @@ fn lookup_value(text: &str) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn who_is_looked_up_is_called_as_the_input_calls_them() {
+fn lookup_values_are_read_as_the_input_has_them() {
     let is = |expected: &[(u64, &str)]| expected.iter().map(|(row, value)| (*row, (*value).to_owned())).collect::<Vec<_>>();
     let text = "username,note\n ann ,x\n \"bob\" ,x\n\"\"\"Big\"\" Bill\",x\n,no name\n\"c\u{7}d\",bell\n";
     assert_eq!(lookup_value(text), is(&[(1, "ann"), (2, "bob"), (3, "\"Big\" Bill")]));
     let (most, more) = ("é".repeat(256), "é".repeat(257));
     assert_eq!(lookup_value(&format!("username\nx\n{most}\n{more}\n")), is(&[(1, "x"), (2, &most)]));
-    // In a report, whoever has an ID is not looked up.
+    // In a report, users with an ID are not looked up.
     let header = crate::report::COLUMNS.join(",");
     let line = |user: &str, email: &str| format!("1,{user},failed,,,,,,,,1,0,t,{email}\n");
     let report = format!("{header},email\n{}{}{}", line(A, "a@x"), line("", "b@x"), line("nobody", "c@x"));
@@ -99,7 +99,7 @@ fn who_is_looked_up_is_called_as_the_input_calls_them() {
 }
 
 #[test]
-fn a_value_that_cannot_be_looked_up_is_told_and_its_row_names_no_user() {
+fn a_value_that_cannot_be_looked_up_is_reported_and_its_row_names_no_user() {
     let long = "x".repeat(257);
     let text = format!("email,note\n,x\n\"a\u{7}b\",y\n{long},z\n");
     let message = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), false).expect_err("bad rows");
@@ -111,11 +111,11 @@ fn a_value_that_cannot_be_looked_up_is_told_and_its_row_names_no_user() {
     ];
     assert_eq!(message.lines().collect::<Vec<_>>(), expected);
     let text = format!("email\n{long}\nann\n");
-    let input = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("sound");
+    let input = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("valid");
     assert_eq!(input.plan().invalid, [("without a value that can be looked up", 1)].into());
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
-    // Nobody has been looked up: the first row can be told, and the second not.
-    feed(&input, &Remaining::default(), &send).expect_err("nobody has been looked up");
+    // No user has been looked up: the first row is invalid without a lookup, but the second needs one.
+    feed(&input, &Remaining::default(), &send).expect_err("no user has been looked up");
     drop(send);
     let first = receive.blocking_recv().expect("the first row");
     assert!(matches!(&first.work, Work::Invalid { user, .. } if user.is_empty()), "{:?}", first.work);
@@ -133,7 +133,7 @@ fn an_end_date_may_be_as_far_ahead_as_the_window_is_long() {
         assert!(message.contains("in.csv:2: column `until`: `") && message.contains("4h"), "{message}");
     }
     let rules = Rules { max_window: Some(Duration::from_secs(60)), ..rules(Operation::Grant) };
-    let kinds = checked_input(format!("userID,until\n{A},+4h\n{B},+1m\n").as_bytes(), rules, &dialect(), true).expect("one is sound");
+    let kinds = checked_input(format!("userID,until\n{A},+4h\n{B},+1m\n").as_bytes(), rules, &dialect(), true).expect("one is valid");
     assert_eq!(kinds.plan().invalid, [("beyond `--max-window`", 1)].into());
 }
 
@@ -166,13 +166,13 @@ fn the_message_names_each_bad_row_and_counts_no_others() {
     assert!(twenty.lines().count() == 21 && !twenty.contains("more"), "{twenty}");
     let one_more = refused(&format!("userID,until\n{}", "x,+4h\n".repeat(21)));
     assert!(one_more.lines().count() == 22 && one_more.ends_with("\n  and 1 more"), "{one_more}");
-    // Those of a conflict are found last, and stand where they belong.
+    // Conflicts are found last, but are named in the order of the lines.
     let order = refused(&format!("userID,until\n{A},+4h\nx,+4h\n{A},+5h\n"));
     let lines: Vec<_> = order.lines().skip(1).map(|line| line.trim_start().split(": ").next().unwrap_or_default()).collect();
     assert_eq!(lines, ["in.csv:2", "in.csv:3", "in.csv:4"]);
 }
 
-/// What the user is told to do about an input.
+/// The hint for an input.
 fn hint(text: &[u8], dialect: &Dialect) -> Option<String> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");

@@ -1,4 +1,4 @@
-//! The reader over any bytes, and over inputs that have been spoilt.
+//! Properties of the reader for arbitrary bytes and for mutated inputs.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::{BypassUntil, Operation};
 use crate::fuzz::{bytes, cases, spoilt};
 
-/// Inputs as they come in the field.
+/// Typical inputs, mutated.
 fn inputs() -> impl Strategy<Value = Vec<u8>> {
     spoilt([
         format!("userID,bypassMFAEnabledUntil\n{A},2026-08-31\n{B},+4h\n"),
@@ -33,7 +33,7 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     })
 }
 
-/// The rows of a checked input, as they are to be sent.
+/// The rows that a checked input feeds into the pipeline.
 fn fed(input: &ValidInput) -> Vec<Row> {
     let (send, mut receive) = mpsc::channel(10_000);
     feed(input, &Remaining::default(), &send).expect("the input has not changed");
@@ -41,12 +41,11 @@ fn fed(input: &ValidInput) -> Vec<Row> {
     std::iter::from_fn(|| receive.blocking_recv()).collect()
 }
 
-/// What is wrong with a checked input: each row is accounted for, in its order, and the plan says of the rows what is then done
-/// for them.
+/// Fails unless every row is accounted for, in order, and the plan agrees with the work of the rows.
 fn check(input: &ValidInput) -> Result<(), TestCaseError> {
     let plan = input.plan();
     if plan.lookups.rows > 0 {
-        // They are to be looked up first; that every other one is accounted for is seen by their number.
+        // These rows must be looked up first, so only their number is checked.
         let (mut rows, mut value, mut lookups) = (input.lookup_rows().expect("unchanged"), String::new(), 0);
         while rows.next_row(&mut value).expect("unchanged").is_some() {
             lookups += 1;
@@ -75,7 +74,7 @@ fn check(input: &ValidInput) -> Result<(), TestCaseError> {
         };
         *counts.entry(what).or_default() += 1;
     }
-    prop_assert!(asked.values().all(|dates| dates.len() == 1), "nobody is sent twice");
+    prop_assert!(asked.values().all(|dates| dates.len() == 1), "no user is sent twice");
     let count = |what: &str| counts.get(what).copied().unwrap_or_default();
     prop_assert_eq!((count("sent"), count("duplicate"), count("other")), (plan.to_send, plan.duplicates, 0));
     prop_assert_eq!(count("invalid"), plan.invalid.values().sum::<u64>());
@@ -87,7 +86,7 @@ fn check(input: &ValidInput) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Each row once more as it stood there, in the form in which rows that failed are written.
+/// All rows as the input has them, in the format of the file of failed rows.
 fn rewritten(input: &ValidInput) -> Vec<u8> {
     let mut original = input.original_rows().expect("unchanged");
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
@@ -129,11 +128,11 @@ proptest! {
         }
     }
 
-    /// What failed is written as an input, and means then what it meant before.
+    /// Failed rows are written as an input that means the same as the original one.
     #[test]
     fn rows_that_are_written_again_mean_the_same(text in inputs()) {
         let before = checked_input(&text, rules(Operation::Grant), &Dialect::default(), true);
-        // A row that is bad in one of the columns of its failure alone is mended by being written without it.
+        // A row that is invalid only in one of the result columns becomes valid by being written without it.
         let is_of_failures = |input: &ValidInput| input.layout.names.ends_with(&FAILED_COLUMNS.map(str::to_owned));
         if let Ok(before) = before
             && before.plan().lookups.rows == 0
@@ -145,7 +144,7 @@ proptest! {
                 Ok(after) => after,
                 Err(why) => return Err(TestCaseError::fail(format!("{why}: {}", String::from_utf8_lossy(&written)))),
             };
-            let told = |input: &ValidInput| -> Vec<_> {
+            let requests = |input: &ValidInput| -> Vec<_> {
                 fed(input)
                     .iter()
                     .map(|row| match &row.work {
@@ -154,7 +153,7 @@ proptest! {
                     })
                     .collect()
             };
-            prop_assert_eq!(told(&before), told(&after));
+            prop_assert_eq!(requests(&before), requests(&after));
         }
     }
 }

@@ -248,7 +248,7 @@ impl RowSource for OriginalRows<'_> {
         self.at = number;
         let (own, all) = (self.own(), self.layout.names.len());
         let row = self.reader.next_row()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        // A row with too many or too few values stays that way: nobody can tell which columns they belong to.
+        // A row with too many or too few values is kept as it is: it is unclear which columns the values belong to.
         let values = if row.width() == all { own } else { row.width() };
         Ok((0..values).map(|index| row.field(index)).collect())
     }

@@ -1,4 +1,4 @@
-//! What the plan counts, what is refused, and what becomes of rows that are taken up again.
+//! The plan's counts, what is refused, and the rows of a resumed run.
 
 use super::tests::{A, B, checked_input, rules};
 use super::*;
@@ -7,7 +7,7 @@ use crate::domain::{Ask, Operation};
 const C: &str = "1a94b96e-0364-463b-a059-d97d1e4cb1d5";
 
 fn grant(text: &str, skip_invalid: bool) -> ValidInput {
-    checked_input(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), skip_invalid).expect("sound")
+    checked_input(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), skip_invalid).expect("valid")
 }
 
 #[test]
@@ -30,27 +30,27 @@ fn the_plan_of_rows_that_are_looked_up_adds_up_before_and_after() {
     let before = grant(text, false);
     let plan = before.plan().clone();
     assert_eq!((plan.rows, plan.lookups.rows, plan.lookups.found, plan.to_send), (4, 4, 0, 4));
-    assert!(!plan.lookups.is_complete(), "nobody has been looked up");
+    assert!(!plan.lookups.is_complete(), "no user has been looked up");
     let resolved = ResolvedUsers::new(&std::env::temp_dir(), before.rows()).expect("a file");
-    let nobody = |outcome| Resolution::Unresolved(outcome, Box::default());
+    let unresolved = |outcome| Resolution::Unresolved(outcome, Box::default());
     let resolution = [
         Resolution::User(A.parse().expect("a UUID")),
-        nobody(Outcome::NotFound),
+        unresolved(Outcome::NotFound),
         Resolution::User(A.parse().expect("a UUID")),
-        nobody(Outcome::Ambiguous),
+        unresolved(Outcome::Ambiguous),
     ];
     for (row, resolution) in (1..).zip(&resolution) {
         resolved.set(RowNumber(row), resolution).expect("written");
     }
-    let after = before.with_users(resolved).expect("sound");
+    let after = before.with_users(resolved).expect("valid");
     let plan = after.plan();
     assert_eq!((plan.rows, plan.users, plan.duplicates, plan.to_send), (4, 1, 1, 1), "{plan:?}");
     assert_eq!((plan.lookups.rows, plan.lookups.found, plan.lookups.is_complete()), (4, 2, true));
     let of = |outcome| plan.lookups.of(outcome);
     assert_eq!((of(Outcome::NotFound), of(Outcome::Ambiguous), of(Outcome::Rejected)), (1, 1, 0));
-    for (found, nobody, rows, is_complete) in [(0, 0, 0, true), (1, 2, 3, true), (1, 2, 2, false), (3, 0, 3, true), (2, 0, 3, false)] {
+    for (found, unresolved, rows, is_complete) in [(0, 0, 0, true), (1, 2, 3, true), (1, 2, 2, false), (3, 0, 3, true), (2, 0, 3, false)] {
         let mut lookups = LookupCounts { rows, found, ..LookupCounts::default() };
-        (0..nobody).for_each(|_| lookups.unresolved.add(Outcome::NotFound));
+        (0..unresolved).for_each(|_| lookups.unresolved.add(Outcome::NotFound));
         assert_eq!(lookups.is_complete(), is_complete, "{lookups:?}");
     }
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
@@ -71,15 +71,15 @@ fn as_many_rows_as_may_be_are_approved_and_not_one_more() {
         ("userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "5cfc269751401c7cf15eb3691f014f84b435d1726cb43f1bdc4bd9c581268701"),
         ("\u{feff}userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "b1554dd2b1ab218800a66b2bdfe898ee19b69ea6082accb76087d3bcfa12066a"),
     ] {
-        let resolution = checked_input(text.as_bytes(), rules(Operation::Audit), &Dialect::default(), false).expect("sound");
-        assert_eq!(resolution.sha256(), expected, "{text}");
+        let input = checked_input(text.as_bytes(), rules(Operation::Audit), &Dialect::default(), false).expect("valid");
+        assert_eq!(input.sha256(), expected, "{text}");
     }
 }
 
 #[test]
 fn rows_that_failed_are_written_as_the_input_has_them() {
     let written = |text: &str, dialect: &Dialect, number| {
-        let input = checked_input(text.as_bytes(), rules(Operation::Grant), dialect, false).expect("sound");
+        let input = checked_input(text.as_bytes(), rules(Operation::Grant), dialect, false).expect("valid");
         let mut rows = input.original_rows().expect("readable");
         let row = rows.row(number, &ByteRecord::new()).expect("a row");
         let joined = |record: &ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join("|");

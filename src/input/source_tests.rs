@@ -1,4 +1,4 @@
-//! Where bytes come from: files and pipes, what is looked at before more is read, and what is counted.
+//! Files and pipes as sources: what is inspected before more is read, and which bytes are counted.
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -10,13 +10,13 @@ fn beginning(head: &[u8], has_more: bool) -> Beginning {
     Beginning { name: "in.csv".to_owned(), head: head.to_vec(), has_more, mark: b"" }
 }
 
-/// A pipe that brings this, piece by piece, opened by its path.
+/// A pipe that delivers these `pieces` one by one, opened by its path.
 fn pipe(pieces: Vec<Vec<u8>>, bytes_read: &BytesRead) -> Result<OpenedInput, InputError> {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
     let writing = std::thread::spawn(move || {
         for piece in pieces {
-            // Whoever refuses what comes does not read the rest.
+            // A reader that refuses the input does not read the rest.
             if writer.write_all(&piece).is_err() {
                 return;
             }
@@ -24,7 +24,7 @@ fn pipe(pieces: Vec<Vec<u8>>, bytes_read: &BytesRead) -> Result<OpenedInput, Inp
         }
     });
     let opened = OpenedInput::at(Path::new(&path), bytes_read.clone());
-    // The end of a pipe is there when all that lead to it are gone.
+    // A pipe ends when all its writers are closed.
     drop(reader);
     if opened.is_err() {
         writing.join().expect("no panic");
@@ -62,14 +62,14 @@ fn bytes_are_counted_as_they_are_read_for_the_first_time() {
 }
 
 #[test]
-fn what_is_no_text_is_told_from_its_first_bytes() {
+fn what_is_not_text_is_detected_from_its_first_bytes() {
     let utf16 = |text: &str, big: bool| -> Vec<u8> {
         text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
     };
     for (head, has_more, expected) in [
         (utf16("user", false), true, Some("UTF-16")),
         (utf16("user", true), true, Some("UTF-16")),
-        // Of less than that it is not known yet; and where no more comes, it is no text at all.
+        // With fewer bytes it is not clear yet; and if there are no more, the input is not text.
         (utf16("use", false), true, None),
         (utf16("use", false), false, Some("zero bytes")),
         (b"userID\0\n".to_vec(), true, Some("zero bytes")),
@@ -137,11 +137,11 @@ fn a_copy_is_taken_only_of_what_was_looked_at() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_and_not_tried_for_ever() {
+fn a_file_that_cannot_be_read_is_an_error_and_not_retried_forever() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let written_only = File::options().write(true).open(file.path()).expect("a file");
     assert!(beginning(b"", true).read_on(&written_only).is_err());
-    // Nor is it run without a copy, as it is where there is no room for one.
+    // Unlike with a full disk, the run does not continue without a copy.
     let opened =
         OpenedInput { beginning: beginning(b"userID\n", false), file: written_only, is_pipe: false, bytes_read: BytesRead::default() };
     let error = opened.whole(&ReadOptions { keep: true, expected: None }).expect_err("it cannot be read");
