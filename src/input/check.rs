@@ -66,7 +66,7 @@ impl LookupCounts {
 
 impl Plan {
     fn note(&mut self, requested: &Requested<'_>, resolution: Option<&Resolution>) {
-        if let Some(until) = requested.action.until() {
+        if let Some(until) = requested.operation.until() {
             let (first, last) = self.dates.unwrap_or((until, until));
             self.dates = Some((first.min(until), last.max(until)));
         }
@@ -153,7 +153,7 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&R
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
-            rows.push(seen(&requested.action.of(user), row.number, row.line()))?;
+            rows.push(seen(&requested.operation.of(user), row.number, row.line()))?;
             looked_at += 1;
         }
     }

@@ -262,8 +262,10 @@ fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
         Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
     let ask = match resolution_of(requested, row.number, input.resolved.as_ref())? {
-        Some(Resolution::User(user)) => requested.action.of(user),
-        Some(Resolution::Unresolved(outcome, detail)) => return Ok(Work::Unresolved { outcome, detail, until: requested.action.until() }),
+        Some(Resolution::User(user)) => requested.operation.of(user),
+        Some(Resolution::Unresolved(outcome, detail)) => {
+            return Ok(Work::Unresolved { outcome, detail, until: requested.operation.until() });
+        }
         None => return Err(io::Error::other(format!("row {}: the user has not been looked up", row.number))),
     };
     Ok(match input.checked.repeats.of(&ask, row.number, row.line(), &input.layout) {

@@ -67,13 +67,13 @@ pub(crate) enum UserRef<'a> {
 
 /// What a row requests for its user.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Action {
+pub(crate) enum RowOperation {
     Grant(BypassUntil),
     Read,
     End(Grace),
 }
 
-impl Action {
+impl RowOperation {
     /// The request, once the user is known.
     pub(crate) fn of(self, user: UserId) -> Ask {
         match self {
@@ -96,7 +96,7 @@ impl Action {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Requested<'a> {
     pub(crate) user: UserRef<'a>,
-    pub(crate) action: Action,
+    pub(crate) operation: RowOperation,
 }
 
 /// One row of the input.
@@ -143,12 +143,12 @@ impl<'a> RowReader<'a> {
             }
         }
         let user = self.user_ref()?;
-        let action = match self.rules.operation {
-            Operation::Audit => Action::Read,
-            Operation::Grant => Action::Grant(self.until()?),
-            Operation::End(grace) => Action::End(grace),
+        let operation = match self.rules.operation {
+            Operation::Audit => RowOperation::Read,
+            Operation::Grant => RowOperation::Grant(self.until()?),
+            Operation::End(grace) => RowOperation::End(grace),
         };
-        Ok(Requested { user, action })
+        Ok(Requested { user, operation })
     }
 
     fn user_ref(&self) -> Result<UserRef<'_>, RowFault> {
