@@ -34,7 +34,7 @@ pub(crate) enum Connection {
 }
 
 /// As whom.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Identity {
     Worker(Credentials),
     Ready(Arc<AccessToken>),

@@ -11,20 +11,23 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 
-use super::conclude::{Conclusion, MetricsFile, report_again};
+use super::context::{READ_AHEAD, Ran};
+use super::csv_source::CsvSource;
 use super::error::RunError;
-use super::rows::{READ_AHEAD, Ran, feed};
-use super::subjects::Subjects;
-use super::takeup::{Claim, Standing};
+use super::feed::{Left, RowFeed};
+use super::finish::{Conclusion, report_again};
+use super::source::{ResolvedSource, RowSource, SourceRows};
+use super::target::TargetInfo;
+use super::workspace::Workspace;
 use crate::cli::{Cli, Command};
 use crate::clock::Clock;
-use crate::config::RunConfig;
-use crate::domain::{BypassUntil, EnvironmentId, Outcome, RunId};
+use crate::config::{RunConfig, Users};
+use crate::domain::{BypassUntil, Outcome, RunId};
 use crate::file_error::FileError;
 use crate::fuzz::cases;
 use crate::pace::Rate;
-use crate::pingone::{Endpoints, Limits, Region};
-use crate::report::{COLUMNS, Destination, NotWritten, Recovered, ReportFiles, RequestsRecord, RunRecord};
+use crate::pingone::Limits;
+use crate::report::{COLUMNS, Destination, NotWritten, ReportFiles, RequestsRecord, RunRecord};
 use crate::run::Ended;
 use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
 use crate::stop::{Signal, Stop};
@@ -203,38 +206,39 @@ impl World {
         code
     }
 
-    /// What `run_rows` does, with a script in the place of HTTP.
+    /// What `run` does, with a script in the place of HTTP.
     async fn process(&self, script: &Arc<Script>, life: &Life) -> Option<u8> {
         let (config, console) = self.config();
         let Destination::Files(files) = config.destination.clone() else { panic!("files") };
-        let claim = Claim::take(files.clone(), config.existing).expect("nobody else has it");
-        let run = claim.run_id().unwrap_or(self.run);
+        let Users::File(path) = &config.users else { panic!("a file") };
+        let workspace = Workspace::open(files.clone(), config.existing).expect("no other process has it");
         let clock = Clock::of_this_machine().expect("after 1970");
-        let start = claim.start().unwrap_or_else(|| clock.millis());
-        let subjects = Subjects::of(&config, start, &Stop::default(), &console).await.and_then(|read| read.approve(None)).expect("sound");
-        let environment = EnvironmentId::from(uuid::Uuid::from_u128(1));
-        let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
-        let mut record = RunRecord::of(&config, subjects.record(&config), start, &endpoints, true, run);
-        let standing = claim.standing(&mut record).expect("the same run");
-        if let Standing::Finished(former) = standing {
-            let mut originals = subjects.original_rows().expect("rows");
-            return Some(report_again(&files, *former, &mut *originals, clock, &console).expect("its own report"));
+        let (start, run) = workspace.origin().unwrap_or_else(|| (clock.millis(), self.run));
+        let source = CsvSource::read(path, &config, start, &Stop::default(), &console).await.and_then(|read| read.approve(None));
+        let source = source.expect("valid");
+        let mut record = RunRecord::of(&config, source.record(), start, &TargetInfo::of(&config.connection), run);
+        workspace.refuse_another(&mut record).expect("the same run");
+        if let Some(former) = workspace.finished() {
+            let mut originals = source.original_rows().expect("rows");
+            return Some(report_again(&files, former.clone(), &mut *originals, clock, &console).expect("its own report"));
         }
-        let carried = subjects.carried_names().into_iter();
-        let (journal, recovered): (_, Recovered) = claim.journal(&standing, config.operation, &mut record, carried).expect("a journal");
-        let before = recovered.for_good();
+        let source = source.resolved();
+        let (journal, recovered) = workspace.begin(config.operation, &mut record, &source.carried_names()).expect("a journal");
+        let (before, is_resumed) = (recovered.for_good(), recovered.has_header());
         let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, life.limits());
-        pipeline.rules.is_resumed = recovered.has_header();
-        let feed = feed(&subjects, None, Some(&claim), recovered, record.in_doubt_up_to, clock.now() + life.late()).expect("rows");
+        pipeline.rules.is_resumed = is_resumed;
+        let now = clock.now() + life.late();
+        let left = Left { recovered, journal: None, in_doubt_up_to: record.in_doubt_up_to, now };
+        let (rows, feed) = source.into_feed(left).expect("rows");
         let expected = feed.expected();
-        let (send, rows) = mpsc::channel(READ_AHEAD);
+        let (send, receive) = mpsc::channel(READ_AHEAD);
         let (tally, _seen) = watch::channel(before);
-        let running = async { tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(&pipeline, send)) };
-        let (ended, rows) = life.end.of(running, &pipeline.stop).await;
+        let running = async { tokio::join!(pipeline.run(receive, journal.appender(), tally), feed.run(&pipeline, send)) };
+        let (ended, all) = life.end.of(running, &pipeline.stop).await;
         let written = life.end.written(&files, journal.finish().await)?;
         let ran = Ran {
             ended,
-            rows,
+            rows: all,
             expected,
             written,
             signal: pipeline.stop.signalled(),
@@ -243,21 +247,11 @@ impl World {
             statuses: BTreeMap::new(),
             took: Duration::ZERO,
             held: Duration::ZERO,
-            target: String::new(),
             finished: clock.millis(),
         };
-        let metrics = MetricsFile { place: None, operation: config.operation.name() };
-        let conclusion = Conclusion {
-            claim: &claim,
-            subjects: &subjects,
-            lines: config.lines,
-            record,
-            before,
-            to_resume: "",
-            console: &console,
-            metrics,
-        };
-        Some(conclusion.conclude(ran).expect("files can be written"))
+        let conclusion =
+            Conclusion { config: &config, console: &console, target: "", workspace: &workspace, to_resume: "", record, before };
+        Some(conclusion.conclude(ran, &rows).expect("files can be written"))
     }
 
     /// What the report, or else the journal, says of each row last.

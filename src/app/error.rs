@@ -10,7 +10,7 @@ use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTE
 use crate::file_error::FileError;
 use crate::input::InputError;
 use crate::pingone::PingOneError;
-use crate::report::{NoLock, OutputError};
+use crate::report::{NoLock, NotRead, OutputError};
 use crate::stop::{Signal, Stop};
 
 /// What ends a whole run.
@@ -145,6 +145,15 @@ impl From<NotListed> for RunError {
             NotListed::List(error) => Self::Listing(error),
             NotListed::PingOne(error) => Self::PingOne(error),
             NotListed::Stopped(signal) => Self::stopped_first(signal),
+        }
+    }
+}
+
+impl From<NotRead> for RunError {
+    fn from(not_read: NotRead) -> Self {
+        match not_read {
+            NotRead::Refused(error) => Self::Output(error),
+            NotRead::File(error) => Self::File(error),
         }
     }
 }

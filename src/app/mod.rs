@@ -1,20 +1,28 @@
 //! What does each command do, from its arguments to its last line?
 
-mod conclude;
+mod context;
+mod csv_source;
 mod diff;
+mod directory_source;
 #[cfg(test)]
 mod doubt_tests;
 mod error;
-mod lookup;
+mod feed;
+mod file_sink;
+mod finish;
+mod look_up;
 mod preflight;
 mod reading;
 mod record;
-mod rows;
+mod run;
 mod sandbox;
 mod settled;
 mod signals;
-mod subjects;
-mod takeup;
+mod sink;
+mod source;
+mod stream;
+mod target;
+mod workspace;
 
 use std::io::Write;
 use std::path::Path;
@@ -32,14 +40,14 @@ use crate::ui::Console;
 pub use self::error::{LastFailure, RunError};
 
 use self::diff::diff;
-use self::rows::run_rows;
+use self::run::run_rows;
 use self::sandbox::serve_sandbox;
 
 /// Does what `cli` says, and tells it on `console`. The answer is the program's exit code.
 pub async fn run(cli: Cli, console: &Console) -> u8 {
     let to_resume = cli.to_resume();
     let done = match outlive_file_limits() {
-        Ok(()) => Box::pin(run_command(cli.command, &to_resume, console)).await,
+        Ok(()) => run_command(cli.command, &to_resume, console).await,
         Err(error) => Err(error),
     };
     let code = done.unwrap_or_else(|error| {

@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
+use super::context::Context;
 use super::error::RunError;
-use super::rows::Run;
-use super::subjects::Subjects;
+use super::source::{ResolvedSource, RowSource};
+use super::target::TargetInfo;
 use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
-use crate::directory::Listing;
 use crate::domain::{BypassUntil, Operation, shown};
 use crate::pace::Rate;
 use crate::pingone::{EnvironmentInfo, LicenceRates};
@@ -21,26 +21,25 @@ const CLOCK_OFF: Duration = Duration::from_secs(60);
 /// The type of an environment where a `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
 
-/// Finds out whom the run is about, shows what is to be done, and asks whether it should be. Answers the subjects
-/// with their users known, or the beginning of their list; where a run is taken up, those users of an input are
-/// known already that stand in its `journal`.
-pub(super) async fn preflight(
-    config: &RunConfig,
-    subjects: Subjects,
-    run: &mut Run<'_>,
+/// Finds out who the users are, shows what is to be done, and asks whether it should be. Returns the source with its users
+/// known; where a run is resumed, the users are known already that stand in its `journal`.
+pub(super) async fn preflight<S: RowSource>(
+    context: &mut Context<'_>,
+    source: S,
     record: &mut RunRecord,
     journal: Option<&Path>,
-) -> Result<(Subjects, Option<Listing>), RunError> {
-    let changes = config.operation.changes() && !run.is_sandbox();
+) -> Result<S::Resolved, RunError> {
+    let config = context.config();
+    let changes = config.operation.changes() && !context.info().is_sandbox;
     let asks = changes && !config.safety.yes;
     let terminal = if asks { Some(Terminal::controlling().ok_or(RunError::NobodyToAsk)?) } else { None };
     // Whoever is refused is refused before a file of an earlier run is touched.
-    run.has_token().await?;
-    let info = if changes { run.environment().await? } else { EnvironmentInfo::default() };
-    let licence = if changes { run.licence().await? } else { LicenceRates::default() };
+    context.has_token().await?;
+    let info = if changes { context.environment().await? } else { EnvironmentInfo::default() };
+    let licence = if changes { context.licence().await? } else { LicenceRates::default() };
     warn_of_rate(config.pace.rate, &licence);
     record.licence = (!licence.is_empty()).then(|| licence.by_name().clone());
-    let offset = info.offset.or_else(|| run.session().offset());
+    let offset = info.offset.or_else(|| context.session().offset());
     if changes {
         warn_of(&info);
         if let Some(offset) = offset {
@@ -49,50 +48,51 @@ pub(super) async fn preflight(
             tracing::warn!("PingOne did not tell its time: end dates count from the clock here, right or wrong");
         }
     }
-    let subjects = set_clock(config, subjects, run, record, offset, journal.is_none()).await?;
+    let source = set_clock(context, source, record, offset, journal.is_none()).await?;
     record.environment.name = info.name.as_ref().map(ToString::to_string);
     record.environment.kind = info.kind.as_ref().map(ToString::to_string);
-    let (subjects, listing) = subjects.found(config, run, journal).await?;
-    let target = named(&info, run.target());
-    let planned = subjects.planned(listing.as_ref(), None);
-    let plan = view(config, planned, target, run.identity().to_owned(), licence);
-    run.console().show_plan(&plan, asks);
+    let source = source.resolve(context, journal).await?;
+    let target = named(&info, &context.info().name);
+    let planned = source.planned();
+    let users = planned.users();
+    let plan = view(config, planned, context.info(), target, licence);
+    context.console().show_plan(&plan, asks);
     if let Some(terminal) = terminal {
         // Nobody agrees to what is not to be seen there.
         let plan = if io::stderr().is_terminal() { String::new() } else { format!("{plan}\n") };
-        ask(&question(config.operation, planned.users(), &record.environment), &plan, terminal, run).await?;
+        ask(&question(config.operation, users, &record.environment), &plan, terminal, context).await?;
     }
-    Ok((subjects, listing))
+    Ok(source)
 }
 
 /// Counts dates from PingOne's time, if it is known and the clock here is not to be trusted instead. In a run that
 /// begins, spans and the window count from there too: its input is checked once more.
-async fn set_clock(
-    config: &RunConfig,
-    subjects: Subjects,
-    run: &mut Run<'_>,
+async fn set_clock<S: RowSource>(
+    context: &mut Context<'_>,
+    source: S,
     record: &mut RunRecord,
     offset: Option<Offset>,
     begins: bool,
-) -> Result<Subjects, RunError> {
+) -> Result<S, RunError> {
+    let config = context.config();
     record.clock_offset_seconds = offset.map(|offset| offset.signed().num_seconds());
     let Some(offset) = offset.filter(|offset| offset.off > GOOD_TO && !config.trust_clock) else {
-        return Ok(subjects);
+        return Ok(source);
     };
-    run.correct_clock(offset);
+    context.correct_clock(offset);
     if !begins {
-        return Ok(subjects);
+        return Ok(source);
     }
-    let start = run.clock().millis();
+    let start = context.clock().millis();
     record.started_at = BypassUntil::from_instant(start).map(|start| start.to_string()).unwrap_or_default();
-    subjects.begun_at(config, start, run.stop()).await
+    source.restart(config, start, context.stop()).await
 }
 
-async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>) -> Result<(), RunError> {
-    match confirm(question, plan, terminal, run.console(), run.stop()).await {
+async fn ask(question: &Question, plan: &str, terminal: Terminal, context: &Context<'_>) -> Result<(), RunError> {
+    match confirm(question, plan, terminal, context.console(), context.stop()).await {
         Ok(()) => Ok(()),
         Err(NotConfirmed::No) => Err(RunError::NotConfirmed),
-        Err(NotConfirmed::Stopped) => Err(RunError::before_the_first_row(run.stop())),
+        Err(NotConfirmed::Stopped) => Err(RunError::before_the_first_row(context.stop())),
     }
 }
 
@@ -100,15 +100,15 @@ async fn ask(question: &Question, plan: &str, terminal: Terminal, run: &Run<'_>)
 pub(super) fn view<'a>(
     config: &'a RunConfig,
     planned: Planned<'a>,
+    info: &TargetInfo,
     target: String,
-    identity: String,
     licence: LicenceRates,
 ) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
         Destination::Files(files) => shown(&files.report).to_string(),
     };
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report }
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity: info.identity.clone(), report }
 }
 
 fn named(info: &EnvironmentInfo, target: &str) -> String {

@@ -2,7 +2,7 @@
 //! and hears signals.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::error::RunError;
 use crate::cli::ProgressMode;
-use crate::config::{ConfigError, RunConfig, Users};
+use crate::config::{ConfigError, RunConfig};
 use crate::domain::escaped;
 use crate::input::{BytesRead, Dialect, Expected, Layout, OpenedInput, ReadOptions, Rules, ValidInput, is_pipe, name_of};
 use crate::stop::Stop;
@@ -34,12 +34,9 @@ pub(super) struct Reading {
 
 impl Reading {
     /// How `config` asks for its input to be read, in a run that started at `start`.
-    pub(super) fn of(config: &RunConfig, start: DateTime<Utc>) -> Result<Self, ConfigError> {
-        let Users::File(path) = &config.users else {
-            unreachable!("the directory is no input");
-        };
+    pub(super) fn of(path: &Path, config: &RunConfig, start: DateTime<Utc>) -> Result<Self, ConfigError> {
         Ok(Self {
-            path: path.clone(),
+            path: path.to_owned(),
             dialect: config.dialect.clone(),
             rules: config.rules(start)?,
             skip_invalid: config.skip_invalid,

@@ -2,23 +2,17 @@
 
 use chrono::{DateTime, Utc};
 
+use super::target::TargetInfo;
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Lines, RunId, Tally};
-use crate::pingone::Endpoints;
 use crate::report::{
-    Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, totals,
+    CURRENT_FORMAT, Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord,
+    Status, totals,
 };
 
 impl RunRecord {
     /// The record of a run at its start.
-    pub(super) fn of(
-        config: &RunConfig,
-        input: InputRecord,
-        start: DateTime<Utc>,
-        endpoints: &Endpoints,
-        sandbox: bool,
-        run: RunId,
-    ) -> Self {
+    pub(super) fn of(config: &RunConfig, input: InputRecord, start: DateTime<Utc>, target: &TargetInfo, run: RunId) -> Self {
         let report = match &config.destination {
             Destination::StandardOutput => "-".to_owned(),
             Destination::Files(files) => files.report.display().to_string(),
@@ -27,10 +21,11 @@ impl RunRecord {
         Self {
             tool: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            format_version: CURRENT_FORMAT,
             run_id: run.to_string(),
             operation: config.operation.name().to_owned(),
-            environment: EnvironmentRecord { id: endpoints.environment.to_string(), name: None, kind: None },
-            api_url: endpoints.api.to_string(),
+            environment: EnvironmentRecord { id: target.environment.to_string(), name: None, kind: None },
+            api_url: target.api_url.clone(),
             reason: config.safety.reason.clone(),
             licence: None,
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
@@ -39,7 +34,7 @@ impl RunRecord {
             status: Status::Running,
             stop_reason: None,
             input,
-            options: OptionsRecord::of(config, sandbox),
+            options: OptionsRecord::of(config, target.is_sandbox),
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             report: ReportRecord { path: report, sha256: None, rows: None },

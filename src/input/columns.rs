@@ -7,7 +7,7 @@ use super::error::HeaderFault;
 use super::source::Beginning;
 use super::{InputError, parser};
 use crate::domain::{Attribute, Operation, UserId};
-use crate::report::COLUMNS;
+use crate::report::{COLUMNS, is_of_a_report};
 
 /// The delimiters that are detected, most likely first.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
@@ -123,10 +123,6 @@ impl First {
         }
         Ok(Self { delimiter, line, record })
     }
-}
-
-fn is_of_a_report(names: &[String]) -> bool {
-    COLUMNS.iter().all(|own| names.iter().any(|name| name == own))
 }
 
 /// A name normalized for comparison: in lower case, without `_`, `-` and spaces.

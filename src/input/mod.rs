@@ -53,7 +53,7 @@ use self::repeats::Repeat;
 use self::resolved_users::resolution_of;
 use self::rows::{ReadRow, Requested, RowReader, UserRef};
 use crate::domain::{Outcome, Row, RowNumber, RowSet, Work};
-use crate::report::{FAILED_COLUMNS, RowSource, hex};
+use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 
 /// Which rows of a checked input are still to be done.
 #[derive(Debug, Default)]
@@ -229,7 +229,7 @@ impl OriginalRows<'_> {
     }
 }
 
-impl RowSource for OriginalRows<'_> {
+impl RowsByNumber for OriginalRows<'_> {
     fn header(&self) -> ByteRecord {
         let Layout { names, has_header, user, until, .. } = self.layout;
         let name = |index: usize| match until {

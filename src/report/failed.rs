@@ -32,7 +32,7 @@ pub(crate) struct Published {
 }
 
 /// A source of the rows that are written to `NAME.failed.csv`, in order, by number.
-pub(crate) trait RowSource {
+pub(crate) trait RowsByNumber {
     /// The header that makes the rows a valid input.
     fn header(&self) -> ByteRecord;
 
@@ -44,7 +44,7 @@ pub(crate) trait RowSource {
 #[derive(Debug)]
 pub(crate) struct DirectoryRows(pub(crate) &'static [&'static str]);
 
-impl RowSource for DirectoryRows {
+impl RowsByNumber for DirectoryRows {
     fn header(&self) -> ByteRecord {
         [COLUMNS[USER]].iter().chain(self.0).collect()
     }
@@ -87,7 +87,7 @@ fn journal_rows(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Res
     Ok(JournalRows { header, has_users, has_dates: until.is_some() })
 }
 
-impl RowSource for JournalRows {
+impl RowsByNumber for JournalRows {
     fn header(&self) -> ByteRecord {
         self.header.clone()
     }
@@ -100,7 +100,12 @@ impl RowSource for JournalRows {
 }
 
 /// Writes the failed rows of the `report` to `failed`, with their values from `input`. If no row failed, removes the file.
-pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Replaced, input: &mut dyn RowSource) -> Result<(), FileError> {
+pub(crate) fn write_failures(
+    report: &Path,
+    published: &Published,
+    failed: &Replaced,
+    input: &mut dyn RowsByNumber,
+) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
         return failed.remove_if_there();
     }
@@ -134,7 +139,7 @@ pub(super) fn outcome_of(record: &ByteRecord) -> io::Result<Outcome> {
     name.and_then(Outcome::named).ok_or_else(|| io::Error::other("a line has no result"))
 }
 
-fn write_failed(report: &Path, file: &mut File, input: &mut dyn RowSource) -> io::Result<()> {
+fn write_failed(report: &Path, file: &mut File, input: &mut dyn RowsByNumber) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::with_capacity(BUFFER, File::open(report)?));
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
     let mut header = input.header();
@@ -201,7 +206,7 @@ mod tests {
     #[derive(Default)]
     struct Numbered(Vec<u64>);
 
-    impl RowSource for Numbered {
+    impl RowsByNumber for Numbered {
         fn header(&self) -> ByteRecord {
             ["who"].iter().collect()
         }

@@ -83,6 +83,26 @@ pub enum OutputError {
         /// The SHA-256 of the input now.
         is: String,
     },
+    /// The record of the run has a format that this version cannot read.
+    #[error("{}: the run cannot be resumed: the record's `formatVersion` is `{found}`, expected one of {expected}", shown(path))]
+    OtherFormat {
+        /// The record of the run.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+        /// The formats that can be resumed.
+        expected: String,
+        /// The version of the program that wrote it, if the record has one.
+        writer: Option<String>,
+    },
+    /// The journal of the run has other columns than this version writes.
+    #[error("{}: the run cannot be resumed: this version of pingone-bypass writes other columns than this journal has", shown(path))]
+    OtherColumns {
+        /// The journal.
+        path: PathBuf,
+        /// The version of the program that wrote the record.
+        writer: String,
+    },
     /// A report on standard output cannot be resumed.
     #[error("a run whose report goes to standard output cannot be taken up")]
     NoResume,
@@ -130,6 +150,15 @@ impl OutputError {
             Self::AnotherInput { .. } => Some(
                 "restore the input as it was when the run began: the record has its SHA-256; or name another report with `--output`".into(),
             ),
+            Self::OtherFormat { writer: Some(writer), .. } => {
+                Some(format!("resume it with pingone-bypass `{writer}`, which wrote the record, or discard it with `--overwrite`"))
+            }
+            Self::OtherFormat { writer: None, .. } => {
+                Some("resume it with the version of pingone-bypass that wrote the record, or discard it with `--overwrite`".into())
+            }
+            Self::OtherColumns { writer, .. } => Some(format!(
+                "resume it with pingone-bypass `{writer}` and the journal as that version wrote it, or discard it with `--overwrite`"
+            )),
             Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume => None,
         }
     }

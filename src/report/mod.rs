@@ -20,11 +20,12 @@ mod record;
 mod recover;
 mod resumed_users;
 mod summary;
+mod version;
 
 pub use self::files::OutputError;
 pub use self::summary::Summary;
 
-pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, Published, RowSource, count_report, hex, write_failures};
+pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, Published, RowsByNumber, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Journal, Line, NotWritten, Target, UNRECORDED};
 pub(crate) use self::line::{COLUMNS, Settlement};
@@ -38,3 +39,4 @@ pub(crate) use self::record::{
 };
 pub(crate) use self::recover::{Recovered, doubt_failures, journal_users, read_journal, reopen_journal};
 pub(crate) use self::resumed_users::ResumedUsers;
+pub(crate) use self::version::{CURRENT_FORMAT, NotRead, check_journal, is_of_a_report};

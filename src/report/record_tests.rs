@@ -7,6 +7,7 @@ pub(in crate::report) fn record() -> RunRecord {
     RunRecord {
         tool: "pingone-bypass".into(),
         version: "0".into(),
+        format_version: CURRENT_FORMAT,
         run_id: "r".into(),
         operation: "grant".into(),
         environment: EnvironmentRecord { id: "e".into(), name: None, kind: None },

@@ -31,6 +31,7 @@ mod row_tests;
 mod run_state;
 #[cfg(test)]
 pub(crate) mod script;
+mod started_row;
 #[cfg(test)]
 mod tests;
 mod waiting;

@@ -9,41 +9,23 @@ use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use csv::ByteRecord;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::row_state::{Next, RowResult, RowState, Step};
 use super::row_task::{Done, Job, perform, sent, settle_unsent};
 use super::run_state::RunState;
+use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
-use crate::domain::{Ask, Outcome, Row, RowNumber, Tally, Work, quote};
+use crate::domain::{Outcome, Row, Tally, Work, quote};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Wire};
 use crate::report::{Appender, Line, Settlement};
 
-/// One of the requests that may be in flight.
-pub(super) type Slot = OwnedSemaphorePermit;
-
 /// What came of waiting for a permit to send: the token to send with, or `None` if the run stops.
 type Permit = Result<Option<Arc<AccessToken>>, PingOneError>;
-
-/// A row that something is sent for.
-#[derive(Debug)]
-pub(super) struct StartedRow {
-    pub(super) number: RowNumber,
-    pub(super) action: Ask,
-    pub(super) state: RowState,
-    pub(super) carried: ByteRecord,
-    /// Whether it met a fault.
-    retries: bool,
-    /// Its line in the journal.
-    line: Line,
-    /// Its slot, while its second call waits for a permit.
-    slot: Option<Slot>,
-}
 
 /// What the loop waited for.
 enum Event {

@@ -1,18 +1,18 @@
 //! What is in flight for one row? A request and its answer, or the check whether the environment is there at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::Pipeline;
-use super::pool::{Slot, StartedRow};
+
 use super::row_state::{RowResult, RowState};
+use super::started_row::{Slot, StartedRow};
 use crate::domain::{Ask, BypassUntil, Detail, Outcome, Row, Work};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Request, Wire};
 use crate::report::Settlement;
-
-use std::sync::Arc;
 
 /// What is to be done in flight.
 #[derive(Debug)]

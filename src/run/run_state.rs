@@ -1,6 +1,6 @@
 //! What has come of the rows so far, and what follows for the run? Pure: settled rows and verdicts in, decisions out.
 //!
-//! One value, which the [pool](super::pool) owns, so that tally, budget, canary, circuit breaker and the reason to stop cannot
+//! One value, which the pool owns, so that tally, budget, canary, circuit breaker and the reason to stop cannot
 //! disagree.
 
 use super::breaker::CircuitBreaker;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use super::pool::StartedRow;
+use super::started_row::StartedRow;
 
 /// In which order rows get permits; the second call of a row comes before retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -121,6 +121,13 @@ impl Default for SandboxConfig {
     }
 }
 
+impl SandboxConfig {
+    /// The one environment of a sandbox that is set up so.
+    pub(crate) fn environment_id(&self) -> EnvironmentId {
+        tokens::environment_of(self.seed)
+    }
+}
+
 /// A running sandbox. Dropping it stops it and closes its connections.
 #[derive(Debug)]
 pub struct Sandbox {

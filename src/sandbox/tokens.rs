@@ -26,11 +26,16 @@ pub(super) struct Application {
     post: bool,
 }
 
+/// The environment of a sandbox with this seed.
+pub(super) fn environment_of(seed: u64) -> EnvironmentId {
+    made_id(seed, "environment", 0).into()
+}
+
 impl Application {
     pub(super) fn new(config: &SandboxConfig) -> Self {
         let seed = config.seed;
         Self {
-            environment: made_id(seed, "environment", 0).into(),
+            environment: environment_of(seed),
             client_id: made_id(seed, "client", 0).to_string(),
             client_secret: format!("sandbox-secret-{}", made_id(seed, "secret", 0).simple()),
             basic: config.basic,

@@ -35,3 +35,4 @@ mod terminal;
 mod texts;
 mod tls;
 mod trial;
+mod versions;

@@ -1,5 +1,5 @@
-//! How does a run end? With its report published and its record complete, or with its journal kept, the
-//! reason, and the way to take it up.
+//! How does a run end that writes files? With its report published and its record complete, or with its journal kept, the
+//! reason, and the way to resume it.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
@@ -7,15 +7,16 @@ use std::time::{Instant, SystemTime};
 use chrono::{DateTime, Utc};
 
 use super::complain;
+use super::context::Ran;
 use super::error::{LastFailure, RunError};
-use super::rows::Ran;
-use super::subjects::Subjects;
-use super::takeup::Claim;
+use super::source::SourceRows;
+use super::workspace::Workspace;
 use crate::clock::Clock;
+use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
-    JournalRows, Metrics, NotWritten, Numbers, OutputError, Published, Replaced, ReportFiles, RowSource, RunRecord, Status, Summary,
+    JournalRows, Metrics, NotWritten, Numbers, OutputError, Published, Replaced, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
     count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, StopReason};
@@ -23,16 +24,16 @@ use crate::ui::Console;
 
 /// What a run that writes files is concluded with.
 pub(super) struct Conclusion<'a> {
-    pub(super) claim: &'a Claim,
-    pub(super) subjects: &'a Subjects,
-    pub(super) lines: Lines,
-    pub(super) record: RunRecord,
-    /// The rows that were settled before the run was taken up.
-    pub(super) before: Tally,
-    /// The command that takes it up again.
-    pub(super) to_resume: &'a str,
+    pub(super) config: &'a RunConfig,
     pub(super) console: &'a Console,
-    pub(super) metrics: MetricsFile<'a>,
+    /// What the summary calls the target.
+    pub(super) target: &'a str,
+    pub(super) workspace: &'a Workspace,
+    /// The command that resumes the run.
+    pub(super) to_resume: &'a str,
+    pub(super) record: RunRecord,
+    /// The rows that were settled before the run was resumed.
+    pub(super) before: Tally,
 }
 
 /// How far a run came.
@@ -47,11 +48,16 @@ struct Sent {
 /// Where the metrics go, if anywhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MetricsFile<'a> {
-    pub(super) place: Option<&'a Replaced>,
-    pub(super) operation: &'static str,
+    place: Option<&'a Replaced>,
+    operation: &'static str,
 }
 
-impl MetricsFile<'_> {
+impl<'a> MetricsFile<'a> {
+    /// Where `config` asks for them.
+    pub(super) fn of(config: &'a RunConfig) -> Self {
+        Self { place: config.metrics.as_ref(), operation: config.operation.name() }
+    }
+
     /// Writes how a run went. That this cannot be done does not change how it went.
     pub(super) fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
         let Some(place) = self.place else {
@@ -68,70 +74,70 @@ impl MetricsFile<'_> {
 impl Conclusion<'_> {
     /// Publishes the report if every row is settled, or else says why not and how to go on. The answer is the
     /// exit code.
-    pub(super) fn conclude(mut self, ran: Ran) -> Result<u8, RunError> {
+    pub(super) fn conclude(mut self, ran: Ran, rows: &impl SourceRows) -> Result<u8, RunError> {
         self.record.requests.add(ran.requests);
         self.record.finished_at = Some(timestamp(ran.finished));
         if ran.written.is_ok() {
             self.record.in_doubt_ahead = Some(0);
         }
-        let mut summary = summary(&ran);
+        let mut summary = summary_of(&ran, self.target);
         let sent = Sent { for_users: ran.sent_for_users, expected: ran.expected };
-        let (statuses, metrics) = (ran.statuses.clone(), self.metrics);
-        let code = match self.finish(ran) {
+        let (statuses, metrics) = (ran.statuses.clone(), MetricsFile::of(self.config));
+        let code = match self.finish(ran, rows) {
             Ok(published) => {
                 summary.tally = published.tally;
-                summary.files = self.claim.files.finished();
+                summary.files = self.workspace.files.finished();
                 self.console.summarize(&summary);
-                tell_of_lines(self.lines, &published, self.console);
-                tell_of_failures(&self.claim.files, &published, self.console);
+                tell_of_lines(self.config.lines, &published, self.console);
+                tell_of_failures(&self.workspace.files, &published, self.console);
                 code_of(&published.tally)
             }
-            Err(stopped) => self.leave(&stopped, &mut summary, sent)?,
+            Err(stopped) => self.leave(&stopped, &mut summary, sent, rows.most_rows())?,
         };
         metrics.write(&summary, &statuses, code);
         Ok(code)
     }
 
-    fn finish(&mut self, ran: Ran) -> Result<Published, RunError> {
+    fn finish(&mut self, ran: Ran, rows: &impl SourceRows) -> Result<Published, RunError> {
         let settled = self.before.rows() + ran.ended.tally.rows();
-        let rows = match ran.rows {
-            Ok(Some(rows)) if settled >= rows && ran.written.is_ok() && !self.stops_anyhow(&ran)? => rows,
+        let count = match ran.rows {
+            Ok(Some(count)) if settled >= count && ran.written.is_ok() && !self.stops_anyhow(&ran, rows.most_rows())? => count,
             Ok(_) | Err(_) => return Err(why_stopped(ran)),
         };
         let began = Instant::now();
-        let (files, numbers) = (&self.claim.files, self.subjects.numbers());
-        let published = publish_all(files, self.lines, &mut self.record, rows, numbers, &mut *self.subjects.original_rows()?)?;
-        tracing::info!(rows, seconds = began.elapsed().as_secs_f64(), "the report is published");
+        let (files, lines) = (&self.workspace.files, self.config.lines);
+        let published = publish_all(files, lines, &mut self.record, count, rows.numbers(), &mut *rows.original_rows()?)?;
+        tracing::info!(rows = count, seconds = began.elapsed().as_secs_f64(), "the report is published");
         complete(&mut self.record, &published);
-        self.record.write(&self.claim.files.record)?;
+        self.record.write(&self.workspace.files.record)?;
         Ok(published)
     }
 
     /// Whether a run that has settled every row is not to be concluded: it was interrupted while some were in
     /// flight that are to be sent again, or it was refused altogether.
-    fn stops_anyhow(&self, ran: &Ran) -> Result<bool, RunError> {
+    fn stops_anyhow(&self, ran: &Ran, most_rows: u64) -> Result<bool, RunError> {
         match &ran.ended.stopped {
             Some(StopReason::Refused(_) | StopReason::Canary(_) | StopReason::JournalClosed) => Ok(true),
             Some(StopReason::Exceeded { why, .. }) if *why == Exceeded::Forbidden => Ok(true),
             // All that could be stopped is done: the report says the rest.
             Some(StopReason::Exceeded { .. }) => Ok(false),
             None if ran.signal.is_none() => Ok(false),
-            None => Ok(!read_journal(&self.claim.files.partial, self.subjects.most_rows())?.again.is_empty()),
+            None => Ok(!read_journal(&self.workspace.files.partial, most_rows)?.again.is_empty()),
         }
     }
 
     /// Leaves a run that did not finish as it is. The answer is the exit code.
-    fn leave(mut self, stopped: &RunError, summary: &mut Summary, sent: Sent) -> Result<u8, RunError> {
-        let files = &self.claim.files;
+    fn leave(mut self, stopped: &RunError, summary: &mut Summary, sent: Sent, most_rows: u64) -> Result<u8, RunError> {
+        let files = &self.workspace.files;
         if !files.partial.exists() {
             // The report is published: what failed comes after, and is made up for by taking the run up.
             complain(stopped, self.console);
             self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
             return Ok(stopped.code());
         }
-        summary.tally = read_journal(&files.partial, self.subjects.most_rows())?.tally;
+        summary.tally = read_journal(&files.partial, most_rows)?.tally;
         if summary.tally.rows() == 0 && !sent.for_users && self.before.rows() == 0 {
-            self.claim.leave_no_traces()?;
+            self.workspace.leave_no_traces()?;
             if !files.partial.exists() {
                 complain(stopped, self.console);
                 return Ok(stopped.code());
@@ -161,7 +167,7 @@ fn publish_all(
     record: &mut RunRecord,
     rows: u64,
     numbers: Numbers,
-    originals: &mut dyn RowSource,
+    originals: &mut dyn RowsByNumber,
 ) -> Result<Published, RunError> {
     put_in_order(files, rows, numbers)?;
     let all = count_report(&files.partial)?;
@@ -196,7 +202,7 @@ pub(super) fn publish_settled(
 pub(super) fn report_again(
     files: &ReportFiles,
     mut record: RunRecord,
-    originals: &mut dyn RowSource,
+    originals: &mut dyn RowsByNumber,
     clock: Clock,
     console: &Console,
 ) -> Result<u8, RunError> {
@@ -225,28 +231,6 @@ pub(super) fn report_again(
     Ok(code_of(&published.tally))
 }
 
-/// Concludes a run whose report went to standard output.
-pub(super) fn conclude_stream(ran: Ran, lines: Lines, metrics: MetricsFile<'_>, console: &Console) -> Result<u8, RunError> {
-    let mut summary = summary(&ran);
-    let statuses = ran.statuses.clone();
-    summary.tally = ran.ended.tally;
-    let is_whole = ran.written.is_ok() && matches!(ran.rows, Ok(Some(rows)) if rows == summary.tally.rows());
-    summary.rows = ran.expected.filter(|_| !is_whole);
-    if summary.tally.rows() > 0 || is_whole {
-        console.summarize(&summary);
-    }
-    let failed = summary.tally.failures();
-    if lines != Lines::All && failed > 0 {
-        console.tell(&format!("{failed} rows failed and are not written: a report in a file has them beside it, in NAME.failed.csv"));
-    }
-    if matches!(ran.written, Err(NotWritten::GivenUp)) {
-        console.tell_anyhow("standard output was not read to its end: the last of these rows are not in it");
-    }
-    let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(ran)) };
-    metrics.write(&summary, &statuses, concluded.as_ref().map_or_else(RunError::code, |code| *code));
-    concluded
-}
-
 /// Says where the rows are that failed.
 pub(super) fn tell_of_failures(files: &ReportFiles, published: &Published, console: &Console) {
     if published.tally.failures() > 0 {
@@ -272,7 +256,7 @@ fn complete(record: &mut RunRecord, published: &Published) {
 }
 
 /// The reason, the deepest first: a journal or an input that failed stopped the rest.
-fn why_stopped(ran: Ran) -> RunError {
+pub(super) fn why_stopped(ran: Ran) -> RunError {
     if let Err(NotWritten::File(error)) = ran.written {
         return error.into();
     }
@@ -300,9 +284,10 @@ fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError 
     RunError::Exceeded { what, code, last: LastFailure(last) }
 }
 
-fn summary(ran: &Ran) -> Summary {
+/// A summary of the requests and the time that a run took against `target`.
+pub(super) fn summary_of(ran: &Ran, target: &str) -> Summary {
     Summary {
-        target: ran.target.clone(),
+        target: target.to_owned(),
         tally: Tally::default(),
         rows: None,
         sent: ran.requests.sent,

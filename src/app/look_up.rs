@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::context::Context;
 use super::error::RunError;
 use super::reading::unless_stopped;
-use super::rows::Run;
 use crate::domain::Outcome;
 use crate::file_error::FileError;
 use crate::input::{Resolution, ResolvedUsers, ValidInput};
@@ -16,8 +16,8 @@ use crate::lookup::{LookUp, NotLookedUp};
 use crate::report::journal_users;
 use crate::ui::Progress;
 
-/// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.
-pub(super) async fn look_up(input: ValidInput, run: &Run<'_>, journal: Option<&Path>) -> Result<ValidInput, RunError> {
+/// The input with its users resolved. In a resumed run, `journal` already names the users of settled rows.
+pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, journal: Option<&Path>) -> Result<ValidInput, RunError> {
     let rows = input.plan().lookups.rows;
     let Some(lookup) = input.layout.lookup.as_ref().filter(|_| rows > 0) else {
         return Ok(input);
@@ -26,22 +26,22 @@ pub(super) async fn look_up(input: ValidInput, run: &Run<'_>, journal: Option<&P
     let resolved = ResolvedUsers::new(&folder, input.rows()).map_err(not_kept)?;
     let before = journal.map_or(Ok(0), |journal| taken_over(journal, &resolved, input.rows()))?;
     let (seen, looked_up) = watch::channel(0);
-    let progress = Progress::of_looking_up(run.console(), rows.saturating_sub(before), looked_up, Arc::clone(&run.session().pacer));
-    let looking_up = LookUp::new(run.session(), lookup.by, run.stop(), run.concurrency());
+    let progress = Progress::of_looking_up(context.console(), rows.saturating_sub(before), looked_up, Arc::clone(&context.session().pacer));
+    let looking_up = LookUp::new(context.session(), lookup.by, context.stop(), context.concurrency());
     let done = looking_up.all(&input, &resolved, &seen).await;
     drop(seen);
     progress.finish().await;
     match done {
-        Ok(()) => Ok(unless_stopped(run.stop(), move || input.with_users(resolved)).await??),
+        Ok(()) => Ok(unless_stopped(context.stop(), move || input.with_users(resolved)).await??),
         Err(NotLookedUp::PingOne(error)) => Err(error.into()),
         Err(NotLookedUp::List(error)) => Err(error.into()),
         Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: input.source.name.clone(), source }),
         Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
-        Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(run.stop())),
+        Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(context.stop())),
     }
 }
 
-/// Notes in `whom` the users of those rows that have a line in the `journal`; answers how many there are.
+/// Stores in `resolved` the users of the rows that have a line in the `journal`. Returns how many there are.
 fn taken_over(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u64, RunError> {
     let mut noted = 0;
     for line in journal_users(journal, rows)? {

@@ -1,0 +1,215 @@
+//! What do all stages of a run share? The session with PingOne, the stop, the clock, the console and the slots.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::error::RunError;
+use super::feed::RowFeed;
+use super::signals::listen;
+use super::target::{Target, TargetInfo};
+use crate::clock::{Clock, Offset};
+use crate::config::{Identity, RunConfig};
+use crate::domain::{RunId, Tally};
+use crate::input::READ_TOGETHER;
+use crate::pace::Pacer;
+use crate::pingone::{EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session, TokenSource};
+use crate::report::{Journal, NotWritten, RequestsRecord};
+use crate::run::{Ended, Pipeline, StopRules};
+use crate::sandbox::Sandbox;
+use crate::stop::{Signal, Stop};
+use crate::ui::{Console, Progress};
+
+/// Rows that are read ahead of those that have a slot.
+pub(super) const READ_AHEAD: usize = 2 * READ_TOGETHER;
+
+/// What is there before a target is connected to.
+pub(super) struct Start<'a> {
+    pub(super) config: &'a RunConfig,
+    pub(super) info: TargetInfo,
+    pub(super) console: &'a Console,
+    pub(super) clock: Clock,
+    pub(super) stop: Stop,
+    /// Passes signals on to `stop`.
+    signals: JoinHandle<()>,
+}
+
+impl<'a> Start<'a> {
+    /// Listens to signals from here on.
+    pub(super) fn new(config: &'a RunConfig, console: &'a Console) -> Result<Self, RunError> {
+        let clock = Clock::of_this_machine().map_err(|_| RunError::ClockBefore1970)?;
+        let stop = Stop::default();
+        let signals = listen(stop.clone())?;
+        Ok(Self { config, info: TargetInfo::of(&config.connection), console, clock, stop, signals })
+    }
+}
+
+impl Drop for Start<'_> {
+    fn drop(&mut self) {
+        self.signals.abort();
+    }
+}
+
+/// Everything that a run needs, but for its source and its files.
+pub(super) struct Context<'a> {
+    start: &'a Start<'a>,
+    pipeline: Pipeline<HttpWire>,
+    /// The sandbox inside this process, which stops when it is dropped.
+    _sandbox: Option<Sandbox>,
+}
+
+/// What a run has done.
+pub(super) struct Ran {
+    pub(super) ended: Ended,
+    /// How many rows there are, settled ones included; `None` if the run stopped before that was known.
+    pub(super) rows: Result<Option<u64>, RunError>,
+    /// How many there should be, as far as is known.
+    pub(super) expected: Option<u64>,
+    pub(super) written: Result<(), NotWritten>,
+    pub(super) signal: Option<Signal>,
+    pub(super) requests: RequestsRecord,
+    /// Whether something was sent for a user.
+    pub(super) sent_for_users: bool,
+    pub(super) statuses: BTreeMap<Option<u16>, u64>,
+    pub(super) took: Duration,
+    pub(super) held: Duration,
+    /// When it ended.
+    pub(super) finished: DateTime<Utc>,
+}
+
+impl<'a> Context<'a> {
+    /// Sets up the session with `target`; nothing is sent yet.
+    pub(super) fn new(start: &'a Start<'a>, target: Target, run: RunId) -> Result<Self, RunError> {
+        let Start { config, clock, stop, .. } = start;
+        let pace = &config.pace;
+        let concurrency = usize::from(pace.concurrency);
+        let Target { endpoints, identity, ca, sandbox } = target;
+        let (credentials, tokens) = match identity {
+            Identity::Worker(credentials) => (Some(credentials), TokenSource::Endpoint),
+            Identity::Ready(token) => (None, TokenSource::Ready(token)),
+        };
+        let secrets = credentials.as_ref().map(|worker| Secrets::of(&worker.client_id, &worker.client_secret)).unwrap_or_default();
+        let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
+        let wire = HttpWire::new(settings)?;
+        let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
+        let pipeline = Pipeline {
+            session: Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits, *clock),
+            limits,
+            concurrency,
+            slots: Arc::new(Semaphore::new(concurrency)),
+            rules: StopRules { max_failures: config.safety.max_failures, canary: config.safety.canary, is_resumed: false },
+            clock: *clock,
+            stop: stop.clone(),
+        };
+        tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
+        Ok(Self { start, pipeline, _sandbox: sandbox })
+    }
+
+    pub(super) fn config(&self) -> &'a RunConfig {
+        self.start.config
+    }
+
+    pub(super) fn info(&self) -> &'a TargetInfo {
+        &self.start.info
+    }
+
+    pub(super) fn console(&self) -> &'a Console {
+        self.start.console
+    }
+
+    pub(super) fn session(&self) -> &Session<HttpWire> {
+        &self.pipeline.session
+    }
+
+    pub(super) fn stop(&self) -> &Stop {
+        &self.pipeline.stop
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.pipeline.clock
+    }
+
+    /// Counts dates from PingOne's time, from which the clock here is so far off.
+    pub(super) fn correct_clock(&mut self, offset: Offset) {
+        self.pipeline.clock = self.pipeline.clock.corrected(offset);
+    }
+
+    pub(super) fn concurrency(&self) -> usize {
+        self.pipeline.concurrency
+    }
+
+    pub(super) fn max_users(&self) -> Option<u64> {
+        self.config().safety.max_users
+    }
+
+    /// Makes sure that there is a token, before any file of an earlier run is touched.
+    pub(super) async fn has_token(&self) -> Result<(), RunError> {
+        self.unless_stopped(self.session().has_token(self.stop())).await.map(|_| ())
+    }
+
+    /// What PingOne tells of the environment.
+    pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
+        let info = self.unless_stopped(self.session().environment(self.stop())).await?;
+        Ok(info.unwrap_or_default())
+    }
+
+    /// The rates that the licence allows, as far as PingOne tells them.
+    pub(super) async fn licence(&self) -> Result<LicenceRates, RunError> {
+        self.unless_stopped(self.session().licence(self.stop())).await
+    }
+
+    /// The result of a request before the first row. A signal does not wait for it: nothing is lost with it.
+    async fn unless_stopped<T>(&self, asked: impl Future<Output = Result<T, PingOneError>>) -> Result<T, RunError> {
+        let stop = self.stop();
+        tokio::select! {
+            biased;
+            () = stop.requested() => Err(RunError::before_the_first_row(stop)),
+            asked = asked => Ok(asked?),
+        }
+    }
+
+    /// Notes that rows were settled before, in an earlier process, and says so.
+    pub(super) fn resume(&mut self, run: RunId, before: Tally, expected: Option<u64>) {
+        self.pipeline.rules.is_resumed = true;
+        let of = expected.map(|rows| format!(" of {rows}")).unwrap_or_default();
+        self.console().tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
+    }
+
+    /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
+    pub(super) async fn run(&self, journal: Journal, feed: impl RowFeed, before: Tally) -> Ran {
+        let began = Instant::now();
+        let (pipeline, session) = (&self.pipeline, self.session());
+        let (tally, seen) = watch::channel(before);
+        let expected = feed.expected();
+        session.pacer.expect(expected.map(|rows| rows.saturating_sub(before.rows())));
+        let progress = Progress::start(self.console(), expected, seen, Arc::clone(&session.pacer));
+        let (send, rows) = mpsc::channel(READ_AHEAD);
+        let (ended, rows) = tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(pipeline, send));
+        progress.finish().await;
+        let written = journal.finish().await;
+        self.start.signals.abort();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let traffic = &session.traffic;
+        let requests =
+            RequestsRecord { sent: count(&traffic.sent), retried: count(&traffic.retried), throttled: count(&traffic.throttled) };
+        Ran {
+            ended,
+            rows,
+            expected,
+            written,
+            signal: pipeline.stop.signalled(),
+            requests,
+            sent_for_users: count(&traffic.for_users) > 0,
+            statuses: traffic.statuses(),
+            took: began.elapsed(),
+            held: session.pacer.lost(),
+            finished: pipeline.clock.millis(),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A CSV file as a source of rows: every row is read and checked before the run begins, and read again while it goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
+
+use super::context::Context;
+use super::error::RunError;
+use super::feed::{Left, RowFeed};
+use super::look_up::look_up;
+use super::reading::{Reading, unless_stopped};
+use super::source::{ResolvedSource, RowSource, SourceRows};
+use crate::config::RunConfig;
+use crate::domain::Row;
+use crate::input::{Remaining, ValidInput, feed};
+use crate::lookup::{Forecast, forecast};
+use crate::pingone::Wire;
+use crate::report::{InputRecord, Numbers, Recovered, RowsByNumber};
+use crate::run::Pipeline;
+use crate::stop::Stop;
+use crate::ui::{Console, Planned, PlannedInput};
+
+/// An input of which every row has been checked.
+#[derive(Debug)]
+pub(super) struct CsvSource {
+    path: PathBuf,
+    input: ValidInput,
+}
+
+/// The same, with the users of its rows known.
+#[derive(Debug)]
+pub(super) struct ResolvedInput(ValidInput);
+
+/// Its rows as they stand in the file.
+#[derive(Debug)]
+pub(super) struct CsvRows(Arc<ValidInput>);
+
+/// The rows that are left to be done.
+#[derive(Debug)]
+pub(super) struct CsvFeed {
+    input: Arc<ValidInput>,
+    remaining: Remaining,
+}
+
+impl SourceRows for ValidInput {
+    fn most_rows(&self) -> u64 {
+        self.rows()
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::Whole
+    }
+
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
+        match Self::original_rows(self) {
+            Ok(rows) => Ok(Box::new(rows)),
+            Err(source) => Err(RunError::Reading { name: self.source.name.clone(), source }),
+        }
+    }
+}
+
+impl SourceRows for CsvSource {
+    fn most_rows(&self) -> u64 {
+        self.input.most_rows()
+    }
+
+    fn numbers(&self) -> Numbers {
+        self.input.numbers()
+    }
+
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
+        SourceRows::original_rows(&self.input)
+    }
+}
+
+impl SourceRows for CsvRows {
+    fn most_rows(&self) -> u64 {
+        self.0.most_rows()
+    }
+
+    fn numbers(&self) -> Numbers {
+        self.0.numbers()
+    }
+
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
+        SourceRows::original_rows(&*self.0)
+    }
+}
+
+#[cfg(test)]
+impl CsvSource {
+    /// The input, whose users all stand in it by ID.
+    pub(super) fn resolved(self) -> ResolvedInput {
+        ResolvedInput(self.input)
+    }
+}
+
+/// What the plan shows of an input.
+fn planned(input: &ValidInput, forecast: Option<Forecast>) -> Planned<'_> {
+    Planned::Input(PlannedInput {
+        name: &input.source.name,
+        plan: input.plan(),
+        lookup_column: input.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
+        forecast,
+        start: input.rules.start,
+    })
+}
+
+impl RowSource for CsvSource {
+    type Spec = Path;
+    type Resolved = ResolvedInput;
+
+    async fn read(path: &Path, config: &RunConfig, start: DateTime<Utc>, stop: &Stop, console: &Console) -> Result<Self, RunError> {
+        let input = Reading::of(path, config, start)?.done(stop, console).await?;
+        Ok(Self { path: path.to_owned(), input })
+    }
+
+    fn approve(self, max_users: Option<u64>) -> Result<Self, RunError> {
+        Ok(Self { input: self.input.approve(max_users)?, ..self })
+    }
+
+    fn record(&self) -> InputRecord {
+        InputRecord {
+            path: Some(self.path.display().to_string()),
+            sha256: Some(self.input.sha256()),
+            rows: Some(self.input.rows()),
+            directory: None,
+        }
+    }
+
+    fn sha256(&self) -> Option<String> {
+        Some(self.input.sha256())
+    }
+
+    fn forecast(&self) -> Result<Option<Forecast>, RunError> {
+        let lookup = self.input.layout.lookup.as_ref().filter(|_| self.input.plan().lookups.rows > 0);
+        let forecast = lookup.map(|lookup| forecast(&self.input, lookup.by)).transpose();
+        forecast.map_err(|source| RunError::Reading { name: self.input.source.name.clone(), source })
+    }
+
+    fn planned(&self, forecast: Option<Forecast>) -> Planned<'_> {
+        planned(&self.input, forecast)
+    }
+
+    /// An input that is not valid then is refused.
+    async fn restart(self, config: &RunConfig, start: DateTime<Utc>, stop: &Stop) -> Result<Self, RunError> {
+        let rules = config.rules(start)?;
+        let Self { path, input } = self;
+        let input = unless_stopped(stop, move || input.with_rules(rules)).await??;
+        Ok(Self { path, input })
+    }
+
+    async fn resolve(self, context: &Context<'_>, journal: Option<&Path>) -> Result<ResolvedInput, RunError> {
+        Ok(ResolvedInput(look_up(self.input, context, journal).await?))
+    }
+}
+
+impl ResolvedSource for ResolvedInput {
+    type Rows = CsvRows;
+    type Feed = CsvFeed;
+
+    fn planned(&self) -> Planned<'_> {
+        planned(&self.0, None)
+    }
+
+    fn carried_names(&self) -> Vec<&str> {
+        self.0.layout.carried_names().collect()
+    }
+
+    fn into_feed(self, left: Left<'_>) -> Result<(CsvRows, CsvFeed), RunError> {
+        let Left { recovered, in_doubt_up_to, now, .. } = left;
+        let resumed = recovered.has_header().then_some(now);
+        let Recovered { settled, again, .. } = recovered;
+        let remaining = Remaining { settled, again, in_doubt_up_to, resumed };
+        let input = Arc::new(self.0);
+        Ok((CsvRows(Arc::clone(&input)), CsvFeed { input, remaining }))
+    }
+}
+
+impl RowFeed for CsvFeed {
+    fn expected(&self) -> Option<u64> {
+        Some(self.input.rows())
+    }
+
+    /// Reads the rows on a thread of its own.
+    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+        let stop = pipeline.stop.clone();
+        let Self { input, remaining } = self;
+        let all = input.rows();
+        let reading = tokio::task::spawn_blocking(move || {
+            feed(&input, &remaining, &rows).map_err(|source| {
+                stop.request();
+                RunError::Reading { name: input.source.name.clone(), source }
+            })
+        });
+        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        read.map(|()| Some(all))
+    }
+}

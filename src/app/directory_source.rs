@@ -1,0 +1,144 @@
+//! The users of the directory as a source of rows: their list is read page by page while the run goes on.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
+
+use super::context::Context;
+use super::error::RunError;
+use super::feed::{Left, RowFeed};
+use super::source::{ResolvedSource, RowSource, SourceRows};
+use crate::config::RunConfig;
+use crate::directory::{CARRIED, Listing, SeenSet};
+use crate::domain::{Row, Selection};
+use crate::lookup::Forecast;
+use crate::pingone::Wire;
+use crate::report::{DirectoryRecord, DirectoryRows, InputRecord, Numbers, ResumedUsers, RowsByNumber};
+use crate::run::Pipeline;
+use crate::stop::Stop;
+use crate::ui::{Console, Planned};
+
+/// The users that are selected.
+#[derive(Debug)]
+pub(super) struct DirectorySource(Selection);
+
+/// The beginning of their list.
+#[derive(Debug)]
+pub(super) struct BegunList {
+    selection: Selection,
+    listing: Listing,
+}
+
+/// The rows of a list, of which nothing is kept but what the report tells.
+#[derive(Debug)]
+pub(super) struct ListRows;
+
+/// The rest of the list.
+#[derive(Debug)]
+pub(super) struct ListFeed {
+    listing: Listing,
+    seen: SeenSet,
+}
+
+impl SourceRows for ListRows {
+    fn most_rows(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::MayBeFree
+    }
+
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
+        Ok(Box::new(DirectoryRows(&CARRIED)))
+    }
+}
+
+impl SourceRows for DirectorySource {
+    fn most_rows(&self) -> u64 {
+        ListRows.most_rows()
+    }
+
+    fn numbers(&self) -> Numbers {
+        ListRows.numbers()
+    }
+
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
+        Ok(Box::new(DirectoryRows(&CARRIED)))
+    }
+}
+
+impl RowSource for DirectorySource {
+    type Spec = Selection;
+    type Resolved = BegunList;
+
+    async fn read(spec: &Selection, _: &RunConfig, _: DateTime<Utc>, _: &Stop, _: &Console) -> Result<Self, RunError> {
+        Ok(Self(spec.clone()))
+    }
+
+    /// How many users there are is known once the list has begun.
+    fn approve(self, _: Option<u64>) -> Result<Self, RunError> {
+        Ok(self)
+    }
+
+    fn record(&self) -> InputRecord {
+        let filter = self.0.filter().map(str::to_owned);
+        InputRecord { path: None, sha256: None, rows: None, directory: Some(DirectoryRecord { filter }) }
+    }
+
+    fn sha256(&self) -> Option<String> {
+        None
+    }
+
+    fn forecast(&self) -> Result<Option<Forecast>, RunError> {
+        Ok(None)
+    }
+
+    fn planned(&self, _: Option<Forecast>) -> Planned<'_> {
+        Planned::Directory { selection: &self.0, users: None, pages: None }
+    }
+
+    async fn restart(self, _: &RunConfig, _: DateTime<Utc>, _: &Stop) -> Result<Self, RunError> {
+        Ok(self)
+    }
+
+    async fn resolve(self, context: &Context<'_>, _: Option<&Path>) -> Result<BegunList, RunError> {
+        let Self(selection) = self;
+        let listing = Listing::begin(context.session(), selection.clone(), context.max_users(), context.stop()).await?;
+        Ok(BegunList { selection, listing })
+    }
+}
+
+impl ResolvedSource for BegunList {
+    type Rows = ListRows;
+    type Feed = ListFeed;
+
+    fn planned(&self) -> Planned<'_> {
+        Planned::Directory { selection: &self.selection, users: self.listing.total(), pages: self.listing.pages() }
+    }
+
+    fn carried_names(&self) -> Vec<&str> {
+        CARRIED.to_vec()
+    }
+
+    fn into_feed(self, left: Left<'_>) -> Result<(ListRows, ListFeed), RunError> {
+        let seen = match left.journal {
+            Some(journal) => SeenSet::resuming(ResumedUsers::read(journal, &left.recovered)?),
+            None => SeenSet::default(),
+        };
+        Ok((ListRows, ListFeed { listing: self.listing, seen }))
+    }
+}
+
+impl RowFeed for ListFeed {
+    fn expected(&self) -> Option<u64> {
+        self.listing.total().map(|total| total.max(self.seen.users()))
+    }
+
+    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+        let stop = &pipeline.stop;
+        let fed = self.listing.feed(self.seen, &pipeline.session, &pipeline.slots, &rows, stop).await;
+        Ok(fed.inspect_err(|_| stop.request())?)
+    }
+}

@@ -1,0 +1,90 @@
+//! `grant`, `audit` and `end`: the way of a run, from its configuration to its exit code.
+
+use tracing::Instrument;
+
+use super::context::{Context, Start};
+use super::csv_source::CsvSource;
+use super::directory_source::DirectorySource;
+use super::error::RunError;
+use super::feed::{Left, RowFeed};
+use super::file_sink::FileSink;
+use super::preflight::{preflight, view};
+use super::reading::unless_stopped;
+use super::sink::{Admitted, ReportSink};
+use super::source::{ResolvedSource, RowSource};
+use super::stream::Stream;
+use super::target::Target;
+use crate::config::{Existing, RunConfig, Users};
+use crate::domain::RunId;
+use crate::exit::EXIT_SUCCESS;
+use crate::pingone::LicenceRates;
+use crate::report::{Destination, RunRecord};
+use crate::ui::Console;
+
+/// Does what `config` says for every row of an input, or every user of the directory.
+pub(super) async fn run_rows(config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let start = Start::new(&config, console)?;
+    match &config.users {
+        Users::File(path) => run_source::<CsvSource>(&start, path, to_resume).await,
+        Users::Directory(selection) => run_source::<DirectorySource>(&start, selection, to_resume).await,
+    }
+}
+
+/// Chooses where the report goes; a dry run writes none.
+async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: &str) -> Result<u8, RunError> {
+    let config = start.config;
+    if config.safety.dry_run {
+        return dry_run::<S>(start, spec).await;
+    }
+    if let Some(metrics) = &config.metrics {
+        metrics.try_out(|_| Ok(()))?;
+    }
+    match &config.destination {
+        Destination::StandardOutput => Box::pin(run::<S, _>(start, spec, Stream::open(start)?)).await,
+        Destination::Files(files) => Box::pin(run::<S, _>(start, spec, FileSink::open(start, files.clone(), to_resume)?)).await,
+    }
+}
+
+/// The one straight line: source → preflight → pipeline → journal → report. A run that has nothing left to send ends at its second
+/// step, before anything is started.
+async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sink: K) -> Result<u8, RunError> {
+    let Start { config, info, console, clock, stop, .. } = start;
+    let (started_at, run_id) = sink.origin().unwrap_or_else(|| (clock.millis(), RunId::random()));
+    let source = S::read(spec, config, started_at, stop, console).await;
+    let (source, mut record) = match sink.admit(source, |input| RunRecord::of(config, input, started_at, info, run_id))? {
+        Admitted::Done(code) => return Ok(code),
+        Admitted::Rows(source, record) => (source, *record),
+    };
+    let target = Target::connect(&config.connection).await?;
+    target.note_in(&mut record);
+    let mut context = Context::new(start, target, run_id)?;
+    let source = preflight(&mut context, source, &mut record, sink.journal_to_resume()).await?;
+    let (journal, recovered) = sink.begin(&mut record, &source.carried_names()).await?;
+    let (before, is_resumed) = (recovered.for_good(), recovered.has_header());
+    let left = Left {
+        recovered,
+        journal: sink.journal_to_resume().filter(|_| is_resumed),
+        in_doubt_up_to: record.in_doubt_up_to,
+        now: context.clock().now(),
+    };
+    let (rows, feed) = source.into_feed(left)?;
+    if is_resumed {
+        context.resume(run_id, before, feed.expected());
+    }
+    let ran = context.run(journal, feed, before).instrument(console.run_span(run_id)).await;
+    sink.finish(ran, &rows, record, before)
+}
+
+/// Shows what would be done, and does nothing.
+async fn dry_run<S: RowSource>(start: &Start<'_>, spec: &S::Spec) -> Result<u8, RunError> {
+    let Start { config, info, console, clock, stop, .. } = start;
+    if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
+        files.are_new()?;
+    }
+    let source = S::read(spec, config, clock.millis(), stop, console).await?;
+    let (source, forecast) = unless_stopped(stop, move || source.forecast().map(|forecast| (source, forecast))).await??;
+    console.show_plan(&view(config, source.planned(forecast), info, info.name.clone(), LicenceRates::default()), true);
+    source.approve(config.safety.max_users)?;
+    console.tell("this was a dry run: nothing was sent");
+    Ok(EXIT_SUCCESS)
+}

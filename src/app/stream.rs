@@ -1,0 +1,77 @@
+//! Standard output as the place of a report: each line as its row settles. Nothing can be resumed.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::context::{Ran, Start};
+use super::error::RunError;
+use super::finish::{MetricsFile, code_of, summary_of, why_stopped};
+use super::sink::{Admitted, ReportSink};
+use super::source::{RowSource, SourceRows};
+use crate::domain::{Lines, RunId, Tally};
+use crate::report::{InputRecord, Journal, NotWritten, Recovered, RunRecord, Target};
+use crate::stdio;
+
+/// Standard output.
+pub(super) struct Stream<'a> {
+    start: &'a Start<'a>,
+}
+
+impl<'a> Stream<'a> {
+    /// A closed standard output takes no report: that is known before anything is sent.
+    pub(super) fn open(start: &'a Start<'a>) -> Result<Self, RunError> {
+        stdio::Stream::output()?;
+        Ok(Self { start })
+    }
+}
+
+impl ReportSink for Stream<'_> {
+    fn origin(&self) -> Option<(DateTime<Utc>, RunId)> {
+        None
+    }
+
+    fn admit<S: RowSource>(&self, source: Result<S, RunError>, record: impl Fn(InputRecord) -> RunRecord) -> Result<Admitted<S>, RunError> {
+        let source = source?.approve(self.start.config.safety.max_users)?;
+        let record = record(source.record());
+        Ok(Admitted::Rows(source, Box::new(record)))
+    }
+
+    fn journal_to_resume(&self) -> Option<&Path> {
+        None
+    }
+
+    async fn begin(&self, _: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError> {
+        let Start { config, stop, .. } = self.start;
+        let target = Target::Stream(Box::new(stdio::Stream::output()?), config.lines);
+        let journal = Journal::start(target, carried.iter().copied())?;
+        match journal.begun(stop).await {
+            Ok(journal) => Ok((journal, Recovered::default())),
+            Err(NotWritten::File(error)) => Err(error.into()),
+            Err(NotWritten::GivenUp) => Err(RunError::before_the_first_row(stop)),
+        }
+    }
+
+    fn finish(&self, ran: Ran, _: &impl SourceRows, _: RunRecord, _: Tally) -> Result<u8, RunError> {
+        let Start { config, info, console, .. } = self.start;
+        let mut summary = summary_of(&ran, &info.name);
+        let statuses = ran.statuses.clone();
+        summary.tally = ran.ended.tally;
+        let is_whole = ran.written.is_ok() && matches!(ran.rows, Ok(Some(rows)) if rows == summary.tally.rows());
+        summary.rows = ran.expected.filter(|_| !is_whole);
+        if summary.tally.rows() > 0 || is_whole {
+            console.summarize(&summary);
+        }
+        let failed = summary.tally.failures();
+        if config.lines != Lines::All && failed > 0 {
+            console.tell(&format!("{failed} rows failed and are not written: a report in a file has them beside it, in NAME.failed.csv"));
+        }
+        if matches!(ran.written, Err(NotWritten::GivenUp)) {
+            console.tell_anyhow("standard output was not read to its end: the last of these rows are not in it");
+        }
+        let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(ran)) };
+        let code = concluded.as_ref().map_or_else(RunError::code, |code| *code);
+        MetricsFile::of(config).write(&summary, &statuses, code);
+        concluded
+    }
+}

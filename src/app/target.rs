@@ -1,0 +1,85 @@
+//! What does a run talk to, and as which application?
+
+use super::error::RunError;
+use super::sandbox::start_sandbox;
+use crate::config::{Connection, Identity};
+use crate::domain::EnvironmentId;
+use crate::pingone::{AuthMethod, Credentials, Endpoints, TrustedCa};
+use crate::report::RunRecord;
+use crate::sandbox::{Sandbox, SandboxConfig};
+
+/// What the plan and the summary call the sandbox inside this process.
+const SANDBOX: &str = "the sandbox inside this process; nothing is sent to PingOne";
+
+/// What is known of a target before it is connected to.
+#[derive(Debug)]
+pub(super) struct TargetInfo {
+    pub(super) environment: EnvironmentId,
+    /// The API's base URL; that of a sandbox is known once it is started.
+    pub(super) api_url: String,
+    pub(super) is_sandbox: bool,
+    /// What the plan and the summary call it.
+    pub(super) name: String,
+    /// What the plan calls the application.
+    pub(super) identity: String,
+}
+
+impl TargetInfo {
+    pub(super) fn of(connection: &Connection) -> Self {
+        match connection {
+            Connection::Sandbox => Self {
+                environment: SandboxConfig::default().environment_id(),
+                api_url: String::new(),
+                is_sandbox: true,
+                name: SANDBOX.to_owned(),
+                identity: "the sandbox's application".to_owned(),
+            },
+            Connection::PingOne { endpoints, identity, .. } => Self {
+                environment: endpoints.environment,
+                api_url: endpoints.api.to_string(),
+                is_sandbox: false,
+                name: endpoints.to_string(),
+                identity: identity.to_string(),
+            },
+        }
+    }
+}
+
+/// PingOne, or the sandbox inside this process.
+pub(super) struct Target {
+    pub(super) endpoints: Endpoints,
+    pub(super) identity: Identity,
+    pub(super) ca: TrustedCa,
+    /// The sandbox, which stops when it is dropped.
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+impl Target {
+    /// The target that is asked for; a sandbox is started.
+    pub(super) async fn connect(connection: &Connection) -> Result<Self, RunError> {
+        match connection {
+            Connection::PingOne { endpoints, identity, ca } => {
+                Ok(Self { endpoints: (**endpoints).clone(), identity: identity.clone(), ca: ca.clone(), sandbox: None })
+            }
+            Connection::Sandbox => {
+                let sandbox = start_sandbox(SandboxConfig::default()).await?;
+                let environment = sandbox.environment_id();
+                let loopback = |url: String| url.parse().expect("the sandbox listens on loopback");
+                let (api, auth) = (loopback(sandbox.api_url()), loopback(sandbox.auth_url()));
+                let client_secret = sandbox.client_secret().into();
+                let credentials = Credentials { client_id: sandbox.client_id(), client_secret, method: AuthMethod::Basic };
+                Ok(Self {
+                    endpoints: Endpoints { api, auth, environment, auth_environment: environment },
+                    identity: Identity::Worker(credentials),
+                    ca: TrustedCa::default(),
+                    sandbox: Some(sandbox),
+                })
+            }
+        }
+    }
+
+    /// Notes in a `record` what is known once the target is there.
+    pub(super) fn note_in(&self, record: &mut RunRecord) {
+        record.api_url = self.endpoints.api.to_string();
+    }
+}
