@@ -7,7 +7,7 @@ use std::io;
 use super::blocks::{BadBytes, Fingerprint};
 use super::columns::Layout;
 use super::error::{BadRow, BadRows};
-use super::repeats::{Repeats, Suspects, Users, find_repeats, seen};
+use super::repeats::{Repeats, Suspects, Users, find_repeats, row_key};
 use super::resolved_users::{Resolution, ResolvedUsers, resolution_of};
 use super::rows::{Requested, RowReader, Rules, UserRef};
 use super::{InputError, Source};
@@ -153,7 +153,7 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&R
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
-            rows.push(seen(&requested.operation.of(user), row.number, row.line()))?;
+            rows.push(row_key(&requested.operation.of(user), row.number, row.line()))?;
             looked_at += 1;
         }
     }

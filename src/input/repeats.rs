@@ -15,7 +15,7 @@ use crate::external_sort::Sorter;
 
 /// A row as integers that sort by user and then by row: the two halves of the user ID, the row number, its line, and the
 /// end date.
-type Seen = [u64; 5];
+type RowKey = [u64; 5];
 const ROW: usize = 2;
 const LINE: usize = 3;
 const UNTIL: usize = 4;
@@ -23,7 +23,7 @@ const UNTIL: usize = 4;
 /// The end date of operations that request none (`audit`) or the same for all rows (`end`): all rows of a user agree.
 const NO_DATE: u64 = 0;
 
-pub(super) fn seen(ask: &Ask, row: RowNumber, line: u64) -> Seen {
+pub(super) fn row_key(ask: &Ask, row: RowNumber, line: u64) -> RowKey {
     let (high, low) = ask.user().uuid().as_u64_pair();
     let until = ask.until().map_or(NO_DATE, |until| until.millis().cast_unsigned());
     [high, low, row.0, line, until]
@@ -90,8 +90,8 @@ impl Suspects {
     }
 }
 
-fn user_of(seen: Seen) -> UserId {
-    UserId::from(uuid::Uuid::from_u64_pair(seen[0], seen[1]))
+fn user_of(key: RowKey) -> UserId {
+    UserId::from(uuid::Uuid::from_u64_pair(key[0], key[1]))
 }
 
 /// The rows whose user also appears in an earlier row, or in another row with a different end date.
@@ -103,7 +103,7 @@ pub(crate) struct Repeats {
     pub(crate) repeated: u64,
     duplicates: RowSet,
     /// For each such user, ordered by user: the first row, and the first row that contradicts it.
-    conflicts: Vec<(Seen, Seen)>,
+    conflicts: Vec<(RowKey, RowKey)>,
 }
 
 /// How a row relates to the other rows of its user.
@@ -116,7 +116,7 @@ pub(crate) enum Repeat {
 impl Repeats {
     /// Classifies the row that requests `ask`.
     pub(crate) fn of(&self, ask: &Ask, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
-        let here = seen(ask, row, line);
+        let here = row_key(ask, row, line);
         match self.conflicts.binary_search_by(|(first, _)| first[..ROW].cmp(&here[..ROW])) {
             Ok(found) => Repeat::Conflict(conflict(layout, here, self.conflicts[found])),
             Err(_) if self.duplicates.contains(row.0) => Repeat::Duplicate,
@@ -130,12 +130,12 @@ impl Repeats {
 pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, skip_invalid: bool) -> io::Result<Repeats> {
     let mut repeats = Repeats::default();
     let mut group: Option<Group> = None;
-    for seen in rows.sorted()? {
-        let seen = seen?;
+    for key in rows.sorted()? {
+        let key = key?;
         match &mut group {
-            Some(group) if group.first[..ROW] == seen[..ROW] => group.add(seen, &mut repeats.duplicates),
+            Some(group) if group.first[..ROW] == key[..ROW] => group.add(key, &mut repeats.duplicates),
             _ => {
-                let ended = group.replace(Group::of(seen));
+                let ended = group.replace(Group::of(key));
                 settle(ended, name, layout, bad, &mut repeats, skip_invalid);
             }
         }
@@ -146,28 +146,28 @@ pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &m
 
 /// The rows of one user.
 struct Group {
-    first: Seen,
+    first: RowKey,
     /// The first row that contradicts the first.
-    other: Option<Seen>,
+    other: Option<RowKey>,
     rows: u64,
     /// The first rows, as many as an error message names.
-    head: Vec<Seen>,
+    head: Vec<RowKey>,
 }
 
 impl Group {
-    fn of(first: Seen) -> Self {
+    fn of(first: RowKey) -> Self {
         Self { first, other: None, rows: 1, head: vec![first] }
     }
 
-    fn add(&mut self, seen: Seen, duplicates: &mut RowSet) {
+    fn add(&mut self, key: RowKey, duplicates: &mut RowSet) {
         self.rows += 1;
         if self.head.len() < NAMED {
-            self.head.push(seen);
+            self.head.push(key);
         }
-        if seen[UNTIL] == self.first[UNTIL] {
-            duplicates.insert(seen[ROW]);
+        if key[UNTIL] == self.first[UNTIL] {
+            duplicates.insert(key[ROW]);
         } else {
-            self.other.get_or_insert(seen);
+            self.other.get_or_insert(key);
         }
     }
 }
@@ -191,10 +191,10 @@ fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, 
 }
 
 /// The fault of the row `here`, which contradicts the `first` of its user's rows or, if it agrees with that, the `other`.
-fn conflict(layout: &Layout, here: Seen, (first, other): (Seen, Seen)) -> RowFault {
+fn conflict(layout: &Layout, here: RowKey, (first, other): (RowKey, RowKey)) -> RowFault {
     let there = if here[UNTIL] == first[UNTIL] { other } else { first };
-    let date = |seen: Seen| {
-        let instant = DateTime::from_timestamp_millis(seen[UNTIL].cast_signed());
+    let date = |key: RowKey| {
+        let instant = DateTime::from_timestamp_millis(key[UNTIL].cast_signed());
         instant.and_then(BypassUntil::from_instant).map(|until| until.to_string()).unwrap_or_default()
     };
     RowFault::Conflict {
