@@ -268,7 +268,7 @@ impl Operation {
 
 /// What one row asks of PingOne.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Action {
     /// Let the user bypass MFA until then.
     Grant(UserId, BypassUntil),
     /// Tell the user's status.
@@ -278,7 +278,7 @@ pub(crate) enum Ask {
     End(UserId, Grace),
 }
 
-impl Ask {
+impl Action {
     /// Whose row it is.
     #[must_use]
     pub(crate) fn user(&self) -> UserId {

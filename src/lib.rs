@@ -66,7 +66,7 @@ pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAUuid
 pub use self::dumps::forbid_core_dumps;
 pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};
-pub use self::pingone::{Endless, PingOneError, Said};
+pub use self::pingone::{Endless, PingOneError, ServerMessage};
 pub use self::report::{OutputError, Summary};
 pub use self::stop::Signal;
 pub use self::ui::Console;

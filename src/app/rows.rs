@@ -28,7 +28,7 @@ use crate::exit::EXIT_SUCCESS;
 use crate::input::{READ_TOGETHER, Remaining};
 use crate::pace::Pacer;
 use crate::pingone::{
-    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session,
+    AuthMethod, Credentials, Endpoints, EnvironmentInfo, HttpSettings, HttpTransport, LicenceRates, Limits, PingOneError, Session,
     TokenSource, TrustedCa,
 };
 use crate::report::{Destination, Journal, NotWritten, Recalled, Recovered, RequestsRecord, RunRecord, Target};
@@ -202,7 +202,7 @@ async fn connect(connection: Connection) -> Result<Peer, RunError> {
 
 /// Everything that a run needs, but for its files.
 pub(super) struct Run<'a> {
-    pipeline: Pipeline<HttpWire>,
+    pipeline: Pipeline<HttpTransport>,
     target: String,
     identity: String,
     console: &'a Console,
@@ -246,15 +246,14 @@ impl<'a> Run<'a> {
         let target = peer.name();
         let Peer { endpoints, identity, ca, sandbox } = peer;
         let shown = identity.to_string();
-        let (credentials, tokens) = match identity {
-            Identity::Worker(credentials) => (Some(credentials), TokenSource::Endpoint),
-            Identity::Ready(token) => (None, TokenSource::Ready(token)),
+        let tokens = match identity {
+            Identity::Worker(credentials) => TokenSource::Endpoint(credentials),
+            Identity::Ready(token) => TokenSource::Ready(token),
         };
-        let secrets = credentials.as_ref().map(|worker| Secrets::of(&worker.client_id, &worker.client_secret)).unwrap_or_default();
-        let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
-        let wire = HttpWire::new(settings)?;
+        let settings = HttpSettings { endpoints: endpoints.clone(), ca, timeout: pace.timeout, concurrency, run };
+        let transport = HttpTransport::new(settings)?;
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
-        let session = Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits, clock);
+        let session = Session::new(transport, endpoints, tokens, Arc::new(Pacer::new(pace.rate)), limits, clock);
         let pipeline = Pipeline {
             session,
             limits,
@@ -284,7 +283,7 @@ impl<'a> Run<'a> {
         self.console
     }
 
-    pub(super) fn session(&self) -> &Session<HttpWire> {
+    pub(super) fn session(&self) -> &Session<HttpTransport> {
         &self.pipeline.session
     }
 

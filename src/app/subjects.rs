@@ -18,7 +18,7 @@ use crate::directory::{CARRIED, Listing, Roll};
 use crate::domain::{Row, Selection};
 use crate::input::{Remaining, Sound, feed};
 use crate::lookup::{Forecast, forecast};
-use crate::pingone::Wire;
+use crate::pingone::Transport;
 use crate::report::{DirectoryRecord, InputRecord, InputRows, ListedRows, Numbers};
 use crate::run::Pipeline;
 use crate::stop::Stop;
@@ -189,7 +189,7 @@ impl Feed {
 
     /// Sends the rows into `rows`, no faster than they are taken. Answers how many there are in all; `None` if
     /// the run stops before that is known. If rows cannot be had, the run stops.
-    pub(super) async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+    pub(super) async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = &pipeline.stop;
         match self {
             Self::Input(sound, remaining) => {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::exit::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
-use crate::pingone::{PingOneError, Said};
+use crate::pingone::{PingOneError, ServerMessage};
 use crate::stop::Signal;
 
 /// What the list is read for.
@@ -29,30 +29,30 @@ impl fmt::Display for ListedFor {
 #[non_exhaustive]
 pub enum ListingError {
     /// The worker application may not read the list. Nothing was sent for a user.
-    #[error("{list}: PingOne does not let the user list be read: {said}")]
+    #[error("{list}: PingOne does not let the user list be read: {message}")]
     Forbidden {
         /// What for.
         list: ListedFor,
         /// What PingOne said.
-        said: Said,
+        message: ServerMessage,
     },
     /// PingOne refused the first page. Nothing was sent for a user.
-    #[error("{list}: PingOne refused the list: {said}")]
+    #[error("{list}: PingOne refused the list: {message}")]
     Refused {
         /// Whose list was asked for.
         list: String,
         /// Whether a filter was sent, which may be what is wrong.
         filtered: bool,
         /// What PingOne said.
-        said: Said,
+        message: ServerMessage,
     },
     /// PingOne refused a later page, or what it answered could not be used, to the last try.
-    #[error("{list}: a page of the list could not be had: {said}")]
+    #[error("{list}: a page of the list could not be had: {message}")]
     Unread {
         /// What for.
         list: ListedFor,
         /// What PingOne or the network said last.
-        said: Said,
+        message: ServerMessage,
     },
     /// There are more users than may be.
     #[error("{list}: there are {users} users, and `--max-users` allows {most}; nothing was sent for them")]

@@ -4,7 +4,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::{ListedFor, ListingError, NotListed, Roll};
 use crate::domain::{Detail, Row, Selection};
-use crate::pingone::{ListReader, Listed, PingOneError, Session, UserPage, Wire};
+use crate::pingone::{ListReader, Listed, PingOneError, Session, Transport, UserPage};
 use crate::stop::Stop;
 
 /// The user list, of which the first page has been read.
@@ -19,7 +19,7 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Asks for the first page of the selected users. More of them than `max_users` are refused.
-    pub(crate) async fn begin<W: Wire>(
+    pub(crate) async fn begin<W: Transport>(
         session: &Session<W>,
         selection: Selection,
         max_users: Option<u64>,
@@ -29,9 +29,13 @@ impl Listing {
         let list = selection.to_string();
         let first = match unless_stopped(session.next_users(&mut rest, stop), stop).await? {
             Listed::Page(page) => page,
-            Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
-            Listed::Refused(said) => return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), said: said.into() }.into()),
-            Listed::Failed(said) => return Err(unread(list, said)),
+            Listed::Forbidden(detail) => {
+                return Err(ListingError::Forbidden { list: ListedFor::Audit(list), message: detail.into() }.into());
+            }
+            Listed::Refused(detail) => {
+                return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), message: detail.into() }.into());
+            }
+            Listed::Failed(detail) => return Err(unread(list, detail)),
             Listed::Stopped => return Err(NotListed::Stopped(stop.signalled())),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
@@ -59,7 +63,7 @@ impl Listing {
     /// Sends a row into `rows` for each user who is not on the `roll` yet, and for those of the roll that are to
     /// be sent again. Each page but the first takes one of the `places` in flight. Answers how many users are
     /// on the roll in the end; `None` if the run stops first.
-    pub(crate) async fn feed<W: Wire>(
+    pub(crate) async fn feed<W: Transport>(
         self,
         mut roll: Roll,
         session: &Session<W>,
@@ -80,13 +84,13 @@ impl Listing {
             if !send(next, rows).await {
                 return Ok(None);
             }
-            pages.brought(new as u64).map_err(|why| pages.error(why))?;
+            pages.count_new(new as u64).map_err(|why| pages.error(why))?;
             if !pages.has_more() {
                 break;
             }
             page = match next_page(&mut pages, session, places, stop).await? {
                 Listed::Page(page) => page,
-                Listed::Forbidden(said) | Listed::Refused(said) | Listed::Failed(said) => return Err(unread(list, said)),
+                Listed::Forbidden(detail) | Listed::Refused(detail) | Listed::Failed(detail) => return Err(unread(list, detail)),
                 Listed::Stopped => return Ok(None),
             };
         }
@@ -105,7 +109,12 @@ impl Listing {
 }
 
 /// Asks for a page that follows.
-async fn next_page<W: Wire>(pages: &mut ListReader, session: &Session<W>, places: &Semaphore, stop: &Stop) -> Result<Listed, PingOneError> {
+async fn next_page<W: Transport>(
+    pages: &mut ListReader,
+    session: &Session<W>,
+    places: &Semaphore,
+    stop: &Stop,
+) -> Result<Listed, PingOneError> {
     let listed = async {
         let _place = places.acquire().await.expect("nobody closes it");
         session.next_users(pages, stop).await
@@ -132,6 +141,6 @@ async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
     true
 }
 
-fn unread(list: String, said: Detail) -> NotListed {
-    ListingError::Unread { list: ListedFor::Audit(list), said: said.into() }.into()
+fn unread(list: String, detail: Detail) -> NotListed {
+    ListingError::Unread { list: ListedFor::Audit(list), message: detail.into() }.into()
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 use csv::ByteRecord;
 
-use crate::domain::{Ask, ForeignText, Row, RowNumber, RowSet, UserId, Work};
+use crate::domain::{Action, ForeignText, Row, RowNumber, RowSet, UserId, Work};
 use crate::pingone::ListedUser;
 use crate::report::Recalled;
 
@@ -84,7 +84,7 @@ impl Roll {
 }
 
 fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
-    Row { number: RowNumber(number), carried, in_doubt: false, task: Work::Send(Ask::Read(user)) }
+    Row { number: RowNumber(number), carried, in_doubt: false, task: Work::Send(Action::Read(user)) }
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
         }
         rows.extend(roll.rest());
         let of = |row: &Row| match &row.task {
-            Work::Send(ask) => (row.number.0, ask.user()),
+            Work::Send(action) => (row.number.0, action.user()),
             Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. } => panic!("{row:?}"),
         };
         (rows.iter().map(of).collect(), roll.users())

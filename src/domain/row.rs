@@ -2,7 +2,7 @@
 
 use csv::ByteRecord;
 
-use super::{Ask, BypassUntil, Detail, Outcome, RowNumber};
+use super::{Action, BypassUntil, Detail, Outcome, RowNumber};
 
 /// A row on its way through the pipeline.
 #[derive(Debug)]
@@ -19,16 +19,16 @@ pub(crate) struct Row {
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Send this.
-    Send(Ask),
+    Send(Action),
     /// Nothing: the same stands in an earlier row.
-    Duplicate(Ask),
+    Duplicate(Action),
     /// Nothing: the end date has passed since the run was begun. The row stays what it was.
-    Passed(Ask, Outcome),
+    Passed(Action, Outcome),
     /// Nothing: its user was looked up, and there is none of whom it is clear that the row means them.
     Nobody {
         outcome: Outcome,
         /// What is to be said of it.
-        said: Box<Detail>,
+        detail: Box<Detail>,
         /// The end date that the row asks for.
         until: Option<BypassUntil>,
     },
@@ -46,9 +46,9 @@ impl Work {
     /// nobody to look up now.
     pub(crate) fn in_doubt(self) -> Self {
         match self {
-            Self::Nobody { until, mut said, .. } => {
-                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message).into();
-                Self::Nobody { outcome: Outcome::Unknown, said, until }
+            Self::Nobody { until, mut detail, .. } => {
+                detail.message = format!("this may have been carried out before the run was broken off; now: {}", detail.message).into();
+                Self::Nobody { outcome: Outcome::Unknown, detail, until }
             }
             work @ (Self::Send(_) | Self::Duplicate(_) | Self::Passed(..) | Self::Invalid { .. }) => work,
         }

@@ -2,7 +2,7 @@
 
 use super::tests::{A, B, rules, sound};
 use super::*;
-use crate::domain::{Ask, Detail, Operation};
+use crate::domain::{Action, Detail, Operation};
 
 fn checked(text: &str, operation: Operation, dialect: &Dialect) -> Sound {
     sound(text.as_bytes(), rules(operation), dialect, true).expect("sound")
@@ -13,13 +13,13 @@ fn fed(sound: &Sound, remaining: &Remaining) -> Vec<String> {
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
     feed(sound, remaining, &send).expect("unchanged");
     drop(send);
-    let of = |ask: &Ask| format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default());
+    let of = |action: &Action| format!("{} {}", action.user(), action.until().map(|until| until.to_string()).unwrap_or_default());
     let shown = |row: Row| {
         let task = match &row.task {
-            Work::Send(ask) => format!("send {}", of(ask)),
-            Work::Duplicate(ask) => format!("duplicate {}", of(ask)),
-            Work::Passed(ask, outcome) => format!("passed {} {outcome}", of(ask)),
-            Work::Nobody { outcome, said, .. } => format!("nobody {outcome} {}", said.message),
+            Work::Send(action) => format!("send {}", of(action)),
+            Work::Duplicate(action) => format!("duplicate {}", of(action)),
+            Work::Passed(action, outcome) => format!("passed {} {outcome}", of(action)),
+            Work::Nobody { outcome, detail, .. } => format!("nobody {outcome} {}", detail.message),
             Work::Invalid { why, .. } => format!("invalid {}", why.rsplit(": ").next().unwrap_or_default()),
         };
         format!("{}{} {}", row.number.0, if row.in_doubt { "?" } else { "" }, task.trim_end())

@@ -62,12 +62,12 @@ fn check(sound: &Sound) -> Result<(), TestCaseError> {
     for row in &rows {
         prop_assert_eq!(row.carried.len(), sound.layout.carried.len());
         let what = match &row.task {
-            Work::Send(ask) => {
-                asked.entry(ask.user()).or_default().push(ask.until());
+            Work::Send(action) => {
+                asked.entry(action.user()).or_default().push(action.until());
                 "sent"
             }
-            Work::Duplicate(ask) => {
-                prop_assert_eq!(asked.get(&ask.user()), Some(&vec![ask.until()]), "it repeats an earlier row");
+            Work::Duplicate(action) => {
+                prop_assert_eq!(asked.get(&action.user()), Some(&vec![action.until()]), "it repeats an earlier row");
                 "duplicate"
             }
             Work::Invalid { .. } => "invalid",
@@ -149,7 +149,7 @@ proptest! {
                 fed(sound)
                     .iter()
                     .map(|row| match &row.task {
-                        Work::Send(ask) | Work::Duplicate(ask) | Work::Passed(ask, _) => Some((ask.user(), ask.until())),
+                        Work::Send(action) | Work::Duplicate(action) | Work::Passed(action, _) => Some((action.user(), action.until())),
                         Work::Nobody { .. } | Work::Invalid { .. } => None,
                     })
                     .collect()

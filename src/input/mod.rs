@@ -77,10 +77,10 @@ impl Remaining {
     /// The task of a row, unless its end date has passed meanwhile: then it stays what it was.
     fn unless_passed(&self, task: Work, row: RowNumber) -> Work {
         match task {
-            Work::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
+            Work::Send(action) if action.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
                 // What it was before it may have been sent again, it is no more.
                 let was = if self.doubts(row) { Outcome::Unknown } else { self.again.get(&row.0).copied().unwrap_or(Outcome::Invalid) };
-                Work::Passed(ask, was)
+                Work::Passed(action, was)
             }
             task @ (Work::Send(_) | Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. }) => task,
         }
@@ -261,15 +261,15 @@ fn task(row: &ReadRow<'_>, sound: &Sound) -> io::Result<Work> {
         Ok(wish) => wish,
         Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
-    let ask = match known(wish, row.number, sound.whom.as_ref())? {
+    let action = match known(wish, row.number, sound.whom.as_ref())? {
         Some(Known::User(user)) => wish.deed.of(user),
-        Some(Known::Nobody(outcome, said)) => return Ok(Work::Nobody { outcome, said, until: wish.deed.until() }),
+        Some(Known::Nobody(outcome, detail)) => return Ok(Work::Nobody { outcome, detail, until: wish.deed.until() }),
         None => return Err(io::Error::other(format!("row {}: the user has not been looked up", row.number))),
     };
-    Ok(match sound.checked.repeats.of(&ask, row.number, row.line(), &sound.layout) {
-        Repeat::Conflict(fault) => invalid(ask.user().to_string(), &fault),
-        Repeat::Duplicate => Work::Duplicate(ask),
-        Repeat::No => Work::Send(ask),
+    Ok(match sound.checked.repeats.of(&action, row.number, row.line(), &sound.layout) {
+        Repeat::Conflict(fault) => invalid(action.user().to_string(), &fault),
+        Repeat::Duplicate => Work::Duplicate(action),
+        Repeat::No => Work::Send(action),
     })
 }
 

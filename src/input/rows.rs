@@ -13,7 +13,7 @@ use super::blocks::Fingerprint;
 use super::columns::{Column, Layout};
 use super::error::{NotSought, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Ask, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
+use crate::domain::{Action, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
 
 /// The most characters of a value that is looked up: no email has more than 254. Even if each took twelve bytes
 /// of the URL, it would fit into a request; and texts of an answer are cut at more than that, so that what is
@@ -76,11 +76,11 @@ pub(crate) enum Deed {
 
 impl Deed {
     /// What is asked, once it is known for whom.
-    pub(crate) fn of(self, user: UserId) -> Ask {
+    pub(crate) fn of(self, user: UserId) -> Action {
         match self {
-            Self::Grant(until) => Ask::Grant(user, until),
-            Self::Read => Ask::Read(user),
-            Self::End(grace) => Ask::End(user, grace),
+            Self::Grant(until) => Action::Grant(user, until),
+            Self::Read => Action::Read(user),
+            Self::End(grace) => Action::End(user, grace),
         }
     }
 

@@ -47,10 +47,10 @@ fn grant(text: &str) -> Result<Vec<Row>, String> {
 
 fn asks(rows: &[Row]) -> Vec<String> {
     let show = |row: &Row| match &row.task {
-        Work::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
-        Work::Duplicate(ask) => format!("duplicate {}", ask.user()),
-        Work::Passed(ask, outcome) => format!("passed {} {outcome}", ask.user()),
-        Work::Nobody { outcome, said, .. } => format!("{outcome} {}", said.message),
+        Work::Send(action) => format!("{} {}", action.user(), action.until().map(|until| until.to_string()).unwrap_or_default()),
+        Work::Duplicate(action) => format!("duplicate {}", action.user()),
+        Work::Passed(action, outcome) => format!("passed {} {outcome}", action.user()),
+        Work::Nobody { outcome, detail, .. } => format!("{outcome} {}", detail.message),
         Work::Invalid { user, why } => format!("invalid {user} {why}"),
     };
     rows.iter().map(show).collect()
@@ -269,11 +269,11 @@ proptest! {
 
 #[test]
 fn who_was_meant_before_a_crash_and_is_nobody_now_may_have_been_granted() {
-    let said = || Box::new(Detail::own(None, "no user has this email".to_owned()));
-    match (Work::Nobody { outcome: Outcome::NotFound, said: said(), until: None }).in_doubt() {
-        Work::Nobody { outcome, said, .. } => {
+    let detail = || Box::new(Detail::own(None, "no user has this email".to_owned()));
+    match (Work::Nobody { outcome: Outcome::NotFound, detail: detail(), until: None }).in_doubt() {
+        Work::Nobody { outcome, detail, .. } => {
             assert_eq!(outcome, Outcome::Unknown);
-            assert!(said.message.as_received().ends_with("broken off; now: no user has this email"), "{}", said.message);
+            assert!(detail.message.as_received().ends_with("broken off; now: no user has this email"), "{}", detail.message);
         }
         Work::Send(_) | Work::Duplicate(_) | Work::Passed(..) | Work::Invalid { .. } => panic!("it is nobody's"),
     }

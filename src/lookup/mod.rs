@@ -23,7 +23,7 @@ use crate::directory::{ListedFor, ListingError};
 use crate::domain::{Attribute, Detail, Outcome};
 use crate::external_sort::Sorter;
 use crate::input::{Known, Sound, Whom};
-use crate::pingone::{Endless, Listed, PingOneError, Session, USUAL_ROOM, Wire};
+use crate::pingone::{Endless, Listed, PingOneError, Session, Transport, USUAL_BUDGET};
 use crate::stop::Stop;
 
 use self::batch::{Batch, Batches, filter};
@@ -69,7 +69,7 @@ pub(crate) struct Forecast {
 pub(crate) fn forecast(sound: &Sound, by: Attribute) -> io::Result<Forecast> {
     let mut forecast = Forecast::default();
     let mut hashes = Sorter::new(&std::env::temp_dir());
-    for batch in Batches::new(sound.sought_rows()?, by, USUAL_ROOM, None) {
+    for batch in Batches::new(sound.sought_rows()?, by, USUAL_BUDGET, None) {
         forecast.requests += 1;
         for value in &batch?.values {
             hashes.push([hash(value)])?;
@@ -103,7 +103,7 @@ pub(crate) struct LookUp<'a, W> {
     one_by_one: AtomicBool,
 }
 
-impl<'a, W: Wire> LookUp<'a, W> {
+impl<'a, W: Transport> LookUp<'a, W> {
     pub(crate) fn new(session: &'a Session<W>, by: Attribute, stop: &'a Stop, concurrency: usize) -> Self {
         Self { session, by, stop, concurrency, one_by_one: AtomicBool::new(false) }
     }
@@ -112,7 +112,7 @@ impl<'a, W: Wire> LookUp<'a, W> {
     /// stores the results there. `seen` counts the rows.
     pub(crate) async fn all(&self, sound: &Sound, whom: &Whom, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
         let rows = sound.sought_rows().map_err(NotLookedUp::Input)?;
-        let mut batches = Batches::new(rows, self.by, self.session.room_for_a_filter(), Some(whom));
+        let mut batches = Batches::new(rows, self.by, self.session.filter_budget(), Some(whom));
         // The first request goes alone: if the server refuses them all, it refuses only one.
         if let Some(first) = batches.next() {
             let first = self.batch(first).await?;
@@ -139,7 +139,7 @@ impl<'a, W: Wire> LookUp<'a, W> {
     }
 
     fn unread(&self, detail: Detail) -> NotLookedUp {
-        ListingError::Unread { list: self.purpose(), said: detail.into() }.into()
+        ListingError::Unread { list: self.purpose(), message: detail.into() }.into()
     }
 
     fn purpose(&self) -> ListedFor {
@@ -202,7 +202,7 @@ impl<'a, W: Wire> LookUp<'a, W> {
             match self.session.next_users(&mut pages, self.stop).await? {
                 Listed::Page(page) => {
                     let new = page.users.iter().filter(|user| matcher.take(user) && known.insert(user.id)).count();
-                    match pages.brought(new as u64) {
+                    match pages.count_new(new as u64) {
                         Ok(()) if pages.has_more() => {}
                         Ok(()) => return Ok(Ok(matcher.known())),
                         Err(Endless::NobodyNew) => {
@@ -212,7 +212,7 @@ impl<'a, W: Wire> LookUp<'a, W> {
                         Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(pages.error(why).into()),
                     }
                 }
-                Listed::Forbidden(detail) => return Err(ListingError::Forbidden { list: self.purpose(), said: detail.into() }.into()),
+                Listed::Forbidden(detail) => return Err(ListingError::Forbidden { list: self.purpose(), message: detail.into() }.into()),
                 Listed::Refused(detail) => return Ok(Err(detail)),
                 Listed::Failed(detail) => return Err(self.unread(detail)),
                 Listed::Stopped => return Err(NotLookedUp::Stopped),

@@ -28,7 +28,7 @@ async fn looked_up(
         let known = looking_up.values(&values).await.unwrap_or_else(|error| panic!("{error:?}"));
         shown.extend(known.into_iter().map(|known| match known {
             Known::User(user) => user.uuid().as_u128().to_string(),
-            Known::Nobody(outcome, said) => format!("{outcome} {}", said.message),
+            Known::Nobody(outcome, detail) => format!("{outcome} {}", detail.message),
         }));
     }
     (shown, list.asked().iter().map(filter).collect())

@@ -84,5 +84,5 @@ mod throttle_tests;
 mod weighing;
 
 pub(crate) use self::backoff::Backoff;
-pub(crate) use self::pacer::{Lane, Pacer};
+pub(crate) use self::pacer::{Pacer, QueueHead};
 pub(crate) use self::rate::Rate;

@@ -39,7 +39,7 @@ const SLACK: f64 = 0.995;
 #[derive(Debug)]
 pub(crate) struct Pacer {
     pub(super) clock: TokioClock,
-    lane: tokio::sync::Mutex<Gate>,
+    queue: tokio::sync::Mutex<Gate>,
     state: Mutex<State>,
 }
 
@@ -78,7 +78,7 @@ impl Pacer {
             Rate::PerSecond(rate) => rate,
         };
         let state = State { throttle: Throttle::new(rate), lost: Duration::ZERO, random: fastrand::Rng::new(), logged: f64::INFINITY };
-        Self { lane: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, state: Mutex::new(state) }
+        Self { queue: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, state: Mutex::new(state) }
     }
 
     /// Sets how many rows are to come, if known: a probe of a higher rate must pay off over them.
@@ -102,8 +102,8 @@ impl Pacer {
     }
 
     /// Waits until the caller is at the head of the queue.
-    pub(crate) async fn enter(&self) -> Lane<'_> {
-        Lane { pacer: self, gate: self.lane.lock().await }
+    pub(crate) async fn join(&self) -> QueueHead<'_> {
+        QueueHead { pacer: self, gate: self.queue.lock().await }
     }
 
     /// Records that a request sent at `sent` was not refused for the rate.
@@ -161,7 +161,7 @@ impl Pacer {
     }
 
     /// Takes a turn that has come due, unless a hold has begun meanwhile.
-    pub(super) fn takes_turn(&self) -> bool {
+    pub(super) fn take_permit(&self) -> bool {
         let now = self.clock.now();
         let throttle = &mut self.state().throttle;
         let may_send = throttle.held_until(now).is_none();
@@ -177,14 +177,14 @@ impl Pacer {
 }
 
 /// The head of the queue, held by one caller at a time.
-pub(crate) struct Lane<'a> {
+pub(crate) struct QueueHead<'a> {
     pacer: &'a Pacer,
     gate: tokio::sync::MutexGuard<'a, Gate>,
 }
 
-impl Lane<'_> {
+impl QueueHead<'_> {
     /// Waits for a turn to send one request.
-    pub(crate) async fn turn(&mut self) {
+    pub(crate) async fn permit(&mut self) {
         loop {
             while let Some((due, is_fine)) = self.pacer.due() {
                 if is_fine {
@@ -194,7 +194,7 @@ impl Lane<'_> {
                 tokio::time::sleep_until(due).await;
             }
             self.gate.pass(&self.pacer.clock).await;
-            if self.pacer.takes_turn() {
+            if self.pacer.take_permit() {
                 return;
             }
         }
@@ -281,7 +281,7 @@ mod tests {
     async fn turns(pacer: &Pacer, count: usize) -> Vec<Duration> {
         let start = Instant::now();
         join_all((0..count).map(|_| async {
-            pacer.enter().await.turn().await;
+            pacer.join().await.permit().await;
             pacer.admitted(Instant::now());
             start.elapsed()
         }))
@@ -309,7 +309,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_does_not_save_up_turns() {
         let pacer = Pacer::new(Rate::PerSecond(10.0));
-        pacer.enter().await.turn().await;
+        pacer.join().await.permit().await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         let times = turns(&pacer, 11).await;
         assert!(times[10] >= Duration::from_millis(990), "{times:?}");
@@ -318,7 +318,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hold_keeps_all_requests_back_and_they_return_one_by_one() {
         let pacer = Pacer::new(Rate::PerSecond(100.0));
-        pacer.enter().await.turn().await;
+        pacer.join().await.permit().await;
         assert!(pacer.hold(Duration::from_secs(3)));
         assert!(!pacer.hold(Duration::from_secs(1)), "a shorter hold changes nothing");
         let times = turns(&pacer, 11).await;
@@ -332,13 +332,13 @@ mod tests {
     async fn after_429s_turns_come_at_the_learnt_rate() {
         let pacer = Pacer::new(Rate::PerSecond(1000.0));
         for _ in 0..100 {
-            pacer.enter().await.turn().await;
+            pacer.join().await.permit().await;
             pacer.admitted(Instant::now());
         }
         // Five were in flight when the first was refused.
         let mut sent = Vec::new();
         for _ in 0..5 {
-            pacer.enter().await.turn().await;
+            pacer.join().await.permit().await;
             sent.push(Instant::now());
         }
         let begun: Vec<_> = sent.into_iter().map(|sent| pacer.refused(sent, Some(Duration::from_secs(1)))).collect();
@@ -354,7 +354,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hold_applies_without_a_rate_too() {
         let pacer = Pacer::new(Rate::Unlimited);
-        pacer.enter().await.turn().await;
+        pacer.join().await.permit().await;
         pacer.hold(Duration::from_secs(2));
         assert!(turns(&pacer, 3).await.iter().all(|time| *time >= Duration::from_secs(2)));
     }

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use super::ask::{Heard, Question};
 use super::error::PingOneError;
+use super::fetch::{Fetched, Resource};
 use super::session::Session;
 use super::token::AccessToken;
+use super::transport::{Answer, Transport};
 use super::verdict::text;
-use super::wire::{Answer, Wire};
 use crate::clock::Offset;
 use crate::domain::{Detail, ForeignText};
 use crate::stop::Stop;
@@ -26,21 +26,21 @@ pub(crate) struct EnvironmentInfo {
     pub(crate) offset: Option<Offset>,
 }
 
-impl<W: Wire> Session<W> {
+impl<W: Transport> Session<W> {
     /// Asks for the environment, and tries again what may pass; `None` if the run stops first. That it may
     /// not be read, or that PingOne does not answer, is told, and no reason to stop.
     pub(crate) async fn environment(&self, stop: &Stop) -> Result<Option<EnvironmentInfo>, PingOneError> {
-        let heard = self.ask(Question::Environment, stop, |answer, token| Ok(self.info_in(answer, token))).await?;
-        let info = match heard {
-            Heard::Told(info) => info,
+        let fetched = self.fetch(Resource::Environment, stop, |answer, token| Ok(self.info_in(answer, token))).await?;
+        let info = match fetched {
+            Fetched::Value(info) => info,
             // That it may not be read says that it is there.
-            Heard::Refused { said, date } => {
-                EnvironmentInfo { unread: Some(said), offset: self.offset_from(date), ..EnvironmentInfo::default() }
+            Fetched::Refused { detail, date } => {
+                EnvironmentInfo { unread: Some(detail), offset: self.offset_from(date), ..EnvironmentInfo::default() }
             }
-            Heard::Unknown { said, .. } | Heard::Throttled(said) => {
-                return Ok(Some(EnvironmentInfo { unread: Some(said), ..EnvironmentInfo::default() }));
+            Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => {
+                return Ok(Some(EnvironmentInfo { unread: Some(detail), ..EnvironmentInfo::default() }));
             }
-            Heard::Stopped => return Ok(None),
+            Fetched::Stopped => return Ok(None),
         };
         // Known from here on: no row asks again.
         drop(self.environment.set(()));
@@ -52,9 +52,9 @@ impl<W: Wire> Session<W> {
     /// is not there.
     pub(crate) async fn check_environment(&self, stop: &Stop) -> Result<bool, PingOneError> {
         let ask = || async {
-            match self.ask_once(Question::Environment, false, stop, |_, _| Ok(())).await {
-                Ok(Heard::Told(()) | Heard::Refused { .. } | Heard::Unknown { .. } | Heard::Throttled(_)) => Ok(()),
-                Ok(Heard::Stopped) => Err(None),
+            match self.fetch_once(Resource::Environment, false, stop, |_, _| Ok(())).await {
+                Ok(Fetched::Value(()) | Fetched::Refused { .. } | Fetched::Failed { .. } | Fetched::Throttled(_)) => Ok(()),
+                Ok(Fetched::Stopped) => Err(None),
                 Err(error) => Err(Some(error)),
             }
         };

@@ -10,40 +10,40 @@ use crate::domain::{Detail, EnvironmentId, ForeignText};
 #[non_exhaustive]
 pub enum PingOneError {
     /// The worker application was refused.
-    #[error("PingOne refused the worker application: {said}")]
+    #[error("PingOne refused the worker application: {message}")]
     Credentials {
         /// Where the application was looked for.
         auth_environment: EnvironmentId,
         /// The host that was asked.
         host: String,
         /// What the server said.
-        said: Said,
+        message: ServerMessage,
     },
     /// The token endpoint answered nothing that can be used.
-    #[error("no token could be had from `{host}` in {attempts} tries: {said}")]
+    #[error("no token could be had from `{host}` in {attempts} tries: {message}")]
     NoToken {
         /// The host that was asked.
         host: String,
         /// How often.
         attempts: u32,
         /// What the server or the network said last.
-        said: Said,
+        message: ServerMessage,
     },
     /// A ready-made token was refused.
     #[error("PingOne refused the access token: {0}")]
-    ReadyToken(Said),
+    ReadyToken(ServerMessage),
     /// A token was refused that had just been fetched.
     #[error("PingOne refused a token that had just been fetched: {0}")]
-    FreshToken(Said),
+    FreshToken(ServerMessage),
     /// There is no such environment.
-    #[error("there is no environment {environment} at `{host}`: {said}")]
+    #[error("there is no environment {environment} at `{host}`: {message}")]
     NoEnvironment {
         /// The environment that was asked for.
         environment: EnvironmentId,
         /// The host that was asked.
         host: String,
         /// What the server said.
-        said: Said,
+        message: ServerMessage,
     },
     /// The user list goes on somewhere else.
     #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
@@ -62,12 +62,12 @@ pub enum PingOneError {
         why: Endless,
     },
     /// The server asks for more patience than the run has.
-    #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {said}")]
+    #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {message}")]
     HeldTooLong {
         /// For how long.
         seconds: u64,
         /// What the server said.
-        said: Said,
+        message: ServerMessage,
     },
     /// The server's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted: {why}")]
@@ -84,15 +84,15 @@ pub enum PingOneError {
 
 /// What the server said, or the network.
 #[derive(Debug, Clone)]
-pub struct Said(Box<Detail>);
+pub struct ServerMessage(Box<Detail>);
 
-impl From<Detail> for Said {
+impl From<Detail> for ServerMessage {
     fn from(detail: Detail) -> Self {
         Self(Box::new(detail))
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ServerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = &self.0;
         let mut said: Vec<String> = Vec::new();
@@ -135,7 +135,7 @@ impl PingOneError {
 mod tests {
     use super::*;
 
-    fn said(code: &str, message: &str, id: &str) -> Said {
+    fn said(code: &str, message: &str, id: &str) -> ServerMessage {
         Detail { status: Some(400), code: code.into(), message: message.into(), id: id.into() }.into()
     }
 
@@ -156,20 +156,20 @@ mod tests {
     fn each_error_says_what_can_be_done() {
         let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
         let (host, said) = (|| "auth.pingone.eu".to_owned(), || said("C", "m", ""));
-        let refused = PingOneError::Credentials { auth_environment: environment, host: host(), said: said() };
+        let refused = PingOneError::Credentials { auth_environment: environment, host: host(), message: said() };
         let refused = refused.hint().expect("a hint");
         assert!(
             refused.contains(&format!("environment {environment}")) && refused.contains("`auth.pingone.eu` is its region"),
             "{refused}"
         );
         for (error, expected) in [
-            (PingOneError::NoToken { host: host(), attempts: 8, said: said() }, "check the network"),
+            (PingOneError::NoToken { host: host(), attempts: 8, message: said() }, "check the network"),
             (PingOneError::ReadyToken(said()), "a token lives one hour"),
             (PingOneError::FreshToken(said()), "check that `--api-url` or `--region` fits"),
             (PingOneError::Untrusted { host: host(), why: "x".into() }, "if a proxy of yours opens TLS"),
-            (PingOneError::NoEnvironment { environment, host: host(), said: said() }, "check `--environment-id` and `--region`"),
+            (PingOneError::NoEnvironment { environment, host: host(), message: said() }, "check `--environment-id` and `--region`"),
             (PingOneError::ForeignPage { host: "x".into(), api: host() }, "check `--api-url`"),
-            (PingOneError::HeldTooLong { seconds: 601, said: said() }, "take the run up later, with a lower `--rate`"),
+            (PingOneError::HeldTooLong { seconds: 601, message: said() }, "take the run up later, with a lower `--rate`"),
         ] {
             let hint = error.hint().expect(expected);
             assert!(hint.starts_with(expected), "{hint}");

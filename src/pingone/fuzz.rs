@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::token::granted;
-use super::verdict::{Verdict, detail, judge};
-use super::wire::{Answer, Call, Fault, Reply};
+use super::token::read_token;
+use super::transport::{Answer, Call, Fault, Reply};
+use super::verdict::{Verdict, classify, error_detail};
 use crate::domain::{BypassUntil, UserId};
 use crate::fuzz::{body, cases, parsed};
 
@@ -74,7 +74,7 @@ proptest! {
     /// leaves open whether it was applied, but for the five statuses that say that it was not.
     #[test]
     fn no_answer_is_taken_for_more_than_it_says(call in call(), reply in reply()) {
-        let verdict = judge(call, &reply);
+        let verdict = classify(call, &reply);
         let status = reply.as_ref().ok().map(|answer| answer.status);
         let is_success = status.is_some_and(|status| (200..300).contains(&status));
         let arrived = match &reply {
@@ -109,10 +109,10 @@ proptest! {
     #[test]
     fn a_refusal_has_pingones_form_or_none(status in status(), body in body(BODIES, NAMES)) {
         let parsed = parsed(&body).unwrap_or_default();
-        let (said, is_own) = detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
+        let (detail, is_own) = error_detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
         let has = |name: &str| parsed.get(name).is_some_and(|value| value.is_string() || value.is_number());
         prop_assert_eq!(is_own, has("code") || (has("message") && has("id")));
-        prop_assert_eq!(said.status, Some(status));
+        prop_assert_eq!(detail.status, Some(status));
     }
 
     /// A token is what stands in the answer, and no message tells it.
@@ -120,7 +120,7 @@ proptest! {
     fn a_token_is_taken_as_it_is_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
         let stands = parsed(&body);
         let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
-        match granted(&answer, Instant::now(), 7) {
+        match read_token(&answer, Instant::now(), 7) {
             Ok(token) => {
                 if let Some(body) = stands {
                     let text = body["access_token"].as_str().unwrap_or_default();

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AGE, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
-use super::token::AccessToken;
-use super::wire::{Answer, Call, Fault, Reply, Wire};
+use super::token::{AccessToken, AuthMethod, Credentials};
+use super::transport::{Answer, Call, Fault, Reply, Transport};
 use crate::domain::{RowNumber, RunId};
 
 /// The most bytes of a body that are read. PingOne's answers have less than 2 KiB.
@@ -33,23 +33,6 @@ const HEADERS: usize = 6;
 const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
 const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
 
-/// How the worker application proves who it is: a setting of the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum AuthMethod {
-    // By HTTP Basic (CLIENT_SECRET_BASIC).
-    Basic,
-    // In the form (CLIENT_SECRET_POST).
-    Post,
-}
-
-/// A worker application's name and secret.
-#[derive(Debug, Clone)]
-pub(crate) struct Credentials {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
-    pub(crate) method: AuthMethod,
-}
-
 /// Certificate authorities to trust besides the system's.
 #[derive(Clone, Default)]
 pub(crate) struct TrustedCa(pub(crate) Vec<reqwest::Certificate>);
@@ -64,8 +47,6 @@ impl fmt::Debug for TrustedCa {
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
     pub(crate) endpoints: Endpoints,
-    /// Without them there is a ready token.
-    pub(crate) credentials: Option<Credentials>,
     pub(crate) ca: TrustedCa,
     pub(crate) timeout: Duration,
     pub(crate) concurrency: usize,
@@ -74,7 +55,7 @@ pub(crate) struct HttpSettings {
 
 /// PingOne over HTTP.
 #[derive(Debug)]
-pub(crate) struct HttpWire {
+pub(crate) struct HttpTransport {
     api: Client,
     auth: Client,
     bypass_urls: BypassUrls,
@@ -85,7 +66,7 @@ pub(crate) struct HttpWire {
     settings: HttpSettings,
 }
 
-impl HttpWire {
+impl HttpTransport {
     pub(crate) fn new(settings: HttpSettings) -> Result<Self, PingOneError> {
         // Another provider may be installed by a program that has this library in it.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -122,7 +103,7 @@ impl HttpWire {
     }
 }
 
-impl Wire for HttpWire {
+impl Transport for HttpTransport {
     async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> Reply {
         let url = self.bypass_urls.of(call.user());
         let mut request = match call {
@@ -159,10 +140,7 @@ impl Wire for HttpWire {
         exchange(MOST_OF_A_PAGE, self.api.execute(request), limit).await
     }
 
-    async fn fetch_token(&self) -> Reply {
-        let Some(credentials) = &self.settings.credentials else {
-            unreachable!("a run without credentials has a ready token, which is never renewed");
-        };
+    async fn fetch_token(&self, credentials: &Credentials) -> Reply {
         exchange(MOST_OF_A_BODY, self.token_request(credentials).send(), self.settings.timeout).await
     }
 }

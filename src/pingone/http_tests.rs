@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
+use secrecy::SecretString;
+
 use super::*;
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
 
@@ -49,15 +51,17 @@ fn answer(head: &str, body: &[u8]) -> Vec<Vec<u8>> {
     vec![format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes(), body.to_vec()]
 }
 
-fn wire(port: u16, method: Option<AuthMethod>, timeout: Duration) -> HttpWire {
+fn transport(port: u16, timeout: Duration) -> HttpTransport {
     let environment: EnvironmentId = ENVIRONMENT.parse().expect("a UUID");
     let api = format!("http://127.0.0.1:{port}/v1").parse().expect("a URL");
     let auth = format!("http://127.0.0.1:{port}").parse().expect("a URL");
-    let credentials =
-        method.map(|method| Credentials { client_id: "an id".to_owned(), client_secret: SecretString::from("s3cr+t"), method });
     let endpoints = Endpoints { api, auth, environment, auth_environment: environment };
     let run = RUN.parse().expect("a UUID");
-    HttpWire::new(HttpSettings { endpoints, credentials, ca: TrustedCa::default(), timeout, concurrency: 1, run }).expect("a client")
+    HttpTransport::new(HttpSettings { endpoints, ca: TrustedCa::default(), timeout, concurrency: 1, run }).expect("a client")
+}
+
+fn credentials(method: AuthMethod) -> Credentials {
+    Credentials { client_id: "an id".to_owned(), client_secret: SecretString::from("s3cr+t"), method }
 }
 
 fn token() -> AccessToken {
@@ -70,14 +74,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn each_request_is_what_is_documented() {
     let (port, told) = serve(vec![answer("200 OK", b"{}"); 7]);
     let (user, until): (UserId, _) = (USER.parse().expect("a UUID"), BypassUntil::read("2026-08-31T00:00:00.000Z").expect("a date"));
-    let [basic, in_form] = [AuthMethod::Basic, AuthMethod::Post].map(|method| wire(port, Some(method), MINUTE));
-    basic.send(Call::Get(user), RowNumber(7), &token(), MINUTE).await.expect("an answer");
-    basic.send(Call::Put(user, until), RowNumber(8), &token(), MINUTE).await.expect("an answer");
-    basic.fetch_environment(&token()).await.expect("an answer");
-    basic.fetch_licence(&token()).await.expect("an answer");
-    basic.fetch_users(&basic.settings.endpoints.users(None), &token()).await.expect("an answer");
-    basic.fetch_token().await.expect("an answer");
-    in_form.fetch_token().await.expect("an answer");
+    let transport = transport(port, MINUTE);
+    transport.send(Call::Get(user), RowNumber(7), &token(), MINUTE).await.expect("an answer");
+    transport.send(Call::Put(user, until), RowNumber(8), &token(), MINUTE).await.expect("an answer");
+    transport.fetch_environment(&token()).await.expect("an answer");
+    transport.fetch_licence(&token()).await.expect("an answer");
+    transport.fetch_users(&transport.settings.endpoints.users(None), &token()).await.expect("an answer");
+    transport.fetch_token(&credentials(AuthMethod::Basic)).await.expect("an answer");
+    transport.fetch_token(&credentials(AuthMethod::Post)).await.expect("an answer");
     let path = format!("/v1/environments/{ENVIRONMENT}");
     let (bearer, session) = ("authorization: Bearer abc", format!("x-ping-external-session-id: {RUN}"));
     let transaction = |row: u64| format!("x-ping-external-transaction-id: {RUN}-{row}");
@@ -115,11 +119,11 @@ async fn each_request_is_what_is_documented() {
 /// An answer's status and body, or why that is not whole.
 async fn read(pieces: Vec<Vec<u8>>, asks_for: &str) -> (u16, Result<String, String>) {
     let (port, _told) = serve(vec![pieces]);
-    let wire = wire(port, None, MINUTE);
+    let transport = transport(port, MINUTE);
     let answer = match asks_for {
-        "users" => wire.fetch_users(&wire.settings.endpoints.users(None), &token()).await,
-        "licence" => wire.fetch_licence(&token()).await,
-        _ => wire.fetch_environment(&token()).await,
+        "users" => transport.fetch_users(&transport.settings.endpoints.users(None), &token()).await,
+        "licence" => transport.fetch_licence(&token()).await,
+        _ => transport.fetch_environment(&token()).await,
     };
     let answer = answer.expect("an answer");
     (answer.status, answer.body.map(|body| String::from_utf8(body.to_vec()).expect("UTF-8")))
@@ -155,19 +159,19 @@ async fn a_fault_says_whether_the_request_may_have_arrived_and_names_no_url() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed = listener.local_addr().expect("bound").port();
     drop(listener);
-    let refused = wire(closed, None, MINUTE).fetch_environment(&token()).await.expect_err("nobody listens");
+    let refused = transport(closed, MINUTE).fetch_environment(&token()).await.expect_err("nobody listens");
     assert!(!refused.may_have_arrived && !refused.untrusted, "{refused:?}");
     assert!(refused.what.to_lowercase().contains("connection refused") && !refused.what.contains("http://"), "{}", refused.what);
     assert_eq!(refused.what.to_lowercase().matches("refused").count(), 1, "each cause once: {}", refused.what);
 
     let (port, _told) = serve(vec![Vec::new()]);
-    let dropped = wire(port, None, MINUTE).fetch_environment(&token()).await.expect_err("it hangs up");
+    let dropped = transport(port, MINUTE).fetch_environment(&token()).await.expect_err("it hangs up");
     assert!(dropped.may_have_arrived && !dropped.untrusted && !dropped.what.contains("http://"), "{dropped:?}");
 
     // It takes the connection, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("bound").port();
-    let late = wire(port, None, Duration::from_millis(300)).fetch_environment(&token()).await.expect_err("no answer");
+    let late = transport(port, Duration::from_millis(300)).fetch_environment(&token()).await.expect_err("no answer");
     assert!(late.may_have_arrived && !late.untrusted);
     assert_eq!(late.what, "no answer within 0.3 s");
 }

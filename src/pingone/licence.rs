@@ -6,10 +6,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::ask::{Heard, Question};
-use super::error::{PingOneError, Said};
+use super::error::{PingOneError, ServerMessage};
+use super::fetch::{Fetched, Resource};
 use super::session::Session;
-use super::wire::{Answer, Wire};
+use super::transport::{Answer, Transport};
 use crate::stop::Stop;
 
 /// The most rates that are read: PingOne documents about twenty.
@@ -117,7 +117,7 @@ impl fmt::Display for LicenceRates {
     }
 }
 
-impl<W: Wire> Session<W> {
+impl<W: Transport> Session<W> {
     /// Asks once for the licence's rates; none if the server refuses or does not say, which is no fault. An error ends the
     /// run.
     pub(crate) async fn licence(&self, stop: &Stop) -> Result<LicenceRates, PingOneError> {
@@ -125,11 +125,13 @@ impl<W: Wire> Session<W> {
             let body = answer.body.as_deref().map_err(Clone::clone)?;
             serde_json::from_slice(body).map(|body| LicenceRates::read(&body)).map_err(|_| "the answer is not JSON".to_owned())
         };
-        let why = match self.ask_once(Question::Licence, false, stop, read).await? {
-            Heard::Told(rates) if rates.is_empty() => "the answer has none".to_owned(),
-            Heard::Told(rates) => return Ok(rates),
-            Heard::Refused { said, .. } | Heard::Unknown { said, .. } | Heard::Throttled(said) => Said::from(said).to_string(),
-            Heard::Stopped => return Ok(LicenceRates::default()),
+        let why = match self.fetch_once(Resource::Licence, false, stop, read).await? {
+            Fetched::Value(rates) if rates.is_empty() => "the answer has none".to_owned(),
+            Fetched::Value(rates) => return Ok(rates),
+            Fetched::Refused { detail, .. } | Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => {
+                ServerMessage::from(detail).to_string()
+            }
+            Fetched::Stopped => return Ok(LicenceRates::default()),
         };
         tracing::debug!("the rates of the licence are not known: {why}");
         Ok(LicenceRates::default())

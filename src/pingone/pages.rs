@@ -85,7 +85,7 @@ impl ListReader {
     }
 
     /// Notes what a page tells: how many users the list has, and the page that follows.
-    pub(super) fn turn(&mut self, counted: Option<u64>, next: Option<Url>) -> Result<(), PingOneError> {
+    pub(super) fn advance(&mut self, counted: Option<u64>, next: Option<Url>) -> Result<(), PingOneError> {
         self.counted = self.counted.max(counted);
         if next.as_ref().is_some_and(|next| !self.pages.insert(hash(next))) {
             return Err(self.error(Endless::LeadsBack));
@@ -96,7 +96,7 @@ impl ListReader {
 
     /// Notes how many users the page has brought that was read last, and that no page before had. If the list goes
     /// on, tells whether it may ever end.
-    pub(crate) fn brought(&mut self, new: u64) -> Result<(), Endless> {
+    pub(crate) fn count_new(&mut self, new: u64) -> Result<(), Endless> {
         self.users = self.users.saturating_add(new);
         self.idle = if new == 0 { self.idle + 1 } else { 0 };
         match self.counted {
@@ -135,8 +135,8 @@ mod tests {
         let mut list = ListReader::new(url(0), "x".to_owned());
         let for_ever = pages.last().copied().into_iter().cycle();
         for (page, new) in (1..20_000).zip(pages.iter().copied().chain(for_ever)) {
-            list.turn(counted, Some(url(page))).expect("no circle");
-            if let Err(why) = list.brought(new) {
+            list.advance(counted, Some(url(page))).expect("no circle");
+            if let Err(why) = list.count_new(new) {
                 return Some((page, why));
             }
         }
@@ -167,8 +167,8 @@ mod tests {
         let url = |page: u64| Url::parse(&format!("https://x/?cursor={page}")).expect("a URL");
         let mut list = ListReader::new(url(0), "api.pingone.eu".to_owned()).expecting(2);
         let endless = (1..100).find_map(|page| {
-            list.turn(None, Some(url(page))).expect("no circle");
-            list.brought(1).err()
+            list.advance(None, Some(url(page))).expect("no circle");
+            list.count_new(1).err()
         });
         assert_eq!(endless, Some(Endless::Beyond { counted: 2, users: 15 }));
         assert!(list.has_more());
@@ -188,8 +188,8 @@ mod tests {
         let url = Url::parse("https://x/").expect("a URL");
         let mut list = ListReader::new(url, "x".to_owned()).expecting(1);
         for _ in 0..100 {
-            list.turn(None, None).expect("no circle");
-            assert_eq!(list.brought(0).and_then(|()| list.brought(9)), Ok(()));
+            list.advance(None, None).expect("no circle");
+            assert_eq!(list.count_new(0).and_then(|()| list.count_new(9)), Ok(()));
         }
     }
 }

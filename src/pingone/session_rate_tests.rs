@@ -16,7 +16,7 @@ async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() 
         ("users", vec![waiting(429, 5)], pages().collect(), (6, 0)),
     ] {
         let script = Script { environment: replies(environment), users: replies(users), ..Script::default() };
-        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        let (session, stop) = (script.session(TokenSource::for_tests()), Stop::default());
         for _ in 0..5 {
             tokio::time::advance(Duration::from_millis(20)).await;
             match before {
@@ -34,7 +34,7 @@ async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() 
 async fn a_wait_that_no_429_asked_for_is_not_said_to_be_asked_for() {
     let page = || answer(200, r#"{"_embedded":{"users":[]}}"#);
     let script = Script { users: replies((0..4).map(|_| waiting(429, 1)).chain([page()]).collect::<Vec<_>>()), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let logged = Logged::from(tracing::Level::WARN);
     session.next_users(&mut session.user_list(None), &Stop::default()).await.expect("a page");
     let told = |seconds: u64, why: &str| logged.text().contains(&format!("every request is held back for {seconds} s, {why}"));
@@ -52,11 +52,11 @@ async fn whatever_was_looked_at_was_let_in() {
         (replies(five(lost)), (0, 1)),
     ] {
         let script = Script { rows, ..Script::default() };
-        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        let (session, stop) = (script.session(TokenSource::for_tests()), Stop::default());
         for row in 1..=6 {
             tokio::time::advance(Duration::from_millis(20)).await;
             let token = session.permit(&stop).await.expect("no error").expect("no stop");
-            let request = Request { call: call(), row: RowNumber(row), again: false, deadline: None };
+            let request = RowRequest { call: call(), row: RowNumber(row), again: false, deadline: None };
             session.send(request, &token, &stop).await.expect("no error");
         }
         tokio::time::advance(Duration::from_secs(10)).await;

@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use super::*;
 use crate::logged::Logged;
 use crate::pace::Rate;
+use crate::pingone::error::ServerMessage;
+use crate::pingone::token::Credentials;
+use crate::pingone::transport::{Answer, Fault};
 use crate::pingone::user_list::answer;
-use crate::pingone::wire::Fault;
 use crate::pingone::{Listed, Region};
 
 #[path = "session_rate_tests.rs"]
@@ -46,7 +48,7 @@ impl Script {
         let endpoints = Endpoints { api: Region::Eu.api_url(), auth: Region::Eu.auth_url(), environment, auth_environment: environment };
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(GIVE_UP_AFTER), max_attempts: 4 };
         let clock = Clock::reading(at(0)).expect("after 1970");
-        Session::new(self, endpoints, source, Secrets::default(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
+        Session::new(self, endpoints, source, Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
     }
 }
 
@@ -55,7 +57,7 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_014_400 + seconds)
 }
 
-impl Wire for &Script {
+impl Transport for &Script {
     async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, limit: Duration) -> Reply {
         self.limits.lock().expect("whole").push(limit);
         self.reply("row", &self.rows, r#"{"canBypassMFA":false}"#)
@@ -73,7 +75,7 @@ impl Wire for &Script {
         self.reply("users", &self.users, r#"{"_embedded":{"users":[]},"count":0}"#)
     }
 
-    async fn fetch_token(&self) -> Reply {
+    async fn fetch_token(&self, _: &Credentials) -> Reply {
         self.reply("token", &self.tokens, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
     }
 }
@@ -118,11 +120,11 @@ async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
         ((0..4).map(|_| answer(404, "<html>")).collect(), None, Some("HTTP 404, the answer has no error body of PingOne's"), None, 4),
     ] {
         let script = Script { environment: replies(replies_), ..Script::default() };
-        let session = script.session(TokenSource::Endpoint);
+        let session = script.session(TokenSource::for_tests());
         let info = session.environment(&Stop::default()).await.expect("no reason to stop").expect("no stop");
         let words: Vec<_> = [&info.name, &info.kind].into_iter().flatten().map(ToString::to_string).collect();
         assert_eq!((!words.is_empty()).then(|| words.join(" ")).as_deref(), name);
-        assert_eq!(info.unread.map(|said| Said::from(said).to_string()).as_deref(), unread);
+        assert_eq!(info.unread.map(|said| ServerMessage::from(said).to_string()).as_deref(), unread);
         assert_eq!(info.offset.map(|offset| (offset.off.as_secs(), offset.side)), offset.map(|off| (off, crate::clock::Side::Behind)));
         assert_eq!(script.asked().matches("environment").count(), asked, "{}", script.asked());
         let is_known = unread.is_none() || offset.is_some();
@@ -134,7 +136,7 @@ async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
 #[tokio::test(start_paused = true)]
 async fn an_environment_that_is_not_there_is_found_once() {
     let script = Script { environment: replies([error(404)]), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let missing = session.check_environment(&Stop::default()).await.expect_err("there is none");
     let expected = format!("there is no environment {ENVIRONMENT} at `api.pingone.eu`: HTTP 404, SOME_CODE, Said so., id f1");
     assert_eq!(missing.to_string(), expected);
@@ -143,7 +145,7 @@ async fn an_environment_that_is_not_there_is_found_once() {
 
     for reply in [error(403), error(503), lost(), waiting(429, 1), answer(200, "{}")] {
         let script = Script { environment: replies([reply]), ..Script::default() };
-        let session = script.session(TokenSource::Endpoint);
+        let session = script.session(TokenSource::for_tests());
         for _ in 0..3 {
             assert!(session.check_environment(&Stop::default()).await.expect("no reason to stop"));
         }
@@ -151,7 +153,7 @@ async fn an_environment_that_is_not_there_is_found_once() {
     }
     let (stop, script) = (Stop::default(), Script::default());
     stop.request();
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     assert!(session.check_environment(&stop).await.expect("a stop is no error"), "what was answered stands");
     assert_eq!((session.environment(&stop).await.expect("a stop is no error"), script.asked()), (None, String::new()));
 }
@@ -171,7 +173,7 @@ async fn whatever_is_answered_about_the_licence_is_no_fault_of_the_run() {
     ] {
         let log = Logged::from(tracing::Level::DEBUG);
         let script = Script { licence: replies([reply]), ..Script::default() };
-        let session = script.session(TokenSource::Endpoint);
+        let session = script.session(TokenSource::for_tests());
         let rates = session.licence(&Stop::default()).await.expect("no fault");
         assert_eq!((rates.highest(), rates.is_empty()), (expected, expected.is_none()), "{why}");
         let said = log.text().lines().find_map(|line| Some(line.split_once("the rates of the licence are not known: ")?.1.to_owned()));
@@ -181,7 +183,7 @@ async fn whatever_is_answered_about_the_licence_is_no_fault_of_the_run() {
     }
     let (stop, script) = (Stop::default(), Script::default());
     stop.request();
-    assert!(script.session(TokenSource::Endpoint).licence(&stop).await.expect("no fault").is_empty());
+    assert!(script.session(TokenSource::for_tests()).licence(&stop).await.expect("no fault").is_empty());
 }
 
 /// Whether it took so long, or a little longer: nobody is held back for exactly as long as the server asks.
@@ -192,7 +194,7 @@ fn is_about(took: u64, least: u64) -> bool {
 /// What comes of asking for the first page, what was asked for, and after how many seconds.
 async fn listed(users: Vec<Reply>) -> (Result<Listed, PingOneError>, String, u64) {
     let script = Script { users: replies(users), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let began = Instant::now();
     let listed = session.next_users(&mut session.user_list(None), &Stop::default()).await;
     (listed, script.asked(), began.elapsed().as_secs())
@@ -227,7 +229,7 @@ async fn what_is_asked_for_again_is_told() {
     let log = Logged::from(tracing::Level::INFO);
     let script =
         Script { users: replies([error(503)]), environment: replies([lost()]), tokens: replies([error(500)]), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     session.environment(&Stop::default()).await.expect("it is there");
     session.next_users(&mut session.user_list(None), &Stop::default()).await.expect("a page");
     let said: Vec<_> = log.text().lines().filter_map(|line| Some(line.trim_start().split_once(" yet ")?.0.to_owned())).collect();
@@ -246,7 +248,7 @@ async fn the_first_answer_that_tells_its_time_tells_how_far_the_clock_is_off() {
         environment: replies([dated(answer(200, "{}"), 90)]),
         ..Script::default()
     };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     session.environment(&Stop::default()).await.expect("it is there");
     assert_eq!(session.offset().map(|offset| offset.off.as_secs()), Some(30));
 }
@@ -258,7 +260,7 @@ async fn a_server_that_is_not_trusted_ends_the_run() {
     assert_eq!(listed.expect_err("not trusted").to_string(), format!("the certificate of `api.pingone.eu` is not trusted: {why}"));
     assert_eq!(asked, "token users");
     let script = Script { tokens: replies([untrusted()]), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let refused = session.has_token(&Stop::default()).await.expect_err("not trusted");
     assert_eq!(refused.to_string(), format!("the certificate of `auth.pingone.eu` is not trusted: {why}"));
     assert!(refused.hint().is_some_and(|hint| hint.contains("`--ca-cert`")));
@@ -270,7 +272,7 @@ async fn a_server_that_is_not_trusted_ends_the_run() {
 async fn token(tokens: Vec<Reply>) -> (Option<String>, usize, u64) {
     let script = Script { tokens: replies(tokens), ..Script::default() };
     let began = Instant::now();
-    let fetched = script.session(TokenSource::Endpoint).has_token(&Stop::default()).await;
+    let fetched = script.session(TokenSource::for_tests()).has_token(&Stop::default()).await;
     let asked = script.asked().matches("token").count();
     (fetched.map(|has_token| assert!(has_token)).err().map(|error| error.to_string()), asked, began.elapsed().as_secs())
 }
@@ -320,11 +322,11 @@ fn call() -> Call {
 #[tokio::test(start_paused = true)]
 async fn no_answer_is_waited_for_beyond_the_rows_time() {
     let (script, stop) = (Script::default(), Stop::default());
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let token = session.permit(&stop).await.expect("no error").expect("no stop");
     for left in [None, Some(10), Some(100)] {
         let deadline = left.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let request = Request { call: call(), row: RowNumber(1), again: left.is_some(), deadline };
+        let request = RowRequest { call: call(), row: RowNumber(1), again: left.is_some(), deadline };
         session.send(request, &token, &stop).await.expect("no error");
     }
     assert_eq!(*script.limits.lock().expect("whole"), [30, 10, 30].map(Duration::from_secs));

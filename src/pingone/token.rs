@@ -15,12 +15,29 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::redact::{Pieces, redact};
-use super::wire::Answer;
+use super::transport::Answer;
 
 /// A token is renewed so long before it expires…
 const MARGIN: Duration = Duration::from_secs(60);
 /// …or this part of its life, if that is less.
 const MARGIN_PART: u32 = 50;
+
+/// How the worker application authenticates: a setting of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AuthMethod {
+    // By HTTP Basic (CLIENT_SECRET_BASIC).
+    Basic,
+    // In the form (CLIENT_SECRET_POST).
+    Post,
+}
+
+/// A worker application's client ID and secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    pub(crate) method: AuthMethod,
+}
 
 /// A bearer token, and what is known of it.
 pub(crate) struct AccessToken {
@@ -75,10 +92,10 @@ impl AccessToken {
 
 /// The application's secret in the forms in which it is sent, so that none of them is shown.
 #[derive(Debug, Default)]
-pub(crate) struct Secrets(Vec<Pieces>);
+pub(super) struct Secrets(Vec<Pieces>);
 
 impl Secrets {
-    pub(crate) fn of(client_id: &str, client_secret: &SecretString) -> Self {
+    fn of(client_id: &str, client_secret: &SecretString) -> Self {
         let secret = client_secret.expose_secret();
         // In the form it is escaped, which is looked for in any case.
         let basic = SecretString::from(BASE64_STANDARD.encode(format!("{client_id}:{secret}")));
@@ -95,10 +112,26 @@ impl Secrets {
 /// Where tokens come from.
 #[derive(Debug)]
 pub(crate) enum TokenSource {
-    /// One that the user brought, which cannot be renewed.
+    /// The user supplied a token, which cannot be renewed.
     Ready(Arc<AccessToken>),
-    /// The token endpoint.
-    Endpoint,
+    /// The token endpoint, which accepts these credentials.
+    Endpoint(Credentials),
+}
+
+impl TokenSource {
+    /// The secrets that no text may show.
+    pub(super) fn secrets(&self) -> Secrets {
+        match self {
+            Self::Ready(_) => Secrets::default(),
+            Self::Endpoint(Credentials { client_id, client_secret, .. }) => Secrets::of(client_id, client_secret),
+        }
+    }
+
+    /// A token endpoint whose secrets are too short to be redacted.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self::Endpoint(Credentials { client_id: "i".to_owned(), client_secret: "s".into(), method: AuthMethod::Basic })
+    }
 }
 
 /// The token of the run.
@@ -115,7 +148,7 @@ impl Tokens {
     pub(crate) fn new(source: TokenSource) -> Self {
         let current = match &source {
             TokenSource::Ready(token) => Some(Arc::clone(token)),
-            TokenSource::Endpoint => None,
+            TokenSource::Endpoint(_) => None,
         };
         Self { source, current: Mutex::new(current), fetched: AtomicU64::new(0), failed: AtomicBool::new(false) }
     }
@@ -162,7 +195,7 @@ struct TokenBody {
 }
 
 /// The token in an `answer` of the token endpoint to a request sent at `sent`.
-pub(crate) fn granted(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
+pub(crate) fn read_token(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
     // Serde would take an array for a struct.
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -191,7 +224,7 @@ mod tests {
     async fn a_token_is_renewed_a_little_before_it_expires() {
         for (lifetime, used_for) in [(3600, 3540.0), (2, 1.96), (0, 0.0)] {
             let body = format!(r#"{{"access_token":"abc","token_type":"Bearer","expires_in":{lifetime}}}"#);
-            let token = granted(&answer(&body), Instant::now(), 1).expect("a token");
+            let token = read_token(&answer(&body), Instant::now(), 1).expect("a token");
             let start = Instant::now();
             assert_eq!(token.expires, Some(start + Duration::from_secs_f64(used_for)), "{lifetime}");
         }
@@ -203,7 +236,7 @@ mod tests {
         let now = Instant::now();
         assert!(token(None).is_fresh() && token(Some(now + Duration::from_millis(1))).is_fresh());
         assert!(!token(Some(now)).is_fresh());
-        let tokens = Tokens::new(TokenSource::Endpoint);
+        let tokens = Tokens::new(TokenSource::for_tests());
         assert_eq!([tokens.next_generation(), tokens.next_generation(), tokens.next_generation()], [1, 2, 3]);
         tokens.set(token(Some(now + Duration::from_secs(5))));
         assert!(tokens.fresh().is_some() && tokens.last().is_some());
@@ -226,9 +259,9 @@ mod tests {
             [("3600", true), ("3600.5", true), ("\"3600\"", true), ("-5", false), ("null", false), ("\"soon\"", false), ("1e300", false)]
         {
             let body = format!(r#"{{"access_token":"abc","expires_in":{lifetime}}}"#);
-            assert_eq!(granted(&answer(&body), now, 1).expect(lifetime).expires.is_some(), known, "{lifetime}");
+            assert_eq!(read_token(&answer(&body), now, 1).expect(lifetime).expires.is_some(), known, "{lifetime}");
         }
-        assert!(granted(&answer(r#"["abc",3600]"#), now, 1).is_err());
+        assert!(read_token(&answer(r#"["abc",3600]"#), now, 1).is_err());
     }
 
     #[test]
@@ -242,10 +275,10 @@ mod tests {
     fn no_message_or_debug_text_shows_the_token() {
         let now = Instant::now();
         for body in [r#"{"access_token":"s3cret"#, r#"{"access_token":["s3cret"]}"#, r#"{"access_token":"s3cret\n"}"#] {
-            let why = granted(&answer(body), now, 1).expect_err("unusable");
+            let why = read_token(&answer(body), now, 1).expect_err("unusable");
             assert!(!why.contains("s3cret"), "{why}");
         }
-        let token = granted(&answer(r#"{"access_token":"s3cret"}"#), now, 1).expect("a token");
+        let token = read_token(&answer(r#"{"access_token":"s3cret"}"#), now, 1).expect("a token");
         assert!(!format!("{token:?} {:?}", token.header()).contains("s3cret"));
         assert_eq!(format!("{token:?} {:?}", token.pieces), "AccessToken { generation: 1, .. } Pieces { .. }");
         assert_eq!(Secrets::default().redact("you sent Bearer s3cret!".into(), Some(&token)), "you sent Bearer [redacted]!");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::wire::Reply;
+use super::transport::Reply;
 
 /// Counts of requests, of every kind.
 #[derive(Debug, Default)]

@@ -8,8 +8,8 @@ use reqwest::Url;
 
 use super::endpoints::{Endpoints, Region};
 use super::session::{Limits, Session};
-use super::token::{AccessToken, Secrets, TokenSource};
-use super::wire::{Answer, Call, Reply, Wire};
+use super::token::{AccessToken, Credentials, TokenSource};
+use super::transport::{Answer, Call, Reply, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
 
@@ -40,11 +40,11 @@ impl UserList {
         let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
         let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
-        Session::new(self, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
+        Session::new(self, endpoints, TokenSource::for_tests(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
     }
 }
 
-impl Wire for &UserList {
+impl Transport for &UserList {
     async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, _: Duration) -> Reply {
         unreachable!("nothing is sent for a row")
     }
@@ -62,7 +62,7 @@ impl Wire for &UserList {
         (self.answers)(page)
     }
 
-    async fn fetch_token(&self) -> Reply {
+    async fn fetch_token(&self, _: &Credentials) -> Reply {
         answer(200, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
     }
 }

@@ -4,12 +4,12 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ask::{Heard, Question};
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
+use super::fetch::{Fetched, Resource};
 use super::pages::ListReader;
 use super::session::Session;
-use super::wire::{Answer, Wire};
+use super::transport::{Answer, Transport};
 use crate::domain::{Detail, ForeignText, UserId};
 use crate::stop::Stop;
 
@@ -52,7 +52,7 @@ pub(crate) enum Listed {
     Stopped,
 }
 
-impl<W: Wire> Session<W> {
+impl<W: Transport> Session<W> {
     /// The user list from its first page on: of all users, or of those that a SCIM `filter` selects.
     pub(crate) fn user_list(&self, filter: Option<&str>) -> ListReader {
         ListReader::new(self.endpoints.users(filter), self.endpoints.api.host().to_owned())
@@ -62,19 +62,20 @@ impl<W: Wire> Session<W> {
     /// An error ends the run: no token is to be had, there is no such environment, or the list leads astray.
     pub(crate) async fn next_users(&self, list: &mut ListReader, stop: &Stop) -> Result<Listed, PingOneError> {
         let url = list.next().expect("there is a page that has not been read").clone();
-        let heard = self.ask(Question::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
-        Ok(match heard {
-            Heard::Told((users, total, next)) => {
+        let fetched =
+            self.fetch(Resource::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
+        Ok(match fetched {
+            Fetched::Value((users, total, next)) => {
                 // So the environment is there: no row that is not found has to ask.
                 drop(self.environment.set(()));
                 let next = next.map(|link| next_page(&link, &url, &self.endpoints, |text| self.redact(text, None))).transpose()?;
-                list.turn(total, next)?;
+                list.advance(total, next)?;
                 Listed::Page(UserPage { users, total })
             }
-            Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => Listed::Forbidden(said),
-            Heard::Refused { said, .. } => Listed::Refused(said),
-            Heard::Unknown { said, .. } | Heard::Throttled(said) => Listed::Failed(said),
-            Heard::Stopped => Listed::Stopped,
+            Fetched::Refused { detail, .. } if detail.status == Some(FORBIDDEN) => Listed::Forbidden(detail),
+            Fetched::Refused { detail, .. } => Listed::Refused(detail),
+            Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => Listed::Failed(detail),
+            Fetched::Stopped => Listed::Stopped,
         })
     }
 }

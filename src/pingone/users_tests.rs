@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::*;
+use crate::pingone::transport::{Fault, Reply};
 use crate::pingone::user_list::{UserList, answer};
-use crate::pingone::wire::{Fault, Reply};
 
 const LIST: &str = "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users";
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
@@ -83,10 +83,10 @@ async fn faults_are_tried_again_and_a_429_is_none() {
 async fn a_refusal_is_told_and_not_tried_again() {
     for status in [400, 403, 414, 431] {
         let (listed, asked, _) = asked_first(vec![error(status)]).await;
-        let ((Ok(Listed::Refused(said)), false) | (Ok(Listed::Forbidden(said)), true)) = (listed, status == 403) else {
+        let ((Ok(Listed::Refused(detail)), false) | (Ok(Listed::Forbidden(detail)), true)) = (listed, status == 403) else {
             panic!("{status} is taken for something else")
         };
-        assert_eq!((said.status, said.message.as_received(), asked.len()), (Some(status), "Said so.", 1));
+        assert_eq!((detail.status, detail.message.as_received(), asked.len()), (Some(status), "Said so.", 1));
     }
     let (listed, ..) = asked_first(vec![error(404)]).await;
     assert!(matches!(listed, Err(PingOneError::NoEnvironment { .. })), "{listed:?}");

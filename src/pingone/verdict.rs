@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::{Answer, Call, Reply};
+use super::transport::{Answer, Call, Reply};
 use crate::domain::{BypassUntil, Detail, UserId};
 
 /// What the status alone says. "Specific error codes within a class are subject to change": the body is
@@ -107,7 +107,7 @@ impl Verdict {
 }
 
 /// The meaning of the `reply` to `call`.
-pub(crate) fn judge(call: Call, reply: &Reply) -> Verdict {
+pub(crate) fn classify(call: Call, reply: &Reply) -> Verdict {
     let changes = call.changes();
     let answer = match reply {
         Ok(answer) => answer,
@@ -131,15 +131,15 @@ pub(crate) fn judge(call: Call, reply: &Reply) -> Verdict {
             Ok(bypass) => Verdict::Answered { status, bypass },
             Err(why) => faulted(Detail::own(Some(status), why)),
         },
-        Class::Unauthorized => Verdict::Unauthorized(detail(answer).0),
+        Class::Unauthorized => Verdict::Unauthorized(error_detail(answer).0),
         // A 404 that is not of PingOne's own form is of another thing: a wrong path, or a proxy.
-        Class::NotFound => match detail(answer) {
+        Class::NotFound => match error_detail(answer) {
             (detail, true) => Verdict::NotFound(detail),
             (detail, false) => Verdict::Refused { detail, may_have_been_applied },
         },
-        Class::Throttled => Verdict::Throttled { wait: answer.retry_after, detail: detail(answer).0 },
-        Class::Transient => faulted(detail(answer).0),
-        Class::Refused => Verdict::Refused { detail: detail(answer).0, may_have_been_applied },
+        Class::Throttled => Verdict::Throttled { wait: answer.retry_after, detail: error_detail(answer).0 },
+        Class::Transient => faulted(error_detail(answer).0),
+        Class::Refused => Verdict::Refused { detail: error_detail(answer).0, may_have_been_applied },
     }
 }
 
@@ -216,7 +216,7 @@ fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> 
 
 /// What an error's body says, and whether it has PingOne's form. Each part is read by itself, so that one
 /// that is not as documented does not hide the others. The texts are whole: see [`Detail::map`].
-pub(crate) fn detail(answer: &Answer) -> (Detail, bool) {
+pub(crate) fn error_detail(answer: &Answer) -> (Detail, bool) {
     let status = answer.status;
     let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     let (code, message, id) = (text(&body, "code"), text(&body, "message"), text(&body, "id"));

@@ -20,8 +20,8 @@ use super::row_task::{Done, Job, perform, sent, settle_unsent};
 use super::run_state::RunState;
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
-use crate::domain::{Ask, Outcome, Row, RowNumber, Tally, Work, quote};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Wire};
+use crate::domain::{Action, Outcome, Row, RowNumber, Tally, Work, quote};
+use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
 use crate::report::{Appender, Line, Settlement};
 
 /// One of the requests that may be in flight.
@@ -34,7 +34,7 @@ type Permit = Result<Option<Arc<AccessToken>>, PingOneError>;
 #[derive(Debug)]
 pub(super) struct StartedRow {
     pub(super) number: RowNumber,
-    pub(super) action: Ask,
+    pub(super) action: Action,
     pub(super) state: RowState,
     pub(super) carried: ByteRecord,
     /// Whether it met a fault.
@@ -84,7 +84,7 @@ enum Lacks {
     Permit,
 }
 
-impl<'a, W: Wire> Pool<'a, W> {
+impl<'a, W: Transport> Pool<'a, W> {
     pub(super) fn new(pipeline: &'a Pipeline<W>, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Self {
         Self {
             pipeline,

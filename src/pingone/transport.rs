@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use reqwest::Url;
 
-use super::token::AccessToken;
+use super::token::{AccessToken, Credentials};
 use crate::domain::{BypassUntil, RowNumber, UserId};
 
 /// A request for a user: one of the two that there are.
@@ -37,7 +37,7 @@ impl Call {
 }
 
 /// One request, one reply; no waiting, no trying again.
-pub(crate) trait Wire: Send + Sync {
+pub(crate) trait Transport: Send + Sync {
     /// Sends a `call` for `row`, and waits for the reply for no longer than `limit`.
     fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
 
@@ -52,7 +52,7 @@ pub(crate) trait Wire: Send + Sync {
     fn fetch_users(&self, page: &Url, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
     /// Asks for a token.
-    fn fetch_token(&self) -> impl Future<Output = Reply> + Send;
+    fn fetch_token(&self, credentials: &Credentials) -> impl Future<Output = Reply> + Send;
 }
 
 /// What came of a request.

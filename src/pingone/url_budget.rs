@@ -1,7 +1,7 @@
 //! How long may a filter of the user list be? A request's headers are limited, and the URL is a part of them.
 
 use super::session::Session;
-use super::wire::Wire;
+use super::transport::Transport;
 
 /// The most bytes of a request's headers. Source: paging-ordering-filtering-collections.
 const MOST_HEADERS: usize = 6 << 10;
@@ -20,11 +20,11 @@ pub(crate) fn encoded_len(text: &str) -> usize {
 }
 
 /// The room for a filter where nothing else in the URL, nor the token, is longer than usual.
-pub(crate) const USUAL_ROOM: usize = MOST_OF_A_URL - 150;
+pub(crate) const USUAL_BUDGET: usize = MOST_OF_A_URL - 150;
 
-impl<W: Wire> Session<W> {
+impl<W: Transport> Session<W> {
     /// How many bytes a filter may take in a URL, by [`encoded_len`].
-    pub(crate) fn room_for_a_filter(&self) -> usize {
+    pub(crate) fn filter_budget(&self) -> usize {
         let token = self.tokens.fresh().map_or(0, |token| token.header().len());
         let rest = self.endpoints.users(Some("")).as_str().len();
         let url = MOST_OF_A_URL.min((MOST_HEADERS - OTHERS).saturating_sub(token));
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::domain::EnvironmentId;
     use crate::pace::{Pacer, Rate};
-    use crate::pingone::{AccessToken, Endpoints, HttpSettings, HttpWire, Limits, Region, Secrets, TokenSource, TrustedCa};
+    use crate::pingone::{AccessToken, Endpoints, HttpSettings, HttpTransport, Limits, Region, TokenSource, TrustedCa};
 
     fn endpoints() -> Endpoints {
         let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
@@ -54,28 +54,27 @@ mod tests {
         let limits = Limits { timeout: Duration::from_secs(1), give_up_after: Duration::from_secs(1), max_attempts: 1 };
         let settings = HttpSettings {
             endpoints: endpoints(),
-            credentials: None,
             ca: TrustedCa::default(),
             timeout: limits.timeout,
             concurrency: 1,
             run: crate::domain::RunId::random(),
         };
-        let wire = HttpWire::new(settings).expect("a client");
+        let transport = HttpTransport::new(settings).expect("a client");
         let token = AccessToken::new(&SecretString::from("x".repeat(token)), 1, None).expect("a token");
         let pacer = Arc::new(Pacer::new(Rate::Unlimited));
         let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
-        let session = Session::new(wire, endpoints(), TokenSource::Ready(Arc::new(token)), Secrets::default(), pacer, limits, clock);
-        session.room_for_a_filter()
+        let session = Session::new(transport, endpoints(), TokenSource::Ready(Arc::new(token)), pacer, limits, clock);
+        session.filter_budget()
     }
 
     #[test]
     fn a_longer_token_leaves_less_room() {
         let rest = endpoints().users(Some("")).as_str().len();
         assert_eq!(room(1500) + rest, MOST_OF_A_URL);
-        assert!(room(1500) >= USUAL_ROOM, "what a plan counts on is there: {rest}");
+        assert!(room(1500) >= USUAL_BUDGET, "what a plan counts on is there: {rest}");
         assert_eq!(room(4000) + rest + 4000 + "Bearer ".len() + OTHERS, MOST_HEADERS);
         assert_eq!(room(6000), LEAST);
-        assert_eq!((MOST_HEADERS, OTHERS, USUAL_ROOM), (6144, 1024, 3350));
+        assert_eq!((MOST_HEADERS, OTHERS, USUAL_BUDGET), (6144, 1024, 3350));
     }
 
     proptest! {
