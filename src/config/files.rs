@@ -1,5 +1,5 @@
-//! What stands in a file that a run is set up with: a secret, or certificates? Read up to a limit, since it may
-//! be a pipe or a device without end; and a secret not from where anybody may put another.
+//! Reads files that contain a secret or certificates: up to a limit, since the file may be an endless pipe or device. A secret's
+//! file that everyone may write to is refused.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -9,20 +9,20 @@ use std::path::Path;
 use super::ConfigError;
 use crate::domain::shown;
 
-/// The most bytes of a secret's file. Tokens have some KiB, and no request could carry more of them.
+/// The longest file of a secret, in bytes. Tokens have some KiB, and no request could carry a much longer one.
 const MOST_OF_A_SECRET: u64 = 64 << 10;
-/// The most bytes of a file of certificates. The authorities of a whole system are some 200 KiB.
+/// The longest file of certificates, in bytes. All authorities of a system together take some 200 KiB.
 const MOST_OF_CERTIFICATES: u64 = 1 << 20;
 
-/// Whoever is neither the owner nor of the file's group may write.
+/// The permission bit for writing by others than the owner and the group.
 const ANYBODY_WRITES: u32 = 0o002;
-/// Others than the owner may do something with a file.
+/// The permission bits of the group and all others.
 const OF_OTHERS: u32 = 0o077;
-/// The same of a file that another owns, as Kubernetes and systemd give secrets: the group that may read it is the
-/// program's.
+/// The same for a file with another owner, as Kubernetes and systemd provide secrets: its group, which may read it, is that of
+/// this program.
 const OF_OTHERS_THAN_ITS_GROUP: u32 = 0o037;
 
-/// The text of the file at `path`, which is to hold a secret.
+/// Reads a secret from the file at `path`.
 pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { what, path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
@@ -31,15 +31,14 @@ pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, Con
     String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: shown(path).to_string() })
 }
 
-/// The bytes of the file at `path`, which is to hold certificates.
+/// Reads certificates from the file at `path`.
 pub(super) fn read_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let what = "certificate";
     let file = File::open(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
     read(what, path, &file, MOST_OF_CERTIFICATES)
 }
 
-/// Warns of a secret that others may come to know, and refuses one that anybody may have put there. A device, such
-/// as a terminal, is neither.
+/// Warns about a secret that others may use, and refuses one that everyone may replace. Devices, such as terminals, are exempt.
 fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), ConfigError> {
     let kind = there.file_type();
     if kind.is_char_device() || kind.is_block_device() {
@@ -57,7 +56,7 @@ fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), C
     Ok(())
 }
 
-/// Whether a file of this mode may be used by others than it should.
+/// Whether a secret's file with this mode is too open.
 fn is_open(mode: u32, is_own: bool) -> bool {
     mode & (if is_own { OF_OTHERS } else { OF_OTHERS_THAN_ITS_GROUP }) != 0
 }

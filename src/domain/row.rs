@@ -1,4 +1,4 @@
-//! What is a row, and what is to be done for it?
+//! A row of the input, and what to do for it.
 
 use csv::ByteRecord;
 
@@ -8,33 +8,33 @@ use super::{Action, BypassUntil, Detail, Outcome, RowNumber};
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) number: RowNumber,
-    /// The values of the columns that are carried into the report.
+    /// The values of the columns that are copied to the report.
     pub(crate) carried: ByteRecord,
-    /// Whether what it asks for may have been carried out already.
+    /// Whether an earlier run may already have applied it.
     pub(crate) in_doubt: bool,
     pub(crate) task: Work,
 }
 
-/// What is to be done for a row.
+/// What to do for a row.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Send this.
+    /// Send a request.
     Send(Action),
-    /// Nothing: the same stands in an earlier row.
+    /// Nothing: an earlier row has the same request.
     Duplicate(Action),
-    /// Nothing: the end date has passed since the run was begun. The row stays what it was.
+    /// Nothing: the end date has passed since the run began. The row keeps its earlier outcome.
     Passed(Action, Outcome),
-    /// Nothing: its user was looked up, and there is none of whom it is clear that the row means them.
+    /// Nothing: the lookup did not yield exactly one user.
     Nobody {
         outcome: Outcome,
-        /// What is to be said of it.
+        /// The message for the report.
         detail: Box<Detail>,
-        /// The end date that the row asks for.
+        /// The requested end date.
         until: Option<BypassUntil>,
     },
-    /// Nothing: the row cannot be read.
+    /// Nothing: the row is invalid.
     Invalid {
-        /// What stands in the column of user IDs, or the ID that was found.
+        /// The text in the user column, or the ID that the lookup found.
         user: String,
         /// What is wrong.
         why: String,
@@ -42,8 +42,8 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// The work, where it may have been carried out by a run that was broken off: whoever was meant then may be
-    /// nobody to look up now.
+    /// The same work, for a row that an interrupted run may already have applied. If the lookup no longer finds the user, the
+    /// outcome becomes `unknown`.
     pub(crate) fn in_doubt(self) -> Self {
         match self {
             Self::Nobody { until, mut detail, .. } => {

@@ -114,7 +114,7 @@ pub(crate) enum Repeat {
 }
 
 impl Repeats {
-    /// What the row is that asks for `ask`.
+    /// What the row is that asks for `action`.
     pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
         let here = seen(action, row, line);
         match self.conflicts.binary_search_by(|(first, _)| first[..ROW].cmp(&here[..ROW])) {

@@ -1,5 +1,5 @@
 //! Decides when the next request may be sent, and when a failed one is retried. Nothing here knows what a request is: [`Pacer`] hands
-//! out turns, [`Backoff`] computes how long to wait.
+//! out permits, [`Backoff`] computes how long to wait.
 //!
 //! # How an undocumented limit is found
 //!

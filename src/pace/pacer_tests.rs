@@ -1,4 +1,4 @@
-//! The pacer's answers about holds, turns and the rate; and the figures of its gate.
+//! Tests of the pacer's holds, permits and rate, and of the figures of its gate.
 
 use std::time::Duration;
 

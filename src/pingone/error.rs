@@ -1,38 +1,38 @@
-//! What of PingOne's ends the whole run, and what does the user do about it?
+//! The errors of PingOne that end the whole run, with a hint for each.
 
 use std::fmt;
 
 use super::pages::Endless;
 use crate::domain::{Detail, EnvironmentId, ForeignText};
 
-/// Why no row can be sent any more.
+/// Why no more rows can be sent.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PingOneError {
     /// The worker application was refused.
     #[error("PingOne refused the worker application: {message}")]
     Credentials {
-        /// Where the application was looked for.
+        /// The environment that the application was looked for in.
         auth_environment: EnvironmentId,
         /// The host that was asked.
         host: String,
-        /// What the server said.
+        /// The server's message.
         message: ServerMessage,
     },
-    /// The token endpoint answered nothing that can be used.
+    /// The token endpoint gave no usable answer.
     #[error("no token could be had from `{host}` in {attempts} tries: {message}")]
     NoToken {
         /// The host that was asked.
         host: String,
-        /// How often.
+        /// The number of attempts.
         attempts: u32,
-        /// What the server or the network said last.
+        /// The last message of the server or the network.
         message: ServerMessage,
     },
-    /// A ready-made token was refused.
+    /// The access token that the user supplied was refused.
     #[error("PingOne refused the access token: {0}")]
     ReadyToken(ServerMessage),
-    /// A token was refused that had just been fetched.
+    /// A newly fetched token was refused.
     #[error("PingOne refused a token that had just been fetched: {0}")]
     FreshToken(ServerMessage),
     /// There is no such environment.
@@ -42,13 +42,13 @@ pub enum PingOneError {
         environment: EnvironmentId,
         /// The host that was asked.
         host: String,
-        /// What the server said.
+        /// The server's message.
         message: ServerMessage,
     },
-    /// The user list goes on somewhere else.
+    /// The link to the next page of the user list leads to another place.
     #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
     ForeignPage {
-        /// Where the next page is said to be.
+        /// The host that the link names.
         host: ForeignText,
         /// The list's own URL.
         api: String,
@@ -58,15 +58,15 @@ pub enum PingOneError {
     EndlessList {
         /// The host that was asked.
         host: String,
-        /// In what way.
+        /// Why it looks endless.
         why: Endless,
     },
-    /// The server asks for more patience than the run has.
+    /// The server asks for a longer wait than `--give-up-after` allows.
     #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {message}")]
     HeldTooLong {
-        /// For how long.
+        /// The wait that it asks for.
         seconds: u64,
-        /// What the server said.
+        /// The server's message.
         message: ServerMessage,
     },
     /// The server's certificate is not trusted.
@@ -82,7 +82,7 @@ pub enum PingOneError {
     Client(String),
 }
 
-/// What the server said, or the network.
+/// A message of the server or the network: status, code, text and ID, as far as known.
 #[derive(Debug, Clone)]
 pub struct ServerMessage(Box<Detail>);
 
@@ -106,7 +106,7 @@ impl fmt::Display for ServerMessage {
 }
 
 impl PingOneError {
-    /// What the user can do, in one line.
+    /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Credentials { auth_environment, host, .. } => Some(format!(

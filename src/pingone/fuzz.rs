@@ -1,4 +1,4 @@
-//! What answers mean, whatever stands in them.
+//! Property tests: arbitrary and corrupted answers.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::fuzz::{body, cases, parsed};
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 const OTHER: &str = "0a94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-/// Answers for this user and another, refusals, and what a gateway says.
+/// Answers for this user and another, refusals, and a gateway's error page.
 const BODIES: &[&str] = &[
     r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"},"user":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5"}},"bypassMFAEnabledUntil":"2026-11-26T00:00:00.000Z","canBypassMFA":true}"#,
     r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"}}}"#,
@@ -53,7 +53,7 @@ fn call() -> impl Strategy<Value = Call> {
     prop::sample::select(vec![Call::Get(user), Call::Put(user, BypassUntil::read("2026-11-26T00:00:00.000Z").expect("a date"))])
 }
 
-/// What a body says that is an answer, each part by itself.
+/// The bypass status in a valid body, each field read separately.
 fn told(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
     let body = body.as_object()?;
     let can_bypass = match body.get("canBypassMFA") {
@@ -70,8 +70,8 @@ fn told(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// A user's status is taken from a whole answer alone that tells it of this user, and never made up. What else comes to a PUT
-    /// leaves open whether it was applied, but for the five statuses that say that it was not.
+    /// A bypass status comes only from a complete answer about this user. After any other reply to a PUT it is open whether the PUT
+    /// was applied, except for the five statuses that prove that it was not.
     #[test]
     fn no_answer_is_taken_for_more_than_it_says(call in call(), reply in reply()) {
         let verdict = classify(call, &reply);
@@ -115,7 +115,7 @@ proptest! {
         prop_assert_eq!(detail.status, Some(status));
     }
 
-    /// A token is what stands in the answer, and no message tells it.
+    /// A token is exactly the one in the answer, and no message shows it.
     #[test]
     fn a_token_is_taken_as_it_is_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
         let stands = parsed(&body);

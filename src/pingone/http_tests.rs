@@ -1,4 +1,4 @@
-//! Requests as they are sent and answers as they are read, over a server on this machine that answers any bytes.
+//! Tests of the HTTP transport against a local server that answers with arbitrary bytes.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 const RUN: &str = "11111111-2222-4333-8444-555555555555";
 
-/// Answers one connection after another with each of these pieces; tells what it was sent.
+/// Answers each connection with the next list of pieces; sends each request that it receives to the channel.
 fn serve(answers: Vec<Vec<Vec<u8>>>) -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
@@ -24,7 +24,7 @@ fn serve(answers: Vec<Vec<Vec<u8>>>) -> (u16, mpsc::Receiver<String>) {
             let (mut stream, _) = listener.accept().expect("a connection");
             tell.send(request(&mut stream)).expect("the test goes on");
             for piece in pieces {
-                // Whoever has read enough hangs up.
+                // The client hangs up once it has read enough.
                 if stream.write_all(&piece).and_then(|()| stream.flush()).is_err() {
                     break;
                 }
@@ -34,7 +34,7 @@ fn serve(answers: Vec<Vec<Vec<u8>>>) -> (u16, mpsc::Receiver<String>) {
     (port, told)
 }
 
-/// One request, its head in small letters.
+/// Reads one request, head and body.
 fn request(stream: &mut TcpStream) -> String {
     let (mut text, mut byte) = (Vec::new(), [0]);
     while !text.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("a request") > 0 {
@@ -116,7 +116,7 @@ async fn each_request_is_what_is_documented() {
     }
 }
 
-/// An answer's status and body, or why that is not whole.
+/// The status and the body of an answer, or why the body is incomplete.
 async fn read(pieces: Vec<Vec<u8>>, asks_for: &str) -> (u16, Result<String, String>) {
     let (port, _told) = serve(vec![pieces]);
     let transport = transport(port, MINUTE);
@@ -168,7 +168,7 @@ async fn a_fault_says_whether_the_request_may_have_arrived_and_names_no_url() {
     let dropped = transport(port, MINUTE).fetch_environment(&token()).await.expect_err("it hangs up");
     assert!(dropped.may_have_arrived && !dropped.untrusted && !dropped.what.contains("http://"), "{dropped:?}");
 
-    // It takes the connection, and never answers.
+    // It accepts the connection and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("bound").port();
     let late = transport(port, Duration::from_millis(300)).fetch_environment(&token()).await.expect_err("no answer");

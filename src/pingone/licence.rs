@@ -1,5 +1,5 @@
-//! Which rates does the licence allow? PingOne's `capabilities` may tell, group of endpoints by group. Which group a bypass
-//! belongs to is not documented, so nothing depends on it: it is shown, written into the record, and compared with `--rate`.
+//! The rates that the licence allows, by group of endpoints, as far as PingOne's `capabilities` lists them. It is not documented
+//! which group a bypass belongs to, so nothing depends on them: they are shown, recorded, and compared with `--rate`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,16 +12,16 @@ use super::session::Session;
 use super::transport::{Answer, Transport};
 use crate::stop::Stop;
 
-/// The most rates that are read: PingOne documents about twenty.
+/// At most this many rates are read: PingOne documents about twenty.
 const MOST_RATES: usize = 64;
-/// The most letters of a group's name.
+/// The longest name of a rate that is read, in bytes. The known names have up to 15.
 const MOST_OF_A_NAME: usize = 40;
-/// How names of rates begin. Source: the published definition of `LicenseQuantities`.
+/// The prefix of rate names. Source: the published definition of `LicenseQuantities`.
 const RATE: &str = "rlg";
-/// What one address may use of each rate, unless it is entered in the admin console. Source: `settings/p1_rate_limits`.
+/// The share of each rate that one IP address may use unless it is listed in the admin console. Source: `settings/p1_rate_limits`.
 const OF_ONE_ADDRESS: &str = "one address may use 35 % of each by default";
 
-/// The groups that are known by a name of their own.
+/// The groups that are shown under a name of their own.
 const KNOWN: [(&str, &str); 6] = [
     ("rlgMfaRps", "MFA"),
     ("rlgMfaFixedRps", "MFA (fixed)"),
@@ -31,26 +31,26 @@ const KNOWN: [(&str, &str); 6] = [
     ("rlgCatchAllRps", "all others"),
 ];
 
-/// Over what a rate counts.
+/// The period of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Per {
     Second,
     Minute,
 }
 
-/// The rates that a licence allows, by the names of PingOne's quantities, such as `rlgMfaRps` (a second) or `…Rpm` (a minute).
+/// The rates that a licence allows, by PingOne's names for them, such as `rlgMfaRps` (per second) or `…Rpm` (per minute).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LicenceRates(BTreeMap<String, u64>);
 
 impl LicenceRates {
-    /// The rates that stand in a body, wherever they stand.
+    /// The rates anywhere in a body.
     fn read(body: &Value) -> Self {
         let mut rates = Self::default();
         rates.collect(body);
         rates
     }
 
-    /// Takes in what stands in `value`, of which JSON's reader allows 128 levels.
+    /// Adds the rates in `value`. The recursion is bounded: serde_json allows 128 levels.
     fn collect(&mut self, value: &Value) {
         match value {
             Value::Object(members) => {
@@ -70,12 +70,12 @@ impl LicenceRates {
         self.0.is_empty()
     }
 
-    /// The rates by name, as the record has them.
+    /// The rates by name, for the run record.
     pub(crate) fn by_name(&self) -> &BTreeMap<String, u64> {
         &self.0
     }
 
-    /// The highest of them, in requests a second; `None` if none lets anything through, as where a rate is not limited.
+    /// The highest rate, in requests a second; `None` if there is none above zero (zero may mean unlimited).
     #[expect(clippy::cast_precision_loss, reason = "a rate of so many requests needs no more digits")]
     pub(crate) fn highest(&self) -> Option<f64> {
         let a_second = self.0.iter().filter_map(|(name, limit)| {
@@ -88,7 +88,8 @@ impl LicenceRates {
     }
 }
 
-/// Over what the rate of this name counts, if it is the name of one. Letters and digits alone: it is shown as it is.
+/// The period of the rate called `name`; `None` if that is not the name of a rate. Only ASCII letters and digits are accepted,
+/// so the name is safe to show.
 fn per(name: &str) -> Option<Per> {
     if !name.starts_with(RATE) || name.len() > MOST_OF_A_NAME || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
@@ -118,8 +119,8 @@ impl fmt::Display for LicenceRates {
 }
 
 impl<W: Transport> Session<W> {
-    /// Asks once for the licence's rates; none if the server refuses or does not say, which is no fault. An error ends the
-    /// run.
+    /// Fetches the licence's rates, without retries; none if the server refuses or lists none, which is no fault. An error ends
+    /// the run.
     pub(crate) async fn licence(&self, stop: &Stop) -> Result<LicenceRates, PingOneError> {
         let read = |answer: &Answer, _: &_| {
             let body = answer.body.as_deref().map_err(Clone::clone)?;

@@ -1,10 +1,10 @@
-//! The outside world: what is asked of PingOne, and what do its answers mean?
+//! Talks to PingOne: sends requests, and says what the answers mean.
 //!
 //! ```text
-//! Session ── Tokens (one for all rows) ── Pacer (a turn) ── Transport (one request) ── classify → Verdict
+//! Session ── Pacer (a permit) ── Tokens (one for all rows) ── Transport (one request) ── classify → Verdict
 //! ```
 //!
-//! [`Transport`] is the seam: over HTTP it is [`HttpTransport`], in tests a script.
+//! [`Transport`] is the seam: in the program it is [`HttpTransport`], in tests a script.
 
 mod endpoints;
 mod environment;

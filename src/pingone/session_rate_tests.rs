@@ -1,4 +1,7 @@
-//! What a session tells its pacer of the rate, and the user of its holds.
+//! Tests of what the session reports: to its pacer about the rate, and to the operator about holds.
+//!
+//! PingOne's limit for users is separate from its other limits, so the rate for rows is learnt only from requests that count
+//! towards it.
 
 use super::*;
 
@@ -9,10 +12,10 @@ async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() 
     let none = Vec::new;
     for (before, environment, users, seen) in [
         ("users", none(), pages().chain([waiting(429, 5)]).collect::<Vec<_>>(), (6, 1)),
-        // Nothing is known to have been let in.
+        // No request is known to have been admitted.
         ("environment", named().collect(), vec![waiting(429, 5)], (1, 1)),
         ("users", none(), (0..3).map(|_| lost()).chain([waiting(429, 5)]).collect(), (6, 1)),
-        // What was refused is of another limit.
+        // The refusal came from another limit.
         ("users", vec![waiting(429, 5)], pages().collect(), (6, 0)),
     ] {
         let script = Script { environment: replies(environment), users: replies(users), ..Script::default() };

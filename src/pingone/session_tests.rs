@@ -1,4 +1,4 @@
-//! What is asked of PingOne that belongs to no row, and what its answers do: over a scripted PingOne under a clock that is stopped.
+//! Tests of the session against a scripted PingOne, under a paused clock: fetches that belong to no row, tokens and holds.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ mod rate;
 const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
 const GIVE_UP_AFTER: u64 = 600;
 
-/// Replies to what is asked for, one after another; then each is answered well.
+/// Scripted replies to each kind of request; after the last of them, every answer is good.
 #[derive(Debug, Default)]
 struct Script {
     tokens: Mutex<VecDeque<Reply>>,
@@ -27,7 +27,7 @@ struct Script {
     users: Mutex<VecDeque<Reply>>,
     rows: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<&'static str>>,
-    /// For how long the answers to rows were waited for.
+    /// The timeouts of the requests for rows.
     limits: Mutex<Vec<Duration>>,
 }
 
@@ -37,12 +37,12 @@ impl Script {
         replies.lock().expect("whole").pop_front().unwrap_or_else(|| answer(200, good))
     }
 
-    /// What was asked for, in its order.
+    /// The kinds of the requests, in order.
     fn asked(&self) -> String {
         self.asked.lock().expect("whole").join(" ")
     }
 
-    /// A session whose clock stands at noon.
+    /// A session whose clock shows noon.
     fn session(&self, source: TokenSource) -> Session<&Self> {
         let environment = ENVIRONMENT.parse().expect("a UUID");
         let endpoints = Endpoints { api: Region::Eu.api_url(), auth: Region::Eu.auth_url(), environment, auth_environment: environment };
@@ -52,7 +52,7 @@ impl Script {
     }
 }
 
-/// So many seconds after noon.
+/// This many seconds after noon.
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_014_400 + seconds)
 }
@@ -116,7 +116,7 @@ async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
         (vec![dated(error(403), 60)], None, Some(refused), Some(60), 1),
         (vec![lost(), dated(error(503), 60), waiting(429, 5), good()], Some("Acme PRODUCTION"), None, None, 4),
         (vec![lost(), lost(), lost(), lost()], None, Some("no answer within 30.0 s"), None, 4),
-        // Of PingOne's form it would say that there is no such environment.
+        // In PingOne's form, it would mean that the environment does not exist.
         ((0..4).map(|_| answer(404, "<html>")).collect(), None, Some("HTTP 404, the answer has no error body of PingOne's"), None, 4),
     ] {
         let script = Script { environment: replies(replies_), ..Script::default() };
@@ -186,12 +186,12 @@ async fn whatever_is_answered_about_the_licence_is_no_fault_of_the_run() {
     assert!(script.session(TokenSource::for_tests()).licence(&stop).await.expect("no fault").is_empty());
 }
 
-/// Whether it took so long, or a little longer: nobody is held back for exactly as long as the server asks.
+/// Whether it took `least` seconds or a little more: a hold is always somewhat longer than the server asks.
 fn is_about(took: u64, least: u64) -> bool {
     (least..=least + least / 4).contains(&took)
 }
 
-/// What comes of asking for the first page, what was asked for, and after how many seconds.
+/// The result of fetching the first page, the requests sent, and the seconds it took.
 async fn listed(users: Vec<Reply>) -> (Result<Listed, PingOneError>, String, u64) {
     let script = Script { users: replies(users), ..Script::default() };
     let session = script.session(TokenSource::for_tests());
@@ -268,7 +268,7 @@ async fn a_server_that_is_not_trusted_ends_the_run() {
     assert_eq!(script.asked(), "token");
 }
 
-/// What comes of fetching a token: the message, how often it was asked for, and after how many seconds.
+/// The result of fetching a token: the error message, the number of requests, and the seconds it took.
 async fn token(tokens: Vec<Reply>) -> (Option<String>, usize, u64) {
     let script = Script { tokens: replies(tokens), ..Script::default() };
     let began = Instant::now();
@@ -313,8 +313,7 @@ async fn a_token_that_was_brought_is_never_renewed() {
     assert_eq!(script.asked(), "users");
 }
 
-/// The limit for users is another than that for the rest: how fast rows may be sent is learnt from what it counts, and from
-/// nothing else.
+/// A request for a user, which counts towards the limit for users.
 fn call() -> Call {
     Call::Get("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))
 }

@@ -1,5 +1,4 @@
-//! Which token do requests carry? One for all rows, fetched once, and renewed by one row while the
-//! others wait.
+//! The access token: one for all requests, renewed by one of them while the others wait.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,9 +16,9 @@ use tokio::time::Instant;
 use super::redact::{Pieces, redact};
 use super::transport::Answer;
 
-/// A token is renewed so long before it expires…
+/// A token is renewed this long before it expires…
 const MARGIN: Duration = Duration::from_secs(60);
-/// …or this part of its life, if that is less.
+/// …or a 50th of its lifetime before, if that is less.
 const MARGIN_PART: u32 = 50;
 
 /// How the worker application authenticates: a setting of the application.
@@ -39,11 +38,11 @@ pub(crate) struct Credentials {
     pub(crate) method: AuthMethod,
 }
 
-/// A bearer token, and what is known of it.
+/// A bearer token.
 pub(crate) struct AccessToken {
     header: HeaderValue,
     pieces: Pieces,
-    /// The first token is 1, each renewal one more.
+    /// 1 for the first token, one more for each renewal.
     pub(crate) generation: u64,
     expires: Option<Instant>,
     accepted: AtomicBool,
@@ -55,7 +54,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Text that cannot stand in an Authorization header.
+/// Text that cannot be sent in an Authorization header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the access token is empty or has characters that no token has")]
 pub(crate) struct NotAToken;
@@ -79,37 +78,37 @@ impl AccessToken {
         self.expires.is_none_or(|expires| Instant::now() < expires)
     }
 
-    /// Notes that the API has taken it.
+    /// Records that the API has accepted it.
     pub(crate) fn accept(&self) {
         self.accepted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the API has ever taken it.
+    /// Whether the API has ever accepted it.
     pub(crate) fn was_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }
 }
 
-/// The application's secret in the forms in which it is sent, so that none of them is shown.
+/// The client secret in the forms in which it is sent, to be redacted.
 #[derive(Debug, Default)]
 pub(super) struct Secrets(Vec<Pieces>);
 
 impl Secrets {
     fn of(client_id: &str, client_secret: &SecretString) -> Self {
         let secret = client_secret.expose_secret();
-        // In the form it is escaped, which is looked for in any case.
+        // The form body has it escaped, and escapes are removed before the search.
         let basic = SecretString::from(BASE64_STANDARD.encode(format!("{client_id}:{secret}")));
         Self([secret, basic.expose_secret()].into_iter().map(Pieces::of).collect())
     }
 
-    /// `text` without any of them in it, nor a `token`, if there is one; in whatever pieces.
+    /// `text` without any piece of these secrets or of the `token`.
     pub(super) fn redact(&self, text: String, token: Option<&AccessToken>) -> String {
         let all: Vec<&Pieces> = self.0.iter().chain(token.map(|token| &token.pieces)).collect();
         redact(text, &all)
     }
 }
 
-/// Where tokens come from.
+/// Where the token comes from.
 #[derive(Debug)]
 pub(crate) enum TokenSource {
     /// The user supplied a token, which cannot be renewed.
@@ -140,7 +139,8 @@ pub(crate) struct Tokens {
     pub(crate) source: TokenSource,
     current: Mutex<Option<Arc<AccessToken>>>,
     fetched: AtomicU64,
-    /// Whether it could not be renewed: then nobody tries again.
+    /// Whether the run can send no more requests, because no token can be obtained or for another error that ends it. No request
+    /// tries again.
     pub(crate) failed: AtomicBool,
 }
 
@@ -153,7 +153,7 @@ impl Tokens {
         Self { source, current: Mutex::new(current), fetched: AtomicU64::new(0), failed: AtomicBool::new(false) }
     }
 
-    /// The token to use now, if there is one that has not expired.
+    /// The current token, unless it has expired or the run has failed.
     pub(crate) fn fresh(&self) -> Option<Arc<AccessToken>> {
         if self.failed.load(Ordering::Relaxed) {
             return None;
@@ -162,12 +162,12 @@ impl Tokens {
         current.as_ref().filter(|token| token.is_fresh()).cloned()
     }
 
-    /// The token that was had last, if it has not been refused since.
+    /// The current token, expired or not, unless PingOne has refused it.
     pub(crate) fn last(&self) -> Option<Arc<AccessToken>> {
         self.current.lock().expect("no panic while it is held").clone()
     }
 
-    /// The number of the next token.
+    /// The generation of the next token.
     pub(crate) fn next_generation(&self) -> u64 {
         self.fetched.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -178,7 +178,7 @@ impl Tokens {
         token
     }
 
-    /// Takes `token` out of use, unless another has taken its place already.
+    /// Takes `token` out of use, unless it has been replaced already.
     pub(crate) fn discard(&self, token: &AccessToken) {
         let mut current = self.current.lock().expect("no panic while it is held");
         if current.as_ref().is_some_and(|current| current.generation == token.generation) {
@@ -190,21 +190,21 @@ impl Tokens {
 #[derive(Deserialize)]
 struct TokenBody {
     access_token: SecretString,
-    /// A number, or one as text; whatever else it is, the token is used until it is refused.
+    /// A number, or a number as text. With anything else, the token is used until it is refused.
     expires_in: Option<Value>,
 }
 
-/// The token in an `answer` of the token endpoint to a request sent at `sent`.
+/// Reads the token from the token endpoint's `answer` to a request sent at `sent`.
 pub(crate) fn read_token(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
-    // Serde would take an array for a struct.
+    // Serde would read an array as a struct.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("the token endpoint's answer is not a JSON object".to_owned());
     }
-    // The body holds the token: what serde says of it may quote it, so only the place is told.
+    // The body contains the token and serde's messages may quote it, so only the position is reported.
     let body: TokenBody = serde_json::from_slice(body)
         .map_err(|error| format!("the token endpoint's answer cannot be read (line {}, column {})", error.line(), error.column()))?;
-    // From when the request was sent, so that we never think it younger than the server does.
+    // Counted from the time of the request, so that it never expires at the server first.
     let seconds = body.expires_in.as_ref().and_then(|seconds| seconds.as_f64().or_else(|| seconds.as_str()?.trim().parse().ok()));
     let expires = seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

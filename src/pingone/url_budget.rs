@@ -1,29 +1,29 @@
-//! How long may a filter of the user list be? A request's headers are limited, and the URL is a part of them.
+//! The longest filter for the user list: PingOne limits the size of a request's headers, and the URL counts towards it.
 
 use super::session::Session;
 use super::transport::Transport;
 
-/// The most bytes of a request's headers. Source: paging-ordering-filtering-collections.
+/// The largest request headers, in bytes. Source: paging-ordering-filtering-collections.
 const MOST_HEADERS: usize = 6 << 10;
-/// What is kept free of them for the headers that are neither URL nor token: host, user agent, the run's number
-/// and the like are less than half of it, and a proxy may add its own.
+/// The bytes reserved for headers other than the URL and the token: host, user agent, run ID and the like take less than half of
+/// it, and a proxy may add its own.
 const OTHERS: usize = 1 << 10;
-/// The most of a URL, however short the token, which may be renewed by a longer one: the limits of proxies begin at 4 KiB.
+/// The longest URL, in bytes, however short the token, since a renewed token may be longer. The strictest proxies allow 4 KiB.
 const MOST_OF_A_URL: usize = 3500;
-/// A filter of a single value is sent in any case: whether it is too long is the server's to say.
+/// The budget is never zero: a filter of a single value is always sent, and the server decides whether it is too long.
 const LEAST: usize = 1;
 
-/// How many bytes `text` takes as a part of a filter in a URL.
+/// How many bytes `text` takes in a URL, as part of a filter.
 pub(crate) fn encoded_len(text: &str) -> usize {
-    // A space, which stands there as `+`, is sent as `%20`.
+    // The serializer writes a space as `+`; it is sent as `%20`.
     form_urlencoded::byte_serialize(text.as_bytes()).map(|part| if part == "+" { 3 } else { part.len() }).sum()
 }
 
-/// The room for a filter where nothing else in the URL, nor the token, is longer than usual.
+/// The budget for a filter with a base URL and a token of usual length: 150 bytes for the rest of the URL.
 pub(crate) const USUAL_BUDGET: usize = MOST_OF_A_URL - 150;
 
 impl<W: Transport> Session<W> {
-    /// How many bytes a filter may take in a URL, by [`encoded_len`].
+    /// How many bytes a filter may take in a URL, measured by [`encoded_len`].
     pub(crate) fn filter_budget(&self) -> usize {
         let token = self.tokens.fresh().map_or(0, |token| token.header().len());
         let rest = self.endpoints.users(Some("")).as_str().len();
@@ -50,7 +50,7 @@ mod tests {
         Endpoints { api: Region::Au.api_url(), auth: Region::Au.auth_url(), environment, auth_environment: environment }
     }
 
-    fn room(token: usize) -> usize {
+    fn budget(token: usize) -> usize {
         let limits = Limits { timeout: Duration::from_secs(1), give_up_after: Duration::from_secs(1), max_attempts: 1 };
         let settings = HttpSettings {
             endpoints: endpoints(),
@@ -68,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_token_leaves_less_room() {
+    fn a_longer_token_leaves_a_smaller_budget() {
         let rest = endpoints().users(Some("")).as_str().len();
-        assert_eq!(room(1500) + rest, MOST_OF_A_URL);
-        assert!(room(1500) >= USUAL_BUDGET, "what a plan counts on is there: {rest}");
-        assert_eq!(room(4000) + rest + 4000 + "Bearer ".len() + OTHERS, MOST_HEADERS);
-        assert_eq!(room(6000), LEAST);
+        assert_eq!(budget(1500) + rest, MOST_OF_A_URL);
+        assert!(budget(1500) >= USUAL_BUDGET, "the budget is at least what the plan assumes: {rest}");
+        assert_eq!(budget(4000) + rest + 4000 + "Bearer ".len() + OTHERS, MOST_HEADERS);
+        assert_eq!(budget(6000), LEAST);
         assert_eq!((MOST_HEADERS, OTHERS, USUAL_BUDGET), (6144, 1024, 3350));
     }
 

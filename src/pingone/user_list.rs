@@ -1,4 +1,4 @@
-//! A PingOne of nothing but a user list: what the tests of listing and of looking up are made of.
+//! A test double of PingOne that has only a user list, for the tests of listing and lookup.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use super::transport::{Answer, Call, Reply, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
 
-/// Answers each page that is asked for as a test says, and keeps their URLs.
+/// Answers each page request as the test says, and records the URLs.
 pub(crate) struct UserList {
     answers: Box<dyn Fn(&Url) -> Reply + Send + Sync>,
     asked: Mutex<Vec<Url>>,
@@ -30,7 +30,7 @@ impl UserList {
         Self { answers: Box::new(answers), asked: Mutex::default() }
     }
 
-    /// The URLs that were asked for, in their order.
+    /// The requested URLs, in order.
     pub(crate) fn asked(&self) -> Vec<Url> {
         self.asked.lock().expect("whole").clone()
     }
@@ -50,11 +50,11 @@ impl Transport for &UserList {
     }
 
     async fn fetch_environment(&self, _: &AccessToken) -> Reply {
-        unreachable!("nobody asks for the environment")
+        unreachable!("the environment is not fetched")
     }
 
     async fn fetch_licence(&self, _: &AccessToken) -> Reply {
-        unreachable!("nobody asks for the licence")
+        unreachable!("the licence is not fetched")
     }
 
     async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {

@@ -1,4 +1,4 @@
-//! The user list, over a scripted PingOne under a clock that is stopped.
+//! Tests of the user list against a scripted PingOne, under a paused clock.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use crate::pingone::user_list::{UserList, answer};
 const LIST: &str = "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users";
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-/// A list that answers so, in this order.
+/// A list that gives these replies, in this order.
 fn pages(replies: impl IntoIterator<Item = Reply>) -> UserList {
     let replies: Mutex<VecDeque<Reply>> = Mutex::new(replies.into_iter().collect());
     UserList::new(move |_| replies.lock().expect("whole").pop_front().expect("no more requests than replies"))
@@ -30,7 +30,7 @@ fn asked(pages: &UserList) -> Vec<String> {
     pages.asked().iter().map(Url::to_string).collect()
 }
 
-/// What comes of asking for the first page, the URLs asked for, and the requests sent, retried and throttled.
+/// The result of fetching the first page, the requested URLs, and the numbers of requests sent, retried and throttled.
 async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
     let pages = pages(replies);
     let session = pages.session();
@@ -205,7 +205,7 @@ mod fuzz {
     proptest! {
         #![proptest_config(cases(256))]
 
-        /// A page has everybody who stands on it, or it is no page.
+        /// A page is read with all its users, or not at all.
         #[test]
         fn a_page_is_unreadable_or_has_everybody_who_stands_there(body in body(BODIES, NAMES)) {
             let stands = parsed(&body);
@@ -222,7 +222,7 @@ mod fuzz {
             }
         }
 
-        /// Wherever a link leads, the token goes to the list itself or nowhere.
+        /// Whatever a link says, the token is sent only to the list itself.
         #[test]
         fn no_link_leads_the_token_astray(
             link in spoilt_text([

@@ -1,4 +1,4 @@
-//! What every status and every body means.
+//! Tests of every status and of all kinds of bodies.
 
 use super::*;
 use crate::pingone::transport::Fault;

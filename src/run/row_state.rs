@@ -94,7 +94,7 @@ pub(crate) struct RowResult {
 }
 
 impl RowState {
-    /// The state of a row that asks for `ask`; which may have been carried out before, if it is `in_doubt`.
+    /// The state of a row that asks for `action`; which may have been carried out before, if it is `in_doubt`.
     pub(crate) fn new(action: Action, limits: Limits, in_doubt: bool) -> Self {
         Self {
             action,
