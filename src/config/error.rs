@@ -46,7 +46,7 @@ pub enum ConfigError {
     },
     /// A secret's file is writable for everyone, so anyone may have replaced it.
     #[error("{}: anybody may write to this file of the {what}", shown(path))]
-    AnybodyWrites {
+    WorldWritable {
         /// What it should contain.
         what: &'static str,
         /// Its path.
@@ -81,7 +81,7 @@ pub enum ConfigError {
     },
     /// A variable names a proxy, but the HTTP client would ignore it.
     #[error("{variable}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
-    ProxyOfAWebServer {
+    ProxyUnderCgi {
         /// The variable.
         variable: &'static str,
     },
@@ -104,9 +104,9 @@ impl ConfigError {
                 "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
                     .into(),
             ),
-            Self::AnybodyWrites { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
+            Self::WorldWritable { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
             Self::NotAProxy { variable } => Some(format!("mend it, or unset {variable} to connect directly")),
-            Self::ProxyOfAWebServer { .. } => Some("unset REQUEST_METHOD".into()),
+            Self::ProxyUnderCgi { .. } => Some("unset REQUEST_METHOD".into()),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::NoSecret

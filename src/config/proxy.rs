@@ -14,7 +14,7 @@ const VARIABLES: [[&str; 2]; 2] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY",
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Web servers set this for CGI programs, where a request's header may look like a proxy variable. The HTTP client then ignores
 /// all proxy variables.
-const OF_A_WEB_SERVER: &str = "REQUEST_METHOD";
+const CGI_VARIABLE: &str = "REQUEST_METHOD";
 
 /// Refuses a proxy setting for the host of `base` that the HTTP client would ignore. `variable` looks up an environment
 /// variable.
@@ -31,8 +31,8 @@ pub(super) fn check_proxy(base: &BaseUrl, variable: &dyn Fn(&str) -> Option<OsSt
     if base.is_loopback() || Matcher::builder().all("http://proxy").no(spared).build().intercept(&url).is_none() {
         return Ok(());
     }
-    if variable(OF_A_WEB_SERVER).is_some() {
-        return Err(ConfigError::ProxyOfAWebServer { variable: name });
+    if variable(CGI_VARIABLE).is_some() {
+        return Err(ConfigError::ProxyUnderCgi { variable: name });
     }
     let is_usable = value.into_string().is_ok_and(|value| is_usable(&value, &url));
     if is_usable { Ok(()) } else { Err(ConfigError::NotAProxy { variable: name }) }
@@ -64,7 +64,7 @@ mod tests {
     const API: &str = "https://api.pingone.eu/v1";
 
     #[test]
-    fn a_proxy_that_is_named_is_one_that_is_used() {
+    fn a_proxy_that_would_be_ignored_is_refused() {
         for good in [
             "http://proxy.example.com:8080",
             "proxy.example.com:8080",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_left_out_without_a_word() {
+    fn no_proxy_is_ignored_silently() {
         let named = |name: &str| (name == "ALL_PROXY").then(|| OsString::from_vec(b"http://pr\xffxy".to_vec()));
         assert!(matches!(check_proxy(&API.parse().expect("a URL"), &named), Err(ConfigError::NotAProxy { variable: "ALL_PROXY" })));
         let refused = checked(&[("HTTPS_PROXY", "proxy"), ("REQUEST_METHOD", "GET")], API).expect_err("it would not be used");

@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_has_a_counter_and_a_name_of_its_own() {
+    fn every_outcome_has_its_own_counter_and_name() {
         let mut tally = Tally::default();
         let mut names = std::collections::BTreeSet::new();
         for outcome in Outcome::ALL {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn names_read_back_and_those_are_sent_again_whose_outcome_may_change() {
+    fn names_round_trip_and_only_open_outcomes_are_sent_again() {
         for outcome in Outcome::ALL {
             assert_eq!(Outcome::named(outcome.name()), Some(outcome));
             assert_eq!(outcome.is_to_be_sent_again(), ["failed", "unknown"].contains(&outcome.name()), "{outcome}");

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_together_is_one_filter() {
+    fn options_are_combined_into_one_filter() {
         let (one, other) = (PopulationId::from(uuid::Uuid::from_u128(1)), GroupId::from(uuid::Uuid::from_u128(2)));
         let filter = |filter: Option<&str>, population, group| {
             Selection::of(filter.map(|text| text.parse().expect("a filter")), population, group).filter
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_cannot_undo_what_stands_beside_it() {
+    fn an_unbalanced_filter_is_refused() {
         for good in [r#" username eq ")" "#, r#"(a eq "x") and (b eq "\"(")"#, r#"memberOfGroups[id eq "1"]"#, "enabled eq true"] {
             assert!(good.parse::<Filter>().is_ok(), "{good}");
         }

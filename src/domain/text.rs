@@ -8,9 +8,9 @@ use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 
 /// At most this many characters of a server's text are kept and shown.
-pub(crate) const MOST_OF_A_TEXT: usize = 500;
+pub(crate) const MAX_TEXT: usize = 500;
 /// At most this many characters of a value are shown in a message.
-const QUOTED: usize = 60;
+const MAX_QUOTED: usize = 60;
 
 /// Untrusted text, which may be long or harmful. `Display` makes it short and harmless.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl ForeignText {
     /// Applies `change` to the whole text, and then cuts it to the length that is shown.
     pub(crate) fn map(self, change: impl FnOnce(String) -> String) -> Self {
         let mut text = change(self.0);
-        if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
+        if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
             text.truncate(end);
         }
         Self(text)
@@ -52,7 +52,7 @@ impl From<&str> for ForeignText {
 /// One line of bounded length, without invisible characters, and not a formula for a spreadsheet.
 impl fmt::Display for ForeignText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.0.chars().take(MOST_OF_A_TEXT).map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+        let shown: String = self.0.chars().take(MAX_TEXT).map(|c| if is_unseen(c) { ' ' } else { c }).collect();
         // Spreadsheets may strip invisible characters before they look for a formula.
         let is_formula = self.0.starts_with(['\t', '\r']) || shown.trim_start().starts_with(FORMULA);
         write!(f, "{}{shown}", if is_formula { "'" } else { "" })
@@ -70,8 +70,8 @@ impl fmt::Debug for ForeignText {
 
 /// `value` for a message: invisible characters are escaped, and long text is cut.
 pub(crate) fn quote(value: &str) -> String {
-    let mut shown: String = value.chars().take(QUOTED).flat_map(escape).collect();
-    if value.chars().nth(QUOTED).is_some() {
+    let mut shown: String = value.chars().take(MAX_QUOTED).flat_map(escape).collect();
+    if value.chars().nth(MAX_QUOTED).is_some() {
         shown.push('…');
     }
     shown
@@ -150,7 +150,7 @@ mod tests {
         ] {
             assert_eq!(foreign(text), expected, "{text:?}");
         }
-        assert_eq!(foreign(&"é".repeat(9999)).chars().count(), MOST_OF_A_TEXT);
+        assert_eq!(foreign(&"é".repeat(9999)).chars().count(), MAX_TEXT);
     }
 
     /// One of each kind: C0, DEL, C1, soft hyphen, grapheme joiner, Arabic letter mark, fillers, vowel separators, zero width,
@@ -158,7 +158,7 @@ mod tests {
     const UNSEEN: &str = "\0\t\n\r\u{1b}\u{7f}\u{80}\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{17b4}\u{180e}\u{180f}\u{200b}\u{200d}\u{200e}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2064}\u{2066}\u{2069}\u{206f}\u{3164}\u{fe00}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{fffb}\u{13430}\u{1bca0}\u{1d173}\u{e0001}\u{e0020}\u{e007f}\u{e0100}\u{e01ef}\u{e0fff}";
 
     #[test]
-    fn what_is_not_seen_is_told_by_its_number_or_left_out_and_all_else_stands() {
+    fn invisible_characters_are_escaped_or_dropped_and_others_kept() {
         for c in UNSEEN.chars() {
             assert!(is_unseen(c), "{}", c.escape_unicode());
             assert_eq!(foreign(&format!("{c}=x{c}")), "' =x ", "{}", c.escape_unicode());
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_words_as_they_were_and_sees_one_line() {
+    fn quoted_words_are_read_back_by_a_shell() {
         let words = ["a b.csv", "it's\nerror: \u{9b}\\\u{202e}1.csv", "=1", "", "$(x)", "\u{1b}f"];
         let line = words.map(shell_word).join(" ");
         assert!(!line.chars().any(is_unseen), "{line:?}");
@@ -189,11 +189,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_shown_in_one_short_harmless_line(text in "\\PC*|(?s).{0,600}") {
+        fn any_text_is_shown_in_one_short_harmless_line(text in "\\PC*|(?s).{0,600}") {
             let shown = foreign(&text);
-            prop_assert!(!shown.chars().any(is_unseen) && shown.chars().count() <= MOST_OF_A_TEXT + 1);
+            prop_assert!(!shown.chars().any(is_unseen) && shown.chars().count() <= MAX_TEXT + 1);
             prop_assert!(!shown.trim_start().starts_with(FORMULA), "{}", shown);
-            prop_assert_eq!(foreign(&shown).chars().take(MOST_OF_A_TEXT).collect::<String>(), shown.chars().take(MOST_OF_A_TEXT).collect::<String>());
+            prop_assert_eq!(foreign(&shown).chars().take(MAX_TEXT).collect::<String>(), shown.chars().take(MAX_TEXT).collect::<String>());
             prop_assert!(!quote(&text).chars().any(is_unseen) && !escaped(&text).chars().any(is_unseen));
         }
     }

@@ -92,7 +92,7 @@ mod fuzz {
 
         /// The name is the one in the body, or unknown. An echoed token is never shown.
         #[test]
-        fn an_environment_is_called_what_it_says_or_nothing(body in body(BODIES, &["id", "name", "type"])) {
+        fn the_environments_name_is_the_one_in_the_body(body in body(BODIES, &["id", "name", "type"])) {
             let list = UserList::new(|_| unreachable!("no page is asked for"));
             let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
             let parsed = parsed(&body).unwrap_or_default();

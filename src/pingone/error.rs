@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_has_no_empty_parts() {
+    fn a_message_has_no_empty_parts() {
         for (said, expected) in [
             (said("C", "Said so.", "f1"), "HTTP 400, C, Said so., id f1"),
             (said("", "Said so.", ""), "HTTP 400, Said so."),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_says_what_can_be_done() {
+    fn each_error_has_its_hint() {
         let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
         let (host, said) = (|| "auth.pingone.eu".to_owned(), || said("C", "m", ""));
         let refused = PingOneError::Credentials { auth_environment: environment, host: host(), message: said() };

@@ -54,7 +54,7 @@ fn call() -> impl Strategy<Value = Call> {
 }
 
 /// The bypass status in a valid body, each field read separately.
-fn told(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
+fn expected_status(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
     let body = body.as_object()?;
     let can_bypass = match body.get("canBypassMFA") {
         None | Some(Value::Null) => None,
@@ -73,7 +73,7 @@ proptest! {
     /// A bypass status comes only from a complete answer about this user. After any other reply to a PUT it is open whether the PUT
     /// was applied, except for the five statuses that prove that it was not.
     #[test]
-    fn no_answer_is_taken_for_more_than_it_says(call in call(), reply in reply()) {
+    fn a_verdict_never_claims_more_than_the_answer(call in call(), reply in reply()) {
         let verdict = classify(call, &reply);
         let status = reply.as_ref().ok().map(|answer| answer.status);
         let is_success = status.is_some_and(|status| (200..300).contains(&status));
@@ -85,7 +85,7 @@ proptest! {
             (Verdict::Answered { bypass, .. }, Ok(Answer { body: Ok(body), .. })) => {
                 prop_assert!(is_success);
                 if let Some(body) = parsed(body) {
-                    prop_assert_eq!(told(&body), Some((bypass.can_bypass, bypass.until)));
+                    prop_assert_eq!(expected_status(&body), Some((bypass.can_bypass, bypass.until)));
                     let links = ["self", "user"].map(|link| body["_links"][link]["href"].as_str().unwrap_or_default());
                     let tells = body.get("canBypassMFA").is_some_and(Value::is_boolean);
                     prop_assert!(tells || links.iter().any(|link| link.to_lowercase().contains(USER)));
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refusal_has_pingones_form_or_none(status in status(), body in body(BODIES, NAMES)) {
+    fn an_error_body_is_recognized_by_its_fields(status in status(), body in body(BODIES, NAMES)) {
         let parsed = parsed(&body).unwrap_or_default();
         let (detail, is_own) = error_detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
         let has = |name: &str| parsed.get(name).is_some_and(|value| value.is_string() || value.is_number());
@@ -117,7 +117,7 @@ proptest! {
 
     /// A token is exactly the one in the answer, and no message shows it.
     #[test]
-    fn a_token_is_taken_as_it_is_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
+    fn a_token_is_read_exactly_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
         let stands = parsed(&body);
         let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
         match read_token(&answer, Instant::now(), 7) {

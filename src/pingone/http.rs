@@ -16,17 +16,17 @@ use super::transport::{Answer, Call, Fault, Reply, Transport};
 use crate::domain::{RowNumber, RunId};
 
 /// The longest body that is read, in bytes. PingOne's answers have less than 2 KiB.
-const MOST_OF_A_BODY: usize = 64 << 10;
+const MAX_BODY: usize = 64 << 10;
 /// The longest page of the user list, in bytes: 200 users of some KiB each.
-const MOST_OF_A_PAGE: usize = 4 << 20;
+const MAX_PAGE: usize = 4 << 20;
 /// The longest list of an environment's capabilities, in bytes: some hundred entries.
-const MOST_OF_CAPABILITIES: usize = 256 << 10;
+const MAX_CAPABILITIES: usize = 256 << 10;
 /// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of the request for the licence: nothing depends on its answer.
-const LONGEST_FOR_A_LICENCE: Duration = Duration::from_secs(5);
+const LICENCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A longer `Retry-After` is cut to a year, which is longer than any run.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The capacity for a request's headers, including those that the client adds.
 const HEADERS: usize = 6;
@@ -119,29 +119,29 @@ impl Transport for HttpTransport {
         let transaction = [self.transactions.as_str(), &row.to_string()].concat();
         let transaction = HeaderValue::try_from(transaction).expect("UUIDs and numbers are header text");
         request.headers_mut().insert(TRANSACTION_ID, transaction);
-        exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
+        exchange(MAX_BODY, self.api.execute(request), limit).await
     }
 
     async fn fetch_environment(&self, token: &AccessToken) -> Reply {
         let limit = self.settings.timeout;
         let request = self.request(Method::GET, self.settings.endpoints.environment(), token, limit);
-        exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
+        exchange(MAX_BODY, self.api.execute(request), limit).await
     }
 
     async fn fetch_licence(&self, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout.min(LONGEST_FOR_A_LICENCE);
+        let limit = self.settings.timeout.min(LICENCE_TIMEOUT);
         let request = self.request(Method::GET, self.settings.endpoints.capabilities(), token, limit);
-        exchange(MOST_OF_CAPABILITIES, self.api.execute(request), limit).await
+        exchange(MAX_CAPABILITIES, self.api.execute(request), limit).await
     }
 
     async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {
         let limit = self.settings.timeout;
         let request = self.request(Method::GET, page.clone(), token, limit);
-        exchange(MOST_OF_A_PAGE, self.api.execute(request), limit).await
+        exchange(MAX_PAGE, self.api.execute(request), limit).await
     }
 
     async fn fetch_token(&self, credentials: &Credentials) -> Reply {
-        exchange(MOST_OF_A_BODY, self.token_request(credentials).send(), self.settings.timeout).await
+        exchange(MAX_BODY, self.token_request(credentials).send(), self.settings.timeout).await
     }
 }
 
@@ -174,26 +174,26 @@ async fn exchange(most: usize, sent: impl Future<Output = reqwest::Result<Respon
     let status = response.status().as_u16();
     let date = date(response.headers());
     let retry_after = retry_after(response.headers());
-    let body = match whole_body(response, most).await {
+    let body = match read_body(response, most).await {
         Ok(body) => Ok(body),
         // For a refusal, the status is enough.
-        Err(NotWhole::TooLong) if !(200..300).contains(&status) => Ok(Bytes::new()),
-        Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
-        Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
+        Err(BodyError::TooLong) if !(200..300).contains(&status) => Ok(Bytes::new()),
+        Err(BodyError::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
+        Err(BodyError::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
     Ok(Answer { status, retry_after, date, body })
 }
 
-enum NotWhole {
+enum BodyError {
     TooLong,
     Broken(reqwest::Error),
 }
 
-async fn whole_body(mut response: Response, most: usize) -> Result<Bytes, NotWhole> {
+async fn read_body(mut response: Response, most: usize) -> Result<Bytes, BodyError> {
     let mut body = Bytes::new();
-    while let Some(chunk) = response.chunk().await.map_err(NotWhole::Broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
         if body.len() + chunk.len() > most {
-            return Err(NotWhole::TooLong);
+            return Err(BodyError::TooLong);
         }
         // Most bodies arrive in one chunk, which is not copied.
         body = if body.is_empty() { chunk } else { joined(body, &chunk) };
@@ -251,7 +251,7 @@ fn date(headers: &HeaderMap) -> Option<SystemTime> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok())?;
     let age = text(AGE).and_then(|age| age.trim().parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
-    date.checked_add(age.min(LONGEST_RETRY_AFTER))
+    date.checked_add(age.min(MAX_RETRY_AFTER))
 }
 
 /// `Retry-After`, in seconds or as a date. A date is relative to the server's own clock if the answer states it.
@@ -263,7 +263,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         let until = httpdate::parse_http_date(text).ok()?;
         until.duration_since(date(headers).unwrap_or_else(SystemTime::now)).unwrap_or_default()
     };
-    Some(wait.min(LONGEST_RETRY_AFTER))
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -315,16 +315,16 @@ mod fuzz {
 
         /// No header causes a wait of more than a year, and a number of seconds is read as that number.
         #[test]
-        fn a_hostile_header_is_no_wait_or_one_within_bounds(wait in value(), now in value()) {
+        fn a_hostile_header_causes_no_unbounded_wait(wait in value(), now in value()) {
             let mut headers = HeaderMap::new();
             for (name, value) in [(RETRY_AFTER, &wait), (DATE, &now)] {
                 headers.extend(value.clone().map(|value| (name, value)));
             }
             let read = retry_after(&headers);
-            prop_assert!(read.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER));
+            prop_assert!(read.is_none_or(|wait| wait <= MAX_RETRY_AFTER));
             let number = wait.as_ref().and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
             if let Some(seconds) = number {
-                prop_assert_eq!(read, Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)));
+                prop_assert_eq!(read, Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER)));
             }
             if let Some(date) = date(&headers) {
                 // The offset from the local clock must be computable.

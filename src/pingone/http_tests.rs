@@ -71,7 +71,7 @@ fn token() -> AccessToken {
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn each_request_is_what_is_documented() {
+async fn each_request_is_sent_as_documented() {
     let (port, told) = serve(vec![answer("200 OK", b"{}"); 7]);
     let (user, until): (UserId, _) = (USER.parse().expect("a UUID"), BypassUntil::read("2026-08-31T00:00:00.000Z").expect("a date"));
     let transport = transport(port, MINUTE);
@@ -142,7 +142,7 @@ async fn a_body_is_read_up_to_its_limit() {
 }
 
 #[tokio::test]
-async fn a_body_comes_in_pieces_or_breaks_off() {
+async fn a_chunked_body_is_joined_and_a_truncated_one_is_an_error() {
     let mut text = "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
     for piece in ["ab", "cde", "f"] {
         write!(text, "{:x}\r\n{piece}\r\n", piece.len()).expect("memory");
@@ -177,7 +177,7 @@ async fn a_fault_says_whether_the_request_may_have_arrived_and_names_no_url() {
 }
 
 #[test]
-fn an_answer_from_a_cache_is_older_than_it_says() {
+fn the_age_of_a_cached_answer_is_added_to_its_date() {
     let date = |pairs: &[(HeaderName, &'static str)]| {
         let headers = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         date(&headers).map(|date| date.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs())
@@ -191,6 +191,6 @@ fn an_answer_from_a_cache_is_older_than_it_says() {
 }
 
 #[test]
-fn certificates_are_counted_and_not_shown() {
+fn debug_shows_the_number_of_certificates_only() {
     assert_eq!(format!("{:?}", TrustedCa::default()), "TrustedCa(0)");
 }

@@ -13,13 +13,13 @@ use super::transport::{Answer, Transport};
 use crate::stop::Stop;
 
 /// At most this many rates are read: PingOne documents about twenty.
-const MOST_RATES: usize = 64;
+const MAX_RATES: usize = 64;
 /// The longest name of a rate that is read, in bytes. The known names have up to 15.
-const MOST_OF_A_NAME: usize = 40;
+const MAX_NAME: usize = 40;
 /// The prefix of rate names. Source: the published definition of `LicenseQuantities`.
 const RATE: &str = "rlg";
 /// The share of each rate that one IP address may use unless it is listed in the admin console. Source: `settings/p1_rate_limits`.
-const OF_ONE_ADDRESS: &str = "one address may use 35 % of each by default";
+const ADDRESS_SHARE: &str = "one address may use 35 % of each by default";
 
 /// The groups that are shown under a name of their own.
 const KNOWN: [(&str, &str); 6] = [
@@ -50,13 +50,13 @@ impl LicenceRates {
         rates
     }
 
-    /// Adds the rates in `value`. The recursion is bounded: serde_json allows 128 levels.
+    /// Adds the rates in `value`. The recursion is bounded: the JSON parser allows 128 levels.
     fn collect(&mut self, value: &Value) {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
                     match member.get("limit").and_then(Value::as_u64) {
-                        Some(limit) if per(name).is_some() && self.0.len() < MOST_RATES => drop(self.0.insert(name.clone(), limit)),
+                        Some(limit) if per(name).is_some() && self.0.len() < MAX_RATES => drop(self.0.insert(name.clone(), limit)),
                         Some(_) | None => self.collect(member),
                     }
                 }
@@ -91,7 +91,7 @@ impl LicenceRates {
 /// The period of the rate called `name`; `None` if that is not the name of a rate. Only ASCII letters and digits are accepted,
 /// so the name is safe to show.
 fn per(name: &str) -> Option<Per> {
-    if !name.starts_with(RATE) || name.len() > MOST_OF_A_NAME || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if !name.starts_with(RATE) || name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
     if name.ends_with("Rps") {
@@ -114,7 +114,7 @@ impl fmt::Display for LicenceRates {
             };
             write!(f, "{}{shown} {limit}/{unit}", if index == 0 { "" } else { ", " })?;
         }
-        write!(f, "; {OF_ONE_ADDRESS}")
+        write!(f, "; {ADDRESS_SHARE}")
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_read_wherever_they_stand_and_nothing_else_is() {
+    fn rates_are_found_anywhere_in_the_body() {
         let rates = read(
             r#"{"license":{"quantities":[{"rlgMfaRps":{"limit":100},"rlgAuditRpm":{"limit":600},"rlgDirAccessRps":{"limit":200}}],
                "maxUsers":{"limit":5},"rlgX":{"limit":1},"rlgBadRps":{"limit":-1},"rlgWorseRps":{"limit":"many"},"rlg\u001b[2JRps":{"limit":1}},
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_known_by_their_names() {
+    fn rates_are_recognized_by_their_names() {
         let name = |length: usize| format!("rlg{}Rps", "x".repeat(length - 6));
         let named = |name: &str, limit: u64| read(&format!(r#"{{"{name}":{{"limit":{limit}}}}}"#)).highest();
         for (name, limit, expected) in [
@@ -190,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_any_size_gives_few_rates() {
+    fn the_number_of_rates_is_bounded() {
         let many: String = (0..9000).map(|index| format!(r#""rlg{index}Rps":{{"limit":{}}},"#, u64::MAX)).collect();
         let rates = read(&format!("{{{many}\"x\":1}}"));
-        assert!(rates.by_name().len() == MOST_RATES && rates.to_string().len() < MOST_RATES * 80);
+        assert!(rates.by_name().len() == MAX_RATES && rates.to_string().len() < MAX_RATES * 80);
     }
 }

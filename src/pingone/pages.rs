@@ -11,9 +11,9 @@ use super::error::PingOneError;
 
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
 /// it if users have joined meanwhile.
-const IDLE: u32 = 3;
+const MAX_IDLE_PAGES: u32 = 3;
 /// A list may grow while it is read: to twice its count, plus this many pages.
-const MORE: u64 = 10;
+const EXTRA_PAGES: u64 = 10;
 
 /// The progress through a list of users.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl fmt::Display for Endless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LeadsBack => f.write_str("it leads back to a page that was read before"),
-            Self::NobodyNew => write!(f, "{IDLE} pages in a row bring nobody new"),
+            Self::NobodyNew => write!(f, "{MAX_IDLE_PAGES} pages in a row bring nobody new"),
             Self::Beyond { counted: 1, users } => write!(f, "it is said to have 1 user, and goes on after {users}"),
             Self::Beyond { counted, users } => write!(f, "it is said to have {counted} users, and goes on after {users}"),
         }
@@ -105,8 +105,8 @@ impl ListReader {
         }
         match self.counted {
             _ if !self.has_more() => Ok(()),
-            _ if self.idle >= IDLE => Err(Endless::NobodyNew),
-            Some(counted) if self.beyond > self.within + MORE => Err(Endless::Beyond { counted, users: self.users }),
+            _ if self.idle >= MAX_IDLE_PAGES => Err(Endless::NobodyNew),
+            Some(counted) if self.beyond > self.within + EXTRA_PAGES => Err(Endless::Beyond { counted, users: self.users }),
             Some(_) | None => Ok(()),
         }
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn three_pages_in_a_row_that_bring_nobody_new_are_too_many() {
+    fn three_pages_in_a_row_without_a_new_user_end_the_list() {
         assert_eq!(read(None, &[200, 0, 0, 1, 0, 0, 7, 0]), Some((10, Endless::NobodyNew)));
         assert_eq!(read(Some(1_000_000), &[0]), Some((3, Endless::NobodyNew)));
     }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_the_server_does_not_count_may_have_as_many_as_are_expected() {
+    fn an_expected_count_bounds_a_list_without_a_count() {
         let url = |page: u64| Url::parse(&format!("https://x/?cursor={page}")).expect("a URL");
         let mut list = ListReader::new(url(0), "api.pingone.eu".to_owned()).expecting(2);
         let endless = (1..100).find_map(|page| {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_list_is_never_too_late() {
+    fn a_list_that_has_ended_is_never_endless() {
         let url = Url::parse("https://x/").expect("a URL");
         let mut list = ListReader::new(url, "x".to_owned()).expecting(1);
         for _ in 0..100 {

@@ -9,13 +9,13 @@ use std::fmt;
 /// Replaces a piece of a secret.
 const REDACTED: &str = "[redacted]";
 /// Shorter secrets are not redacted: they would be found in every other word.
-const SHORTEST: usize = 6;
+const MIN_SECRET: usize = 6;
 /// The length of a piece. Shorter ones match by chance and reveal little…
 const PIECE: usize = 16;
 /// …except of a secret shorter than two pieces: there, the length is half the secret's, and at least this.
-const LEAST_PIECE: usize = 8;
+const MIN_PIECE: usize = 8;
 /// At most this many layers of escapes are removed: one for each server on the way.
-const MOST_ESCAPED: usize = 3;
+const MAX_LAYERS: usize = 3;
 
 /// The hashes of the pieces of a secret.
 pub(super) struct Pieces {
@@ -37,9 +37,9 @@ impl Pieces {
     /// The pieces of `secret`, in lower case: a server may change the case.
     pub(super) fn of(secret: &str) -> Self {
         let letters = secret.to_ascii_lowercase().into_bytes();
-        let length = (letters.len() / 2).clamp(LEAST_PIECE, PIECE).min(letters.len());
+        let length = (letters.len() / 2).clamp(MIN_PIECE, PIECE).min(letters.len());
         let base = fastrand::u64(..) | 1;
-        let mut hashes = if letters.len() < SHORTEST { Vec::new() } else { hashes(&letters, length, base).collect() };
+        let mut hashes = if letters.len() < MIN_SECRET { Vec::new() } else { hashes(&letters, length, base).collect() };
         hashes.sort_unstable();
         Self { length, base, hashes }
     }
@@ -79,7 +79,7 @@ pub(super) fn redact(text: String, secrets: &[&Pieces]) -> String {
     }
     let mut marks = Vec::new();
     let mut read = Some(Reading::plain(&text));
-    for _ in 0..=MOST_ESCAPED {
+    for _ in 0..=MAX_LAYERS {
         let Some(now) = read else {
             break;
         };
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_whole_in_pieces_and_however_it_is_escaped() {
+    fn a_secret_is_redacted_whole_in_pieces_and_escaped() {
         let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln+bmF/dHVyZQ==";
         for (text, expected) in [
             (format!("you sent Bearer {secret}!"), "you sent Bearer [redacted]!"),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_piece_of_a_secret_stays_as_it_is() {
+    fn other_text_is_left_unchanged() {
         let secret = "abcdefghijklmnopqrstuvwxyz0123456789";
         for text in ["", "abcdefghijklmno", "%", "%4", "\\", "\\u12", "&#;", "&#x110000;", "100 % é \u{2028} \\u00e9 &amp; %C3%A9", "&&&"]
         {
@@ -263,7 +263,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_looked_through(before in any::<String>(), secret in "[!-~]{6,40}", after in any::<String>()) {
+        fn a_secret_is_found_in_any_text(before in any::<String>(), secret in "[!-~]{6,40}", after in any::<String>()) {
             let left = shown(&format!("{before}{secret}{after}"), &[&secret]);
             prop_assert!(!left.contains(&secret) && left.contains(REDACTED), "{}", left);
         }

@@ -6,7 +6,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() {
+async fn the_rate_is_learnt_only_from_requests_for_users() {
     let pages = || (0..5).map(|_| answer(200, r#"{"_embedded":{"users":[]}}"#));
     let named = || (0..5).map(|_| answer(200, "{}"));
     let none = Vec::new;
@@ -34,7 +34,7 @@ async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_no_429_asked_for_is_not_said_to_be_asked_for() {
+async fn a_wait_longer_than_retry_after_is_explained() {
     let page = || answer(200, r#"{"_embedded":{"users":[]}}"#);
     let script = Script { users: replies((0..4).map(|_| waiting(429, 1)).chain([page()]).collect::<Vec<_>>()), ..Script::default() };
     let session = script.session(TokenSource::for_tests());
@@ -46,7 +46,7 @@ async fn a_wait_that_no_429_asked_for_is_not_said_to_be_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_was_looked_at_was_let_in() {
+async fn any_answer_but_a_429_counts_as_admitted() {
     let five = |reply: fn() -> Reply| (0..5).map(move |_| reply()).chain([waiting(429, 5)]);
     for (rows, seen) in [
         (replies(five(|| answer(200, r#"{"canBypassMFA":false}"#))), (5, 1)),

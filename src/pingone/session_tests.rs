@@ -106,7 +106,7 @@ fn untrusted() -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
+async fn the_environment_is_read_with_its_clock_or_a_reason() {
     let good = || answer(200, r#"{"name":"Acme","type":"PRODUCTION"}"#);
     let refused = "HTTP 403, SOME_CODE, Said so., id f1";
     for (replies_, name, unread, offset, asked) in [
@@ -134,7 +134,7 @@ async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_environment_that_is_not_there_is_found_once() {
+async fn a_missing_environment_is_detected_once() {
     let script = Script { environment: replies([error(404)]), ..Script::default() };
     let session = script.session(TokenSource::for_tests());
     let missing = session.check_environment(&Stop::default()).await.expect_err("there is none");
@@ -159,7 +159,7 @@ async fn an_environment_that_is_not_there_is_found_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_is_answered_about_the_licence_is_no_fault_of_the_run() {
+async fn no_answer_about_the_licence_is_a_fault() {
     for (reply, expected, why) in [
         (answer(200, r#"{"rlgMfaRps":{"limit":100}}"#), Some(100.0), ""),
         (answer(200, "{}"), None, "the answer has none"),
@@ -201,7 +201,7 @@ async fn listed(users: Vec<Reply>) -> (Result<Listed, PingOneError>, String, u64
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_asked_again_beyond_the_time_there_is() {
+async fn nothing_is_retried_after_the_deadline() {
     for (users, asked, least) in [
         (vec![waiting(503, GIVE_UP_AFTER)], "token users", 0),
         (vec![waiting(503, 500), waiting(503, 500)], "token users users", 500),
@@ -225,7 +225,7 @@ async fn nobody_is_asked_again_beyond_the_time_there_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_asked_for_again_is_told() {
+async fn retries_are_logged_and_counted() {
     let log = Logged::from(tracing::Level::INFO);
     let script =
         Script { users: replies([error(503)]), environment: replies([lost()]), tokens: replies([error(500)]), ..Script::default() };
@@ -242,7 +242,7 @@ async fn what_is_asked_for_again_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_answer_that_tells_its_time_tells_how_far_the_clock_is_off() {
+async fn the_first_date_sets_the_clocks_offset() {
     let script = Script {
         tokens: replies([dated(error(500), 30), dated(error(500), 60)]),
         environment: replies([dated(answer(200, "{}"), 90)]),
@@ -278,7 +278,7 @@ async fn token(tokens: Vec<Reply>) -> (Option<String>, usize, u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn why_there_is_no_token_is_told() {
+async fn a_missing_token_is_explained() {
     let oauth = r#"{"error":"invalid_client","error_description":"Unsupported authentication method"}"#;
     let refused = |said: &str| Some(format!("PingOne refused the worker application: {said}"));
     let none = |tries: &str, said: &str| Some(format!("no token could be had from `auth.pingone.eu` in {tries} tries: {said}"));
@@ -303,7 +303,7 @@ async fn why_there_is_no_token_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_brought_is_never_renewed() {
+async fn a_supplied_token_is_never_renewed() {
     let ready = || Arc::new(AccessToken::new(&"br0ught-token".into(), 1, None).expect("a token"));
     let script = Script { users: replies([answer(401, r#"{"code":"X","message":"for br0ught-token"}"#)]), ..Script::default() };
     let session = script.session(TokenSource::Ready(ready()));
@@ -319,7 +319,7 @@ fn call() -> Call {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_is_waited_for_beyond_the_rows_time() {
+async fn no_answer_is_awaited_beyond_the_rows_deadline() {
     let (script, stop) = (Script::default(), Stop::default());
     let session = script.session(TokenSource::for_tests());
     let token = session.permit(&stop).await.expect("no error").expect("no stop");

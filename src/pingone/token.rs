@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_is_used_until_it_expires_and_not_then() {
+    async fn a_token_is_used_until_it_expires() {
         let token = |expires| AccessToken::new(&SecretString::from("abc"), 1, expires).expect("a token");
         let now = Instant::now();
         assert!(token(None).is_fresh() && token(Some(now + Duration::from_millis(1))).is_fresh());
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_is_a_number_in_any_form_and_none_is_no_fault() {
+    fn a_lifetime_is_a_number_in_any_form_or_unknown() {
         let now = Instant::now();
         for (lifetime, known) in
             [("3600", true), ("3600.5", true), ("\"3600\"", true), ("-5", false), ("null", false), ("\"soon\"", false), ("1e300", false)]

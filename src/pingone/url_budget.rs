@@ -4,14 +4,14 @@ use super::session::Session;
 use super::transport::Transport;
 
 /// The largest request headers, in bytes. Source: paging-ordering-filtering-collections.
-const MOST_HEADERS: usize = 6 << 10;
+const MAX_HEADERS: usize = 6 << 10;
 /// The bytes reserved for headers other than the URL and the token: host, user agent, run ID and the like take less than half of
 /// it, and a proxy may add its own.
-const OTHERS: usize = 1 << 10;
+const OTHER_HEADERS: usize = 1 << 10;
 /// The longest URL, in bytes, however short the token, since a renewed token may be longer. The strictest proxies allow 4 KiB.
-const MOST_OF_A_URL: usize = 3500;
+const MAX_URL: usize = 3500;
 /// The budget is never zero: a filter of a single value is always sent, and the server decides whether it is too long.
-const LEAST: usize = 1;
+const MIN_BUDGET: usize = 1;
 
 /// How many bytes `text` takes in a URL, as part of a filter.
 pub(crate) fn encoded_len(text: &str) -> usize {
@@ -20,15 +20,15 @@ pub(crate) fn encoded_len(text: &str) -> usize {
 }
 
 /// The budget for a filter with a base URL and a token of usual length: 150 bytes for the rest of the URL.
-pub(crate) const USUAL_BUDGET: usize = MOST_OF_A_URL - 150;
+pub(crate) const USUAL_BUDGET: usize = MAX_URL - 150;
 
 impl<W: Transport> Session<W> {
     /// How many bytes a filter may take in a URL, measured by [`encoded_len`].
     pub(crate) fn filter_budget(&self) -> usize {
         let token = self.tokens.fresh().map_or(0, |token| token.header().len());
         let rest = self.endpoints.users(Some("")).as_str().len();
-        let url = MOST_OF_A_URL.min((MOST_HEADERS - OTHERS).saturating_sub(token));
-        url.saturating_sub(rest).max(LEAST)
+        let url = MAX_URL.min((MAX_HEADERS - OTHER_HEADERS).saturating_sub(token));
+        url.saturating_sub(rest).max(MIN_BUDGET)
     }
 }
 
@@ -70,16 +70,16 @@ mod tests {
     #[test]
     fn a_longer_token_leaves_a_smaller_budget() {
         let rest = endpoints().users(Some("")).as_str().len();
-        assert_eq!(budget(1500) + rest, MOST_OF_A_URL);
+        assert_eq!(budget(1500) + rest, MAX_URL);
         assert!(budget(1500) >= USUAL_BUDGET, "the budget is at least what the plan assumes: {rest}");
-        assert_eq!(budget(4000) + rest + 4000 + "Bearer ".len() + OTHERS, MOST_HEADERS);
-        assert_eq!(budget(6000), LEAST);
-        assert_eq!((MOST_HEADERS, OTHERS, USUAL_BUDGET), (6144, 1024, 3350));
+        assert_eq!(budget(4000) + rest + 4000 + "Bearer ".len() + OTHER_HEADERS, MAX_HEADERS);
+        assert_eq!(budget(6000), MIN_BUDGET);
+        assert_eq!((MAX_HEADERS, OTHER_HEADERS, USUAL_BUDGET), (6144, 1024, 3350));
     }
 
     proptest! {
         #[test]
-        fn the_length_of_a_filter_is_that_which_it_has_in_the_url(filter in any::<String>()) {
+        fn the_encoded_length_is_the_length_in_the_url(filter in any::<String>()) {
             let rest = endpoints().users(Some("")).as_str().len();
             prop_assert_eq!(endpoints().users(Some(&filter)).as_str().len(), rest + encoded_len(&filter));
         }

@@ -36,7 +36,7 @@ pub(crate) struct UserPage {
 }
 
 /// No environment has this many users: a higher count from the server is ignored.
-const MOST_USERS: u64 = 1_000_000_000_000;
+const MAX_USERS: u64 = 1_000_000_000_000;
 
 /// The result of fetching a page.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageP
         None | Some(Value::Null) => None,
         Some(next) => Some(next.get("href").and_then(Value::as_str).ok_or("the link to the next page cannot be read")?.to_owned()),
     };
-    Ok((users, page.count.as_u64().filter(|users| *users <= MOST_USERS), next))
+    Ok((users, page.count.as_u64().filter(|users| *users <= MAX_USERS), next))
 }
 
 fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {

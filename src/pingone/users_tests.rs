@@ -66,7 +66,7 @@ async fn pages_are_followed_by_their_links_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_are_tried_again_and_a_429_is_none() {
+async fn faults_are_retried_and_a_429_is_not_a_fault() {
     let lost = || Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() });
     let unreadable = || answer(200, r#"{"count":0}"#);
     let (listed, asked, counts) = asked_first(vec![lost(), error(503), error(429), error(429), unreadable(), page("")]).await;
@@ -80,7 +80,7 @@ async fn faults_are_tried_again_and_a_429_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_told_and_not_tried_again() {
+async fn a_refusal_is_returned_and_not_retried() {
     for status in [400, 403, 414, 431] {
         let (listed, asked, _) = asked_first(vec![error(status)]).await;
         let ((Ok(Listed::Refused(detail)), false) | (Ok(Listed::Forbidden(detail)), true)) = (listed, status == 403) else {
@@ -117,7 +117,7 @@ async fn a_link_to_another_place_ends_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_leads_back_ends_the_run() {
+async fn a_circular_list_ends_the_run() {
     let (listed, ..) = asked_first(vec![page(&format!("{LIST}?limit=200"))]).await;
     assert!(matches!(listed, Err(PingOneError::EndlessList { .. })), "{listed:?}");
     let links = ["a", "b", "c", "a"].map(|cursor| format!("{LIST}?cursor={cursor}"));
@@ -145,7 +145,7 @@ async fn a_token_that_the_list_echoes_is_redacted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_the_asking() {
+async fn a_stop_ends_the_fetch() {
     let pages = pages([]);
     let stop = Stop::default();
     stop.request();
@@ -155,7 +155,7 @@ async fn a_stop_ends_the_asking() {
 }
 
 #[test]
-fn what_cannot_be_read_is_no_page() {
+fn an_unreadable_body_is_not_a_page() {
     let read = |body: &str| read_page(&answer(200, body).expect("an answer"), |text| text);
     for unreadable in [
         "",
@@ -175,7 +175,7 @@ fn what_cannot_be_read_is_no_page() {
     let (users, total, next) = read(&odd).expect("readable");
     assert_eq!((&users[0].username, &users[0].population, total, next), (&None, &None, None, None));
     assert_eq!(users[0].email.as_ref().map(|email| email.as_received().chars().count()), Some(500));
-    for (count, total) in [("0", Some(0)), ("1000000000000", Some(MOST_USERS))].into_iter().chain(
+    for (count, total) in [("0", Some(0)), ("1000000000000", Some(MAX_USERS))].into_iter().chain(
         ["1000000000001", "9223372036854775808", "18446744073709551615", "-1", "1e308", "2.5", "\"7\"", "null"].map(|odd| (odd, None)),
     ) {
         let counted = read(&format!(r#"{{"count":{count},"_embedded":{{"users":[]}}}}"#)).expect("readable");
@@ -207,7 +207,7 @@ mod fuzz {
 
         /// A page is read with all its users, or not at all.
         #[test]
-        fn a_page_is_unreadable_or_has_everybody_who_stands_there(body in body(BODIES, NAMES)) {
+        fn a_page_is_unreadable_or_has_all_its_users(body in body(BODIES, NAMES)) {
             let stands = parsed(&body);
             let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
             if let (Ok((users, total, next)), Some(parsed)) = (read_page(&answer, |text| text), stands) {
@@ -217,14 +217,14 @@ mod fuzz {
                     prop_assert_eq!(Some(user.id.to_string()), stands["id"].as_str().map(str::to_lowercase));
                     prop_assert!(user.username.as_ref().is_none_or(|name| name.as_received().chars().count() <= 500));
                 }
-                prop_assert_eq!(total, parsed["count"].as_u64().filter(|users| *users <= MOST_USERS));
+                prop_assert_eq!(total, parsed["count"].as_u64().filter(|users| *users <= MAX_USERS));
                 prop_assert_eq!(next.as_deref(), parsed["_links"]["next"]["href"].as_str());
             }
         }
 
         /// Whatever a link says, the token is sent only to the list itself.
         #[test]
-        fn no_link_leads_the_token_astray(
+        fn no_link_sends_the_token_elsewhere(
             link in spoilt_text([
                 format!("{LIST}?cursor=2&limit=200"),
                 "/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2".to_owned(),

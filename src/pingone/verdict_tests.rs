@@ -85,7 +85,7 @@ fn absent_fields_are_an_answer_and_an_unreadable_body_is_not() {
 }
 
 #[test]
-fn an_answer_about_another_user_is_never_taken() {
+fn an_answer_about_another_user_is_never_accepted() {
     let (user, other) = (get().user(), "00000000-0364-463b-a059-d97d1e4cb1d5");
     let link = |user: &str| format!(r#"{{"href":"https://api/environments/e/users/{user}"}}"#);
     for (own, of_user) in [(other, other), (&user.to_string(), other), (other, &user.to_string())] {
@@ -117,7 +117,7 @@ fn a_put_is_in_doubt_only_where_it_may_have_been_applied() {
 }
 
 #[test]
-fn five_statuses_alone_say_that_nothing_was_carried_out() {
+fn only_five_statuses_prove_that_nothing_was_applied() {
     for status in (100..=599).filter(|status| !(200..300).contains(status) && ![401, 404, 429].contains(status)) {
         let doubtful = match classify(put(), &answer(status, "{}")) {
             Verdict::Refused { may_have_been_applied, .. } | Verdict::Faulted { may_have_been_applied, .. } => may_have_been_applied,
@@ -130,7 +130,7 @@ fn five_statuses_alone_say_that_nothing_was_carried_out() {
 }
 
 #[test]
-fn an_answer_that_broke_off_is_no_answer() {
+fn a_truncated_answer_is_a_fault() {
     for (status, doubtful) in [(200, true), (302, true), (400, false), (401, false), (403, false), (404, false), (500, true)] {
         let broken = Ok(Answer { status, retry_after: None, date: None, body: Err("the answer broke off".into()) });
         assert_eq!(is_doubtful(&classify(put(), &broken)), Some(doubtful), "{status}");
@@ -138,7 +138,7 @@ fn an_answer_that_broke_off_is_no_answer() {
 }
 
 #[test]
-fn what_the_server_says_is_relayed() {
+fn the_servers_message_is_kept() {
     let body = r#"{"id":"f1","code":"INVALID_DATA","message":"Bad.","details":[{"code":"INVALID_VALUE","target":"bypassMFAEnabledUntil","message":"Too late."},{"code":"X"}]}"#;
     let expected = Detail {
         status: Some(400),
@@ -150,7 +150,7 @@ fn what_the_server_says_is_relayed() {
 }
 
 #[test]
-fn a_404_that_is_not_pingones_is_no_missing_user() {
+fn a_404_in_another_form_is_not_a_missing_user() {
     let own = r#"{"id":"f1","code":"NOT_FOUND","message":"No user."}"#;
     assert!(matches!(classify(get(), &answer(404, own)), Verdict::NotFound(_)));
     assert!(matches!(classify(get(), &answer(404, "<html>nginx</html>")), Verdict::Refused { .. }));
