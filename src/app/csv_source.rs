@@ -16,7 +16,7 @@ use crate::config::RunConfig;
 use crate::domain::Row;
 use crate::input::{Remaining, ValidInput, feed};
 use crate::lookup::{Forecast, forecast};
-use crate::pingone::Wire;
+use crate::pingone::Transport;
 use crate::report::{InputRecord, Numbers, Recovered, RowsByNumber};
 use crate::run::Pipeline;
 use crate::stop::Stop;
@@ -185,7 +185,7 @@ impl RowFeed for CsvFeed {
     }
 
     /// Reads the rows on a thread of its own.
-    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+    async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = pipeline.stop.clone();
         let Self { input, remaining } = self;
         let all = input.rows();

@@ -13,7 +13,7 @@ use crate::config::RunConfig;
 use crate::directory::{CARRIED, Listing, SeenSet};
 use crate::domain::{Row, Selection};
 use crate::lookup::Forecast;
-use crate::pingone::Wire;
+use crate::pingone::Transport;
 use crate::report::{DirectoryRecord, DirectoryRows, InputRecord, Numbers, ResumedUsers, RowsByNumber};
 use crate::run::Pipeline;
 use crate::stop::Stop;
@@ -136,7 +136,7 @@ impl RowFeed for ListFeed {
         self.listing.total().map(|total| total.max(self.seen.users()))
     }
 
-    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+    async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = &pipeline.stop;
         let fed = self.listing.feed(self.seen, &pipeline.session, &pipeline.slots, &rows, stop).await;
         Ok(fed.inspect_err(|_| stop.request())?)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::exit::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
-use crate::pingone::{PingOneError, Said};
+use crate::pingone::{PingOneError, ServerMessage};
 use crate::stop::Signal;
 
 /// What the list is read for.
@@ -34,7 +34,7 @@ pub enum ListingError {
         /// What the list is read for.
         list: ListedFor,
         /// PingOne's answer.
-        message: Said,
+        message: ServerMessage,
     },
     /// PingOne refused the first page. No request for a user was sent.
     #[error("{list}: PingOne refused the list: {message}")]
@@ -44,7 +44,7 @@ pub enum ListingError {
         /// Whether a filter was sent, which may be the cause.
         filtered: bool,
         /// PingOne's answer.
-        message: Said,
+        message: ServerMessage,
     },
     /// PingOne refused a later page, or all attempts ended without a usable answer.
     #[error("{list}: a page of the list could not be had: {message}")]
@@ -52,7 +52,7 @@ pub enum ListingError {
         /// What the list is read for.
         list: ListedFor,
         /// The last answer or network error.
-        message: Said,
+        message: ServerMessage,
     },
     /// There are more users than allowed.
     #[error("{list}: there are {users} users, and `--max-users` allows {most}; nothing was sent for them")]
@@ -89,7 +89,7 @@ impl ListingError {
         match self {
             Self::Forbidden { list, .. } => {
                 let or = match list {
-                    ListedFor::Audit(_) => "ask for a population that it may read with `--population`",
+                    ListedFor::Audit(_) => "action for a population that it may read with `--population`",
                     ListedFor::LookUp(_) => "name the users by their IDs, in a column `userID`",
                 };
                 Some(format!("give the worker application the role Identity Data Admin for the environment, or {or}"))

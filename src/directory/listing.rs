@@ -4,7 +4,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::{ListedFor, ListingError, NotListed, SeenSet};
 use crate::domain::{Detail, Row, Selection};
-use crate::pingone::{ListReader, PageResult, PingOneError, Session, UserPage, Wire};
+use crate::pingone::{ListReader, PageResult, PingOneError, Session, Transport, UserPage};
 use crate::stop::Stop;
 
 /// A user list of which the first page has been read.
@@ -19,7 +19,7 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Requests the first page of the selected users. More users than `max_users` are an error.
-    pub(crate) async fn begin<W: Wire>(
+    pub(crate) async fn begin<W: Transport>(
         session: &Session<W>,
         selection: Selection,
         max_users: Option<u64>,
@@ -63,7 +63,7 @@ impl Listing {
     /// Sends a row into `rows` for each user that is not in `seen_set` yet, and for the rows that a resumed run sends again.
     /// Each page but the first takes one of the `slots` for requests in flight. Returns the number of users in the set at
     /// the end, or `None` if the run stops first.
-    pub(crate) async fn feed<W: Wire>(
+    pub(crate) async fn feed<W: Transport>(
         self,
         mut seen_set: SeenSet,
         session: &Session<W>,
@@ -84,7 +84,7 @@ impl Listing {
             if !send(next, rows).await {
                 return Ok(None);
             }
-            pages.brought(new as u64).map_err(|why| pages.error(why))?;
+            pages.count_new(new as u64).map_err(|why| pages.error(why))?;
             if !pages.has_more() {
                 break;
             }
@@ -111,7 +111,7 @@ impl Listing {
 }
 
 /// Requests the next page.
-async fn next_page<W: Wire>(
+async fn next_page<W: Transport>(
     pages: &mut ListReader,
     session: &Session<W>,
     slots: &Semaphore,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use csv::ByteRecord;
 
-use crate::domain::{Ask, ForeignText, Row, RowNumber, RowSet, UserId, Work};
+use crate::domain::{Action, ForeignText, Row, RowNumber, RowSet, UserId, Work};
 use crate::pingone::ListedUser;
 use crate::report::ResumedUsers;
 
@@ -82,7 +82,7 @@ impl SeenSet {
 }
 
 fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
-    Row { number: RowNumber(number), carried, in_doubt: false, work: Work::Send(Ask::Read(user)) }
+    Row { number: RowNumber(number), carried, in_doubt: false, work: Work::Send(Action::Read(user)) }
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
         }
         rows.extend(seen_set.take_remaining());
         let of = |row: &Row| match &row.work {
-            Work::Send(ask) => (row.number.0, ask.user()),
+            Work::Send(action) => (row.number.0, action.user()),
             Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Invalid { .. } => panic!("{row:?}"),
         };
         (rows.iter().map(of).collect(), seen_set.users())

@@ -2,7 +2,7 @@
 
 use csv::ByteRecord;
 
-use super::{Ask, BypassUntil, Detail, Outcome, RowNumber};
+use super::{Action, BypassUntil, Detail, Outcome, RowNumber};
 
 /// A row on its way through the pipeline.
 #[derive(Debug)]
@@ -19,11 +19,11 @@ pub(crate) struct Row {
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Send this.
-    Send(Ask),
+    Send(Action),
     /// Nothing: an earlier row requests the same.
-    Duplicate(Ask),
+    Duplicate(Action),
     /// Nothing: the end date has passed since the run started. The row keeps this outcome.
-    Expired(Ask, Outcome),
+    Expired(Action, Outcome),
     /// Nothing: the lookup found no user, or no unambiguous one.
     Unresolved {
         outcome: Outcome,

@@ -2,7 +2,7 @@
 
 use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::{Ask, Detail, Operation};
+use crate::domain::{Action, Detail, Operation};
 
 fn checked(text: &str, operation: Operation, dialect: &Dialect) -> ValidInput {
     checked_input(text.as_bytes(), rules(operation), dialect, true).expect("valid")
@@ -13,12 +13,12 @@ fn fed(input: &ValidInput, remaining: &Remaining) -> Vec<String> {
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
     feed(input, remaining, &send).expect("unchanged");
     drop(send);
-    let of = |ask: &Ask| format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default());
+    let of = |action: &Action| format!("{} {}", action.user(), action.until().map(|until| until.to_string()).unwrap_or_default());
     let shown = |row: Row| {
         let task = match &row.work {
-            Work::Send(ask) => format!("send {}", of(ask)),
-            Work::Duplicate(ask) => format!("duplicate {}", of(ask)),
-            Work::Expired(ask, outcome) => format!("passed {} {outcome}", of(ask)),
+            Work::Send(action) => format!("send {}", of(action)),
+            Work::Duplicate(action) => format!("duplicate {}", of(action)),
+            Work::Expired(action, outcome) => format!("passed {} {outcome}", of(action)),
             Work::Unresolved { outcome, detail, .. } => format!("unresolved {outcome} {}", detail.message),
             Work::Invalid { why, .. } => format!("invalid {}", why.rsplit(": ").next().unwrap_or_default()),
         };

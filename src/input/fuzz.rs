@@ -61,12 +61,12 @@ fn check(input: &ValidInput) -> Result<(), TestCaseError> {
     for row in &rows {
         prop_assert_eq!(row.carried.len(), input.layout.carried.len());
         let what = match &row.work {
-            Work::Send(ask) => {
-                asked.entry(ask.user()).or_default().push(ask.until());
+            Work::Send(action) => {
+                asked.entry(action.user()).or_default().push(action.until());
                 "sent"
             }
-            Work::Duplicate(ask) => {
-                prop_assert_eq!(asked.get(&ask.user()), Some(&vec![ask.until()]), "it repeats an earlier row");
+            Work::Duplicate(action) => {
+                prop_assert_eq!(asked.get(&action.user()), Some(&vec![action.until()]), "it repeats an earlier row");
                 "duplicate"
             }
             Work::Invalid { .. } => "invalid",
@@ -148,7 +148,7 @@ proptest! {
                 fed(input)
                     .iter()
                     .map(|row| match &row.work {
-                        Work::Send(ask) | Work::Duplicate(ask) | Work::Expired(ask, _) => Some((ask.user(), ask.until())),
+                        Work::Send(action) | Work::Duplicate(action) | Work::Expired(action, _) => Some((action.user(), action.until())),
                         Work::Unresolved { .. } | Work::Invalid { .. } => None,
                     })
                     .collect()

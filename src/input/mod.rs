@@ -77,10 +77,10 @@ impl Remaining {
     /// The work for a row. If its end date has passed before the run was resumed, the row keeps its previous outcome.
     fn unless_expired(&self, work: Work, row: RowNumber) -> Work {
         match work {
-            Work::Send(ask) if ask.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
+            Work::Send(action) if action.until().is_some_and(|until| self.resumed.is_some_and(|resumed| until.instant() <= resumed)) => {
                 // If the row may have been sent again, its previous outcome no longer holds.
                 let was = if self.doubts(row) { Outcome::Unknown } else { self.again.get(&row.0).copied().unwrap_or(Outcome::Invalid) };
-                Work::Expired(ask, was)
+                Work::Expired(action, was)
             }
             work @ (Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Invalid { .. }) => work,
         }
@@ -261,17 +261,17 @@ fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
         Ok(requested) => requested,
         Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
-    let ask = match resolution_of(requested, row.number, input.resolved.as_ref())? {
+    let action = match resolution_of(requested, row.number, input.resolved.as_ref())? {
         Some(Resolution::User(user)) => requested.operation.of(user),
         Some(Resolution::Unresolved(outcome, detail)) => {
             return Ok(Work::Unresolved { outcome, detail, until: requested.operation.until() });
         }
         None => return Err(io::Error::other(format!("row {}: the user has not been looked up", row.number))),
     };
-    Ok(match input.checked.repeats.of(&ask, row.number, row.line(), &input.layout) {
-        Repeat::Conflict(fault) => invalid(ask.user().to_string(), &fault),
-        Repeat::Duplicate => Work::Duplicate(ask),
-        Repeat::No => Work::Send(ask),
+    Ok(match input.checked.repeats.of(&action, row.number, row.line(), &input.layout) {
+        Repeat::Conflict(fault) => invalid(action.user().to_string(), &fault),
+        Repeat::Duplicate => Work::Duplicate(action),
+        Repeat::No => Work::Send(action),
     })
 }
 

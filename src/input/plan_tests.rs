@@ -2,7 +2,7 @@
 
 use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::{Ask, Operation};
+use crate::domain::{Action, Operation};
 
 const C: &str = "1a94b96e-0364-463b-a059-d97d1e4cb1d5";
 
@@ -101,7 +101,7 @@ fn what_may_have_been_sent_is_in_doubt_and_a_date_that_has_passed_is_not_asked_f
     let doubted: Vec<u64> = (1..10).filter(|row| remaining.doubts(RowNumber(*row))).collect();
     assert_eq!(doubted, [1, 2, 3, 7]);
     let until = rules(Operation::Grant).read_until("+4h").expect("a date");
-    let work = || Work::Send(Ask::Grant(A.parse().expect("a UUID"), until));
+    let work = || Work::Send(Action::Grant(A.parse().expect("a UUID"), until));
     for (later, row, expected) in
         [(-1, 4, None), (0, 4, Some(Outcome::Invalid)), (1, 2, Some(Outcome::Unknown)), (1, 8, Some(Outcome::Failed))]
     {

@@ -10,7 +10,7 @@ use chrono::DateTime;
 
 use super::columns::Layout;
 use super::error::{BadRow, BadRows, NAMED, RowFault};
-use crate::domain::{Ask, BypassUntil, RowNumber, RowSet, UserId};
+use crate::domain::{Action, BypassUntil, RowNumber, RowSet, UserId};
 use crate::external_sort::Sorter;
 
 /// A row as integers that sort by user and then by row: the two halves of the user ID, the row number, its line, and the
@@ -23,9 +23,9 @@ const UNTIL: usize = 4;
 /// The end date of operations that request none (`audit`) or the same for all rows (`end`): all rows of a user agree.
 const NO_DATE: u64 = 0;
 
-pub(super) fn row_key(ask: &Ask, row: RowNumber, line: u64) -> RowKey {
-    let (high, low) = ask.user().uuid().as_u64_pair();
-    let until = ask.until().map_or(NO_DATE, |until| until.millis().cast_unsigned());
+pub(super) fn row_key(action: &Action, row: RowNumber, line: u64) -> RowKey {
+    let (high, low) = action.user().uuid().as_u64_pair();
+    let until = action.until().map_or(NO_DATE, |until| until.millis().cast_unsigned());
     [high, low, row.0, line, until]
 }
 
@@ -115,8 +115,8 @@ pub(crate) enum Repeat {
 
 impl Repeats {
     /// Classifies the row that requests `ask`.
-    pub(crate) fn of(&self, ask: &Ask, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
-        let here = row_key(ask, row, line);
+    pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
+        let here = row_key(action, row, line);
         match self.conflicts.binary_search_by(|(first, _)| first[..ROW].cmp(&here[..ROW])) {
             Ok(found) => Repeat::Conflict(conflict(layout, here, self.conflicts[found])),
             Err(_) if self.duplicates.contains(row.0) => Repeat::Duplicate,

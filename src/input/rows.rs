@@ -12,7 +12,7 @@ use super::blocks::Fingerprint;
 use super::columns::{Column, Layout};
 use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Ask, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
+use crate::domain::{Action, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
 
 /// The most characters of a lookup value: no email has more than 254. Even at twelve bytes of URL per character, such a
 /// value fits into a request. Texts in PingOne's answers are truncated at a greater length, so a truncated text never
@@ -75,11 +75,11 @@ pub(crate) enum RowOperation {
 
 impl RowOperation {
     /// The request, once the user is known.
-    pub(crate) fn of(self, user: UserId) -> Ask {
+    pub(crate) fn of(self, user: UserId) -> Action {
         match self {
-            Self::Grant(until) => Ask::Grant(user, until),
-            Self::Read => Ask::Read(user),
-            Self::End(grace) => Ask::End(user, grace),
+            Self::Grant(until) => Action::Grant(user, until),
+            Self::Read => Action::Read(user),
+            Self::End(grace) => Action::End(user, grace),
         }
     }
 

@@ -47,9 +47,9 @@ fn grant(text: &str) -> Result<Vec<Row>, String> {
 
 fn asks(rows: &[Row]) -> Vec<String> {
     let show = |row: &Row| match &row.work {
-        Work::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
-        Work::Duplicate(ask) => format!("duplicate {}", ask.user()),
-        Work::Expired(ask, outcome) => format!("passed {} {outcome}", ask.user()),
+        Work::Send(action) => format!("{} {}", action.user(), action.until().map(|until| until.to_string()).unwrap_or_default()),
+        Work::Duplicate(action) => format!("duplicate {}", action.user()),
+        Work::Expired(action, outcome) => format!("passed {} {outcome}", action.user()),
         Work::Unresolved { outcome, detail, .. } => format!("{outcome} {}", detail.message),
         Work::Invalid { user, why } => format!("invalid {user} {why}"),
     };

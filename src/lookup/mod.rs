@@ -24,7 +24,7 @@ use crate::directory::{ListedFor, ListingError};
 use crate::domain::{Attribute, Detail, Outcome};
 use crate::external_sort::Sorter;
 use crate::input::{Resolution, ResolvedUsers, ValidInput};
-use crate::pingone::{Endless, PageResult, PingOneError, Session, USUAL_ROOM, Wire};
+use crate::pingone::{Endless, PageResult, PingOneError, Session, Transport, USUAL_BUDGET};
 use crate::stop::Stop;
 
 use self::batch::{Batch, Batches, filter};
@@ -70,7 +70,7 @@ pub(crate) struct Forecast {
 pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast> {
     let mut forecast = Forecast::default();
     let mut hashes = Sorter::new(&std::env::temp_dir());
-    for batch in Batches::new(input.lookup_rows()?, by, USUAL_ROOM, None) {
+    for batch in Batches::new(input.lookup_rows()?, by, USUAL_BUDGET, None) {
         forecast.requests += 1;
         for value in &batch?.values {
             hashes.push([hash(value)])?;
@@ -104,7 +104,7 @@ pub(crate) struct LookUp<'a, W> {
     one_by_one: AtomicBool,
 }
 
-impl<'a, W: Wire> LookUp<'a, W> {
+impl<'a, W: Transport> LookUp<'a, W> {
     pub(crate) fn new(session: &'a Session<W>, by: Attribute, stop: &'a Stop, concurrency: usize) -> Self {
         Self { session, by, stop, concurrency, one_by_one: AtomicBool::new(false) }
     }
@@ -113,7 +113,7 @@ impl<'a, W: Wire> LookUp<'a, W> {
     /// stores the results there. `seen` counts the rows.
     pub(crate) async fn all(&self, input: &ValidInput, resolved: &ResolvedUsers, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
         let rows = input.lookup_rows().map_err(NotLookedUp::Input)?;
-        let mut batches = Batches::new(rows, self.by, self.session.room_for_a_filter(), Some(resolved));
+        let mut batches = Batches::new(rows, self.by, self.session.filter_budget(), Some(resolved));
         // The first request goes alone: if the server refuses them all, it refuses only one.
         if let Some(first) = batches.next() {
             let first = self.batch(first).await?;
@@ -203,7 +203,7 @@ impl<'a, W: Wire> LookUp<'a, W> {
             match self.session.next_users(&mut pages, self.stop).await? {
                 PageResult::Page(page) => {
                     let new = page.users.iter().filter(|user| matcher.take(user) && seen.insert(user.id)).count();
-                    match pages.brought(new as u64) {
+                    match pages.count_new(new as u64) {
                         Ok(()) if pages.has_more() => {}
                         Ok(()) => return Ok(Ok(matcher.resolutions())),
                         Err(Endless::NobodyNew) => {

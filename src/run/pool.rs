@@ -21,7 +21,7 @@ use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work, quote};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Wire};
+use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
 use crate::report::{Appender, Line, Settlement};
 
 /// What came of waiting for a permit to send: the token to send with, or `None` if the run stops.
@@ -66,7 +66,7 @@ enum Lacks {
     Permit,
 }
 
-impl<'a, W: Wire> Pool<'a, W> {
+impl<'a, W: Transport> Pool<'a, W> {
     pub(super) fn new(pipeline: &'a Pipeline<W>, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Self {
         Self {
             pipeline,
