@@ -1,4 +1,4 @@
-//! What is meant by what was typed and by the environment's variables? Checked once, here.
+//! Validates the options and environment variables, once, and turns them into a run's configuration.
 
 mod error;
 mod files;
@@ -17,11 +17,11 @@ use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, P
 use crate::domain::{Lines, Operation, Selection, quote, shown};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
-use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, kept_apart};
+use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 
 pub use self::error::ConfigError;
 
-/// Whom the run talks to.
+/// The server that the run sends its requests to.
 #[derive(Debug)]
 pub(crate) enum Connection {
     /// A sandbox inside this process.
@@ -33,7 +33,7 @@ pub(crate) enum Connection {
     },
 }
 
-/// As whom.
+/// The credentials that the run uses.
 #[derive(Debug, Clone)]
 pub(crate) enum Identity {
     Worker(Credentials),
@@ -49,13 +49,13 @@ impl fmt::Display for Identity {
     }
 }
 
-/// A run, as it is meant.
+/// The configuration of a run.
 #[derive(Debug)]
 pub(crate) struct RunConfig {
     pub(crate) operation: Operation,
     pub(crate) users: Users,
-    /// The end date of rows that have none of their own, as it was typed: spans count from the run's start,
-    /// which may be an earlier one.
+    /// The end date of rows that have none of their own, as typed: a span counts from the start of the run, which is an earlier
+    /// one if the run is resumed.
     pub(crate) until: Option<String>,
     pub(crate) dialect: Dialect,
     pub(crate) skip_invalid: bool,
@@ -63,38 +63,38 @@ pub(crate) struct RunConfig {
     pub(crate) pace: PaceArgs,
     /// No end date may be further ahead than this.
     pub(crate) max_window: Option<Duration>,
-    /// Whether dates count from the clock here, whatever PingOne's says.
+    /// Whether dates are relative to the local clock even if it differs from PingOne's.
     pub(crate) trust_clock: bool,
     pub(crate) safety: SafetyArgs,
     pub(crate) destination: Destination,
     /// Which lines the report has.
     pub(crate) lines: Lines,
     pub(crate) existing: Existing,
-    /// Where it is written how the run went, if anywhere.
+    /// The metrics file, if one is to be written.
     pub(crate) metrics: Option<Replaced>,
 }
 
-/// Whose bypasses a run is about.
+/// The users that a run is about.
 #[derive(Debug)]
 pub(crate) enum Users {
-    /// Those of a CSV file; `-` is standard input.
+    /// Those in a CSV file; `-` is standard input.
     File(PathBuf),
-    /// Those that are selected from the directory.
+    /// Those selected from the directory.
     Directory(Selection),
 }
 
-/// What is to become of a report or journal that exists.
+/// What to do with an existing report or journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existing {
-    /// It is not touched.
+    /// Leave it as it is.
     Keep,
-    /// Another takes its place.
+    /// Replace it.
     Overwrite,
-    /// The run is taken up.
+    /// Resume its run.
     Resume,
 }
 
-/// Either kind of thing that can be wrong before the input is looked at.
+/// An error in the configuration or the output files, found before the input is read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(transparent)]
@@ -137,7 +137,7 @@ impl RunConfig {
         if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
             return Err(OutputError::NoResume.into());
         }
-        let metrics = kept_apart(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
+        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
@@ -159,7 +159,7 @@ impl RunConfig {
         })
     }
 
-    /// What decides whether a row is valid, in a run that started at `start`.
+    /// The rules that decide whether a row is valid, in a run that started at `start`.
     pub(crate) fn rules(&self, start: DateTime<Utc>) -> Result<Rules, ConfigError> {
         let rules = Rules { operation: self.operation, start, until: None, max_window: self.max_window };
         let until = self.until.as_deref().map(|text| rules.read_until(text)).transpose();
@@ -168,10 +168,10 @@ impl RunConfig {
     }
 }
 
-/// The stem of the report's name where the directory is audited.
+/// The stem of the report's name when the directory is audited.
 const USERS: &str = "users";
 
-/// The files that a run reads: nothing is written over any of them.
+/// The files that a run reads, and so must not overwrite.
 fn read_files<'a>(users: &'a Users, connection: &'a ConnectionArgs) -> Vec<ReadFile<'a>> {
     let input = match users {
         Users::File(path) => Some(path),
@@ -260,7 +260,7 @@ fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
     Ok(Identity::Worker(Credentials { client_id, client_secret, method: arguments.auth_method }))
 }
 
-/// The secret in the file at `path`, or else in the environment's variable `name`.
+/// The secret from the file at `path`, or else from the environment variable `name`.
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
         Some(path) => (Some(files::read_secret(what, path)?), shown(path).to_string()),
@@ -276,7 +276,7 @@ fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<
     Ok(Some(text.to_owned().into()))
 }
 
-/// A variable of the environment; one that is empty counts as not set.
+/// An environment variable; an empty one counts as not set.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

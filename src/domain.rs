@@ -1,5 +1,5 @@
-//! Which values does every part of the program speak of? Identifiers, row numbers and end dates, each
-//! checked when it is made, so that past the edge no `String` carries meaning.
+//! The values that every part of the program uses: identifiers, row numbers, end dates and the like. Each is validated when it
+//! is created, so that no `String` carries meaning after that.
 
 mod detail;
 mod lines;
@@ -122,13 +122,13 @@ impl fmt::Display for RowNumber {
 
 /// The instant at which a bypass ends, in whole milliseconds, UTC, from year 1 to year 9999.
 ///
-/// Its text is the one form that PingOne takes, `YYYY-MM-DDTHH:MM:SS.mmmZ`
+/// Its text is in the only format that PingOne accepts, `YYYY-MM-DDTHH:MM:SS.mmmZ`
 /// ("the only date format that can be used", Allow MFA Bypass for User).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BypassUntil(DateTime<Utc>);
 
 impl BypassUntil {
-    /// `instant` cut to milliseconds, or `None` where the form has no room for its year.
+    /// `instant`, truncated to milliseconds, or `None` if its year does not fit the format.
     #[must_use]
     pub fn from_instant(instant: DateTime<Utc>) -> Option<Self> {
         let cut = DateTime::from_timestamp_millis(instant.timestamp_millis())?;
@@ -138,7 +138,7 @@ impl BypassUntil {
     /// The end date that PingOne means by `text`: an RFC 3339 date-time of whole milliseconds.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let instant = DateTime::parse_from_rfc3339(text).ok()?;
-        // One that is finer than a millisecond is another date than any that can be asked for.
+        // A finer date cannot equal any date that can be requested.
         let whole = instant.timestamp_subsec_nanos() % 1_000_000 == 0;
         Self::from_instant(instant.to_utc()).filter(|_| whole)
     }
@@ -161,7 +161,7 @@ impl fmt::Display for BypassUntil {
     }
 }
 
-/// How long a bypass that is ended early still runs: PingOne takes no end date that has passed.
+/// How long a bypass still runs after `end`: PingOne rejects end dates in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grace(Duration);
 
@@ -171,12 +171,12 @@ pub(crate) struct Grace(Duration);
 pub(crate) struct NotAGrace;
 
 impl Grace {
-    /// With less, the date would have passed before PingOne reads it.
+    /// With less, the end date would have passed before the request arrives.
     const LEAST: Duration = Duration::from_secs(1);
-    /// Whoever ends a bypass means soon. A later date is one to be asked for by itself, user by user.
+    /// `end` is meant to end bypasses soon. A later end date is a matter for `grant`.
     const MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// The near date of a bypass that is ended `now`.
+    /// The new end date of a bypass that is ended `now`.
     #[must_use]
     pub(crate) fn after(self, now: DateTime<Utc>) -> BypassUntil {
         BypassUntil::from_instant(now + self.0).expect("no clock is a day from the year 9999")
@@ -202,7 +202,7 @@ impl fmt::Display for Grace {
     }
 }
 
-/// What a user can be looked up by.
+/// An attribute by which a user can be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attribute {
     Username,
@@ -211,10 +211,10 @@ pub(crate) enum Attribute {
 }
 
 impl Attribute {
-    /// Every attribute, the surest first: no two users of an environment have one username.
+    /// Every attribute, the most reliable first: usernames are unique within an environment.
     pub(crate) const ALL: [Self; 3] = [Self::Username, Self::Email, Self::ExternalId];
 
-    /// What PingOne calls it, in filters and in answers.
+    /// PingOne's name for it, in filters and in answers.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -225,14 +225,14 @@ impl Attribute {
     }
 }
 
-/// What is done with each user of an input.
+/// The operation of a run, applied to each user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// Give the user a bypass until an end date (PUT).
+    /// Grants the user a bypass until an end date (PUT).
     Grant,
-    /// Read whether the user can bypass MFA, and until when (GET).
+    /// Reads whether the user can bypass MFA, and until when (GET).
     Audit,
-    /// End the user's bypass early, if there is one (GET, and then PUT).
+    /// Ends the user's bypass early, if there is one (GET, then PUT).
     End(Grace),
 }
 
@@ -247,7 +247,7 @@ impl Operation {
         }
     }
 
-    /// Whether it changes what users can do.
+    /// Whether it can change users' bypasses.
     #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
@@ -256,7 +256,7 @@ impl Operation {
         }
     }
 
-    /// How long bypasses still run that it ends, if it does.
+    /// For `End`: how long the bypasses still run.
     #[must_use]
     pub(crate) fn grace(self) -> Option<Grace> {
         match self {
@@ -266,20 +266,19 @@ impl Operation {
     }
 }
 
-/// What one row asks of PingOne.
+/// What to do for one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// Let the user bypass MFA until then.
+pub(crate) enum Action {
+    /// Lets the user bypass MFA until this date.
     Grant(UserId, BypassUntil),
-    /// Tell the user's status.
+    /// Reads the user's status.
     Read(UserId),
-    /// Let a bypass that the user has end so long after it is asked for; give none to a user who has none,
-    /// and no more time to one that ends by then.
+    /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
     End(UserId, Grace),
 }
 
-impl Ask {
-    /// Whose row it is.
+impl Action {
+    /// The row's user.
     #[must_use]
     pub(crate) fn user(&self) -> UserId {
         match *self {
@@ -287,7 +286,7 @@ impl Ask {
         }
     }
 
-    /// The end date asked for, if the row asks for one itself.
+    /// The end date to set, for a grant.
     #[must_use]
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
@@ -296,7 +295,7 @@ impl Ask {
         }
     }
 
-    /// Whether it may change what the user can do.
+    /// Whether it can change the user's bypass.
     #[must_use]
     pub(crate) fn changes(&self) -> bool {
         match self {

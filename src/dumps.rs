@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 /// The system's error, if it refuses.
 pub fn forbid_core_dumps() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // A program that core dumps are piped to ignores that limit.
+    // The limit does not apply when core dumps are piped to a program.
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())

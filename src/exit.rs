@@ -1,21 +1,21 @@
-//! With which code does the program exit?
+//! The program's exit codes.
 
 /// Every row succeeded.
 pub const EXIT_SUCCESS: u8 = 0;
 /// The run finished, but rows failed.
 pub const EXIT_ROWS_FAILED: u8 = 1;
-/// Usage, configuration or input; nothing was sent.
+/// An error in usage, configuration or input; nothing was sent.
 pub const EXIT_USAGE: u8 = 2;
-/// Stopped by too many failures.
+/// The run was stopped because too many rows failed.
 pub const EXIT_STOPPED: u8 = 3;
-/// Authentication or authorization refused.
+/// Authentication or authorization was refused.
 pub const EXIT_REFUSED: u8 = 4;
-/// Local files.
+/// A local file could not be used.
 pub const EXIT_FILES: u8 = 5;
 
-/// `diff`: there are changes.
+/// `diff`: the reports differ.
 pub const EXIT_CHANGES: u8 = 1;
-/// `diff`: whatever keeps it from telling.
+/// `diff`: any error.
 pub const EXIT_TROUBLE: u8 = 2;
 
 /// Interrupted by SIGINT.

@@ -1,11 +1,11 @@
-//! Which local file could not be used, and for what?
+//! The error for a local file that could not be used.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::shown;
 
-/// A local file could not be written.
+/// A local file could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: the file cannot be {verb}", shown(path))]
 pub struct FileError {

@@ -129,10 +129,10 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// One of the `sound` texts with up to five mutations, sometimes none.
-pub(crate) fn spoilt<T: AsRef<[u8]>>(sound: impl IntoIterator<Item = T>) -> impl Strategy<Value = Vec<u8>> {
-    let sound: Vec<Vec<u8>> = sound.into_iter().map(|text| text.as_ref().to_vec()).collect();
-    (select(sound), vec(edit(), 0..6)).prop_map(|(mut text, edits)| {
+/// One of the `valid` texts with up to five mutations, sometimes none.
+pub(crate) fn spoilt<T: AsRef<[u8]>>(valid: impl IntoIterator<Item = T>) -> impl Strategy<Value = Vec<u8>> {
+    let valid: Vec<Vec<u8>> = valid.into_iter().map(|text| text.as_ref().to_vec()).collect();
+    (select(valid), vec(edit(), 0..6)).prop_map(|(mut text, edits)| {
         for edit in &edits {
             edit.apply(&mut text);
         }
@@ -141,8 +141,8 @@ pub(crate) fn spoilt<T: AsRef<[u8]>>(sound: impl IntoIterator<Item = T>) -> impl
 }
 
 /// The same as text; invalid UTF-8 is replaced.
-pub(crate) fn spoilt_text<T: AsRef<[u8]>>(sound: impl IntoIterator<Item = T>) -> impl Strategy<Value = String> {
-    spoilt(sound).prop_map(|text| String::from_utf8_lossy(&text).into_owned())
+pub(crate) fn spoilt_text<T: AsRef<[u8]>>(valid: impl IntoIterator<Item = T>) -> impl Strategy<Value = String> {
+    spoilt(valid).prop_map(|text| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A few arbitrary bytes.
@@ -171,8 +171,8 @@ pub(crate) fn json(names: &'static [&'static str]) -> impl Strategy<Value = Valu
 }
 
 /// A body: a mutated valid answer, arbitrary JSON, or arbitrary bytes.
-pub(crate) fn body(sound: &'static [&'static str], names: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![4 => spoilt(sound), 3 => json(names).prop_map(|value| value.to_string().into_bytes()), 1 => bytes()]
+pub(crate) fn body(valid: &'static [&'static str], names: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![4 => spoilt(valid), 3 => json(names).prop_map(|value| value.to_string().into_bytes()), 1 => bytes()]
 }
 
 /// A `body` as JSON, parsed in full. `None` if it is invalid; a parser that reads only a part of it may still succeed.

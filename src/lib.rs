@@ -4,28 +4,28 @@
 //!  cli ──▶ config ──▶ input: check every row ──▶ run: the pipeline ──▶ report: journal ──▶ NAME.csv
 //!                     directory: list page by page │        ▲
 //!                                                  ▼        │ verdicts
-//!                                              pingone: token, turn, request
+//!                                              pingone: permit, token, request
 //! ```
 //!
 //! A module imports only from those in the rows below its own (`config` from `cli` too).
 //!
-//! | module | the question that it answers |
+//! | module | what it does |
 //! |---|---|
-//! | `app` | what each command does, and what ends a run before its time |
-//! | `diff` | what changed from one report to another |
-//! | `ui` | what the operator sees |
-//! | `cli`, `config` | what was typed, and what is meant |
-//! | `run` | how rows become settled rows |
-//! | `lookup` | who is meant by a username, an email or an external ID |
-//! | `directory` | which users the directory holds, and which rows they become |
-//! | `input` | which rows the input holds, and whether every one is sound |
-//! | `report` | what became of each row, and how that is kept |
-//! | `pingone` | what is asked of PingOne, and what its answers mean |
-//! | [`sandbox`] | what PingOne would have answered |
-//! | `pace` | when the next request may be sent, and when a failed one is tried again |
-//! | `clock`, `external_sort`, `stdio` | what time it is; how more is sorted than memory holds; how the standard streams are written |
-//! | `file_error` | which local file could not be used |
-//! | `domain`, `exit`, `stop` | which values every module uses; with which code the program exits; whether the run is to stop |
+//! | `app` | runs each command, and decides what ends a run early |
+//! | `diff` | compares two reports |
+//! | `ui` | shows the plan, the progress and messages to the operator |
+//! | `cli`, `config` | parse the command line, and validate it together with the environment variables |
+//! | `run` | sends the rows' requests until every row is settled |
+//! | `lookup` | finds the users for usernames, emails or external IDs |
+//! | `directory` | lists the users of the directory, and makes rows of them |
+//! | `input` | reads the rows of the input, and validates each one |
+//! | `report` | records the outcome of each row |
+//! | `pingone` | sends requests to PingOne, and classifies its answers |
+//! | [`sandbox`] | imitates PingOne, for rehearsals and tests |
+//! | `pace` | decides when the next request may be sent, and when a failed one is retried |
+//! | `clock`, `external_sort`, `stdio` | tell the time of the run; sort more than fits into memory; write to the standard streams |
+//! | `file_error` | the error for a local file |
+//! | `domain`, `exit`, `stop` | the values that every module uses; the exit codes; the stop signal |
 //!
 //! The library never exits, and prints through [`Console`] only.
 
@@ -66,12 +66,12 @@ pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAUuid
 pub use self::dumps::forbid_core_dumps;
 pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};
-pub use self::pingone::{Endless, PingOneError, Said};
+pub use self::pingone::{Endless, PingOneError, ServerMessage};
 pub use self::report::{OutputError, Summary};
 pub use self::stop::Signal;
 pub use self::ui::Console;
 
-/// What ends a run before its time, and with which code the program exits.
+/// The errors that end a run early, and the exit codes.
 pub mod error {
     pub use crate::app::{LastFailure, RunError};
     pub use crate::exit::{

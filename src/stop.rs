@@ -1,6 +1,6 @@
-//! Is the run to stop? A value that everybody consults who is about to wait or to send.
+//! The stop signal of a run, checked before every wait and every request.
 //!
-//! It escalates: first nothing new is sent and what is in flight is waited for, then that is given up too.
+//! It escalates: at first no new requests are sent, but those in flight are awaited; then they are abandoned too.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 /// A signal that asks a run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT, as by Ctrl-C.
+    /// SIGINT, sent by Ctrl-C.
     Interrupt,
     /// SIGTERM.
     Terminate,
-    /// SIGHUP, as by a terminal that is closed.
+    /// SIGHUP, sent when the terminal is closed.
     Hangup,
 }
 
@@ -29,7 +29,7 @@ impl Signal {
     }
 }
 
-/// The wish that nothing new be sent.
+/// Says whether the run is to stop. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     requested: CancellationToken,
@@ -38,13 +38,13 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Asks the run to stop. Requests in flight are waited for.
+    /// Asks the run to stop. Requests in flight are still awaited.
     pub(crate) fn request(&self) {
         self.requested.cancel();
     }
 
-    /// A signal came: the first asks the run to stop, the second to give up what is in flight. Answers whether it
-    /// is the first.
+    /// Handles a signal: the first one asks the run to stop, the second one abandons the requests in flight. Returns whether it is
+    /// the first.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
         let is_first = self.signal.set(signal).is_ok();
         if !is_first {
@@ -63,12 +63,12 @@ impl Stop {
         self.requested.is_cancelled()
     }
 
-    /// Ends once the run is to stop.
+    /// Completes once the run is to stop.
     pub(crate) async fn requested(&self) {
         self.requested.cancelled().await;
     }
 
-    /// Ends once requests in flight are given up.
+    /// Completes once the requests in flight are abandoned.
     pub(crate) async fn abandoned(&self) {
         self.abandoned.cancelled().await;
     }

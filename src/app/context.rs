@@ -19,7 +19,7 @@ use crate::config::{Identity, RunConfig};
 use crate::domain::{RunId, Tally};
 use crate::input::READ_TOGETHER;
 use crate::pace::Pacer;
-use crate::pingone::{EnvironmentInfo, HttpSettings, HttpWire, LicenceRates, Limits, PingOneError, Secrets, Session, TokenSource};
+use crate::pingone::{EnvironmentInfo, HttpSettings, HttpTransport, LicenceRates, Limits, PingOneError, Session, TokenSource};
 use crate::report::{Journal, NotWritten, RequestsRecord};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
@@ -59,7 +59,7 @@ impl Drop for Start<'_> {
 /// Everything that a run needs, but for its source and its files.
 pub(super) struct Context<'a> {
     start: &'a Start<'a>,
-    pipeline: Pipeline<HttpWire>,
+    pipeline: Pipeline<HttpTransport>,
     /// The sandbox inside this process, which stops when it is dropped.
     _sandbox: Option<Sandbox>,
 }
@@ -90,16 +90,15 @@ impl<'a> Context<'a> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let Target { endpoints, identity, ca, sandbox } = target;
-        let (credentials, tokens) = match identity {
-            Identity::Worker(credentials) => (Some(credentials), TokenSource::Endpoint),
-            Identity::Ready(token) => (None, TokenSource::Ready(token)),
+        let tokens = match identity {
+            Identity::Worker(credentials) => TokenSource::Endpoint(credentials),
+            Identity::Ready(token) => TokenSource::Ready(token),
         };
-        let secrets = credentials.as_ref().map(|worker| Secrets::of(&worker.client_id, &worker.client_secret)).unwrap_or_default();
-        let settings = HttpSettings { endpoints: endpoints.clone(), credentials, ca, timeout: pace.timeout, concurrency, run };
-        let wire = HttpWire::new(settings)?;
+        let settings = HttpSettings { endpoints: endpoints.clone(), ca, timeout: pace.timeout, concurrency, run };
+        let transport = HttpTransport::new(settings)?;
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
         let pipeline = Pipeline {
-            session: Session::new(wire, endpoints, tokens, secrets, Arc::new(Pacer::new(pace.rate)), limits, *clock),
+            session: Session::new(transport, endpoints, tokens, Arc::new(Pacer::new(pace.rate)), limits, *clock),
             limits,
             concurrency,
             slots: Arc::new(Semaphore::new(concurrency)),
@@ -123,7 +122,7 @@ impl<'a> Context<'a> {
         self.start.console
     }
 
-    pub(super) fn session(&self) -> &Session<HttpWire> {
+    pub(super) fn session(&self) -> &Session<HttpTransport> {
         &self.pipeline.session
     }
 

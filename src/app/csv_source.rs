@@ -14,10 +14,10 @@ use super::reading::{Reading, unless_stopped};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
 use crate::domain::Row;
-use crate::input::{Remaining, Sound, feed};
+use crate::input::{Remaining, ValidInput, feed};
 use crate::lookup::{Forecast, forecast};
-use crate::pingone::Wire;
-use crate::report::{InputRecord, InputRows, Numbers, Recovered};
+use crate::pingone::Transport;
+use crate::report::{InputRecord, Numbers, Recovered, RowsByNumber};
 use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned, PlannedInput};
@@ -26,25 +26,25 @@ use crate::ui::{Console, Planned, PlannedInput};
 #[derive(Debug)]
 pub(super) struct CsvSource {
     path: PathBuf,
-    input: Sound,
+    input: ValidInput,
 }
 
 /// The same, with the users of its rows known.
 #[derive(Debug)]
-pub(super) struct ResolvedInput(Sound);
+pub(super) struct ResolvedInput(ValidInput);
 
 /// Its rows as they stand in the file.
 #[derive(Debug)]
-pub(super) struct CsvRows(Arc<Sound>);
+pub(super) struct CsvRows(Arc<ValidInput>);
 
 /// The rows that are left to be done.
 #[derive(Debug)]
 pub(super) struct CsvFeed {
-    input: Arc<Sound>,
+    input: Arc<ValidInput>,
     remaining: Remaining,
 }
 
-impl SourceRows for Sound {
+impl SourceRows for ValidInput {
     fn most_rows(&self) -> u64 {
         self.rows()
     }
@@ -53,7 +53,7 @@ impl SourceRows for Sound {
         Numbers::Whole
     }
 
-    fn original_rows(&self) -> Result<Box<dyn InputRows + '_>, RunError> {
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
         match Self::original_rows(self) {
             Ok(rows) => Ok(Box::new(rows)),
             Err(source) => Err(RunError::Reading { name: self.source.name.clone(), source }),
@@ -70,7 +70,7 @@ impl SourceRows for CsvSource {
         self.input.numbers()
     }
 
-    fn original_rows(&self) -> Result<Box<dyn InputRows + '_>, RunError> {
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
         SourceRows::original_rows(&self.input)
     }
 }
@@ -84,7 +84,7 @@ impl SourceRows for CsvRows {
         self.0.numbers()
     }
 
-    fn original_rows(&self) -> Result<Box<dyn InputRows + '_>, RunError> {
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
         SourceRows::original_rows(&*self.0)
     }
 }
@@ -98,11 +98,11 @@ impl CsvSource {
 }
 
 /// What the plan shows of an input.
-fn planned(input: &Sound, forecast: Option<Forecast>) -> Planned<'_> {
+fn planned(input: &ValidInput, forecast: Option<Forecast>) -> Planned<'_> {
     Planned::Input(PlannedInput {
         name: &input.source.name,
         plan: input.plan(),
-        sought_in: input.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
+        lookup_column: input.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
         forecast,
         start: input.rules.start,
     })
@@ -135,7 +135,7 @@ impl RowSource for CsvSource {
     }
 
     fn forecast(&self) -> Result<Option<Forecast>, RunError> {
-        let lookup = self.input.layout.lookup.as_ref().filter(|_| self.input.plan().sought.rows > 0);
+        let lookup = self.input.layout.lookup.as_ref().filter(|_| self.input.plan().lookups.rows > 0);
         let forecast = lookup.map(|lookup| forecast(&self.input, lookup.by)).transpose();
         forecast.map_err(|source| RunError::Reading { name: self.input.source.name.clone(), source })
     }
@@ -185,7 +185,7 @@ impl RowFeed for CsvFeed {
     }
 
     /// Reads the rows on a thread of its own.
-    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+    async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = pipeline.stop.clone();
         let Self { input, remaining } = self;
         let all = input.rows();

@@ -10,11 +10,11 @@ use super::error::RunError;
 use super::feed::{Left, RowFeed};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
-use crate::directory::{CARRIED, Listing, Roll};
+use crate::directory::{CARRIED, Listing, SeenSet};
 use crate::domain::{Row, Selection};
 use crate::lookup::Forecast;
-use crate::pingone::Wire;
-use crate::report::{DirectoryRecord, InputRecord, InputRows, ListedRows, Numbers, Recalled};
+use crate::pingone::Transport;
+use crate::report::{DirectoryRecord, DirectoryRows, InputRecord, Numbers, ResumedUsers, RowsByNumber};
 use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned};
@@ -38,7 +38,7 @@ pub(super) struct ListRows;
 #[derive(Debug)]
 pub(super) struct ListFeed {
     listing: Listing,
-    seen: Roll,
+    seen: SeenSet,
 }
 
 impl SourceRows for ListRows {
@@ -50,8 +50,8 @@ impl SourceRows for ListRows {
         Numbers::MayBeFree
     }
 
-    fn original_rows(&self) -> Result<Box<dyn InputRows + '_>, RunError> {
-        Ok(Box::new(ListedRows(&CARRIED)))
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
+        Ok(Box::new(DirectoryRows(&CARRIED)))
     }
 }
 
@@ -64,8 +64,8 @@ impl SourceRows for DirectorySource {
         ListRows.numbers()
     }
 
-    fn original_rows(&self) -> Result<Box<dyn InputRows + '_>, RunError> {
-        Ok(Box::new(ListedRows(&CARRIED)))
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
+        Ok(Box::new(DirectoryRows(&CARRIED)))
     }
 }
 
@@ -124,8 +124,8 @@ impl ResolvedSource for BegunList {
 
     fn into_feed(self, left: Left<'_>) -> Result<(ListRows, ListFeed), RunError> {
         let seen = match left.journal {
-            Some(journal) => Roll::recalling(Recalled::read(journal, &left.recovered)?),
-            None => Roll::default(),
+            Some(journal) => SeenSet::resuming(ResumedUsers::read(journal, &left.recovered)?),
+            None => SeenSet::default(),
         };
         Ok((ListRows, ListFeed { listing: self.listing, seen }))
     }
@@ -136,7 +136,7 @@ impl RowFeed for ListFeed {
         self.listing.total().map(|total| total.max(self.seen.users()))
     }
 
-    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
+    async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = &pipeline.stop;
         let fed = self.listing.feed(self.seen, &pipeline.session, &pipeline.slots, &rows, stop).await;
         Ok(fed.inspect_err(|_| stop.request())?)

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::error::RunError;
 use crate::domain::Row;
-use crate::pingone::Wire;
+use crate::pingone::Transport;
 use crate::report::Recovered;
 use crate::run::Pipeline;
 
@@ -29,5 +29,5 @@ pub(super) trait RowFeed {
 
     /// Sends the rows into `rows`, no faster than they are taken. Returns how many there are in all, or `None` if the run stops
     /// before that is known. If rows cannot be read, the run stops.
-    async fn run<W: Wire>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError>;
+    async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError>;
 }

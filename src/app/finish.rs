@@ -16,7 +16,7 @@ use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
-    InputRows, Metrics, NotWritten, Numbers, OutputError, Published, Replaced, ReportFiles, RunRecord, Status, Summary, ToldRows,
+    JournalRows, Metrics, NotWritten, Numbers, OutputError, Published, Replaced, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
     count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
 };
 use crate::run::{Exceeded, StopReason};
@@ -167,7 +167,7 @@ fn publish_all(
     record: &mut RunRecord,
     rows: u64,
     numbers: Numbers,
-    originals: &mut dyn InputRows,
+    originals: &mut dyn RowsByNumber,
 ) -> Result<Published, RunError> {
     put_in_order(files, rows, numbers)?;
     let all = count_report(&files.partial)?;
@@ -189,9 +189,9 @@ pub(super) fn publish_settled(
     lines: Lines,
     mut record: RunRecord,
     rows: u64,
-    told: &mut ToldRows,
+    journal_rows: &mut JournalRows,
 ) -> Result<Published, RunError> {
-    let published = publish_all(files, lines, &mut record, rows, Numbers::Whole, told)?;
+    let published = publish_all(files, lines, &mut record, rows, Numbers::Whole, journal_rows)?;
     complete(&mut record, &published);
     record.write(&files.record)?;
     Ok(published)
@@ -202,7 +202,7 @@ pub(super) fn publish_settled(
 pub(super) fn report_again(
     files: &ReportFiles,
     mut record: RunRecord,
-    originals: &mut dyn InputRows,
+    originals: &mut dyn RowsByNumber,
     clock: Clock,
     console: &Console,
 ) -> Result<u8, RunError> {

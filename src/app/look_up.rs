@@ -11,44 +11,44 @@ use super::error::RunError;
 use super::reading::unless_stopped;
 use crate::domain::Outcome;
 use crate::file_error::FileError;
-use crate::input::{Known, Sound, Whom};
+use crate::input::{Resolution, ResolvedUsers, ValidInput};
 use crate::lookup::{LookUp, NotLookedUp};
 use crate::report::journal_users;
 use crate::ui::Progress;
 
-/// The input, with its users known. Of a run that is taken up, `journal` is where it stands whom settled rows mean.
-pub(super) async fn look_up(sound: Sound, context: &Context<'_>, journal: Option<&Path>) -> Result<Sound, RunError> {
-    let rows = sound.plan().sought.rows;
-    let Some(lookup) = sound.layout.lookup.as_ref().filter(|_| rows > 0) else {
-        return Ok(sound);
+/// The input with its users resolved. In a resumed run, `journal` already names the users of settled rows.
+pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, journal: Option<&Path>) -> Result<ValidInput, RunError> {
+    let rows = input.plan().lookups.rows;
+    let Some(lookup) = input.layout.lookup.as_ref().filter(|_| rows > 0) else {
+        return Ok(input);
     };
     let folder = std::env::temp_dir();
-    let whom = Whom::new(&folder, sound.rows()).map_err(not_kept)?;
-    let before = journal.map_or(Ok(0), |journal| taken_over(journal, &whom, sound.rows()))?;
+    let resolved = ResolvedUsers::new(&folder, input.rows()).map_err(not_kept)?;
+    let before = journal.map_or(Ok(0), |journal| taken_over(journal, &resolved, input.rows()))?;
     let (seen, looked_up) = watch::channel(0);
     let progress = Progress::of_looking_up(context.console(), rows.saturating_sub(before), looked_up, Arc::clone(&context.session().pacer));
     let looking_up = LookUp::new(context.session(), lookup.by, context.stop(), context.concurrency());
-    let done = looking_up.all(&sound, &whom, &seen).await;
+    let done = looking_up.all(&input, &resolved, &seen).await;
     drop(seen);
     progress.finish().await;
     match done {
-        Ok(()) => Ok(unless_stopped(context.stop(), move || sound.with_users(whom)).await??),
+        Ok(()) => Ok(unless_stopped(context.stop(), move || input.with_users(resolved)).await??),
         Err(NotLookedUp::PingOne(error)) => Err(error.into()),
         Err(NotLookedUp::List(error)) => Err(error.into()),
-        Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: sound.source.name.clone(), source }),
+        Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: input.source.name.clone(), source }),
         Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
         Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(context.stop())),
     }
 }
 
-/// Notes in `whom` the users of those rows that have a line in the `journal`; answers how many there are.
-fn taken_over(journal: &Path, whom: &Whom, rows: u64) -> Result<u64, RunError> {
+/// Stores in `resolved` the users of the rows that have a line in the `journal`. Returns how many there are.
+fn taken_over(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u64, RunError> {
     let mut noted = 0;
     for line in journal_users(journal, rows)? {
         let (row, user, outcome) = line?;
-        let known = match (user, outcome) {
-            (Some(user), _) => Known::User(user),
-            (None, Outcome::NotFound | Outcome::Ambiguous | Outcome::Rejected) => Known::Nobody(outcome, Box::default()),
+        let resolution = match (user, outcome) {
+            (Some(user), _) => Resolution::User(user),
+            (None, Outcome::NotFound | Outcome::Ambiguous | Outcome::Rejected) => Resolution::Unresolved(outcome, Box::default()),
             (
                 None,
                 Outcome::Granted
@@ -62,8 +62,8 @@ fn taken_over(journal: &Path, whom: &Whom, rows: u64) -> Result<u64, RunError> {
                 | Outcome::Invalid,
             ) => continue,
         };
-        noted += u64::from(whom.of(row).map_err(not_kept)?.is_none());
-        whom.set(row, &known).map_err(not_kept)?;
+        noted += u64::from(resolved.of(row).map_err(not_kept)?.is_none());
+        resolved.set(row, &resolution).map_err(not_kept)?;
     }
     Ok(noted)
 }

@@ -13,7 +13,7 @@ use super::error::RunError;
 use crate::cli::ProgressMode;
 use crate::config::{ConfigError, RunConfig};
 use crate::domain::escaped;
-use crate::input::{Dialect, Expected, Layout, Opened, Rules, Seen, Sound, Taking, is_pipe, name_of};
+use crate::input::{BytesRead, Dialect, Expected, Layout, OpenedInput, ReadOptions, Rules, ValidInput, is_pipe, name_of};
 use crate::stop::Stop;
 use crate::ui::Console;
 
@@ -29,7 +29,7 @@ pub(super) struct Reading {
     /// Whether a file is kept for the whole run as it is now.
     keep: bool,
     max_users: Option<u64>,
-    seen: Seen,
+    bytes_read: BytesRead,
 }
 
 impl Reading {
@@ -42,26 +42,26 @@ impl Reading {
             skip_invalid: config.skip_invalid,
             keep: !config.safety.dry_run,
             max_users: config.safety.max_users,
-            seen: Seen::default(),
+            bytes_read: BytesRead::default(),
         })
     }
 
     /// The input, every row of it read, unless a signal comes before that.
-    pub(super) async fn done(self, stop: &Stop, console: &Console) -> Result<Sound, RunError> {
-        let (name, seen) = (name_of(&self.path), self.seen.clone());
+    pub(super) async fn done(self, stop: &Stop, console: &Console) -> Result<ValidInput, RunError> {
+        let (name, bytes_read) = (name_of(&self.path), self.bytes_read.clone());
         let is_told = is_pipe(&self.path) && console.progress != ProgressMode::None;
         tokio::select! {
             biased;
             read = unless_stopped(stop, move || self.read()) => read?,
-            never = tell(&name, &seen, console), if is_told => match never {},
+            never = tell(&name, &bytes_read, console), if is_told => match never {},
         }
     }
 
-    fn read(self) -> Result<Sound, RunError> {
-        let opened = Opened::at(&self.path, self.seen)?;
+    fn read(self) -> Result<ValidInput, RunError> {
+        let opened = OpenedInput::at(&self.path, self.bytes_read)?;
         let layout = Layout::of(&opened.beginning, self.rules.operation, &self.dialect, self.rules.until.is_some())?;
         let expected = Expected { delimiter: layout.delimiter, has_header: layout.has_header, most_rows: self.max_users };
-        let source = opened.whole(&Taking { keep: self.keep, expected: Some(expected) })?;
+        let source = opened.whole(&ReadOptions { keep: self.keep, expected: Some(expected) })?;
         let superseded = escaped(&layout.superseded.join(", "));
         // Of a report, that is as it should be.
         if layout.is_of_a_report() {
@@ -69,15 +69,15 @@ impl Reading {
         } else if !superseded.is_empty() {
             tracing::warn!("these columns of the input are not carried into the report, which has its own of the name: {superseded}");
         }
-        Ok(Sound::check(source, layout, self.rules, self.skip_invalid)?)
+        Ok(ValidInput::check(source, layout, self.rules, self.skip_invalid)?)
     }
 }
 
 /// Tells how much has been read, until it is not polled any more.
-async fn tell(name: &str, seen: &Seen, console: &Console) -> Infallible {
+async fn tell(name: &str, bytes_read: &BytesRead, console: &Console) -> Infallible {
     loop {
         tokio::time::sleep(TOLD_EVERY).await;
-        console.tell(&format!("reading {name}: {} so far", DecimalBytes(seen.bytes())));
+        console.tell(&format!("reading {name}: {} so far", DecimalBytes(bytes_read.bytes())));
     }
 }
 

@@ -10,7 +10,7 @@ use super::finish::{MetricsFile, code_of, publish_settled, report_again, tell_of
 use super::source::RowSource;
 use super::workspace::Workspace;
 use crate::domain::Operation;
-use crate::report::{OutputError, RunRecord, Summary, ToldRows, reopen_journal};
+use crate::report::{JournalRows, OutputError, RunRecord, Summary, reopen_journal};
 
 /// A run that is taken up, and lacks nothing but its report.
 pub(super) struct Settled<'a> {
@@ -71,14 +71,14 @@ impl<'a> Settled<'a> {
             reopen_journal(&files.partial, self.rows)?;
             &files.partial
         };
-        let mut told = ToldRows::of(from, named(&reading.user_column).as_deref(), until.as_deref())?;
+        let mut journal_rows = JournalRows::of(from, named(&reading.user_column).as_deref(), until.as_deref())?;
         console.tell_anyhow("the input is not what it was when the run began, but each of its rows was settled: nothing is sent, and the report is made of the journal");
         if let Some(former) = finished {
-            return report_again(files, former.clone(), &mut told, *clock, console);
+            return report_again(files, former.clone(), &mut journal_rows, *clock, console);
         }
         record.environment = self.former.environment.clone();
         record.finished_at = Some(timestamp(clock.millis()));
-        let published = publish_settled(files, config.lines, record, self.rows, &mut told)?;
+        let published = publish_settled(files, config.lines, record, self.rows, &mut journal_rows)?;
         let summary = Summary {
             target: info.name.clone(),
             tally: published.tally,

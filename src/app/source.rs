@@ -10,7 +10,7 @@ use super::error::RunError;
 use super::feed::{Left, RowFeed};
 use crate::config::RunConfig;
 use crate::lookup::Forecast;
-use crate::report::{InputRecord, InputRows, Numbers};
+use crate::report::{InputRecord, Numbers, RowsByNumber};
 use crate::stop::Stop;
 use crate::ui::{Console, Planned};
 
@@ -23,7 +23,7 @@ pub(super) trait SourceRows {
     fn numbers(&self) -> Numbers;
 
     /// The rows as they stand in the source.
-    fn original_rows(&self) -> Result<Box<dyn InputRows + '_>, RunError>;
+    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError>;
 }
 
 /// A source that has been read as far as that is possible without a request.

@@ -1,71 +1,71 @@
-//! What can be wrong with what was typed, and what does the user do about it?
+//! Errors in options and environment variables, with a hint for each.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::domain::{quote, shown};
 
-/// Why it is not clear what to do, or as whom. Nothing was sent.
+/// Why the configuration is refused. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// There is no input.
     #[error("there is no input: expected a CSV file, or `-` for standard input")]
     NoInput,
-    /// There is no input, nor is it said whom of the directory to audit.
+    /// There is no input, and no option selects users from the directory.
     #[error(
         "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
     )]
     NobodyToAudit,
-    /// It is not said in which environment.
+    /// No environment is given.
     #[error("there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID")]
     NoEnvironment,
-    /// It is not said as whom.
+    /// No credentials are given.
     #[error("there are no credentials: expected a client ID and a secret, or an access token")]
     NoCredentials,
-    /// There is a client ID, and no secret.
+    /// A client ID is given without a secret.
     #[error("there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`")]
     NoSecret,
-    /// A file that was named cannot be read.
+    /// A file cannot be read.
     #[error("{}: the {what} cannot be read", shown(path))]
     Unreadable {
-        /// What it should hold.
+        /// What it should contain.
         what: &'static str,
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What the file system said.
+        /// The file system's error.
         source: io::Error,
     },
-    /// A secret is empty, or holds what no secret does.
+    /// A secret is empty, or has characters that no secret has.
     #[error("{from}: this is no {what}: expected one line of text without spaces")]
     NotASecret {
         /// What it should be.
         what: &'static str,
-        /// Where it came from.
+        /// Its file or environment variable.
         from: String,
     },
-    /// Anybody may have put this secret there.
+    /// A secret's file is writable for everyone, so anyone may have replaced it.
     #[error("{}: anybody may write to this file of the {what}", shown(path))]
-    AnybodyWrites {
-        /// What it should hold.
+    WorldWritable {
+        /// What it should contain.
         what: &'static str,
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
     },
-    /// A file is too long for what it should hold.
+    /// A file is too long for what it should contain.
     #[error("{}: this is no {what}: it is longer than {most} KiB", shown(path))]
     TooLong {
-        /// What it should hold.
+        /// What it should contain.
         what: &'static str,
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// The most KiB that it may have.
+        /// The limit, in KiB.
         most: u64,
     },
-    /// A file holds no certificate.
+    /// A file contains no certificate.
     #[error("{}: there is no certificate in PEM form", shown(.0))]
     NotACertificate(PathBuf),
-    /// A URL is not one that a token may be sent to. The URL is not shown: it may hold a password.
+    /// A token must not be sent to this URL. The URL is not shown: it may contain a password.
     #[error("{option}: {why}")]
     Url {
         /// The option that names it.
@@ -73,15 +73,15 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
-    /// A variable names a proxy, which cannot be used as it stands. It is not shown: it may hold a password.
+    /// A variable names a proxy that cannot be used. Its value is not shown: it may contain a password.
     #[error("{variable}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
     NotAProxy {
         /// The variable.
         variable: &'static str,
     },
-    /// A variable names a proxy, and is not heeded.
+    /// A variable names a proxy, but the HTTP client would ignore it.
     #[error("{variable}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
-    ProxyOfAWebServer {
+    ProxyUnderCgi {
         /// The variable.
         variable: &'static str,
     },
@@ -97,16 +97,16 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What the user can do, in one line.
+    /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NoEnvironment | Self::NoCredentials => Some(
                 "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
                     .into(),
             ),
-            Self::AnybodyWrites { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
+            Self::WorldWritable { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
             Self::NotAProxy { variable } => Some(format!("mend it, or unset {variable} to connect directly")),
-            Self::ProxyOfAWebServer { .. } => Some("unset REQUEST_METHOD".into()),
+            Self::ProxyUnderCgi { .. } => Some("unset REQUEST_METHOD".into()),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::NoSecret

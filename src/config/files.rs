@@ -1,5 +1,5 @@
-//! What stands in a file that a run is set up with: a secret, or certificates? Read up to a limit, since it may
-//! be a pipe or a device without end; and a secret not from where anybody may put another.
+//! Reads files that contain a secret or certificates: up to a limit, since the file may be an endless pipe or device. A secret's
+//! file that everyone may write to is refused.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -9,45 +9,44 @@ use std::path::Path;
 use super::ConfigError;
 use crate::domain::shown;
 
-/// The most bytes of a secret's file. Tokens have some KiB, and no request could carry more of them.
-const MOST_OF_A_SECRET: u64 = 64 << 10;
-/// The most bytes of a file of certificates. The authorities of a whole system are some 200 KiB.
-const MOST_OF_CERTIFICATES: u64 = 1 << 20;
+/// The longest file of a secret, in bytes. Tokens have some KiB, and no request could carry a much longer one.
+const MAX_SECRET: u64 = 64 << 10;
+/// The longest file of certificates, in bytes. All authorities of a system together take some 200 KiB.
+const MAX_CERTIFICATES: u64 = 1 << 20;
 
-/// Whoever is neither the owner nor of the file's group may write.
-const ANYBODY_WRITES: u32 = 0o002;
-/// Others than the owner may do something with a file.
-const OF_OTHERS: u32 = 0o077;
-/// The same of a file that another owns, as Kubernetes and systemd give secrets: the group that may read it is the
-/// program's.
-const OF_OTHERS_THAN_ITS_GROUP: u32 = 0o037;
+/// The permission bit for writing by others than the owner and the group.
+const WORLD_WRITABLE: u32 = 0o002;
+/// The permission bits of the group and all others.
+const GROUP_AND_OTHERS: u32 = 0o077;
+/// The same for a file with another owner, as Kubernetes and systemd provide secrets: its group, which may read it, is that of
+/// this program.
+const BEYOND_GROUP_READ: u32 = 0o037;
 
-/// The text of the file at `path`, which is to hold a secret.
+/// Reads a secret from the file at `path`.
 pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { what, path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     check_mode(what, path, &file.metadata().map_err(unreadable)?)?;
-    let bytes = read(what, path, &file, MOST_OF_A_SECRET)?;
+    let bytes = read(what, path, &file, MAX_SECRET)?;
     String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: shown(path).to_string() })
 }
 
-/// The bytes of the file at `path`, which is to hold certificates.
+/// Reads certificates from the file at `path`.
 pub(super) fn read_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let what = "certificate";
     let file = File::open(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
-    read(what, path, &file, MOST_OF_CERTIFICATES)
+    read(what, path, &file, MAX_CERTIFICATES)
 }
 
-/// Warns of a secret that others may come to know, and refuses one that anybody may have put there. A device, such
-/// as a terminal, is neither.
+/// Warns about a secret that others may use, and refuses one that everyone may replace. Devices, such as terminals, are exempt.
 fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), ConfigError> {
     let kind = there.file_type();
     if kind.is_char_device() || kind.is_block_device() {
         return Ok(());
     }
     let mode = there.permissions().mode();
-    if mode & ANYBODY_WRITES != 0 {
-        return Err(ConfigError::AnybodyWrites { what, path: path.to_owned() });
+    if mode & WORLD_WRITABLE != 0 {
+        return Err(ConfigError::WorldWritable { what, path: path.to_owned() });
     }
     let is_own = there.uid() == rustix::process::geteuid().as_raw();
     if is_open(mode, is_own) {
@@ -57,9 +56,9 @@ fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), C
     Ok(())
 }
 
-/// Whether a file of this mode may be used by others than it should.
+/// Whether a secret's file with this mode is too open.
 fn is_open(mode: u32, is_own: bool) -> bool {
-    mode & (if is_own { OF_OTHERS } else { OF_OTHERS_THAN_ITS_GROUP }) != 0
+    mode & (if is_own { GROUP_AND_OTHERS } else { BEYOND_GROUP_READ }) != 0
 }
 
 fn read(what: &'static str, path: &Path, file: &File, most: u64) -> Result<Vec<u8>, ConfigError> {
@@ -86,19 +85,19 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_anybody_may_put_there_is_refused() {
+    fn a_world_writable_secret_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         for (mode, is_refused) in
             [(0o600, false), (0o400, false), (0o644, false), (0o660, false), (0o602, true), (0o666, true), (0o777, true)]
         {
             let read = read_secret("client secret", &file(folder.path(), &format!("{mode:o}"), b"s3cret\n", mode));
-            assert_eq!(matches!(read, Err(ConfigError::AnybodyWrites { .. })), is_refused, "{mode:o}");
+            assert_eq!(matches!(read, Err(ConfigError::WorldWritable { .. })), is_refused, "{mode:o}");
             assert!(is_refused || read.expect("readable") == "s3cret\n", "{mode:o}");
         }
     }
 
     #[test]
-    fn the_group_may_read_what_another_owns() {
+    fn the_group_may_read_a_file_with_another_owner() {
         for (mode, own, anothers) in [
             (0o600, false, false),
             (0o400, false, false),
@@ -113,19 +112,19 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_read_without_end() {
+    fn no_file_is_read_beyond_its_limit() {
         let folder = tempfile::tempdir().expect("a folder");
         let size = |most: u64, more: usize| vec![b'x'; usize::try_from(most).expect("small") + more];
         let secret = |bytes: &[u8]| read_secret("client secret", &file(folder.path(), "s", bytes, 0o600));
-        assert_eq!(secret(&size(MOST_OF_A_SECRET, 0)).expect("short enough").len() as u64, MOST_OF_A_SECRET);
-        let error = secret(&size(MOST_OF_A_SECRET, 1)).expect_err("too long").to_string();
+        assert_eq!(secret(&size(MAX_SECRET, 0)).expect("short enough").len() as u64, MAX_SECRET);
+        let error = secret(&size(MAX_SECRET, 1)).expect_err("too long").to_string();
         assert!(error.ends_with("s: this is no client secret: it is longer than 64 KiB"), "{error}");
         assert!(matches!(read_secret("client secret", Path::new("/dev/zero")), Err(ConfigError::TooLong { .. })));
-        assert!(read_certificates(&file(folder.path(), "c", &size(MOST_OF_CERTIFICATES, 0), 0o644)).is_ok());
+        assert!(read_certificates(&file(folder.path(), "c", &size(MAX_CERTIFICATES, 0), 0o644)).is_ok());
         assert!(matches!(read_certificates(Path::new("/dev/zero")), Err(ConfigError::TooLong { most: 1024, .. })));
         assert!(matches!(
             read_secret("client secret", folder.path()),
-            Err(ConfigError::AnybodyWrites { .. } | ConfigError::Unreadable { .. })
+            Err(ConfigError::WorldWritable { .. } | ConfigError::Unreadable { .. })
         ));
     }
 }

@@ -1,5 +1,5 @@
-//! Is the proxy used that a variable names? What the HTTP client cannot read it leaves out, and connects directly:
-//! whoever has named a proxy does not mean that.
+//! Checks that the HTTP client will use the proxy that an environment variable names. It silently ignores a value that it cannot
+//! parse and connects directly, which is not what the operator asked for.
 
 use std::ffi::OsString;
 
@@ -9,16 +9,15 @@ use hyper_util::client::proxy::matcher::Matcher;
 use super::ConfigError;
 use crate::pingone::BaseUrl;
 
-/// The variables that name the proxy for an encrypted connection, in the order in which they count; of two spellings,
-/// the first that is set.
+/// The variables that name the proxy for HTTPS, in order of precedence; of two spellings, the first one that is set counts.
 const VARIABLES: [[&str; 2]; 2] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"]];
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
-/// Set by web servers for programs that they start, whose requests' headers may be taken for variables: then no
-/// variable names a proxy.
-const OF_A_WEB_SERVER: &str = "REQUEST_METHOD";
+/// Web servers set this for CGI programs, where a request's header may look like a proxy variable. The HTTP client then ignores
+/// all proxy variables.
+const CGI_VARIABLE: &str = "REQUEST_METHOD";
 
-/// Refuses a proxy for the host of `base` that is named, and would not be used. `variable` tells what the environment
-/// has set.
+/// Refuses a proxy setting for the host of `base` that the HTTP client would ignore. `variable` looks up an environment
+/// variable.
 pub(super) fn check_proxy(base: &BaseUrl, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), ConfigError> {
     let set = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
     let named = |(_, value): &(&str, OsString)| !value.to_string_lossy().trim().is_empty();
@@ -32,20 +31,20 @@ pub(super) fn check_proxy(base: &BaseUrl, variable: &dyn Fn(&str) -> Option<OsSt
     if base.is_loopback() || Matcher::builder().all("http://proxy").no(spared).build().intercept(&url).is_none() {
         return Ok(());
     }
-    if variable(OF_A_WEB_SERVER).is_some() {
-        return Err(ConfigError::ProxyOfAWebServer { variable: name });
+    if variable(CGI_VARIABLE).is_some() {
+        return Err(ConfigError::ProxyUnderCgi { variable: name });
     }
     let is_usable = value.into_string().is_ok_and(|value| is_usable(&value, &url));
     if is_usable { Ok(()) } else { Err(ConfigError::NotAProxy { variable: name }) }
 }
 
-/// Whether a connection to `url` goes through the proxy that `value` names.
+/// Whether a connection to `url` would go through the proxy `value`.
 fn is_usable(value: &str, url: &Uri) -> bool {
     let Some(proxy) = Matcher::builder().all(value.to_owned()).build().intercept(url) else {
         return false;
     };
     let proxy = proxy.uri();
-    // SOCKS is another matter.
+    // SOCKS is not supported.
     let is_http = matches!(proxy.scheme_str(), Some("http" | "https"));
     let has_sound_port =
         proxy.authority().is_some_and(|authority| authority.as_str() == authority.host() || authority.port_u16().is_some());
@@ -65,7 +64,7 @@ mod tests {
     const API: &str = "https://api.pingone.eu/v1";
 
     #[test]
-    fn a_proxy_that_is_named_is_one_that_is_used() {
+    fn a_proxy_that_would_be_ignored_is_refused() {
         for good in [
             "http://proxy.example.com:8080",
             "proxy.example.com:8080",
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_left_out_without_a_word() {
+    fn no_proxy_is_ignored_silently() {
         let named = |name: &str| (name == "ALL_PROXY").then(|| OsString::from_vec(b"http://pr\xffxy".to_vec()));
         assert!(matches!(check_proxy(&API.parse().expect("a URL"), &named), Err(ConfigError::NotAProxy { variable: "ALL_PROXY" })));
         let refused = checked(&[("HTTPS_PROXY", "proxy"), ("REQUEST_METHOD", "GET")], API).expect_err("it would not be used");

@@ -1,17 +1,17 @@
-//! Why can the list of users not be read, and what does the program's user do about it?
+//! The errors of reading the user list, and what the operator can do about each.
 
 use std::fmt;
 
 use crate::exit::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
-use crate::pingone::{PingOneError, Said};
+use crate::pingone::{PingOneError, ServerMessage};
 use crate::stop::Signal;
 
 /// What the list is read for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListedFor {
-    /// To audit users: which ones.
+    /// To audit these users.
     Audit(String),
-    /// To look up the users of an input: by which attribute.
+    /// To look up the users of an input by this attribute.
     LookUp(&'static str),
 }
 
@@ -24,52 +24,52 @@ impl fmt::Display for ListedFor {
     }
 }
 
-/// Why the user list cannot be read, or not be gone through.
+/// Why the user list cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListingError {
-    /// The worker application may not read the list. Nothing was sent for a user.
-    #[error("{list}: PingOne does not let the user list be read: {said}")]
+    /// The worker application may not read the list. No request for a user was sent.
+    #[error("{list}: PingOne does not let the user list be read: {message}")]
     Forbidden {
-        /// What for.
+        /// What the list is read for.
         list: ListedFor,
-        /// What PingOne said.
-        said: Said,
+        /// PingOne's answer.
+        message: ServerMessage,
     },
-    /// PingOne refused the first page. Nothing was sent for a user.
-    #[error("{list}: PingOne refused the list: {said}")]
+    /// PingOne refused the first page. No request for a user was sent.
+    #[error("{list}: PingOne refused the list: {message}")]
     Refused {
-        /// Whose list was asked for.
+        /// The users that were selected.
         list: String,
-        /// Whether a filter was sent, which may be what is wrong.
+        /// Whether a filter was sent, which may be the cause.
         filtered: bool,
-        /// What PingOne said.
-        said: Said,
+        /// PingOne's answer.
+        message: ServerMessage,
     },
-    /// PingOne refused a later page, or what it answered could not be used, to the last try.
-    #[error("{list}: a page of the list could not be had: {said}")]
+    /// PingOne refused a later page, or all attempts ended without a usable answer.
+    #[error("{list}: a page of the list could not be had: {message}")]
     Unread {
-        /// What for.
+        /// What the list is read for.
         list: ListedFor,
-        /// What PingOne or the network said last.
-        said: Said,
+        /// The last answer or network error.
+        message: ServerMessage,
     },
-    /// There are more users than may be.
+    /// There are more users than allowed.
     #[error("{list}: there are {users} users, and `--max-users` allows {most}; nothing was sent for them")]
     TooMany {
-        /// Whose list it is.
+        /// The users that were selected.
         list: String,
-        /// How many users PingOne says there are.
+        /// The number of users that PingOne reports.
         users: u64,
-        /// How many there may be.
+        /// The most users allowed.
         most: u64,
     },
-    /// There are more users than PingOne said, and than may be.
+    /// The list turned out longer than PingOne reported, and longer than allowed.
     #[error("{list}: the list goes on after {most} users, which is what `--max-users` allows")]
     Grown {
-        /// Whose list it is.
+        /// The users that were selected.
         list: String,
-        /// How many users there may be.
+        /// The most users allowed.
         most: u64,
     },
 }
@@ -89,7 +89,7 @@ impl ListingError {
         match self {
             Self::Forbidden { list, .. } => {
                 let or = match list {
-                    ListedFor::Audit(_) => "ask for a population that it may read with `--population`",
+                    ListedFor::Audit(_) => "action for a population that it may read with `--population`",
                     ListedFor::LookUp(_) => "name the users by their IDs, in a column `userID`",
                 };
                 Some(format!("give the worker application the role Identity Data Admin for the environment, or {or}"))
@@ -107,14 +107,14 @@ impl ListingError {
     }
 }
 
-/// Why the user list did not become rows.
+/// Why the user list could not be turned into rows.
 #[derive(Debug)]
 pub(crate) enum NotListed {
-    /// The list cannot be read, or not be gone through.
+    /// The list cannot be read, or not to its end.
     List(ListingError),
-    /// PingOne takes no request of ours.
+    /// PingOne accepts none of our requests.
     PingOne(PingOneError),
-    /// The run stops before its first row, by this signal if one came.
+    /// The run stops before its first row, because of this signal if there was one.
     Stopped(Option<Signal>),
 }
 

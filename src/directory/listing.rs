@@ -1,25 +1,25 @@
-//! How does the user list become rows? Page after page, as fast as rows are taken, and no faster.
+//! Reads the user list page by page and turns it into rows, no faster than the pipeline takes them.
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{ListedFor, ListingError, NotListed, Roll};
+use super::{ListedFor, ListingError, NotListed, SeenSet};
 use crate::domain::{Detail, Row, Selection};
-use crate::pingone::{ListReader, Listed, PingOneError, Session, UserPage, Wire};
+use crate::pingone::{ListReader, PageResult, PingOneError, Session, Transport, UserPage};
 use crate::stop::Stop;
 
-/// The user list, of which the first page has been read.
+/// A user list of which the first page has been read.
 #[derive(Debug)]
 pub(crate) struct Listing {
     selection: Selection,
     first: UserPage,
-    /// What follows it.
+    /// The pages after the first.
     rest: ListReader,
     max_users: Option<u64>,
 }
 
 impl Listing {
-    /// Asks for the first page of the selected users. More of them than `max_users` are refused.
-    pub(crate) async fn begin<W: Wire>(
+    /// Requests the first page of the selected users. More users than `max_users` are an error.
+    pub(crate) async fn begin<W: Transport>(
         session: &Session<W>,
         selection: Selection,
         max_users: Option<u64>,
@@ -28,11 +28,15 @@ impl Listing {
         let mut rest = session.user_list(selection.filter());
         let list = selection.to_string();
         let first = match unless_stopped(session.next_users(&mut rest, stop), stop).await? {
-            Listed::Page(page) => page,
-            Listed::Forbidden(said) => return Err(ListingError::Forbidden { list: ListedFor::Audit(list), said: said.into() }.into()),
-            Listed::Refused(said) => return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), said: said.into() }.into()),
-            Listed::Failed(said) => return Err(unread(list, said)),
-            Listed::Stopped => return Err(NotListed::Stopped(stop.signalled())),
+            PageResult::Page(page) => page,
+            PageResult::Forbidden(detail) => {
+                return Err(ListingError::Forbidden { list: ListedFor::Audit(list), message: detail.into() }.into());
+            }
+            PageResult::Refused(detail) => {
+                return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), message: detail.into() }.into());
+            }
+            PageResult::Failed(detail) => return Err(unread(list, detail)),
+            PageResult::Stopped => return Err(NotListed::Stopped(stop.signalled())),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {
@@ -41,12 +45,12 @@ impl Listing {
         }
     }
 
-    /// How many users there are, if PingOne says so.
+    /// The number of users, if PingOne reports it.
     pub(crate) fn total(&self) -> Option<u64> {
         self.first.total
     }
 
-    /// How many pages there are, if that can be told from the first.
+    /// The number of pages, if it can be computed from the first.
     pub(crate) fn pages(&self) -> Option<u64> {
         let size = self.first.users.len() as u64;
         match (self.rest.has_more(), self.total()) {
@@ -56,73 +60,80 @@ impl Listing {
         }
     }
 
-    /// Sends a row into `rows` for each user who is not on the `roll` yet, and for those of the roll that are to
-    /// be sent again. Each page but the first takes one of the `places` in flight. Answers how many users are
-    /// on the roll in the end; `None` if the run stops first.
-    pub(crate) async fn feed<W: Wire>(
+    /// Sends a row into `rows` for each user that is not in `seen_set` yet, and for the rows that a resumed run sends again.
+    /// Each page but the first takes one of the `slots` for requests in flight. Returns the number of users in the set at
+    /// the end, or `None` if the run stops first.
+    pub(crate) async fn feed<W: Transport>(
         self,
-        mut roll: Roll,
+        mut seen_set: SeenSet,
         session: &Session<W>,
-        places: &Semaphore,
+        slots: &Semaphore,
         rows: &mpsc::Sender<Row>,
         stop: &Stop,
     ) -> Result<Option<u64>, NotListed> {
         let counted = self.total().unwrap_or_default();
-        roll.expect(counted);
+        seen_set.reserve(counted);
         let (list, most) = (self.selection.to_string(), self.max_users);
         let (mut page, mut pages) = (self.first, self.rest);
         loop {
             let mut next = Vec::with_capacity(page.users.len());
-            let new = page.users.into_iter().filter_map(|user| roll.enter(user, &mut next).then_some(())).count();
-            if let Some(most) = most.filter(|most| roll.users() > *most) {
+            let new = page.users.into_iter().filter_map(|user| seen_set.insert(user, &mut next).then_some(())).count();
+            if let Some(most) = most.filter(|most| seen_set.users() > *most) {
                 return Err(ListingError::Grown { list, most }.into());
             }
             if !send(next, rows).await {
                 return Ok(None);
             }
-            pages.brought(new as u64).map_err(|why| pages.error(why))?;
+            pages.count_new(new as u64).map_err(|why| pages.error(why))?;
             if !pages.has_more() {
                 break;
             }
-            page = match next_page(&mut pages, session, places, stop).await? {
-                Listed::Page(page) => page,
-                Listed::Forbidden(said) | Listed::Refused(said) | Listed::Failed(said) => return Err(unread(list, said)),
-                Listed::Stopped => return Ok(None),
+            page = match next_page(&mut pages, session, slots, stop).await? {
+                PageResult::Page(page) => page,
+                PageResult::Forbidden(detail) | PageResult::Refused(detail) | PageResult::Failed(detail) => {
+                    return Err(unread(list, detail));
+                }
+                PageResult::Stopped => return Ok(None),
             };
         }
-        if !send(roll.rest(), rows).await {
+        if !send(seen_set.take_remaining(), rows).await {
             return Ok(None);
         }
-        if roll.users() < counted {
+        if seen_set.users() < counted {
             tracing::warn!(
                 "{list}: PingOne counted {counted} users at first, and listed {}: only those listed are in the report (others may have been \
                  deleted meanwhile, or the application may not see them)",
-                roll.users()
+                seen_set.users()
             );
         }
-        Ok(Some(roll.users()))
+        Ok(Some(seen_set.users()))
     }
 }
 
-/// Asks for a page that follows.
-async fn next_page<W: Wire>(pages: &mut ListReader, session: &Session<W>, places: &Semaphore, stop: &Stop) -> Result<Listed, PingOneError> {
+/// Requests the next page.
+async fn next_page<W: Transport>(
+    pages: &mut ListReader,
+    session: &Session<W>,
+    slots: &Semaphore,
+    stop: &Stop,
+) -> Result<PageResult, PingOneError> {
     let listed = async {
-        let _place = places.acquire().await.expect("nobody closes it");
+        let _slot = slots.acquire().await.expect("the semaphore is never closed");
         session.next_users(pages, stop).await
     };
     unless_stopped(listed, stop).await
 }
 
-/// What comes of asking for a page. A stop does not wait for it: nothing is lost with it.
-async fn unless_stopped(listed: impl Future<Output = Result<Listed, PingOneError>>, stop: &Stop) -> Result<Listed, PingOneError> {
+/// Waits for a page, but not once a stop is requested: nothing is lost by dropping the request.
+async fn unless_stopped(listed: impl Future<Output = Result<PageResult, PingOneError>>, stop: &Stop) -> Result<PageResult, PingOneError> {
     tokio::select! {
         biased;
-        () = stop.requested() => Ok(Listed::Stopped),
+        () = stop.requested() => Ok(PageResult::Stopped),
         listed = listed => listed,
     }
 }
 
-/// Hands rows over as they are taken; tells whether all of them were.
+/// Sends rows as the receiver takes them. Returns whether it took all of them.
 async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
     for row in next {
         if rows.send(row).await.is_err() {
@@ -132,6 +143,6 @@ async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
     true
 }
 
-fn unread(list: String, said: Detail) -> NotListed {
-    ListingError::Unread { list: ListedFor::Audit(list), said: said.into() }.into()
+fn unread(list: String, detail: Detail) -> NotListed {
+    ListingError::Unread { list: ListedFor::Audit(list), message: detail.into() }.into()
 }

@@ -1,16 +1,15 @@
-//! Which users does the directory hold, and which rows do they become?
+//! Turns PingOne's user list into rows.
 //!
 //! ```text
-//! Session::list_users ── page after page ──▶ Roll (each user once, a number each) ──▶ Row ──▶ the pipeline
-//!                        held back by it
+//! Session::next_users ── page by page ──▶ SeenSet (each user once, with a row number) ──▶ Row ──▶ the pipeline
 //! ```
 
 mod error;
 mod listing;
-mod roll;
+mod seen_set;
 
 pub use self::error::{ListedFor, ListingError};
 
 pub(crate) use self::error::NotListed;
 pub(crate) use self::listing::Listing;
-pub(crate) use self::roll::{CARRIED, Roll};
+pub(crate) use self::seen_set::{CARRIED, SeenSet};

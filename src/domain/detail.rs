@@ -1,24 +1,24 @@
-//! What did the server or the network say of a request?
+//! The message of the server or the network about a request.
 
 use super::ForeignText;
 
-/// What the server or the network said, for the report.
+/// A message of the server or the network, for the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Detail {
     pub(crate) status: Option<u16>,
     pub(crate) code: ForeignText,
     pub(crate) message: ForeignText,
-    /// PingOne's own `id` of the fault, to be found in its logs.
+    /// PingOne's `id` of the error, by which it is found in PingOne's logs.
     pub(crate) id: ForeignText,
 }
 
 impl Detail {
-    /// The detail with each text changed, and then cut: a secret is looked for in the whole of it.
+    /// Applies `change` to each text and then cuts it, so that `change` can find a secret anywhere in it.
     pub(crate) fn map(self, change: impl Fn(String) -> String) -> Self {
         Self { status: self.status, code: self.code.map(&change), message: self.message.map(&change), id: self.id.map(&change) }
     }
 
-    /// A detail in words of our own.
+    /// A detail with a message of this program.
     pub(crate) fn own(status: Option<u16>, message: String) -> Self {
         Self { status, message: message.into(), ..Self::default() }
     }

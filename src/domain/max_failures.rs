@@ -1,18 +1,18 @@
-//! How many rows may fail?
+//! The number of rows that may fail.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::quote;
 
-/// The most rows that may fail: a number, or a share.
+/// How many rows may fail: a number, or a share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum MaxFailures {
     Rows(u64),
     Percent(f64),
 }
 
-/// Text that is neither.
+/// Text that is neither a number nor a share.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is neither a number of rows nor a share: expected a form such as `100` or `20%`", quote(.0))]
 pub(crate) struct NotMaxFailures(String);

@@ -1,15 +1,15 @@
-//! What can become of a row?
+//! The possible outcomes of a row, and counts of them.
 
 use std::fmt;
 
-/// What became of a row. Every row of a finished run has exactly one.
+/// The outcome of a row. Every row of a finished run has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// PUT answered: the user can bypass MFA, until the date asked for.
+    /// The PUT was answered: the user can bypass MFA until the requested date.
     Granted,
-    /// PUT answered 200, but the user cannot bypass MFA, or the end date is another.
+    /// The PUT was answered with 200, but the user cannot bypass MFA or the end date differs.
     Mismatch,
-    /// The user's bypass ends at the near date asked for, or no later; or is over.
+    /// The user's bypass ends at the requested date or earlier, or there is none.
     Ended,
     /// The user can bypass MFA now.
     Active,
@@ -19,26 +19,26 @@ pub enum Outcome {
     NotFound,
     /// Several users have this username, email or external ID, and nothing was sent.
     Ambiguous,
-    /// A refusal that trying again cannot mend.
+    /// A refusal that a retry cannot fix.
     Rejected,
-    /// Faults until the tries or the time ran out; not applied, or only a read.
+    /// Faults until the attempts or the time ran out. Nothing was applied, or the request only read.
     Failed,
-    /// A PUT was sent and no answer came, to the last: it may have been applied.
+    /// A PUT was sent and never answered: it may have been applied.
     Unknown,
-    /// The row could not be read, and nothing was sent.
+    /// The row is invalid, and nothing was sent.
     Invalid,
-    /// The same request stands in an earlier row.
+    /// An earlier row has the same request.
     Duplicate,
 }
 
 /// How an outcome counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counts {
-    /// The row did what it should.
+    /// The row succeeded.
     Success,
-    /// It did not.
+    /// The row failed.
     Failure,
-    /// It had nothing to do.
+    /// There was nothing to do for the row.
     Neither,
 }
 
@@ -78,7 +78,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome of this name.
+    /// The outcome with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|outcome| outcome.name() == name)
     }
@@ -130,11 +130,11 @@ impl Tally {
 
     pub(crate) fn add_rows(&mut self, outcome: Outcome, rows: u64) {
         let count = &mut self.0[outcome as usize];
-        // The totals of a record may be whatever somebody has written there.
+        // Totals read from a record may be arbitrary.
         *count = count.saturating_add(rows);
     }
 
-    /// Takes back what was added.
+    /// Undoes one `add`.
     pub(crate) fn remove(&mut self, outcome: Outcome) {
         self.0[outcome as usize] -= 1;
     }
@@ -157,7 +157,7 @@ impl Tally {
         self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).fold(0, |all, (_, rows)| all.saturating_add(rows))
     }
 
-    /// The outcomes that some row had, and how many.
+    /// The outcomes that occurred, with their counts.
     pub fn seen(&self) -> impl Iterator<Item = (Outcome, u64)> {
         Outcome::ALL.into_iter().map(|outcome| (outcome, self.of(outcome))).filter(|(_, rows)| *rows > 0)
     }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_has_a_counter_and_a_name_of_its_own() {
+    fn every_outcome_has_its_own_counter_and_name() {
         let mut tally = Tally::default();
         let mut names = std::collections::BTreeSet::new();
         for outcome in Outcome::ALL {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn names_read_back_and_those_are_sent_again_whose_outcome_may_change() {
+    fn names_round_trip_and_only_open_outcomes_are_sent_again() {
         for outcome in Outcome::ALL {
             assert_eq!(Outcome::named(outcome.name()), Some(outcome));
             assert_eq!(outcome.is_to_be_sent_again(), ["failed", "unknown"].contains(&outcome.name()), "{outcome}");

@@ -1,8 +1,8 @@
-//! What is a row, and what is to be done for it?
+//! A row, and the work to do for it.
 
 use csv::ByteRecord;
 
-use super::{Ask, BypassUntil, Detail, Outcome, RowNumber};
+use super::{Action, BypassUntil, Detail, Outcome, RowNumber};
 
 /// A row on its way through the pipeline.
 #[derive(Debug)]
@@ -10,31 +10,31 @@ pub(crate) struct Row {
     pub(crate) number: RowNumber,
     /// The values of the columns that are carried into the report.
     pub(crate) carried: ByteRecord,
-    /// Whether what it asks for may have been carried out already.
+    /// Whether its request may have been carried out already.
     pub(crate) in_doubt: bool,
-    pub(crate) task: Work,
+    pub(crate) work: Work,
 }
 
-/// What is to be done for a row.
+/// The work to do for a row.
 #[derive(Debug)]
 pub(crate) enum Work {
     /// Send this.
-    Send(Ask),
-    /// Nothing: the same stands in an earlier row.
-    Duplicate(Ask),
-    /// Nothing: the end date has passed since the run was begun. The row stays what it was.
-    Passed(Ask, Outcome),
-    /// Nothing: its user was looked up, and there is none of whom it is clear that the row means them.
-    Nobody {
+    Send(Action),
+    /// Nothing: an earlier row requests the same.
+    Duplicate(Action),
+    /// Nothing: the end date has passed since the run started. The row keeps this outcome.
+    Expired(Action, Outcome),
+    /// Nothing: the lookup found no user, or no unambiguous one.
+    Unresolved {
         outcome: Outcome,
-        /// What is to be said of it.
-        said: Box<Detail>,
-        /// The end date that the row asks for.
+        /// The reason, for the report.
+        detail: Box<Detail>,
+        /// The end date that the row requests.
         until: Option<BypassUntil>,
     },
     /// Nothing: the row cannot be read.
     Invalid {
-        /// What stands in the column of user IDs, or the ID that was found.
+        /// The text in the user ID column, or the ID that was found.
         user: String,
         /// What is wrong.
         why: String,
@@ -42,15 +42,15 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// The work, where it may have been carried out by a run that was broken off: whoever was meant then may be
-    /// nobody to look up now.
+    /// The same work for a row whose request an interrupted run may already have carried out. A user that cannot be resolved
+    /// now may have been found then, so its outcome becomes unknown.
     pub(crate) fn in_doubt(self) -> Self {
         match self {
-            Self::Nobody { until, mut said, .. } => {
-                said.message = format!("this may have been carried out before the run was broken off; now: {}", said.message).into();
-                Self::Nobody { outcome: Outcome::Unknown, said, until }
+            Self::Unresolved { until, mut detail, .. } => {
+                detail.message = format!("this may have been carried out before the run was broken off; now: {}", detail.message).into();
+                Self::Unresolved { outcome: Outcome::Unknown, detail, until }
             }
-            work @ (Self::Send(_) | Self::Duplicate(_) | Self::Passed(..) | Self::Invalid { .. }) => work,
+            work @ (Self::Send(_) | Self::Duplicate(_) | Self::Expired(..) | Self::Invalid { .. }) => work,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Which rows? A set of row numbers, at a bit each.
+//! A set of row numbers.
 
-/// A set of row numbers.
+/// A set of row numbers: one bit for each.
 #[derive(Debug, Default)]
 pub(crate) struct RowSet(Vec<u64>);
 

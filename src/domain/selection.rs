@@ -1,11 +1,11 @@
-//! Which users of the directory? What was asked for, as PingOne's SCIM filter.
+//! The users of the directory that an audit selects, as a SCIM filter for PingOne.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{GroupId, PopulationId, escaped};
 
-/// A SCIM filter as it was typed, which can be put in parentheses: what stands beside it cannot be undone by it.
+/// A SCIM filter as typed. It is balanced, so that it can be put in parentheses and cannot escape from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter(String);
 
@@ -23,12 +23,12 @@ impl FromStr for Filter {
     }
 }
 
-/// Whether everything that is opened in a filter is closed again, outside of quoted values.
+/// Whether the parentheses, brackets and quotes of a filter are balanced, not counting those inside quoted values.
 fn is_closed(filter: &str) -> bool {
     let (mut open, mut letters) = (Vec::new(), filter.chars());
     while let Some(letter) = letters.next() {
         match (letter, open.last()) {
-            // What follows stands for itself, a quote too.
+            // A backslash escapes the next character, even a quote.
             ('\\', Some('"')) => drop(letters.next()),
             ('"', Some('"')) | (')', Some('(')) | (']', Some('[')) => drop(open.pop()),
             (_, Some('"')) => {}
@@ -40,30 +40,30 @@ fn is_closed(filter: &str) -> bool {
     open.is_empty()
 }
 
-/// Users of the directory: all of them, or those that a filter selects.
+/// Users of the directory: all of them, or those selected by a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selection {
     filter: Option<String>,
 }
 
 impl Selection {
-    /// The users that are selected by each of a SCIM `filter`, a `population` and a `group`, if there is one.
+    /// The users that match all of `filter`, `population` and `group`, as far as given.
     pub(crate) fn of(filter: Option<Filter>, population: Option<PopulationId>, group: Option<GroupId>) -> Self {
         let population = population.map(|id| format!("population.id eq \"{id}\""));
         let group = group.map(|id| format!("memberOfGroups[id eq \"{id}\"]"));
         let is_alone = population.is_none() && group.is_none();
-        // Within it may stand an `or`.
+        // It may contain an `or`, which binds less tightly than `and`.
         let filter = filter.map(|Filter(filter)| if is_alone { filter } else { format!("({filter})") });
         let parts: Vec<String> = [filter, population, group].into_iter().flatten().collect();
         Self { filter: (!parts.is_empty()).then(|| parts.join(" and ")) }
     }
 
-    /// Whether it leaves nobody out.
+    /// Whether it selects every user.
     pub(crate) fn is_of_all(&self) -> bool {
         self.filter.is_none()
     }
 
-    /// The filter that PingOne is sent, if there is one.
+    /// The filter to send to PingOne, if there is one.
     pub(crate) fn filter(&self) -> Option<&str> {
         self.filter.as_deref()
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_together_is_one_filter() {
+    fn options_are_combined_into_one_filter() {
         let (one, other) = (PopulationId::from(uuid::Uuid::from_u128(1)), GroupId::from(uuid::Uuid::from_u128(2)));
         let filter = |filter: Option<&str>, population, group| {
             Selection::of(filter.map(|text| text.parse().expect("a filter")), population, group).filter
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_cannot_undo_what_stands_beside_it() {
+    fn an_unbalanced_filter_is_refused() {
         for good in [r#" username eq ")" "#, r#"(a eq "x") and (b eq "\"(")"#, r#"memberOfGroups[id eq "1"]"#, "enabled eq true"] {
             assert!(good.parse::<Filter>().is_ok(), "{good}");
         }

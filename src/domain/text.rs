@@ -1,5 +1,5 @@
-//! How is a text shown that somebody else has written: a server, whoever named a file, whoever made an input? So
-//! that it does nothing to a terminal, a log or a spreadsheet, nor looks like something else.
+//! Makes untrusted text safe to show: text from a server, a file name or an input must not control a terminal, forge log lines,
+//! be run as a formula by a spreadsheet, or look like something else.
 
 use std::fmt;
 use std::path::Path;
@@ -7,31 +7,30 @@ use std::path::Path;
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 
-/// The most characters of one text of the server's that are kept, and shown.
-pub(crate) const MOST_OF_A_TEXT: usize = 500;
-/// The most characters of a value that a message shows.
-const QUOTED: usize = 60;
+/// At most this many characters of a server's text are kept and shown.
+pub(crate) const MAX_TEXT: usize = 500;
+/// At most this many characters of a value are shown in a message.
+const MAX_QUOTED: usize = 60;
 
-/// Text from outside: never trusted to be short or harmless. It is shown so that it is.
+/// Untrusted text, which may be long or harmful. `Display` makes it short and harmless.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ForeignText(String);
 
 impl ForeignText {
-    /// The text as it came, to be compared with another, or looked for. It is not to be shown.
+    /// The text as received, for comparisons and lookups. Do not show it.
     pub(crate) fn as_received(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The text as `change` makes it of what came, without what nobody will read. All of it is changed before it is
-    /// cut.
+    /// Applies `change` to the whole text, and then cuts it to the length that is shown.
     pub(crate) fn map(self, change: impl FnOnce(String) -> String) -> Self {
         let mut text = change(self.0);
-        if let Some((end, _)) = text.char_indices().nth(MOST_OF_A_TEXT) {
+        if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
             text.truncate(end);
         }
         Self(text)
@@ -50,17 +49,17 @@ impl From<&str> for ForeignText {
     }
 }
 
-/// In one line, of bounded length, without characters that are not seen, and not taken for a formula by a spreadsheet.
+/// One line of bounded length, without invisible characters, and not a formula for a spreadsheet.
 impl fmt::Display for ForeignText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.0.chars().take(MOST_OF_A_TEXT).map(|c| if is_unseen(c) { ' ' } else { c }).collect();
-        // Spreadsheets may cut off what is not seen before they look for a formula.
+        let shown: String = self.0.chars().take(MAX_TEXT).map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+        // Spreadsheets may strip invisible characters before they look for a formula.
         let is_formula = self.0.starts_with(['\t', '\r']) || shown.trim_start().starts_with(FORMULA);
         write!(f, "{}{shown}", if is_formula { "'" } else { "" })
     }
 }
 
-/// What a formula begins with, in East Asian width too. Source: OWASP, CSV Injection.
+/// The first characters of formulas, including their full-width forms. Source: OWASP, CSV Injection.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
 impl fmt::Debug for ForeignText {
@@ -69,31 +68,31 @@ impl fmt::Debug for ForeignText {
     }
 }
 
-/// `value` made safe and short enough for a message: characters that are not seen escaped, long text cut.
+/// `value` for a message: invisible characters are escaped, and long text is cut.
 pub(crate) fn quote(value: &str) -> String {
-    let mut shown: String = value.chars().take(QUOTED).flat_map(escape).collect();
-    if value.chars().nth(QUOTED).is_some() {
+    let mut shown: String = value.chars().take(MAX_QUOTED).flat_map(escape).collect();
+    if value.chars().nth(MAX_QUOTED).is_some() {
         shown.push('…');
     }
     shown
 }
 
-/// `text` in one line, whole, with the characters escaped that are not seen.
+/// The whole `text` in one line, with invisible characters escaped.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars().flat_map(escape).collect()
 }
 
-/// `text` in its lines, with all other characters escaped that are not seen.
+/// `text` with its line breaks, and all other invisible characters escaped.
 pub(crate) fn escaped_lines(text: &str) -> String {
     text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
-/// A path as messages have it: in one line, with the characters escaped that are not seen.
+/// A path for a message: in one line, with invisible characters escaped.
 pub(crate) fn shown(path: &Path) -> impl fmt::Display {
     escaped(&path.to_string_lossy())
 }
 
-/// A word as a shell reads it; in one line, and with what is not seen as bash, ksh and zsh read it.
+/// Quotes a word for a shell, in one line. Invisible characters are escaped in the form that bash, ksh and zsh read.
 pub(crate) fn shell_word(word: &str) -> String {
     if !word.chars().any(is_unseen) {
         return shlex::try_quote(word).map(Into::into).unwrap_or_default();
@@ -112,12 +111,12 @@ fn escape(c: char) -> impl Iterator<Item = char> {
     escaped.into_iter().flatten().chain(plain)
 }
 
-/// Whether a character is not seen itself, but steers a terminal, breaks a line, or reorders, hides or tells apart
-/// what stands beside it.
+/// Whether a character is invisible but can control a terminal, break a line, or reorder, hide or distinguish the text around
+/// it.
 pub(crate) fn is_unseen(c: char) -> bool {
     match c {
         c if c.is_ascii() => c.is_ascii_control(),
-        // Separators of lines and paragraphs, annotations, and what joins hieroglyphs.
+        // Line and paragraph separators, annotations, and hieroglyph joiners.
         '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}' => true,
         c => c.is_control() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c),
     }
@@ -151,15 +150,15 @@ mod tests {
         ] {
             assert_eq!(foreign(text), expected, "{text:?}");
         }
-        assert_eq!(foreign(&"é".repeat(9999)).chars().count(), MOST_OF_A_TEXT);
+        assert_eq!(foreign(&"é".repeat(9999)).chars().count(), MAX_TEXT);
     }
 
-    /// Of each kind one: C0, DEL, C1, soft hyphen, grapheme joiner, Arabic letter mark, fillers, vowel separators, zero
-    /// width, separators of lines, bidirectional, invisible operators, variations, notes, musical beams, tags.
+    /// One of each kind: C0, DEL, C1, soft hyphen, grapheme joiner, Arabic letter mark, fillers, vowel separators, zero width,
+    /// line separators, bidirectional controls, invisible operators, variation selectors, annotations, musical beams, tags.
     const UNSEEN: &str = "\0\t\n\r\u{1b}\u{7f}\u{80}\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{17b4}\u{180e}\u{180f}\u{200b}\u{200d}\u{200e}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2064}\u{2066}\u{2069}\u{206f}\u{3164}\u{fe00}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{fffb}\u{13430}\u{1bca0}\u{1d173}\u{e0001}\u{e0020}\u{e007f}\u{e0100}\u{e01ef}\u{e0fff}";
 
     #[test]
-    fn what_is_not_seen_is_told_by_its_number_or_left_out_and_all_else_stands() {
+    fn invisible_characters_are_escaped_or_dropped_and_others_kept() {
         for c in UNSEEN.chars() {
             assert!(is_unseen(c), "{}", c.escape_unicode());
             assert_eq!(foreign(&format!("{c}=x{c}")), "' =x ", "{}", c.escape_unicode());
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_words_as_they_were_and_sees_one_line() {
+    fn quoted_words_are_read_back_by_a_shell() {
         let words = ["a b.csv", "it's\nerror: \u{9b}\\\u{202e}1.csv", "=1", "", "$(x)", "\u{1b}f"];
         let line = words.map(shell_word).join(" ");
         assert!(!line.chars().any(is_unseen), "{line:?}");
@@ -190,11 +189,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_shown_in_one_short_harmless_line(text in "\\PC*|(?s).{0,600}") {
+        fn any_text_is_shown_in_one_short_harmless_line(text in "\\PC*|(?s).{0,600}") {
             let shown = foreign(&text);
-            prop_assert!(!shown.chars().any(is_unseen) && shown.chars().count() <= MOST_OF_A_TEXT + 1);
+            prop_assert!(!shown.chars().any(is_unseen) && shown.chars().count() <= MAX_TEXT + 1);
             prop_assert!(!shown.trim_start().starts_with(FORMULA), "{}", shown);
-            prop_assert_eq!(foreign(&shown).chars().take(MOST_OF_A_TEXT).collect::<String>(), shown.chars().take(MOST_OF_A_TEXT).collect::<String>());
+            prop_assert_eq!(foreign(&shown).chars().take(MAX_TEXT).collect::<String>(), shown.chars().take(MAX_TEXT).collect::<String>());
             prop_assert!(!quote(&text).chars().any(is_unseen) && !escaped(&text).chars().any(is_unseen));
         }
     }

@@ -1,25 +1,25 @@
-//! What becomes of a checked input that is looked at again: by other rules, once users are known, and row by row.
+//! Reading a checked input again: by other rules, with resolved users, and row by row.
 
-use super::tests::{A, B, rules, sound};
+use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::{Ask, Detail, Operation};
+use crate::domain::{Action, Detail, Operation};
 
-fn checked(text: &str, operation: Operation, dialect: &Dialect) -> Sound {
-    sound(text.as_bytes(), rules(operation), dialect, true).expect("sound")
+fn checked(text: &str, operation: Operation, dialect: &Dialect) -> ValidInput {
+    checked_input(text.as_bytes(), rules(operation), dialect, true).expect("valid")
 }
 
-/// The rows that are fed, as `number task user date`.
-fn fed(sound: &Sound, remaining: &Remaining) -> Vec<String> {
+/// The rows that are fed, as `number work user date`.
+fn fed(input: &ValidInput, remaining: &Remaining) -> Vec<String> {
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
-    feed(sound, remaining, &send).expect("unchanged");
+    feed(input, remaining, &send).expect("unchanged");
     drop(send);
-    let of = |ask: &Ask| format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default());
+    let of = |action: &Action| format!("{} {}", action.user(), action.until().map(|until| until.to_string()).unwrap_or_default());
     let shown = |row: Row| {
-        let task = match &row.task {
-            Work::Send(ask) => format!("send {}", of(ask)),
-            Work::Duplicate(ask) => format!("duplicate {}", of(ask)),
-            Work::Passed(ask, outcome) => format!("passed {} {outcome}", of(ask)),
-            Work::Nobody { outcome, said, .. } => format!("nobody {outcome} {}", said.message),
+        let task = match &row.work {
+            Work::Send(action) => format!("send {}", of(action)),
+            Work::Duplicate(action) => format!("duplicate {}", of(action)),
+            Work::Expired(action, outcome) => format!("passed {} {outcome}", of(action)),
+            Work::Unresolved { outcome, detail, .. } => format!("unresolved {outcome} {}", detail.message),
             Work::Invalid { why, .. } => format!("invalid {}", why.rsplit(": ").next().unwrap_or_default()),
         };
         format!("{}{} {}", row.number.0, if row.in_doubt { "?" } else { "" }, task.trim_end())
@@ -29,35 +29,35 @@ fn fed(sound: &Sound, remaining: &Remaining) -> Vec<String> {
 
 #[test]
 fn by_the_rules_of_another_start_spans_count_from_that() {
-    let sound = checked(&format!("userID,until\n{A},+4h\n{B},2026-03-01\n"), Operation::Grant, &Dialect::default());
+    let input = checked(&format!("userID,until\n{A},+4h\n{B},2026-03-01\n"), Operation::Grant, &Dialect::default());
     let earlier = Rules { start: "2026-02-01T00:00:00Z".parse().expect("an instant"), ..rules(Operation::Grant) };
-    let again = sound.with_rules(earlier).expect("sound");
+    let again = input.with_rules(earlier).expect("valid");
     let expected = [format!("1 send {A} 2026-02-01T04:00:00.000Z"), format!("2 send {B} 2026-03-01T00:00:00.000Z")];
     assert_eq!(fed(&again, &Remaining::default()), expected);
     let (first, last) = again.plan().dates.expect("dates");
     assert_eq!((first.to_string(), last.to_string()), ("2026-02-01T04:00:00.000Z".to_owned(), "2026-03-01T00:00:00.000Z".to_owned()));
-    let strict = sound_of_two().with_rules(Rules { start: "2026-03-02T00:00:00Z".parse().expect("an instant"), ..rules(Operation::Grant) });
+    let strict = input_of_two().with_rules(Rules { start: "2026-03-02T00:00:00Z".parse().expect("an instant"), ..rules(Operation::Grant) });
     let message = strict.expect_err("the date has passed").to_string();
     assert!(message.contains(": 1 of 2 rows is invalid; nothing was sent\n") && message.contains(":3: column `until`"), "{message}");
 }
 
-fn sound_of_two() -> Sound {
+fn input_of_two() -> ValidInput {
     let text = format!("userID,until\n{A},+4h\n{B},2026-03-01\n");
-    sound(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), false).expect("sound")
+    checked_input(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), false).expect("valid")
 }
 
 #[test]
-fn rows_that_are_settled_are_not_fed_again_and_doubt_is_told() {
+fn settled_rows_are_not_fed_again_and_doubt_is_reported() {
     let text = "email,until\na@x,+4h\nb@x,+4h\nc@x,+4h\nd@x,+4h\n";
     for (operation, doubted) in [(Operation::Grant, true), (Operation::Audit, false)] {
-        let sound = sound(text.as_bytes(), rules(operation), &Dialect::default(), false).expect("sound");
-        let whom = Whom::new(&std::env::temp_dir(), sound.rows()).expect("a file");
-        let nobody = Known::Nobody(Outcome::NotFound, Box::new(Detail::own(None, "no such email".to_owned())));
+        let input = checked_input(text.as_bytes(), rules(operation), &Dialect::default(), false).expect("valid");
+        let resolved = ResolvedUsers::new(&std::env::temp_dir(), input.rows()).expect("a file");
+        let unresolved = Resolution::Unresolved(Outcome::NotFound, Box::new(Detail::own(None, "no such email".to_owned())));
         for row in 1..=4 {
-            let user = Known::User(uuid::Uuid::from_u128(row.into()).into());
-            whom.set(RowNumber(row), if row == 3 { &user } else { &nobody }).expect("written");
+            let user = Resolution::User(uuid::Uuid::from_u128(row.into()).into());
+            resolved.set(RowNumber(row), if row == 3 { &user } else { &unresolved }).expect("written");
         }
-        let sound = sound.with_users(whom).expect("sound");
+        let input = input.with_users(resolved).expect("valid");
         let mut remaining = Remaining { in_doubt_up_to: 3, ..Remaining::default() };
         remaining.settled.insert(1);
         let until = if doubted { " 2026-02-27T14:20:30.000Z" } else { "" };
@@ -67,30 +67,31 @@ fn rows_that_are_settled_are_not_fed_again_and_doubt_is_told() {
             "not_found no such email"
         };
         let expected = [
-            format!("2? nobody {of_2}"),
+            format!("2? unresolved {of_2}"),
             format!("3? send 00000000-0000-0000-0000-000000000003{until}"),
-            "4 nobody not_found no such email".to_owned(),
+            "4 unresolved not_found no such email".to_owned(),
         ];
-        assert_eq!(fed(&sound, &remaining), expected, "{operation:?}");
+        assert_eq!(fed(&input, &remaining), expected, "{operation:?}");
     }
 }
 
 #[test]
 fn when_users_are_known_rows_may_contradict_each_other() {
-    let sound = sound(b"email,until\na@x,+4h\nb@x,+5h\nc@x,+5h\n", rules(Operation::Grant), &Dialect::default(), false).expect("sound");
-    let whom = Whom::new(&std::env::temp_dir(), sound.rows()).expect("a file");
+    let input =
+        checked_input(b"email,until\na@x,+4h\nb@x,+5h\nc@x,+5h\n", rules(Operation::Grant), &Dialect::default(), false).expect("valid");
+    let resolved = ResolvedUsers::new(&std::env::temp_dir(), input.rows()).expect("a file");
     for (row, user) in [(1, A), (2, A), (3, B)] {
-        whom.set(RowNumber(row), &Known::User(user.parse().expect("a UUID"))).expect("written");
+        resolved.set(RowNumber(row), &Resolution::User(user.parse().expect("a UUID"))).expect("written");
     }
-    let message = sound.with_users(whom).expect_err("one user, two dates").to_string();
+    let message = input.with_users(resolved).expect_err("one user, two dates").to_string();
     assert!(message.contains(": 2 of 3 rows are invalid; nothing was changed by this command\n"), "{message}");
     assert!(message.contains(&format!(":2: column `until`: `{A}` is to end at `2026-02-27T14:20:30.000Z` here")), "{message}");
 }
 
 /// The header of the file of failed rows, and these rows in it.
 fn original(text: &str, dialect: &Dialect, numbers: &[u64]) -> Vec<String> {
-    let sound = checked(text, Operation::Grant, dialect);
-    let mut rows = sound.original_rows().expect("unchanged");
+    let input = checked(text, Operation::Grant, dialect);
+    let mut rows = input.original_rows().expect("unchanged");
     let joined = |record: ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join("|");
     let header = joined(rows.header());
     let row = |number: &u64| joined(rows.row(*number, &ByteRecord::new()).expect("there is one"));
@@ -110,7 +111,7 @@ fn the_rows_that_failed_stand_as_they_were_whatever_their_form() {
         ["userID|until|note".to_owned(), format!("{A}|+1h|a"), format!("{B}|+1h"), format!("{B}|+1h|c|d"), "|+1h|e\r\n".to_owned()]
     );
     assert_eq!(original(&text, &Dialect::default(), &[1, 3])[2], format!("{B}|+1h|c|d"), "those between are passed over");
-    // The columns of a file of failed rows are not the input's own, unless it uses them.
+    // The result columns of a file of failed rows are not the input's own, unless it uses them.
     let failed = format!("userID,until,result,errorMessage\n{A},+1h,{B},+2h\n");
     assert_eq!(original(&failed, &Dialect::default(), &[1]), ["userID|until".to_owned(), format!("{A}|+1h")]);
     for dialect in [named("result", None), named("userID", Some("errorMessage")), named("errorMessage", Some("until"))] {

@@ -1,34 +1,33 @@
-//! What are the input's bytes, and are they still the ones that were checked?
+//! Reads the input's bytes and verifies that they are still the ones that were checked.
 //!
-//! The input is read twice: once to check every row, once to send. A run reads a copy of its own both times; but who
-//! could change what is read in between would have rows sent that nobody checked. So bytes are read in blocks; the first pass keeps a SHA-256 digest
-//! of all bytes up to the end of each block, and the second hands a block out only after its digest has
-//! been found the same.
+//! The input is read twice: once to check every row, once to send. A run reads its own copy both times, but a change between
+//! the two passes would send rows that nobody checked. The input is therefore read in blocks. The first pass keeps a SHA-256
+//! digest of all bytes up to the end of each block, and the second pass returns a block only after comparing its digest.
 //!
-//! The same pass over the bytes watches the quotes, since the CSV parser takes a quote that is never closed
-//! for a value that runs to the end of the file, and would hold all of it in memory.
+//! The reader also tracks the quotes. The CSV parser takes an unclosed quote for a value that extends to the end of the
+//! file, and would hold all of that in memory.
 
 use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter, memrchr};
 use sha2::{Digest, Sha256};
 
-/// Bytes that are read, digested and checked at a time.
+/// How many bytes are read, hashed and checked at a time.
 pub(crate) const BLOCK: usize = 256 << 10;
 
-/// The most bytes that one record may have. A longer one is taken for a quote that is never closed.
+/// The most bytes in a record. A longer one is treated as an unclosed quote.
 const MOST_IN_A_RECORD: u64 = 256 << 10;
 
-/// What an input was when it was checked.
+/// The digests of an input when it was checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
-    /// SHA-256 of everything up to the end of each block.
+    /// For each block, the SHA-256 of everything up to its end.
     blocks: Vec<[u8; 32]>,
     /// SHA-256 of the whole input.
     pub(crate) whole: [u8; 32],
 }
 
-/// Why the bytes of an input cannot be handed out. Travels inside an [`io::Error`].
+/// Why the bytes of an input cannot be returned. Wrapped in an [`io::Error`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadBytes {
     #[error("the input has changed since it was checked")]
@@ -39,7 +38,7 @@ pub(crate) enum BadBytes {
     LineTooLong { line: u64 },
 }
 
-/// The bytes of an input, with a line feed at their end, whether it has one or not.
+/// The bytes of an input, with a line feed appended.
 pub(crate) struct Blocks<R> {
     source: R,
     buffer: Vec<u8>,
@@ -52,8 +51,8 @@ pub(crate) struct Blocks<R> {
 }
 
 impl<R: Read> Blocks<R> {
-    /// All bytes of `source`, which follow a `mark`, fields being separated by `delimiter`; where `expected`
-    /// is given, only as long as they are those of that fingerprint.
+    /// Reads all bytes of `source`, which follow the byte order mark `mark`. `delimiter` separates fields. If `expected` is
+    /// given, reading fails once the bytes no longer match that fingerprint.
     pub(crate) fn new(source: R, mark: &[u8], delimiter: u8, expected: Option<Fingerprint>) -> Self {
         Self {
             source,
@@ -67,13 +66,12 @@ impl<R: Read> Blocks<R> {
         }
     }
 
-    /// The line on which a quoted value begins that the end of the input does not close; known once the
-    /// last block has been read.
+    /// The line of a quote that is still open at the end of the input; known once the last block has been read.
     pub(crate) fn unclosed_quote(&self) -> Option<u64> {
         (self.at_end && self.quotes.inside).then_some(self.quotes.opened_on)
     }
 
-    /// What has been read, once all of it has been.
+    /// The fingerprint of the input, complete once the last block has been read.
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.seen
     }
@@ -124,14 +122,14 @@ impl<R: Read> Read for Blocks<R> {
     }
 }
 
-/// Where the bytes so far stand between the quotes of RFC 4180.
+/// The state of RFC 4180 quoting after the bytes seen so far.
 struct Quotes {
     delimiter: u8,
     inside: bool,
     opened_on: u64,
     /// The last byte seen, or a line feed at the start.
     before: u8,
-    /// Whether the last byte seen closed a quoted value: if a quote follows, it was an escaped one.
+    /// Whether the last byte seen closed a quoted value. If a quote follows, it was an escaped quote instead.
     just_closed: bool,
     /// Line feeds seen.
     lines: u64,
@@ -159,7 +157,7 @@ impl Quotes {
         Err(if self.inside { BadBytes::QuoteNeverClosed { line: self.opened_on } } else { BadBytes::LineTooLong { line } })
     }
 
-    /// Takes in bytes without a quote.
+    /// Processes bytes that contain no quote.
     fn pass(&mut self, bytes: &[u8]) {
         let Some(&last) = bytes.last() else {
             return;

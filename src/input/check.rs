@@ -1,4 +1,5 @@
-//! Is the whole input sound? Answered before anything is sent, in one pass and in bounded memory.
+//! Checks the whole input before anything is sent, in one pass and in bounded memory. (A second pass follows only if users
+//! may appear twice.)
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,77 +7,77 @@ use std::io;
 use super::blocks::{BadBytes, Fingerprint};
 use super::columns::Layout;
 use super::error::{BadRow, BadRows};
-use super::repeats::{Repeats, Suspects, Users, find_repeats, seen};
-use super::rows::{RowReader, Rules, Who, Wish};
-use super::whom::{Known, Whom, known};
+use super::repeats::{Repeats, Suspects, Users, find_repeats, row_key};
+use super::resolved_users::{Resolution, ResolvedUsers, resolution_of};
+use super::rows::{Requested, RowReader, Rules, UserRef};
 use super::{InputError, Source};
 use crate::domain::{BypassUntil, Outcome, Tally};
 use crate::external_sort::{NoTemporary, Sorter};
 
-/// What is to be done for an input.
+/// The counts of what will be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// How many data rows there are.
+    /// The number of data rows.
     pub(crate) rows: u64,
-    /// How many different users stand in the sound ones.
+    /// The number of distinct users in the valid rows.
     pub(crate) users: u64,
-    /// How many rows repeat an earlier one.
+    /// The number of rows that repeat an earlier one.
     pub(crate) duplicates: u64,
-    /// How many rows are invalid, by what is wrong with them.
+    /// The number of invalid rows, by what is wrong with them.
     pub(crate) invalid: BTreeMap<&'static str, u64>,
-    /// The rows whose user is not named by ID.
-    pub(crate) sought: Sought,
-    /// How many rows are to be sent; before users are looked up, at the most.
+    /// The rows that do not name their user by ID.
+    pub(crate) lookups: LookupCounts,
+    /// The number of rows to send. Before users are looked up, this is an upper bound.
     pub(crate) to_send: u64,
-    /// The first and the last end date that is asked for.
+    /// The earliest and the latest end date requested.
     pub(crate) dates: Option<(BypassUntil, BypassUntil)>,
 }
 
-/// The rows whose user is looked up, and what came of it.
+/// The rows whose user is looked up, and the results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sought {
+pub(crate) struct LookupCounts {
     pub(crate) rows: u64,
-    /// How many of them have been looked up and found; without an error all have been, or none yet.
+    /// How many of them were found. Before the lookup this is 0; after it, every row is counted here or in `unresolved`.
     pub(crate) found: u64,
-    /// The rows for which no user is clear, by outcome.
-    pub(crate) nobody: Tally,
+    /// The rows without an unambiguous user, by outcome.
+    pub(crate) unresolved: Tally,
 }
 
-impl Sought {
-    fn note(&mut self, known: Option<&Known>) {
+impl LookupCounts {
+    fn note(&mut self, resolution: Option<&Resolution>) {
         self.rows += 1;
-        match known {
-            Some(Known::User(_)) => self.found += 1,
-            Some(Known::Nobody(outcome, _)) => self.nobody.add(*outcome),
+        match resolution {
+            Some(Resolution::User(_)) => self.found += 1,
+            Some(Resolution::Unresolved(outcome, _)) => self.unresolved.add(*outcome),
             None => {}
         }
     }
 
-    /// Whether it is known what came of every row.
-    pub(crate) fn is_over(&self) -> bool {
-        self.found + self.nobody.rows() == self.rows
+    /// Whether every row has a result.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.found + self.unresolved.rows() == self.rows
     }
 
-    /// How many rows had this outcome.
+    /// The number of unresolved rows with this outcome.
     pub(crate) fn of(&self, outcome: Outcome) -> u64 {
-        self.nobody.of(outcome)
+        self.unresolved.of(outcome)
     }
 }
 
 impl Plan {
-    fn note(&mut self, wish: &Wish<'_>, known: Option<&Known>) {
-        if let Some(until) = wish.deed.until() {
+    fn note(&mut self, requested: &Requested<'_>, resolution: Option<&Resolution>) {
+        if let Some(until) = requested.operation.until() {
             let (first, last) = self.dates.unwrap_or((until, until));
             self.dates = Some((first.min(until), last.max(until)));
         }
-        match wish.who {
-            Who::Id(_) => {}
-            Who::Sought(_) => self.sought.note(known),
+        match requested.user {
+            UserRef::Id(_) => {}
+            UserRef::Value(_) => self.lookups.note(resolution),
         }
     }
 }
 
-/// What a pass over the whole input has found.
+/// The results of a pass over the whole input.
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) plan: Plan,
@@ -85,37 +86,43 @@ pub(crate) struct Checked {
     pub(crate) repeats: Repeats,
 }
 
-/// Reads every row of `source`. Invalid rows are told, and refuse nothing yet; whether the run may go on
-/// without them decides what is remembered of them. Once users have been looked up, the same text is read
-/// `again`: until then, of their rows only the form is checked.
-pub(crate) fn check(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> Result<Checked, InputError> {
-    let checked = pass(source, layout, rules, go_on, again).map_err(|error| refused(&source.name, error))?;
+/// Reads every row of `source`. Invalid rows are collected but not yet an error. `skip_invalid` decides whether
+/// contradicting rows are remembered, so that the run can leave them out. Before users are looked up, only the form of
+/// their rows can be checked; afterwards, the same text is checked again with a [`Recheck`].
+pub(crate) fn check(
+    source: &Source,
+    layout: &Layout,
+    rules: Rules,
+    skip_invalid: bool,
+    again: Option<&Recheck<'_>>,
+) -> Result<Checked, InputError> {
+    let checked = pass(source, layout, rules, skip_invalid, again).map_err(|error| refused(&source.name, error))?;
     if checked.plan.rows == 0 {
         return Err(InputError::NoRows { name: source.name.clone() });
     }
     Ok(checked)
 }
 
-/// With what a text is read that has been read before.
-pub(crate) struct Again<'a> {
+/// What is known about a text that has been read before.
+pub(crate) struct Recheck<'a> {
     pub(crate) fingerprint: Fingerprint,
-    /// Whom the rows mean whose users were looked up, once they have been.
-    pub(crate) whom: Option<&'a Whom>,
+    /// The looked-up users, once the lookup is done.
+    pub(crate) resolved: Option<&'a ResolvedUsers>,
 }
 
-fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Option<&Again<'_>>) -> io::Result<Checked> {
-    let whom = again.and_then(|again| again.whom);
+fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, again: Option<&Recheck<'_>>) -> io::Result<Checked> {
+    let resolved = again.and_then(|again| again.resolved);
     let mut reader = RowReader::new(source, layout, rules, again.map(|again| again.fingerprint.clone()))?;
     let mut users = Users::new(&std::env::temp_dir());
     let mut bad = BadRows::default();
     let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
         plan.rows = row.number.0;
-        match &row.wish {
-            Ok(wish) => {
-                let known = known(wish, row.number, whom)?;
-                plan.note(wish, known.as_ref());
-                if let Some(Known::User(user)) = known {
+        match &row.requested {
+            Ok(requested) => {
+                let resolution = resolution_of(requested, row.number, resolved)?;
+                plan.note(requested, resolution.as_ref());
+                if let Some(Resolution::User(user)) = resolution {
                     users.push(user)?;
                 }
             }
@@ -123,37 +130,37 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, go_on: bool, again: Opti
         }
     }
     let fingerprint = reader.fingerprint().clone();
-    plan.users = plan.rows - bad.count - plan.sought.nobody.rows();
+    plan.users = plan.rows - bad.count - plan.lookups.unresolved.rows();
     let mut repeats = Repeats::default();
     if let Some(suspects) = users.suspects()? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
-        let (rows, looked_at) = suspected(again, &suspects, whom)?;
-        repeats = find_repeats(rows, &source.name, layout, &mut bad, go_on)?;
+        let (rows, looked_at) = suspected(again, &suspects, resolved)?;
+        repeats = find_repeats(rows, &source.name, layout, &mut bad, skip_invalid)?;
         plan.users = plan.users - looked_at + repeats.users;
     }
     plan.duplicates = repeats.repeated;
-    plan.to_send = plan.rows - bad.count - plan.duplicates - plan.sought.nobody.rows();
+    plan.to_send = plan.rows - bad.count - plan.duplicates - plan.lookups.unresolved.rows();
     plan.invalid.clone_from(&bad.kinds);
     Ok(Checked { plan, bad, fingerprint, repeats })
 }
 
-/// The rows of the `suspects`, and how many they are.
-fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, whom: Option<&Whom>) -> io::Result<(Sorter<5>, u64)> {
+/// The rows of the `suspects`, and their number.
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<(Sorter<5>, u64)> {
     let mut rows = Sorter::new(&std::env::temp_dir());
     let mut looked_at = 0;
     while let Some(row) = reader.next_row()? {
-        if let Ok(wish) = &row.wish
-            && let Some(Known::User(user)) = known(wish, row.number, whom)?
+        if let Ok(requested) = &row.requested
+            && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
-            rows.push(seen(&wish.deed.of(user), row.number, row.line()))?;
+            rows.push(row_key(&requested.operation.of(user), row.number, row.line()))?;
             looked_at += 1;
         }
     }
     Ok((rows, looked_at))
 }
 
-/// Why the input of this `name` cannot be taken in, or not be kept.
+/// Turns an I/O error into the reason why the input `name` cannot be read or copied.
 pub(super) fn refused(name: &str, error: io::Error) -> InputError {
     if error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some() {
         return InputError::NotKept { name: name.to_owned(), source: error };

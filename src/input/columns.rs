@@ -1,5 +1,5 @@
-//! Which column holds what? Found out once, from the beginning of the text: the delimiter, the columns of
-//! user IDs (or what users are looked up by) and end dates, and those that are carried into the report.
+//! Finds out what each column holds, once, from the beginning of the text: the delimiter, the column of user IDs (or of the
+//! attribute that users are looked up by), the column of end dates, and the columns that are carried into the report.
 
 use csv::ByteRecord;
 
@@ -9,15 +9,15 @@ use super::{InputError, parser};
 use crate::domain::{Attribute, Operation, UserId};
 use crate::report::{COLUMNS, is_of_a_report};
 
-/// The delimiters that are told apart, the likeliest first.
+/// The delimiters that are detected, most likely first.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// Names that a column of user IDs goes by, the surest first.
+/// Recognized names for the column of user IDs, in order of preference.
 const USER: &[&str] = &["userID", "id"];
-/// Names that a column of end dates goes by, the surest first.
+/// Recognized names for the column of end dates, in order of preference.
 const UNTIL: &[&str] = &["bypassMFAEnabledUntil", "until", "endDate"];
 
-/// What the user said of the input's form.
+/// The options that describe the input's format.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Dialect {
     pub(crate) user_column: Option<String>,
@@ -26,43 +26,42 @@ pub(crate) struct Dialect {
     pub(crate) no_headers: bool,
 }
 
-/// A column and what the input calls it.
+/// A column and its name in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) index: usize,
     pub(crate) name: String,
 }
 
-/// How users are named whose rows have no user ID: they are looked up.
+/// How to look up the users of rows without a user ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lookup {
     pub(crate) column: Column,
     pub(crate) by: Attribute,
 }
 
-/// The form of an input.
+/// The format of an input.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub(crate) delimiter: u8,
     pub(crate) has_header: bool,
-    /// Where user IDs stand, or else what users are looked up by.
+    /// The column of user IDs or, if there is none, of the attribute that users are looked up by.
     pub(crate) user: Column,
-    /// Set where rows may have to be looked up: all of them, if it is the column `user`; or else those of a
-    /// report whose user had not been found.
+    /// Set if rows may need a lookup: all of them if this is the column `user`; otherwise, in a report used as input, the
+    /// rows whose user was not found.
     pub(crate) lookup: Option<Lookup>,
-    /// Where end dates stand, if they are asked for and have a column.
+    /// The column of end dates, if the operation needs them and there is one.
     pub(crate) until: Option<Column>,
     /// The columns that are carried into the report.
     pub(crate) carried: Vec<Column>,
-    /// The columns that are not, because the report has its own of that name.
+    /// The columns that are not, because the report has its own column of that name.
     pub(crate) superseded: Vec<String>,
     /// Every column's name.
     pub(crate) names: Vec<String>,
 }
 
 impl Layout {
-    /// The layout of `source`, for an `operation`, with an end date for every row or without
-    /// (`has_until`).
+    /// The layout of `source` for an `operation`. `has_until`: whether `--until` gives an end date for every row.
     pub(crate) fn of(source: &Beginning, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
         let First { delimiter, line, record: first } = First::of(source, dialect)?;
         let fault = |fault| InputError::Header { name: source.name.clone(), line, fault };
@@ -91,7 +90,7 @@ impl Layout {
 }
 
 impl Layout {
-    /// Whether the input is a report itself: all of its columns are there.
+    /// Whether the input is itself a report, with all of a report's columns.
     pub(crate) fn is_of_a_report(&self) -> bool {
         is_of_a_report(&self.names)
     }
@@ -110,7 +109,7 @@ impl Layout {
 /// The first record of a source, which is the header if there is one.
 pub(super) struct First {
     pub(super) delimiter: u8,
-    /// The line on which it begins, from 1.
+    /// The line on which the record begins, from 1.
     pub(super) line: u64,
     pub(super) record: ByteRecord,
 }
@@ -126,7 +125,7 @@ impl First {
     }
 }
 
-/// A name as it is compared: whatever the case, and with or without `_`, `-` and spaces.
+/// A name normalized for comparison: in lower case, without `_`, `-` and spaces.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
@@ -147,7 +146,7 @@ fn likeliest_delimiter(head: &[u8], dialect: &Dialect) -> u8 {
     best.unwrap_or(b',')
 }
 
-/// The first record that is not blank, and its line.
+/// The first record that is not blank, and the line on which it begins.
 fn first_record(head: &[u8], delimiter: u8) -> (u64, ByteRecord) {
     let mut reader = parser(delimiter).from_reader(head);
     let mut record = ByteRecord::new();
@@ -169,7 +168,7 @@ pub(super) fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFau
     header.iter().map(name).collect()
 }
 
-/// Looks for columns in the first record.
+/// Finds columns in the first record.
 struct Finder<'a> {
     names: &'a [String],
     first: &'a ByteRecord,
@@ -177,8 +176,8 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    /// The column of users, and how those are looked up who have no ID. One that was named is looked up by if
-    /// that is what its name says.
+    /// The column of users, and how users without an ID are looked up. A column chosen by the user is looked up by its
+    /// attribute if it has the name of one.
     fn user(&self, named: Option<&str>) -> Result<(Column, Option<Lookup>), HeaderFault> {
         let by = |column: &Column| Attribute::ALL.into_iter().find(|by| plain(by.name()) == plain(&column.name));
         let lookup = |column: Column| by(&column).map(|by| Lookup { column, by });
@@ -187,20 +186,20 @@ impl Finder<'_> {
             let lookup = lookup(user.clone()).filter(|_| !self.no_headers);
             return Ok((user, lookup));
         }
-        let sought = || self.optional(&Attribute::ALL.map(Attribute::name), 0);
+        let attribute = || self.optional(&Attribute::ALL.map(Attribute::name), 0);
         match self.optional(USER, 0)? {
-            // Two columns of one name tell nothing of whoever has no ID.
-            Some(user) if is_of_a_report(self.names) => Ok((user, sought().ok().flatten().and_then(lookup))),
+            // With two such columns, it is not clear what to look up a user without an ID by.
+            Some(user) if is_of_a_report(self.names) => Ok((user, attribute().ok().flatten().and_then(lookup))),
             Some(user) => Ok((user, None)),
-            None => match sought()? {
+            None => match attribute()? {
                 Some(column) => Ok((column.clone(), lookup(column))),
                 None => self.required(None, USER, 0).map(|user| (user, None)),
             },
         }
     }
 
-    /// The column that the user named, or else the one that goes by one of the `known` names; without a
-    /// header, the one of that number, or else at index `usual`.
+    /// The column that the user named, or else the first with one of the `known` names. Without a header, the column with the
+    /// number that the user gave, or else the one at index `usual`.
     fn required(&self, named: Option<&str>, known: &[&str], usual: usize) -> Result<Column, HeaderFault> {
         let found = match named {
             Some(name) if self.no_headers => return self.numbered(name),

@@ -1,4 +1,4 @@
-//! What can be wrong with an input, and what does its user do about it?
+//! The errors of an input, and what the user can do about each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
 /// How many bad rows a message names.
 pub(crate) const NAMED: usize = 20;
 
-/// Why a whole input is refused. Nothing was sent.
+/// Why an input is refused as a whole. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
@@ -23,21 +23,21 @@ pub enum InputError {
         /// What the file system said.
         source: io::Error,
     },
-    /// There is no room to keep it in.
+    /// There is no room for a copy of it.
     #[error("{name}: the input cannot be kept while it is used")]
     NotKept {
         /// The input, as messages call it.
         name: String,
-        /// Where it was to be kept, and what the file system said.
+        /// Where the copy was to be stored, and what the file system said.
         source: io::Error,
     },
-    /// There is nothing in it.
+    /// It is empty.
     #[error("{name}: the input is empty")]
     Empty {
         /// The input, as messages call it.
         name: String,
     },
-    /// There is a header, and nothing below it.
+    /// There is nothing below the header.
     #[error("{name}: there are no rows below the header")]
     NoRows {
         /// The input, as messages call it.
@@ -49,13 +49,13 @@ pub enum InputError {
         /// The input, as messages call it.
         name: String,
     },
-    /// It is no text at all.
+    /// It is not text.
     #[error("{name}: this is not text: there are zero bytes in it")]
     NotText {
         /// The input, as messages call it.
         name: String,
     },
-    /// It is a workbook of Microsoft Excel's.
+    /// It is a Microsoft Excel workbook.
     #[error("{name}: this is an Excel workbook: expected a CSV file")]
     Workbook {
         /// The input, as messages call it.
@@ -71,7 +71,7 @@ pub enum InputError {
         /// What is wrong with it.
         fault: HeaderFault,
     },
-    /// There are more rows than may be.
+    /// There are more rows than allowed.
     #[error("{name}: there are {rows} rows, and `--max-users` allows {most}; nothing was sent")]
     TooManyRows {
         /// The input, as messages call it.
@@ -81,7 +81,7 @@ pub enum InputError {
         /// How many it may have.
         most: u64,
     },
-    /// There are more rows than may be; how many, is not known.
+    /// There are more rows than allowed. Reading stopped there, so their number is unknown.
     #[error("{name}: there are more than {most} rows, which is what `--max-users` allows; the rest was not read, and nothing was sent")]
     MoreRows {
         /// The input, as messages call it.
@@ -107,7 +107,7 @@ fn share(bad: u64, all: u64) -> String {
 }
 
 impl InputError {
-    /// Whether nothing is wrong with the input, but there is no room to keep it in.
+    /// Whether the input is fine, but there is no room for a copy of it.
     pub(crate) fn is_of_the_disk(&self) -> bool {
         matches!(self, Self::NotKept { .. })
     }
@@ -132,19 +132,19 @@ impl InputError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderFault {
-    /// A column that is needed is not there.
+    /// A required column is missing.
     #[error("there is no column `{}`: the columns are {}", quote(.wanted), listed(.found))]
     Missing {
         /// The column's name.
         wanted: String,
-        /// Whether it is to hold user IDs, or else end dates.
+        /// Whether the column is for user IDs; otherwise it is for end dates.
         users: bool,
         /// The columns that are there.
         found: Vec<String>,
-        /// Whether the first line holds a user ID, and so is no header.
+        /// Whether the first line contains a user ID, so that it looks like data.
         data: bool,
     },
-    /// A column stands there twice.
+    /// A column appears twice.
     #[error("there are two columns `{}`", quote(.name))]
     Twice {
         /// The column's name.
@@ -153,13 +153,13 @@ pub enum HeaderFault {
     /// The header is not UTF-8.
     #[error("the header is not UTF-8")]
     NotUtf8,
-    /// It is too long to be one.
+    /// The first line is too long to be a header.
     #[error("the header is longer than 64 KiB")]
     TooLong,
-    /// Lines end in a lone carriage return.
+    /// Lines end in a carriage return without a line feed.
     #[error("the lines end in a carriage return alone: expected CRLF or LF")]
     BareCarriageReturn,
-    /// Without a header, columns are named by number.
+    /// Without a header, columns must be given by number.
     #[error("`{}` is not a column's number: without a header, columns are numbered from 1 to {}", quote(.0), .1)]
     NotANumber(String, usize),
 }
@@ -185,16 +185,16 @@ fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{}`", quote(name))).collect::<Vec<_>>().join(", ")
 }
 
-/// The invalid rows of an input: the first 20, and how many there are.
+/// The invalid rows of an input: the first 20, and the total.
 #[derive(Debug, Default)]
 pub struct BadRows {
     /// How many there are.
     pub count: u64,
-    /// Whether the input cannot be run without them either.
+    /// Whether the input cannot be run even without them.
     pub(crate) fatal: bool,
-    /// Whether requests were sent to look users up before it was known.
+    /// Whether lookup requests were sent before the rows turned out to be invalid.
     pub(crate) were_looked_up: bool,
-    /// How many there are, by what is wrong with them.
+    /// Their number by what is wrong with them.
     pub(crate) kinds: BTreeMap<&'static str, u64>,
     named: Vec<BadRow>,
 }
@@ -204,7 +204,7 @@ impl BadRows {
         self.named.iter().any(|row| matches!(row.fault, RowFault::NotUtf8 { .. }))
     }
 
-    /// Counts rows with this fault, of which enough others are named.
+    /// Counts rows with this fault without naming them.
     pub(crate) fn add_unnamed(&mut self, fault: &RowFault, rows: u64) {
         self.count += rows;
         *self.kinds.entry(fault.kind()).or_default() += rows;
@@ -213,7 +213,7 @@ impl BadRows {
     pub(crate) fn add(&mut self, row: BadRow) {
         self.count += 1;
         *self.kinds.entry(row.fault.kind()).or_default() += 1;
-        // Where a quote is never closed, it is not known which rows there are.
+        // After an unclosed quote, the rest of the rows cannot be told apart.
         self.fatal |= matches!(row.fault, RowFault::Unclosed { .. });
         let place = self.named.partition_point(|named| named.line <= row.line);
         self.named.insert(place, row);
@@ -231,7 +231,7 @@ impl fmt::Display for BadRows {
     }
 }
 
-/// One invalid row and its place.
+/// An invalid row and its position.
 #[derive(Debug)]
 pub(crate) struct BadRow {
     pub(crate) name: String,
@@ -241,7 +241,7 @@ pub(crate) struct BadRow {
 
 /// Why a value cannot be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotSought {
+pub(crate) enum LookupValueFault {
     #[error("there is no value: expected one to look the user up by")]
     Empty,
     #[error("`{}` cannot be looked up: expected text without control characters", quote(.0))]
@@ -264,7 +264,7 @@ pub(crate) enum RowFault {
     #[error("column `{}`: {fault}", quote(.column))]
     User { column: String, fault: NotAUuid },
     #[error("column `{}`: {fault}", quote(.column))]
-    NotSought { column: String, fault: NotSought },
+    LookupValue { column: String, fault: LookupValueFault },
     #[error("column `{}`: {fault}", quote(.column))]
     Until { column: String, fault: UntilError },
     #[error("column `{}`: `` is not an end date, and there is no `--until` for rows that have none", quote(.column))]
@@ -277,14 +277,14 @@ pub(crate) enum RowFault {
 }
 
 impl RowFault {
-    /// What is wrong, in words that count.
+    /// What is wrong, worded to follow a count ("3 with ...").
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::TooMany { .. } | Self::TooFew { .. } => "with too many or too few values",
             Self::NotUtf8 { .. } => "not UTF-8",
             Self::Unclosed { .. } => "with a quote that is never closed",
             Self::User { .. } => "without a UUID",
-            Self::NotSought { .. } => "without a value that can be looked up",
+            Self::LookupValue { .. } => "without a value that can be looked up",
             Self::Until { fault: UntilError::Past { .. }, .. } => "with an end date that has passed",
             Self::Until { fault: UntilError::TooFar { .. }, .. } => "beyond `--max-window`",
             Self::Until { .. } | Self::NoUntil { .. } => "without an end date that can be read",

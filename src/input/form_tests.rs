@@ -1,8 +1,8 @@
-//! How an input's form is read: which column is which, what is looked up, and what is said of what is wrong.
+//! How an input's format is detected: the role of each column, what is looked up, and the error messages.
 
 use std::time::Duration;
 
-use super::tests::{A, B, rules, sound};
+use super::tests::{A, B, checked_input, rules};
 use super::*;
 use crate::domain::Operation;
 
@@ -10,7 +10,7 @@ fn dialect() -> Dialect {
     Dialect::default()
 }
 
-/// The beginning of an input of this `text`.
+/// An input with this `text`.
 fn opened(text: &str) -> Source {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");
@@ -43,13 +43,13 @@ fn each_column_has_its_part() {
         ("userID,until,note", Grant, dialect(), false, "userID - until note "),
         ("userID,until,note", Audit, dialect(), false, "userID - - until+note "),
         ("userID,note,Result", Audit, dialect(), false, "userID - - note Result"),
-        // An attribute beside the IDs is a column as any other.
+        // Next to user IDs, an attribute is a column like any other.
         ("email,userID", Audit, dialect(), false, "userID - - email "),
         ("note,email", Audit, dialect(), false, "email email - note+email "),
         ("E-mail,External ID,User Name", Audit, dialect(), false, "User Name username - E-mail+External ID+User Name "),
         ("who,e_mail", Audit, user("Email"), false, "e_mail email - who+e_mail "),
         ("who,id", Audit, user("who"), false, "who - - id "),
-        // One end date for all stands beside those of the rows, if there are any.
+        // `--until` can be combined with a column of end dates.
         ("userID,note", Grant, dialect(), true, "userID - - note "),
         ("userID,until", Grant, dialect(), true, "userID - until  "),
         ("userID,note", Grant, until("note"), true, "userID - note  "),
@@ -62,7 +62,7 @@ fn each_column_has_its_part() {
     ] {
         assert_eq!(layout(header, operation, &dialect, has_until), expected, "{header} {operation:?} {dialect:?} {has_until}");
     }
-    // Whoever was not found in a report of an input of emails is looked up again.
+    // In the report of an input of emails, users that were not found are looked up again.
     let report = format!("{REPORT},email,team");
     assert!(layout(&report, Audit, &dialect(), false).starts_with("userID email - email+team row+result+canBypassMFA"));
     let twice = format!("{REPORT},email,Email");
@@ -73,36 +73,36 @@ fn each_column_has_its_part() {
     }
 }
 
-/// The values to look users up by, and the rows that have them.
-fn sought(text: &str) -> Vec<(u64, String)> {
-    let sound = sound(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("sound");
-    let (mut rows, mut value, mut found) = (sound.sought_rows().expect("unchanged"), String::new(), Vec::new());
+/// The lookup values and their rows.
+fn lookup_value(text: &str) -> Vec<(u64, String)> {
+    let input = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("valid");
+    let (mut rows, mut value, mut found) = (input.lookup_rows().expect("unchanged"), String::new(), Vec::new());
     while let Some(row) = rows.next_row(&mut value).expect("unchanged") {
         found.push((row.0, value.clone()));
     }
-    assert_eq!(found.len() as u64, sound.plan().sought.rows);
+    assert_eq!(found.len() as u64, input.plan().lookups.rows);
     found
 }
 
 #[test]
-fn who_is_looked_up_is_called_as_the_input_calls_them() {
+fn lookup_values_are_read_as_the_input_has_them() {
     let is = |expected: &[(u64, &str)]| expected.iter().map(|(row, value)| (*row, (*value).to_owned())).collect::<Vec<_>>();
     let text = "username,note\n ann ,x\n \"bob\" ,x\n\"\"\"Big\"\" Bill\",x\n,no name\n\"c\u{7}d\",bell\n";
-    assert_eq!(sought(text), is(&[(1, "ann"), (2, "bob"), (3, "\"Big\" Bill")]));
+    assert_eq!(lookup_value(text), is(&[(1, "ann"), (2, "bob"), (3, "\"Big\" Bill")]));
     let (most, more) = ("é".repeat(256), "é".repeat(257));
-    assert_eq!(sought(&format!("username\nx\n{most}\n{more}\n")), is(&[(1, "x"), (2, &most)]));
-    // In a report, whoever has an ID is not looked up.
+    assert_eq!(lookup_value(&format!("username\nx\n{most}\n{more}\n")), is(&[(1, "x"), (2, &most)]));
+    // In a report, users with an ID are not looked up.
     let header = crate::report::COLUMNS.join(",");
     let line = |user: &str, email: &str| format!("1,{user},failed,,,,,,,,1,0,t,{email}\n");
     let report = format!("{header},email\n{}{}{}", line(A, "a@x"), line("", "b@x"), line("nobody", "c@x"));
-    assert_eq!(sought(&report), is(&[(2, "b@x")]));
+    assert_eq!(lookup_value(&report), is(&[(2, "b@x")]));
 }
 
 #[test]
-fn a_value_that_cannot_be_looked_up_is_told_and_its_row_names_no_user() {
+fn a_value_that_cannot_be_looked_up_is_reported_and_its_row_names_no_user() {
     let long = "x".repeat(257);
     let text = format!("email,note\n,x\n\"a\u{7}b\",y\n{long},z\n");
-    let message = sound(text.as_bytes(), rules(Operation::Audit), &dialect(), false).expect_err("bad rows");
+    let message = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), false).expect_err("bad rows");
     let expected = [
         "in.csv: 3 of 3 rows are invalid; nothing was sent".to_owned(),
         "  in.csv:2: column `email`: there is no value: expected one to look the user up by".to_owned(),
@@ -111,21 +111,21 @@ fn a_value_that_cannot_be_looked_up_is_told_and_its_row_names_no_user() {
     ];
     assert_eq!(message.lines().collect::<Vec<_>>(), expected);
     let text = format!("email\n{long}\nann\n");
-    let sound = sound(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("sound");
-    assert_eq!(sound.plan().invalid, [("without a value that can be looked up", 1)].into());
+    let input = checked_input(text.as_bytes(), rules(Operation::Audit), &dialect(), true).expect("valid");
+    assert_eq!(input.plan().invalid, [("without a value that can be looked up", 1)].into());
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
-    // Nobody has been looked up: the first row can be told, and the second not.
-    feed(&sound, &Remaining::default(), &send).expect_err("nobody has been looked up");
+    // No user has been looked up: the first row is invalid without a lookup, but the second needs one.
+    feed(&input, &Remaining::default(), &send).expect_err("no user has been looked up");
     drop(send);
     let first = receive.blocking_recv().expect("the first row");
-    assert!(matches!(&first.task, Work::Invalid { user, .. } if user.is_empty()), "{:?}", first.task);
+    assert!(matches!(&first.work, Work::Invalid { user, .. } if user.is_empty()), "{:?}", first.work);
 }
 
 #[test]
 fn an_end_date_may_be_as_far_ahead_as_the_window_is_long() {
     let windowed = |text: &str| {
         let rules = Rules { max_window: Some(Duration::from_secs(4 * 3600)), ..rules(Operation::Grant) };
-        sound(format!("userID,until\n{A},{text}\n").as_bytes(), rules, &dialect(), false).map(|sound| sound.plan().to_send)
+        checked_input(format!("userID,until\n{A},{text}\n").as_bytes(), rules, &dialect(), false).map(|input| input.plan().to_send)
     };
     assert_eq!((windowed("+4h"), windowed("+1h")), (Ok(1), Ok(1)));
     for text in ["+4h1s", "+5h"] {
@@ -133,7 +133,7 @@ fn an_end_date_may_be_as_far_ahead_as_the_window_is_long() {
         assert!(message.contains("in.csv:2: column `until`: `") && message.contains("4h"), "{message}");
     }
     let rules = Rules { max_window: Some(Duration::from_secs(60)), ..rules(Operation::Grant) };
-    let kinds = sound(format!("userID,until\n{A},+4h\n{B},+1m\n").as_bytes(), rules, &dialect(), true).expect("one is sound");
+    let kinds = checked_input(format!("userID,until\n{A},+4h\n{B},+1m\n").as_bytes(), rules, &dialect(), true).expect("one is valid");
     assert_eq!(kinds.plan().invalid, [("beyond `--max-window`", 1)].into());
 }
 
@@ -143,7 +143,7 @@ fn rows_that_are_invalid_are_counted_by_what_is_wrong_with_them() {
     let text = format!("userID,until\n{conflict}{B},+1h,x\n{B}\n{B},2020-01-01\n{B},\n{B},soon\n");
     let mut text = text.into_bytes();
     text.extend(b"\xff,+1h\n");
-    let plan = sound(&text, rules(Operation::Grant), &dialect(), true).expect("it may go on").plan().clone();
+    let plan = checked_input(&text, rules(Operation::Grant), &dialect(), true).expect("it may go on").plan().clone();
     let expected = [
         ("with several end dates for one user", 100),
         ("with too many or too few values", 2),
@@ -156,7 +156,7 @@ fn rows_that_are_invalid_are_counted_by_what_is_wrong_with_them() {
 
 #[test]
 fn the_message_names_each_bad_row_and_counts_no_others() {
-    let refused = |text: &str| sound(text.as_bytes(), rules(Operation::Grant), &dialect(), false).expect_err("bad rows");
+    let refused = |text: &str| checked_input(text.as_bytes(), rules(Operation::Grant), &dialect(), false).expect_err("bad rows");
     assert_eq!(
         refused(&format!("userID,until\n{A},+4h\nx,+4h\n")),
         "in.csv: 1 of 2 rows is invalid; nothing was sent\n  in.csv:3: column `userID`: `x` is not a UUID: expected a form such as \
@@ -166,20 +166,20 @@ fn the_message_names_each_bad_row_and_counts_no_others() {
     assert!(twenty.lines().count() == 21 && !twenty.contains("more"), "{twenty}");
     let one_more = refused(&format!("userID,until\n{}", "x,+4h\n".repeat(21)));
     assert!(one_more.lines().count() == 22 && one_more.ends_with("\n  and 1 more"), "{one_more}");
-    // Those of a conflict are found last, and stand where they belong.
+    // Conflicts are found last, but are named in the order of the lines.
     let order = refused(&format!("userID,until\n{A},+4h\nx,+4h\n{A},+5h\n"));
     let lines: Vec<_> = order.lines().skip(1).map(|line| line.trim_start().split(": ").next().unwrap_or_default()).collect();
     assert_eq!(lines, ["in.csv:2", "in.csv:3", "in.csv:4"]);
 }
 
-/// What the user is told to do about an input.
+/// The hint for an input.
 fn hint(text: &[u8], dialect: &Dialect) -> Option<String> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");
     let rules = rules(Operation::Grant);
     let checked = Source::open(file.path()).and_then(|source| {
         let layout = Layout::of(&source, rules.operation, dialect, false)?;
-        Sound::check(source, layout, rules, false).and_then(|sound| sound.approve(None))
+        ValidInput::check(source, layout, rules, false).and_then(|input| input.approve(None))
     });
     let error = checked.expect_err("it is refused");
     assert!(!error.is_of_the_disk(), "{error}");
@@ -218,17 +218,19 @@ fn each_refusal_says_what_can_be_done() {
 #[test]
 fn an_input_of_any_length_has_its_first_line_as_header() {
     let bare = Dialect { no_headers: true, ..dialect() };
-    let one = sound(A.as_bytes(), rules(Operation::Audit), &bare, false).expect("a row without a line feed");
+    let one = checked_input(A.as_bytes(), rules(Operation::Audit), &bare, false).expect("a row without a line feed");
     assert_eq!((one.rows(), one.plan().to_send), (1, 1));
-    let header_alone = sound(b"userID", rules(Operation::Audit), &dialect(), false);
+    let header_alone = checked_input(b"userID", rules(Operation::Audit), &dialect(), false);
     assert_eq!(header_alone.err().as_deref(), Some("in.csv: there are no rows below the header"));
     let long = format!("userID\n{}{A}\n", format!("{B}\n").repeat(3000));
-    let plan =
-        sound(long.as_bytes(), rules(Operation::Audit), &dialect(), false).expect("longer than what is looked at first").plan().clone();
+    let plan = checked_input(long.as_bytes(), rules(Operation::Audit), &dialect(), false)
+        .expect("longer than what is looked at first")
+        .plan()
+        .clone();
     assert_eq!((plan.rows, plan.users, plan.duplicates, plan.to_send), (3001, 2, 2999, 2));
     let late_zero = [long.as_bytes(), b"x\0".repeat(40_000).as_slice()].concat();
-    assert!(sound(&late_zero, rules(Operation::Audit), &dialect(), false).is_err());
+    assert!(checked_input(&late_zero, rules(Operation::Audit), &dialect(), false).is_err());
     let early_zero = [b"userID\0note\n".as_slice(), long.as_bytes()].concat();
-    let message = sound(&early_zero, rules(Operation::Audit), &dialect(), false).expect_err("zero bytes");
+    let message = checked_input(&early_zero, rules(Operation::Audit), &dialect(), false).expect_err("zero bytes");
     assert_eq!(message, "in.csv: this is not text: there are zero bytes in it");
 }

@@ -1,15 +1,15 @@
-//! The reader over any bytes, and over inputs that have been spoilt.
+//! Properties of the reader for arbitrary bytes and for mutated inputs.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::tests::{A, B, rules, sound};
+use super::tests::{A, B, checked_input, rules};
 use super::*;
 use crate::domain::{BypassUntil, Operation};
 use crate::fuzz::{bytes, cases, spoilt};
 
-/// Inputs as they come in the field.
+/// Typical inputs, mutated.
 fn inputs() -> impl Strategy<Value = Vec<u8>> {
     spoilt([
         format!("userID,bypassMFAEnabledUntil\n{A},2026-08-31\n{B},+4h\n"),
@@ -33,49 +33,48 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     })
 }
 
-/// The rows of a checked input, as they are to be sent.
-fn fed(sound: &Sound) -> Vec<Row> {
+/// The rows that a checked input feeds into the pipeline.
+fn fed(input: &ValidInput) -> Vec<Row> {
     let (send, mut receive) = mpsc::channel(10_000);
-    feed(sound, &Remaining::default(), &send).expect("the input has not changed");
+    feed(input, &Remaining::default(), &send).expect("the input has not changed");
     drop(send);
     std::iter::from_fn(|| receive.blocking_recv()).collect()
 }
 
-/// What is wrong with a checked input: each row is accounted for, in its order, and the plan says of the rows what is then done
-/// for them.
-fn check(sound: &Sound) -> Result<(), TestCaseError> {
-    let plan = sound.plan();
-    if plan.sought.rows > 0 {
-        // They are to be looked up first; that every other one is accounted for is seen by their number.
-        let (mut rows, mut value, mut sought) = (sound.sought_rows().expect("unchanged"), String::new(), 0);
+/// Fails unless every row is accounted for, in order, and the plan agrees with the work of the rows.
+fn check(input: &ValidInput) -> Result<(), TestCaseError> {
+    let plan = input.plan();
+    if plan.lookups.rows > 0 {
+        // These rows must be looked up first, so only their number is checked.
+        let (mut rows, mut value, mut lookups) = (input.lookup_rows().expect("unchanged"), String::new(), 0);
         while rows.next_row(&mut value).expect("unchanged").is_some() {
-            sought += 1;
+            lookups += 1;
         }
-        prop_assert_eq!(sought, plan.sought.rows);
+        prop_assert_eq!(lookups, plan.lookups.rows);
         return Ok(());
     }
-    let rows = fed(sound);
+    let rows = fed(input);
     let numbers: Vec<u64> = rows.iter().map(|row| row.number.0).collect();
     prop_assert_eq!(numbers, (1..=plan.rows).collect::<Vec<_>>());
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut asked: BTreeMap<_, Vec<Option<BypassUntil>>> = BTreeMap::new();
     for row in &rows {
-        prop_assert_eq!(row.carried.len(), sound.layout.carried.len());
-        let what = match &row.task {
-            Work::Send(ask) => {
-                asked.entry(ask.user()).or_default().push(ask.until());
+        prop_assert_eq!(row.carried.len(), input.layout.carried.len());
+        let what = match &row.work {
+            Work::Send(action) => {
+                asked.entry(action.user()).or_default().push(action.until());
                 "sent"
             }
-            Work::Duplicate(ask) => {
-                prop_assert_eq!(asked.get(&ask.user()), Some(&vec![ask.until()]), "it repeats an earlier row");
+            Work::Duplicate(action) => {
+                prop_assert_eq!(asked.get(&action.user()), Some(&vec![action.until()]), "it repeats an earlier row");
                 "duplicate"
             }
             Work::Invalid { .. } => "invalid",
-            Work::Passed(..) | Work::Nobody { .. } => "other",
+            Work::Expired(..) | Work::Unresolved { .. } => "other",
         };
         *counts.entry(what).or_default() += 1;
     }
-    prop_assert!(asked.values().all(|dates| dates.len() == 1), "nobody is sent twice");
+    prop_assert!(asked.values().all(|dates| dates.len() == 1), "no user is sent twice");
     let count = |what: &str| counts.get(what).copied().unwrap_or_default();
     prop_assert_eq!((count("sent"), count("duplicate"), count("other")), (plan.to_send, plan.duplicates, 0));
     prop_assert_eq!(count("invalid"), plan.invalid.values().sum::<u64>());
@@ -87,16 +86,16 @@ fn check(sound: &Sound) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Each row once more as it stood there, in the form in which rows that failed are written.
-fn rewritten(sound: &Sound) -> Vec<u8> {
-    let mut original = sound.original_rows().expect("unchanged");
+/// All rows as the input has them, in the format of the file of failed rows.
+fn rewritten(input: &ValidInput) -> Vec<u8> {
+    let mut original = input.original_rows().expect("unchanged");
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     let written = |mut row: ByteRecord| {
         row.extend(FAILED_COLUMNS);
         row
     };
     writer.write_byte_record(&written(original.header())).expect("memory");
-    for number in 1..=sound.rows() {
+    for number in 1..=input.rows() {
         let row = original.row(number, &ByteRecord::new()).expect("there is one");
         writer.write_byte_record(&written(row)).expect("memory");
     }
@@ -109,8 +108,8 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_every_row_is_accounted_for(text in bytes(), dialect in dialects(), is_grant in any::<bool>()) {
         let operation = if is_grant { Operation::Grant } else { Operation::Audit };
-        if let Ok(sound) = sound(&text, rules(operation), &dialect, true) {
-            check(&sound)?;
+        if let Ok(input) = checked_input(&text, rules(operation), &dialect, true) {
+            check(&input)?;
         }
     }
 
@@ -122,39 +121,39 @@ proptest! {
         goes_on in any::<bool>(),
     ) {
         let operation = if is_grant { Operation::Grant } else { Operation::Audit };
-        if let Ok(sound) = sound(&text, rules(operation), &dialect, goes_on) {
-            check(&sound)?;
-            let invalid: u64 = sound.plan().invalid.values().sum();
+        if let Ok(input) = checked_input(&text, rules(operation), &dialect, goes_on) {
+            check(&input)?;
+            let invalid: u64 = input.plan().invalid.values().sum();
             prop_assert!(goes_on || invalid == 0);
         }
     }
 
-    /// What failed is written as an input, and means then what it meant before.
+    /// Failed rows are written as an input that means the same as the original one.
     #[test]
     fn rows_that_are_written_again_mean_the_same(text in inputs()) {
-        let before = sound(&text, rules(Operation::Grant), &Dialect::default(), true);
-        // A row that is bad in one of the columns of its failure alone is mended by being written without it.
-        let is_of_failures = |sound: &Sound| sound.layout.names.ends_with(&FAILED_COLUMNS.map(str::to_owned));
+        let before = checked_input(&text, rules(Operation::Grant), &Dialect::default(), true);
+        // A row that is invalid only in one of the result columns becomes valid by being written without it.
+        let is_of_failures = |input: &ValidInput| input.layout.names.ends_with(&FAILED_COLUMNS.map(str::to_owned));
         if let Ok(before) = before
-            && before.plan().sought.rows == 0
+            && before.plan().lookups.rows == 0
             && (before.plan().invalid.is_empty() || !is_of_failures(&before))
         {
             let written = rewritten(&before);
             let dialect = Dialect { delimiter: Some(b','), ..Dialect::default() };
-            let after = match sound(&written, rules(Operation::Grant), &dialect, true) {
+            let after = match checked_input(&written, rules(Operation::Grant), &dialect, true) {
                 Ok(after) => after,
                 Err(why) => return Err(TestCaseError::fail(format!("{why}: {}", String::from_utf8_lossy(&written)))),
             };
-            let told = |sound: &Sound| -> Vec<_> {
-                fed(sound)
+            let requests = |input: &ValidInput| -> Vec<_> {
+                fed(input)
                     .iter()
-                    .map(|row| match &row.task {
-                        Work::Send(ask) | Work::Duplicate(ask) | Work::Passed(ask, _) => Some((ask.user(), ask.until())),
-                        Work::Nobody { .. } | Work::Invalid { .. } => None,
+                    .map(|row| match &row.work {
+                        Work::Send(action) | Work::Duplicate(action) | Work::Expired(action, _) => Some((action.user(), action.until())),
+                        Work::Unresolved { .. } | Work::Invalid { .. } => None,
                     })
                     .collect()
             };
-            prop_assert_eq!(told(&before), told(&after));
+            prop_assert_eq!(requests(&before), requests(&after));
         }
     }
 }

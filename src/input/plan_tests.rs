@@ -1,13 +1,13 @@
-//! What the plan counts, what is refused, and what becomes of rows that are taken up again.
+//! The plan's counts, what is refused, and the rows of a resumed run.
 
-use super::tests::{A, B, rules, sound};
+use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::{Ask, Operation};
+use crate::domain::{Action, Operation};
 
 const C: &str = "1a94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-fn grant(text: &str, skip_invalid: bool) -> Sound {
-    sound(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), skip_invalid).expect("sound")
+fn grant(text: &str, skip_invalid: bool) -> ValidInput {
+    checked_input(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), skip_invalid).expect("valid")
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn the_plan_adds_up() {
     assert_eq!(plan.invalid, invalid.into());
     let date = |text: &str| rules(Operation::Grant).read_until(text).expect("a date");
     assert_eq!(plan.dates, Some((date("+1h"), date("+5h"))));
-    assert_eq!((plan.sought.rows, plan.sought.is_over()), (0, true));
+    assert_eq!((plan.lookups.rows, plan.lookups.is_complete()), (0, true));
     let apart = grant(&format!("userID,until\n{A},+4h\n{B},+4h\n{C},+4h\n"), false).plan().clone();
     assert_eq!((apart.rows, apart.users, apart.duplicates, apart.to_send), (3, 3, 0, 3));
 }
@@ -29,35 +29,35 @@ fn the_plan_of_rows_that_are_looked_up_adds_up_before_and_after() {
     let text = "email,until\na@x,+4h\nb@x,+4h\nA@x,+4h\nc@x,+4h\n";
     let before = grant(text, false);
     let plan = before.plan().clone();
-    assert_eq!((plan.rows, plan.sought.rows, plan.sought.found, plan.to_send), (4, 4, 0, 4));
-    assert!(!plan.sought.is_over(), "nobody has been looked up");
-    let whom = Whom::new(&std::env::temp_dir(), before.rows()).expect("a file");
-    let nobody = |outcome| Known::Nobody(outcome, Box::default());
-    let known = [
-        Known::User(A.parse().expect("a UUID")),
-        nobody(Outcome::NotFound),
-        Known::User(A.parse().expect("a UUID")),
-        nobody(Outcome::Ambiguous),
+    assert_eq!((plan.rows, plan.lookups.rows, plan.lookups.found, plan.to_send), (4, 4, 0, 4));
+    assert!(!plan.lookups.is_complete(), "no user has been looked up");
+    let resolved = ResolvedUsers::new(&std::env::temp_dir(), before.rows()).expect("a file");
+    let unresolved = |outcome| Resolution::Unresolved(outcome, Box::default());
+    let resolution = [
+        Resolution::User(A.parse().expect("a UUID")),
+        unresolved(Outcome::NotFound),
+        Resolution::User(A.parse().expect("a UUID")),
+        unresolved(Outcome::Ambiguous),
     ];
-    for (row, known) in (1..).zip(&known) {
-        whom.set(RowNumber(row), known).expect("written");
+    for (row, resolution) in (1..).zip(&resolution) {
+        resolved.set(RowNumber(row), resolution).expect("written");
     }
-    let after = before.with_users(whom).expect("sound");
+    let after = before.with_users(resolved).expect("valid");
     let plan = after.plan();
     assert_eq!((plan.rows, plan.users, plan.duplicates, plan.to_send), (4, 1, 1, 1), "{plan:?}");
-    assert_eq!((plan.sought.rows, plan.sought.found, plan.sought.is_over()), (4, 2, true));
-    let of = |outcome| plan.sought.of(outcome);
+    assert_eq!((plan.lookups.rows, plan.lookups.found, plan.lookups.is_complete()), (4, 2, true));
+    let of = |outcome| plan.lookups.of(outcome);
     assert_eq!((of(Outcome::NotFound), of(Outcome::Ambiguous), of(Outcome::Rejected)), (1, 1, 0));
-    for (found, nobody, rows, is_over) in [(0, 0, 0, true), (1, 2, 3, true), (1, 2, 2, false), (3, 0, 3, true), (2, 0, 3, false)] {
-        let mut sought = Sought { rows, found, ..Sought::default() };
-        (0..nobody).for_each(|_| sought.nobody.add(Outcome::NotFound));
-        assert_eq!(sought.is_over(), is_over, "{sought:?}");
+    for (found, unresolved, rows, is_complete) in [(0, 0, 0, true), (1, 2, 3, true), (1, 2, 2, false), (3, 0, 3, true), (2, 0, 3, false)] {
+        let mut lookups = LookupCounts { rows, found, ..LookupCounts::default() };
+        (0..unresolved).for_each(|_| lookups.unresolved.add(Outcome::NotFound));
+        assert_eq!(lookups.is_complete(), is_complete, "{lookups:?}");
     }
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
     feed(&after, &Remaining::default(), &send).expect("unchanged");
     drop(send);
-    let tasks: Vec<Work> = std::iter::from_fn(|| receive.blocking_recv()).map(|row| row.task).collect();
-    assert!(matches!(&tasks[..], [Work::Send(_), Work::Nobody { .. }, Work::Duplicate(_), Work::Nobody { .. }]), "{tasks:?}");
+    let works: Vec<Work> = std::iter::from_fn(|| receive.blocking_recv()).map(|row| row.work).collect();
+    assert!(matches!(&works[..], [Work::Send(_), Work::Unresolved { .. }, Work::Duplicate(_), Work::Unresolved { .. }]), "{works:?}");
 }
 
 #[test]
@@ -71,16 +71,16 @@ fn as_many_rows_as_may_be_are_approved_and_not_one_more() {
         ("userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "5cfc269751401c7cf15eb3691f014f84b435d1726cb43f1bdc4bd9c581268701"),
         ("\u{feff}userID\n7e94b96e-0364-463b-a059-d97d1e4cb1d5\n", "b1554dd2b1ab218800a66b2bdfe898ee19b69ea6082accb76087d3bcfa12066a"),
     ] {
-        let known = sound(text.as_bytes(), rules(Operation::Audit), &Dialect::default(), false).expect("sound");
-        assert_eq!(known.sha256(), expected, "{text}");
+        let input = checked_input(text.as_bytes(), rules(Operation::Audit), &Dialect::default(), false).expect("valid");
+        assert_eq!(input.sha256(), expected, "{text}");
     }
 }
 
 #[test]
 fn rows_that_failed_are_written_as_the_input_has_them() {
     let written = |text: &str, dialect: &Dialect, number| {
-        let sound = sound(text.as_bytes(), rules(Operation::Grant), dialect, false).expect("sound");
-        let mut rows = sound.original_rows().expect("readable");
+        let input = checked_input(text.as_bytes(), rules(Operation::Grant), dialect, false).expect("valid");
+        let mut rows = input.original_rows().expect("readable");
         let row = rows.row(number, &ByteRecord::new()).expect("a row");
         let joined = |record: &ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join("|");
         let own = joined(&rows.header());
@@ -101,15 +101,15 @@ fn what_may_have_been_sent_is_in_doubt_and_a_date_that_has_passed_is_not_asked_f
     let doubted: Vec<u64> = (1..10).filter(|row| remaining.doubts(RowNumber(*row))).collect();
     assert_eq!(doubted, [1, 2, 3, 7]);
     let until = rules(Operation::Grant).read_until("+4h").expect("a date");
-    let task = || Work::Send(Ask::Grant(A.parse().expect("a UUID"), until));
+    let work = || Work::Send(Action::Grant(A.parse().expect("a UUID"), until));
     for (later, row, expected) in
         [(-1, 4, None), (0, 4, Some(Outcome::Invalid)), (1, 2, Some(Outcome::Unknown)), (1, 8, Some(Outcome::Failed))]
     {
         let resumed = Some(until.instant() + chrono::TimeDelta::milliseconds(later));
         let remaining = Remaining { resumed, again: remaining.again.clone(), in_doubt_up_to: 3, ..Remaining::default() };
-        let passed = match remaining.unless_passed(task(), RowNumber(row)) {
-            Work::Passed(_, outcome) => Some(outcome),
-            Work::Send(_) | Work::Duplicate(_) | Work::Nobody { .. } | Work::Invalid { .. } => None,
+        let passed = match remaining.unless_expired(work(), RowNumber(row)) {
+            Work::Expired(_, outcome) => Some(outcome),
+            Work::Send(_) | Work::Duplicate(_) | Work::Unresolved { .. } | Work::Invalid { .. } => None,
         };
         assert_eq!(passed, expected, "{later} ms, row {row}");
     }

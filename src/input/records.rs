@@ -1,5 +1,4 @@
-//! Which records does a text hold? One after another, each with its place, and what can be wrong with its form,
-//! whatever it means.
+//! Splits a text into CSV records, each with its position, and checks their form but not their meaning.
 
 use std::io::{self, Read};
 
@@ -10,7 +9,7 @@ use super::error::RowFault;
 use super::source::Text;
 use super::{Source, is_blank, parser};
 
-/// Bytes that the CSV parser takes at a time.
+/// The size of the CSV parser's buffer, in bytes.
 const PARSED_AT_ONCE: usize = 64 << 10;
 
 /// Reads the records of a text, one at a time.
@@ -19,21 +18,21 @@ pub(super) struct Records<R = Text> {
 }
 
 impl Records {
-    /// The records of `source` from its first on; where `expected` is given, only as long as the bytes are
-    /// the ones of that fingerprint.
+    /// Reads `source` from its first record. If `expected` is given, reading fails once the bytes no longer match that
+    /// fingerprint.
     pub(super) fn new(source: &Source, delimiter: u8, expected: Option<Fingerprint>) -> io::Result<Self> {
         Ok(Self::of(source.text()?, source.mark(), delimiter, expected))
     }
 }
 
 impl<R: Read> Records<R> {
-    /// The records of a `text` that follows a `mark`.
+    /// Reads a `text` that follows the byte order mark `mark`.
     pub(super) fn of(text: R, mark: &[u8], delimiter: u8, expected: Option<Fingerprint>) -> Self {
         let blocks = Blocks::new(text, mark, delimiter, expected);
         Self { csv: parser(delimiter).buffer_capacity(PARSED_AT_ONCE).from_reader(blocks) }
     }
 
-    /// Reads the next record that is not blank into `record`, if there is one; answers its place.
+    /// Reads the next record that is not blank into `record`. Returns its position, or `None` after the last.
     pub(super) fn read(&mut self, record: &mut ByteRecord) -> io::Result<Option<Place>> {
         while self.csv.read_byte_record(record).map_err(io_error)? {
             if !is_blank(record) {
@@ -45,28 +44,28 @@ impl<R: Read> Records<R> {
         Ok(None)
     }
 
-    /// What has been read, once all of it has been.
+    /// The fingerprint of the text, complete once the last record has been read.
     pub(super) fn fingerprint(&self) -> &Fingerprint {
         self.csv.get_ref().fingerprint()
     }
 }
 
-/// Where a record stands.
+/// The position of a record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// The line after its last.
+    /// The line after the record's last.
     end: u64,
-    /// The line on which a quoted value of it begins that is never closed.
+    /// The line on which an unclosed quoted value begins, if the record has one.
     unclosed: Option<u64>,
 }
 
 impl Place {
-    /// Whether a quoted value of the record is never closed.
+    /// Whether the record has an unclosed quoted value.
     pub(super) fn is_unclosed(self) -> bool {
         self.unclosed.is_some()
     }
 
-    /// The line on which the `record` begins, or the quoted value that is never closed; from 1.
+    /// The line on which the `record` begins, or on which its unclosed quoted value begins; from 1.
     pub(super) fn line(self, record: &ByteRecord) -> u64 {
         self.unclosed.unwrap_or_else(|| {
             let inside = memchr::memchr_iter(b'\n', record.as_slice()).count() as u64;
@@ -75,7 +74,7 @@ impl Place {
     }
 }
 
-/// Whether a record has a value for each of the columns, by their `names`.
+/// Checks that a record has one value for each of the columns in `names`.
 pub(super) fn check_width(record: &ByteRecord, names: &[String]) -> Result<(), RowFault> {
     let (found, expected) = (record.len(), names.len());
     if found > expected {
@@ -91,7 +90,7 @@ pub(super) fn check_width(record: &ByteRecord, names: &[String]) -> Result<(), R
     }
 }
 
-/// The value at `index` of a record whose columns have these `names`.
+/// The value at `index` of a record with the columns in `names`.
 pub(super) fn text<'a>(record: &'a ByteRecord, index: usize, names: &[String]) -> Result<&'a str, RowFault> {
     std::str::from_utf8(&record[index]).map_err(|_| RowFault::NotUtf8 {
         column: names.get(index).cloned().unwrap_or_default(),
@@ -99,7 +98,7 @@ pub(super) fn text<'a>(record: &'a ByteRecord, index: usize, names: &[String]) -
     })
 }
 
-/// A record's last value, which begins with a quote that is never closed.
+/// The fault of a record whose last value begins with a quote that is never closed.
 pub(super) fn unclosed_fault(record: &ByteRecord, names: &[String]) -> RowFault {
     let index = record.len() - 1;
     let name = names.get(index).or(names.last());

@@ -1,7 +1,7 @@
-//! Which users stand in the input more than once? Found in bounded memory, and in two steps, since most
-//! inputs hold nobody twice: first a hash of each row's user is sorted; only if two are the same, the rows
-//! that may be meant are read again and sorted by their users. What is kept in the end is a bit for each row
-//! that repeats another, and the users whose rows contradict each other.
+//! Finds the users that appear more than once in the input, in bounded memory and in two steps, because most inputs have no
+//! such user. First, a hash of each row's user is sorted. Only if two hashes are equal, the rows that may be affected are
+//! read again and sorted by user. The result is one bit for each row that repeats another, and a list of the users whose
+//! rows contradict each other.
 
 use std::io;
 use std::path::Path;
@@ -10,33 +10,33 @@ use chrono::DateTime;
 
 use super::columns::Layout;
 use super::error::{BadRow, BadRows, NAMED, RowFault};
-use crate::domain::{Ask, BypassUntil, RowNumber, RowSet, UserId};
+use crate::domain::{Action, BypassUntil, RowNumber, RowSet, UserId};
 use crate::external_sort::Sorter;
 
-/// One row's user and end date, as integers that sort by user and then by row: the two halves of the user
-/// ID, the row, its line, the end date.
-type Seen = [u64; 5];
+/// A row as integers that sort by user and then by row: the two halves of the user ID, the row number, its line, and the
+/// end date.
+type RowKey = [u64; 5];
 const ROW: usize = 2;
 const LINE: usize = 3;
 const UNTIL: usize = 4;
 
-/// An audit asks for no end date, and who ends a bypass for none that differ: all rows of a user agree.
+/// The end date of operations that request none (`audit`) or the same for all rows (`end`): all rows of a user agree.
 const NO_DATE: u64 = 0;
 
-pub(super) fn seen(ask: &Ask, row: RowNumber, line: u64) -> Seen {
-    let (high, low) = ask.user().uuid().as_u64_pair();
-    let until = ask.until().map_or(NO_DATE, |until| until.millis().cast_unsigned());
+pub(super) fn row_key(action: &Action, row: RowNumber, line: u64) -> RowKey {
+    let (high, low) = action.user().uuid().as_u64_pair();
+    let until = action.until().map_or(NO_DATE, |until| until.millis().cast_unsigned());
     [high, low, row.0, line, until]
 }
 
-/// A hash of a user's ID, whose first bits depend on the random ones of a UUID, of whatever version.
+/// A hash of a user's ID. Its first bits depend on the random bits of the UUID, whatever its version.
 fn hash(user: UserId) -> u64 {
     let (high, low) = user.uuid().as_u64_pair();
-    // Odd multipliers: the golden ratio's, and one of SplitMix64's.
+    // Odd multipliers: 2^64 divided by the golden ratio, and one of SplitMix64's constants.
     high.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ low.wrapping_mul(0xBF58_476D_1CE4_E5B9)
 }
 
-/// The users of all rows, by their hashes.
+/// The hashes of all rows' users.
 pub(super) struct Users(Sorter<1>);
 
 impl Users {
@@ -48,7 +48,7 @@ impl Users {
         self.0.push([hash(user)])
     }
 
-    /// Those who may stand in several rows, if there are any.
+    /// The users that may appear in several rows, if there are any.
     pub(super) fn suspects(self) -> io::Result<Option<Suspects>> {
         let mut suspects: Option<Suspects> = None;
         let mut before = None;
@@ -62,11 +62,11 @@ impl Users {
     }
 }
 
-/// Users who may stand in several rows: a bit for each part of the hash's range, so that however many there
-/// are, they take a mebibyte. Whoever is suspected without cause is found out when the rows are sorted.
+/// The users that may appear in several rows: one bit for each part of the hash's range, 1 MiB however many there are.
+/// False positives are sorted out when the rows are sorted.
 pub(super) struct Suspects(Vec<u64>);
 
-/// The bits of a hash that choose the suspect's bit.
+/// The number of leading bits of a hash that select the suspect's bit.
 const SUSPECT_BITS: u32 = 23;
 
 impl Suspects {
@@ -90,23 +90,23 @@ impl Suspects {
     }
 }
 
-fn user_of(seen: Seen) -> UserId {
-    UserId::from(uuid::Uuid::from_u64_pair(seen[0], seen[1]))
+fn user_of(key: RowKey) -> UserId {
+    UserId::from(uuid::Uuid::from_u64_pair(key[0], key[1]))
 }
 
-/// The rows whose user stands in an earlier row too, or in another with a different end date.
+/// The rows whose user also appears in an earlier row, or in another row with a different end date.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    /// How many different users there are among the rows that were looked through.
+    /// The number of distinct users among the rows that were sorted.
     pub(crate) users: u64,
-    /// How many rows repeat an earlier one, and contradict none.
+    /// The number of rows that repeat an earlier one and contradict none.
     pub(crate) repeated: u64,
     duplicates: RowSet,
-    /// In the order of the users: the user's first row, and the first that contradicts it.
-    conflicts: Vec<(Seen, Seen)>,
+    /// For each such user, ordered by user: the first row, and the first row that contradicts it.
+    conflicts: Vec<(RowKey, RowKey)>,
 }
 
-/// What a row is besides its own values.
+/// How a row relates to the other rows of its user.
 pub(crate) enum Repeat {
     No,
     Duplicate,
@@ -114,9 +114,9 @@ pub(crate) enum Repeat {
 }
 
 impl Repeats {
-    /// What the row is that asks for `ask`.
-    pub(crate) fn of(&self, ask: &Ask, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
-        let here = seen(ask, row, line);
+    /// Classifies the row that requests `ask`.
+    pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
+        let here = row_key(action, row, line);
         match self.conflicts.binary_search_by(|(first, _)| first[..ROW].cmp(&here[..ROW])) {
             Ok(found) => Repeat::Conflict(conflict(layout, here, self.conflicts[found])),
             Err(_) if self.duplicates.contains(row.0) => Repeat::Duplicate,
@@ -125,54 +125,54 @@ impl Repeats {
     }
 }
 
-/// Walks through the `rows` in the order of their users. Those that contradict each other are `bad`; they are
-/// kept only if the run may `go_on` without them.
-pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, go_on: bool) -> io::Result<Repeats> {
+/// Goes through the `rows` ordered by user. Rows that contradict each other are added to `bad`. They are remembered in the
+/// result only with `skip_invalid`, when the run continues without them.
+pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, skip_invalid: bool) -> io::Result<Repeats> {
     let mut repeats = Repeats::default();
     let mut group: Option<Group> = None;
-    for seen in rows.sorted()? {
-        let seen = seen?;
+    for key in rows.sorted()? {
+        let key = key?;
         match &mut group {
-            Some(group) if group.first[..ROW] == seen[..ROW] => group.add(seen, &mut repeats.duplicates),
+            Some(group) if group.first[..ROW] == key[..ROW] => group.add(key, &mut repeats.duplicates),
             _ => {
-                let ended = group.replace(Group::of(seen));
-                settle(ended, name, layout, bad, &mut repeats, go_on);
+                let ended = group.replace(Group::of(key));
+                settle(ended, name, layout, bad, &mut repeats, skip_invalid);
             }
         }
     }
-    settle(group, name, layout, bad, &mut repeats, go_on);
+    settle(group, name, layout, bad, &mut repeats, skip_invalid);
     Ok(repeats)
 }
 
 /// The rows of one user.
 struct Group {
-    first: Seen,
+    first: RowKey,
     /// The first row that contradicts the first.
-    other: Option<Seen>,
+    other: Option<RowKey>,
     rows: u64,
-    /// As many as are named.
-    head: Vec<Seen>,
+    /// The first rows, as many as an error message names.
+    head: Vec<RowKey>,
 }
 
 impl Group {
-    fn of(first: Seen) -> Self {
+    fn of(first: RowKey) -> Self {
         Self { first, other: None, rows: 1, head: vec![first] }
     }
 
-    fn add(&mut self, seen: Seen, duplicates: &mut RowSet) {
+    fn add(&mut self, key: RowKey, duplicates: &mut RowSet) {
         self.rows += 1;
         if self.head.len() < NAMED {
-            self.head.push(seen);
+            self.head.push(key);
         }
-        if seen[UNTIL] == self.first[UNTIL] {
-            duplicates.insert(seen[ROW]);
+        if key[UNTIL] == self.first[UNTIL] {
+            duplicates.insert(key[ROW]);
         } else {
-            self.other.get_or_insert(seen);
+            self.other.get_or_insert(key);
         }
     }
 }
 
-fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, repeats: &mut Repeats, go_on: bool) {
+fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, repeats: &mut Repeats, skip_invalid: bool) {
     let Some(Group { first, other, rows, head }) = group else {
         return;
     };
@@ -185,16 +185,16 @@ fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, 
     for here in head {
         bad.add(BadRow { name: name.to_owned(), line: here[LINE], fault: conflict(layout, here, (first, other)) });
     }
-    if go_on {
+    if skip_invalid {
         repeats.conflicts.push((first, other));
     }
 }
 
-/// The row `here` contradicts the first of its user's rows, or the first that contradicts that.
-fn conflict(layout: &Layout, here: Seen, (first, other): (Seen, Seen)) -> RowFault {
+/// The fault of the row `here`, which contradicts the `first` of its user's rows or, if it agrees with that, the `other`.
+fn conflict(layout: &Layout, here: RowKey, (first, other): (RowKey, RowKey)) -> RowFault {
     let there = if here[UNTIL] == first[UNTIL] { other } else { first };
-    let date = |seen: Seen| {
-        let instant = DateTime::from_timestamp_millis(seen[UNTIL].cast_signed());
+    let date = |key: RowKey| {
+        let instant = DateTime::from_timestamp_millis(key[UNTIL].cast_signed());
         instant.and_then(BypassUntil::from_instant).map(|until| until.to_string()).unwrap_or_default()
     };
     RowFault::Conflict {
@@ -210,7 +210,7 @@ fn conflict(layout: &Layout, here: Seen, (first, other): (Seen, Seen)) -> RowFau
 mod tests {
     use super::*;
 
-    /// IDs as directories give them: random ones, and those that count up, in the first half or the last.
+    /// IDs as directories generate them: random ones, and sequential ones, in the first half or the second.
     #[test]
     fn few_are_suspected_without_cause() {
         let random = |user: u64| uuid::Uuid::from_u64_pair(fastrand::u64(..), user.wrapping_mul(0x2545_F491_4F6C_DD1D));

@@ -1,5 +1,4 @@
-//! What does each row of the input ask? One reader for both passes, so that what is sent is what was
-//! checked.
+//! Parses each row of the input into a request. Both passes use the same reader, so what is sent is what was checked.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,29 +10,29 @@ use csv::ByteRecord;
 use super::Source;
 use super::blocks::Fingerprint;
 use super::columns::{Column, Layout};
-use super::error::{NotSought, RowFault};
+use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Ask, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
+use crate::domain::{Action, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
 
-/// The most characters of a value that is looked up: no email has more than 254. Even if each took twelve bytes
-/// of the URL, it would fit into a request; and texts of an answer are cut at more than that, so that what is
-/// cut is equal to no value.
-const MOST_OF_A_SOUGHT: usize = 256;
+/// The most characters of a lookup value: no email has more than 254. Even at twelve bytes of URL per character, such a
+/// value fits into a request. Texts in PingOne's answers are truncated at a greater length, so a truncated text never
+/// equals a lookup value.
+const MAX_LOOKUP_CHARS: usize = 256;
 
 /// What decides whether a row is valid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) operation: Operation,
-    /// When the run started: spans count from it, and end dates must be after it.
+    /// When the run started. Time spans such as `+4h` count from it, and end dates must be after it.
     pub(crate) start: DateTime<Utc>,
-    /// The end date of rows that have none of their own.
+    /// The end date for rows that have none of their own.
     pub(crate) until: Option<BypassUntil>,
-    /// No end date may be further ahead than this.
+    /// The furthest ahead that an end date may be.
     pub(crate) max_window: Option<Duration>,
 }
 
 impl Rules {
-    /// The end date that `text` means, if it may be asked for.
+    /// Parses `text` as an end date, and checks that it is in the future and within `max_window`.
     pub(crate) fn read_until(&self, text: &str) -> Result<BypassUntil, UntilError> {
         let until = parse_until(text, self.start)?;
         let ahead = (until.instant() - self.start).to_std().unwrap_or_default();
@@ -54,37 +53,37 @@ pub(crate) struct RowReader<'a> {
     layout: &'a Layout,
     rules: Rules,
     number: u64,
-    /// The last end date that was read, since most rows of an input have the same.
+    /// A cache of the last end date parsed: most rows of an input have the same one.
     last_until: RefCell<Option<(String, BypassUntil)>>,
 }
 
-/// Whom a row names.
+/// How a row names its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who<'a> {
+pub(crate) enum UserRef<'a> {
     Id(UserId),
-    /// The user who has this username, email or external ID, without the spaces around it.
-    Sought(&'a str),
+    /// By this username, email or external ID, trimmed.
+    Value(&'a str),
 }
 
-/// What a row asks for its user.
+/// What a row requests for its user.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Deed {
+pub(crate) enum RowOperation {
     Grant(BypassUntil),
     Read,
     End(Grace),
 }
 
-impl Deed {
-    /// What is asked, once it is known for whom.
-    pub(crate) fn of(self, user: UserId) -> Ask {
+impl RowOperation {
+    /// The request, once the user is known.
+    pub(crate) fn of(self, user: UserId) -> Action {
         match self {
-            Self::Grant(until) => Ask::Grant(user, until),
-            Self::Read => Ask::Read(user),
-            Self::End(grace) => Ask::End(user, grace),
+            Self::Grant(until) => Action::Grant(user, until),
+            Self::Read => Action::Read(user),
+            Self::End(grace) => Action::End(user, grace),
         }
     }
 
-    /// The end date that is asked for, if the row asks for one itself.
+    /// The requested end date, if the row requests one.
     pub(crate) fn until(self) -> Option<BypassUntil> {
         match self {
             Self::Grant(until) => Some(until),
@@ -93,25 +92,25 @@ impl Deed {
     }
 }
 
-/// What a row asks, and for whom.
+/// What a row requests, and for which user.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wish<'a> {
-    pub(crate) who: Who<'a>,
-    pub(crate) deed: Deed,
+pub(crate) struct Requested<'a> {
+    pub(crate) user: UserRef<'a>,
+    pub(crate) operation: RowOperation,
 }
 
-/// One row as it stands in the input.
+/// One row of the input.
 pub(crate) struct ReadRow<'a> {
     pub(crate) number: RowNumber,
-    pub(crate) wish: Result<Wish<'a>, RowFault>,
+    pub(crate) requested: Result<Requested<'a>, RowFault>,
     place: Place,
     record: &'a ByteRecord,
     layout: &'a Layout,
 }
 
 impl<'a> RowReader<'a> {
-    /// A reader of `source` from its first data row on; where `expected` is given, only as long as the
-    /// bytes are the ones of that fingerprint.
+    /// A reader that starts at the first data row of `source`. If `expected` is given, reading fails once the bytes no
+    /// longer match that fingerprint.
     pub(crate) fn new(source: &Source, layout: &'a Layout, rules: Rules, expected: Option<Fingerprint>) -> io::Result<Self> {
         let records = Records::new(source, layout.delimiter, expected)?;
         let mut reader = Self { records, record: ByteRecord::new(), layout, rules, number: 0, last_until: RefCell::default() };
@@ -127,39 +126,39 @@ impl<'a> RowReader<'a> {
             return Ok(None);
         };
         self.number += 1;
-        let wish = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.wish() };
-        Ok(Some(ReadRow { number: RowNumber(self.number), wish, place, record: &self.record, layout: self.layout }))
+        let requested = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.requested() };
+        Ok(Some(ReadRow { number: RowNumber(self.number), requested, place, record: &self.record, layout: self.layout }))
     }
 
-    /// What has been read, once all of it has been.
+    /// The fingerprint of the input, complete once the last row has been read.
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         self.records.fingerprint()
     }
 
-    fn wish(&self) -> Result<Wish<'_>, RowFault> {
+    fn requested(&self) -> Result<Requested<'_>, RowFault> {
         self.check_width()?;
         if !self.record.as_slice().is_ascii() {
             for index in 0..self.record.len() {
                 self.text(index)?;
             }
         }
-        let who = self.who()?;
-        let deed = match self.rules.operation {
-            Operation::Audit => Deed::Read,
-            Operation::Grant => Deed::Grant(self.until()?),
-            Operation::End(grace) => Deed::End(grace),
+        let user = self.user_ref()?;
+        let operation = match self.rules.operation {
+            Operation::Audit => RowOperation::Read,
+            Operation::Grant => RowOperation::Grant(self.until()?),
+            Operation::End(grace) => RowOperation::End(grace),
         };
-        Ok(Wish { who, deed })
+        Ok(Requested { user, operation })
     }
 
-    fn who(&self) -> Result<Who<'_>, RowFault> {
+    fn user_ref(&self) -> Result<UserRef<'_>, RowFault> {
         let user = &self.layout.user;
         let text = self.value(user)?;
         match &self.layout.lookup {
-            Some(lookup) if text.is_empty() || lookup.column == *user => sought(self.name(&lookup.column)?)
-                .map(Who::Sought)
-                .map_err(|fault| RowFault::NotSought { column: lookup.column.name.clone(), fault }),
-            Some(_) | None => text.parse().map(Who::Id).map_err(|fault| RowFault::User { column: user.name.clone(), fault }),
+            Some(lookup) if text.is_empty() || lookup.column == *user => lookup_value(self.name(&lookup.column)?)
+                .map(UserRef::Value)
+                .map_err(|fault| RowFault::LookupValue { column: lookup.column.name.clone(), fault }),
+            Some(_) | None => text.parse().map(UserRef::Id).map_err(|fault| RowFault::User { column: user.name.clone(), fault }),
         }
     }
 
@@ -190,8 +189,8 @@ impl<'a> RowReader<'a> {
         check_width(&self.record, &self.layout.names)
     }
 
-    /// A value without the spaces around it. Where a space stands before a quote, the parser takes the
-    /// quotes for a part of the value.
+    /// A value, trimmed. If a space precedes the opening quote, the parser leaves the quotes in the value; they are removed
+    /// here.
     fn value(&self, column: &Column) -> Result<&str, RowFault> {
         let value = self.text(column.index)?;
         if let (Some(first), Some(last)) = (value.bytes().next(), value.bytes().next_back())
@@ -205,7 +204,7 @@ impl<'a> RowReader<'a> {
         Ok(quoted.unwrap_or(value).trim())
     }
 
-    /// A value that may be a name, which may have quotes of its own. Those alone that follow a space are not.
+    /// A value that may be a name, which can contain quotes of its own. Only quotes after a leading space are removed.
     fn name(&self, column: &Column) -> Result<&str, RowFault> {
         let text = self.text(column.index)?;
         if text.starts_with('"') { Ok(text.trim()) } else { self.value(column) }
@@ -216,27 +215,26 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// `value`, if it can be looked up.
-fn sought(value: &str) -> Result<&str, NotSought> {
+/// Checks that `value` can be looked up.
+fn lookup_value(value: &str) -> Result<&str, LookupValueFault> {
     if value.is_empty() {
-        Err(NotSought::Empty)
+        Err(LookupValueFault::Empty)
     } else if value.chars().any(char::is_control) {
-        Err(NotSought::Control(value.to_owned()))
-    } else if value.chars().nth(MOST_OF_A_SOUGHT).is_some() {
-        Err(NotSought::TooLong { value: value.to_owned(), most: MOST_OF_A_SOUGHT })
+        Err(LookupValueFault::Control(value.to_owned()))
+    } else if value.chars().nth(MAX_LOOKUP_CHARS).is_some() {
+        Err(LookupValueFault::TooLong { value: value.to_owned(), most: MAX_LOOKUP_CHARS })
     } else {
         Ok(value)
     }
 }
 
 impl ReadRow<'_> {
-    /// The line on which it begins, from 1.
+    /// The line on which the row begins, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.place.line(self.record)
     }
 
-    /// The values of the columns that are carried into the report, as they are; a value that is missing is
-    /// empty.
+    /// The values of the columns that are carried into the report, unchanged. Missing values are empty.
     pub(crate) fn carried(&self) -> ByteRecord {
         let mut carried = ByteRecord::new();
         for column in &self.layout.carried {
@@ -249,12 +247,12 @@ impl ReadRow<'_> {
         carried
     }
 
-    /// How many values there are.
+    /// The number of values in the row.
     pub(crate) fn width(&self) -> usize {
         self.record.len()
     }
 
-    /// What stands in the column of user IDs, if there is one.
+    /// The text in the user ID column; empty if there is no such column.
     pub(crate) fn user_text(&self) -> String {
         if self.layout.has_no_ids() {
             return String::new();
@@ -262,7 +260,7 @@ impl ReadRow<'_> {
         String::from_utf8_lossy(self.field(self.layout.user.index)).trim().to_owned()
     }
 
-    /// A value without the carriage return that ended its line.
+    /// A value without the carriage return of its line ending.
     pub(crate) fn field(&self, index: usize) -> &[u8] {
         let value = self.record.get(index).unwrap_or_default();
         let is_last = index + 1 == self.record.len();

@@ -1,6 +1,5 @@
-//! Where do the input's bytes come from? From a regular file, or from standard input or another pipe. It is read
-//! twice, so what a pipe brings is first kept in an unnamed temporary file; and so is a file that is to stay for a
-//! whole run what it was when it was checked, whatever becomes of it meanwhile.
+//! Opens the input: a regular file, standard input or another pipe. The input is read twice, so a pipe is first copied to
+//! an unnamed temporary file. So is a regular file for a run that must not notice later changes to it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,59 +16,59 @@ use super::spool::{copied, spooled};
 use crate::domain::shown;
 use crate::external_sort::NoTemporary;
 
-/// How a file of Microsoft Excel's own begins: as a ZIP archive.
+/// How an Excel workbook begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// How many bytes are looked at to find out the dialect.
+/// How many bytes are inspected to detect the dialect.
 const HEAD: usize = 64 << 10;
 
-/// What an input begins with.
+/// The beginning of an input.
 #[derive(Debug)]
 pub(crate) struct Beginning {
-    /// What messages call the input.
+    /// The name of the input in messages.
     pub(crate) name: String,
     /// The beginning of its text.
     pub(crate) head: Vec<u8>,
-    /// Whether there may be more than that.
+    /// Whether there may be more text after `head`.
     pub(crate) has_more: bool,
-    /// The byte order mark that the text follows, if there is one.
+    /// The byte order mark before the text; empty if there is none.
     mark: &'static [u8],
 }
 
-/// An input of which no more than the beginning has been read.
+/// An input of which only the beginning has been read.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedInput {
     pub(crate) beginning: Beginning,
     file: File,
     is_pipe: bool,
-    seen: Seen,
+    bytes_read: BytesRead,
 }
 
-/// How the whole of an input is taken in.
+/// How the rest of an input is read.
 #[derive(Debug, Default)]
-pub(crate) struct Taking {
-    /// Whether a file is kept as it is now.
+pub(crate) struct ReadOptions {
+    /// Whether to copy a regular file, so that later changes to it have no effect.
     pub(crate) keep: bool,
-    /// Which records a pipe is expected to bring.
+    /// The records that a pipe is expected to deliver.
     pub(crate) expected: Option<Expected>,
 }
 
-/// Records that a pipe is expected to bring: reading ends with the first that is none of them.
+/// The records that a pipe is expected to deliver. Reading fails at the first that does not fit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub(crate) delimiter: u8,
     pub(crate) has_header: bool,
-    /// The most rows that there may be.
+    /// The most rows allowed.
     pub(crate) most_rows: Option<u64>,
 }
 
-/// How many bytes have been read for the first time, for whoever tells of it.
+/// A shared count of the bytes read so far, for progress messages. Bytes that are read again are not counted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seen(Arc<AtomicU64>);
+pub(crate) struct BytesRead(Arc<AtomicU64>);
 
-impl Seen {
+impl BytesRead {
     pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -94,12 +93,12 @@ impl Deref for Source {
     }
 }
 
-/// What messages call the input at `path`.
+/// The name of the input at `path` in messages.
 pub(crate) fn name_of(path: &Path) -> String {
     if is_standard_input(path) { "standard input".to_owned() } else { shown(path).to_string() }
 }
 
-/// Whether the input at `path` can be read once only, and nobody knows how much will come.
+/// Whether the input at `path` can be read only once and has no known length.
 pub(crate) fn is_pipe(path: &Path) -> bool {
     is_standard_input(path) || path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
@@ -108,17 +107,17 @@ fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-impl Opened {
-    /// Opens the file at `path`; `-` is standard input. What is not text in UTF-8 is refused before more of it is
-    /// read.
-    pub(crate) fn at(path: &Path, seen: Seen) -> Result<Self, InputError> {
+impl OpenedInput {
+    /// Opens the file at `path`; `-` is standard input. An input that is recognizably not UTF-8 text is refused before more
+    /// of it is read.
+    pub(crate) fn at(path: &Path, bytes_read: BytesRead) -> Result<Self, InputError> {
         let name = name_of(path);
         let unreadable = |source| InputError::Unreadable { name: name.clone(), source };
         let (file, is_pipe) = opened(path).map_err(unreadable)?;
         let mut beginning = Beginning { name: name.clone(), head: Vec::new(), has_more: true, mark: b"" };
         while beginning.head.len() < HEAD && beginning.has_more {
             let count = beginning.read_on(&file).map_err(unreadable)?;
-            seen.add(count);
+            bytes_read.add(count);
             beginning.has_more = count > 0;
             beginning.refuse_what_is_no_text()?;
         }
@@ -126,14 +125,14 @@ impl Opened {
         if beginning.head.iter().all(u8::is_ascii_whitespace) {
             return Err(InputError::Empty { name });
         }
-        Ok(Self { beginning, file, is_pipe, seen })
+        Ok(Self { beginning, file, is_pipe, bytes_read })
     }
 
-    /// The whole input, as it is now.
-    pub(crate) fn whole(self, taking: &Taking) -> Result<Source, InputError> {
-        let Self { beginning, file, is_pipe, seen } = self;
-        let taken = match (is_pipe, taking.keep) {
-            (true, _) => spooled(&beginning, file, seen, taking.expected)?,
+    /// The whole input. A pipe is first copied to a temporary file, and so is a regular file if `options.keep` is set.
+    pub(crate) fn whole(self, options: &ReadOptions) -> Result<Source, InputError> {
+        let Self { beginning, file, is_pipe, bytes_read } = self;
+        let taken = match (is_pipe, options.keep) {
+            (true, _) => spooled(&beginning, file, bytes_read, options.expected)?,
             (false, true) => match copied(&file) {
                 Err(error) if is_no_room(&error) => {
                     tracing::warn!(
@@ -150,13 +149,13 @@ impl Opened {
     }
 }
 
-/// Whether it is the folder of temporary files that has no room.
+/// Whether the error is about the temporary folder.
 fn is_no_room(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some()
 }
 
 impl Beginning {
-    /// Reads what is there of the head; answers how much that is.
+    /// Reads what is available of the head. Returns the number of bytes.
     fn read_on(&mut self, mut file: &File) -> io::Result<usize> {
         let mut part = [0; 8 << 10];
         let most = part.len().min(HEAD - self.head.len());
@@ -176,7 +175,7 @@ impl Beginning {
         if UTF16_MARKS.iter().any(begins) || self.is_utf16_without_mark() {
             return Err(InputError::Utf16 { name });
         }
-        // Of UTF-16 without a mark, it takes some bytes to know it.
+        // UTF-16 without a byte order mark can only be recognized after some bytes.
         if self.head.contains(&0) && (self.head.len() >= 8 || !self.has_more) {
             return Err(InputError::NotText { name });
         }
@@ -200,12 +199,12 @@ impl Beginning {
         }
     }
 
-    /// The byte order mark that the text follows, if there is one.
+    /// The byte order mark before the text; empty if there is none.
     pub(crate) fn mark(&self) -> &'static [u8] {
         self.mark
     }
 
-    /// The `copy`, if it begins so: a file may be written while it is copied.
+    /// Checks that the `copy` begins with these bytes: the file may have been written to while it was copied.
     fn is_of(&self, copy: File) -> io::Result<File> {
         let mut head = vec![0; self.mark.len() + self.head.len()];
         let read = copy.read_exact_at(&mut head, 0);
@@ -215,12 +214,13 @@ impl Beginning {
 }
 
 impl Source {
-    /// The file at `path`, as it is whenever it is read; `-` is standard input. What is not text in UTF-8 is refused.
+    /// Opens the file at `path` without copying it; `-` is standard input. An input that is recognizably not UTF-8 text is
+    /// refused.
     pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
-        Opened::at(path, Seen::default())?.whole(&Taking::default())
+        OpenedInput::at(path, BytesRead::default())?.whole(&ReadOptions::default())
     }
 
-    /// A reader of the whole text, from its beginning, which shares no position with another.
+    /// A reader of the whole text from its beginning. Readers do not share a position.
     pub(crate) fn text(&self) -> io::Result<Text> {
         Ok(Text { file: self.file.try_clone()?, at: self.mark.len() as u64 })
     }

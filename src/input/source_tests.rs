@@ -1,4 +1,4 @@
-//! Where bytes come from: files and pipes, what is looked at before more is read, and what is counted.
+//! Files and pipes as sources: what is inspected before more is read, and which bytes are counted.
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -10,21 +10,21 @@ fn beginning(head: &[u8], has_more: bool) -> Beginning {
     Beginning { name: "in.csv".to_owned(), head: head.to_vec(), has_more, mark: b"" }
 }
 
-/// A pipe that brings this, piece by piece, opened by its path.
-fn pipe(pieces: Vec<Vec<u8>>, seen: &Seen) -> Result<Opened, InputError> {
+/// A pipe that delivers these `pieces` one by one, opened by its path.
+fn pipe(pieces: Vec<Vec<u8>>, bytes_read: &BytesRead) -> Result<OpenedInput, InputError> {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
     let writing = std::thread::spawn(move || {
         for piece in pieces {
-            // Whoever refuses what comes does not read the rest.
+            // A reader that refuses the input does not read the rest.
             if writer.write_all(&piece).is_err() {
                 return;
             }
             std::thread::yield_now();
         }
     });
-    let opened = Opened::at(Path::new(&path), seen.clone());
-    // The end of a pipe is there when all that lead to it are gone.
+    let opened = OpenedInput::at(Path::new(&path), bytes_read.clone());
+    // A pipe ends when all its writers are closed.
     drop(reader);
     if opened.is_err() {
         writing.join().expect("no panic");
@@ -47,29 +47,29 @@ fn what_can_be_read_once_only_is_a_pipe() {
         assert_eq!(is_pipe(path), expected, "{}", path.display());
     }
     assert_eq!((name_of(Path::new("-")), name_of(Path::new("a/in.csv"))), ("standard input".to_owned(), "a/in.csv".to_owned()));
-    assert!(!Opened::at(&file, Seen::default()).expect("readable").is_pipe);
+    assert!(!OpenedInput::at(&file, BytesRead::default()).expect("readable").is_pipe);
 }
 
 #[test]
 fn bytes_are_counted_as_they_are_read_for_the_first_time() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "userID\nx\n").expect("written");
-    let seen = Seen::default();
-    assert_eq!(seen.bytes(), 0);
-    let source = Opened::at(file.path(), seen.clone()).expect("readable").whole(&Taking::default()).expect("taken");
+    let bytes_read = BytesRead::default();
+    assert_eq!(bytes_read.bytes(), 0);
+    let source = OpenedInput::at(file.path(), bytes_read.clone()).expect("readable").whole(&ReadOptions::default()).expect("taken");
     io::read_to_string(source.text().expect("there")).expect("text");
-    assert_eq!(seen.bytes(), 9, "a file of which all is looked at is read again for the rows");
+    assert_eq!(bytes_read.bytes(), 9, "a file of which all is looked at is read again for the rows");
 }
 
 #[test]
-fn what_is_no_text_is_told_from_its_first_bytes() {
+fn what_is_not_text_is_detected_from_its_first_bytes() {
     let utf16 = |text: &str, big: bool| -> Vec<u8> {
         text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
     };
     for (head, has_more, expected) in [
         (utf16("user", false), true, Some("UTF-16")),
         (utf16("user", true), true, Some("UTF-16")),
-        // Of less than that it is not known yet; and where no more comes, it is no text at all.
+        // With fewer bytes it is not clear yet; and if there are no more, the input is not text.
         (utf16("use", false), true, None),
         (utf16("use", false), false, Some("zero bytes")),
         (b"userID\0\n".to_vec(), true, Some("zero bytes")),
@@ -90,22 +90,22 @@ fn what_is_no_text_is_told_from_its_first_bytes() {
 #[test]
 fn no_more_than_64_kib_are_looked_at_of_a_pipe_that_brings_little_at_a_time() {
     let pieces: Vec<Vec<u8>> = std::iter::once(b"userID\n".to_vec()).chain((0..90).map(|_| vec![b'x'; 1000])).collect();
-    let seen = Seen::default();
-    let opened = pipe(pieces, &seen).expect("text");
+    let bytes_read = BytesRead::default();
+    let opened = pipe(pieces, &bytes_read).expect("text");
     assert!(opened.is_pipe);
-    assert_eq!((opened.beginning.head.len(), seen.bytes()), (64 << 10, 64 << 10));
-    let source = opened.whole(&Taking::default()).expect("room");
+    assert_eq!((opened.beginning.head.len(), bytes_read.bytes()), (64 << 10, 64 << 10));
+    let source = opened.whole(&ReadOptions::default()).expect("room");
     assert_eq!(io::read_to_string(source.text().expect("there")).expect("text").len(), 7 + 90 * 1000);
-    assert_eq!(seen.bytes(), 7 + 90 * 1000);
+    assert_eq!(bytes_read.bytes(), 7 + 90 * 1000);
 }
 
 #[test]
 fn a_pipe_is_read_as_long_as_its_rows_may_be_run() {
     let text = |rows: usize| format!("\u{feff}userID\n{}", "7e94b96e-0364-463b-a059-d97d1e4cb1d5\n".repeat(rows)).into_bytes();
     let taken = |rows: usize, most: Option<u64>, has_header: bool| {
-        let taking = Taking { keep: false, expected: Some(Expected { delimiter: b',', has_header, most_rows: most }) };
+        let options = ReadOptions { keep: false, expected: Some(Expected { delimiter: b',', has_header, most_rows: most }) };
         let source =
-            pipe(vec![text(rows)], &Seen::default()).and_then(|opened| opened.whole(&taking)).map_err(|error| error.to_string())?;
+            pipe(vec![text(rows)], &BytesRead::default()).and_then(|opened| opened.whole(&options)).map_err(|error| error.to_string())?;
         Ok::<_, String>(io::read_to_string(source.text().expect("there")).expect("text").lines().count())
     };
     assert_eq!(taken(3, Some(3), true), Ok(4));
@@ -120,7 +120,7 @@ fn a_pipe_is_read_as_long_as_its_rows_may_be_run() {
 
 #[test]
 fn a_copy_is_taken_only_of_what_was_looked_at() {
-    let keep = Taking { keep: true, expected: None };
+    let keep = ReadOptions { keep: true, expected: None };
     for (before, after, is_same) in [
         ("\u{feff}userID\nx\n", "\u{feff}userID\nx\n", true),
         ("userID\nx\n", "userID\nx\nlater\n", true),
@@ -130,20 +130,21 @@ fn a_copy_is_taken_only_of_what_was_looked_at() {
     ] {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), before).expect("written");
-        let opened = Opened::at(file.path(), Seen::default()).expect("readable");
+        let opened = OpenedInput::at(file.path(), BytesRead::default()).expect("readable");
         std::fs::write(file.path(), after).expect("written");
         assert_eq!(opened.whole(&keep).is_ok(), is_same, "{before:?} {after:?}");
     }
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_and_not_tried_for_ever() {
+fn a_file_that_cannot_be_read_is_an_error_and_not_retried_forever() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let written_only = File::options().write(true).open(file.path()).expect("a file");
     assert!(beginning(b"", true).read_on(&written_only).is_err());
-    // Nor is it run without a copy, as it is where there is no room for one.
-    let opened = Opened { beginning: beginning(b"userID\n", false), file: written_only, is_pipe: false, seen: Seen::default() };
-    let error = opened.whole(&Taking { keep: true, expected: None }).expect_err("it cannot be read");
+    // Unlike with a full disk, the run does not continue without a copy.
+    let opened =
+        OpenedInput { beginning: beginning(b"userID\n", false), file: written_only, is_pipe: false, bytes_read: BytesRead::default() };
+    let error = opened.whole(&ReadOptions { keep: true, expected: None }).expect_err("it cannot be read");
     assert_eq!(error.to_string(), "in.csv: the input cannot be read");
 }
 

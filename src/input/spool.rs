@@ -1,8 +1,8 @@
-//! How is an input kept that can be read once only, or that may change while a run goes on? In a temporary file that
-//! has no name, is readable by nobody else, and goes with the program.
+//! Copies an input that can be read only once, or that may change during a run, to a temporary file. The file has no name,
+//! no other user can read it, and it disappears when the program exits.
 //!
-//! A pipe may bring anything, and may never end. So its records are read as they come: reading stops where they are no
-//! records, or more than there may be.
+//! A pipe may deliver anything, without end. Its records are therefore parsed while they are copied, and reading stops at
+//! the first malformed record or when there are too many.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -13,10 +13,10 @@ use csv::ByteRecord;
 use super::InputError;
 use super::check::refused;
 use super::records::Records;
-use super::source::{Beginning, Expected, Seen};
+use super::source::{Beginning, BytesRead, Expected};
 use crate::external_sort::{Temporary, unnamed_file};
 
-/// A copy of a regular `file`, whose bytes the system may share or copy by itself.
+/// Copies a regular `file`. The kernel may share the bytes or copy them itself.
 pub(super) fn copied(mut file: &File) -> io::Result<File> {
     let folder = std::env::temp_dir();
     let mut copy = unnamed_file(&folder)?;
@@ -29,14 +29,14 @@ pub(super) fn copied(mut file: &File) -> io::Result<File> {
     }
 }
 
-/// A copy of what a `pipe` brings that begins with this.
-pub(super) fn spooled(beginning: &Beginning, pipe: File, seen: Seen, expected: Option<Expected>) -> Result<File, InputError> {
+/// Copies the `beginning` and then the rest of the `pipe`.
+pub(super) fn spooled(beginning: &Beginning, pipe: File, bytes_read: BytesRead, expected: Option<Expected>) -> Result<File, InputError> {
     let failed = |error| refused(&beginning.name, error);
     let folder = std::env::temp_dir();
     let mut copy = unnamed_file(&folder).map_err(failed)?;
     let begun = copy.write_all(beginning.mark()).and_then(|()| copy.write_all(&beginning.head));
     begun.map_err(|error| failed(Temporary::Written.failed(&folder, error)))?;
-    let mut kept = Kept { pipe, copy, folder, seen };
+    let mut kept = Kept { pipe, copy, folder, bytes_read };
     match expected {
         Some(expected) => read_records(beginning, &mut kept, expected)?,
         None => io::copy(&mut kept, &mut io::sink()).map(drop).map_err(failed)?,
@@ -44,7 +44,7 @@ pub(super) fn spooled(beginning: &Beginning, pipe: File, seen: Seen, expected: O
     Ok(kept.copy)
 }
 
-/// Reads to the end as long as what comes is `expected`.
+/// Reads to the end, or fails at the first record that is not `expected`.
 fn read_records(beginning: &Beginning, rest: &mut Kept, expected: Expected) -> Result<(), InputError> {
     let Expected { delimiter, has_header, most_rows } = expected;
     let mut records = Records::of(beginning.head.as_slice().chain(rest), beginning.mark(), delimiter, None);
@@ -59,19 +59,19 @@ fn read_records(beginning: &Beginning, rest: &mut Kept, expected: Expected) -> R
     Ok(())
 }
 
-/// What a pipe brings, kept as it is read.
+/// A pipe that is copied while it is read.
 struct Kept {
     pipe: File,
     copy: File,
     folder: PathBuf,
-    seen: Seen,
+    bytes_read: BytesRead,
 }
 
 impl Read for Kept {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.pipe.read(out)?;
         self.copy.write_all(&out[..count]).map_err(|error| Temporary::Written.failed(&self.folder, error))?;
-        self.seen.add(count);
+        self.bytes_read.add(count);
         Ok(count)
     }
 }

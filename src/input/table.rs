@@ -1,5 +1,4 @@
-//! What stands in a CSV file from which no run is made? Its columns, by their names, and its rows, with their
-//! lines.
+//! Reads a CSV file that is not the input of a run: its columns by name, and its rows with their line numbers.
 
 use std::path::Path;
 
@@ -11,24 +10,24 @@ use super::columns::{Dialect, First, header_names};
 use super::error::{HeaderFault, InputError, RowFault};
 use super::records::{Records, check_width, text, unclosed_fault};
 
-/// A CSV file with a header, read once, a row at a time.
+/// A CSV file with a header, read once, one row at a time.
 pub(crate) struct Table {
     source: Source,
     header_line: u64,
-    /// The first line's values as they are.
+    /// The column names, as the header has them.
     names: Vec<String>,
     records: Records,
     record: ByteRecord,
 }
 
-/// A row, and what is wrong with its form, if anything is.
+/// A row, or what is wrong with its form.
 pub(crate) struct TableRow<'a> {
-    /// The line on which it begins, or on which the quote opens that is never closed; from 1.
+    /// The line on which the row begins, or on which an unclosed quote opens; from 1.
     pub(crate) line: u64,
     pub(crate) values: Result<Values<'a>, RowFault>,
 }
 
-/// The values of a row, of which each column has one.
+/// The values of a row, one per column.
 pub(crate) struct Values<'a> {
     record: &'a ByteRecord,
     names: &'a [String],
@@ -46,12 +45,12 @@ impl Table {
         Ok(Self { source, header_line: line, names, records, record })
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         &self.source.name
     }
 
-    /// The index of the one column of this name.
+    /// The index of the column with this name. No such column, or several, is an error.
     pub(crate) fn column(&self, wanted: &str) -> Result<usize, InputError> {
         let fault = |fault| InputError::Header { name: self.source.name.clone(), line: self.header_line, fault };
         let mut found = (0..self.names.len()).filter(|index| self.names[*index] == wanted);
@@ -81,7 +80,7 @@ impl Table {
 }
 
 impl<'a> Values<'a> {
-    /// The value in the column at `index`, without the spaces around it.
+    /// The value in the column at `index`, trimmed.
     pub(crate) fn get(&self, index: usize) -> Result<&'a str, RowFault> {
         text(self.record, index, self.names).map(str::trim)
     }

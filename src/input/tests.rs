@@ -1,4 +1,4 @@
-//! The reader and the check together, over texts as they come in the field.
+//! The reader and the check together, on typical inputs.
 
 use std::io::Write;
 
@@ -19,25 +19,25 @@ pub(super) fn rules(operation: Operation) -> Rules {
     Rules { operation, start: start(), until: None, max_window: None }
 }
 
-/// The input of this `text`, checked, or the message of the refusal with `in.csv` for the file.
-pub(super) fn sound(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Result<Sound, String> {
+/// The checked input with this `text`, or the error message, with `in.csv` as the file.
+pub(super) fn checked_input(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Result<ValidInput, String> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(text).expect("written");
     let path = file.path().display().to_string();
     let shown = |error: InputError| error.to_string().replace(&path, "in.csv");
     let source = Source::open(file.path()).map_err(shown)?;
     let layout = Layout::of(&source, rules.operation, dialect, rules.until.is_some()).map_err(shown)?;
-    Sound::check(source, layout, rules, skip_invalid).and_then(|sound| sound.approve(None)).map_err(shown)
+    ValidInput::check(source, layout, rules, skip_invalid).and_then(|input| input.approve(None)).map_err(shown)
 }
 
-/// Runs both passes over `text`; the rows, or the message of the refusal.
+/// Runs both passes over `text`. Returns the rows, or the error message.
 fn read(text: &[u8], rules: Rules, dialect: &Dialect, skip_invalid: bool) -> Result<Vec<Row>, String> {
-    let sound = sound(text, rules, dialect, skip_invalid)?;
+    let input = checked_input(text, rules, dialect, skip_invalid)?;
     let (send, mut receive) = mpsc::channel(10_000);
-    feed(&sound, &Remaining::default(), &send).expect("unchanged");
+    feed(&input, &Remaining::default(), &send).expect("unchanged");
     drop(send);
     let rows: Vec<_> = std::iter::from_fn(|| receive.blocking_recv()).collect();
-    assert_eq!(rows.len() as u64, sound.rows());
+    assert_eq!(rows.len() as u64, input.rows());
     Ok(rows)
 }
 
@@ -46,11 +46,11 @@ fn grant(text: &str) -> Result<Vec<Row>, String> {
 }
 
 fn asks(rows: &[Row]) -> Vec<String> {
-    let show = |row: &Row| match &row.task {
-        Work::Send(ask) => format!("{} {}", ask.user(), ask.until().map(|until| until.to_string()).unwrap_or_default()),
-        Work::Duplicate(ask) => format!("duplicate {}", ask.user()),
-        Work::Passed(ask, outcome) => format!("passed {} {outcome}", ask.user()),
-        Work::Nobody { outcome, said, .. } => format!("{outcome} {}", said.message),
+    let show = |row: &Row| match &row.work {
+        Work::Send(action) => format!("{} {}", action.user(), action.until().map(|until| until.to_string()).unwrap_or_default()),
+        Work::Duplicate(action) => format!("duplicate {}", action.user()),
+        Work::Expired(action, outcome) => format!("passed {} {outcome}", action.user()),
+        Work::Unresolved { outcome, detail, .. } => format!("{outcome} {}", detail.message),
         Work::Invalid { user, why } => format!("invalid {user} {why}"),
     };
     rows.iter().map(show).collect()
@@ -77,7 +77,7 @@ fn rows_are_read_in_every_promised_dialect() {
 #[test]
 fn other_columns_are_carried_as_they_are_except_those_that_the_report_has() {
     let text = format!("ticket,userID,until,Result,note\r\n INC-1 ,{A},+4h,x,\"a\r\nb\"\r\n=1,{B},+4h,x,last\r\n");
-    let rows = grant(&text).expect("sound");
+    let rows = grant(&text).expect("valid");
     let carried: Vec<Vec<_>> =
         rows.iter().map(|row| row.carried.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect()).collect();
     assert_eq!(carried, [[" INC-1 ", "a\r\nb"], ["=1", "last"]]);
@@ -145,7 +145,7 @@ fn whole_inputs_that_cannot_be_meant_are_refused() {
 fn a_user_twice_is_a_duplicate_or_a_conflict() {
     let upper = A.to_uppercase();
     let same = format!("userID,until\n{A},2026-08-31\n{B},+4h\n{upper},2026-08-31T02:00:00+02:00\n");
-    assert_eq!(asks(&grant(&same).expect("sound"))[2], format!("duplicate {A}"));
+    assert_eq!(asks(&grant(&same).expect("valid"))[2], format!("duplicate {A}"));
 
     let differs = format!("userID,until\n{A},2026-08-31\n{B},+4h\n{A},+4h\n");
     let message = grant(&differs).expect_err("conflict");
@@ -199,7 +199,7 @@ fn a_users_many_rows_are_named_up_to_twenty_and_all_counted() {
 fn the_delimiter_is_found_by_the_columns_that_the_user_names() {
     let named = Dialect { user_column: Some("uid".into()), ..Dialect::default() };
     let rows = read(format!("uid;a,b,c,d\n{A};x\n").as_bytes(), rules(Operation::Audit), &named, false);
-    assert_eq!(asks(&rows.expect("sound")), [format!("{A} ")]);
+    assert_eq!(asks(&rows.expect("valid")), [format!("{A} ")]);
 }
 
 #[test]
@@ -208,14 +208,14 @@ fn columns_can_be_named_and_numbered_and_an_end_date_given_for_all() {
     let all = Rules { until: Some(until), ..rules(Operation::Grant) };
     let named = Dialect { user_column: Some("who".into()), until_column: Some("To_When".into()), ..Dialect::default() };
     let rows = read(format!("Who|towhen\n{A}|+4h\n{B}|\n").as_bytes(), all, &Dialect { delimiter: Some(b'|'), ..named }, false);
-    assert_eq!(asks(&rows.expect("sound")), [format!("{A} 2026-02-27T14:20:30.000Z"), format!("{B} 2026-02-27T11:20:30.000Z")]);
+    assert_eq!(asks(&rows.expect("valid")), [format!("{A} 2026-02-27T14:20:30.000Z"), format!("{B} 2026-02-27T11:20:30.000Z")]);
 
     let bare = Dialect { no_headers: true, ..Dialect::default() };
     let rows = read(format!("{A};+4h\n").as_bytes(), rules(Operation::Grant), &bare, false);
-    assert_eq!(asks(&rows.expect("sound")), [format!("{A} 2026-02-27T14:20:30.000Z")]);
+    assert_eq!(asks(&rows.expect("valid")), [format!("{A} 2026-02-27T14:20:30.000Z")]);
     let third = Dialect { user_column: Some("3".into()), ..bare };
     let rows = read(format!("x,y,{A}\n").as_bytes(), rules(Operation::Audit), &third, false);
-    assert_eq!(asks(&rows.expect("sound")), [format!("{A} ")]);
+    assert_eq!(asks(&rows.expect("valid")), [format!("{A} ")]);
 
     let data = grant(&format!("{A},+4h\n")).expect_err("no header");
     assert!(data.starts_with("in.csv:1: there is no column `userID`"), "{data}");
@@ -228,10 +228,10 @@ fn an_input_that_changes_between_the_passes_is_not_read_on() {
     let source = Source::open(file.path()).expect("readable");
     let rules = rules(Operation::Audit);
     let layout = Layout::of(&source, rules.operation, &Dialect::default(), false).expect("a header");
-    let sound = Sound::check(source, layout, rules, false).expect("sound");
+    let input = ValidInput::check(source, layout, rules, false).expect("valid");
     writeln!(file, "{B}").expect("written");
     let (send, mut receive) = mpsc::channel(10);
-    let error = feed(&sound, &Remaining::default(), &send).expect_err("changed");
+    let error = feed(&input, &Remaining::default(), &send).expect_err("changed");
     drop(send);
     assert_eq!(error.to_string(), "the input has changed since it was checked");
     assert!(receive.blocking_recv().is_none());
@@ -239,10 +239,10 @@ fn an_input_that_changes_between_the_passes_is_not_read_on() {
 
 #[test]
 fn an_input_that_is_kept_stays_what_it_was() {
-    let keep = Taking { keep: true, expected: None };
+    let keep = ReadOptions { keep: true, expected: None };
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     write!(file, "\u{feff}userID\n{A}\n").expect("written");
-    let opened = || Opened::at(file.path(), Seen::default()).expect("readable");
+    let opened = || OpenedInput::at(file.path(), BytesRead::default()).expect("readable");
     let text = |source: &Source| io::read_to_string(source.text().expect("there")).expect("UTF-8");
     let (kept, too_late) = (opened().whole(&keep).expect("kept"), opened());
     std::fs::write(file.path(), format!("name,userID\nx,{B}\n")).expect("written");
@@ -261,20 +261,20 @@ proptest! {
         }
         let text = writer.into_inner().expect("memory");
         let dialect = Dialect { delimiter: Some(b','), ..Dialect::default() };
-        let rows = read(&text, rules(Operation::Audit), &dialect, false).expect("sound");
+        let rows = read(&text, rules(Operation::Audit), &dialect, false).expect("valid");
         let carried: Vec<_> = rows.iter().map(|row| String::from_utf8(row.carried[0].to_vec()).expect("UTF-8")).collect();
         prop_assert_eq!(carried, values);
     }
 }
 
 #[test]
-fn who_was_meant_before_a_crash_and_is_nobody_now_may_have_been_granted() {
-    let said = || Box::new(Detail::own(None, "no user has this email".to_owned()));
-    match (Work::Nobody { outcome: Outcome::NotFound, said: said(), until: None }).in_doubt() {
-        Work::Nobody { outcome, said, .. } => {
+fn a_user_found_before_a_crash_but_not_now_may_have_been_granted() {
+    let detail = || Box::new(Detail::own(None, "no user has this email".to_owned()));
+    match (Work::Unresolved { outcome: Outcome::NotFound, detail: detail(), until: None }).in_doubt() {
+        Work::Unresolved { outcome, detail, .. } => {
             assert_eq!(outcome, Outcome::Unknown);
-            assert!(said.message.as_received().ends_with("broken off; now: no user has this email"), "{}", said.message);
+            assert!(detail.message.as_received().ends_with("broken off; now: no user has this email"), "{}", detail.message);
         }
-        Work::Send(_) | Work::Duplicate(_) | Work::Passed(..) | Work::Invalid { .. } => panic!("it is nobody's"),
+        Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Invalid { .. } => panic!("it is unresolved"),
     }
 }

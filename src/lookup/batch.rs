@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use crate::domain::{Attribute, RowNumber};
-use crate::input::{SoughtRows, Whom};
+use crate::input::{LookupRows, ResolvedUsers};
 use crate::pingone::encoded_len;
 
 /// The operator between two terms of a filter.
@@ -62,25 +62,25 @@ impl Batch {
 
 /// All batches of an input.
 pub(super) struct Batches<'a> {
-    rows: SoughtRows<'a>,
+    rows: LookupRows<'a>,
     by: Attribute,
     room: usize,
     /// Rows that are resolved in here already are skipped.
-    whom: Option<&'a Whom>,
+    resolved: Option<&'a ResolvedUsers>,
     /// A row that did not fit the previous batch.
     left: Option<RowNumber>,
     value: String,
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(rows: SoughtRows<'a>, by: Attribute, room: usize, whom: Option<&'a Whom>) -> Self {
-        Self { rows, by, room, whom, left: None, value: String::new() }
+    pub(super) fn new(rows: LookupRows<'a>, by: Attribute, room: usize, resolved: Option<&'a ResolvedUsers>) -> Self {
+        Self { rows, by, room, resolved, left: None, value: String::new() }
     }
 
     /// The next row to look up; its value is written to `self.value`.
     fn next_row(&mut self) -> io::Result<Option<RowNumber>> {
         while let Some(row) = self.rows.next_row(&mut self.value)? {
-            if self.whom.map_or(Ok(None), |whom| whom.of(row))?.is_none() {
+            if self.resolved.map_or(Ok(None), |resolved| resolved.of(row))?.is_none() {
                 return Ok(Some(row));
             }
         }

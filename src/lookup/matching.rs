@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::domain::{Attribute, Detail, ForeignText, Outcome, UserId};
-use crate::input::Known;
+use crate::input::Resolution;
 use crate::pingone::ListedUser;
 
 /// How many users of an ambiguous value are listed.
@@ -72,12 +72,12 @@ impl<'a> Matcher<'a> {
     }
 
     /// The result for each value, once every page has been added.
-    pub(super) fn known(self) -> Vec<Known> {
-        self.found.into_iter().map(|matches| known(self.by, matches)).collect()
+    pub(super) fn resolutions(self) -> Vec<Resolution> {
+        self.found.into_iter().map(|matches| resolution_of(self.by, matches)).collect()
     }
 }
 
-fn known(by: Attribute, matches: Matches) -> Known {
+fn resolution_of(by: Attribute, matches: Matches) -> Resolution {
     let Matches { same, alike } = matches;
     let users: Vec<UserId> = match by {
         // Names and addresses of two people do not differ in case alone: the value is ambiguous.
@@ -86,14 +86,14 @@ fn known(by: Attribute, matches: Matches) -> Known {
         Attribute::ExternalId if same.is_empty() => alike,
         Attribute::ExternalId => same,
     };
-    let nobody = |outcome, why| Known::Nobody(outcome, Box::new(Detail::own(None, why)));
+    let unresolved = |outcome, why| Resolution::Unresolved(outcome, Box::new(Detail::own(None, why)));
     match users[..] {
-        [] => nobody(Outcome::NotFound, format!("no user has this {}", by.name())),
-        [user] => Known::User(user),
+        [] => unresolved(Outcome::NotFound, format!("no user has this {}", by.name())),
+        [user] => Resolution::User(user),
         [..] => {
             let named: Vec<_> = users.iter().take(NAMED).map(UserId::to_string).collect();
             let more = if users.len() > NAMED { " and others" } else { "" };
-            nobody(Outcome::Ambiguous, format!("several users have this {}: {}{more}", by.name(), named.join(", ")))
+            unresolved(Outcome::Ambiguous, format!("several users have this {}: {}{more}", by.name(), named.join(", ")))
         }
     }
 }
@@ -119,11 +119,11 @@ mod tests {
             let user = user(number, text);
             matcher.take(&ListedUser { external_id: user.email.clone(), ..user });
         }
-        let show = |known| match known {
-            Known::User(user) => user.uuid().as_u128().to_string(),
-            Known::Nobody(outcome, _) => outcome.name().to_owned(),
+        let show = |resolution| match resolution {
+            Resolution::User(user) => user.uuid().as_u128().to_string(),
+            Resolution::Unresolved(outcome, _) => outcome.name().to_owned(),
         };
-        matcher.known().into_iter().map(show).collect()
+        matcher.resolutions().into_iter().map(show).collect()
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         for number in [1, 1, 2, 3, 3, 4, 5] {
             matcher.take(&user(number, "a@x"));
         }
-        let Known::Nobody(_, detail) = &matcher.known()[0] else { panic!("several") };
+        let Resolution::Unresolved(_, detail) = &matcher.resolutions()[0] else { panic!("several") };
         assert!(
             detail.message.as_received().ends_with("-000000000003 and others")
                 && detail.message.as_received().matches("0000-000000000001").count() == 1,

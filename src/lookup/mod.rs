@@ -1,8 +1,9 @@
-//! Finds the users that usernames, emails or external IDs refer to. PingOne is asked before anything is changed, for many values at a time:
+//! Finds the users that usernames, emails or external IDs refer to, before anything is changed. One request looks up many
+//! values:
 //!
 //! ```text
-//! sought rows ──▶ Batches ──▶ filter ──▶ Session::list_users ──▶ Matcher (users by value) ──▶ Whom
-//!               (that fit a URL)         (pages; faults are retried)                      (a record a row)
+//! lookup rows ──▶ Batches ──▶ filter ──▶ Session::next_users ──▶ Matcher (users by value) ──▶ ResolvedUsers
+//!               (that fit a URL)         (pages; faults are retried)                      (one record per row)
 //! ```
 //!
 //! The server's answer is matched to the values here; its own idea of equality is not relied on.
@@ -22,8 +23,8 @@ use tokio::sync::watch;
 use crate::directory::{ListedFor, ListingError};
 use crate::domain::{Attribute, Detail, Outcome};
 use crate::external_sort::Sorter;
-use crate::input::{Known, Sound, Whom};
-use crate::pingone::{Endless, Listed, PingOneError, Session, USUAL_ROOM, Wire};
+use crate::input::{Resolution, ResolvedUsers, ValidInput};
+use crate::pingone::{Endless, PageResult, PingOneError, Session, Transport, USUAL_BUDGET};
 use crate::stop::Stop;
 
 use self::batch::{Batch, Batches, filter};
@@ -65,11 +66,11 @@ pub(crate) struct Forecast {
     pub(crate) requests: u64,
 }
 
-/// How much there is to look up for `sound` by this attribute; sends nothing.
-pub(crate) fn forecast(sound: &Sound, by: Attribute) -> io::Result<Forecast> {
+/// How much there is to look up for `input` by this attribute; sends nothing.
+pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast> {
     let mut forecast = Forecast::default();
     let mut hashes = Sorter::new(&std::env::temp_dir());
-    for batch in Batches::new(sound.sought_rows()?, by, USUAL_ROOM, None) {
+    for batch in Batches::new(input.lookup_rows()?, by, USUAL_BUDGET, None) {
         forecast.requests += 1;
         for value in &batch?.values {
             hashes.push([hash(value)])?;
@@ -103,86 +104,86 @@ pub(crate) struct LookUp<'a, W> {
     one_by_one: AtomicBool,
 }
 
-impl<'a, W: Wire> LookUp<'a, W> {
+impl<'a, W: Transport> LookUp<'a, W> {
     pub(crate) fn new(session: &'a Session<W>, by: Attribute, stop: &'a Stop, concurrency: usize) -> Self {
         Self { session, by, stop, concurrency, one_by_one: AtomicBool::new(false) }
     }
 
-    /// Looks up the users of all rows of `sound` that are neither given by ID nor resolved in `whom` already, and
+    /// Looks up the users of all rows of `input` that are neither given by ID nor resolved in `resolved` already, and
     /// stores the results there. `seen` counts the rows.
-    pub(crate) async fn all(&self, sound: &Sound, whom: &Whom, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
-        let rows = sound.sought_rows().map_err(NotLookedUp::Input)?;
-        let mut batches = Batches::new(rows, self.by, self.session.room_for_a_filter(), Some(whom));
+    pub(crate) async fn all(&self, input: &ValidInput, resolved: &ResolvedUsers, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
+        let rows = input.lookup_rows().map_err(NotLookedUp::Input)?;
+        let mut batches = Batches::new(rows, self.by, self.session.filter_budget(), Some(resolved));
         // The first request goes alone: if the server refuses them all, it refuses only one.
         if let Some(first) = batches.next() {
             let first = self.batch(first).await?;
             self.check_first(&first.1)?;
-            note(&first, whom, seen)?;
+            note(&first, resolved, seen)?;
         }
         let mut found = stream::iter(batches).map(|batch| self.batch(batch)).buffer_unordered(self.concurrency);
         while let Some(found) = found.next().await {
-            note(&found?, whom, seen)?;
+            note(&found?, resolved, seen)?;
         }
         Ok(())
     }
 
-    /// Returns an error if several values were refused one and all: then the values are not the cause.
-    fn check_first(&self, known: &[Known]) -> Result<(), NotLookedUp> {
-        let refused = |known: &Known| match known {
-            Known::Nobody(Outcome::Rejected, detail) => Some((**detail).clone()),
-            Known::Nobody(..) | Known::User(_) => None,
+    /// Returns an error if several values were all refused: then the values are not the cause.
+    fn check_first(&self, resolutions: &[Resolution]) -> Result<(), NotLookedUp> {
+        let refused = |resolution: &Resolution| match resolution {
+            Resolution::Unresolved(Outcome::Rejected, detail) => Some((**detail).clone()),
+            Resolution::Unresolved(..) | Resolution::User(_) => None,
         };
-        match known.iter().map(refused).collect::<Option<Vec<Detail>>>() {
+        match resolutions.iter().map(refused).collect::<Option<Vec<Detail>>>() {
             Some(details) if details.len() > 1 => Err(self.unread(details[0].clone())),
             Some(_) | None => Ok(()),
         }
     }
 
     fn unread(&self, detail: Detail) -> NotLookedUp {
-        ListingError::Unread { list: self.purpose(), said: detail.into() }.into()
+        ListingError::Unread { list: self.purpose(), message: detail.into() }.into()
     }
 
     fn purpose(&self) -> ListedFor {
         ListedFor::LookUp(self.by.name())
     }
 
-    async fn batch(&self, batch: io::Result<Batch>) -> Result<(Batch, Vec<Known>), NotLookedUp> {
+    async fn batch(&self, batch: io::Result<Batch>) -> Result<(Batch, Vec<Resolution>), NotLookedUp> {
         let batch = batch.map_err(NotLookedUp::Input)?;
-        let known = self.values(&batch.values).await?;
-        Ok((batch, known))
+        let resolutions = self.values(&batch.values).await?;
+        Ok((batch, resolutions))
     }
 
     /// The users of `values`. Values that differ only in case go into separate requests, so that a user found for one
     /// is not taken for the other.
-    async fn values(&self, values: &[String]) -> Result<Vec<Known>, NotLookedUp> {
-        let mut known = vec![None; values.len()];
+    async fn values(&self, values: &[String]) -> Result<Vec<Resolution>, NotLookedUp> {
+        let mut resolutions = vec![None; values.len()];
         let mut left: Vec<usize> = (0..values.len()).collect();
         while !left.is_empty() {
             let mut spellings = HashSet::new();
             let (now, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|place| spellings.insert(folded(&values[*place])));
             let asked: Vec<&str> = now.iter().map(|place| values[*place].as_str()).collect();
             for (place, found) in now.into_iter().zip(self.ask(&asked).await?) {
-                known[place] = Some(found);
+                resolutions[place] = Some(found);
             }
             left = later;
         }
-        Ok(known.into_iter().flatten().collect())
+        Ok(resolutions.into_iter().flatten().collect())
     }
 
     /// Looks up `values` in one request or, if that is refused, one by one.
-    async fn ask(&self, values: &[&str]) -> Result<Vec<Known>, NotLookedUp> {
+    async fn ask(&self, values: &[&str]) -> Result<Vec<Resolution>, NotLookedUp> {
         let together = values.len() > 1 && !self.one_by_one.load(Ordering::Relaxed);
-        if together && let Ok(known) = self.select(values).await? {
-            return Ok(known);
+        if together && let Ok(resolutions) = self.select(values).await? {
+            return Ok(resolutions);
         }
         let mut all = Vec::with_capacity(values.len());
         let mut is_refused = false;
         for value in values {
             match self.select(&[value]).await? {
-                Ok(known) => all.extend(known),
+                Ok(resolutions) => all.extend(resolutions),
                 Err(detail) => {
                     is_refused = true;
-                    all.push(Known::Nobody(Outcome::Rejected, Box::new(detail)));
+                    all.push(Resolution::Unresolved(Outcome::Rejected, Box::new(detail)));
                 }
             }
         }
@@ -194,17 +195,17 @@ impl<'a, W: Wire> LookUp<'a, W> {
     }
 
     /// The users of `values`, found with one filter; or why that is refused.
-    async fn select(&self, values: &[&str]) -> Result<Result<Vec<Known>, Detail>, NotLookedUp> {
+    async fn select(&self, values: &[&str]) -> Result<Result<Vec<Resolution>, Detail>, NotLookedUp> {
         let mut matcher = Matcher::new(self.by, values);
         let mut pages = self.session.user_list(Some(&filter(self.by, values))).expecting(values.len() as u64);
-        let mut known = HashSet::new();
+        let mut seen = HashSet::new();
         loop {
             match self.session.next_users(&mut pages, self.stop).await? {
-                Listed::Page(page) => {
-                    let new = page.users.iter().filter(|user| matcher.take(user) && known.insert(user.id)).count();
-                    match pages.brought(new as u64) {
+                PageResult::Page(page) => {
+                    let new = page.users.iter().filter(|user| matcher.take(user) && seen.insert(user.id)).count();
+                    match pages.count_new(new as u64) {
                         Ok(()) if pages.has_more() => {}
-                        Ok(()) => return Ok(Ok(matcher.known())),
+                        Ok(()) => return Ok(Ok(matcher.resolutions())),
                         Err(Endless::NobodyNew) => {
                             let why = "page after page holds nobody new who was asked for: the filter does not seem to be heeded";
                             return Err(self.unread(Detail::own(None, why.to_owned())));
@@ -212,19 +213,21 @@ impl<'a, W: Wire> LookUp<'a, W> {
                         Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(pages.error(why).into()),
                     }
                 }
-                Listed::Forbidden(detail) => return Err(ListingError::Forbidden { list: self.purpose(), said: detail.into() }.into()),
-                Listed::Refused(detail) => return Ok(Err(detail)),
-                Listed::Failed(detail) => return Err(self.unread(detail)),
-                Listed::Stopped => return Err(NotLookedUp::Stopped),
+                PageResult::Forbidden(detail) => {
+                    return Err(ListingError::Forbidden { list: self.purpose(), message: detail.into() }.into());
+                }
+                PageResult::Refused(detail) => return Ok(Err(detail)),
+                PageResult::Failed(detail) => return Err(self.unread(detail)),
+                PageResult::Stopped => return Err(NotLookedUp::Stopped),
             }
         }
     }
 }
 
 /// Stores the results of a batch.
-fn note((batch, known): &(Batch, Vec<Known>), whom: &Whom, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
+fn note((batch, resolutions): &(Batch, Vec<Resolution>), resolved: &ResolvedUsers, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
     for (row, place) in &batch.rows {
-        whom.set(*row, &known[*place]).map_err(NotLookedUp::Kept)?;
+        resolved.set(*row, &resolutions[*place]).map_err(NotLookedUp::Kept)?;
     }
     seen.send_modify(|rows| *rows += batch.rows.len() as u64);
     Ok(())

@@ -25,10 +25,10 @@ async fn looked_up(
     let mut shown = Vec::new();
     for values in batches {
         let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        let known = looking_up.values(&values).await.unwrap_or_else(|error| panic!("{error:?}"));
-        shown.extend(known.into_iter().map(|known| match known {
-            Known::User(user) => user.uuid().as_u128().to_string(),
-            Known::Nobody(outcome, said) => format!("{outcome} {}", said.message),
+        let resolutions = looking_up.values(&values).await.unwrap_or_else(|error| panic!("{error:?}"));
+        shown.extend(resolutions.into_iter().map(|resolution| match resolution {
+            Resolution::User(user) => user.uuid().as_u128().to_string(),
+            Resolution::Unresolved(outcome, detail) => format!("{outcome} {}", detail.message),
         }));
     }
     (shown, list.asked().iter().map(filter).collect())
@@ -40,22 +40,22 @@ fn filter(page: &Url) -> String {
 
 #[tokio::test]
 async fn a_server_that_refuses_or_gets_it_once() {
-    let (known, asked) = looked_up(&[&["a", "b"], &["c", "d"]], |filter| match filter {
+    let (results, asked) = looked_up(&[&["a", "b"], &["c", "d"]], |filter| match filter {
         r#"email eq "b""# | r#"email eq "d""# => Ok(vec!["b", "d"]),
         filter if filter.contains(" or ") => Err(414),
         _ => Ok(vec![]),
     })
     .await;
-    assert_eq!(known, ["not_found no user has this email", "1", "not_found no user has this email", "2"]);
+    assert_eq!(results, ["not_found no user has this email", "1", "not_found no user has this email", "2"]);
     assert_eq!(asked.len(), 5, "{asked:?}");
     assert_eq!(asked.iter().filter(|filter| filter.contains(" or ")).count(), 1);
 }
 
 #[tokio::test]
 async fn a_value_refused_by_itself_does_not_end_combined_requests() {
-    let (known, asked) =
+    let (results, asked) =
         looked_up(&[&["a", "bad"], &["c", "d"]], |filter| if filter.contains("bad") { Err(400) } else { Ok(vec!["a", "c", "d"]) }).await;
-    assert_eq!(known, ["1", "rejected Entry so.", "2", "3"]);
+    assert_eq!(results, ["1", "rejected Entry so.", "2", "3"]);
     assert_eq!(asked.last().map(String::as_str), Some(r#"email eq "c" or email eq "d""#), "{asked:?}");
     assert_eq!(asked.len(), 4);
 }
@@ -63,11 +63,11 @@ async fn a_value_refused_by_itself_does_not_end_combined_requests() {
 #[tokio::test]
 async fn the_result_for_one_spelling_is_not_used_for_another() {
     // A case-sensitive server.
-    let (known, asked) = looked_up(&[&["A", "a", "B"]], |filter| {
+    let (results, asked) = looked_up(&[&["A", "a", "B"]], |filter| {
         let has = |email: &str| filter.contains(&format!("\"{email}\""));
         Ok(["A", "b"].into_iter().filter(|email| has(email)).collect())
     })
     .await;
-    assert_eq!(known, ["1", "not_found no user has this email", "not_found no user has this email"]);
+    assert_eq!(results, ["1", "not_found no user has this email", "not_found no user has this email"]);
     assert_eq!(asked, [r#"email eq "A" or email eq "B""#, r#"email eq "a""#]);
 }

@@ -3,7 +3,7 @@
 //! Explanations are weighed in *nats*, the negative natural logarithm of their likelihood: what they leave unexplained,
 //! plus what they assume.
 
-use super::evidence::{Episode, Known};
+use super::evidence::{Episode, Resolution};
 use super::explanation::Explanation;
 use super::probes::{HIGHER, Probes};
 use super::shared::{Shared, left_of};
@@ -94,13 +94,13 @@ impl Estimate {
     }
 
     /// How often the limit changes, in changes a second.
-    pub(super) fn hazard(&self, known: &Known<'_>) -> f64 {
+    pub(super) fn hazard(&self, known: &Resolution<'_>) -> f64 {
         let elapsed = (known.now - known.began).max(1.0);
         (self.changes / elapsed).max(1.0 / (CALM + elapsed))
     }
 
     /// Learns from a finished hold.
-    pub(super) fn learn(&mut self, episode: &Episode, known: &Known<'_>) {
+    pub(super) fn learn(&mut self, episode: &Episode, known: &Resolution<'_>) {
         (self.wait, self.emptied) = (episode.wait, episode.until);
         self.evident = self.evident.max(known.now - 1.0 / self.hazard(known));
         let answers = self.answers(episode, known);
@@ -136,7 +136,7 @@ impl Estimate {
     }
 
     /// Others take a share of the limit.
-    pub(super) fn share(&mut self, changed: f64, episode: &Episode, known: &Known<'_>) {
+    pub(super) fn share(&mut self, changed: f64, episode: &Episode, known: &Resolution<'_>) {
         let top = self.limit.map_or(0.0, |limit| limit.rate).max(self.former);
         self.shared = Some(Shared::new(top, self.window(), known.now));
         (self.evident, self.in_a_row) = (changed, 0);
@@ -144,7 +144,7 @@ impl Estimate {
     }
 
     /// Learns what others leave; or, where one limiter explains several holds in a row, that it was not others.
-    pub(super) fn learn_shared(&mut self, changed: f64, episode: &Episode, known: &Known<'_>) {
+    pub(super) fn learn_shared(&mut self, changed: f64, episode: &Episode, known: &Resolution<'_>) {
         let (Some(limit), Some(mut shared)) = (self.limit, self.shared.take()) else {
             return;
         };
@@ -168,7 +168,7 @@ impl Estimate {
     }
 
     /// The hold was chance, or requests came too close together for the known limit.
-    pub(super) fn keep(&mut self, cost: f64, answers: &Answers, was_probing: bool, known: &Known<'_>) {
+    pub(super) fn keep(&mut self, cost: f64, answers: &Answers, was_probing: bool, known: &Resolution<'_>) {
         let (new, episode) = (&answers.new, answers.episode);
         self.doubted = Some(episode);
         let unexplained = self.unexplained_of(new, known);
@@ -186,7 +186,7 @@ impl Estimate {
     }
 
     /// Another limiter explains all the evidence better.
-    pub(super) fn refit(&mut self, weighed: &Weighed, known: &Known<'_>) {
+    pub(super) fn refit(&mut self, weighed: &Weighed, known: &Resolution<'_>) {
         let (cost, found) = weighed.refit;
         let lower = self.limit.filter(|before| found.rate < before.rate);
         if let Some(before) = lower.filter(|_| self.has_fallen) {
@@ -219,7 +219,7 @@ impl Estimate {
     }
 
     /// The limit is a different one from `changed` on.
-    pub(super) fn change(&mut self, found: Explanation, changed: f64, episode: &Episode, known: &Known<'_>) {
+    pub(super) fn change(&mut self, found: Explanation, changed: f64, episode: &Episode, known: &Resolution<'_>) {
         let before = self.limit.map_or(found.rate, |before| before.rate);
         let is_clear = (found.rate / before).ln().abs() > MATTERS.ln() && !found.is_wide();
         if !is_clear && !self.has_fallen {

@@ -2,7 +2,7 @@
 
 use super::estimate::{Estimate, MATTERS};
 use super::estimate_tests::{MISFIT, answered, believing, bucket, full, is_exactly, is_near, known, let_in, log_of, lone, window};
-use super::evidence::{Answered, Counter, Episode, Known, Log};
+use super::evidence::{Answered, Counter, Episode, Log, Resolution};
 use super::explanation::Explanation;
 use super::probes::HIGHER;
 use super::weighing::{Answers, Weighed};
@@ -18,7 +18,7 @@ fn weighed(keep: f64, refit: (f64, Explanation)) -> Weighed {
     Weighed { keep, refit, change: None, fallen: f64::INFINITY, share: f64::INFINITY }
 }
 
-fn weigh(estimate: &Estimate, episode: &Episode, known: &Known<'_>) -> Weighed {
+fn weigh(estimate: &Estimate, episode: &Episode, known: &Resolution<'_>) -> Weighed {
     estimate.weigh(&estimate.answers(episode, known), known)
 }
 

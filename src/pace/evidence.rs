@@ -57,7 +57,7 @@ impl Log {
 
 /// What an estimate is based on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct Resolution<'a> {
     pub(super) now: f64,
     /// When the first request was answered.
     pub(super) began: f64,

@@ -1,5 +1,5 @@
 //! Decides when the next request may be sent, and when a failed one is retried. Nothing here knows what a request is: [`Pacer`] hands
-//! out turns, [`Backoff`] computes how long to wait.
+//! out permits, [`Backoff`] computes how long to wait.
 //!
 //! # How an undocumented limit is found
 //!
@@ -84,5 +84,5 @@ mod throttle_tests;
 mod weighing;
 
 pub(crate) use self::backoff::Backoff;
-pub(crate) use self::pacer::{Lane, Pacer};
+pub(crate) use self::pacer::{Pacer, QueueHead};
 pub(crate) use self::rate::Rate;

@@ -1,8 +1,8 @@
-//! Spaces out requests: each one, whatever it is for, takes a turn here before it is sent.
+//! Spaces out requests: every request, of any kind, needs a permit from here before it is sent.
 //!
-//! Turns come one by one, evenly spaced, in the order in which they were asked for: governor counts them, and a fair
-//! lock is the queue. A 429 holds back the whole queue, and so does a caller that stays at its head to renew the token
-//! that all the others need. The rate is what the [`Throttle`] has learnt.
+//! Permits are issued one by one, evenly spaced, in the order of the requests for them: governor counts them, and a fair lock is
+//! the queue. A 429 holds back the whole queue, and so does a caller that stays at its head to renew the token that all others
+//! need. The rate is the one that the [`Throttle`] has learnt.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard};
@@ -20,7 +20,7 @@ use super::throttle::Throttle;
 
 /// Governor counts hundredths of a request, so that part of an interval can be made up for.
 const PARTS: u32 = 100;
-/// A late turn may be made up for by this much (timers are good to a millisecond, and a busy machine is worse);
+/// A late permit may be made up for by this much (timers are good to a millisecond, and a busy machine is worse);
 /// otherwise the rate asked for would never be reached…
 const MADE_UP: Duration = Duration::from_millis(3);
 /// …but up to 500/s by no more than this share of an interval, so that no second sees more than one request above the rate.
@@ -31,15 +31,15 @@ const TICK: Duration = Duration::from_millis(1);
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
-/// Turns come this much slower than the rate allows, so that neither what late turns make up for nor network jitter
+/// Permits are issued this much slower than the rate allows, so that neither making up for late permits nor network jitter
 /// pushes one request too many into any second.
 const SLACK: f64 = 0.995;
 
-/// Hands out turns to send.
+/// Issues permits to send.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     pub(super) clock: TokioClock,
-    lane: tokio::sync::Mutex<Gate>,
+    queue: tokio::sync::Mutex<Gate>,
     state: Mutex<State>,
 }
 
@@ -78,7 +78,7 @@ impl Pacer {
             Rate::PerSecond(rate) => rate,
         };
         let state = State { throttle: Throttle::new(rate), lost: Duration::ZERO, random: fastrand::Rng::new(), logged: f64::INFINITY };
-        Self { lane: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, state: Mutex::new(state) }
+        Self { queue: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, state: Mutex::new(state) }
     }
 
     /// Sets how many rows are to come, if known: a probe of a higher rate must pay off over them.
@@ -88,7 +88,7 @@ impl Pacer {
         }
     }
 
-    /// Whether a turn would come at once, now.
+    /// Whether a permit is available without waiting.
     pub(crate) fn is_open(&self) -> bool {
         let now = self.clock.now();
         let throttle = &mut self.state().throttle;
@@ -102,8 +102,8 @@ impl Pacer {
     }
 
     /// Waits until the caller is at the head of the queue.
-    pub(crate) async fn enter(&self) -> Lane<'_> {
-        Lane { pacer: self, gate: self.lane.lock().await }
+    pub(crate) async fn join(&self) -> QueueHead<'_> {
+        QueueHead { pacer: self, gate: self.queue.lock().await }
     }
 
     /// Records that a request sent at `sent` was not refused for the rate.
@@ -150,7 +150,7 @@ impl Pacer {
         state.lost.saturating_sub(ahead)
     }
 
-    /// When the next turn is due, if later than now, and whether it needs finer timing than a timer tick.
+    /// When the next permit is due, if later than now, and whether it needs finer timing than a timer tick.
     pub(super) fn due(&self) -> Option<(Instant, bool)> {
         let now = self.clock.now();
         let mut state = self.state();
@@ -160,8 +160,8 @@ impl Pacer {
         (due > now).then(|| (self.clock.start + due, is_fine))
     }
 
-    /// Takes a turn that has come due, unless a hold has begun meanwhile.
-    pub(super) fn takes_turn(&self) -> bool {
+    /// Takes the permit that is due, unless a hold has begun meanwhile. Returns whether it did.
+    pub(super) fn take_permit(&self) -> bool {
         let now = self.clock.now();
         let throttle = &mut self.state().throttle;
         let may_send = throttle.held_until(now).is_none();
@@ -177,14 +177,14 @@ impl Pacer {
 }
 
 /// The head of the queue, held by one caller at a time.
-pub(crate) struct Lane<'a> {
+pub(crate) struct QueueHead<'a> {
     pacer: &'a Pacer,
     gate: tokio::sync::MutexGuard<'a, Gate>,
 }
 
-impl Lane<'_> {
-    /// Waits for a turn to send one request.
-    pub(crate) async fn turn(&mut self) {
+impl QueueHead<'_> {
+    /// Waits for a permit to send one request.
+    pub(crate) async fn permit(&mut self) {
         loop {
             while let Some((due, is_fine)) = self.pacer.due() {
                 if is_fine {
@@ -194,7 +194,7 @@ impl Lane<'_> {
                 tokio::time::sleep_until(due).await;
             }
             self.gate.pass(&self.pacer.clock).await;
-            if self.pacer.takes_turn() {
+            if self.pacer.take_permit() {
                 return;
             }
         }
@@ -210,7 +210,7 @@ pub(super) async fn sleep_finely_until(due: Instant) {
     }
 }
 
-/// Spaces turns at the rate asked for; `None` if there is no limit.
+/// Spaces permits at the rate asked for; `None` if there is no limit.
 #[derive(Debug)]
 struct Gate(Option<Limiter>);
 
@@ -235,7 +235,7 @@ pub(super) fn interval(rate: f64) -> Duration {
     Duration::from_secs_f64(1.0 / (rate * SLACK))
 }
 
-/// A burst of one request plus what late turns may make up for, in parts of a request.
+/// A burst of one request plus what late permits may make up for, in parts of a request.
 pub(super) fn burst(rate: f64) -> u32 {
     let share = if rate > FAST { f64::INFINITY } else { MADE_UP_SHARE };
     let made_up = (MADE_UP.as_secs_f64() / interval(rate).as_secs_f64()).min(share);
@@ -277,11 +277,11 @@ mod tests {
     use super::*;
     use futures::future::join_all;
 
-    /// When `count` turns come, in the clock's time, if all are asked for at once.
-    async fn turns(pacer: &Pacer, count: usize) -> Vec<Duration> {
+    /// When `count` permits are issued, in the clock's time, if all are asked for at once.
+    async fn permits(pacer: &Pacer, count: usize) -> Vec<Duration> {
         let start = Instant::now();
         join_all((0..count).map(|_| async {
-            pacer.enter().await.turn().await;
+            pacer.join().await.permit().await;
             pacer.admitted(Instant::now());
             start.elapsed()
         }))
@@ -289,17 +289,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_are_evenly_spaced_from_the_start() {
+    async fn permits_are_evenly_spaced_from_the_start() {
         for rate in [0.5, 7.0, 50.0, 333.0, 2000.0] {
             let pacer = Pacer::new(Rate::PerSecond(rate));
-            let times = turns(&pacer, 200).await;
+            let times = permits(&pacer, 200).await;
             for window in times.windows(2) {
                 assert!(window[1] >= window[0], "{rate}");
             }
             let fullest =
                 times.iter().map(|from| times.iter().filter(|t| *t >= from && **t < *from + Duration::from_secs(1)).count()).max();
             #[expect(clippy::cast_precision_loss, reason = "small")]
-            let fullest = fullest.expect("turns") as f64;
+            let fullest = fullest.expect("permits") as f64;
             assert!(fullest <= rate.max(1.0) * 1.005 + 1.0, "{rate}: {fullest}");
             let took = times[199].as_secs_f64();
             assert!((took * rate / 199.0 - 1.0).abs() < 0.06, "{rate}: {took}");
@@ -307,21 +307,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_does_not_save_up_turns() {
+    async fn a_pause_does_not_save_up_permits() {
         let pacer = Pacer::new(Rate::PerSecond(10.0));
-        pacer.enter().await.turn().await;
+        pacer.join().await.permit().await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let times = turns(&pacer, 11).await;
+        let times = permits(&pacer, 11).await;
         assert!(times[10] >= Duration::from_millis(990), "{times:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_hold_keeps_all_requests_back_and_they_return_one_by_one() {
         let pacer = Pacer::new(Rate::PerSecond(100.0));
-        pacer.enter().await.turn().await;
+        pacer.join().await.permit().await;
         assert!(pacer.hold(Duration::from_secs(3)));
         assert!(!pacer.hold(Duration::from_secs(1)), "a shorter hold changes nothing");
-        let times = turns(&pacer, 11).await;
+        let times = permits(&pacer, 11).await;
         assert!(times[0] >= Duration::from_secs(3));
         assert!(times[10] >= times[0] + Duration::from_millis(90), "{times:?}");
         let lost = pacer.lost().as_secs_f64();
@@ -329,21 +329,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_429s_turns_come_at_the_learnt_rate() {
+    async fn after_429s_permits_come_at_the_learnt_rate() {
         let pacer = Pacer::new(Rate::PerSecond(1000.0));
         for _ in 0..100 {
-            pacer.enter().await.turn().await;
+            pacer.join().await.permit().await;
             pacer.admitted(Instant::now());
         }
         // Five were in flight when the first was refused.
         let mut sent = Vec::new();
         for _ in 0..5 {
-            pacer.enter().await.turn().await;
+            pacer.join().await.permit().await;
             sent.push(Instant::now());
         }
         let begun: Vec<_> = sent.into_iter().map(|sent| pacer.refused(sent, Some(Duration::from_secs(1)))).collect();
         assert_eq!(begun, [Some(Duration::from_secs(1)), None, None, None, None]);
-        let times = turns(&pacer, 300).await;
+        let times = permits(&pacer, 300).await;
         let spaces: Vec<f64> = times.windows(2).map(|pair| (pair[1].saturating_sub(pair[0])).as_secs_f64()).collect();
         // A hundred were admitted at once, then none: a window, or a bucket that fills at up to a few hundred a second.
         assert!(times[0] >= Duration::from_millis(900), "{:?}", times[0]);
@@ -354,8 +354,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hold_applies_without_a_rate_too() {
         let pacer = Pacer::new(Rate::Unlimited);
-        pacer.enter().await.turn().await;
+        pacer.join().await.permit().await;
         pacer.hold(Duration::from_secs(2));
-        assert!(turns(&pacer, 3).await.iter().all(|time| *time >= Duration::from_secs(2)));
+        assert!(permits(&pacer, 3).await.iter().all(|time| *time >= Duration::from_secs(2)));
     }
 }

@@ -1,4 +1,4 @@
-//! The pacer's answers about holds, turns and the rate; and the figures of its gate.
+//! Tests of the pacer's holds, permits and rate, and of the figures of its gate.
 
 use std::time::Duration;
 
@@ -135,10 +135,10 @@ async fn a_small_bucket_needs_fine_timing_but_not_in_a_hold() {
 #[tokio::test(start_paused = true)]
 async fn no_turn_is_taken_in_a_hold() {
     let pacer = Pacer::new(Rate::PerSecond(50.0));
-    assert!(pacer.takes_turn());
+    assert!(pacer.take_permit());
     assert_eq!(pacer.state().throttle.sends.len(), 1);
     pacer.hold(secs(1.0));
-    assert!(!pacer.takes_turn());
+    assert!(!pacer.take_permit());
     assert_eq!(pacer.state().throttle.sends.len(), 1);
 }
 

@@ -3,7 +3,7 @@
 //! A refused probe costs a hold; a successful one saves time on all remaining rows. Both are weighed by their likelihood.
 
 use super::estimate::{Estimate, MATTERS};
-use super::evidence::{Counter, Known};
+use super::evidence::{Counter, Resolution};
 use super::explanation::{Explanation, UNROUND, WIDE};
 use super::round::is_plain;
 use super::shared::Prospect;
@@ -61,7 +61,7 @@ impl Probes {
 
 impl Estimate {
     /// The working rate; infinite while no limit is known.
-    pub(super) fn rate(&mut self, known: &Known<'_>) -> f64 {
+    pub(super) fn rate(&mut self, known: &Resolution<'_>) -> f64 {
         let Some(limit) = self.limit else {
             return f64::INFINITY;
         };
@@ -94,7 +94,7 @@ impl Estimate {
     }
 
     /// The rate that gets the most out of what others leave.
-    fn rate_shared(&mut self, limit: Explanation, known: &Known<'_>) -> f64 {
+    fn rate_shared(&mut self, limit: Explanation, known: &Resolution<'_>) -> f64 {
         let prospect = self.prospect(&limit, known);
         let Some(shared) = &mut self.shared else {
             return limit.rate;
@@ -114,7 +114,7 @@ impl Estimate {
     }
 
     /// What was admitted lately, and what a refusal costs.
-    pub(super) fn prospect(&self, limit: &Explanation, known: &Known<'_>) -> Prospect {
+    pub(super) fn prospect(&self, limit: &Explanation, known: &Resolution<'_>) -> Prospect {
         // A bucket may have had something in store: half of it is assumed.
         let (window, stored) = limit.counter.window().map_or((2.0, limit.size / 2.0), |window| (window, 0.0));
         let to = known.now - known.trip;
@@ -137,7 +137,7 @@ impl Estimate {
     }
 
     /// A rate that was probed long enough was not refused.
-    pub(super) fn prove(&mut self, probe: Probe, limit: Explanation, known: &Known<'_>) {
+    pub(super) fn prove(&mut self, probe: Probe, limit: Explanation, known: &Resolution<'_>) {
         self.probes.on = None;
         self.probes.ended = known.now;
         self.since = known.now;
@@ -177,17 +177,17 @@ impl Estimate {
     }
 
     /// What a refused probe costs, in seconds.
-    fn price(&self, known: &Known<'_>) -> f64 {
+    fn price(&self, known: &Resolution<'_>) -> f64 {
         self.wait * HOLD + known.trip
     }
 
     /// Whether the expected gain of a probe at `rate`, from the rate `now`, exceeds its expected cost.
-    pub(super) fn pays(&self, now: f64, rate: f64, likely: f64, known: &Known<'_>) -> bool {
+    pub(super) fn pays(&self, now: f64, rate: f64, likely: f64, known: &Resolution<'_>) -> bool {
         likely * gain(now, rate, known) > (1.0 - likely) * self.price(known)
     }
 
     /// A higher rate, if it is worth probing now: if the expected gain over the remaining rows exceeds the expected cost of the hold.
-    pub(super) fn worth_probing(&mut self, limit: &Explanation, known: &Known<'_>) -> Option<f64> {
+    pub(super) fn worth_probing(&mut self, limit: &Explanation, known: &Resolution<'_>) -> Option<f64> {
         let price = self.price(known);
         let pays = |rate: f64, likely: f64| self.pays(limit.rate, rate, likely, known);
         // Requests in flight when a probe is refused are refused with it.
@@ -224,7 +224,7 @@ impl Estimate {
 }
 
 /// The seconds that a higher `rate` saves over all remaining rows, from the rate `now`.
-fn gain(now: f64, rate: f64, known: &Known<'_>) -> f64 {
+fn gain(now: f64, rate: f64, known: &Resolution<'_>) -> f64 {
     (1.0 - now / rate) * known.left / now
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::estimate::{Estimate, ONE_WAY};
-use super::evidence::{Answered, Counter, Episode, Known, Log, REMEMBERED, number};
+use super::evidence::{Answered, Counter, Episode, Log, REMEMBERED, Resolution, number};
 use super::explanation::Explanation;
 
 /// Fastest rate before the first answer, in requests a second: the program's default rate.
@@ -34,7 +34,7 @@ const MOST_DEFAULT_WAIT: Duration = Duration::from_secs(30);
 /// A hold lasts longer than the server asks for, by a random share in this range: its clock is not ours, and several
 /// runs under one licence must not come back in step.
 pub(super) const MARGIN: (f64, f64) = (0.02, 0.10);
-/// How much of a late turn may be made up for, in seconds: covers a stall of a busy machine, and is far less than a burst.
+/// How much of a late permit may be made up for, in seconds: covers a stall of a busy machine, and is far less than a burst.
 pub(super) const MADE_UP: f64 = 0.05;
 /// How many round-trip times are kept; their statistics are recomputed after every quarter of that.
 const TRIPS: usize = 64;
@@ -234,7 +234,7 @@ impl Throttle {
         (let_in, all.len() - let_in)
     }
 
-    /// Whether turns need finer timing than a timer tick: a bucket that holds next to nothing refuses an early request,
+    /// Whether permits need finer timing than a timer tick: a bucket that holds next to nothing refuses an early request,
     /// and the time of a late one is lost.
     pub(super) fn is_fine(&self) -> bool {
         let is_small = |limit: &Explanation| matches!(limit.counter, Counter::Bucket { drain } if limit.size - 1.0 < drain * 2.0 * TICK);
@@ -285,13 +285,13 @@ impl Throttle {
         if self.start > MOST { f64::INFINITY } else { self.start }
     }
 
-    pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Known<'_>) -> T) -> T {
+    pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Resolution<'_>) -> T) -> T {
         let fastest = if self.fastest > 0.0 { self.fastest } else { f64::INFINITY };
-        let known = Known {
+        let known = Resolution {
             now,
             began: self.began.unwrap_or(now),
             log: &self.log,
-            // Without a rate asked for, not every request takes a turn.
+            // Without a rate asked for, not every request takes a permit.
             sent: self.sent.max(number(self.trips.seen)),
             refused: self.refused,
             left: if self.left.is_finite() { self.left.max(LEAST_SHARE * self.sent) } else { self.sent.max(DEFAULT_LEFT) },

@@ -1,4 +1,4 @@
-//! Where is PingOne? Regions, and base URLs that are safe to send a token to.
+//! PingOne's addresses: regions, and base URLs that are safe to send a token to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use reqwest::Url;
 
 use crate::domain::{EnvironmentId, UserId, quote};
 
-/// A region of PingOne's. Source: foundations/conventions/pingone-api-requests.
+/// A PingOne region. Source: foundations/conventions/pingone-api-requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "UPPER")]
 pub(crate) enum Region {
@@ -30,7 +30,7 @@ pub(crate) enum Region {
 impl Region {
     const ALL: [Self; 6] = [Self::Na, Self::Ca, Self::Eu, Self::Au, Self::Sg, Self::Ap];
 
-    /// The end of its hosts' names, as in `PINGONE_TOP_LEVEL_DOMAIN`.
+    /// The top-level domain of its hosts, as in `PINGONE_TOP_LEVEL_DOMAIN`.
     #[must_use]
     pub(crate) fn top_level_domain(self) -> &'static str {
         match self {
@@ -61,8 +61,7 @@ fn known(url: &str) -> BaseUrl {
     url.parse().expect("a region's URL is well-formed")
 }
 
-/// The part of a URL that paths are put after: `https`, or `http` on this machine; without user, query or
-/// fragment.
+/// A URL to which paths are appended: `https`, or `http` on this machine; without user, query or fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl(Url);
 
@@ -76,13 +75,13 @@ pub(crate) enum NotABaseUrl {
     /// A token would cross the network in the clear.
     #[error("`{}` is not encrypted: expected `https`, since plain `http` is for loopback hosts only", quote(.0))]
     Plain(String),
-    /// It holds more than a place.
+    /// It has a user, a password, a query or a fragment.
     #[error("the URL has a user, a password, a query or a fragment: expected a form such as `https://api.pingone.eu/v1`")]
     Surplus,
 }
 
 impl BaseUrl {
-    /// Whether its host is this machine itself.
+    /// Whether its host is this machine.
     #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
@@ -90,7 +89,7 @@ impl BaseUrl {
         address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
     }
 
-    /// Whether nothing is encrypted on the way there, as is allowed on this machine alone.
+    /// Whether connections to it are not encrypted, which is allowed on this machine only.
     #[must_use]
     pub(crate) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
@@ -100,7 +99,7 @@ impl BaseUrl {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// The base followed by `segments`, each of them made from a checked type.
+    /// The base followed by `segments`, each made from a validated type.
     fn with(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         url.path_segments_mut().expect("http and https have paths").pop_if_empty().extend(segments);
@@ -132,16 +131,16 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// The most users of a page. Source: paging-ordering-filtering-collections.
+/// The largest page of the user list. Source: paging-ordering-filtering-collections.
 const PAGE: usize = 200;
 
-/// Everything that requests are addressed by.
+/// The addresses of all requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
     pub(crate) api: BaseUrl,
     pub(crate) auth: BaseUrl,
     pub(crate) environment: EnvironmentId,
-    /// Where the worker application lives.
+    /// The environment of the worker application.
     pub(crate) auth_environment: EnvironmentId,
 }
 
@@ -167,7 +166,7 @@ impl Endpoints {
     /// The first page of the user list, of all users or those that a SCIM `filter` selects.
     pub(crate) fn users(&self, filter: Option<&str>) -> Url {
         let mut url = self.api.with(&["environments", &self.environment.to_string(), "users"]);
-        // Not every server takes a `+` for a space.
+        // Not every server reads `+` as a space.
         let encoded = |filter: &str| form_urlencoded::byte_serialize(filter.as_bytes()).collect::<String>().replace('+', "%20");
         let filter = filter.map(|filter| format!("&filter={}", encoded(filter))).unwrap_or_default();
         url.set_query(Some(&format!("limit={PAGE}{filter}")));
@@ -179,7 +178,7 @@ impl Endpoints {
     }
 }
 
-/// Where users' bypasses are: what the URLs of all of them begin with.
+/// The URLs of users' bypasses, built from their common prefix.
 #[derive(Debug, Clone)]
 pub(crate) struct BypassUrls(Url);
 
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_tells_its_place() {
+    fn a_base_url_knows_its_host() {
         for (text, host, is_loopback, is_plain) in [
             ("https://api.pingone.eu/v1", "api.pingone.eu", false, false),
             ("https://127.0.0.1:8443/v1", "127.0.0.1", true, false),

@@ -1,66 +1,65 @@
-//! Which environment is it? Its name and type, for the operator; and whether it is there at all.
+//! The environment's name and type, for the operator, and whether it exists.
 
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use super::ask::{Heard, Question};
 use super::error::PingOneError;
+use super::fetch::{Fetched, Resource};
 use super::session::Session;
 use super::token::AccessToken;
+use super::transport::{Answer, Transport};
 use super::verdict::text;
-use super::wire::{Answer, Wire};
 use crate::clock::Offset;
 use crate::domain::{Detail, ForeignText};
 use crate::stop::Stop;
 
-/// What PingOne tells of an environment before anything is done in it.
+/// What PingOne says about the environment before anything is changed in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EnvironmentInfo {
-    /// Its name and its type; `None` if they may not be read, or PingOne does not say.
+    /// Its name and its type; `None` if they may not be read or the answer lacks them.
     pub(crate) name: Option<ForeignText>,
     pub(crate) kind: Option<ForeignText>,
     /// Why they are not known.
     pub(crate) unread: Option<Detail>,
-    /// How far the clock here is from PingOne's, if PingOne tells its time.
+    /// The offset of this machine's clock from PingOne's, if the answer stated the time.
     pub(crate) offset: Option<Offset>,
 }
 
-impl<W: Wire> Session<W> {
-    /// Asks for the environment, and tries again what may pass; `None` if the run stops first. That it may
-    /// not be read, or that PingOne does not answer, is told, and no reason to stop.
+impl<W: Transport> Session<W> {
+    /// Fetches the environment, with retries; `None` if the run stops first. An environment that may not be read, and a PingOne
+    /// that does not answer, are reported in `unread` and do not end the run.
     pub(crate) async fn environment(&self, stop: &Stop) -> Result<Option<EnvironmentInfo>, PingOneError> {
-        let heard = self.ask(Question::Environment, stop, |answer, token| Ok(self.info_in(answer, token))).await?;
-        let info = match heard {
-            Heard::Told(info) => info,
-            // That it may not be read says that it is there.
-            Heard::Refused { said, date } => {
-                EnvironmentInfo { unread: Some(said), offset: self.offset_from(date), ..EnvironmentInfo::default() }
+        let fetched = self.fetch(Resource::Environment, stop, |answer, token| Ok(self.info_in(answer, token))).await?;
+        let info = match fetched {
+            Fetched::Value(info) => info,
+            // One that may not be read does exist.
+            Fetched::Refused { detail, date } => {
+                EnvironmentInfo { unread: Some(detail), offset: self.offset_from(date), ..EnvironmentInfo::default() }
             }
-            Heard::Unknown { said, .. } | Heard::Throttled(said) => {
-                return Ok(Some(EnvironmentInfo { unread: Some(said), ..EnvironmentInfo::default() }));
+            Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => {
+                return Ok(Some(EnvironmentInfo { unread: Some(detail), ..EnvironmentInfo::default() }));
             }
-            Heard::Stopped => return Ok(None),
+            Fetched::Stopped => return Ok(None),
         };
-        // Known from here on: no row asks again.
+        // It exists, so no row checks again.
         drop(self.environment.set(()));
         Ok(Some(info))
     }
 
-    /// Finds out, once in a run, whether it is the environment that is not there, where a user was not
-    /// found. What cannot be found out is no reason to stop. Tells `false` if another row has found that it
-    /// is not there.
+    /// Checks, once per run, whether the environment exists: the first user that is not found may mean that it does not. A check
+    /// that fails is no reason to stop. Returns `false` if another row has found that it does not exist.
     pub(crate) async fn check_environment(&self, stop: &Stop) -> Result<bool, PingOneError> {
-        let ask = || async {
-            match self.ask_once(Question::Environment, false, stop, |_, _| Ok(())).await {
-                Ok(Heard::Told(()) | Heard::Refused { .. } | Heard::Unknown { .. } | Heard::Throttled(_)) => Ok(()),
-                Ok(Heard::Stopped) => Err(None),
+        let check = || async {
+            match self.fetch_once(Resource::Environment, false, stop, |_, _| Ok(())).await {
+                Ok(Fetched::Value(()) | Fetched::Refused { .. } | Fetched::Failed { .. } | Fetched::Throttled(_)) => Ok(()),
+                Ok(Fetched::Stopped) => Err(None),
                 Err(error) => Err(Some(error)),
             }
         };
-        match self.environment.get_or_try_init(ask).await {
+        match self.environment.get_or_try_init(check).await {
             Ok(()) => Ok(true),
-            // Nobody is asked any more. If that is for another reason, what was answered stands.
+            // The run stops. Unless that is because the environment does not exist, the row's 404 stands.
             Err(None) => Ok(!self.tokens.failed.load(Ordering::Relaxed)),
             Err(Some(error)) => {
                 self.tokens.failed.store(true, Ordering::Relaxed);
@@ -91,9 +90,9 @@ mod fuzz {
     proptest! {
         #![proptest_config(cases(256))]
 
-        /// What an environment is called is what stands there, or it is not known; a token that is echoed is not told.
+        /// The name is the one in the body, or unknown. An echoed token is never shown.
         #[test]
-        fn an_environment_is_called_what_it_says_or_nothing(body in body(BODIES, &["id", "name", "type"])) {
+        fn the_environments_name_is_the_one_in_the_body(body in body(BODIES, &["id", "name", "type"])) {
             let list = UserList::new(|_| unreachable!("no page is asked for"));
             let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
             let parsed = parsed(&body).unwrap_or_default();
@@ -104,7 +103,7 @@ mod fuzz {
                 let told = told.map(|told| told.as_received().to_owned());
                 prop_assert!(pieces.iter().all(|piece| told.as_ref().is_none_or(|told| !told.contains(piece))), "{told:?}");
                 prop_assert_eq!(told.is_some(), stands.is_some());
-                // What is escaped may hide a piece.
+                // Escapes may hide a piece of the token.
                 let is_plain = |text: &String| !text.contains(['\\', '%', '&']) && !pieces.iter().any(|piece| text.to_lowercase().contains(piece));
                 if stands.as_ref().is_some_and(is_plain) {
                     prop_assert_eq!(told, stands.map(|text| text.chars().take(500).collect::<String>()));

@@ -1,54 +1,54 @@
-//! What of PingOne's ends the whole run, and what does the user do about it?
+//! The errors of PingOne that end the whole run, with a hint for each.
 
 use std::fmt;
 
 use super::pages::Endless;
 use crate::domain::{Detail, EnvironmentId, ForeignText};
 
-/// Why no row can be sent any more.
+/// Why no more rows can be sent.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PingOneError {
     /// The worker application was refused.
-    #[error("PingOne refused the worker application: {said}")]
+    #[error("PingOne refused the worker application: {message}")]
     Credentials {
-        /// Where the application was looked for.
+        /// The environment that the application was looked for in.
         auth_environment: EnvironmentId,
         /// The host that was asked.
         host: String,
-        /// What the server said.
-        said: Said,
+        /// The server's message.
+        message: ServerMessage,
     },
-    /// The token endpoint answered nothing that can be used.
-    #[error("no token could be had from `{host}` in {attempts} tries: {said}")]
+    /// The token endpoint gave no usable answer.
+    #[error("no token could be had from `{host}` in {attempts} tries: {message}")]
     NoToken {
         /// The host that was asked.
         host: String,
-        /// How often.
+        /// The number of attempts.
         attempts: u32,
-        /// What the server or the network said last.
-        said: Said,
+        /// The last message of the server or the network.
+        message: ServerMessage,
     },
-    /// A ready-made token was refused.
+    /// The access token that the user supplied was refused.
     #[error("PingOne refused the access token: {0}")]
-    ReadyToken(Said),
-    /// A token was refused that had just been fetched.
+    ReadyToken(ServerMessage),
+    /// A newly fetched token was refused.
     #[error("PingOne refused a token that had just been fetched: {0}")]
-    FreshToken(Said),
+    FreshToken(ServerMessage),
     /// There is no such environment.
-    #[error("there is no environment {environment} at `{host}`: {said}")]
+    #[error("there is no environment {environment} at `{host}`: {message}")]
     NoEnvironment {
         /// The environment that was asked for.
         environment: EnvironmentId,
         /// The host that was asked.
         host: String,
-        /// What the server said.
-        said: Said,
+        /// The server's message.
+        message: ServerMessage,
     },
-    /// The user list goes on somewhere else.
+    /// The link to the next page of the user list leads to another place.
     #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
     ForeignPage {
-        /// Where the next page is said to be.
+        /// The host that the link names.
         host: ForeignText,
         /// The list's own URL.
         api: String,
@@ -58,16 +58,16 @@ pub enum PingOneError {
     EndlessList {
         /// The host that was asked.
         host: String,
-        /// In what way.
+        /// Why it looks endless.
         why: Endless,
     },
-    /// The server asks for more patience than the run has.
-    #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {said}")]
+    /// The server asks for a longer wait than `--give-up-after` allows.
+    #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {message}")]
     HeldTooLong {
-        /// For how long.
+        /// The wait that it asks for.
         seconds: u64,
-        /// What the server said.
-        said: Said,
+        /// The server's message.
+        message: ServerMessage,
     },
     /// The server's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted: {why}")]
@@ -82,17 +82,17 @@ pub enum PingOneError {
     Client(String),
 }
 
-/// What the server said, or the network.
+/// A message of the server or the network: status, code, text and ID, as far as known.
 #[derive(Debug, Clone)]
-pub struct Said(Box<Detail>);
+pub struct ServerMessage(Box<Detail>);
 
-impl From<Detail> for Said {
+impl From<Detail> for ServerMessage {
     fn from(detail: Detail) -> Self {
         Self(Box::new(detail))
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ServerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = &self.0;
         let mut said: Vec<String> = Vec::new();
@@ -106,7 +106,7 @@ impl fmt::Display for Said {
 }
 
 impl PingOneError {
-    /// What the user can do, in one line.
+    /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Credentials { auth_environment, host, .. } => Some(format!(
@@ -135,12 +135,12 @@ impl PingOneError {
 mod tests {
     use super::*;
 
-    fn said(code: &str, message: &str, id: &str) -> Said {
+    fn said(code: &str, message: &str, id: &str) -> ServerMessage {
         Detail { status: Some(400), code: code.into(), message: message.into(), id: id.into() }.into()
     }
 
     #[test]
-    fn what_was_said_has_no_empty_parts() {
+    fn a_message_has_no_empty_parts() {
         for (said, expected) in [
             (said("C", "Said so.", "f1"), "HTTP 400, C, Said so., id f1"),
             (said("", "Said so.", ""), "HTTP 400, Said so."),
@@ -153,23 +153,23 @@ mod tests {
     }
 
     #[test]
-    fn each_error_says_what_can_be_done() {
+    fn each_error_has_its_hint() {
         let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
         let (host, said) = (|| "auth.pingone.eu".to_owned(), || said("C", "m", ""));
-        let refused = PingOneError::Credentials { auth_environment: environment, host: host(), said: said() };
+        let refused = PingOneError::Credentials { auth_environment: environment, host: host(), message: said() };
         let refused = refused.hint().expect("a hint");
         assert!(
             refused.contains(&format!("environment {environment}")) && refused.contains("`auth.pingone.eu` is its region"),
             "{refused}"
         );
         for (error, expected) in [
-            (PingOneError::NoToken { host: host(), attempts: 8, said: said() }, "check the network"),
+            (PingOneError::NoToken { host: host(), attempts: 8, message: said() }, "check the network"),
             (PingOneError::ReadyToken(said()), "a token lives one hour"),
             (PingOneError::FreshToken(said()), "check that `--api-url` or `--region` fits"),
             (PingOneError::Untrusted { host: host(), why: "x".into() }, "if a proxy of yours opens TLS"),
-            (PingOneError::NoEnvironment { environment, host: host(), said: said() }, "check `--environment-id` and `--region`"),
+            (PingOneError::NoEnvironment { environment, host: host(), message: said() }, "check `--environment-id` and `--region`"),
             (PingOneError::ForeignPage { host: "x".into(), api: host() }, "check `--api-url`"),
-            (PingOneError::HeldTooLong { seconds: 601, said: said() }, "take the run up later, with a lower `--rate`"),
+            (PingOneError::HeldTooLong { seconds: 601, message: said() }, "take the run up later, with a lower `--rate`"),
         ] {
             let hint = error.hint().expect(expected);
             assert!(hint.starts_with(expected), "{hint}");

@@ -1,4 +1,4 @@
-//! What answers mean, whatever stands in them.
+//! Property tests: arbitrary and corrupted answers.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::token::granted;
-use super::verdict::{Verdict, detail, judge};
-use super::wire::{Answer, Call, Fault, Reply};
+use super::token::read_token;
+use super::transport::{Answer, Call, Fault, Reply};
+use super::verdict::{Verdict, classify, error_detail};
 use crate::domain::{BypassUntil, UserId};
 use crate::fuzz::{body, cases, parsed};
 
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 const OTHER: &str = "0a94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-/// Answers for this user and another, refusals, and what a gateway says.
+/// Answers for this user and another, refusals, and a gateway's error page.
 const BODIES: &[&str] = &[
     r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"},"user":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5"}},"bypassMFAEnabledUntil":"2026-11-26T00:00:00.000Z","canBypassMFA":true}"#,
     r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users/7e94b96e-0364-463b-a059-d97d1e4cb1d5/bypassMFA"}}}"#,
@@ -53,8 +53,8 @@ fn call() -> impl Strategy<Value = Call> {
     prop::sample::select(vec![Call::Get(user), Call::Put(user, BypassUntil::read("2026-11-26T00:00:00.000Z").expect("a date"))])
 }
 
-/// What a body says that is an answer, each part by itself.
-fn told(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
+/// The bypass status in a valid body, each field read separately.
+fn expected_status(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
     let body = body.as_object()?;
     let can_bypass = match body.get("canBypassMFA") {
         None | Some(Value::Null) => None,
@@ -70,11 +70,11 @@ fn told(body: &Value) -> Option<(bool, Option<BypassUntil>)> {
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// A user's status is taken from a whole answer alone that tells it of this user, and never made up. What else comes to a PUT
-    /// leaves open whether it was applied, but for the five statuses that say that it was not.
+    /// A bypass status comes only from a complete answer about this user. After any other reply to a PUT it is open whether the PUT
+    /// was applied, except for the five statuses that prove that it was not.
     #[test]
-    fn no_answer_is_taken_for_more_than_it_says(call in call(), reply in reply()) {
-        let verdict = judge(call, &reply);
+    fn a_verdict_never_claims_more_than_the_answer(call in call(), reply in reply()) {
+        let verdict = classify(call, &reply);
         let status = reply.as_ref().ok().map(|answer| answer.status);
         let is_success = status.is_some_and(|status| (200..300).contains(&status));
         let arrived = match &reply {
@@ -85,7 +85,7 @@ proptest! {
             (Verdict::Answered { bypass, .. }, Ok(Answer { body: Ok(body), .. })) => {
                 prop_assert!(is_success);
                 if let Some(body) = parsed(body) {
-                    prop_assert_eq!(told(&body), Some((bypass.can_bypass, bypass.until)));
+                    prop_assert_eq!(expected_status(&body), Some((bypass.can_bypass, bypass.until)));
                     let links = ["self", "user"].map(|link| body["_links"][link]["href"].as_str().unwrap_or_default());
                     let tells = body.get("canBypassMFA").is_some_and(Value::is_boolean);
                     prop_assert!(tells || links.iter().any(|link| link.to_lowercase().contains(USER)));
@@ -107,20 +107,20 @@ proptest! {
     }
 
     #[test]
-    fn a_refusal_has_pingones_form_or_none(status in status(), body in body(BODIES, NAMES)) {
+    fn an_error_body_is_recognized_by_its_fields(status in status(), body in body(BODIES, NAMES)) {
         let parsed = parsed(&body).unwrap_or_default();
-        let (said, is_own) = detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
+        let (detail, is_own) = error_detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
         let has = |name: &str| parsed.get(name).is_some_and(|value| value.is_string() || value.is_number());
         prop_assert_eq!(is_own, has("code") || (has("message") && has("id")));
-        prop_assert_eq!(said.status, Some(status));
+        prop_assert_eq!(detail.status, Some(status));
     }
 
-    /// A token is what stands in the answer, and no message tells it.
+    /// A token is exactly the one in the answer, and no message shows it.
     #[test]
-    fn a_token_is_taken_as_it_is_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
+    fn a_token_is_read_exactly_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
         let stands = parsed(&body);
         let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
-        match granted(&answer, Instant::now(), 7) {
+        match read_token(&answer, Instant::now(), 7) {
             Ok(token) => {
                 if let Some(body) = stands {
                     let text = body["access_token"].as_str().unwrap_or_default();

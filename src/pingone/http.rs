@@ -1,4 +1,4 @@
-//! One request over HTTP: reqwest, and every habit that keeps a token safe.
+//! Sends requests over HTTP with reqwest, set up so that the token stays safe.
 
 use std::error::Error;
 use std::fmt;
@@ -7,48 +7,31 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AGE, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
-use super::token::AccessToken;
-use super::wire::{Answer, Call, Fault, Reply, Wire};
+use super::token::{AccessToken, AuthMethod, Credentials};
+use super::transport::{Answer, Call, Fault, Reply, Transport};
 use crate::domain::{RowNumber, RunId};
 
-/// The most bytes of a body that are read. PingOne's answers have less than 2 KiB.
-const MOST_OF_A_BODY: usize = 64 << 10;
-/// The most bytes of a page of the user list, of 200 users of some KiB each.
-const MOST_OF_A_PAGE: usize = 4 << 20;
-/// The most bytes of an environment's capabilities, of some hundred entries.
-const MOST_OF_CAPABILITIES: usize = 256 << 10;
-/// How long a connection may take to stand.
+/// The longest body that is read, in bytes. PingOne's answers have less than 2 KiB.
+const MAX_BODY: usize = 64 << 10;
+/// The longest page of the user list, in bytes: 200 users of some KiB each.
+const MAX_PAGE: usize = 4 << 20;
+/// The longest list of an environment's capabilities, in bytes: some hundred entries.
+const MAX_CAPABILITIES: usize = 256 << 10;
+/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The run waits for no answer of which nothing depends for longer.
-const LONGEST_FOR_A_LICENCE: Duration = Duration::from_secs(5);
-/// No `Retry-After` is taken to mean more than a year, which is longer than any run.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The timeout of the request for the licence: nothing depends on its answer.
+const LICENCE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A longer `Retry-After` is cut to a year, which is longer than any run.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Room for the headers of a request, those of the client's own included.
+/// The capacity for a request's headers, including those that the client adds.
 const HEADERS: usize = 6;
 const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
 const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
-
-/// How the worker application proves who it is: a setting of the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum AuthMethod {
-    // By HTTP Basic (CLIENT_SECRET_BASIC).
-    Basic,
-    // In the form (CLIENT_SECRET_POST).
-    Post,
-}
-
-/// A worker application's name and secret.
-#[derive(Debug, Clone)]
-pub(crate) struct Credentials {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
-    pub(crate) method: AuthMethod,
-}
 
 /// Certificate authorities to trust besides the system's.
 #[derive(Clone, Default)]
@@ -60,12 +43,10 @@ impl fmt::Debug for TrustedCa {
     }
 }
 
-/// What the HTTP client is set up with.
+/// The settings of the HTTP client.
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
     pub(crate) endpoints: Endpoints,
-    /// Without them there is a ready token.
-    pub(crate) credentials: Option<Credentials>,
     pub(crate) ca: TrustedCa,
     pub(crate) timeout: Duration,
     pub(crate) concurrency: usize,
@@ -74,24 +55,24 @@ pub(crate) struct HttpSettings {
 
 /// PingOne over HTTP.
 #[derive(Debug)]
-pub(crate) struct HttpWire {
+pub(crate) struct HttpTransport {
     api: Client,
     auth: Client,
     bypass_urls: BypassUrls,
-    /// The run's number, as every request has it.
+    /// The run ID, sent with every request.
     session: HeaderValue,
-    /// What the numbers of requests for rows begin with.
+    /// The prefix of the transaction IDs of requests for rows.
     transactions: String,
     settings: HttpSettings,
 }
 
-impl HttpWire {
+impl HttpTransport {
     pub(crate) fn new(settings: HttpSettings) -> Result<Self, PingOneError> {
-        // Another provider may be installed by a program that has this library in it.
+        // Fails if a program that uses this library has installed another provider, which is fine.
         drop(rustls::crypto::ring::default_provider().install_default());
         let api = client(&settings, &settings.endpoints.api)?;
         let Endpoints { api: to, auth: from, .. } = &settings.endpoints;
-        // A client each only where one goes through the proxy and the other must not, or only one is encrypted.
+        // Two clients are needed only if one uses the proxy and the other must not, or only one is encrypted.
         let alike = (to.is_loopback(), to.is_plain()) == (from.is_loopback(), from.is_plain());
         let auth = if alike { api.clone() } else { client(&settings, from)? };
         let session = HeaderValue::try_from(settings.run.to_string()).expect("a UUID is header text");
@@ -122,12 +103,12 @@ impl HttpWire {
     }
 }
 
-impl Wire for HttpWire {
+impl Transport for HttpTransport {
     async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> Reply {
         let url = self.bypass_urls.of(call.user());
         let mut request = match call {
             Call::Get(_) => self.request(Method::GET, url, token, limit),
-            // The end date's text needs no escaping: digits, `-`, `:`, `.`, `T` and `Z`.
+            // The end date needs no escaping: it consists of digits, `-`, `:`, `.`, `T` and `Z`.
             Call::Put(_, until) => {
                 let mut request = self.request(Method::PUT, url, token, limit);
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -138,37 +119,34 @@ impl Wire for HttpWire {
         let transaction = [self.transactions.as_str(), &row.to_string()].concat();
         let transaction = HeaderValue::try_from(transaction).expect("UUIDs and numbers are header text");
         request.headers_mut().insert(TRANSACTION_ID, transaction);
-        exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
+        exchange(MAX_BODY, self.api.execute(request), limit).await
     }
 
     async fn fetch_environment(&self, token: &AccessToken) -> Reply {
         let limit = self.settings.timeout;
         let request = self.request(Method::GET, self.settings.endpoints.environment(), token, limit);
-        exchange(MOST_OF_A_BODY, self.api.execute(request), limit).await
+        exchange(MAX_BODY, self.api.execute(request), limit).await
     }
 
     async fn fetch_licence(&self, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout.min(LONGEST_FOR_A_LICENCE);
+        let limit = self.settings.timeout.min(LICENCE_TIMEOUT);
         let request = self.request(Method::GET, self.settings.endpoints.capabilities(), token, limit);
-        exchange(MOST_OF_CAPABILITIES, self.api.execute(request), limit).await
+        exchange(MAX_CAPABILITIES, self.api.execute(request), limit).await
     }
 
     async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {
         let limit = self.settings.timeout;
         let request = self.request(Method::GET, page.clone(), token, limit);
-        exchange(MOST_OF_A_PAGE, self.api.execute(request), limit).await
+        exchange(MAX_PAGE, self.api.execute(request), limit).await
     }
 
-    async fn fetch_token(&self) -> Reply {
-        let Some(credentials) = &self.settings.credentials else {
-            unreachable!("a run without credentials has a ready token, which is never renewed");
-        };
-        exchange(MOST_OF_A_BODY, self.token_request(credentials).send(), self.settings.timeout).await
+    async fn fetch_token(&self, credentials: &Credentials) -> Reply {
+        exchange(MAX_BODY, self.token_request(credentials).send(), self.settings.timeout).await
     }
 }
 
-/// A client for one base URL. One on this machine is reached directly: through a proxy, the token would
-/// leave it in the clear.
+/// A client for one base URL. A server on this machine is reached without a proxy: otherwise the token would leave the machine
+/// unencrypted.
 fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneError> {
     let mut builder = Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
@@ -179,7 +157,7 @@ fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneErro
         .pool_max_idle_per_host(settings.concurrency)
         .https_only(!base.is_loopback());
     builder = if base.is_plain() {
-        // To read the system's authorities takes longer than all the rest of the start: here, none is trusted.
+        // Loading the system's certificate authorities takes longer than the rest of the start, and none is needed here.
         builder.tls_certs_only([])
     } else {
         builder.tls_certs_merge(settings.ca.0.iter().cloned())
@@ -190,34 +168,34 @@ fn client(settings: &HttpSettings, base: &BaseUrl) -> Result<Client, PingOneErro
     builder.build().map_err(|error| PingOneError::Client(causes(&error)))
 }
 
-/// Sends a request, and reads up to `most` bytes of the answer's body.
+/// Sends a request and reads up to `most` bytes of the answer's body.
 async fn exchange(most: usize, sent: impl Future<Output = reqwest::Result<Response>>, limit: Duration) -> Reply {
     let response = sent.await.map_err(|error| fault(error, limit))?;
     let status = response.status().as_u16();
     let date = date(response.headers());
     let retry_after = retry_after(response.headers());
-    let body = match whole_body(response, most).await {
+    let body = match read_body(response, most).await {
         Ok(body) => Ok(body),
-        // Of a refusal, the status says enough.
-        Err(NotWhole::TooLong) if !(200..300).contains(&status) => Ok(Bytes::new()),
-        Err(NotWhole::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
-        Err(NotWhole::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
+        // For a refusal, the status is enough.
+        Err(BodyError::TooLong) if !(200..300).contains(&status) => Ok(Bytes::new()),
+        Err(BodyError::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
+        Err(BodyError::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
     Ok(Answer { status, retry_after, date, body })
 }
 
-enum NotWhole {
+enum BodyError {
     TooLong,
     Broken(reqwest::Error),
 }
 
-async fn whole_body(mut response: Response, most: usize) -> Result<Bytes, NotWhole> {
+async fn read_body(mut response: Response, most: usize) -> Result<Bytes, BodyError> {
     let mut body = Bytes::new();
-    while let Some(chunk) = response.chunk().await.map_err(NotWhole::Broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
         if body.len() + chunk.len() > most {
-            return Err(NotWhole::TooLong);
+            return Err(BodyError::TooLong);
         }
-        // Most answers come in one piece, which is left where it is.
+        // Most bodies arrive in one chunk, which is not copied.
         body = if body.is_empty() { chunk } else { joined(body, &chunk) };
     }
     Ok(body)
@@ -240,43 +218,43 @@ fn fault(error: reqwest::Error, limit: Duration) -> Fault {
     Fault { may_have_arrived: !connecting, untrusted, what }
 }
 
-/// Whether the server's certificate was not trusted.
+/// Whether the error is an untrusted server certificate.
 fn is_untrusted(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return true;
         }
-        // An io::Error leaves the error that it was made of out of the chain.
+        // `io::Error::source` skips the error that the `io::Error` wraps.
         let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause = made_of.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     false
 }
 
-/// An error and its causes in one line, each once.
+/// An error and its causes in one line, without repetitions.
 fn causes(error: &dyn Error) -> String {
-    let mut said = error.to_string();
+    let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !said.ends_with(&text) {
-            said = format!("{said}: {text}");
+        if !line.ends_with(&text) {
+            line = format!("{line}: {text}");
         }
         cause = error.source();
     }
-    said
+    line
 }
 
-/// What time it is at the server. An answer that a cache has kept for a while is of an older date.
+/// The server's time. If a cache has stored the answer, its age is added.
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok())?;
     let age = text(AGE).and_then(|age| age.trim().parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
-    date.checked_add(age.min(LONGEST_RETRY_AFTER))
+    date.checked_add(age.min(MAX_RETRY_AFTER))
 }
 
-/// `Retry-After`, in seconds or as a date; a date counts from the server's own clock, if it tells it.
+/// `Retry-After`, in seconds or as a date. A date is relative to the server's own clock if the answer states it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = text.parse::<u64>() {
@@ -285,7 +263,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         let until = httpdate::parse_http_date(text).ok()?;
         until.duration_since(date(headers).unwrap_or_else(SystemTime::now)).unwrap_or_default()
     };
-    Some(wait.min(LONGEST_RETRY_AFTER))
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -335,21 +313,21 @@ mod fuzz {
     proptest! {
         #![proptest_config(cases(256))]
 
-        /// No header makes anybody wait longer than a year, and a number of seconds is that number.
+        /// No header causes a wait of more than a year, and a number of seconds is read as that number.
         #[test]
-        fn a_hostile_header_is_no_wait_or_one_within_bounds(wait in value(), now in value()) {
+        fn a_hostile_header_causes_no_unbounded_wait(wait in value(), now in value()) {
             let mut headers = HeaderMap::new();
             for (name, value) in [(RETRY_AFTER, &wait), (DATE, &now)] {
                 headers.extend(value.clone().map(|value| (name, value)));
             }
             let read = retry_after(&headers);
-            prop_assert!(read.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER));
+            prop_assert!(read.is_none_or(|wait| wait <= MAX_RETRY_AFTER));
             let number = wait.as_ref().and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
             if let Some(seconds) = number {
-                prop_assert_eq!(read, Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)));
+                prop_assert_eq!(read, Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER)));
             }
             if let Some(date) = date(&headers) {
-                // It is shown as how far the clock here is off.
+                // The offset from the local clock must be computable.
                 prop_assert!(SystemTime::now().duration_since(date).is_ok() || date.duration_since(SystemTime::now()).is_ok());
             }
         }

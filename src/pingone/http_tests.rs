@@ -1,9 +1,11 @@
-//! Requests as they are sent and answers as they are read, over a server on this machine that answers any bytes.
+//! Tests of the HTTP transport against a local server that answers with arbitrary bytes.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
+
+use secrecy::SecretString;
 
 use super::*;
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
@@ -12,7 +14,7 @@ const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 const RUN: &str = "11111111-2222-4333-8444-555555555555";
 
-/// Answers one connection after another with each of these pieces; tells what it was sent.
+/// Answers each connection with the next list of pieces; sends each request that it receives to the channel.
 fn serve(answers: Vec<Vec<Vec<u8>>>) -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
@@ -22,7 +24,7 @@ fn serve(answers: Vec<Vec<Vec<u8>>>) -> (u16, mpsc::Receiver<String>) {
             let (mut stream, _) = listener.accept().expect("a connection");
             tell.send(request(&mut stream)).expect("the test goes on");
             for piece in pieces {
-                // Whoever has read enough hangs up.
+                // The client hangs up once it has read enough.
                 if stream.write_all(&piece).and_then(|()| stream.flush()).is_err() {
                     break;
                 }
@@ -32,7 +34,7 @@ fn serve(answers: Vec<Vec<Vec<u8>>>) -> (u16, mpsc::Receiver<String>) {
     (port, told)
 }
 
-/// One request, its head in small letters.
+/// Reads one request, head and body.
 fn request(stream: &mut TcpStream) -> String {
     let (mut text, mut byte) = (Vec::new(), [0]);
     while !text.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("a request") > 0 {
@@ -49,15 +51,17 @@ fn answer(head: &str, body: &[u8]) -> Vec<Vec<u8>> {
     vec![format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes(), body.to_vec()]
 }
 
-fn wire(port: u16, method: Option<AuthMethod>, timeout: Duration) -> HttpWire {
+fn transport(port: u16, timeout: Duration) -> HttpTransport {
     let environment: EnvironmentId = ENVIRONMENT.parse().expect("a UUID");
     let api = format!("http://127.0.0.1:{port}/v1").parse().expect("a URL");
     let auth = format!("http://127.0.0.1:{port}").parse().expect("a URL");
-    let credentials =
-        method.map(|method| Credentials { client_id: "an id".to_owned(), client_secret: SecretString::from("s3cr+t"), method });
     let endpoints = Endpoints { api, auth, environment, auth_environment: environment };
     let run = RUN.parse().expect("a UUID");
-    HttpWire::new(HttpSettings { endpoints, credentials, ca: TrustedCa::default(), timeout, concurrency: 1, run }).expect("a client")
+    HttpTransport::new(HttpSettings { endpoints, ca: TrustedCa::default(), timeout, concurrency: 1, run }).expect("a client")
+}
+
+fn credentials(method: AuthMethod) -> Credentials {
+    Credentials { client_id: "an id".to_owned(), client_secret: SecretString::from("s3cr+t"), method }
 }
 
 fn token() -> AccessToken {
@@ -67,17 +71,17 @@ fn token() -> AccessToken {
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn each_request_is_what_is_documented() {
+async fn each_request_is_sent_as_documented() {
     let (port, told) = serve(vec![answer("200 OK", b"{}"); 7]);
     let (user, until): (UserId, _) = (USER.parse().expect("a UUID"), BypassUntil::read("2026-08-31T00:00:00.000Z").expect("a date"));
-    let [basic, in_form] = [AuthMethod::Basic, AuthMethod::Post].map(|method| wire(port, Some(method), MINUTE));
-    basic.send(Call::Get(user), RowNumber(7), &token(), MINUTE).await.expect("an answer");
-    basic.send(Call::Put(user, until), RowNumber(8), &token(), MINUTE).await.expect("an answer");
-    basic.fetch_environment(&token()).await.expect("an answer");
-    basic.fetch_licence(&token()).await.expect("an answer");
-    basic.fetch_users(&basic.settings.endpoints.users(None), &token()).await.expect("an answer");
-    basic.fetch_token().await.expect("an answer");
-    in_form.fetch_token().await.expect("an answer");
+    let transport = transport(port, MINUTE);
+    transport.send(Call::Get(user), RowNumber(7), &token(), MINUTE).await.expect("an answer");
+    transport.send(Call::Put(user, until), RowNumber(8), &token(), MINUTE).await.expect("an answer");
+    transport.fetch_environment(&token()).await.expect("an answer");
+    transport.fetch_licence(&token()).await.expect("an answer");
+    transport.fetch_users(&transport.settings.endpoints.users(None), &token()).await.expect("an answer");
+    transport.fetch_token(&credentials(AuthMethod::Basic)).await.expect("an answer");
+    transport.fetch_token(&credentials(AuthMethod::Post)).await.expect("an answer");
     let path = format!("/v1/environments/{ENVIRONMENT}");
     let (bearer, session) = ("authorization: Bearer abc", format!("x-ping-external-session-id: {RUN}"));
     let transaction = |row: u64| format!("x-ping-external-transaction-id: {RUN}-{row}");
@@ -112,14 +116,14 @@ async fn each_request_is_what_is_documented() {
     }
 }
 
-/// An answer's status and body, or why that is not whole.
+/// The status and the body of an answer, or why the body is incomplete.
 async fn read(pieces: Vec<Vec<u8>>, asks_for: &str) -> (u16, Result<String, String>) {
     let (port, _told) = serve(vec![pieces]);
-    let wire = wire(port, None, MINUTE);
+    let transport = transport(port, MINUTE);
     let answer = match asks_for {
-        "users" => wire.fetch_users(&wire.settings.endpoints.users(None), &token()).await,
-        "licence" => wire.fetch_licence(&token()).await,
-        _ => wire.fetch_environment(&token()).await,
+        "users" => transport.fetch_users(&transport.settings.endpoints.users(None), &token()).await,
+        "licence" => transport.fetch_licence(&token()).await,
+        _ => transport.fetch_environment(&token()).await,
     };
     let answer = answer.expect("an answer");
     (answer.status, answer.body.map(|body| String::from_utf8(body.to_vec()).expect("UTF-8")))
@@ -138,7 +142,7 @@ async fn a_body_is_read_up_to_its_limit() {
 }
 
 #[tokio::test]
-async fn a_body_comes_in_pieces_or_breaks_off() {
+async fn a_chunked_body_is_joined_and_a_truncated_one_is_an_error() {
     let mut text = "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
     for piece in ["ab", "cde", "f"] {
         write!(text, "{:x}\r\n{piece}\r\n", piece.len()).expect("memory");
@@ -155,25 +159,25 @@ async fn a_fault_says_whether_the_request_may_have_arrived_and_names_no_url() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed = listener.local_addr().expect("bound").port();
     drop(listener);
-    let refused = wire(closed, None, MINUTE).fetch_environment(&token()).await.expect_err("nobody listens");
+    let refused = transport(closed, MINUTE).fetch_environment(&token()).await.expect_err("nobody listens");
     assert!(!refused.may_have_arrived && !refused.untrusted, "{refused:?}");
     assert!(refused.what.to_lowercase().contains("connection refused") && !refused.what.contains("http://"), "{}", refused.what);
     assert_eq!(refused.what.to_lowercase().matches("refused").count(), 1, "each cause once: {}", refused.what);
 
     let (port, _told) = serve(vec![Vec::new()]);
-    let dropped = wire(port, None, MINUTE).fetch_environment(&token()).await.expect_err("it hangs up");
+    let dropped = transport(port, MINUTE).fetch_environment(&token()).await.expect_err("it hangs up");
     assert!(dropped.may_have_arrived && !dropped.untrusted && !dropped.what.contains("http://"), "{dropped:?}");
 
-    // It takes the connection, and never answers.
+    // It accepts the connection and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("bound").port();
-    let late = wire(port, None, Duration::from_millis(300)).fetch_environment(&token()).await.expect_err("no answer");
+    let late = transport(port, Duration::from_millis(300)).fetch_environment(&token()).await.expect_err("no answer");
     assert!(late.may_have_arrived && !late.untrusted);
     assert_eq!(late.what, "no answer within 0.3 s");
 }
 
 #[test]
-fn an_answer_from_a_cache_is_older_than_it_says() {
+fn the_age_of_a_cached_answer_is_added_to_its_date() {
     let date = |pairs: &[(HeaderName, &'static str)]| {
         let headers = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         date(&headers).map(|date| date.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs())
@@ -187,6 +191,6 @@ fn an_answer_from_a_cache_is_older_than_it_says() {
 }
 
 #[test]
-fn certificates_are_counted_and_not_shown() {
+fn debug_shows_the_number_of_certificates_only() {
     assert_eq!(format!("{:?}", TrustedCa::default()), "TrustedCa(0)");
 }

@@ -1,27 +1,27 @@
-//! Which rates does the licence allow? PingOne's `capabilities` may tell, group of endpoints by group. Which group a bypass
-//! belongs to is not documented, so nothing depends on it: it is shown, written into the record, and compared with `--rate`.
+//! The rates that the licence allows, by group of endpoints, as far as PingOne's `capabilities` lists them. It is not documented
+//! which group a bypass belongs to, so nothing depends on them: they are shown, recorded, and compared with `--rate`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use super::ask::{Heard, Question};
-use super::error::{PingOneError, Said};
+use super::error::{PingOneError, ServerMessage};
+use super::fetch::{Fetched, Resource};
 use super::session::Session;
-use super::wire::{Answer, Wire};
+use super::transport::{Answer, Transport};
 use crate::stop::Stop;
 
-/// The most rates that are read: PingOne documents about twenty.
-const MOST_RATES: usize = 64;
-/// The most letters of a group's name.
-const MOST_OF_A_NAME: usize = 40;
-/// How names of rates begin. Source: the published definition of `LicenseQuantities`.
+/// At most this many rates are read: PingOne documents about twenty.
+const MAX_RATES: usize = 64;
+/// The longest name of a rate that is read, in bytes. The known names have up to 15.
+const MAX_NAME: usize = 40;
+/// The prefix of rate names. Source: the published definition of `LicenseQuantities`.
 const RATE: &str = "rlg";
-/// What one address may use of each rate, unless it is entered in the admin console. Source: `settings/p1_rate_limits`.
-const OF_ONE_ADDRESS: &str = "one address may use 35 % of each by default";
+/// The share of each rate that one IP address may use unless it is listed in the admin console. Source: `settings/p1_rate_limits`.
+const ADDRESS_SHARE: &str = "one address may use 35 % of each by default";
 
-/// The groups that are known by a name of their own.
+/// The groups that are shown under a name of their own.
 const KNOWN: [(&str, &str); 6] = [
     ("rlgMfaRps", "MFA"),
     ("rlgMfaFixedRps", "MFA (fixed)"),
@@ -31,32 +31,32 @@ const KNOWN: [(&str, &str); 6] = [
     ("rlgCatchAllRps", "all others"),
 ];
 
-/// Over what a rate counts.
+/// The period of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Per {
     Second,
     Minute,
 }
 
-/// The rates that a licence allows, by the names of PingOne's quantities, such as `rlgMfaRps` (a second) or `…Rpm` (a minute).
+/// The rates that a licence allows, by PingOne's names for them, such as `rlgMfaRps` (per second) or `…Rpm` (per minute).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LicenceRates(BTreeMap<String, u64>);
 
 impl LicenceRates {
-    /// The rates that stand in a body, wherever they stand.
+    /// The rates anywhere in a body.
     fn read(body: &Value) -> Self {
         let mut rates = Self::default();
         rates.collect(body);
         rates
     }
 
-    /// Takes in what stands in `value`, of which JSON's reader allows 128 levels.
+    /// Adds the rates in `value`. The recursion is bounded: the JSON parser allows 128 levels.
     fn collect(&mut self, value: &Value) {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
                     match member.get("limit").and_then(Value::as_u64) {
-                        Some(limit) if per(name).is_some() && self.0.len() < MOST_RATES => drop(self.0.insert(name.clone(), limit)),
+                        Some(limit) if per(name).is_some() && self.0.len() < MAX_RATES => drop(self.0.insert(name.clone(), limit)),
                         Some(_) | None => self.collect(member),
                     }
                 }
@@ -70,12 +70,12 @@ impl LicenceRates {
         self.0.is_empty()
     }
 
-    /// The rates by name, as the record has them.
+    /// The rates by name, for the run record.
     pub(crate) fn by_name(&self) -> &BTreeMap<String, u64> {
         &self.0
     }
 
-    /// The highest of them, in requests a second; `None` if none lets anything through, as where a rate is not limited.
+    /// The highest rate, in requests a second; `None` if there is none above zero (zero may mean unlimited).
     #[expect(clippy::cast_precision_loss, reason = "a rate of so many requests needs no more digits")]
     pub(crate) fn highest(&self) -> Option<f64> {
         let a_second = self.0.iter().filter_map(|(name, limit)| {
@@ -88,9 +88,10 @@ impl LicenceRates {
     }
 }
 
-/// Over what the rate of this name counts, if it is the name of one. Letters and digits alone: it is shown as it is.
+/// The period of the rate called `name`; `None` if that is not the name of a rate. Only ASCII letters and digits are accepted,
+/// so the name is safe to show.
 fn per(name: &str) -> Option<Per> {
-    if !name.starts_with(RATE) || name.len() > MOST_OF_A_NAME || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if !name.starts_with(RATE) || name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
     if name.ends_with("Rps") {
@@ -113,23 +114,25 @@ impl fmt::Display for LicenceRates {
             };
             write!(f, "{}{shown} {limit}/{unit}", if index == 0 { "" } else { ", " })?;
         }
-        write!(f, "; {OF_ONE_ADDRESS}")
+        write!(f, "; {ADDRESS_SHARE}")
     }
 }
 
-impl<W: Wire> Session<W> {
-    /// Asks once for the licence's rates; none if the server refuses or does not say, which is no fault. An error ends the
-    /// run.
+impl<W: Transport> Session<W> {
+    /// Fetches the licence's rates, without retries; none if the server refuses or lists none, which is no fault. An error ends
+    /// the run.
     pub(crate) async fn licence(&self, stop: &Stop) -> Result<LicenceRates, PingOneError> {
         let read = |answer: &Answer, _: &_| {
             let body = answer.body.as_deref().map_err(Clone::clone)?;
             serde_json::from_slice(body).map(|body| LicenceRates::read(&body)).map_err(|_| "the answer is not JSON".to_owned())
         };
-        let why = match self.ask_once(Question::Licence, false, stop, read).await? {
-            Heard::Told(rates) if rates.is_empty() => "the answer has none".to_owned(),
-            Heard::Told(rates) => return Ok(rates),
-            Heard::Refused { said, .. } | Heard::Unknown { said, .. } | Heard::Throttled(said) => Said::from(said).to_string(),
-            Heard::Stopped => return Ok(LicenceRates::default()),
+        let why = match self.fetch_once(Resource::Licence, false, stop, read).await? {
+            Fetched::Value(rates) if rates.is_empty() => "the answer has none".to_owned(),
+            Fetched::Value(rates) => return Ok(rates),
+            Fetched::Refused { detail, .. } | Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => {
+                ServerMessage::from(detail).to_string()
+            }
+            Fetched::Stopped => return Ok(LicenceRates::default()),
         };
         tracing::debug!("the rates of the licence are not known: {why}");
         Ok(LicenceRates::default())
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_read_wherever_they_stand_and_nothing_else_is() {
+    fn rates_are_found_anywhere_in_the_body() {
         let rates = read(
             r#"{"license":{"quantities":[{"rlgMfaRps":{"limit":100},"rlgAuditRpm":{"limit":600},"rlgDirAccessRps":{"limit":200}}],
                "maxUsers":{"limit":5},"rlgX":{"limit":1},"rlgBadRps":{"limit":-1},"rlgWorseRps":{"limit":"many"},"rlg\u001b[2JRps":{"limit":1}},
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_known_by_their_names() {
+    fn rates_are_recognized_by_their_names() {
         let name = |length: usize| format!("rlg{}Rps", "x".repeat(length - 6));
         let named = |name: &str, limit: u64| read(&format!(r#"{{"{name}":{{"limit":{limit}}}}}"#)).highest();
         for (name, limit, expected) in [
@@ -187,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_any_size_gives_few_rates() {
+    fn the_number_of_rates_is_bounded() {
         let many: String = (0..9000).map(|index| format!(r#""rlg{index}Rps":{{"limit":{}}},"#, u64::MAX)).collect();
         let rates = read(&format!("{{{many}\"x\":1}}"));
-        assert!(rates.by_name().len() == MOST_RATES && rates.to_string().len() < MOST_RATES * 80);
+        assert!(rates.by_name().len() == MAX_RATES && rates.to_string().len() < MAX_RATES * 80);
     }
 }

@@ -1,45 +1,46 @@
-//! The outside world: what is asked of PingOne, and what do its answers mean?
+//! Talks to PingOne: sends requests, and says what the answers mean.
 //!
 //! ```text
-//! Session ── Tokens (one for all rows) ── Pacer (a turn) ── Wire (one request) ── judge → Verdict
+//! Session ── Pacer (a permit) ── Tokens (one for all rows) ── Transport (one request) ── classify → Verdict
 //! ```
 //!
-//! [`Wire`] is the seam: over HTTP it is [`HttpWire`], in tests a script.
+//! [`Transport`] is the seam: in the program it is [`HttpTransport`], in tests a script.
 
-mod ask;
 mod endpoints;
 mod environment;
 mod error;
+mod fetch;
 #[cfg(test)]
 mod fuzz;
 mod http;
 mod licence;
 mod pages;
+mod permit;
 mod redact;
-mod room;
 mod session;
 mod token;
 mod traffic;
+mod transport;
+mod url_budget;
 #[cfg(test)]
 pub(crate) mod user_list;
 mod users;
 mod verdict;
-mod wire;
 
-pub use self::error::{PingOneError, Said};
+pub use self::error::{PingOneError, ServerMessage};
 pub use self::pages::Endless;
 
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
 pub(crate) use self::environment::EnvironmentInfo;
-pub(crate) use self::http::{AuthMethod, Credentials, HttpSettings, HttpWire, TrustedCa};
+pub(crate) use self::http::{HttpSettings, HttpTransport, TrustedCa};
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;
-pub(crate) use self::room::{USUAL_ROOM, encoded_len};
-pub(crate) use self::session::{Attempt, Limits, Request, Session};
-pub(crate) use self::token::{AccessToken, Secrets, TokenSource};
-pub(crate) use self::users::{Listed, ListedUser, UserPage};
+pub(crate) use self::session::{Attempt, Limits, RowRequest, Session};
+pub(crate) use self::token::{AccessToken, AuthMethod, Credentials, TokenSource};
+pub(crate) use self::transport::{Call, Transport};
+pub(crate) use self::url_budget::{USUAL_BUDGET, encoded_len};
+pub(crate) use self::users::{ListedUser, PageResult, UserPage};
 pub(crate) use self::verdict::{BypassStatus, Verdict};
-pub(crate) use self::wire::{Call, Wire};
 
 #[cfg(test)]
-pub(crate) use self::wire::{Answer, Fault, Reply};
+pub(crate) use self::transport::{Answer, Fault, Reply};

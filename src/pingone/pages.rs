@@ -1,5 +1,5 @@
-//! Which page of a list is read next, and does the list ever end? A server may link its pages in a circle, or make
-//! up another for ever.
+//! Follows the pages of a user list, and detects a list that never ends: a server may link its pages in a circle or generate
+//! pages for ever.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,45 +9,45 @@ use reqwest::Url;
 
 use super::error::PingOneError;
 
-/// So many pages in a row that bring nobody new are no way to an end. A page may be empty for once, or repeat the one
-/// before where users have joined meanwhile.
-const IDLE: u32 = 3;
-/// A list may grow while it is read: to twice its count, and by so many pages more.
-const MORE: u64 = 10;
+/// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
+/// it if users have joined meanwhile.
+const MAX_IDLE_PAGES: u32 = 3;
+/// A list may grow while it is read: to twice its count, plus this many pages.
+const EXTRA_PAGES: u64 = 10;
 
-/// A list of users on its way to its end.
+/// The progress through a list of users.
 #[derive(Debug)]
 pub(crate) struct ListReader {
-    /// The page that is to be read next; `None` after the last.
+    /// The next page to read; `None` after the last.
     next: Option<Url>,
-    /// The host that is asked.
+    /// The host, for messages.
     host: String,
-    /// The hashes of all pages so far.
+    /// The hashes of the URLs of all pages so far.
     pages: HashSet<u64>,
-    /// The most users that the list was said to have; `None` if that was never said.
+    /// The highest user count that the server has stated; `None` if it has stated none.
     counted: Option<u64>,
-    /// How many users the pages have brought.
+    /// The number of new users so far.
     users: u64,
-    /// Pages in a row that have brought nobody new.
+    /// The number of pages in a row without a new user.
     idle: u32,
-    /// Pages that have brought users up to the count, and beyond it.
+    /// The number of pages with new users, up to the count and beyond it.
     within: u64,
     beyond: u64,
 }
 
-/// In what way a list has no end.
+/// Why a list looks endless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Endless {
-    /// Its pages lead in a circle.
+    /// Its pages are linked in a circle.
     LeadsBack,
-    /// Its pages bring nobody new.
+    /// Its pages have no new users.
     NobodyNew,
-    /// It brings more users than it is said to have.
+    /// It has more users than the server stated.
     Beyond {
-        /// How many it was said to have.
+        /// The stated number of users.
         counted: u64,
-        /// How many it has brought.
+        /// The number of users read.
         users: u64,
     },
 }
@@ -56,7 +56,7 @@ impl fmt::Display for Endless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LeadsBack => f.write_str("it leads back to a page that was read before"),
-            Self::NobodyNew => write!(f, "{IDLE} pages in a row bring nobody new"),
+            Self::NobodyNew => write!(f, "{MAX_IDLE_PAGES} pages in a row bring nobody new"),
             Self::Beyond { counted: 1, users } => write!(f, "it is said to have 1 user, and goes on after {users}"),
             Self::Beyond { counted, users } => write!(f, "it is said to have {counted} users, and goes on after {users}"),
         }
@@ -64,18 +64,18 @@ impl fmt::Display for Endless {
 }
 
 impl ListReader {
-    /// A list that begins with the page at `first`, on this host.
+    /// A list that begins with the page at `first`, on `host`.
     pub(super) fn new(first: Url, host: String) -> Self {
         let pages = HashSet::from([hash(&first)]);
         Self { next: Some(first), host, pages, counted: None, users: 0, idle: 0, within: 0, beyond: 0 }
     }
 
-    /// The list, if it has no reason to hold more users than so many, whether the server counts them or not.
+    /// Sets how many users the list should have at most, for a server that states no count.
     pub(crate) fn expecting(self, users: u64) -> Self {
         Self { counted: Some(users), ..self }
     }
 
-    /// Whether there is a page that has not been read.
+    /// Whether there is a page left to read.
     pub(crate) fn has_more(&self) -> bool {
         self.next.is_some()
     }
@@ -84,8 +84,8 @@ impl ListReader {
         self.next.as_ref()
     }
 
-    /// Notes what a page tells: how many users the list has, and the page that follows.
-    pub(super) fn turn(&mut self, counted: Option<u64>, next: Option<Url>) -> Result<(), PingOneError> {
+    /// Records what a page says about the list: the total user count, and the next page.
+    pub(super) fn advance(&mut self, counted: Option<u64>, next: Option<Url>) -> Result<(), PingOneError> {
         self.counted = self.counted.max(counted);
         if next.as_ref().is_some_and(|next| !self.pages.insert(hash(next))) {
             return Err(self.error(Endless::LeadsBack));
@@ -94,9 +94,8 @@ impl ListReader {
         Ok(())
     }
 
-    /// Notes how many users the page has brought that was read last, and that no page before had. If the list goes
-    /// on, tells whether it may ever end.
-    pub(crate) fn brought(&mut self, new: u64) -> Result<(), Endless> {
+    /// Records how many users of the last page no earlier page had. An error if the list goes on and looks endless.
+    pub(crate) fn count_new(&mut self, new: u64) -> Result<(), Endless> {
         self.users = self.users.saturating_add(new);
         self.idle = if new == 0 { self.idle + 1 } else { 0 };
         match self.counted {
@@ -106,8 +105,8 @@ impl ListReader {
         }
         match self.counted {
             _ if !self.has_more() => Ok(()),
-            _ if self.idle >= IDLE => Err(Endless::NobodyNew),
-            Some(counted) if self.beyond > self.within + MORE => Err(Endless::Beyond { counted, users: self.users }),
+            _ if self.idle >= MAX_IDLE_PAGES => Err(Endless::NobodyNew),
+            Some(counted) if self.beyond > self.within + EXTRA_PAGES => Err(Endless::Beyond { counted, users: self.users }),
             Some(_) | None => Ok(()),
         }
     }
@@ -128,15 +127,15 @@ fn hash(url: &Url) -> u64 {
 mod tests {
     use super::*;
 
-    /// After how many pages a list is given up whose pages have this count, and bring so many users each; the last of
-    /// them for ever.
+    /// After how many pages a list is given up, if the server states this count and the pages have these numbers of new users; the
+    /// last number repeats for ever.
     fn read(counted: Option<u64>, pages: &[u64]) -> Option<(u64, Endless)> {
         let url = |page: u64| Url::parse(&format!("https://x/?cursor={page}")).expect("a URL");
         let mut list = ListReader::new(url(0), "x".to_owned());
         let for_ever = pages.last().copied().into_iter().cycle();
         for (page, new) in (1..20_000).zip(pages.iter().copied().chain(for_ever)) {
-            list.turn(counted, Some(url(page))).expect("no circle");
-            if let Err(why) = list.brought(new) {
+            list.advance(counted, Some(url(page))).expect("no circle");
+            if let Err(why) = list.count_new(new) {
                 return Some((page, why));
             }
         }
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn three_pages_in_a_row_that_bring_nobody_new_are_too_many() {
+    fn three_pages_in_a_row_without_a_new_user_end_the_list() {
         assert_eq!(read(None, &[200, 0, 0, 1, 0, 0, 7, 0]), Some((10, Endless::NobodyNew)));
         assert_eq!(read(Some(1_000_000), &[0]), Some((3, Endless::NobodyNew)));
     }
@@ -163,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_the_server_does_not_count_may_have_as_many_as_are_expected() {
+    fn an_expected_count_bounds_a_list_without_a_count() {
         let url = |page: u64| Url::parse(&format!("https://x/?cursor={page}")).expect("a URL");
         let mut list = ListReader::new(url(0), "api.pingone.eu".to_owned()).expecting(2);
         let endless = (1..100).find_map(|page| {
-            list.turn(None, Some(url(page))).expect("no circle");
-            list.brought(1).err()
+            list.advance(None, Some(url(page))).expect("no circle");
+            list.count_new(1).err()
         });
         assert_eq!(endless, Some(Endless::Beyond { counted: 2, users: 15 }));
         assert!(list.has_more());
@@ -184,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_list_is_never_too_late() {
+    fn a_list_that_has_ended_is_never_endless() {
         let url = Url::parse("https://x/").expect("a URL");
         let mut list = ListReader::new(url, "x".to_owned()).expecting(1);
         for _ in 0..100 {
-            list.turn(None, None).expect("no circle");
-            assert_eq!(list.brought(0).and_then(|()| list.brought(9)), Ok(()));
+            list.advance(None, None).expect("no circle");
+            assert_eq!(list.count_new(0).and_then(|()| list.count_new(9)), Ok(()));
         }
     }
 }

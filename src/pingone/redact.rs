@@ -1,29 +1,29 @@
-//! Does a text of the server's hold a secret? A server may echo what it was sent: whole or cut, as it was or
-//! escaped. Every long piece of a secret is taken out, whatever stands around it.
+//! Removes secrets from the server's texts. A server may echo what it was sent: whole or cut, plain or escaped. Every long piece
+//! of a secret is removed, whatever surrounds it.
 //!
-//! Of each secret the hashes of all its pieces of one length are kept, and none of its letters. A longer run of
-//! the secret's letters is one such piece after another, so that it goes as a whole.
+//! For each secret, only the hashes of all its substrings of one length are kept (a rolling hash), not its characters. A longer
+//! piece of the secret is a sequence of overlapping substrings, so it is removed as a whole.
 
 use std::fmt;
 
-/// What stands in the place of a piece.
+/// Replaces a piece of a secret.
 const REDACTED: &str = "[redacted]";
-/// Nothing shorter is taken for a secret in a text: it would be found in every other word.
-const SHORTEST: usize = 6;
-/// So many letters in a row of a secret are a piece of it. Fewer are found by chance, and fit into many secrets…
+/// Shorter secrets are not redacted: they would be found in every other word.
+const MIN_SECRET: usize = 6;
+/// The length of a piece. Shorter ones match by chance and reveal little…
 const PIECE: usize = 16;
-/// …but of one that has less than twice as many, half of its letters are much.
-const LEAST_PIECE: usize = 8;
-/// A text may be escaped so many times over: once by each server that it came through.
-const MOST_ESCAPED: usize = 3;
+/// …except of a secret shorter than two pieces: there, the length is half the secret's, and at least this.
+const MIN_PIECE: usize = 8;
+/// At most this many layers of escapes are removed: one for each server on the way.
+const MAX_LAYERS: usize = 3;
 
-/// The pieces of a secret.
+/// The hashes of the pieces of a secret.
 pub(super) struct Pieces {
-    /// How many letters each has.
+    /// The length of each piece, in bytes.
     length: usize,
-    /// By what the hashes are made, so that nobody else can tell them.
+    /// The random base of the hashes, so that they cannot be predicted.
     base: u64,
-    /// In ascending order.
+    /// Sorted.
     hashes: Vec<u64>,
 }
 
@@ -34,17 +34,17 @@ impl fmt::Debug for Pieces {
 }
 
 impl Pieces {
-    /// The pieces of `secret`; whatever the case, since it matters not to every server.
+    /// The pieces of `secret`, in lower case: a server may change the case.
     pub(super) fn of(secret: &str) -> Self {
         let letters = secret.to_ascii_lowercase().into_bytes();
-        let length = (letters.len() / 2).clamp(LEAST_PIECE, PIECE).min(letters.len());
+        let length = (letters.len() / 2).clamp(MIN_PIECE, PIECE).min(letters.len());
         let base = fastrand::u64(..) | 1;
-        let mut hashes = if letters.len() < SHORTEST { Vec::new() } else { hashes(&letters, length, base).collect() };
+        let mut hashes = if letters.len() < MIN_SECRET { Vec::new() } else { hashes(&letters, length, base).collect() };
         hashes.sort_unstable();
         Self { length, base, hashes }
     }
 
-    /// Marks what of a text is a piece of the secret, as it is `read`.
+    /// Marks the bytes of a text that belong to a piece of the secret in this reading of it. `length` is the text's.
     fn mark(&self, read: &Reading, marks: &mut Vec<bool>, length: usize) {
         if self.hashes.is_empty() {
             return;
@@ -59,7 +59,7 @@ impl Pieces {
     }
 }
 
-/// The hash of each run of so many letters, from the first on: each of them is made of the one before.
+/// The hash of each substring of `length` bytes, in order: a rolling hash, each computed from the one before.
 fn hashes(letters: &[u8], length: usize, base: u64) -> impl Iterator<Item = u64> {
     let gone = (0..length).fold(1, |power: u64, _| power.wrapping_mul(base));
     let with = move |hash: u64, letter: &u8| hash.wrapping_mul(base).wrapping_add(u64::from(*letter));
@@ -72,14 +72,14 @@ fn hashes(letters: &[u8], length: usize, base: u64) -> impl Iterator<Item = u64>
     first.into_iter().chain(rest.scan(first.unwrap_or_default(), next))
 }
 
-/// `text` with `[redacted]` in the place of whatever is a piece of one of the `secrets`.
+/// Replaces each piece of one of the `secrets` in `text` with `[redacted]`.
 pub(super) fn redact(text: String, secrets: &[&Pieces]) -> String {
     if secrets.iter().all(|secret| text.len() < secret.length) {
         return text;
     }
     let mut marks = Vec::new();
     let mut read = Some(Reading::plain(&text));
-    for _ in 0..=MOST_ESCAPED {
+    for _ in 0..=MAX_LAYERS {
         let Some(now) = read else {
             break;
         };
@@ -91,7 +91,7 @@ pub(super) fn redact(text: String, secrets: &[&Pieces]) -> String {
     if marks.is_empty() { text } else { without(&text, &marks) }
 }
 
-/// `text` with `[redacted]` in the place of each run that is marked.
+/// Replaces each marked run in `text` with `[redacted]`.
 fn without(text: &str, marks: &[bool]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut before = false;
@@ -106,10 +106,10 @@ fn without(text: &str, marks: &[bool]) -> String {
     shown
 }
 
-/// A text as it can be read: small letters, and where each stands in the text.
+/// A text in lower case, without some layers of escapes, and the place of each byte in the original.
 struct Reading {
     letters: Vec<u8>,
-    /// Where each letter begins, and where it ends.
+    /// Where each byte begins and ends in the original text.
     places: Vec<(usize, usize)>,
 }
 
@@ -120,7 +120,7 @@ impl Reading {
         Self { letters, places }
     }
 
-    /// The text without one layer of escapes; `None` if there is none.
+    /// Removes one layer of escapes; `None` if there is none.
     fn unescaped(&self) -> Option<Self> {
         memchr::memchr3(b'%', b'\\', b'&', &self.letters)?;
         let mut plain = Self { letters: Vec::new(), places: Vec::new() };
@@ -135,8 +135,8 @@ impl Reading {
     }
 }
 
-/// The letter that an escape at the beginning of `text` stands for, and how long the escape is: as URLs have it,
-/// JSON and other languages, or HTML.
+/// Decodes the escape at the start of `text`: the byte that it stands for, and the escape's length. Knows the escapes of URLs,
+/// of JSON and other languages, and of HTML.
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     match text {
         [b'%', digits @ ..] => Some((number(digits.get(..2)?, 16)?, 3)),
@@ -157,7 +157,7 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-/// The byte that these digits stand for, if it is one.
+/// The number that these digits stand for, if it is a byte.
 fn number(digits: &[u8], radix: u32) -> Option<u8> {
     let digits = std::str::from_utf8(digits).ok()?;
     u8::from_str_radix(digits, radix).ok().filter(|_| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_whole_in_pieces_and_however_it_is_escaped() {
+    fn a_secret_is_redacted_whole_in_pieces_and_escaped() {
         let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln+bmF/dHVyZQ==";
         for (text, expected) in [
             (format!("you sent Bearer {secret}!"), "you sent Bearer [redacted]!"),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_piece_of_a_secret_stays_as_it_is() {
+    fn other_text_is_left_unchanged() {
         let secret = "abcdefghijklmnopqrstuvwxyz0123456789";
         for text in ["", "abcdefghijklmno", "%", "%4", "\\", "\\u12", "&#;", "&#x110000;", "100 % é \u{2028} \\u00e9 &amp; %C3%A9", "&&&"]
         {
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(shown("half: 0123456789", &["0123456789abcdefghij"]), "half: [redacted]", "a short secret has shorter pieces");
     }
 
-    /// `letter` in one of the forms in which servers send it.
+    /// `letter`, plain or in one of the escapes that servers use.
     fn escaped(letter: char, form: u8) -> String {
         let code = u32::from(letter);
         match form % 12 {
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// `text` without any escapes of these forms.
+    /// `text` without any such escapes.
     fn plain(text: &str) -> String {
         let mut read = Reading::plain(text);
         while let Some(next) = read.unescaped() {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever piece of whatever secret stands in a text, no 16 letters in a row of it are left.
+        /// Whatever piece of a secret a text contains, no 16 characters in a row of it are left.
         #[test]
         fn no_piece_of_a_secret_is_left(
             length in prop_oneof![100_usize..400, 100_usize..=8000],
@@ -243,7 +243,7 @@ mod tests {
             forms in prop::collection::vec(any::<u8>(), 1..40),
             around in "[ a-zé%&\\\\]{0,12}",
         ) {
-            // Without what begins an escape: such a secret may be read in more ways than one.
+            // No characters that start an escape: such a secret would be ambiguous.
             let mut random = fastrand::Rng::with_seed(seed);
             let secret: String = (0..length).filter_map(|_| random.choice(letters.as_bytes())).map(|letter| char::from(*letter)).collect();
             let (one, other) = (cut.0.index(secret.len() + 1), cut.1.index(secret.len() + 1));
@@ -263,7 +263,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_looked_through(before in any::<String>(), secret in "[!-~]{6,40}", after in any::<String>()) {
+        fn a_secret_is_found_in_any_text(before in any::<String>(), secret in "[!-~]{6,40}", after in any::<String>()) {
             let left = shown(&format!("{before}{secret}{after}"), &[&secret]);
             prop_assert!(!left.contains(&secret) && left.contains(REDACTED), "{}", left);
         }

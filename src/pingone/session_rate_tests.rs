@@ -1,22 +1,25 @@
-//! What a session tells its pacer of the rate, and the user of its holds.
+//! Tests of what the session reports: to its pacer about the rate, and to the operator about holds.
+//!
+//! PingOne's limit for users is separate from its other limits, so the rate for rows is learnt only from requests that count
+//! towards it.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() {
+async fn the_rate_is_learnt_only_from_requests_for_users() {
     let pages = || (0..5).map(|_| answer(200, r#"{"_embedded":{"users":[]}}"#));
     let named = || (0..5).map(|_| answer(200, "{}"));
     let none = Vec::new;
     for (before, environment, users, seen) in [
         ("users", none(), pages().chain([waiting(429, 5)]).collect::<Vec<_>>(), (6, 1)),
-        // Nothing is known to have been let in.
+        // No request is known to have been admitted.
         ("environment", named().collect(), vec![waiting(429, 5)], (1, 1)),
         ("users", none(), (0..3).map(|_| lost()).chain([waiting(429, 5)]).collect(), (6, 1)),
-        // What was refused is of another limit.
+        // The refusal came from another limit.
         ("users", vec![waiting(429, 5)], pages().collect(), (6, 0)),
     ] {
         let script = Script { environment: replies(environment), users: replies(users), ..Script::default() };
-        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        let (session, stop) = (script.session(TokenSource::for_tests()), Stop::default());
         for _ in 0..5 {
             tokio::time::advance(Duration::from_millis(20)).await;
             match before {
@@ -31,10 +34,10 @@ async fn the_rate_is_learnt_from_the_users_that_were_let_in_and_refused_alone() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_no_429_asked_for_is_not_said_to_be_asked_for() {
+async fn a_wait_longer_than_retry_after_is_explained() {
     let page = || answer(200, r#"{"_embedded":{"users":[]}}"#);
     let script = Script { users: replies((0..4).map(|_| waiting(429, 1)).chain([page()]).collect::<Vec<_>>()), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let logged = Logged::from(tracing::Level::WARN);
     session.next_users(&mut session.user_list(None), &Stop::default()).await.expect("a page");
     let told = |seconds: u64, why: &str| logged.text().contains(&format!("every request is held back for {seconds} s, {why}"));
@@ -43,7 +46,7 @@ async fn a_wait_that_no_429_asked_for_is_not_said_to_be_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_was_looked_at_was_let_in() {
+async fn any_answer_but_a_429_counts_as_admitted() {
     let five = |reply: fn() -> Reply| (0..5).map(move |_| reply()).chain([waiting(429, 5)]);
     for (rows, seen) in [
         (replies(five(|| answer(200, r#"{"canBypassMFA":false}"#))), (5, 1)),
@@ -52,11 +55,11 @@ async fn whatever_was_looked_at_was_let_in() {
         (replies(five(lost)), (0, 1)),
     ] {
         let script = Script { rows, ..Script::default() };
-        let (session, stop) = (script.session(TokenSource::Endpoint), Stop::default());
+        let (session, stop) = (script.session(TokenSource::for_tests()), Stop::default());
         for row in 1..=6 {
             tokio::time::advance(Duration::from_millis(20)).await;
             let token = session.permit(&stop).await.expect("no error").expect("no stop");
-            let request = Request { call: call(), row: RowNumber(row), again: false, deadline: None };
+            let request = RowRequest { call: call(), row: RowNumber(row), again: false, deadline: None };
             session.send(request, &token, &stop).await.expect("no error");
         }
         tokio::time::advance(Duration::from_secs(10)).await;

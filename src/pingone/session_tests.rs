@@ -1,4 +1,4 @@
-//! What is asked of PingOne that belongs to no row, and what its answers do: over a scripted PingOne under a clock that is stopped.
+//! Tests of the session against a scripted PingOne, under a paused clock: fetches that belong to no row, tokens and holds.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -6,9 +6,11 @@ use std::sync::Mutex;
 use super::*;
 use crate::logged::Logged;
 use crate::pace::Rate;
+use crate::pingone::error::ServerMessage;
+use crate::pingone::token::Credentials;
+use crate::pingone::transport::{Answer, Fault};
 use crate::pingone::user_list::answer;
-use crate::pingone::wire::Fault;
-use crate::pingone::{Listed, Region};
+use crate::pingone::{PageResult, Region};
 
 #[path = "session_rate_tests.rs"]
 mod rate;
@@ -16,7 +18,7 @@ mod rate;
 const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
 const GIVE_UP_AFTER: u64 = 600;
 
-/// Replies to what is asked for, one after another; then each is answered well.
+/// Scripted replies to each kind of request; after the last of them, every answer is good.
 #[derive(Debug, Default)]
 struct Script {
     tokens: Mutex<VecDeque<Reply>>,
@@ -25,7 +27,7 @@ struct Script {
     users: Mutex<VecDeque<Reply>>,
     rows: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<&'static str>>,
-    /// For how long the answers to rows were waited for.
+    /// The timeouts of the requests for rows.
     limits: Mutex<Vec<Duration>>,
 }
 
@@ -35,27 +37,27 @@ impl Script {
         replies.lock().expect("whole").pop_front().unwrap_or_else(|| answer(200, good))
     }
 
-    /// What was asked for, in its order.
+    /// The kinds of the requests, in order.
     fn asked(&self) -> String {
         self.asked.lock().expect("whole").join(" ")
     }
 
-    /// A session whose clock stands at noon.
+    /// A session whose clock shows noon.
     fn session(&self, source: TokenSource) -> Session<&Self> {
         let environment = ENVIRONMENT.parse().expect("a UUID");
         let endpoints = Endpoints { api: Region::Eu.api_url(), auth: Region::Eu.auth_url(), environment, auth_environment: environment };
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(GIVE_UP_AFTER), max_attempts: 4 };
         let clock = Clock::reading(at(0)).expect("after 1970");
-        Session::new(self, endpoints, source, Secrets::default(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
+        Session::new(self, endpoints, source, Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
     }
 }
 
-/// So many seconds after noon.
+/// This many seconds after noon.
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_014_400 + seconds)
 }
 
-impl Wire for &Script {
+impl Transport for &Script {
     async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, limit: Duration) -> Reply {
         self.limits.lock().expect("whole").push(limit);
         self.reply("row", &self.rows, r#"{"canBypassMFA":false}"#)
@@ -73,7 +75,7 @@ impl Wire for &Script {
         self.reply("users", &self.users, r#"{"_embedded":{"users":[]},"count":0}"#)
     }
 
-    async fn fetch_token(&self) -> Reply {
+    async fn fetch_token(&self, _: &Credentials) -> Reply {
         self.reply("token", &self.tokens, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
     }
 }
@@ -104,7 +106,7 @@ fn untrusted() -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
+async fn the_environment_is_read_with_its_clock_or_a_reason() {
     let good = || answer(200, r#"{"name":"Acme","type":"PRODUCTION"}"#);
     let refused = "HTTP 403, SOME_CODE, Said so., id f1";
     for (replies_, name, unread, offset, asked) in [
@@ -114,15 +116,15 @@ async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
         (vec![dated(error(403), 60)], None, Some(refused), Some(60), 1),
         (vec![lost(), dated(error(503), 60), waiting(429, 5), good()], Some("Acme PRODUCTION"), None, None, 4),
         (vec![lost(), lost(), lost(), lost()], None, Some("no answer within 30.0 s"), None, 4),
-        // Of PingOne's form it would say that there is no such environment.
+        // In PingOne's form, it would mean that the environment does not exist.
         ((0..4).map(|_| answer(404, "<html>")).collect(), None, Some("HTTP 404, the answer has no error body of PingOne's"), None, 4),
     ] {
         let script = Script { environment: replies(replies_), ..Script::default() };
-        let session = script.session(TokenSource::Endpoint);
+        let session = script.session(TokenSource::for_tests());
         let info = session.environment(&Stop::default()).await.expect("no reason to stop").expect("no stop");
         let words: Vec<_> = [&info.name, &info.kind].into_iter().flatten().map(ToString::to_string).collect();
         assert_eq!((!words.is_empty()).then(|| words.join(" ")).as_deref(), name);
-        assert_eq!(info.unread.map(|said| Said::from(said).to_string()).as_deref(), unread);
+        assert_eq!(info.unread.map(|said| ServerMessage::from(said).to_string()).as_deref(), unread);
         assert_eq!(info.offset.map(|offset| (offset.off.as_secs(), offset.side)), offset.map(|off| (off, crate::clock::Side::Behind)));
         assert_eq!(script.asked().matches("environment").count(), asked, "{}", script.asked());
         let is_known = unread.is_none() || offset.is_some();
@@ -132,9 +134,9 @@ async fn the_environment_is_told_with_its_clock_or_why_it_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_environment_that_is_not_there_is_found_once() {
+async fn a_missing_environment_is_detected_once() {
     let script = Script { environment: replies([error(404)]), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let missing = session.check_environment(&Stop::default()).await.expect_err("there is none");
     let expected = format!("there is no environment {ENVIRONMENT} at `api.pingone.eu`: HTTP 404, SOME_CODE, Said so., id f1");
     assert_eq!(missing.to_string(), expected);
@@ -143,7 +145,7 @@ async fn an_environment_that_is_not_there_is_found_once() {
 
     for reply in [error(403), error(503), lost(), waiting(429, 1), answer(200, "{}")] {
         let script = Script { environment: replies([reply]), ..Script::default() };
-        let session = script.session(TokenSource::Endpoint);
+        let session = script.session(TokenSource::for_tests());
         for _ in 0..3 {
             assert!(session.check_environment(&Stop::default()).await.expect("no reason to stop"));
         }
@@ -151,13 +153,13 @@ async fn an_environment_that_is_not_there_is_found_once() {
     }
     let (stop, script) = (Stop::default(), Script::default());
     stop.request();
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     assert!(session.check_environment(&stop).await.expect("a stop is no error"), "what was answered stands");
     assert_eq!((session.environment(&stop).await.expect("a stop is no error"), script.asked()), (None, String::new()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_is_answered_about_the_licence_is_no_fault_of_the_run() {
+async fn no_answer_about_the_licence_is_a_fault() {
     for (reply, expected, why) in [
         (answer(200, r#"{"rlgMfaRps":{"limit":100}}"#), Some(100.0), ""),
         (answer(200, "{}"), None, "the answer has none"),
@@ -171,7 +173,7 @@ async fn whatever_is_answered_about_the_licence_is_no_fault_of_the_run() {
     ] {
         let log = Logged::from(tracing::Level::DEBUG);
         let script = Script { licence: replies([reply]), ..Script::default() };
-        let session = script.session(TokenSource::Endpoint);
+        let session = script.session(TokenSource::for_tests());
         let rates = session.licence(&Stop::default()).await.expect("no fault");
         assert_eq!((rates.highest(), rates.is_empty()), (expected, expected.is_none()), "{why}");
         let said = log.text().lines().find_map(|line| Some(line.split_once("the rates of the licence are not known: ")?.1.to_owned()));
@@ -181,25 +183,25 @@ async fn whatever_is_answered_about_the_licence_is_no_fault_of_the_run() {
     }
     let (stop, script) = (Stop::default(), Script::default());
     stop.request();
-    assert!(script.session(TokenSource::Endpoint).licence(&stop).await.expect("no fault").is_empty());
+    assert!(script.session(TokenSource::for_tests()).licence(&stop).await.expect("no fault").is_empty());
 }
 
-/// Whether it took so long, or a little longer: nobody is held back for exactly as long as the server asks.
+/// Whether it took `least` seconds or a little more: a hold is always somewhat longer than the server asks.
 fn is_about(took: u64, least: u64) -> bool {
     (least..=least + least / 4).contains(&took)
 }
 
-/// What comes of asking for the first page, what was asked for, and after how many seconds.
-async fn listed(users: Vec<Reply>) -> (Result<Listed, PingOneError>, String, u64) {
+/// The result of fetching the first page, the requests sent, and the seconds it took.
+async fn listed(users: Vec<Reply>) -> (Result<PageResult, PingOneError>, String, u64) {
     let script = Script { users: replies(users), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let began = Instant::now();
     let listed = session.next_users(&mut session.user_list(None), &Stop::default()).await;
     (listed, script.asked(), began.elapsed().as_secs())
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_asked_again_beyond_the_time_there_is() {
+async fn nothing_is_retried_after_the_deadline() {
     for (users, asked, least) in [
         (vec![waiting(503, GIVE_UP_AFTER)], "token users", 0),
         (vec![waiting(503, 500), waiting(503, 500)], "token users users", 500),
@@ -207,14 +209,14 @@ async fn nobody_is_asked_again_beyond_the_time_there_is() {
         (vec![waiting(429, GIVE_UP_AFTER)], "token users", 0),
     ] {
         let (listed, found, took) = listed(users).await;
-        assert!(matches!(listed, Ok(Listed::Failed(_))), "{listed:?}");
+        assert!(matches!(listed, Ok(PageResult::Failed(_))), "{listed:?}");
         assert!(found == asked && is_about(took, least), "{found}: {took} s");
     }
     let (page, asked, took) = listed(vec![waiting(503, GIVE_UP_AFTER - 1)]).await;
-    assert!(matches!(page, Ok(Listed::Page(_))) && took >= GIVE_UP_AFTER - 1, "{page:?}");
+    assert!(matches!(page, Ok(PageResult::Page(_))) && took >= GIVE_UP_AFTER - 1, "{page:?}");
     assert_eq!(asked, "token users users");
     let (page, asked, took) = listed(vec![waiting(429, 100), waiting(429, 100)]).await;
-    assert!(matches!(page, Ok(Listed::Page(_))) && took >= 200, "{page:?}");
+    assert!(matches!(page, Ok(PageResult::Page(_))) && took >= 200, "{page:?}");
     assert_eq!(asked, "token users users users");
     let (listed, ..) = listed(vec![waiting(429, GIVE_UP_AFTER + 1)]).await;
     let message = listed.expect_err("longer than the run has").to_string();
@@ -223,11 +225,11 @@ async fn nobody_is_asked_again_beyond_the_time_there_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_asked_for_again_is_told() {
+async fn retries_are_logged_and_counted() {
     let log = Logged::from(tracing::Level::INFO);
     let script =
         Script { users: replies([error(503)]), environment: replies([lost()]), tokens: replies([error(500)]), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     session.environment(&Stop::default()).await.expect("it is there");
     session.next_users(&mut session.user_list(None), &Stop::default()).await.expect("a page");
     let said: Vec<_> = log.text().lines().filter_map(|line| Some(line.trim_start().split_once(" yet ")?.0.to_owned())).collect();
@@ -240,13 +242,13 @@ async fn what_is_asked_for_again_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_answer_that_tells_its_time_tells_how_far_the_clock_is_off() {
+async fn the_first_date_sets_the_clocks_offset() {
     let script = Script {
         tokens: replies([dated(error(500), 30), dated(error(500), 60)]),
         environment: replies([dated(answer(200, "{}"), 90)]),
         ..Script::default()
     };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     session.environment(&Stop::default()).await.expect("it is there");
     assert_eq!(session.offset().map(|offset| offset.off.as_secs()), Some(30));
 }
@@ -258,7 +260,7 @@ async fn a_server_that_is_not_trusted_ends_the_run() {
     assert_eq!(listed.expect_err("not trusted").to_string(), format!("the certificate of `api.pingone.eu` is not trusted: {why}"));
     assert_eq!(asked, "token users");
     let script = Script { tokens: replies([untrusted()]), ..Script::default() };
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let refused = session.has_token(&Stop::default()).await.expect_err("not trusted");
     assert_eq!(refused.to_string(), format!("the certificate of `auth.pingone.eu` is not trusted: {why}"));
     assert!(refused.hint().is_some_and(|hint| hint.contains("`--ca-cert`")));
@@ -266,17 +268,17 @@ async fn a_server_that_is_not_trusted_ends_the_run() {
     assert_eq!(script.asked(), "token");
 }
 
-/// What comes of fetching a token: the message, how often it was asked for, and after how many seconds.
+/// The result of fetching a token: the error message, the number of requests, and the seconds it took.
 async fn token(tokens: Vec<Reply>) -> (Option<String>, usize, u64) {
     let script = Script { tokens: replies(tokens), ..Script::default() };
     let began = Instant::now();
-    let fetched = script.session(TokenSource::Endpoint).has_token(&Stop::default()).await;
+    let fetched = script.session(TokenSource::for_tests()).has_token(&Stop::default()).await;
     let asked = script.asked().matches("token").count();
     (fetched.map(|has_token| assert!(has_token)).err().map(|error| error.to_string()), asked, began.elapsed().as_secs())
 }
 
 #[tokio::test(start_paused = true)]
-async fn why_there_is_no_token_is_told() {
+async fn a_missing_token_is_explained() {
     let oauth = r#"{"error":"invalid_client","error_description":"Unsupported authentication method"}"#;
     let refused = |said: &str| Some(format!("PingOne refused the worker application: {said}"));
     let none = |tries: &str, said: &str| Some(format!("no token could be had from `auth.pingone.eu` in {tries} tries: {said}"));
@@ -301,7 +303,7 @@ async fn why_there_is_no_token_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_brought_is_never_renewed() {
+async fn a_supplied_token_is_never_renewed() {
     let ready = || Arc::new(AccessToken::new(&"br0ught-token".into(), 1, None).expect("a token"));
     let script = Script { users: replies([answer(401, r#"{"code":"X","message":"for br0ught-token"}"#)]), ..Script::default() };
     let session = script.session(TokenSource::Ready(ready()));
@@ -311,20 +313,19 @@ async fn a_token_that_was_brought_is_never_renewed() {
     assert_eq!(script.asked(), "users");
 }
 
-/// The limit for users is another than that for the rest: how fast rows may be sent is learnt from what it counts, and from
-/// nothing else.
+/// A request for a user, which counts towards the limit for users.
 fn call() -> Call {
     Call::Get("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_is_waited_for_beyond_the_rows_time() {
+async fn no_answer_is_awaited_beyond_the_rows_deadline() {
     let (script, stop) = (Script::default(), Stop::default());
-    let session = script.session(TokenSource::Endpoint);
+    let session = script.session(TokenSource::for_tests());
     let token = session.permit(&stop).await.expect("no error").expect("no stop");
     for left in [None, Some(10), Some(100)] {
         let deadline = left.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let request = Request { call: call(), row: RowNumber(1), again: left.is_some(), deadline };
+        let request = RowRequest { call: call(), row: RowNumber(1), again: left.is_some(), deadline };
         session.send(request, &token, &stop).await.expect("no error");
     }
     assert_eq!(*script.limits.lock().expect("whole"), [30, 10, 30].map(Duration::from_secs));

@@ -1,5 +1,4 @@
-//! Which token do requests carry? One for all rows, fetched once, and renewed by one row while the
-//! others wait.
+//! The access token: one for all requests, renewed by one of them while the others wait.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,18 +14,35 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::redact::{Pieces, redact};
-use super::wire::Answer;
+use super::transport::Answer;
 
-/// A token is renewed so long before it expires…
+/// A token is renewed this long before it expires…
 const MARGIN: Duration = Duration::from_secs(60);
-/// …or this part of its life, if that is less.
+/// …or a 50th of its lifetime before, if that is less.
 const MARGIN_PART: u32 = 50;
 
-/// A bearer token, and what is known of it.
+/// How the worker application authenticates: a setting of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AuthMethod {
+    // By HTTP Basic (CLIENT_SECRET_BASIC).
+    Basic,
+    // In the form (CLIENT_SECRET_POST).
+    Post,
+}
+
+/// A worker application's client ID and secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    pub(crate) method: AuthMethod,
+}
+
+/// A bearer token.
 pub(crate) struct AccessToken {
     header: HeaderValue,
     pieces: Pieces,
-    /// The first token is 1, each renewal one more.
+    /// 1 for the first token, one more for each renewal.
     pub(crate) generation: u64,
     expires: Option<Instant>,
     accepted: AtomicBool,
@@ -38,7 +54,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Text that cannot stand in an Authorization header.
+/// Text that cannot be sent in an Authorization header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the access token is empty or has characters that no token has")]
 pub(crate) struct NotAToken;
@@ -62,43 +78,59 @@ impl AccessToken {
         self.expires.is_none_or(|expires| Instant::now() < expires)
     }
 
-    /// Notes that the API has taken it.
+    /// Records that the API has accepted it.
     pub(crate) fn accept(&self) {
         self.accepted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the API has ever taken it.
+    /// Whether the API has ever accepted it.
     pub(crate) fn was_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }
 }
 
-/// The application's secret in the forms in which it is sent, so that none of them is shown.
+/// The client secret in the forms in which it is sent, to be redacted.
 #[derive(Debug, Default)]
-pub(crate) struct Secrets(Vec<Pieces>);
+pub(super) struct Secrets(Vec<Pieces>);
 
 impl Secrets {
-    pub(crate) fn of(client_id: &str, client_secret: &SecretString) -> Self {
+    fn of(client_id: &str, client_secret: &SecretString) -> Self {
         let secret = client_secret.expose_secret();
-        // In the form it is escaped, which is looked for in any case.
+        // The form body has it escaped, and escapes are removed before the search.
         let basic = SecretString::from(BASE64_STANDARD.encode(format!("{client_id}:{secret}")));
         Self([secret, basic.expose_secret()].into_iter().map(Pieces::of).collect())
     }
 
-    /// `text` without any of them in it, nor a `token`, if there is one; in whatever pieces.
+    /// `text` without any piece of these secrets or of the `token`.
     pub(super) fn redact(&self, text: String, token: Option<&AccessToken>) -> String {
         let all: Vec<&Pieces> = self.0.iter().chain(token.map(|token| &token.pieces)).collect();
         redact(text, &all)
     }
 }
 
-/// Where tokens come from.
+/// Where the token comes from.
 #[derive(Debug)]
 pub(crate) enum TokenSource {
-    /// One that the user brought, which cannot be renewed.
+    /// The user supplied a token, which cannot be renewed.
     Ready(Arc<AccessToken>),
-    /// The token endpoint.
-    Endpoint,
+    /// The token endpoint, which accepts these credentials.
+    Endpoint(Credentials),
+}
+
+impl TokenSource {
+    /// The secrets that no text may show.
+    pub(super) fn secrets(&self) -> Secrets {
+        match self {
+            Self::Ready(_) => Secrets::default(),
+            Self::Endpoint(Credentials { client_id, client_secret, .. }) => Secrets::of(client_id, client_secret),
+        }
+    }
+
+    /// A token endpoint whose secrets are too short to be redacted.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self::Endpoint(Credentials { client_id: "i".to_owned(), client_secret: "s".into(), method: AuthMethod::Basic })
+    }
 }
 
 /// The token of the run.
@@ -107,7 +139,8 @@ pub(crate) struct Tokens {
     pub(crate) source: TokenSource,
     current: Mutex<Option<Arc<AccessToken>>>,
     fetched: AtomicU64,
-    /// Whether it could not be renewed: then nobody tries again.
+    /// Whether the run can send no more requests, because no token can be obtained or for another error that ends it. No request
+    /// tries again.
     pub(crate) failed: AtomicBool,
 }
 
@@ -115,12 +148,12 @@ impl Tokens {
     pub(crate) fn new(source: TokenSource) -> Self {
         let current = match &source {
             TokenSource::Ready(token) => Some(Arc::clone(token)),
-            TokenSource::Endpoint => None,
+            TokenSource::Endpoint(_) => None,
         };
         Self { source, current: Mutex::new(current), fetched: AtomicU64::new(0), failed: AtomicBool::new(false) }
     }
 
-    /// The token to use now, if there is one that has not expired.
+    /// The current token, unless it has expired or the run has failed.
     pub(crate) fn fresh(&self) -> Option<Arc<AccessToken>> {
         if self.failed.load(Ordering::Relaxed) {
             return None;
@@ -129,12 +162,12 @@ impl Tokens {
         current.as_ref().filter(|token| token.is_fresh()).cloned()
     }
 
-    /// The token that was had last, if it has not been refused since.
+    /// The current token, expired or not, unless PingOne has refused it.
     pub(crate) fn last(&self) -> Option<Arc<AccessToken>> {
         self.current.lock().expect("no panic while it is held").clone()
     }
 
-    /// The number of the next token.
+    /// The generation of the next token.
     pub(crate) fn next_generation(&self) -> u64 {
         self.fetched.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -145,7 +178,7 @@ impl Tokens {
         token
     }
 
-    /// Takes `token` out of use, unless another has taken its place already.
+    /// Takes `token` out of use, unless it has been replaced already.
     pub(crate) fn discard(&self, token: &AccessToken) {
         let mut current = self.current.lock().expect("no panic while it is held");
         if current.as_ref().is_some_and(|current| current.generation == token.generation) {
@@ -157,21 +190,21 @@ impl Tokens {
 #[derive(Deserialize)]
 struct TokenBody {
     access_token: SecretString,
-    /// A number, or one as text; whatever else it is, the token is used until it is refused.
+    /// A number, or a number as text. With anything else, the token is used until it is refused.
     expires_in: Option<Value>,
 }
 
-/// The token in an `answer` of the token endpoint to a request sent at `sent`.
-pub(crate) fn granted(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
+/// Reads the token from the token endpoint's `answer` to a request sent at `sent`.
+pub(crate) fn read_token(answer: &Answer, sent: Instant, generation: u64) -> Result<AccessToken, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
-    // Serde would take an array for a struct.
+    // Serde would read an array as a struct.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("the token endpoint's answer is not a JSON object".to_owned());
     }
-    // The body holds the token: what serde says of it may quote it, so only the place is told.
+    // The body contains the token and serde's messages may quote it, so only the position is reported.
     let body: TokenBody = serde_json::from_slice(body)
         .map_err(|error| format!("the token endpoint's answer cannot be read (line {}, column {})", error.line(), error.column()))?;
-    // From when the request was sent, so that we never think it younger than the server does.
+    // Counted from the time of the request, so that it never expires at the server first.
     let seconds = body.expires_in.as_ref().and_then(|seconds| seconds.as_f64().or_else(|| seconds.as_str()?.trim().parse().ok()));
     let expires = seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -191,19 +224,19 @@ mod tests {
     async fn a_token_is_renewed_a_little_before_it_expires() {
         for (lifetime, used_for) in [(3600, 3540.0), (2, 1.96), (0, 0.0)] {
             let body = format!(r#"{{"access_token":"abc","token_type":"Bearer","expires_in":{lifetime}}}"#);
-            let token = granted(&answer(&body), Instant::now(), 1).expect("a token");
+            let token = read_token(&answer(&body), Instant::now(), 1).expect("a token");
             let start = Instant::now();
             assert_eq!(token.expires, Some(start + Duration::from_secs_f64(used_for)), "{lifetime}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_is_used_until_it_expires_and_not_then() {
+    async fn a_token_is_used_until_it_expires() {
         let token = |expires| AccessToken::new(&SecretString::from("abc"), 1, expires).expect("a token");
         let now = Instant::now();
         assert!(token(None).is_fresh() && token(Some(now + Duration::from_millis(1))).is_fresh());
         assert!(!token(Some(now)).is_fresh());
-        let tokens = Tokens::new(TokenSource::Endpoint);
+        let tokens = Tokens::new(TokenSource::for_tests());
         assert_eq!([tokens.next_generation(), tokens.next_generation(), tokens.next_generation()], [1, 2, 3]);
         tokens.set(token(Some(now + Duration::from_secs(5))));
         assert!(tokens.fresh().is_some() && tokens.last().is_some());
@@ -220,15 +253,15 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_is_a_number_in_any_form_and_none_is_no_fault() {
+    fn a_lifetime_is_a_number_in_any_form_or_unknown() {
         let now = Instant::now();
         for (lifetime, known) in
             [("3600", true), ("3600.5", true), ("\"3600\"", true), ("-5", false), ("null", false), ("\"soon\"", false), ("1e300", false)]
         {
             let body = format!(r#"{{"access_token":"abc","expires_in":{lifetime}}}"#);
-            assert_eq!(granted(&answer(&body), now, 1).expect(lifetime).expires.is_some(), known, "{lifetime}");
+            assert_eq!(read_token(&answer(&body), now, 1).expect(lifetime).expires.is_some(), known, "{lifetime}");
         }
-        assert!(granted(&answer(r#"["abc",3600]"#), now, 1).is_err());
+        assert!(read_token(&answer(r#"["abc",3600]"#), now, 1).is_err());
     }
 
     #[test]
@@ -242,10 +275,10 @@ mod tests {
     fn no_message_or_debug_text_shows_the_token() {
         let now = Instant::now();
         for body in [r#"{"access_token":"s3cret"#, r#"{"access_token":["s3cret"]}"#, r#"{"access_token":"s3cret\n"}"#] {
-            let why = granted(&answer(body), now, 1).expect_err("unusable");
+            let why = read_token(&answer(body), now, 1).expect_err("unusable");
             assert!(!why.contains("s3cret"), "{why}");
         }
-        let token = granted(&answer(r#"{"access_token":"s3cret"}"#), now, 1).expect("a token");
+        let token = read_token(&answer(r#"{"access_token":"s3cret"}"#), now, 1).expect("a token");
         assert!(!format!("{token:?} {:?}", token.header()).contains("s3cret"));
         assert_eq!(format!("{token:?} {:?}", token.pieces), "AccessToken { generation: 1, .. } Pieces { .. }");
         assert_eq!(Secrets::default().redact("you sent Bearer s3cret!".into(), Some(&token)), "you sent Bearer [redacted]!");

@@ -1,27 +1,27 @@
-//! How many requests were sent, and what came of them?
+//! Counts requests and the statuses of their answers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::wire::Reply;
+use super::transport::Reply;
 
-/// Counts of requests, of every kind.
+/// Counts of all requests, token requests included.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) sent: AtomicU64,
     pub(crate) retried: AtomicU64,
     pub(crate) throttled: AtomicU64,
-    /// Of those sent, the ones for users.
+    /// The requests for rows, out of `sent`.
     pub(crate) for_users: AtomicU64,
     statuses: Statuses,
 }
 
-/// How many requests were answered with which status; those without an answer have none, and stand at 0.
+/// The number of answers with each status; index 0 counts requests without an answer.
 #[derive(Debug)]
 struct Statuses(Box<[AtomicU64]>);
 
 impl Default for Statuses {
-    /// A count for every status that HTTP can have: three digits.
+    /// A counter for every HTTP status: three digits.
     fn default() -> Self {
         Self((0..1000).map(|_| AtomicU64::new(0)).collect())
     }
@@ -33,7 +33,7 @@ impl Traffic {
         self.statuses.0[status].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many requests were answered with which status; `None`: with none.
+    /// The number of answers with each status that occurred; `None` counts requests without an answer.
     pub(crate) fn statuses(&self) -> BTreeMap<Option<u16>, u64> {
         let counts = (0..).zip(&self.statuses.0).map(|(status, count)| (Some(status).filter(|status| *status > 0), count));
         counts.map(|(status, count)| (status, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0).collect()

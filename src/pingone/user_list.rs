@@ -1,4 +1,4 @@
-//! A PingOne of nothing but a user list: what the tests of listing and of looking up are made of.
+//! A test double of PingOne that has only a user list, for the tests of listing and lookup.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -8,12 +8,12 @@ use reqwest::Url;
 
 use super::endpoints::{Endpoints, Region};
 use super::session::{Limits, Session};
-use super::token::{AccessToken, Secrets, TokenSource};
-use super::wire::{Answer, Call, Reply, Wire};
+use super::token::{AccessToken, Credentials, TokenSource};
+use super::transport::{Answer, Call, Reply, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
 
-/// Answers each page that is asked for as a test says, and keeps their URLs.
+/// Answers each page request as the test says, and records the URLs.
 pub(crate) struct UserList {
     answers: Box<dyn Fn(&Url) -> Reply + Send + Sync>,
     asked: Mutex<Vec<Url>>,
@@ -30,7 +30,7 @@ impl UserList {
         Self { answers: Box::new(answers), asked: Mutex::default() }
     }
 
-    /// The URLs that were asked for, in their order.
+    /// The requested URLs, in order.
     pub(crate) fn asked(&self) -> Vec<Url> {
         self.asked.lock().expect("whole").clone()
     }
@@ -40,21 +40,21 @@ impl UserList {
         let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
         let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
-        Session::new(self, endpoints, TokenSource::Endpoint, Secrets::default(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
+        Session::new(self, endpoints, TokenSource::for_tests(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
     }
 }
 
-impl Wire for &UserList {
+impl Transport for &UserList {
     async fn send(&self, _: Call, _: RowNumber, _: &AccessToken, _: Duration) -> Reply {
         unreachable!("nothing is sent for a row")
     }
 
     async fn fetch_environment(&self, _: &AccessToken) -> Reply {
-        unreachable!("nobody asks for the environment")
+        unreachable!("the environment is not fetched")
     }
 
     async fn fetch_licence(&self, _: &AccessToken) -> Reply {
-        unreachable!("nobody asks for the licence")
+        unreachable!("the licence is not fetched")
     }
 
     async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {
@@ -62,7 +62,7 @@ impl Wire for &UserList {
         (self.answers)(page)
     }
 
-    async fn fetch_token(&self) -> Reply {
+    async fn fetch_token(&self, _: &Credentials) -> Reply {
         answer(200, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
     }
 }

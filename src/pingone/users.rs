@@ -1,22 +1,22 @@
-//! Who is in the directory? PingOne's user list, a page at a time.
+//! Reads PingOne's user list, one page at a time.
 
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ask::{Heard, Question};
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
+use super::fetch::{Fetched, Resource};
 use super::pages::ListReader;
 use super::session::Session;
-use super::wire::{Answer, Wire};
+use super::transport::{Answer, Transport};
 use crate::domain::{Detail, ForeignText, UserId};
 use crate::stop::Stop;
 
-/// The status that says that the list may not be read, whatever is asked for.
+/// The status that says that the list may not be read at all.
 const FORBIDDEN: u16 = 403;
 
-/// A user as the list shows it.
+/// A user in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedUser {
     pub(crate) id: UserId,
@@ -27,60 +27,61 @@ pub(crate) struct ListedUser {
     pub(crate) population: Option<ForeignText>,
 }
 
-/// A page of the list, which may be shorter than another.
+/// A page of the list. Pages may differ in length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UserPage {
     pub(crate) users: Vec<ListedUser>,
-    /// How many users all pages together hold, if the server says so.
+    /// The number of users on all pages together, if the server states it.
     pub(crate) total: Option<u64>,
 }
 
-/// No environment has so many users: whoever counts more does not count.
-const MOST_USERS: u64 = 1_000_000_000_000;
+/// No environment has this many users: a higher count from the server is ignored.
+const MAX_USERS: u64 = 1_000_000_000_000;
 
-/// What came of asking for a page.
+/// The result of fetching a page.
 #[derive(Debug)]
-pub(crate) enum Listed {
+pub(crate) enum PageResult {
     Page(UserPage),
     /// The list may not be read at all: 403.
     Forbidden(Detail),
-    /// Another refusal that trying again cannot mend, such as 400, 414 or 431 for a filter.
+    /// Another refusal that a retry cannot fix, such as 400, 414 or 431 for a filter.
     Refused(Detail),
-    /// Faults until the tries or the time ran out; the last of them.
+    /// Faults until the attempts or the time ran out; this is the last one.
     Failed(Detail),
     /// The run stops.
     Stopped,
 }
 
-impl<W: Wire> Session<W> {
-    /// The user list from its first page on: of all users, or of those that a SCIM `filter` selects.
+impl<W: Transport> Session<W> {
+    /// The user list, before its first page: of all users, or of those that a SCIM `filter` selects.
     pub(crate) fn user_list(&self, filter: Option<&str>) -> ListReader {
         ListReader::new(self.endpoints.users(filter), self.endpoints.api.host().to_owned())
     }
 
-    /// Asks for the next page of a `list` that has one, when the turn for it has come, and again while that may help.
-    /// An error ends the run: no token is to be had, there is no such environment, or the list leads astray.
-    pub(crate) async fn next_users(&self, list: &mut ListReader, stop: &Stop) -> Result<Listed, PingOneError> {
+    /// Fetches the next page of the `list`, which must have one, with retries. An error ends the run: no token can be obtained,
+    /// the environment does not exist, or the list is endless or leads to another place.
+    pub(crate) async fn next_users(&self, list: &mut ListReader, stop: &Stop) -> Result<PageResult, PingOneError> {
         let url = list.next().expect("there is a page that has not been read").clone();
-        let heard = self.ask(Question::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
-        Ok(match heard {
-            Heard::Told((users, total, next)) => {
-                // So the environment is there: no row that is not found has to ask.
+        let fetched =
+            self.fetch(Resource::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
+        Ok(match fetched {
+            Fetched::Value((users, total, next)) => {
+                // The environment exists, so no row that gets a 404 checks it.
                 drop(self.environment.set(()));
                 let next = next.map(|link| next_page(&link, &url, &self.endpoints, |text| self.redact(text, None))).transpose()?;
-                list.turn(total, next)?;
-                Listed::Page(UserPage { users, total })
+                list.advance(total, next)?;
+                PageResult::Page(UserPage { users, total })
             }
-            Heard::Refused { said, .. } if said.status == Some(FORBIDDEN) => Listed::Forbidden(said),
-            Heard::Refused { said, .. } => Listed::Refused(said),
-            Heard::Unknown { said, .. } | Heard::Throttled(said) => Listed::Failed(said),
-            Heard::Stopped => Listed::Stopped,
+            Fetched::Refused { detail, .. } if detail.status == Some(FORBIDDEN) => PageResult::Forbidden(detail),
+            Fetched::Refused { detail, .. } => PageResult::Refused(detail),
+            Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => PageResult::Failed(detail),
+            Fetched::Stopped => PageResult::Stopped,
         })
     }
 }
 
-/// The page that a `link` on the page at `current` leads to. The token is never sent to another place than the list
-/// itself.
+/// The URL that a `link` on the page at `current` leads to. The token is sent only to the list itself, so any other target is an
+/// error.
 fn next_page(link: &str, current: &Url, endpoints: &Endpoints, redact: impl Fn(String) -> String) -> Result<Url, PingOneError> {
     let list = endpoints.users(None);
     let foreign = |host: String| {
@@ -100,13 +101,13 @@ fn next_page(link: &str, current: &Url, endpoints: &Endpoints, redact: impl Fn(S
     Ok(url)
 }
 
-/// Where a URL leads, as messages have it: not the rest, which may hold anything.
+/// The scheme, host and port of a URL, for messages. The rest may contain anything.
 fn place(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-/// The list's own form. What is not needed is not read, and what may be odd is read by itself.
+/// The body of a page. Fields that are not needed are not read; those that may be malformed are read as JSON values.
 #[derive(Deserialize)]
 struct PageBody {
     #[serde(rename = "_embedded")]
@@ -135,13 +136,13 @@ struct UserBody {
     population: Value,
 }
 
-/// What a page's body tells: the users, how many there are on all pages, and the link to the next page. A body
-/// without a list is not one of an empty list, and a user without an ID cannot be left out.
+/// The contents of a page: the users, the number of users on all pages, and the link to the next page. A body without a list is
+/// an error, not an empty list; so is a user without an ID.
 type PageParts = (Vec<ListedUser>, Option<u64>, Option<String>);
 
 fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageParts, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
-    // Serde would take an array for a struct.
+    // Serde would read an array as a struct.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("the answer is not a JSON object".to_owned());
     }
@@ -152,7 +153,7 @@ fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageP
         None | Some(Value::Null) => None,
         Some(next) => Some(next.get("href").and_then(Value::as_str).ok_or("the link to the next page cannot be read")?.to_owned()),
     };
-    Ok((users, page.count.as_u64().filter(|users| *users <= MOST_USERS), next))
+    Ok((users, page.count.as_u64().filter(|users| *users <= MAX_USERS), next))
 }
 
 fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
@@ -168,7 +169,7 @@ fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUse
     })
 }
 
-/// A text, or a number as text.
+/// A string, or a number as a string.
 fn text_in(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),

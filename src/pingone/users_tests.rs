@@ -1,16 +1,16 @@
-//! The user list, over a scripted PingOne under a clock that is stopped.
+//! Tests of the user list against a scripted PingOne, under a paused clock.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::*;
+use crate::pingone::transport::{Fault, Reply};
 use crate::pingone::user_list::{UserList, answer};
-use crate::pingone::wire::{Fault, Reply};
 
 const LIST: &str = "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users";
 const USER: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 
-/// A list that answers so, in this order.
+/// A list that gives these replies, in this order.
 fn pages(replies: impl IntoIterator<Item = Reply>) -> UserList {
     let replies: Mutex<VecDeque<Reply>> = Mutex::new(replies.into_iter().collect());
     UserList::new(move |_| replies.lock().expect("whole").pop_front().expect("no more requests than replies"))
@@ -30,8 +30,8 @@ fn asked(pages: &UserList) -> Vec<String> {
     pages.asked().iter().map(Url::to_string).collect()
 }
 
-/// What comes of asking for the first page, the URLs asked for, and the requests sent, retried and throttled.
-async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<String>, [u64; 3]) {
+/// The result of fetching the first page, the requested URLs, and the numbers of requests sent, retried and throttled.
+async fn asked_first(replies: Vec<Reply>) -> (Result<PageResult, PingOneError>, Vec<String>, [u64; 3]) {
     let pages = pages(replies);
     let session = pages.session();
     let listed = session.next_users(&mut session.user_list(None), &Stop::default()).await;
@@ -40,9 +40,9 @@ async fn asked_first(replies: Vec<Reply>) -> (Result<Listed, PingOneError>, Vec<
     (listed, asked(&pages), counts)
 }
 
-fn page_of(listed: Result<Listed, PingOneError>) -> UserPage {
+fn page_of(listed: Result<PageResult, PingOneError>) -> UserPage {
     match listed {
-        Ok(Listed::Page(page)) => page,
+        Ok(PageResult::Page(page)) => page,
         other => panic!("{other:?}"),
     }
 }
@@ -66,27 +66,27 @@ async fn pages_are_followed_by_their_links_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_are_tried_again_and_a_429_is_none() {
+async fn faults_are_retried_and_a_429_is_not_a_fault() {
     let lost = || Err(Fault { may_have_arrived: true, untrusted: false, what: "no answer".into() });
     let unreadable = || answer(200, r#"{"count":0}"#);
     let (listed, asked, counts) = asked_first(vec![lost(), error(503), error(429), error(429), unreadable(), page("")]).await;
     assert_eq!(page_of(listed).users.len(), 2);
     assert_eq!((asked.len(), counts), (6, [7, 5, 2]));
     let (listed, asked, _) = asked_first(vec![lost(), error(503), unreadable(), unreadable()]).await;
-    assert!(matches!(listed, Ok(Listed::Failed(_))), "{listed:?}");
+    assert!(matches!(listed, Ok(PageResult::Failed(_))), "{listed:?}");
     assert_eq!(asked.len(), 4, "no more than `--max-attempts` tries");
     let (listed, _, counts) = asked_first(vec![error(401), page("")]).await;
     assert_eq!((page_of(listed).users.len(), counts[0]), (2, 4), "a fresh token, and again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_told_and_not_tried_again() {
+async fn a_refusal_is_returned_and_not_retried() {
     for status in [400, 403, 414, 431] {
         let (listed, asked, _) = asked_first(vec![error(status)]).await;
-        let ((Ok(Listed::Refused(said)), false) | (Ok(Listed::Forbidden(said)), true)) = (listed, status == 403) else {
+        let ((Ok(PageResult::Refused(detail)), false) | (Ok(PageResult::Forbidden(detail)), true)) = (listed, status == 403) else {
             panic!("{status} is taken for something else")
         };
-        assert_eq!((said.status, said.message.as_received(), asked.len()), (Some(status), "Said so.", 1));
+        assert_eq!((detail.status, detail.message.as_received(), asked.len()), (Some(status), "Said so.", 1));
     }
     let (listed, ..) = asked_first(vec![error(404)]).await;
     assert!(matches!(listed, Err(PingOneError::NoEnvironment { .. })), "{listed:?}");
@@ -117,7 +117,7 @@ async fn a_link_to_another_place_ends_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_leads_back_ends_the_run() {
+async fn a_circular_list_ends_the_run() {
     let (listed, ..) = asked_first(vec![page(&format!("{LIST}?limit=200"))]).await;
     assert!(matches!(listed, Err(PingOneError::EndlessList { .. })), "{listed:?}");
     let links = ["a", "b", "c", "a"].map(|cursor| format!("{LIST}?cursor={cursor}"));
@@ -145,17 +145,17 @@ async fn a_token_that_the_list_echoes_is_redacted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_the_asking() {
+async fn a_stop_ends_the_fetch() {
     let pages = pages([]);
     let stop = Stop::default();
     stop.request();
     let session = pages.session();
     let listed = session.next_users(&mut session.user_list(None), &stop).await;
-    assert!(matches!(listed, Ok(Listed::Stopped)), "{listed:?}");
+    assert!(matches!(listed, Ok(PageResult::Stopped)), "{listed:?}");
 }
 
 #[test]
-fn what_cannot_be_read_is_no_page() {
+fn an_unreadable_body_is_not_a_page() {
     let read = |body: &str| read_page(&answer(200, body).expect("an answer"), |text| text);
     for unreadable in [
         "",
@@ -175,7 +175,7 @@ fn what_cannot_be_read_is_no_page() {
     let (users, total, next) = read(&odd).expect("readable");
     assert_eq!((&users[0].username, &users[0].population, total, next), (&None, &None, None, None));
     assert_eq!(users[0].email.as_ref().map(|email| email.as_received().chars().count()), Some(500));
-    for (count, total) in [("0", Some(0)), ("1000000000000", Some(MOST_USERS))].into_iter().chain(
+    for (count, total) in [("0", Some(0)), ("1000000000000", Some(MAX_USERS))].into_iter().chain(
         ["1000000000001", "9223372036854775808", "18446744073709551615", "-1", "1e308", "2.5", "\"7\"", "null"].map(|odd| (odd, None)),
     ) {
         let counted = read(&format!(r#"{{"count":{count},"_embedded":{{"users":[]}}}}"#)).expect("readable");
@@ -205,9 +205,9 @@ mod fuzz {
     proptest! {
         #![proptest_config(cases(256))]
 
-        /// A page has everybody who stands on it, or it is no page.
+        /// A page is read with all its users, or not at all.
         #[test]
-        fn a_page_is_unreadable_or_has_everybody_who_stands_there(body in body(BODIES, NAMES)) {
+        fn a_page_is_unreadable_or_has_all_its_users(body in body(BODIES, NAMES)) {
             let stands = parsed(&body);
             let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
             if let (Ok((users, total, next)), Some(parsed)) = (read_page(&answer, |text| text), stands) {
@@ -217,14 +217,14 @@ mod fuzz {
                     prop_assert_eq!(Some(user.id.to_string()), stands["id"].as_str().map(str::to_lowercase));
                     prop_assert!(user.username.as_ref().is_none_or(|name| name.as_received().chars().count() <= 500));
                 }
-                prop_assert_eq!(total, parsed["count"].as_u64().filter(|users| *users <= MOST_USERS));
+                prop_assert_eq!(total, parsed["count"].as_u64().filter(|users| *users <= MAX_USERS));
                 prop_assert_eq!(next.as_deref(), parsed["_links"]["next"]["href"].as_str());
             }
         }
 
-        /// Wherever a link leads, the token goes to the list itself or nowhere.
+        /// Whatever a link says, the token is sent only to the list itself.
         #[test]
-        fn no_link_leads_the_token_astray(
+        fn no_link_sends_the_token_elsewhere(
             link in spoilt_text([
                 format!("{LIST}?cursor=2&limit=200"),
                 "/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users?cursor=2".to_owned(),

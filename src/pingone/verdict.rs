@@ -1,53 +1,52 @@
-//! What does a reply mean for its row? One table of statuses, and one reader of bodies.
+//! Classifies the reply to a request for a user: one table of statuses, and one parser of bodies.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::{Answer, Call, Reply};
+use super::transport::{Answer, Call, Reply};
 use crate::domain::{BypassUntil, Detail, UserId};
 
-/// What the status alone says. "Specific error codes within a class are subject to change": the body is
-/// reported, and decides nothing.
+/// What the status alone says. "Specific error codes within a class are subject to change", so the body is reported and decides
+/// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The body tells.
+    /// Success; the body has the result.
     Answered,
-    /// The token is expired or bad: one fresh one for all, and again.
+    /// The token has expired or is bad: it is renewed once for all requests, and the request is retried.
     Unauthorized,
-    /// Nothing there.
+    /// There is no such user or environment.
     NotFound,
-    /// Too many requests: everybody waits, and again.
+    /// Too many requests: all requests wait, and this one is retried.
     Throttled,
-    /// A fault that may pass. To try again is safe: a GET changes nothing, and a PUT sets an absolute
-    /// date, so that sending it twice is the same as sending it once. (Who ends a bypass must not give one:
-    /// there a GET comes before each PUT.)
+    /// A fault that may pass. A retry is safe: a GET changes nothing, and a PUT sets an absolute date, so that sending it twice
+    /// equals sending it once. (`end` must never grant a bypass, so it sends a GET before each PUT.)
     Transient,
-    /// A refusal that trying again cannot mend.
+    /// A refusal that a retry cannot fix.
     Refused,
 }
 
-/// The one table of statuses. Source: platform/reference/error-codes and retry-best-practices.
+/// The table of statuses. Source: platform/reference/error-codes and retry-best-practices.
 pub(crate) fn class(status: u16) -> Class {
     match status {
         200..=299 => Class::Answered,
         401 => Class::Unauthorized,
         404 => Class::NotFound,
         429 => Class::Throttled,
-        // A CDN or a gateway sends others than those that are documented (507, 520 to 526): they pass too.
+        // A CDN or a gateway also sends undocumented ones (507, 520 to 526), which pass as well.
         408 | 500..=599 => Class::Transient,
         _ => Class::Refused,
     }
 }
 
-/// Whether an answer of this status says that the request was not carried out: it was looked at, and turned away.
-/// Any other may come from a gateway, or from a server that failed after it had carried the request out.
+/// Whether an answer with this status proves that the request was not applied: PingOne examined it and rejected it. Any other
+/// error may come from a gateway, or from a server that failed after applying the request.
 fn says_not_applied(status: u16) -> bool {
     matches!(status, 400 | 401 | 403 | 404 | 429)
 }
 
-/// What is known of a user's bypass.
+/// A user's bypass, as PingOne reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BypassStatus {
     pub(crate) can_bypass: bool,
@@ -57,24 +56,24 @@ pub(crate) struct BypassStatus {
 /// What a reply means for its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The server told the user's status.
+    /// The answer has the user's bypass status.
     Answered {
         status: u16,
         bypass: BypassStatus,
     },
     NotFound(Detail),
-    /// Trying again cannot help.
+    /// A retry cannot help.
     Refused {
         detail: Detail,
         may_have_been_applied: bool,
     },
     Unauthorized(Detail),
-    /// Not carried out: everybody is to wait, so long if the server said.
+    /// Not applied: all requests must wait, for this long if the server said.
     Throttled {
         wait: Option<Duration>,
         detail: Detail,
     },
-    /// Trying again may help.
+    /// A retry may help.
     Faulted {
         fault: Detail,
         retry_after: Option<Duration>,
@@ -83,7 +82,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict with each text of the server's changed.
+    /// Applies `change` to each text from the server.
     pub(crate) fn map_texts(self, change: impl Fn(String) -> String) -> Self {
         match self {
             Self::Answered { .. } => self,
@@ -97,7 +96,7 @@ impl Verdict {
         }
     }
 
-    /// Whether there was no answer of PingOne's, or only that it cannot answer.
+    /// Whether PingOne gave no usable answer.
     pub(crate) fn is_fault(&self) -> bool {
         match self {
             Self::Faulted { .. } => true,
@@ -106,8 +105,8 @@ impl Verdict {
     }
 }
 
-/// The meaning of the `reply` to `call`.
-pub(crate) fn judge(call: Call, reply: &Reply) -> Verdict {
+/// Classifies the `reply` to `call`.
+pub(crate) fn classify(call: Call, reply: &Reply) -> Verdict {
     let changes = call.changes();
     let answer = match reply {
         Ok(answer) => answer,
@@ -131,19 +130,19 @@ pub(crate) fn judge(call: Call, reply: &Reply) -> Verdict {
             Ok(bypass) => Verdict::Answered { status, bypass },
             Err(why) => faulted(Detail::own(Some(status), why)),
         },
-        Class::Unauthorized => Verdict::Unauthorized(detail(answer).0),
+        Class::Unauthorized => Verdict::Unauthorized(error_detail(answer).0),
         // A 404 that is not of PingOne's own form is of another thing: a wrong path, or a proxy.
-        Class::NotFound => match detail(answer) {
+        Class::NotFound => match error_detail(answer) {
             (detail, true) => Verdict::NotFound(detail),
             (detail, false) => Verdict::Refused { detail, may_have_been_applied },
         },
-        Class::Throttled => Verdict::Throttled { wait: answer.retry_after, detail: detail(answer).0 },
-        Class::Transient => faulted(detail(answer).0),
-        Class::Refused => Verdict::Refused { detail: detail(answer).0, may_have_been_applied },
+        Class::Throttled => Verdict::Throttled { wait: answer.retry_after, detail: error_detail(answer).0 },
+        Class::Transient => faulted(error_detail(answer).0),
+        Class::Refused => Verdict::Refused { detail: error_detail(answer).0, may_have_been_applied },
     }
 }
 
-/// What both calls answer with. A user without bypass has neither field: absent is an answer.
+/// The body of the answer to both calls. A user without a bypass has neither field, so their absence is an answer.
 #[derive(Deserialize)]
 struct BypassBody {
     #[serde(rename = "canBypassMFA")]
@@ -154,7 +153,7 @@ struct BypassBody {
     links: Option<BypassLinks>,
 }
 
-/// Where the answer says that it is from.
+/// The links in an answer: to itself, and to its user.
 #[derive(Deserialize)]
 struct BypassLinks {
     #[serde(rename = "self")]
@@ -168,7 +167,7 @@ struct Link {
 }
 
 impl BypassBody {
-    /// The users that the links name.
+    /// The users in the links.
     fn users(&self) -> impl Iterator<Item = UserId> {
         let links = self.links.iter().flat_map(|links| [&links.own, &links.user]).flatten();
         links.filter_map(|link| user_in(link.href.as_deref()?))
@@ -179,22 +178,22 @@ impl BypassBody {
     }
 }
 
-/// The user whose URL `href` is, or begins with.
+/// The user in a URL of the form `…/users/ID…`.
 fn user_in(href: &str) -> Option<UserId> {
     let (_, after) = href.rsplit_once("/users/")?;
     after.split(['/', '?', '#']).next()?.parse().ok()
 }
 
-/// What the answer tells of the bypass of `user`. An answer without either field says that there is none; so it
-/// must be sure that it is an answer of this endpoint, and about this user. A maintenance page in JSON is not.
+/// Reads the bypass status of `user`. An answer with neither field means that there is no bypass, so it must be certain that the
+/// answer comes from this endpoint and is about this user. A maintenance page in JSON does not qualify.
 fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> {
     let body = answer.body.as_deref().map_err(Clone::clone)?;
-    // Serde would take an array for a struct.
+    // Serde would read an array as a struct.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("the answer is not a JSON object".to_owned());
     }
     let body: BypassBody = serde_json::from_slice(body).map_err(|error| {
-        // Serde's own words may quote the body, and with it whatever the server echoes.
+        // Serde's messages may quote the body, and with it whatever the server echoes.
         format!("the answer cannot be read (line {}, column {})", error.line(), error.column())
     })?;
     if body.users().any(|named| named != user) {
@@ -214,9 +213,9 @@ fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> 
     }
 }
 
-/// What an error's body says, and whether it has PingOne's form. Each part is read by itself, so that one
-/// that is not as documented does not hide the others. The texts are whole: see [`Detail::map`].
-pub(crate) fn detail(answer: &Answer) -> (Detail, bool) {
+/// The contents of an error body, and whether it has PingOne's form. Each part is read separately, so that a malformed one does
+/// not hide the others. The texts are not cut yet: see [`Detail::map`].
+pub(crate) fn error_detail(answer: &Answer) -> (Detail, bool) {
     let status = answer.status;
     let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     let (code, message, id) = (text(&body, "code"), text(&body, "message"), text(&body, "id"));
@@ -237,7 +236,7 @@ fn detail_text(detail: &Value) -> Option<String> {
     })
 }
 
-/// A text of an object, or a number as text.
+/// The string in a field of an object; a number is returned as a string.
 pub(crate) fn text(object: &Value, name: &str) -> Option<String> {
     match object.get(name)? {
         Value::String(text) => Some(text.clone()),

@@ -1,7 +1,7 @@
-//! What every status and every body means.
+//! Tests of every status and of all kinds of bodies.
 
 use super::*;
-use crate::pingone::wire::Fault;
+use crate::pingone::transport::Fault;
 
 fn get() -> Call {
     Call::Get("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))
@@ -45,7 +45,7 @@ fn every_status_from_100_to_599_has_its_class() {
 
 #[test]
 fn absent_fields_are_an_answer_and_an_unreadable_body_is_not() {
-    let status = |body: &str| match judge(get(), &answer(200, body)) {
+    let status = |body: &str| match classify(get(), &answer(200, body)) {
         Verdict::Answered { bypass, .. } => Some((bypass.can_bypass, bypass.until.map(|until| until.to_string()))),
         Verdict::NotFound(_) | Verdict::Refused { .. } | Verdict::Unauthorized(_) | Verdict::Throttled { .. } | Verdict::Faulted { .. } => {
             None
@@ -85,14 +85,14 @@ fn absent_fields_are_an_answer_and_an_unreadable_body_is_not() {
 }
 
 #[test]
-fn an_answer_about_another_user_is_never_taken() {
+fn an_answer_about_another_user_is_never_accepted() {
     let (user, other) = (get().user(), "00000000-0364-463b-a059-d97d1e4cb1d5");
     let link = |user: &str| format!(r#"{{"href":"https://api/environments/e/users/{user}"}}"#);
     for (own, of_user) in [(other, other), (&user.to_string(), other), (other, &user.to_string())] {
         for fields in ["", r#","canBypassMFA":false"#, r#","canBypassMFA":true,"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z""#] {
             let body = format!(r#"{{"_links":{{"self":{},"user":{}}}{fields}}}"#, link(own), link(of_user));
             for call in [get(), put()] {
-                assert!(judge(call, &answer(200, &body)).is_fault(), "{body}");
+                assert!(classify(call, &answer(200, &body)).is_fault(), "{body}");
             }
         }
     }
@@ -111,15 +111,15 @@ fn a_put_is_in_doubt_only_where_it_may_have_been_applied() {
         (Err(Fault { may_have_arrived: true, untrusted: false, what: "timeout".into() }), true),
         (Err(Fault { may_have_arrived: false, untrusted: false, what: "refused".into() }), false),
     ] {
-        assert_eq!(is_doubtful(&judge(put(), &reply)), Some(doubtful), "{reply:?}");
-        assert_eq!(is_doubtful(&judge(get(), &reply)), Some(false), "{reply:?}");
+        assert_eq!(is_doubtful(&classify(put(), &reply)), Some(doubtful), "{reply:?}");
+        assert_eq!(is_doubtful(&classify(get(), &reply)), Some(false), "{reply:?}");
     }
 }
 
 #[test]
-fn five_statuses_alone_say_that_nothing_was_carried_out() {
+fn only_five_statuses_prove_that_nothing_was_applied() {
     for status in (100..=599).filter(|status| !(200..300).contains(status) && ![401, 404, 429].contains(status)) {
-        let doubtful = match judge(put(), &answer(status, "{}")) {
+        let doubtful = match classify(put(), &answer(status, "{}")) {
             Verdict::Refused { may_have_been_applied, .. } | Verdict::Faulted { may_have_been_applied, .. } => may_have_been_applied,
             other @ (Verdict::Answered { .. } | Verdict::NotFound(_) | Verdict::Unauthorized(_) | Verdict::Throttled { .. }) => {
                 panic!("{status}: {other:?}")
@@ -130,15 +130,15 @@ fn five_statuses_alone_say_that_nothing_was_carried_out() {
 }
 
 #[test]
-fn an_answer_that_broke_off_is_no_answer() {
+fn a_truncated_answer_is_a_fault() {
     for (status, doubtful) in [(200, true), (302, true), (400, false), (401, false), (403, false), (404, false), (500, true)] {
         let broken = Ok(Answer { status, retry_after: None, date: None, body: Err("the answer broke off".into()) });
-        assert_eq!(is_doubtful(&judge(put(), &broken)), Some(doubtful), "{status}");
+        assert_eq!(is_doubtful(&classify(put(), &broken)), Some(doubtful), "{status}");
     }
 }
 
 #[test]
-fn what_the_server_says_is_relayed() {
+fn the_servers_message_is_kept() {
     let body = r#"{"id":"f1","code":"INVALID_DATA","message":"Bad.","details":[{"code":"INVALID_VALUE","target":"bypassMFAEnabledUntil","message":"Too late."},{"code":"X"}]}"#;
     let expected = Detail {
         status: Some(400),
@@ -146,22 +146,22 @@ fn what_the_server_says_is_relayed() {
         message: "Bad.; bypassMFAEnabledUntil: Too late.; X".into(),
         id: "f1".into(),
     };
-    assert_eq!(judge(put(), &answer(400, body)), Verdict::Refused { detail: expected, may_have_been_applied: false });
+    assert_eq!(classify(put(), &answer(400, body)), Verdict::Refused { detail: expected, may_have_been_applied: false });
 }
 
 #[test]
-fn a_404_that_is_not_pingones_is_no_missing_user() {
+fn a_404_in_another_form_is_not_a_missing_user() {
     let own = r#"{"id":"f1","code":"NOT_FOUND","message":"No user."}"#;
-    assert!(matches!(judge(get(), &answer(404, own)), Verdict::NotFound(_)));
-    assert!(matches!(judge(get(), &answer(404, "<html>nginx</html>")), Verdict::Refused { .. }));
-    assert!(matches!(judge(get(), &answer(404, "{}")), Verdict::Refused { .. }));
+    assert!(matches!(classify(get(), &answer(404, own)), Verdict::NotFound(_)));
+    assert!(matches!(classify(get(), &answer(404, "<html>nginx</html>")), Verdict::Refused { .. }));
+    assert!(matches!(classify(get(), &answer(404, "{}")), Verdict::Refused { .. }));
     for odd in [
         r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":null}"#,
         r#"{"id":"f1","code":"NOT_FOUND","message":"No user.","details":{"a":1}}"#,
         r#"{"id":"f1","code":404,"message":"No user.","details":[{"target":["x"]},7]}"#,
         r#"{"id":"f1","message":"No user."}"#,
     ] {
-        let Verdict::NotFound(said) = judge(get(), &answer(404, odd)) else { panic!("{odd}") };
-        assert_eq!((said.message.as_received(), said.id.as_received()), ("No user.", "f1"), "{odd}");
+        let Verdict::NotFound(detail) = classify(get(), &answer(404, odd)) else { panic!("{odd}") };
+        assert_eq!((detail.message.as_received(), detail.id.as_received()), ("No user.", "f1"), "{odd}");
     }
 }

@@ -1,5 +1,5 @@
-//! Which rows are to be looked at again? `NAME.failed.csv`: the rows that failed, as they stand in the
-//! input, with the reason; and the last look at the published report, from which they are known.
+//! Writes `NAME.failed.csv`: the failed rows, as the input has them, with the reason. They are taken from a final pass over
+//! the published report.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -22,29 +22,29 @@ const REQUESTED_UNTIL: usize = 5;
 const ERROR_MESSAGE: usize = 8;
 const BUFFER: usize = 256 << 10;
 
-/// What stands in a report.
+/// The content of a published report, in numbers.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) tally: Tally,
     pub(crate) sha256: String,
-    /// How many lines it has, besides the header.
+    /// The number of lines without the header.
     pub(crate) lines: u64,
 }
 
-/// The rows of an input, in their order, by number.
-pub(crate) trait InputRows {
+/// A source of the rows that are written to `NAME.failed.csv`, in order, by number.
+pub(crate) trait RowsByNumber {
     /// The header that makes the rows a valid input.
     fn header(&self) -> ByteRecord;
 
-    /// The values of row `number`, whose `line` stands in the report; asked for in ascending order.
+    /// The values of row `number`, whose line in the report is `line`. Called in ascending order.
     fn row(&mut self, number: u64, line: &ByteRecord) -> io::Result<ByteRecord>;
 }
 
-/// The rows of a list that the report alone tells of: a user's ID, and what was carried.
+/// The rows of a directory listing, taken from the report alone: the user ID and the carried columns.
 #[derive(Debug)]
-pub(crate) struct ListedRows(pub(crate) &'static [&'static str]);
+pub(crate) struct DirectoryRows(pub(crate) &'static [&'static str]);
 
-impl InputRows for ListedRows {
+impl RowsByNumber for DirectoryRows {
     fn header(&self) -> ByteRecord {
         [COLUMNS[USER]].iter().chain(self.0).collect()
     }
@@ -54,29 +54,29 @@ impl InputRows for ListedRows {
     }
 }
 
-/// The rows of an input that is not there any more, as far as a journal or report tells of them: the users, or what they
-/// were looked up by, the end dates that were asked for, and what was carried.
+/// The rows of an input that no longer exists, reconstructed from a journal or report: the users, or the values they were
+/// looked up by, the requested end dates, and the carried columns.
 #[derive(Debug)]
-pub(crate) struct ToldRows {
+pub(crate) struct JournalRows {
     header: ByteRecord,
     has_users: bool,
     has_dates: bool,
 }
 
-impl ToldRows {
-    /// The rows that the file at `path` tells of. Where they are to have end dates, `until` is the column's name.
+impl JournalRows {
+    /// The rows in the file at `path`. `user` and `until` name the columns; without `until`, the rows get no end dates.
     pub(crate) fn of(path: &Path, user: Option<&str>, until: Option<&str>) -> Result<Self, FileError> {
-        told(path, user, until).map_err(|source| FileError::new("read", path, source))
+        journal_rows(path, user, until).map_err(|source| FileError::new("read", path, source))
     }
 }
 
-fn told(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<ToldRows> {
+fn journal_rows(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<JournalRows> {
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(File::open(path)?);
     let carried: ByteRecord = reader.byte_headers()?.iter().skip(COLUMNS.len()).collect();
     let mut has_users = true;
     let mut record = ByteRecord::new();
     while has_users && reader.read_byte_record(&mut record)? {
-        // Users of whom there is no ID were looked up by a column that is carried.
+        // Users without an ID were looked up by a carried column.
         let was_looked_up = record[USER].is_empty() && !matches!(outcome_of(&record)?, Outcome::Invalid | Outcome::Duplicate);
         has_users = !was_looked_up;
     }
@@ -84,31 +84,35 @@ fn told(path: &Path, user: Option<&str>, until: Option<&str>) -> io::Result<Told
     let user = user.filter(|name| !is_carried(name)).unwrap_or(COLUMNS[USER]);
     let own = [user].into_iter().filter(|_| has_users).chain(until);
     let header = own.map(str::as_bytes).chain(&carried).collect();
-    Ok(ToldRows { header, has_users, has_dates: until.is_some() })
+    Ok(JournalRows { header, has_users, has_dates: until.is_some() })
 }
 
-impl InputRows for ToldRows {
+impl RowsByNumber for JournalRows {
     fn header(&self) -> ByteRecord {
         self.header.clone()
     }
 
     fn row(&mut self, _number: u64, line: &ByteRecord) -> io::Result<ByteRecord> {
         let own = [(USER, self.has_users), (REQUESTED_UNTIL, self.has_dates)];
-        let own = own.into_iter().filter(|(_, is_told)| *is_told).map(|(index, _)| &line[index]);
+        let own = own.into_iter().filter(|(_, is_present)| *is_present).map(|(index, _)| &line[index]);
         Ok(own.chain(line.iter().skip(COLUMNS.len())).collect())
     }
 }
 
-/// Writes the rows of the `report` that failed to `failed`, taken from `input`. If none did, no such file is
-/// there afterwards.
-pub(crate) fn write_failures(report: &Path, published: &Published, failed: &Replaced, input: &mut dyn InputRows) -> Result<(), FileError> {
+/// Writes the failed rows of the `report` to `failed`, with their values from `input`. If no row failed, removes the file.
+pub(crate) fn write_failures(
+    report: &Path,
+    published: &Published,
+    failed: &Replaced,
+    input: &mut dyn RowsByNumber,
+) -> Result<(), FileError> {
     if published.tally.failures() == 0 {
         return failed.remove_if_there();
     }
     failed.replace(|file| write_failed(report, file, input))
 }
 
-/// Counts what stands in the report.
+/// Counts and hashes the report.
 pub(crate) fn count_report(report: &Path) -> Result<Published, FileError> {
     count(report).map_err(|source| FileError::new("read", report, source))
 }
@@ -125,7 +129,7 @@ fn count(report: &Path) -> io::Result<Published> {
     Ok(Published { tally, sha256: hex(&digest), lines: tally.rows() })
 }
 
-/// `bytes` as hexadecimal digits.
+/// `bytes` in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -135,7 +139,7 @@ pub(super) fn outcome_of(record: &ByteRecord) -> io::Result<Outcome> {
     name.and_then(Outcome::named).ok_or_else(|| io::Error::other("a line has no result"))
 }
 
-fn write_failed(report: &Path, file: &mut File, input: &mut dyn InputRows) -> io::Result<()> {
+fn write_failed(report: &Path, file: &mut File, input: &mut dyn RowsByNumber) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::with_capacity(BUFFER, File::open(report)?));
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
     let mut header = input.header();
@@ -173,7 +177,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// The lines of a report in which these results came of the rows, and the rows that failed, as they are written.
+    /// The file of failed rows for a report with these results.
     fn failures(results: &[&str]) -> Option<String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
@@ -185,7 +189,7 @@ mod tests {
         let published = count_report(&path("r.csv")).expect("readable");
         assert_eq!((published.lines, published.tally.rows()), (results.len() as u64, results.len() as u64));
         assert_eq!(published.sha256, hex(&Sha256::digest(fs::read(path("r.csv")).expect("there"))));
-        write_failures(&path("r.csv"), &published, &Replaced::named(&path("r.failed.csv")).expect("a file"), &mut ListedRows(&["note"]))
+        write_failures(&path("r.csv"), &published, &Replaced::named(&path("r.failed.csv")).expect("a file"), &mut DirectoryRows(&["note"]))
             .expect("written");
         assert!(!path("r.failed.csv.tmp").exists(), "nothing half written is left");
         fs::read_to_string(path("r.failed.csv")).ok()
@@ -198,11 +202,11 @@ mod tests {
         assert_eq!(failures(&["granted", "duplicate"]), None);
     }
 
-    /// Rows of an input that say which of them were asked for.
+    /// Rows of an input that records which of them were requested.
     #[derive(Default)]
     struct Numbered(Vec<u64>);
 
-    impl InputRows for Numbered {
+    impl RowsByNumber for Numbered {
         fn header(&self) -> ByteRecord {
             ["who"].iter().collect()
         }
@@ -234,6 +238,7 @@ mod tests {
         fs::write(&path, "row,userID,result\n1,u,garnted\n").expect("written");
         assert!(count_report(&path).is_err());
     }
+
     /// A journal of these users and results, with the columns `carried`.
     fn journal(carried: &str, lines: &[(&str, &str)]) -> tempfile::NamedTempFile {
         let header = COLUMNS.join(",");
@@ -245,24 +250,24 @@ mod tests {
         file
     }
 
-    fn told(carried: &str, lines: &[(&str, &str)], user: Option<&str>, until: Option<&str>) -> (String, String) {
+    fn rebuilt(carried: &str, lines: &[(&str, &str)], user: Option<&str>, until: Option<&str>) -> (String, String) {
         let file = journal(carried, lines);
-        let mut told = ToldRows::of(file.path(), user, until).expect("readable");
+        let mut rows = JournalRows::of(file.path(), user, until).expect("readable");
         let mut reader = csv::Reader::from_path(file.path()).expect("there");
         let line = reader.byte_records().next().expect("a line").expect("CSV");
         let shown = |record: ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
-        (shown(told.header()), shown(told.row(1, &line).expect("told")))
+        (shown(rows.header()), shown(rows.row(1, &line).expect("a row")))
     }
 
     #[test]
     fn rows_of_an_input_that_is_gone_have_what_it_takes_to_read_them() {
         let expected = |header: &str, row: &str| (header.to_owned(), row.to_owned());
         let ids = [("u", "not_found"), ("", "invalid"), ("v", "failed"), ("", "duplicate")];
-        assert_eq!(told("x,y", &ids, None, None), expected("userID,x,y", "u,a,b"));
-        assert_eq!(told("x,y", &ids, None, Some("until")), expected("userID,until,x,y", "u,asked,a,b"));
-        assert_eq!(told("x,y", &ids, Some("who"), None), expected("who,x,y", "u,a,b"));
-        assert_eq!(told("Email,y", &ids, Some("email"), None), expected("userID,Email,y", "u,a,b"), "two of a name are none");
+        assert_eq!(rebuilt("x,y", &ids, None, None), expected("userID,x,y", "u,a,b"));
+        assert_eq!(rebuilt("x,y", &ids, None, Some("until")), expected("userID,until,x,y", "u,asked,a,b"));
+        assert_eq!(rebuilt("x,y", &ids, Some("who"), None), expected("who,x,y", "u,a,b"));
+        assert_eq!(rebuilt("Email,y", &ids, Some("email"), None), expected("userID,Email,y", "u,a,b"), "two of a name are none");
         let looked_up = [("u", "failed"), ("", "ambiguous")];
-        assert_eq!(told("email,y", &looked_up, None, Some("until")), expected("until,email,y", "asked,a,b"));
+        assert_eq!(rebuilt("email,y", &looked_up, None, Some("until")), expected("until,email,y", "asked,a,b"));
     }
 }

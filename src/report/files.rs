@@ -1,4 +1,4 @@
-//! Which files does a run write, and may it?
+//! The files that a run writes, and the checks before it may write them.
 
 mod own;
 
@@ -13,10 +13,10 @@ use crate::domain::shown;
 use self::own::file_name;
 use crate::file_error::FileError;
 
-/// How the name of a journal ends.
+/// The suffix of a journal's name.
 const JOURNAL: &str = ".partial.csv";
 
-/// Whether the file at `path` has the name of a journal, which is not told from a report by what stands in it.
+/// Whether the file at `path` is named as a journal. Its content does not distinguish it from a report.
 pub(crate) fn is_journal(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(JOURNAL.as_bytes()))
 }
@@ -26,7 +26,7 @@ pub(crate) fn is_journal(path: &Path) -> bool {
 pub(crate) enum Destination {
     /// To standard output, as rows settle.
     StandardOutput,
-    /// Into files.
+    /// To files.
     Files(ReportFiles),
 }
 
@@ -34,23 +34,23 @@ pub(crate) enum Destination {
 #[derive(Debug, Clone)]
 pub(crate) struct ReportFiles {
     pub(crate) report: OwnPath,
-    /// The journal: lines as rows settle.
+    /// The journal, with lines in the order in which rows settle.
     pub(crate) partial: OwnPath,
-    /// Where the lines are put in order.
+    /// The temporary file in which the lines are sorted.
     pub(crate) ordered: OwnPath,
-    /// The run's record.
+    /// The run record.
     pub(crate) record: Replaced,
-    /// The rows that failed.
+    /// The failed rows.
     pub(crate) failed: Replaced,
-    /// Held by the run that writes them.
+    /// The lock held by the run that writes these files.
     pub(crate) lock: OwnPath,
 }
 
-/// Why no report can be written there. Nothing was sent.
+/// Why the report cannot be written. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// It would replace what is there.
+    /// It would replace an existing file.
     #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
     Exists(PathBuf),
     /// An earlier run has not finished.
@@ -59,28 +59,28 @@ pub enum OutputError {
     /// Another run is writing it.
     #[error("{}: another run is writing this report", shown(.0))]
     InUse(PathBuf),
-    /// There is a journal, and no record of whose it is.
+    /// There is a journal but no record of its run.
     #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
-    /// The report is not the one of the run that was to be taken up.
+    /// The report does not belong to the run to resume.
     #[error("{}: this is not the report of the run that its record tells of", shown(.0))]
     NotItsReport(PathBuf),
-    /// The run to be taken up is another one.
+    /// The run to resume is a different one.
     #[error("{}: the run cannot be taken up: {difference}", shown(path))]
     Another {
         /// The record of the run.
         path: PathBuf,
-        /// What is not the same.
+        /// The first difference between the runs.
         difference: String,
     },
-    /// The input is not that of the run to be taken up, which has rows left to be done.
+    /// The input has changed since the run to resume started, and that run still has rows to do.
     #[error("{}: the run cannot be taken up: the input's SHA-256 was `{was}` and is `{is}`", shown(path))]
     AnotherInput {
         /// The record of the run.
         path: PathBuf,
-        /// The digest of the run's input.
+        /// The SHA-256 of the run's input.
         was: String,
-        /// That of the input as it is.
+        /// The SHA-256 of the input now.
         is: String,
     },
     /// The record of the run has a format that this version cannot read.
@@ -103,22 +103,22 @@ pub enum OutputError {
         /// The version of the program that wrote the record.
         writer: String,
     },
-    /// Standard output cannot be taken up.
+    /// A report on standard output cannot be resumed.
     #[error("a run whose report goes to standard output cannot be taken up")]
     NoResume,
-    /// A file that is written is another file of the run.
+    /// A file to write is another file of the run.
     #[error("{}: {what} would replace {other}", shown(path))]
     WouldReplace {
         /// The path that is written.
         path: PathBuf,
         /// What is written there.
         what: &'static str,
-        /// What else this file is, and how it is called.
+        /// The other role of this file, and its name.
         other: String,
         /// The option that names what is written.
         option: &'static str,
     },
-    /// What is there is no file that may be replaced.
+    /// The path holds something that may not be replaced.
     #[error("{}: {what} would replace {kind}: expected a regular file, or none", shown(path))]
     NotRegular {
         /// The path that is written.
@@ -128,10 +128,10 @@ pub enum OutputError {
         /// What is there.
         kind: &'static str,
     },
-    /// What is there is no metrics file of an earlier run.
+    /// The existing file does not hold the metrics of an earlier run.
     #[error("{}: the metrics file would replace another file: expected metrics of an earlier run, or none", shown(.0))]
     NotMetrics(PathBuf),
-    /// It is not a place for a file.
+    /// The path does not name a file.
     #[error("{}: expected the path of a file", shown(.0))]
     NotAFile(PathBuf),
 }
@@ -186,7 +186,7 @@ impl ReportFiles {
         })
     }
 
-    /// Every path that is written, and what is written there.
+    /// Every path that is written, with the name of what is written there.
     pub(super) fn written(&self) -> [(&'static str, &OwnPath); 8] {
         let Self { report, partial, ordered, record, failed, lock } = self;
         let ([record_path, record_beside], [failed_path, failed_beside]) = (record.written(), failed.written());
@@ -202,13 +202,13 @@ impl ReportFiles {
         ]
     }
 
-    /// Whether none of them is there, so that a run may begin.
+    /// Checks that none of them exists, so that a run may start.
     pub(crate) fn are_new(&self) -> Result<(), OutputError> {
         let there = |path: &OwnPath| path.symlink_metadata().is_ok();
         if there(&self.partial) {
             return Err(OutputError::Unfinished(self.partial.to_path_buf()));
         }
-        // The lock is its holder's.
+        // The lock file may exist: it belongs to its holder.
         let theirs = self.written().into_iter().map(|(_, path)| path).filter(|path| **path != self.lock);
         match theirs.into_iter().find(|path| there(path)) {
             Some(path) => Err(OutputError::Exists(path.to_path_buf())),
@@ -216,13 +216,13 @@ impl ReportFiles {
         }
     }
 
-    /// The files of a run that has finished, those that are there.
+    /// The existing files of a finished run.
     pub(crate) fn finished(&self) -> Vec<PathBuf> {
         let all: [&Path; 3] = [&self.report, &self.failed, &self.record];
         all.into_iter().filter(|path| path.exists()).map(Path::to_owned).collect()
     }
 
-    /// Finds out whether the files can be written that come at the end, and leaves what is there as it is.
+    /// Checks that the files written at the end can be written, without changing existing ones.
     pub(crate) fn try_out(&self) -> Result<(), FileError> {
         remove_if_there(&self.ordered)?;
         create_new(&self.ordered)?;
@@ -230,18 +230,17 @@ impl ReportFiles {
         self.failed.try_out(|_| Ok(()))
     }
 
-    /// Makes way for the journal of a run that may overwrite an earlier one, whose other files stay until
-    /// others take their place.
+    /// Removes the journal of an earlier run that is to be overwritten. Its other files stay until they are replaced.
     pub(crate) fn make_way(&self) -> Result<(), FileError> {
         [&self.ordered, &self.partial].into_iter().try_for_each(remove_if_there)
     }
 
-    /// Removes what a run leaves in which nothing was settled.
+    /// Removes the files of a run in which no row was settled.
     pub(crate) fn remove_traces(&self) -> Result<(), FileError> {
         self.record.remove_if_there().and_then(|()| remove_if_there(&self.partial))
     }
 
-    /// Begins the journal. The report itself is not touched before another takes its place.
+    /// Creates the journal. An existing report is not touched until the new one replaces it.
     pub(crate) fn create_partial(&self) -> Result<File, FileError> {
         let partial = create_new(&self.partial)?;
         sync_folder_of(&self.partial)?;
@@ -277,7 +276,7 @@ mod tests {
             fs::write(path, "x").expect("written");
             match what {
                 "the journal" => assert!(matches!(files.are_new(), Err(OutputError::Unfinished(_)))),
-                "the lock of the report" => assert!(files.are_new().is_ok(), "it is held by this run, or by nobody"),
+                "the lock of the report" => assert!(files.are_new().is_ok(), "this run holds it, or no run does"),
                 _ => assert!(matches!(files.are_new(), Err(OutputError::Exists(_))), "{what}"),
             }
             fs::remove_file(path).expect("there");

@@ -1,4 +1,4 @@
-//! Journals, records and reports that somebody or something has changed.
+//! Properties of journals, run records and reports that were damaged or edited.
 
 use std::fs;
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::fuzz::{bytes, cases, json, spoilt, spoilt_text};
 
 const USERS: [&str; 3] =
     ["7e94b96e-0364-463b-a059-d97d1e4cb1d5", "0a94b96e-0364-463b-a059-d97d1e4cb1d5", "1b94b96e-0364-463b-a059-d97d1e4cb1d5"];
-/// The rows of the input whose journal it is.
+/// The number of rows in the journal's input.
 const ROWS: u64 = 9;
 
-/// Lines of rows that settled out of order, one of them twice.
+/// A journal of rows that settled out of order, one of them twice.
 fn journal() -> String {
     let line =
         |row: u64, user: &str, result: &str, note: &str| format!("{row},{user},{result}{}{note}\n", ",".repeat(COLUMNS.len() - 3) + ",");
@@ -37,7 +37,7 @@ fn journals() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![6 => spoilt([journal()]), 2 => torn, 1 => bytes()]
 }
 
-/// The lines of a journal, by another reader: rows and results, as far as whole lines of this form go.
+/// The rows and results in a journal, parsed independently.
 fn lines(text: &[u8]) -> Vec<(u64, String)> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text);
     let line = |record: csv::ByteRecord| {
@@ -51,7 +51,7 @@ fn has_odd_quotes(text: &[u8]) -> bool {
     memchr::memchr_iter(b'"', text).count() % 2 == 1
 }
 
-/// Whether the text is what comes of writing its records.
+/// Whether writing the text's records results in the same text.
 fn is_as_written(text: &[u8]) -> bool {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
@@ -65,7 +65,7 @@ fn read_back(path: &Path) -> Vec<u8> {
     fs::read(path).expect("it is there")
 }
 
-/// What stands in each value of a record, as whoever changes one would change it.
+/// The names in a run record, as somebody who edits it might use them.
 const NAMES: &[&str] = &[
     "tool",
     "version",
@@ -103,13 +103,13 @@ const NAMES: &[&str] = &[
 ];
 
 fn records() -> impl Strategy<Value = Vec<u8>> {
-    let sound = serde_json::to_value(record()).expect("a record");
-    let text = serde_json::to_string_pretty(&sound).expect("text");
-    let pointers = pointers(&sound, "");
+    let valid = serde_json::to_value(record()).expect("a record");
+    let text = serde_json::to_string_pretty(&valid).expect("text");
+    let pointers = pointers(&valid, "");
     let replaced = prop::collection::vec((prop::sample::select(pointers), json(NAMES)), 1..5).prop_map(move |changes| {
-        let mut record = sound.clone();
+        let mut record = valid.clone();
         for (pointer, value) in changes {
-            // Not there any more, if what it stood in has been replaced.
+            // Missing if its parent has been replaced.
             if let Some(place) = record.pointer_mut(&pointer) {
                 *place = value;
             }
@@ -119,7 +119,7 @@ fn records() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => spoilt([text]), 4 => replaced, 1 => json(NAMES).prop_map(|value| value.to_string().into_bytes()), 1 => bytes()]
 }
 
-/// Where values stand in a JSON value, itself included.
+/// The JSON pointers of all values within a JSON value, itself included.
 fn pointers(value: &serde_json::Value, at: &str) -> Vec<String> {
     let inside = value.as_object().into_iter().flatten().flat_map(|(name, value)| pointers(value, &format!("{at}/{name}"))).collect();
     [vec![at.to_owned()], inside].concat()
@@ -128,7 +128,7 @@ fn pointers(value: &serde_json::Value, at: &str) -> Vec<String> {
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// Either a journal is refused and stays as it is, or it keeps every whole line, and what is cut off is torn.
+    /// A journal is either refused and unchanged, or it keeps every complete line and only a torn rest is cut off.
     #[test]
     fn a_journal_is_refused_or_keeps_every_whole_line(text in journals()) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -153,18 +153,18 @@ proptest! {
             let settles = lines.iter().any(|(line, result)| *line == row && !matches!(result.as_str(), "failed" | "unknown"));
             prop_assert_eq!(found.settled.contains(row), settles);
         }
-        drop(Recalled::read(&path, &found));
-        // In a form that no journal has, a last line may look as if it were torn.
+        drop(ResumedUsers::read(&path, &found));
+        // In a form that no journal has, a complete last line may look torn.
         if !is_as_written(&kept) {
             return Ok(());
         }
         let users = journal_users(&path, ROWS).expect("readable").collect::<Result<Vec<_>, _>>();
         prop_assert_eq!(users.expect("lines").len(), lines.len());
-        prop_assert_eq!(reopen_journal(&path, ROWS).expect("readable").1.tally, found.tally, "it is sound now");
+        prop_assert_eq!(reopen_journal(&path, ROWS).expect("readable").1.tally, found.tally, "it is valid now");
         prop_assert_eq!(read_back(&path), kept);
     }
 
-    /// A journal becomes a report with one line for each row, or stays the journal that it is.
+    /// A journal either becomes a report with one line per row, or stays unchanged.
     #[test]
     fn a_journal_is_published_whole_or_not_at_all(text in journals(), rows in 0_u64..5, only_active in any::<bool>()) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -189,11 +189,11 @@ proptest! {
             prop_assert_eq!(read_back(&files.partial), ordered);
         } else if let Ok(published) = count_report(&files.report) {
             prop_assert!(published.lines <= rows);
-            drop(write_failures(&files.report, &published, &files.failed, &mut ListedRows(&["note"])));
+            drop(write_failures(&files.report, &published, &files.failed, &mut DirectoryRows(&["note"])));
         }
     }
 
-    /// A record is refused, or it is what it was when it is written again; nothing that stands in it breaks who goes by it.
+    /// A record is either refused, or unchanged when it is written and read again. No content makes its readers panic.
     #[test]
     fn a_record_is_refused_or_reads_back_as_it_was(text in records()) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -215,7 +215,7 @@ proptest! {
         prop_assert!(read.requests.sent > 0);
     }
 
-    /// Text of a server's takes no line of its own, steers no terminal and is no formula.
+    /// Text from a server starts no new line, controls no terminal and is not a formula.
     #[test]
     fn text_of_a_servers_is_harmless(text in spoilt_text(["=cmd()", "plain, \"quoted\"", "\u{202e}\u{200b}\u{1b}[2J\r\n@x", "\t-1"])) {
         let harmless = ForeignText::from(text).to_string();
@@ -226,10 +226,10 @@ proptest! {
 }
 
 #[test]
-fn the_journal_that_is_spoilt_was_sound() {
+fn the_journal_is_valid_before_it_is_mutated() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("r.partial.csv");
     fs::write(&path, journal()).expect("written");
-    let found = read_journal(&path, ROWS).expect("sound");
+    let found = read_journal(&path, ROWS).expect("valid");
     assert_eq!((found.tally.rows(), found.tally.of(Outcome::Granted), found.last_row), (3, 2, 3));
 }

@@ -1,5 +1,5 @@
-//! How is a settled row kept at once, without holding up the others? A thread of its own writes the lines,
-//! as many at a time as have come, and sees to it that they reach the disk.
+//! Writes settled rows to the journal at once without holding up other rows. A separate thread writes the lines in batches
+//! and syncs them to disk.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,25 +19,25 @@ use crate::stop::Stop;
 
 /// Settled rows that wait to be written. With more, nothing is sent until the disk has caught up.
 const WAITING: usize = 4096;
-/// The most lines written at a time…
+/// The most lines written at a time.
 const TOGETHER: usize = 1024;
-/// …which are those of so long: to wake a thread for each costs more than to settle a row.
+/// How long lines are collected before they are written: waking a thread for each line costs more than settling a row.
 const GATHERED: Duration = Duration::from_millis(5);
-/// A power cut loses no more than the lines of so long…
+/// A power cut loses at most the lines of this period.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
-/// …nor more than so many: at a sync each 16,384 lines, a million lines take 61.
+/// A power cut loses at most this many written lines. With a sync every 16,384 lines, a million lines take 61 syncs.
 const UNSYNCED: usize = 16 << 10;
 /// The most rows that are handed over and of which no line is sure to be on disk.
 pub(crate) const UNRECORDED: usize = WAITING + TOGETHER + UNSYNCED;
 
-/// After a stream is given up, whoever reads it has so long to take the last lines.
+/// How long the reader of an abandoned stream has to read the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Why settled rows are not written.
+/// Why settled rows could not be written.
 #[derive(Debug)]
 pub(crate) enum NotWritten {
     File(FileError),
-    /// A signal came that gives up what is under way, and nobody read the stream.
+    /// A signal abandoned the requests in flight, and nobody read the stream.
     GivenUp,
 }
 
@@ -47,11 +47,11 @@ impl From<FileError> for NotWritten {
     }
 }
 
-/// What a journal is written to.
+/// Where a journal is written.
 pub(crate) enum Target {
-    /// Standard output, and which lines it is to have.
+    /// Standard output, with the selection of lines written to it.
     Stream(Box<dyn Write + Send>, Lines),
-    /// A file, which is to survive a power cut.
+    /// A file, which must survive a power cut.
     File(File, PathBuf),
 }
 
@@ -66,7 +66,7 @@ impl Target {
     fn lines(&self) -> Lines {
         match self {
             Self::Stream(_, lines) => *lines,
-            // It is what the run is taken up from.
+            // The run is resumed from it.
             Self::File(..) => Lines::All,
         }
     }
@@ -92,15 +92,15 @@ impl Target {
 pub(crate) struct Journal {
     lines: mpsc::Sender<Settlement>,
     thread: JoinHandle<Result<(), FileError>>,
-    /// Tells that the header of a stream is written.
+    /// Resolves when the header of a stream is written.
     begun: oneshot::Receiver<()>,
-    /// Whose sender is gone when the thread has ended.
+    /// Resolves when the thread has ended and dropped the sender.
     ended: oneshot::Receiver<()>,
-    /// What gives up a stream that nobody reads. A file is never given up.
+    /// Abandons a stream that nobody reads. `None` for a file, which is never abandoned.
     stop: Option<Stop>,
 }
 
-/// The journal takes no more lines: [`Journal::finish`] tells why.
+/// The journal accepts no more lines. [`Journal::finish`] returns the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
@@ -139,7 +139,7 @@ impl Appender {
     }
 }
 
-/// Ends once what is under way is given up.
+/// Returns once the requests in flight are abandoned; never without a `stop`.
 async fn abandoned(stop: Option<&Stop>) {
     match stop {
         Some(stop) => stop.abandoned().await,
@@ -148,8 +148,8 @@ async fn abandoned(stop: Option<&Stop>) {
 }
 
 impl Journal {
-    /// Begins a journal in `target` with the header: the report's columns, then `carried`. The header of a file is
-    /// there when this returns, that of a stream after [`Journal::begun`].
+    /// Starts a journal in `target` with the header: the report's columns, then `carried`. In a file, the header is written
+    /// when this returns; in a stream, after [`Journal::begun`].
     pub(crate) fn start<'a>(mut target: Target, carried: impl Iterator<Item = &'a str>) -> Result<Self, FileError> {
         let header: ByteRecord = COLUMNS.into_iter().chain(carried).collect();
         let header = encoded(&header).map_err(|source| FileError::new("written", target.path(), source))?;
@@ -163,7 +163,7 @@ impl Journal {
         }
     }
 
-    /// Goes on with the journal that `target` is at the end of.
+    /// Continues a journal. `target` must be positioned at its end.
     pub(crate) fn resume(target: Target) -> Result<Self, FileError> {
         Self::write_on(target, Vec::new())
     }
@@ -176,15 +176,15 @@ impl Journal {
         let thread = std::thread::spawn(move || {
             let _end: oneshot::Sender<()> = end;
             target.write(&first)?;
-            // Of a file, nobody waits for that.
+            // For a file, nobody waits for this.
             has_begun.send(()).unwrap_or(());
             runtime.block_on(write_all(target, receiver))
         });
         Ok(Self { lines, thread, begun, ended, stop: None })
     }
 
-    /// Waits until the header of a stream is there, unless the run is asked to stop first. Whoever is to read the
-    /// stream may never do so: from here on, it is given up when `stop` is abandoned.
+    /// Waits until the header of a stream is written, or until a stop is requested. The stream may never be read: from here
+    /// on, it is given up when `stop` abandons the requests in flight.
     pub(crate) async fn begun(mut self, stop: &Stop) -> Result<Self, NotWritten> {
         let begun = tokio::select! {
             biased;
@@ -198,12 +198,12 @@ impl Journal {
         }
     }
 
-    /// Whoever appends lines to it.
+    /// A handle that appends lines.
     pub(crate) fn appender(&self) -> Appender {
         Appender { lines: self.lines.clone(), stop: self.stop.clone() }
     }
 
-    /// Waits until every line is on disk; all appenders must be gone.
+    /// Waits until every line is on disk. All appenders must have been dropped.
     pub(crate) async fn finish(self) -> Result<(), NotWritten> {
         let Self { lines, thread, ended, stop, .. } = self;
         drop(lines);
@@ -240,7 +240,7 @@ async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) ->
                 }
                 target.write(&lines_of(&mut settled, target.lines()).map_err(|source| FileError::new("written", target.path(), source))?)?;
                 unsynced += count;
-                // Whoever settles rows wakes this thread only while it waits for one.
+                // While this thread sleeps, settled rows do not wake it.
                 tokio::time::sleep(GATHERED).await;
             }
             _ = sync.tick(), if unsynced > 0 => {

@@ -1,10 +1,10 @@
-//! What reaches a stream or a file, and what is told if it does not.
+//! What reaches a stream or a file, and which error is returned if it does not.
 
 use super::*;
 use crate::domain::{Detail, Outcome, RowNumber};
 use std::sync::{Arc, Mutex};
 
-/// A stream that takes its time, and keeps what it is given.
+/// A slow stream that keeps what is written to it.
 #[derive(Clone, Default)]
 struct Slow(Arc<Mutex<Vec<u8>>>);
 
@@ -36,7 +36,7 @@ fn settlement(row: u64, outcome: Outcome) -> Settlement {
     }
 }
 
-/// The clock is stopped: whoever gave the stream up after a while would do so before it has taken a line.
+/// The clock is paused, so a timeout on the stream would expire before a line is written.
 #[tokio::test(start_paused = true)]
 async fn a_slow_stream_is_waited_for_and_has_the_lines_that_were_asked_for() {
     for (lines, expected) in [(Lines::All, "1 2 3"), (Lines::Active, "1 3")] {
@@ -58,7 +58,7 @@ async fn a_slow_stream_is_waited_for_and_has_the_lines_that_were_asked_for() {
 
 #[tokio::test]
 async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
-    // A device takes what is written, and cannot be asked to keep it.
+    // A device accepts writes but cannot be synced.
     let device = || File::options().write(true).open("/dev/null").expect("a device");
     let started = Journal::start(Target::File(device(), "r.partial.csv".into()), std::iter::empty());
     assert_eq!(started.expect_err("not on disk").to_string(), "r.partial.csv: the file cannot be written to disk");
@@ -73,7 +73,7 @@ async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
     assert_eq!(started.expect_err("full").to_string(), "r.partial.csv: the file cannot be written");
 }
 
-/// The record of a run tells this number, which a later one counts its doubt by.
+/// This number is in the run record; a resumed run uses it to find the rows in doubt.
 #[test]
 fn a_crash_loses_no_more_than_what_waits_what_is_gathered_and_what_is_not_synced() {
     assert_eq!(UNRECORDED, 4096 + 1024 + 16_384);

@@ -1,4 +1,4 @@
-//! How does a settled row stand in the report?
+//! The line of a settled row in the report.
 
 use std::time::Duration;
 
@@ -24,20 +24,20 @@ pub(crate) const COLUMNS: [&str; 13] = [
     "completedAt",
 ];
 
-/// A row and what became of it.
+/// A settled row and its outcome.
 #[derive(Debug)]
 pub(crate) struct Settlement {
     pub(crate) row: RowNumber,
     pub(crate) user: String,
     pub(crate) outcome: Outcome,
-    /// `None` where it is not known.
+    /// `None` if not known.
     pub(crate) can_bypass: Option<bool>,
     pub(crate) until: Option<BypassUntil>,
     pub(crate) requested: Option<BypassUntil>,
     pub(crate) detail: Detail,
     /// Requests sent for the row, throttled ones included.
     pub(crate) attempts: u32,
-    /// From the first try to the last answer, waits included.
+    /// The time from the first attempt to the last answer, waits included.
     pub(crate) took: Duration,
     pub(crate) completed: DateTime<Utc>,
     /// The values of the input's other columns.
@@ -45,15 +45,15 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
-    /// What became of a row that failed, in one line.
+    /// One line about a failed row.
     pub(crate) fn failure(&self) -> String {
         let status = self.detail.status.map(|status| format!("HTTP {status}"));
-        let said = [&self.detail.code, &self.detail.message].map(ToString::to_string);
-        let parts = status.into_iter().chain(said).filter(|text| !text.is_empty());
+        let texts = [&self.detail.code, &self.detail.message].map(ToString::to_string);
+        let parts = status.into_iter().chain(texts).filter(|text| !text.is_empty());
         format!("row {}: {}: {}", self.row, self.outcome.name(), parts.collect::<Vec<_>>().join(", "))
     }
 
-    /// The row's line, put into `line`.
+    /// Writes the row's values to `line`.
     pub(crate) fn write_to(&self, line: &mut ByteRecord) {
         let text = |value: Option<String>| value.unwrap_or_default();
         let own: [String; COLUMNS.len()] = [

@@ -1,5 +1,5 @@
-//! Does another run write this report? Each run holds a lock beside its report, which the system releases
-//! when the process ends, however it ends.
+//! Keeps two runs from writing the same report. Each run holds a lock file beside its report, which the operating system
+//! releases when the process ends for whatever reason.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,14 +9,14 @@ use std::path::Path;
 use super::files::{OutputError, OwnPath, open_or_create, remove_if_there};
 use crate::file_error::FileError;
 
-/// The sole right to write a report and the files beside it, until it is dropped.
+/// The exclusive right to write a report and the files beside it, until dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: OwnPath,
     _file: File,
 }
 
-/// Why there is no lock to be had.
+/// Why the lock cannot be acquired.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoLock {
     #[error(transparent)]
@@ -26,12 +26,12 @@ pub(crate) enum NoLock {
 }
 
 impl Lock {
-    /// Takes the lock at `path` for the report at `report`.
+    /// Acquires the lock at `path` for the report at `report`.
     pub(crate) fn take(path: &OwnPath, report: &Path) -> Result<Self, NoLock> {
-        // What matters to the user is the report that cannot be there.
+        // The error names the report: that is the file the user knows.
         let failed = |source| NoLock::File(FileError::new("created", report, source));
         loop {
-            // A link would lead out of the folder.
+            // A link could point outside the folder.
             if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
                 return Err(failed(io::ErrorKind::AlreadyExists.into()));
             }
@@ -41,8 +41,8 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Err(NoLock::Taken(OutputError::InUse(report.to_owned()))),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            // Whoever held it before may have removed it between the two calls: then this is not the one
-            // that a third would find.
+            // The previous holder may have removed the file between the two calls. Then another run would find a different
+            // file, so try again.
             let held = file.metadata().map_err(failed)?;
             if fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
                 return Ok(Self { path: path.clone(), _file: file });
@@ -53,7 +53,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While the lock is held nobody else uses it; one that stays is in nobody's way.
+        // The file is removed while the lock is still held, so no other run uses it. A leftover file does no harm.
         drop(remove_if_there(&self.path));
     }
 }

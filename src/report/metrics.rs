@@ -1,5 +1,5 @@
-//! How did a run go that nobody watched? Prometheus' text format, for the textfile collector of
-//! `node_exporter`.
+//! Writes the metrics of a run in Prometheus' text format, for the textfile collector of `node_exporter`, so that unattended
+//! runs can be monitored.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,17 +13,17 @@ use super::files::{Replaced, not_regular};
 use crate::domain::Outcome;
 use crate::file_error::FileError;
 
-/// The collector is another user; there is nothing here that it may not know.
+/// Readable by everyone: the collector runs as another user, and the metrics hold no secret.
 const MODE: u32 = 0o644;
-/// More than a file of ours ever holds.
-const MOST_OF_A_FILE: u64 = 1 << 20;
+/// The most bytes read of an earlier metrics file; ours are much smaller.
+const MAX_PREVIOUS_BYTES: u64 = 1 << 20;
 const LAST_SUCCESS: &str = "pingone_bypass_last_success_timestamp_seconds";
 
-/// How the metrics of a run begin.
+/// The first bytes of every metrics file.
 const BEGINNING: &str = "# HELP pingone_bypass_";
 
-/// Whether nothing is lost of the file at `path` if metrics are written there: it holds those of an earlier run, or is
-/// empty, or is not there. One that cannot be read is another.
+/// Whether metrics may be written to `path` without losing anything: the file holds those of an earlier run, is empty, or
+/// does not exist. A file that cannot be read counts as another file.
 pub(super) fn may_hold_metrics(path: &Path) -> bool {
     let mut beginning = Vec::new();
     match File::open(path).and_then(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut beginning)) {
@@ -32,12 +32,12 @@ pub(super) fn may_hold_metrics(path: &Path) -> bool {
     }
 }
 
-/// What is told of a run.
+/// What the metrics of a run are computed from.
 #[derive(Debug)]
 pub(crate) struct Metrics<'a> {
     pub(crate) operation: &'static str,
     pub(crate) summary: &'a Summary,
-    /// Requests by the status they were answered with; `None`: not answered.
+    /// Requests by the status of their answer; `None` for those without an answer.
     pub(crate) statuses: &'a BTreeMap<Option<u16>, u64>,
     pub(crate) exit_code: u8,
     /// Seconds since 1970-01-01, UTC.
@@ -45,12 +45,12 @@ pub(crate) struct Metrics<'a> {
 }
 
 impl Metrics<'_> {
-    /// Puts the metrics into `place` in one step. The time of the last success is that of the file before, if
-    /// this run is none.
+    /// Atomically writes the metrics to `place`. If this run did not succeed, the time of the last success is kept from the
+    /// previous file.
     pub(crate) fn write(&self, place: &Replaced) -> Result<(), FileError> {
         let label = format!("{LAST_SUCCESS}{{operation=\"{}\"}} ", self.operation);
-        // What cannot be read is none of ours.
-        let before = of_a_run_before(place).unwrap_or_default();
+        // A file that cannot be read has no time to keep.
+        let before = previous_text(place).unwrap_or_default();
         let before = before.lines().find_map(|line| line.strip_prefix(&label)?.parse().ok());
         let last_success = if self.exit_code == 0 { Some(self.now) } else { before };
         let text = self.text(last_success);
@@ -92,11 +92,11 @@ impl Metrics<'_> {
     }
 }
 
-/// What stands in the metrics file of an earlier run. To open what is no regular file might wait for ever.
-fn of_a_run_before(place: &Replaced) -> io::Result<String> {
+/// The text of an earlier run's metrics file. Anything but a regular file is not opened: that could block forever.
+fn previous_text(place: &Replaced) -> io::Result<String> {
     let mut text = String::new();
     if not_regular(place).is_none() {
-        File::open(place)?.take(MOST_OF_A_FILE).read_to_string(&mut text)?;
+        File::open(place)?.take(MAX_PREVIOUS_BYTES).read_to_string(&mut text)?;
     }
     Ok(text)
 }
@@ -128,7 +128,7 @@ mod tests {
         assert!(!may_hold_metrics(folder.path()), "a folder cannot be read");
     }
 
-    /// The lines of the file after a run of this operation, exit code and time, without comments.
+    /// The lines of the metrics file, without comments, after a run with this operation, exit code and time.
     fn after(place: &Replaced, operation: &'static str, exit_code: u8, now: i64) -> Vec<String> {
         let mut tally = Tally::default();
         tally.add_rows(Outcome::Active, 7);

@@ -1,4 +1,4 @@
-//! What became of each row, and how is it kept until it can be proved?
+//! Records the outcome of each row: in a journal while the run lasts, then in the report.
 //!
 //! ```text
 //! Settlement ─▶ Journal (NAME.partial.csv, as rows settle) ─▶ publish (the input's order) ─▶ NAME.csv
@@ -6,7 +6,6 @@
 //!                                                                                                   └─▶ NAME.run.json
 //! ```
 
-mod apart;
 mod failed;
 mod files;
 #[cfg(test)]
@@ -15,28 +14,29 @@ mod journal;
 mod line;
 mod lock;
 mod metrics;
+mod output_paths;
 mod publish;
-mod recall;
 mod record;
 mod recover;
+mod resumed_users;
 mod summary;
 mod version;
 
 pub use self::files::OutputError;
 pub use self::summary::Summary;
 
-pub(crate) use self::apart::{ReadFile, kept_apart};
-pub(crate) use self::failed::{FAILED_COLUMNS, InputRows, ListedRows, Published, ToldRows, count_report, hex, write_failures};
+pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, Published, RowsByNumber, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, NotAppended, NotWritten, Target, UNRECORDED};
 pub(crate) use self::line::{COLUMNS, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
+pub(crate) use self::output_paths::{ReadFile, check_output_paths};
 pub(crate) use self::publish::{Numbers, publish, put_in_order};
-pub(crate) use self::recall::Recalled;
 pub(crate) use self::record::{
     DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
     totals,
 };
 pub(crate) use self::recover::{Recovered, doubt_failures, journal_users, read_journal, reopen_journal};
+pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::version::{CURRENT_FORMAT, NotRead, check_journal, is_of_a_report};

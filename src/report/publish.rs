@@ -1,8 +1,7 @@
-//! How does the journal become the report? Its lines are put into the input's order in a second file, which
-//! takes the journal's place by a rename, and then, by another, the report's: at any instant one whole file
-//! is there.
+//! Turns the journal into the report. Its lines are written in the input's order to a second file, which is renamed to the
+//! journal and then to the report. At every moment, one complete file exists.
 //!
-//! Only the lines' places are sorted, in bounded memory; the lines themselves are copied.
+//! Only the positions of the lines are sorted, in bounded memory. The lines themselves are copied.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -16,34 +15,34 @@ use crate::domain::Lines;
 use crate::external_sort::Sorter;
 use crate::file_error::FileError;
 
-/// Bytes read or written at a time. Rows settle nearly in order, so most lines are in the buffer already.
+/// The bytes read or written at a time. Rows settle nearly in order, so most lines are already in the buffer.
 const BUFFER: usize = 256 << 10;
 
-/// Which numbers rows have.
+/// How rows are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbers {
-    /// Each from 1 on.
+    /// From 1 without gaps.
     Whole,
-    /// Some may be free, because users have left the list that the rows were made of.
+    /// With possible gaps, because users have left the user list since.
     MayBeFree,
 }
 
-/// Puts the journal's lines in order; it stays the journal. There must be one for each of `rows` rows: of
-/// several, the last counts.
+/// Sorts the journal's lines; it stays the journal. Each of the `rows` rows must have a line. If it has several, the last
+/// one is kept.
 pub(crate) fn put_in_order(files: &ReportFiles, rows: u64, numbers: Numbers) -> Result<(), FileError> {
     let folder = folder_of(&files.report);
     write_beside(files, |ordered| write_in_order(&files.partial, ordered, folder, rows, numbers))?;
     rename(&files.ordered, &files.partial)
 }
 
-/// Publishes those `lines` of a journal that has been put in order as the report. There is no journal then.
+/// Publishes the selected `lines` of a sorted journal as the report. The journal is gone afterwards.
 pub(crate) fn publish(files: &ReportFiles, lines: Lines) -> Result<(), FileError> {
     match lines {
         Lines::All => rename(&files.partial, &files.report)?,
         Lines::Active => {
             write_beside(files, |some| write_some(&files.partial, some, lines))?;
             rename(&files.ordered, &files.report)?;
-            // Both are there now; who takes the run up publishes the journal once more.
+            // Both files exist now. If the program ends here, a resumed run publishes the journal again.
             sync_folder_of(&files.report)?;
             remove_if_there(&files.partial)?;
         }
@@ -51,14 +50,14 @@ pub(crate) fn publish(files: &ReportFiles, lines: Lines) -> Result<(), FileError
     sync_folder_of(&files.report)
 }
 
-/// Writes a file that is to take the place of another, until it is on disk.
+/// Writes the temporary file that will replace another, and syncs it to disk.
 fn write_beside(files: &ReportFiles, write: impl FnOnce(&File) -> io::Result<()>) -> Result<(), FileError> {
     remove_if_there(&files.ordered)?;
     let beside = create_new(&files.ordered)?;
     let written = write(&beside).map_err(|source| FileError::new("put in order", &files.partial, source));
     let synced = written.and_then(|()| beside.sync_all().map_err(|source| FileError::new("written to disk", &files.ordered, source)));
     synced.inspect_err(|_| {
-        // The journal has it all; this would only take up the room that may be wanting.
+        // The journal still has everything, and the disk may be full.
         drop(remove_if_there(&files.ordered));
     })
 }
@@ -106,7 +105,7 @@ fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64, numb
     out.flush()
 }
 
-/// Where the header ends, and each line's row, beginning and end.
+/// The offset at which the header ends, and for each line its row, start and end.
 fn places(journal: File, folder: &Path) -> io::Result<(u64, Sorter<3>)> {
     let length = journal.metadata()?.len();
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(journal);

@@ -1,5 +1,5 @@
-//! What was the run? `NAME.run.json`: who asked what of whom, when, and what came of it. Written before
-//! the first request and brought up to date at the end, each time in one step.
+//! The run record `NAME.run.json`: what was requested, where, when and why, and the results. It is written before the first
+//! request and updated at the end, each time atomically.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use super::version::{CURRENT_FORMAT, NotRead, check_record};
 use crate::domain::{Outcome, RunId, Tally, escaped};
 use crate::file_error::FileError;
 
-/// The record of a run. No secret, ever.
+/// The record of a run. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RunRecord {
@@ -28,14 +28,14 @@ pub(crate) struct RunRecord {
     pub(crate) environment: EnvironmentRecord,
     pub(crate) api_url: String,
     pub(crate) reason: Option<String>,
-    /// The rates that the licence allows, by PingOne's names of them; `None` if it did not tell.
+    /// The rates that the licence allows, by PingOne's names for them; `None` if PingOne did not report them.
     #[serde(default)]
     pub(crate) licence: Option<BTreeMap<String, u64>>,
     /// The instant that spans count from.
     pub(crate) started_at: String,
     pub(crate) finished_at: Option<String>,
-    /// How far the clock of the machine was ahead of PingOne's when the run began, or was taken up last; `None` where
-    /// PingOne did not tell its time. The times here are by PingOne's, unless `--trust-clock` was given.
+    /// How far the machine's clock was ahead of PingOne's when the run started or was last resumed; `None` if PingOne did
+    /// not send its time. The times in the record are PingOne's, unless `--trust-clock` was given.
     #[serde(default)]
     pub(crate) clock_offset_seconds: Option<i64>,
     pub(crate) status: Status,
@@ -45,12 +45,11 @@ pub(crate) struct RunRecord {
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
     pub(crate) report: ReportRecord,
-    /// While the run goes on, how many rows beyond the last of its journal may have been sent; 0 once the journal
-    /// is known to be whole. `None` in the records of versions that did not say so.
+    /// While the run lasts, how many rows beyond the last one in its journal may have been sent; 0 once the journal is known
+    /// to be complete. `None` in records of versions that did not write this.
     #[serde(default)]
     pub(crate) in_doubt_ahead: Option<u64>,
-    /// The rows up to this one may have been sent by a run whose journal is not whole, so that none of them is known
-    /// not to have been applied.
+    /// Rows up to this one may have been sent by a run whose journal is incomplete. Any of them may have been applied.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) in_doubt_up_to: u64,
 }
@@ -68,27 +67,27 @@ pub(crate) struct EnvironmentRecord {
     pub(crate) kind: Option<String>,
 }
 
-/// How far a run is.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Status {
-    /// It runs, or it ended without being able to say so.
+    /// It is running, or it ended without being able to update the record.
     Running,
     /// Every row is settled and reported.
     Completed,
-    /// It stopped for a reason of its own.
+    /// It stopped by itself, for example at `--max-failures`.
     Stopped,
     /// A signal stopped it.
     Interrupted,
 }
 
-/// Whose bypasses the run is about: the users of a file, or of the directory.
+/// The users that the run is about: those of a file, or those of the directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InputRecord {
-    /// The file, and the SHA-256 of its text; `None` where the directory is the input.
+    /// The file, and the SHA-256 of its text; both `None` if the directory is the input.
     pub(crate) path: Option<String>,
     pub(crate) sha256: Option<String>,
-    /// How many rows there are. Of the directory, this is known once the whole list has been read.
+    /// The number of rows. For the directory, it is known once the whole list has been read.
     pub(crate) rows: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<DirectoryRecord>,
@@ -97,12 +96,12 @@ pub(crate) struct InputRecord {
 /// Which users of the directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DirectoryRecord {
-    /// The filter that PingOne was sent; `None` for all users.
+    /// The filter sent to PingOne; `None` for all users.
     pub(crate) filter: Option<String>,
 }
 
 impl InputRecord {
-    /// What a list of users must have in common with another to be the same.
+    /// What two inputs must have in common to count as the same.
     fn identity(&self) -> String {
         match (&self.directory, &self.sha256) {
             (Some(DirectoryRecord { filter: Some(filter) }), _) => format!("the directory with the filter {filter}"),
@@ -118,10 +117,10 @@ pub(crate) struct OptionsRecord {
     pub(crate) sandbox: bool,
     #[serde(flatten)]
     pub(crate) reading: ReadingRecord,
-    /// Which users alone stand in the report.
+    /// The selection of users in the report; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) only: Option<String>,
-    /// How long bypasses still run that are ended.
+    /// How long a bypass that `end` ends still runs.
     #[serde(rename = "in", default)]
     pub(crate) grace: Option<String>,
     pub(crate) rate: String,
@@ -159,7 +158,7 @@ pub(crate) struct ReportRecord {
 }
 
 impl RequestsRecord {
-    /// Adds what was sent after it. (A record that somebody has changed may hold any numbers.)
+    /// Adds the requests that were sent later. (Saturating, because an edited record may hold any numbers.)
     pub(crate) fn add(&mut self, more: Self) {
         self.sent = self.sent.saturating_add(more.sent);
         self.retried = self.retried.saturating_add(more.retried);
@@ -168,11 +167,11 @@ impl RequestsRecord {
 }
 
 impl RunRecord {
-    /// Takes over what the run of the `former` record may have sent without a line in its journal, whose last row is
-    /// `last_row`: whether it crashed, or its journal could not be written.
+    /// Takes over the rows in doubt from the `former` record: those that its run may have sent without a line in the
+    /// journal, whose last row is `last_row`, because the run crashed or could not write the journal.
     pub(crate) fn take_over_doubt(&mut self, former: &Self, last_row: u64) {
         self.in_doubt_up_to = former.in_doubt_up_to;
-        // Of users of the directory nothing is asked but to be read.
+        // Users of the directory are only read, so none of them is in doubt.
         if let Some(rows) = self.input.rows {
             let ahead = former.in_doubt_ahead.unwrap_or(u64::MAX);
             let begun = if ahead > 0 { last_row.saturating_add(ahead).min(rows) } else { 0 };
@@ -180,14 +179,14 @@ impl RunRecord {
         }
     }
 
-    /// When the run started, and its number; or what is wrong with them.
+    /// When the run started, and its ID; or what is wrong with them.
     pub(crate) fn origin(&self) -> io::Result<(DateTime<Utc>, RunId)> {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("its {what} cannot be read"));
         let start = self.started_at.parse().map_err(|_| wrong("startedAt"))?;
         Ok((start, self.run_id.parse().map_err(|_| wrong("runId"))?))
     }
 
-    /// The record at `path`; `None` where there is none. Its format is checked before anything else in it is read.
+    /// The record at `path`; `None` if there is none. Its format is checked before anything else in it is read.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, NotRead> {
         let failed = |source| FileError::new("read", path, source);
         let text = match fs::read(path) {
@@ -201,12 +200,12 @@ impl RunRecord {
         Ok(Some(Self { format_version: CURRENT_FORMAT, ..record }))
     }
 
-    /// Puts the record into `place`, instead of the one before, if there is one.
+    /// Writes the record to `place`, replacing an earlier one.
     pub(crate) fn write(&self, place: &Replaced) -> Result<(), FileError> {
         place.replace(|file| self.write_to(file))
     }
 
-    /// Finds out whether the record can be put into `place`, and leaves what is there as it is.
+    /// Checks that the record can be written to `place`, without changing an existing one.
     pub(crate) fn try_out(&self, place: &Replaced) -> Result<(), FileError> {
         place.try_out(|file| self.write_to(file))
     }
@@ -217,20 +216,20 @@ impl RunRecord {
         file.write_all(&text)
     }
 
-    /// In words, that this is the record of another report than the one at `report`, if it is: the records of
-    /// `NAME` and `NAME.csv` stand in one place.
+    /// Describes the difference if this record belongs to another report than the one at `report`: the records of `NAME` and
+    /// `NAME.csv` have the same path.
     pub(crate) fn other_report(&self, report: &Path) -> Option<String> {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (was, is) = (name(Path::new(&self.report.path)), name(report));
         (was != is).then(|| format!("the report was `{}` and is `{}`", escaped(&was), escaped(&is)))
     }
 
-    /// What another run would be that this record is not the record of: the first difference, in words.
+    /// Describes the first difference that makes the `other` run a different one; `None` if this run can be resumed as it.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let differ =
             |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{}` and is `{}`", escaped(was), escaped(is)));
         let shown = |reading: &ReadingRecord| serde_json::to_string(reading).unwrap_or_default();
-        // Each sandbox inside a process has a port of its own.
+        // Each built-in sandbox has its own port.
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
         let is_listed = self.input.directory.is_some() || other.input.directory.is_some();
         let input = if is_listed { "the input" } else { "the input's SHA-256" };
@@ -242,7 +241,7 @@ impl RunRecord {
             .or_else(|| self.difference_when_finished(other))
     }
 
-    /// A run that goes on may write other lines; the report of one that has finished has the lines it has.
+    /// A resumed run may select other lines for its report. The report of a finished run cannot be changed.
     fn difference_when_finished(&self, other: &Self) -> Option<String> {
         let lines = |record: &Self| record.options.only.clone().unwrap_or_else(|| "all users".to_owned());
         let (was, is) = (lines(self), lines(other));
@@ -251,13 +250,13 @@ impl RunRecord {
     }
 }
 
-/// A tally as the record has it: the rows, and a key for each result.
+/// A tally in the record's form: the number of rows, and a key for each result.
 pub(crate) fn totals(tally: &Tally) -> BTreeMap<String, u64> {
     let results = Outcome::ALL.into_iter().map(|outcome| (outcome.name().to_owned(), tally.of(outcome)));
     results.chain([("rows".to_owned(), tally.rows())]).collect()
 }
 
-/// The tally that a record has.
+/// The tally from a record's totals.
 pub(crate) fn tally(totals: &BTreeMap<String, u64>) -> Tally {
     let mut tally = Tally::default();
     for outcome in Outcome::ALL {

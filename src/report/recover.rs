@@ -1,4 +1,4 @@
-//! What had a run settled that did not finish? Read from its journal, whose last line may be torn.
+//! Reads the journal of an unfinished run, whose last line may be torn, to find out which rows are settled.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -13,40 +13,40 @@ use crate::domain::{Outcome, RowNumber, RowSet, Tally, UserId};
 use crate::file_error::FileError;
 
 const BUFFER: usize = 256 << 10;
-/// No line of a journal has fewer bytes.
+/// The fewest bytes in a line of a journal.
 const LEAST_OF_A_LINE: u64 = 40;
-/// Rows are settled nearly in their order: of those before one that has a line, fewer have none.
+/// Rows settle nearly in order: before a row that has a line, fewer rows than this have none.
 const OUT_OF_ORDER: u64 = 100_000;
 
-/// What a journal tells.
+/// The content of a journal.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
-    /// The rows that are not to be sent again.
+    /// The rows that are not sent again.
     pub(crate) settled: RowSet,
-    /// Every row that has a line, by its last one.
+    /// The outcomes of all rows that have a line; the last line of a row counts.
     pub(crate) tally: Tally,
-    /// The rows that are to be sent again, and what became of them.
+    /// The rows that are sent again, with their outcomes.
     pub(crate) again: BTreeMap<u64, Outcome>,
     /// The highest row that has a line.
     pub(crate) last_row: u64,
-    /// Where the last whole line ends.
+    /// The offset at which the last complete line ends.
     end: u64,
 }
 
 impl Recovered {
-    /// Whether the journal's header is whole.
+    /// Whether the journal's header is complete.
     pub(crate) fn has_header(&self) -> bool {
         self.end > 0
     }
 
-    /// How many rows are not to be sent again, by outcome.
+    /// The number of rows that are not sent again, by outcome.
     pub(crate) fn for_good(&self) -> Tally {
         let mut tally = self.tally;
         self.again.values().for_each(|outcome| tally.remove(*outcome));
         tally
     }
 
-    /// Takes in a line. The last line of a row counts.
+    /// Adds a line. The last line of a row counts.
     fn line(&mut self, row: u64, outcome: Outcome) {
         self.last_row = self.last_row.max(row);
         if self.settled.contains(row) {
@@ -64,7 +64,7 @@ impl Recovered {
     }
 }
 
-/// The header of the journal at `path`; `None` where it is torn or missing.
+/// The header of the journal at `path`; `None` if it is torn or missing.
 pub(super) fn journal_header(path: &Path) -> io::Result<Option<ByteRecord>> {
     let file = OpenOptions::new().read(true).open(path)?;
     let length = file.metadata()?.len();
@@ -78,8 +78,7 @@ pub(super) fn journal_header(path: &Path) -> io::Result<Option<ByteRecord>> {
     Ok((!is_torn).then_some(header))
 }
 
-/// Reads the journal at `path`, of an input of so many `rows`, up to its last whole line, and changes
-/// nothing.
+/// Reads the journal at `path`, of an input with this many `rows`, up to its last complete line. Does not change it.
 pub(crate) fn read_journal(path: &Path, rows: u64) -> Result<Recovered, FileError> {
     let failed = |source| FileError::new("read", path, source);
     let mut file = OpenOptions::new().read(true).open(path).map_err(failed)?;
@@ -88,8 +87,8 @@ pub(crate) fn read_journal(path: &Path, rows: u64) -> Result<Recovered, FileErro
     Ok(found)
 }
 
-/// Reads the journal at `path`, of an input of so many `rows`, and cuts off what is torn; the file is then at
-/// its end.
+/// Reads the journal at `path`, of an input with this many `rows`, and truncates a torn rest. The returned file is
+/// positioned at its end.
 pub(crate) fn reopen_journal(path: &Path, rows: u64) -> Result<(std::fs::File, Recovered), FileError> {
     let failed = |verb| move |source| FileError::new(verb, path, source);
     let found = read_journal(path, rows)?;
@@ -99,9 +98,8 @@ pub(crate) fn reopen_journal(path: &Path, rows: u64) -> Result<(std::fs::File, R
     Ok((file, found))
 }
 
-/// Takes back what the journal says of rows up to this one that had `failed`: each may have been sent again since, by a
-/// run whose line of it is lost. They are `unknown` then, by a line more at the end of `file`, which is the journal at
-/// `path`.
+/// Changes `failed` rows up to the row `up_to` to `unknown`: a later run may have sent them again and lost the line. Appends
+/// a line for each to `file`, which is the journal at `path`.
 pub(crate) fn doubt_failures(file: &mut std::fs::File, path: &Path, recovered: &mut Recovered, up_to: u64) -> Result<(), FileError> {
     let failed = recovered.again.iter().filter(|(row, outcome)| **row <= up_to && **outcome == Outcome::Failed);
     let mut last: BTreeMap<u64, ByteRecord> = failed.map(|(row, _)| (*row, ByteRecord::new())).collect();
@@ -125,7 +123,7 @@ pub(crate) fn doubt_failures(file: &mut std::fs::File, path: &Path, recovered: &
     Ok(())
 }
 
-/// The line of a row that had failed, where it may have been sent again since.
+/// The new line of a failed row that may have been sent again.
 fn doubted(line: &ByteRecord) -> ByteRecord {
     let change = |(index, value): (usize, &[u8])| match COLUMNS.get(index) {
         Some(&"result") => Outcome::Unknown.name().as_bytes().to_vec(),
@@ -135,10 +133,10 @@ fn doubted(line: &ByteRecord) -> ByteRecord {
     line.iter().enumerate().map(change).collect()
 }
 
-/// A line's row, its user if it names one, and its outcome.
+/// The row of a line, its user if the line names one, and its outcome.
 pub(crate) type JournalUser = (RowNumber, Option<UserId>, Outcome);
 
-/// The rows that have whole lines in the journal at `path`, of an input of so many `rows`.
+/// The complete lines in the journal at `path`, of an input with this many `rows`.
 pub(crate) fn journal_users(path: &Path, rows: u64) -> Result<impl Iterator<Item = Result<JournalUser, FileError>>, FileError> {
     let failed = |source| FileError::new("read", path, source);
     let end = read_journal(path, rows)?.end;
@@ -152,12 +150,12 @@ pub(crate) fn journal_users(path: &Path, rows: u64) -> Result<impl Iterator<Item
     }))
 }
 
-/// Reads whole lines. What is torn ends at the end of the file, or holds zero bytes, which a power cut may
-/// leave: what follows it was not yet on disk. Anything else that is no line of ours is not cut off but
-/// refused: somebody has edited it.
+/// Reads complete lines. A torn line is at the end of the file, or contains zero bytes, which a power cut may leave; what
+/// follows them was not yet on disk. Any other malformed line is an error and not truncated, because somebody has edited
+/// the file.
 fn read_lines(file: &mut std::fs::File, rows: u64, found: &mut Recovered) -> io::Result<()> {
     let length = file.metadata()?.len();
-    // Where it is not known how many rows there are, no line can be of a much later one than there are lines.
+    // If the number of rows is unknown, no row number can be much greater than the number of lines.
     let rows = rows.min(length / LEAST_OF_A_LINE + OUT_OF_ORDER);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(&mut *file);
     let mut record = ByteRecord::new();
@@ -167,13 +165,13 @@ fn read_lines(file: &mut std::fs::File, rows: u64, found: &mut Recovered) -> io:
         let (end, is_header) = (reader.position().byte(), start == 0);
         width = if is_header { record.len() } else { width };
         let line = line_of(&record).filter(|(row, _)| (1..=rows).contains(row));
-        let is_sound = record.len() == width && if is_header { is_own_header(&record) } else { line.is_some() };
+        let is_valid = record.len() == width && if is_header { is_own_header(&record) } else { line.is_some() };
         if end == length && !is_closed(reader.get_mut(), start)? {
             return Ok(());
         }
         match line {
-            _ if !is_sound && record.as_slice().contains(&0) => return Ok(()),
-            _ if !is_sound => return Err(io::Error::other(format!("what stands at byte {start} is not a line of this run"))),
+            _ if !is_valid && record.as_slice().contains(&0) => return Ok(()),
+            _ if !is_valid => return Err(io::Error::other(format!("what stands at byte {start} is not a line of this run"))),
             Some((row, outcome)) => found.line(row, outcome),
             // The header names no row.
             None => {}
@@ -193,8 +191,8 @@ fn line_of(record: &ByteRecord) -> Option<(u64, Outcome)> {
     Some((text(0)?.parse().ok()?, Outcome::named(text(2)?)?))
 }
 
-/// Whether the file's last record, which begins at `start`, ends with a line feed that is not within
-/// quotes. Each quoted value has an even number of quotes.
+/// Whether the file's last record, which begins at `start`, ends with a line feed outside quotes. A complete quoted value
+/// has an even number of quotes.
 fn is_closed(file: &mut std::fs::File, start: u64) -> io::Result<bool> {
     file.seek(SeekFrom::Start(start))?;
     let mut line = Vec::new();
@@ -237,17 +235,17 @@ mod tests {
 
     #[test]
     fn a_journal_that_was_edited_is_refused_and_left_as_it_is() {
-        let sound = header() + &line(1, "granted", "") + &line(2, "granted", "");
+        let valid = header() + &line(1, "granted", "") + &line(2, "granted", "");
         for edited in [
-            sound.replace(',', ";"),
-            sound.replacen("granted", "grannted", 1),
-            sound.replacen("\n1,", "\n999,", 1),
-            sound.replacen("\n1,", "\n99999999999999999,", 1),
-            sound.replacen("userID", "user", 1),
-            sound.replacen(",note\n", "\n", 1),
-            sound.replacen("\n1,u,granted", "\n1,u,granted,", 1),
-            sound.replacen("\n1,u,granted,", "\n1,u,granted", 1),
-            sound.replacen("\n1,", "\n0,", 1),
+            valid.replace(',', ";"),
+            valid.replacen("granted", "grannted", 1),
+            valid.replacen("\n1,", "\n999,", 1),
+            valid.replacen("\n1,", "\n99999999999999999,", 1),
+            valid.replacen("userID", "user", 1),
+            valid.replacen(",note\n", "\n", 1),
+            valid.replacen("\n1,u,granted", "\n1,u,granted,", 1),
+            valid.replacen("\n1,u,granted,", "\n1,u,granted", 1),
+            valid.replacen("\n1,", "\n0,", 1),
             line(1, "granted", ""),
         ] {
             let folder = tempfile::tempdir().expect("a folder");
@@ -262,15 +260,15 @@ mod tests {
     fn a_line_of_a_row_that_cannot_be_is_refused_even_where_it_is_not_known_how_many_there_are() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("j.csv");
-        for (row, is_sound) in [(90_000, true), (4_000_000_000, false), (100_000_000_000, false), (u64::MAX, false)] {
+        for (row, is_valid) in [(90_000, true), (4_000_000_000, false), (100_000_000_000, false), (u64::MAX, false)] {
             std::fs::write(&path, header() + &line(1, "active", "") + &line(row, "active", "")).expect("written");
             let read = read_journal(&path, u64::MAX);
-            assert_eq!(read.is_ok(), is_sound, "{row}");
-            assert!(read.is_ok_and(|found| found.settled.contains(row)) == is_sound, "{row}");
+            assert_eq!(read.is_ok(), is_valid, "{row}");
+            assert!(read.is_ok_and(|found| found.settled.contains(row)) == is_valid, "{row}");
         }
     }
 
-    /// What a power cut leaves may have reached the disk in any order.
+    /// After a power cut, blocks may have reached the disk in any order.
     #[test]
     fn nothing_counts_after_zero_bytes_that_stand_where_a_line_should() {
         let before = header() + &line(1, "granted", "a\0b");
@@ -289,12 +287,12 @@ mod tests {
         let path = folder.path().join("j.csv");
         for lines in [1, 50] {
             let before = header() + &line(1, "active", "").repeat(lines - 1);
-            // Of six digits, whatever the row.
+            // Both row numbers have six digits.
             let most = ((before.len() + line(100_000, "active", "").len()) / 40) as u64 + 100_000;
-            for (row, is_sound) in [(most, true), (most + 1, false)] {
+            for (row, is_valid) in [(most, true), (most + 1, false)] {
                 std::fs::write(&path, format!("{before}{}", line(row, "active", ""))).expect("written");
                 let read = read_journal(&path, u64::MAX);
-                assert_eq!(read.map(|found| found.last_row).ok(), is_sound.then_some(row), "{row}");
+                assert_eq!(read.map(|found| found.last_row).ok(), is_valid.then_some(row), "{row}");
             }
         }
     }
@@ -352,7 +350,7 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever a journal is torn, its whole lines are kept and the rest is cut off.
+        /// Wherever a journal is torn, its complete lines are kept and the rest is truncated.
         #[test]
         fn a_torn_journal_keeps_its_whole_lines(count in 0_u64..6, note in "[a\n\r,]{0,4}", torn in 0_usize..400, zeros in 0_usize..9) {
             let whole: Vec<String> = std::iter::once(header()).chain((1..=count).map(|row| line(row, "granted", &note))).collect();

@@ -1,4 +1,4 @@
-//! What does the operator read at the end?
+//! The summary that the operator reads at the end.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::domain::{Counts, Tally, shown};
 
-/// What a finished run has done.
+/// What a run has done.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// Whom the run talked to.
+    /// The environment and API that the run used.
     pub target: String,
     /// Rows by outcome.
     pub tally: Tally,
-    /// How many rows there are, if not all of them are settled.
+    /// The number of rows, if not all of them are settled.
     pub rows: Option<u64>,
     /// Requests sent, those for tokens included.
     pub sent: u64,
@@ -21,11 +21,11 @@ pub struct Summary {
     pub retried: u64,
     /// Of them, those that were answered 429.
     pub throttled: u64,
-    /// From the first row to the last.
+    /// The time from the first row to the last.
     pub took: Duration,
-    /// How much of it every request was held back, as PingOne asked.
+    /// For how much of that time all requests were held back because PingOne asked for it.
     pub held: Duration,
-    /// Where the report is, and the files beside it.
+    /// The report and the files beside it.
     pub files: Vec<PathBuf>,
 }
 

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::row_state::{Next, RowState, Step};
 use super::script::{Called, Event, Left, PATIENCE, Script, now, pipeline, row, run};
 use super::*;
-use crate::domain::{Ask, BypassUntil, Grace, Operation, Outcome};
+use crate::domain::{Action, BypassUntil, Grace, Operation, Outcome};
 use crate::pace::Rate;
 use crate::pingone::{BypassStatus, Call, Verdict};
 use crate::stop::Signal;
@@ -136,9 +136,9 @@ async fn faults_of_both_calls_count_and_a_get_settles_what_a_put_left_in_doubt()
 #[test]
 fn a_date_that_passed_long_ago_is_not_taken_for_the_end_of_a_bypass_that_runs() {
     let Operation::End(grace) = in_a_minute() else { unreachable!("it is an end") };
-    let ask = Ask::End("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"), grace);
+    let action = Action::End("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"), grace);
     for (ago, expected) in [(30, Outcome::Ended), (59, Outcome::Ended), (61, Outcome::Mismatch), (4 * 3600, Outcome::Mismatch)] {
-        let mut life = RowState::new(ask, PATIENCE, false);
+        let mut life = RowState::new(action, PATIENCE, false);
         let Step::Send { call, .. } = life.step(now()) else { panic!("a GET comes first") };
         let until = BypassUntil::from_instant(now() - TimeDelta::seconds(ago));
         let verdict = Verdict::Answered { status: 200, bypass: BypassStatus { can_bypass: true, until } };

@@ -44,7 +44,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::clock::Clock;
 use crate::domain::MaxFailures;
 use crate::domain::{Row, Tally};
-use crate::pingone::{Limits, PingOneError, Session, Wire};
+use crate::pingone::{Limits, PingOneError, Session, Transport};
 use crate::report::Appender;
 use crate::stop::Stop;
 
@@ -103,7 +103,7 @@ pub(crate) enum StopReason {
     JournalClosed,
 }
 
-impl<W: Wire> Pipeline<W> {
+impl<W: Transport> Pipeline<W> {
     /// Settles every one of `rows`, or those that can be before the run stops. Each settled row is handed to the `journal`, and
     /// counted in `seen`.
     pub(crate) async fn run(&self, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Ended {

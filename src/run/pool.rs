@@ -22,7 +22,7 @@ use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work, quote};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Wire};
+use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
 use crate::report::{Appender, Closed, NotAppended, Settlement};
 
 /// What came of waiting for a permit to send: the token to send with, or `None` if the run stops.
@@ -68,7 +68,7 @@ enum Lacks {
     Permit,
 }
 
-impl<'a, W: Wire> Pool<'a, W> {
+impl<'a, W: Transport> Pool<'a, W> {
     pub(super) fn new(pipeline: &'a Pipeline<W>, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Self {
         Self {
             pipeline,
@@ -205,7 +205,7 @@ impl<'a, W: Wire> Pool<'a, W> {
             if self.next.is_none() {
                 self.next = self.rows.try_recv().ok();
             }
-            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.task, Work::Send(_)) && self.state.lets(row.number));
+            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.work, Work::Send(_)) && self.state.lets(row.number));
             let row = self.next.take_if(|_| is_settled && self.unwritten.is_empty());
             let Some(row) = row else {
                 return;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::domain::{Ask, BypassUntil, Detail, Outcome, UserId};
+use crate::domain::{Action, BypassUntil, Detail, Outcome, UserId};
 use crate::pace::Backoff;
 use crate::pingone::{BypassStatus, Call, Limits, Verdict};
 
@@ -27,7 +27,7 @@ const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
 /// What is known of a row that has been begun.
 #[derive(Debug)]
 pub(crate) struct RowState {
-    ask: Ask,
+    action: Action,
     limits: Limits,
     backoff: Backoff,
     /// When the first request was sent.
@@ -94,17 +94,17 @@ pub(crate) struct RowResult {
 }
 
 impl RowState {
-    /// The state of a row that asks for `ask`; which may have been carried out before, if it is `in_doubt`.
-    pub(crate) fn new(ask: Ask, limits: Limits, in_doubt: bool) -> Self {
+    /// The state of a row that asks for `action`; which may have been carried out before, if it is `in_doubt`.
+    pub(crate) fn new(action: Action, limits: Limits, in_doubt: bool) -> Self {
         Self {
-            ask,
+            action,
             limits,
             backoff: Backoff::new(),
             first: None,
             last_answer: None,
             attempts: 0,
             unauthorized: Unauthorized::default(),
-            doubt: in_doubt && ask.changes(),
+            doubt: in_doubt && action.changes(),
             last_fault: Detail::default(),
             is_last_look: false,
             running: None,
@@ -114,7 +114,7 @@ impl RowState {
 
     /// The end date that was asked for: the row's own, or the last that was sent.
     pub(crate) fn requested(&self) -> Option<BypassUntil> {
-        self.ask.until().or(self.requested)
+        self.action.until().or(self.requested)
     }
 
     /// Until when the row may be tried, once it has been.
@@ -135,11 +135,11 @@ impl RowState {
 
     /// What to do with a turn that has come, at the `date` of the clock on the wall.
     pub(crate) fn step(&mut self, date: DateTime<Utc>) -> Step {
-        match (self.ask, self.running) {
-            (Ask::Grant(user, _), _) if self.is_last_look => Step::Send { call: Call::Get(user), again: true },
-            (Ask::Grant(user, until), _) => self.put(user, until),
-            (Ask::Read(user), _) | (Ask::End(user, _), None) => Step::Send { call: Call::Get(user), again: self.attempts > 0 },
-            (Ask::End(user, grace), Some(seen)) => {
+        match (self.action, self.running) {
+            (Action::Grant(user, _), _) if self.is_last_look => Step::Send { call: Call::Get(user), again: true },
+            (Action::Grant(user, until), _) => self.put(user, until),
+            (Action::Read(user), _) | (Action::End(user, _), None) => Step::Send { call: Call::Get(user), again: self.attempts > 0 },
+            (Action::End(user, grace), Some(seen)) => {
                 // While the turn was waited for, the near date went on, and the bypass may have run out.
                 let near = grace.after(date);
                 match self.nothing_to_end(seen.at(date), near) {
@@ -226,13 +226,13 @@ impl RowState {
 
     /// What an answer means for what was asked.
     fn answered(&mut self, call: Call, seen: Seen, now: Instant, date: DateTime<Utc>) -> Next {
-        match (self.ask, call) {
-            (Ask::Read(_), _) if seen.bypass.can_bypass => Next::Settle(seen.plainly(Outcome::Active)),
-            (Ask::Read(_), _) => Next::Settle(seen.plainly(Outcome::Inactive)),
-            (Ask::Grant(_, until), Call::Put(..)) => Next::Settle(granted(seen, until)),
-            (Ask::Grant(_, until), Call::Get(_)) => Next::Settle(self.looked_last(seen, until)),
-            (Ask::End(_, grace), Call::Get(_)) => self.looked(seen, grace.after(date)),
-            (Ask::End(..), Call::Put(_, near)) => self.ended(call, seen, near, now),
+        match (self.action, call) {
+            (Action::Read(_), _) if seen.bypass.can_bypass => Next::Settle(seen.plainly(Outcome::Active)),
+            (Action::Read(_), _) => Next::Settle(seen.plainly(Outcome::Inactive)),
+            (Action::Grant(_, until), Call::Put(..)) => Next::Settle(granted(seen, until)),
+            (Action::Grant(_, until), Call::Get(_)) => Next::Settle(self.looked_last(seen, until)),
+            (Action::End(_, grace), Call::Get(_)) => self.looked(seen, grace.after(date)),
+            (Action::End(..), Call::Put(_, near)) => self.ended(call, seen, near, now),
         }
     }
 
@@ -288,9 +288,9 @@ impl RowState {
 
     /// Whether a bypass until then would be over for longer than clocks may differ, which is how near `near` is.
     fn is_long_over(&self, until: BypassUntil, near: BypassUntil) -> bool {
-        match self.ask {
-            Ask::End(_, grace) => until.instant() + 2 * grace.span() <= near.instant(),
-            Ask::Grant(..) | Ask::Read(_) => false,
+        match self.action {
+            Action::End(_, grace) => until.instant() + 2 * grace.span() <= near.instant(),
+            Action::Grant(..) | Action::Read(_) => false,
         }
     }
 

@@ -10,8 +10,8 @@ use super::Pipeline;
 
 use super::row_state::{RowResult, RowState};
 use super::started_row::{Slot, StartedRow};
-use crate::domain::{Ask, BypassUntil, Detail, Outcome, Row, Work};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Request, Wire};
+use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work};
+use crate::pingone::{AccessToken, Attempt, Call, PingOneError, RowRequest, Transport};
 use crate::report::Settlement;
 
 /// What is to be done in flight.
@@ -33,11 +33,11 @@ pub(super) enum Done {
 }
 
 /// Does a job.
-pub(super) async fn perform<W: Wire>(pipeline: &Pipeline<W>, job: Job) -> Done {
+pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> Done {
     let Pipeline { session, stop, .. } = pipeline;
     match job {
         Job::Send { row, call, again, slot, token } => {
-            let request = Request { call, row: row.number, again, deadline: row.state.deadline() };
+            let request = RowRequest { call, row: row.number, again, deadline: row.state.deadline() };
             let began = Instant::now();
             let attempt = session.send(request, &token, stop).await;
             Done::Answered { row, call, slot, began, attempt }
@@ -68,7 +68,7 @@ pub(super) fn sent(row: &mut StartedRow, result: RowResult, completed: DateTime<
 }
 
 /// A row for which there is something to send, or the settlement of one for which there is not.
-pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, Ask), Box<Settlement>> {
+pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, Action), Box<Settlement>> {
     let unsent = |row: Row, user: String, outcome: Outcome, requested: Option<BypassUntil>, detail: Detail| {
         Err(Box::new(Settlement {
             row: row.number,
@@ -85,19 +85,19 @@ pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, 
         }))
     };
     let own = |why: &str| Detail::own(None, why.to_owned());
-    match row.task {
-        Work::Send(ask) => Ok((row, ask)),
-        Work::Duplicate(ask) => {
+    match row.work {
+        Work::Send(action) => Ok((row, action)),
+        Work::Duplicate(action) => {
             let why = own("the same request stands in an earlier row");
-            unsent(row, ask.user().to_string(), Outcome::Duplicate, ask.until(), why)
+            unsent(row, action.user().to_string(), Outcome::Duplicate, action.until(), why)
         }
-        Work::Passed(ask, outcome) => {
+        Work::Expired(action, outcome) => {
             let why = own("the end date has passed since the run was begun");
-            unsent(row, ask.user().to_string(), outcome, ask.until(), why)
+            unsent(row, action.user().to_string(), outcome, action.until(), why)
         }
-        Work::Nobody { outcome, ref said, until } => {
-            let said = Detail::clone(said);
-            unsent(row, String::new(), outcome, until, said)
+        Work::Unresolved { outcome, ref detail, until } => {
+            let detail = Detail::clone(detail);
+            unsent(row, String::new(), outcome, until, detail)
         }
         Work::Invalid { ref user, ref why } => {
             let (user, why) = (user.clone(), own(why));

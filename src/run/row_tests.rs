@@ -21,20 +21,20 @@ fn in_a_minute() -> Operation {
 #[tokio::test(start_paused = true)]
 async fn rows_that_nothing_is_sent_for_say_why_and_wait_for_no_turn() {
     let grant = row(Operation::Grant, 1);
-    let Work::Send(ask) = grant.task else { unreachable!("it is to be sent") };
-    let until = ask.until();
-    let said = Detail { status: None, code: "AMBIGUOUS".into(), message: "two users have this email".into(), id: "".into() };
+    let Work::Send(action) = grant.work else { unreachable!("it is to be sent") };
+    let until = action.until();
+    let detail = Detail { status: None, code: "AMBIGUOUS".into(), message: "two users have this email".into(), id: "".into() };
     let tasks = [
-        Work::Duplicate(ask),
-        Work::Passed(ask, Outcome::Unknown),
-        Work::Nobody { outcome: Outcome::Ambiguous, said: Box::new(said), until },
+        Work::Duplicate(action),
+        Work::Expired(action, Outcome::Unknown),
+        Work::Unresolved { outcome: Outcome::Ambiguous, detail: Box::new(detail), until },
         Work::Invalid { user: "x".to_owned(), why: "in.csv:5: `x` is not a UUID".to_owned() },
     ];
     let date = until.expect("a date").to_string();
     let (user, date) = (user(1).to_string(), date.as_str());
     let script = Arc::new(Script::of(&[]));
-    let tasks: Vec<Work> = tasks.into_iter().chain((5..=100).map(|_| Work::Duplicate(ask))).collect();
-    let rows = tasks.into_iter().zip(1..).map(|(task, number)| Row { task, ..row(Operation::Grant, number) }).collect();
+    let tasks: Vec<Work> = tasks.into_iter().chain((5..=100).map(|_| Work::Duplicate(action))).collect();
+    let rows = tasks.into_iter().zip(1..).map(|(work, number)| Row { work, ..row(Operation::Grant, number) }).collect();
     let left = run(&pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows).await;
     for (row, expected) in [
         (1, ["duplicate", &user, date, "", "the same request stands in an earlier row"]),

@@ -9,9 +9,9 @@ use csv::ByteRecord;
 use tokio::time::Instant;
 
 use super::*;
-use crate::domain::{Ask, BypassUntil, EnvironmentId, Operation, Outcome, RowNumber, UserId, Work};
+use crate::domain::{Action, BypassUntil, EnvironmentId, Operation, Outcome, RowNumber, UserId, Work};
 use crate::pace::{Pacer, Rate};
-use crate::pingone::{AccessToken, Answer, Call, Endpoints, Fault, Region, Reply, Secrets, TokenSource};
+use crate::pingone::{AccessToken, Answer, Call, Credentials, Endpoints, Fault, Region, Reply, TokenSource};
 use crate::report::{Journal, Target};
 
 /// What happens to a request.
@@ -152,7 +152,7 @@ pub(crate) fn reply(event: Event, good: &str, none: &str) -> Reply {
     }
 }
 
-impl Wire for Arc<Script> {
+impl Transport for Arc<Script> {
     async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, _limit: Duration) -> Reply {
         self.sent.lock().expect("whole").push((row.0, Instant::now(), token.generation));
         let event = next(self.rows.lock().expect("whole").get_mut(&row.0));
@@ -184,7 +184,7 @@ impl Wire for Arc<Script> {
         reply(next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#, "{}")
     }
 
-    async fn fetch_token(&self) -> Reply {
+    async fn fetch_token(&self, _: &Credentials) -> Reply {
         *self.tokens_sent.lock().expect("whole") += 1;
         tokio::time::sleep(self.latency).await;
         let event = next(Some(&mut self.tokens.lock().expect("whole")));
@@ -223,12 +223,12 @@ pub(crate) fn user(row: u64) -> UserId {
 pub(crate) fn row(operation: Operation, number: u64) -> Row {
     let user = user(number);
     let until = chrono::DateTime::from_timestamp_millis(1_800_000_000_000).and_then(BypassUntil::from_instant).expect("in range");
-    let ask = match operation {
-        Operation::Grant => Ask::Grant(user, until),
-        Operation::Audit => Ask::Read(user),
-        Operation::End(grace) => Ask::End(user, grace),
+    let action = match operation {
+        Operation::Grant => Action::Grant(user, until),
+        Operation::Audit => Action::Read(user),
+        Operation::End(grace) => Action::End(user, grace),
     };
-    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, task: Work::Send(ask) }
+    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, work: Work::Send(action) }
 }
 
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
@@ -236,7 +236,7 @@ pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, lim
     let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
     let clock = Clock::reading(now().into()).expect("after 1970");
     let pacer = Arc::new(Pacer::new(rate));
-    let session = Session::new(Arc::clone(script), endpoints, TokenSource::Endpoint, Secrets::default(), pacer, limits, clock);
+    let session = Session::new(Arc::clone(script), endpoints, TokenSource::for_tests(), pacer, limits, clock);
     Pipeline {
         session,
         limits,

@@ -4,7 +4,7 @@ use csv::ByteRecord;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::row_state::RowState;
-use crate::domain::{Ask, RowNumber};
+use crate::domain::{Action, RowNumber};
 
 /// One of the requests that may be in flight.
 pub(super) type Slot = OwnedSemaphorePermit;
@@ -13,7 +13,7 @@ pub(super) type Slot = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub(super) struct StartedRow {
     pub(super) number: RowNumber,
-    pub(super) action: Ask,
+    pub(super) action: Action,
     pub(super) state: RowState,
     pub(super) carried: ByteRecord,
     /// Whether it met a fault.

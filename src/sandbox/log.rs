@@ -10,7 +10,7 @@ use crate::domain::shown;
 
 /// One request, as it arrived.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct LoggedCall {
     /// When it arrived, since the sandbox started.
     pub at: Duration,
     /// Its HTTP method.
@@ -29,7 +29,7 @@ pub struct Call {
     pub body: String,
 }
 
-impl Call {
+impl LoggedCall {
     /// Whether it is a token request.
     #[must_use]
     pub fn is_token(&self) -> bool {
@@ -39,7 +39,7 @@ impl Call {
 
 /// Writes `calls` to the file at `path` as they come, on a thread of its own, until the sender is gone. Bodies are left
 /// out: that of a token request may hold the secret.
-pub(super) fn write_calls(path: &Path, calls: Receiver<Call>) -> io::Result<()> {
+pub(super) fn write_calls(path: &Path, calls: Receiver<LoggedCall>) -> io::Result<()> {
     let mut file = csv::Writer::from_path(path)?;
     file.write_record(["at", "method", "path", "status", "faulted", "transaction"])?;
     file.flush()?;
@@ -52,7 +52,7 @@ pub(super) fn write_calls(path: &Path, calls: Receiver<Call>) -> io::Result<()> 
     Ok(())
 }
 
-fn write_all(file: &mut csv::Writer<File>, calls: &Receiver<Call>) -> io::Result<()> {
+fn write_all(file: &mut csv::Writer<File>, calls: &Receiver<LoggedCall>) -> io::Result<()> {
     while let Ok(first) = calls.recv() {
         for call in std::iter::once(first).chain(calls.try_iter()) {
             let at = format!("{:.6}", call.at.as_secs_f64());

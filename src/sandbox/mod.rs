@@ -36,7 +36,7 @@ use crate::domain::{BypassUntil, EnvironmentId, UserId};
 
 pub use self::faults::{Faults, NotFaults};
 pub use self::limit::{LimitKind, LimitWindow, NotARateLimit, RateLimit, RetryAfterForm};
-pub use self::log::Call;
+pub use self::log::LoggedCall;
 pub use self::others::{NotAShare, Share};
 
 use self::machine::Machine;
@@ -141,7 +141,7 @@ pub struct Sandbox {
 struct Shared {
     machine: Mutex<Machine>,
     latency: Duration,
-    calls: Mutex<Option<mpsc::Sender<Call>>>,
+    calls: Mutex<Option<mpsc::Sender<LoggedCall>>>,
 }
 
 impl Sandbox {
@@ -226,7 +226,7 @@ impl Sandbox {
 
     /// Receives every call from now on, in the order of arrival. A later receiver replaces this one.
     #[must_use]
-    pub fn calls(&self) -> mpsc::Receiver<Call> {
+    pub fn calls(&self) -> mpsc::Receiver<LoggedCall> {
         let (sender, receiver) = mpsc::channel();
         *self.shared.calls.lock().expect("no panic while it is held") = Some(sender);
         receiver

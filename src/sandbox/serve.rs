@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Answer, Cut, Request};
-use super::{Call, Shared};
+use super::{LoggedCall, Shared};
 
 /// The most bytes of a request's body.
 const MOST_OF_A_BODY: usize = 64 << 10;
@@ -104,7 +104,7 @@ impl Shared {
         let Some(sender) = &*calls else {
             return;
         };
-        let call = Call {
+        let call = LoggedCall {
             at,
             method: request.method,
             path: request.path,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::domain::{BypassUntil, Operation, Outcome, Selection, quote};
-use crate::input::{Plan, Sought};
+use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
 use crate::pingone::LicenceRates;
@@ -43,7 +43,7 @@ pub(crate) struct PlannedInput<'a> {
     pub(crate) name: &'a str,
     pub(crate) plan: &'a Plan,
     /// The column that users are looked up by, if any.
-    pub(crate) sought_in: Option<&'a str>,
+    pub(crate) lookup_column: Option<&'a str>,
     /// How much there is to look up, if the lookup is not done.
     pub(crate) forecast: Option<Forecast>,
     /// When the run started.
@@ -52,17 +52,17 @@ pub(crate) struct PlannedInput<'a> {
 
 impl PlannedInput<'_> {
     /// Writes what is to be looked up, or the results.
-    fn look_up(&self, f: &mut fmt::Formatter<'_>, sought: &Sought) -> fmt::Result {
-        let Some(column) = self.sought_in.filter(|_| sought.rows > 0) else {
+    fn look_up(&self, f: &mut fmt::Formatter<'_>, lookups: &LookupCounts) -> fmt::Result {
+        let Some(column) = self.lookup_column.filter(|_| lookups.rows > 0) else {
             return Ok(());
         };
         let column = quote(column);
         if let Some(Forecast { values, requests }) = self.forecast {
             return writeln!(f, "look up    {values} values of `{column}`, in at least {requests} requests before anything is changed");
         }
-        write!(f, "looked up  {} rows by `{column}`: {} found", sought.rows, sought.found)?;
+        write!(f, "looked up  {} rows by `{column}`: {} found", lookups.rows, lookups.found)?;
         for outcome in [Outcome::NotFound, Outcome::Ambiguous, Outcome::Rejected] {
-            let rows = sought.of(outcome);
+            let rows = lookups.of(outcome);
             if rows > 0 {
                 write!(f, ", {rows} {outcome}")?;
             }
@@ -99,9 +99,9 @@ impl fmt::Display for PlanView<'_> {
 impl PlanView<'_> {
     fn write_input(&self, f: &mut fmt::Formatter<'_>, input: &PlannedInput<'_>) -> fmt::Result {
         let PlannedInput { name, plan, start, .. } = *input;
-        let Plan { rows, users, duplicates, invalid, sought, to_send, dates } = plan;
+        let Plan { rows, users, duplicates, invalid, lookups, to_send, dates } = plan;
         let operation = self.operation.name();
-        if sought.is_over() {
+        if lookups.is_complete() {
             writeln!(f, "plan       {operation} {to_send} of {rows} rows, {users} users")?;
         } else {
             writeln!(f, "plan       {operation} at most {to_send} of {rows} rows")?;
@@ -113,7 +113,7 @@ impl PlanView<'_> {
             write!(f, "{} {rows} {kind}", if index == 0 { ":" } else { "," })?;
         }
         writeln!(f)?;
-        input.look_up(f, sought)?;
+        input.look_up(f, lookups)?;
         if let Some((first, last)) = dates {
             write!(f, "end dates  {first} ({})", ahead(*first, start))?;
             if first == last {

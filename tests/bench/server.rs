@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use pingone_bypass::sandbox::{Call, Sandbox, SandboxConfig};
+use pingone_bypass::sandbox::{LoggedCall, Sandbox, SandboxConfig};
 use tokio::runtime::Runtime;
 
 use crate::tool::{run, tool, write_input};
@@ -12,7 +12,7 @@ use crate::tool::{run, tool, write_input};
 /// A run as the server saw it.
 pub(crate) struct Seen {
     /// The requests, in the order of arrival.
-    pub(crate) calls: Vec<Call>,
+    pub(crate) calls: Vec<LoggedCall>,
 }
 
 /// Audits `rows` users in a sandbox of their own; every row must succeed.
@@ -52,7 +52,7 @@ impl Seen {
         self.users().map(move |call| call.at.saturating_sub(first))
     }
 
-    fn users(&self) -> impl DoubleEndedIterator<Item = &Call> + Clone {
+    fn users(&self) -> impl DoubleEndedIterator<Item = &LoggedCall> + Clone {
         self.calls.iter().filter(|call| !call.is_token())
     }
 

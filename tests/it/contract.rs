@@ -86,7 +86,7 @@ fn an_audit_tells_who_can_bypass_now() {
             _ => assert!(line[3] == "true" && line[4].len() == 24 && line[5].is_empty(), "{line:?}"),
         }
     }
-    let bodies: Vec<_> = field.calls().into_iter().filter(pingone_bypass::sandbox::Call::is_token).map(|call| call.body).collect();
+    let bodies: Vec<_> = field.calls().into_iter().filter(pingone_bypass::sandbox::LoggedCall::is_token).map(|call| call.body).collect();
     assert!(bodies.len() == 1 && bodies[0].contains("client_secret="), "{bodies:?}");
     assert!(report.columns.contains(&"until".to_owned()), "an audit carries the column");
 }
@@ -313,7 +313,7 @@ fn no_redirect_is_followed() {
     assert_eq!(done.code, 1, "{}", done.stderr);
     let report = field.report("in.report.csv");
     assert_eq!((report.column("result")[0], report.column("httpStatus")[0]), ("unknown", "307"));
-    assert!(field.calls().iter().all(pingone_bypass::sandbox::Call::is_token), "somebody followed");
+    assert!(field.calls().iter().all(pingone_bypass::sandbox::LoggedCall::is_token), "somebody followed");
 }
 
 #[test]

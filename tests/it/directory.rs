@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use pingone_bypass::sandbox::{Call, Sandbox, SandboxConfig};
+use pingone_bypass::sandbox::{LoggedCall, Sandbox, SandboxConfig};
 use serde_json::Value;
 
 use crate::harness::{Done, Field, Report, done, field_with};
@@ -20,7 +20,7 @@ fn record(field: &Field) -> Value {
 }
 
 /// The number of calls for users, for pages of their list, and for tokens; there are no others.
-fn kinds(calls: &[Call]) -> (usize, usize, usize) {
+fn kinds(calls: &[LoggedCall]) -> (usize, usize, usize) {
     let count = |end: &str| calls.iter().filter(|call| call.path.ends_with(end)).count();
     let tokens = calls.iter().filter(|call| call.is_token()).count();
     let kinds = (count("/bypassMFA"), count("/users"), tokens);
@@ -167,7 +167,7 @@ fn a_directory_that_has_changed_meanwhile_is_taken_up_too() {
     assert!(report.is_whole(settled), "who has gone keeps the row: {}", resumed.stderr);
     let users: std::collections::HashSet<_> = report.column("userID").into_iter().collect();
     assert_eq!(users.len(), settled);
-    let asked: Vec<Call> = calls.try_iter().collect();
+    let asked: Vec<LoggedCall> = calls.try_iter().collect();
     let failed = indexes(&report).into_iter().zip(&report.lines).filter(|(_, line)| line[2] == "not_found");
     let failed: Vec<u64> = failed.map(|(index, _)| index).collect();
     assert!(!failed.is_empty() && failed.iter().all(|index| *index >= 200), "who failed is asked for, though the list has not got them");
@@ -228,7 +228,7 @@ fn another_selection_is_not_taken_up() {
         let refused = field.run(&[&["audit", "--resume"], arguments].concat());
         assert!(refused.code == 2 && refused.stderr.contains(expected), "{}", refused.stderr);
         // A run begins with a token; the last requests of the killed one may be served only now.
-        assert!(!field.calls().iter().any(Call::is_token));
+        assert!(!field.calls().iter().any(LoggedCall::is_token));
     }
 }
 

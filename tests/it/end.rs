@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pingone_bypass::sandbox::{Call, SandboxConfig};
+use pingone_bypass::sandbox::{LoggedCall, SandboxConfig};
 
 use crate::harness::{Field, Report, answering, done, faulty, field, field_with, no_bypass};
 use crate::terminal::without_terminal;
@@ -34,7 +34,7 @@ fn until(field: &Field, user: &str) -> Option<DateTime<Utc>> {
 }
 
 /// The number of calls by method.
-fn methods(calls: &[Call]) -> BTreeMap<&str, usize> {
+fn methods(calls: &[LoggedCall]) -> BTreeMap<&str, usize> {
     let mut methods = BTreeMap::new();
     for call in calls {
         *methods.entry(call.method.as_str()).or_default() += 1;

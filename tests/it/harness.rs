@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use pingone_bypass::sandbox::{Call, Sandbox, SandboxConfig};
+use pingone_bypass::sandbox::{LoggedCall, Sandbox, SandboxConfig};
 use tempfile::TempDir;
 
 /// A sandbox in this process, its calls, and a folder to work in.
 pub(crate) struct Field {
     runtime: tokio::runtime::Runtime,
     pub(crate) sandbox: Sandbox,
-    calls: Receiver<Call>,
+    calls: Receiver<LoggedCall>,
     folder: TempDir,
 }
 
@@ -107,12 +107,12 @@ impl Field {
     }
 
     /// The calls since the last time.
-    pub(crate) fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<LoggedCall> {
         self.calls.try_iter().collect()
     }
 
     /// The calls for users since the last time, without those for tokens and the environment.
-    pub(crate) fn api_calls(&self) -> Vec<Call> {
+    pub(crate) fn api_calls(&self) -> Vec<LoggedCall> {
         self.calls().into_iter().filter(|call| call.path.ends_with("/bypassMFA")).collect()
     }
 

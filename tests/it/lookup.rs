@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use pingone_bypass::sandbox::{Call, NamedUser, SandboxConfig};
+use pingone_bypass::sandbox::{LoggedCall, NamedUser, SandboxConfig};
 
 use crate::harness::{Done, Field, answering, done, faulty, field, field_with, send_signal};
 
@@ -23,11 +23,11 @@ fn emails(field: &Field, count: u64) {
     field.write("in.csv", format!("email\n{rows}"));
 }
 
-fn look_ups(calls: &[Call]) -> Vec<&Call> {
+fn look_ups(calls: &[LoggedCall]) -> Vec<&LoggedCall> {
     calls.iter().filter(|call| call.path.ends_with("/users")).collect()
 }
 
-fn puts(calls: &[Call]) -> usize {
+fn puts(calls: &[LoggedCall]) -> usize {
     calls.iter().filter(|call| call.method == "PUT").count()
 }
 

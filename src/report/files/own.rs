@@ -1,4 +1,4 @@
-//! How is a file written? By a path that was checked, and in one step where another may be in its place.
+//! Writes files, only at paths that were checked, and atomically where a file may be replaced.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use super::OutputError;
 use crate::file_error::FileError;
 
-/// Files are for their owner's eyes alone.
+/// Files are readable by their owner only.
 const MODE: u32 = 0o600;
 
-/// The path of a file that a run writes. None is made but here and for `ReportFiles`, and each of them
-/// tells all of its own: nothing is created, renamed or removed by a name that was not checked.
+/// The path of a file that a run writes. Such paths are made only here and in `ReportFiles`, which list all of theirs for
+/// the check. So no file is created, renamed or removed at an unchecked path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnPath(PathBuf);
 
@@ -38,7 +38,7 @@ impl AsRef<Path> for OwnPath {
     }
 }
 
-/// A file that is written beside its path and then put there in one step.
+/// A file that is written to a temporary path beside its own and then renamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Replaced {
     path: OwnPath,
@@ -60,14 +60,14 @@ impl AsRef<Path> for Replaced {
 }
 
 impl Replaced {
-    /// The file at `path`, which is that of a file.
+    /// The file at `path`, which must name a file.
     pub(super) fn of(path: PathBuf) -> Self {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".tmp");
         Self { beside: OwnPath(path.with_file_name(name)), path: OwnPath(path) }
     }
 
-    /// The file at `path`, which the user named.
+    /// The file at a `path` given by the user, who may have named a folder.
     pub(in crate::report) fn named(path: &Path) -> Result<Self, OutputError> {
         file_name(path).map(|_| Self::of(path.to_owned()))
     }
@@ -78,20 +78,20 @@ impl Replaced {
         [path, beside]
     }
 
-    /// Finds out whether the file can be written, and leaves what is there as it is.
+    /// Checks that the file can be written, without changing an existing one.
     pub(crate) fn try_out(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
         self.write_beside(write)?;
         remove_if_there(&self.beside)
     }
 
-    /// Removes the file, and what a run that was killed may have left beside it, half written.
+    /// Removes the file, and the incomplete temporary file that a killed run may have left.
     pub(in crate::report) fn remove_if_there(&self) -> Result<(), FileError> {
         remove_if_there(&self.beside)?;
         remove_if_there(&self.path)
     }
 
-    /// Writes the file anew, and puts it into the place of the one before, if there is one. What is there and is no
-    /// regular file stays.
+    /// Writes the file and atomically replaces the previous one, if any. Fails if the path holds anything but a regular
+    /// file.
     pub(in crate::report) fn replace(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
         let Self { path, beside } = self;
         if let Some(kind) = not_regular(path) {
@@ -105,7 +105,7 @@ impl Replaced {
 
     fn write_beside(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
         remove_if_there(&self.beside)?;
-        // What matters to the user is the file that cannot be there.
+        // The error names the final path: that is the file the user knows.
         let mut file = create(&self.beside).map_err(|source| FileError::new("created", &self.path, source))?;
         let written = write(&mut file).and_then(|()| file.sync_all());
         written.map_err(|source| {
@@ -114,21 +114,20 @@ impl Replaced {
         })
     }
 
-    /// What is left there of a file that failed would only be in the way.
+    /// Removes the temporary file after a failure: it would only be in the way.
     fn leave_nothing_beside(&self) {
         drop(remove_if_there(&self.beside));
     }
 }
 
-/// The name of a file at `path`, which must be that of no folder.
+/// The file name in `path`, which must not be written like a folder's.
 pub(super) fn file_name(path: &Path) -> Result<&OsStr, OutputError> {
     let typed = path.as_os_str().as_encoded_bytes();
     let is_folder = typed.ends_with(b"/") || typed.ends_with(b"/.");
     path.file_name().filter(|_| !is_folder).ok_or_else(|| OutputError::NotAFile(path.to_owned()))
 }
 
-/// What is at `path`, if something is that is no regular file. A rename would put a file into the place of a
-/// device, a pipe or a link.
+/// What `path` holds, if it exists and is not a regular file. A rename would replace a device, a pipe or a link.
 pub(in crate::report) fn not_regular(path: &Path) -> Option<&'static str> {
     let kind = path.symlink_metadata().ok()?.file_type();
     if kind.is_file() {
@@ -146,8 +145,7 @@ pub(in crate::report) fn not_regular(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Creates the file at `path`, readable by its owner alone; one that is there already, or a link, is an
-/// error.
+/// Creates the file at `path`, readable by its owner only. An existing file or link is an error.
 pub(in crate::report) fn create_new(path: &OwnPath) -> Result<File, FileError> {
     create(path).map_err(|source| FileError::new("created", path, source))
 }
@@ -156,17 +154,17 @@ fn create(path: &OwnPath) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path)
 }
 
-/// Opens the file at `path` for writing, as it is; one that is not there is created.
+/// Opens the file at `path` for writing, without truncating it, or creates it.
 pub(in crate::report) fn open_or_create(path: &OwnPath) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path)
 }
 
-/// Puts the file at `from` into the place of `to`.
+/// Renames the file at `from` to `to`, replacing what is there.
 pub(in crate::report) fn rename(from: &OwnPath, to: &OwnPath) -> Result<(), FileError> {
     fs::rename(from, to).map_err(|source| FileError::new("renamed", from, source))
 }
 
-/// Sees to it that what was created or renamed at `path` is there after a power cut.
+/// Makes the creation or renaming of the file at `path` survive a power cut.
 pub(in crate::report) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
     let folder = folder_of(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| FileError::new("written to disk", folder, source))
@@ -213,17 +211,17 @@ mod tests {
     #[test]
     fn what_cannot_be_written_or_removed_is_told_by_its_path() {
         let folder = tempfile::tempdir().expect("a folder");
-        let said =
+        let message =
             |done: Result<(), FileError>| done.expect_err("it cannot be").to_string().replace(&format!("{}/", folder.path().display()), "");
         let nowhere = Replaced::named(&folder.path().join("nowhere/r.json")).expect("a file");
-        assert_eq!(said(nowhere.try_out(|_| Ok(()))), "nowhere/r.json: the file cannot be created");
-        assert_eq!(said(nowhere.replace(|_| Ok(()))), "nowhere/r.json: the file cannot be created");
-        assert_eq!(said(sync_folder_of(&nowhere)), "nowhere: the file cannot be written to disk");
-        assert_eq!(said(rename(&nowhere.beside, &nowhere.path)), "nowhere/r.json.tmp: the file cannot be renamed");
+        assert_eq!(message(nowhere.try_out(|_| Ok(()))), "nowhere/r.json: the file cannot be created");
+        assert_eq!(message(nowhere.replace(|_| Ok(()))), "nowhere/r.json: the file cannot be created");
+        assert_eq!(message(sync_folder_of(&nowhere)), "nowhere: the file cannot be written to disk");
+        assert_eq!(message(rename(&nowhere.beside, &nowhere.path)), "nowhere/r.json.tmp: the file cannot be renamed");
         let there = Replaced::named(&folder.path().join("there")).expect("a file");
         fs::create_dir(&there.path).expect("created");
-        assert_eq!(said(there.remove_if_there()), "there: the file cannot be removed");
-        assert_eq!(said(remove_if_there(&there.path)), "there: the file cannot be removed");
+        assert_eq!(message(there.remove_if_there()), "there: the file cannot be removed");
+        assert_eq!(message(remove_if_there(&there.path)), "there: the file cannot be removed");
         remove_if_there(&nowhere.path).expect("there is none");
         fs::remove_dir(&there.path).expect("empty");
         for text in ["one", "two"] {

@@ -1,24 +1,24 @@
-//! What passes between us and PingOne, one request at a time.
+//! One request to PingOne and its reply: the interface that HTTP and the tests implement.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::Url;
 
-use super::token::AccessToken;
+use super::token::{AccessToken, Credentials};
 use crate::domain::{BypassUntil, RowNumber, UserId};
 
-/// A request for a user: one of the two that there are.
+/// A request for a user. There are only these two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// Tell whether the user can bypass MFA, and until when.
+    /// Reads whether the user can bypass MFA, and until when.
     Get(UserId),
-    /// Let the user bypass MFA until then.
+    /// Lets the user bypass MFA until this date.
     Put(UserId, BypassUntil),
 }
 
 impl Call {
-    /// Whom it is for.
+    /// The user.
     #[must_use]
     pub(crate) fn user(self) -> UserId {
         match self {
@@ -36,37 +36,37 @@ impl Call {
     }
 }
 
-/// One request, one reply; no waiting, no trying again.
-pub(crate) trait Wire: Send + Sync {
-    /// Sends a `call` for `row`, and waits for the reply for no longer than `limit`.
+/// Sends one request and returns one reply, without pacing and without retries.
+pub(crate) trait Transport: Send + Sync {
+    /// Sends a `call` for `row`; waits for the reply for at most `limit`.
     fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
 
-    /// Asks for the environment.
+    /// Requests the environment.
     fn fetch_environment(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
-    /// Asks for the environment's capabilities, which may tell the licence's rates.
+    /// Requests the environment's capabilities, which may list the licence's rates.
     fn fetch_licence(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
-    /// Asks for a `page` of the user list: a URL of [`Endpoints::users`](super::Endpoints::users), or a next
-    /// page's, which has been checked.
+    /// Requests a `page` of the user list: the URL from [`Endpoints::users`](super::Endpoints::users), or a validated link to a
+    /// next page.
     fn fetch_users(&self, page: &Url, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
-    /// Asks for a token.
-    fn fetch_token(&self) -> impl Future<Output = Reply> + Send;
+    /// Requests a token.
+    fn fetch_token(&self, credentials: &Credentials) -> impl Future<Output = Reply> + Send;
 }
 
-/// What came of a request.
+/// The result of a request.
 pub(crate) type Reply = Result<Answer, Fault>;
 
-/// An answer of HTTP.
+/// An HTTP response.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// How long to wait, if the server said so.
+    /// The wait that the server asks for, if any.
     pub(crate) retry_after: Option<Duration>,
-    /// What time it is there.
+    /// The server's time.
     pub(crate) date: Option<SystemTime>,
-    /// The body; or why it is not whole.
+    /// The body, or why it is incomplete.
     pub(crate) body: Result<Bytes, String>,
 }
 
@@ -75,8 +75,8 @@ pub(crate) struct Answer {
 pub(crate) struct Fault {
     /// Whether the request may have reached the server.
     pub(crate) may_have_arrived: bool,
-    /// Whether the server's certificate is not trusted: trying again cannot mend that.
+    /// Whether the server's certificate is not trusted, which a retry cannot fix.
     pub(crate) untrusted: bool,
-    /// What happened, in words.
+    /// A description of the fault.
     pub(crate) what: String,
 }

@@ -1,60 +1,59 @@
-//! Which row is a user? Each user of the list is one, whatever the order in which pages tell of them, and
-//! however often.
+//! Assigns row numbers to users. Each user of the list gets one row, in whatever order and however often the pages list it.
 //!
-//! Rows are numbered from 1 in the order of the list. A run that is taken up may find another list: who is
-//! settled keeps the number and is not read again, who failed keeps it too, and everybody else gets the
-//! numbers that are free, the lowest first. Where the list is the same, those are the same numbers; where
-//! users have left it, numbers may stay free.
+//! Rows are numbered from 1 in the order of the list. A resumed run may find a different list. A settled user keeps its row
+//! number and is not read again, and a failed user keeps its number too. All other users get the free numbers, lowest
+//! first. If the list is unchanged, these are the same numbers as before. If users have left the list, some numbers may stay
+//! unused.
 
 use std::collections::{HashMap, VecDeque};
 
 use csv::ByteRecord;
 
-use crate::domain::{Ask, ForeignText, Row, RowNumber, RowSet, UserId, Work};
+use crate::domain::{Action, ForeignText, Row, RowNumber, RowSet, UserId, Work};
 use crate::pingone::ListedUser;
-use crate::report::Recalled;
+use crate::report::ResumedUsers;
 
-/// The columns that the list gives the report.
+/// The columns that the user list adds to the report.
 pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
 
-/// Of so many users at most, room is made at once: a server may say anything.
+/// The most users to reserve memory for in advance: the server's count cannot be trusted.
 const MOST_RESERVED: u64 = 10_000_000;
 
-/// The users that have rows. Takes 18 to 41 bytes for each.
+/// The users that have rows. Takes 18 to 41 bytes per user.
 #[derive(Debug, Default)]
-pub(crate) struct Roll {
-    /// Each with whether the list has told of it, and not only the journal.
+pub(crate) struct SeenSet {
+    /// Each user, with whether the list has contained it; `false` if only the journal has.
     seen: HashMap<UserId, bool>,
-    /// The numbers that rows had before the run was taken up.
+    /// The row numbers in use when the run was resumed.
     taken: RowSet,
-    /// The rows that are to be sent again, by number.
+    /// The rows to send again, ordered by number.
     again: VecDeque<(u64, UserId, ByteRecord)>,
-    /// The last number that was given away.
+    /// The last number assigned.
     last: u64,
 }
 
-impl Roll {
-    /// A roll on which the users stand already that a journal tells of.
-    pub(crate) fn recalling(recalled: Recalled) -> Self {
-        let Recalled { users, rows, again } = recalled;
+impl SeenSet {
+    /// A set that already contains the users of a resumed journal.
+    pub(crate) fn resuming(resumed: ResumedUsers) -> Self {
+        let ResumedUsers { users, rows, again } = resumed;
         let seen = users.into_iter().map(|user| (user, false)).collect();
         Self { seen, taken: rows, again: again.into(), last: 0 }
     }
 
-    /// Makes room for so many users.
-    pub(crate) fn expect(&mut self, users: u64) {
+    /// Reserves memory for this many users.
+    pub(crate) fn reserve(&mut self, users: u64) {
         let more = users.min(MOST_RESERVED).saturating_sub(self.users());
         self.seen.reserve(usize::try_from(more).unwrap_or(0));
     }
 
-    /// How many users stand on it.
+    /// The number of users in the set.
     pub(crate) fn users(&self) -> u64 {
         self.seen.len() as u64
     }
 
-    /// Enters a user, if this is the first that is heard of it. The rows that come next go to `rows`, in the order
-    /// of their numbers. Tells whether the list has not told of the user before.
-    pub(crate) fn enter(&mut self, user: ListedUser, rows: &mut Vec<Row>) -> bool {
+    /// Adds a user of the list. If it has no row yet, appends its row to `rows`, preceded by the rows with lower numbers that
+    /// are sent again. Returns whether the list has not contained the user before.
+    pub(crate) fn insert(&mut self, user: ListedUser, rows: &mut Vec<Row>) -> bool {
         match self.seen.insert(user.id, true) {
             None => self.number(user, rows),
             Some(true) => return false,
@@ -76,15 +75,14 @@ impl Roll {
         rows.push(row((self.last, user.id, ByteRecord::from(&carried[..]))));
     }
 
-    /// The rows that are left to be sent again when the list has ended, whether their users still stand in it
-    /// or not.
-    pub(crate) fn rest(&mut self) -> Vec<Row> {
+    /// The remaining rows to send again after the end of the list, whether or not their users are still in it.
+    pub(crate) fn take_remaining(&mut self) -> Vec<Row> {
         self.again.drain(..).map(row).collect()
     }
 }
 
 fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
-    Row { number: RowNumber(number), carried, in_doubt: false, task: Work::Send(Ask::Read(user)) }
+    Row { number: RowNumber(number), carried, in_doubt: false, work: Work::Send(Action::Read(user)) }
 }
 
 #[cfg(test)]
@@ -102,63 +100,63 @@ mod tests {
         uuid::Uuid::from_u128(index.into()).into()
     }
 
-    /// The number and the user of each row that a list gives, and how many users there are in the end.
-    fn called(mut roll: Roll, list: &[u8]) -> (Vec<(u64, UserId)>, u64) {
+    /// The number and the user of each row that a list results in, and the number of users at the end.
+    fn rows_of(mut seen_set: SeenSet, list: &[u8]) -> (Vec<(u64, UserId)>, u64) {
         let mut rows = Vec::new();
         for index in list {
-            roll.enter(user(*index), &mut rows);
+            seen_set.insert(user(*index), &mut rows);
         }
-        rows.extend(roll.rest());
-        let of = |row: &Row| match &row.task {
-            Work::Send(ask) => (row.number.0, ask.user()),
-            Work::Duplicate(_) | Work::Passed(..) | Work::Nobody { .. } | Work::Invalid { .. } => panic!("{row:?}"),
+        rows.extend(seen_set.take_remaining());
+        let of = |row: &Row| match &row.work {
+            Work::Send(action) => (row.number.0, action.user()),
+            Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Invalid { .. } => panic!("{row:?}"),
         };
-        (rows.iter().map(of).collect(), roll.users())
+        (rows.iter().map(of).collect(), seen_set.users())
     }
 
-    /// What a journal tells that has lines for these `users`, of whom some are to be sent `again`.
-    fn recalled(users: &[(u64, UserId)], again: impl Fn(u64) -> bool) -> Recalled {
-        let mut recalled = Recalled::default();
+    /// The content of a journal that has lines for these `users`, some of which are sent `again`.
+    fn journal_users(users: &[(u64, UserId)], again: impl Fn(u64) -> bool) -> ResumedUsers {
+        let mut resumed = ResumedUsers::default();
         for (row, user) in users {
-            recalled.users.insert(*user);
-            recalled.rows.insert(*row);
+            resumed.users.insert(*user);
+            resumed.rows.insert(*row);
             if again(*row) {
-                recalled.again.push((*row, *user, ByteRecord::new()));
+                resumed.again.push((*row, *user, ByteRecord::new()));
             }
         }
-        recalled.again.sort_by_key(|(row, ..)| *row);
-        recalled
+        resumed.again.sort_by_key(|(row, ..)| *row);
+        resumed
     }
 
     #[test]
     fn users_are_numbered_in_the_lists_order_and_once() {
-        let (rows, users) = called(Roll::default(), &[7, 3, 7, 5, 3]);
+        let (rows, users) = rows_of(SeenSet::default(), &[7, 3, 7, 5, 3]);
         assert_eq!((rows, users), (vec![(1, id(7)), (2, id(3)), (3, id(5))], 3));
     }
 
     #[test]
     fn a_user_of_the_journal_is_new_to_the_list_once() {
-        let mut roll = Roll::recalling(recalled(&[(1, id(7))], |_| false));
+        let mut seen_set = SeenSet::resuming(journal_users(&[(1, id(7))], |_| false));
         let mut rows = Vec::new();
-        assert_eq!([7, 7, 3, 3].map(|index| roll.enter(user(index), &mut rows)), [true, false, true, false]);
-        assert_eq!((rows.len(), roll.users()), (1, 2));
+        assert_eq!([7, 7, 3, 3].map(|index| seen_set.insert(user(index), &mut rows)), [true, false, true, false]);
+        assert_eq!((rows.len(), seen_set.users()), (1, 2));
     }
 
     proptest! {
-        /// Wherever a run stops and whatever becomes of the list meanwhile, each user has one row, those that
-        /// come are in the order of their numbers, and no number is given twice.
+        /// Wherever a run stops and however the list changes, each user has one row, the rows come in the order of their
+        /// numbers, and no number is assigned twice.
         #[test]
-        fn a_run_that_is_taken_up_has_each_user_once(
+        fn a_resumed_run_has_each_user_once(
             before in prop::collection::vec(0_u8..40, 0..60),
             after in prop::collection::vec(0_u8..60, 0..80),
             lines in any::<u64>(),
             failed in any::<u64>(),
         ) {
-            let (begun, _) = called(Roll::default(), &before);
+            let (begun, _) = rows_of(SeenSet::default(), &before);
             let has_line = |row: u64| lines >> (row % 64) & 1 == 1;
             let is_again = |row: u64| failed >> (row % 64) & 1 == 1;
             let journal: Vec<_> = begun.iter().copied().filter(|(row, _)| has_line(*row)).collect();
-            let (rows, users) = called(Roll::recalling(recalled(&journal, is_again)), &after);
+            let (rows, users) = rows_of(SeenSet::resuming(journal_users(&journal, is_again)), &after);
             prop_assert!(rows.is_sorted_by_key(|(row, _)| *row));
             let mut numbers: HashMap<u64, UserId> = journal.iter().copied().filter(|(row, _)| !is_again(*row)).collect();
             for (row, user) in &rows {
@@ -170,13 +168,13 @@ mod tests {
             prop_assert_eq!(named, expected);
         }
 
-        /// Where the list is the same, everybody keeps the number.
+        /// If the list is unchanged, every user keeps its number.
         #[test]
         fn the_same_list_gives_the_same_numbers(list in prop::collection::vec(0_u8..40, 0..60), lines in any::<u64>(), failed in any::<u64>()) {
-            let (begun, users) = called(Roll::default(), &list);
+            let (begun, users) = rows_of(SeenSet::default(), &list);
             let journal: Vec<_> = begun.iter().copied().filter(|(row, _)| lines >> (row % 64) & 1 == 1).collect();
             let is_again = |row: u64| failed >> (row % 64) & 1 == 1;
-            let (rows, again) = called(Roll::recalling(recalled(&journal, is_again)), &list);
+            let (rows, again) = rows_of(SeenSet::resuming(journal_users(&journal, is_again)), &list);
             let left: Vec<_> = begun.iter().copied().filter(|(row, _)| lines >> (row % 64) & 1 == 0 || is_again(*row)).collect();
             prop_assert_eq!((rows, again), (left, users));
         }

@@ -1,5 +1,5 @@
-//! Is each path that a run writes no other file of the run? Asked before the first request: who writes the metrics over
-//! the input has lost it.
+//! Checks before the first request that no path a run writes is another file of the run. Otherwise, for example, writing
+//! the metrics could destroy the input.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,30 +15,30 @@ use crate::domain::shown;
 /// A file that a run reads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadFile<'a> {
-    /// What it is, as in "the input".
+    /// The name of its role, such as "the input".
     pub(crate) what: &'static str,
-    /// Where it is; `-` is standard input.
+    /// Its path; `-` is standard input.
     pub(crate) path: &'a Path,
 }
 
-/// Which file it is, by whatever path it is reached.
+/// The identity of a file, independent of the path it is reached by.
 #[derive(Debug, PartialEq, Eq)]
 enum Identity {
-    /// One that is there: its device and inode.
+    /// An existing file: its device and inode.
     There(u64, u64),
-    /// One that is not there yet: its folder and name.
+    /// A file that does not exist yet: its folder and name.
     Wanting(PathBuf, OsString),
 }
 
-/// A file of the run, as messages call it.
+/// A file of the run and its name in messages.
 struct Named {
     shown: String,
     identity: Option<Identity>,
 }
 
-/// Refuses to write over what is no regular file, or over a file that the run reads or writes as something else. The
-/// answer is where the `metrics` go, if anywhere.
-pub(crate) fn kept_apart(
+/// Refuses to overwrite anything but a regular file, and any file that the run reads or writes in another role. Returns
+/// where the `metrics` go, if anywhere.
+pub(crate) fn check_output_paths(
     destination: &Destination,
     metrics: Option<&Path>,
     read: &[ReadFile<'_>],
@@ -75,7 +75,7 @@ pub(crate) fn kept_apart(
     Ok(metrics)
 }
 
-/// Whether `what` may be written at `path`, where the `others` are not to be touched by it.
+/// Checks that `what` may be written at `path` without touching the `others`.
 fn check(what: &'static str, path: &Path, option: &'static str, others: &[Named]) -> Result<(), OutputError> {
     let identity = Identity::of(path);
     if let Some(other) = others.iter().find(|other| identity.is_some() && other.identity == identity) {
@@ -110,7 +110,7 @@ impl Identity {
         Some(Self::Wanting(folder, path.file_name()?.to_owned()))
     }
 
-    /// Which regular file a stream leads to: a terminal may be read and written at once.
+    /// The regular file behind a stream, if it is one. A terminal is not: it may be read and written at the same time.
     fn of_stream(stream: std::os::fd::BorrowedFd<'_>) -> Option<Self> {
         let there = File::from(stream.try_clone_to_owned().ok()?).metadata().ok()?;
         there.is_file().then(|| Self::There(there.dev(), there.ino()))
@@ -128,7 +128,7 @@ mod tests {
         let files = ReportFiles::beside(&folder.join(report)).expect("a file");
         let (input, metrics) = (folder.join(input), metrics.map(|name| folder.join(name)));
         let read = [ReadFile { what: "the input", path: &input }];
-        let found = kept_apart(&Destination::Files(files), metrics.as_deref(), &read).err()?;
+        let found = check_output_paths(&Destination::Files(files), metrics.as_deref(), &read).err()?;
         Some(found.to_string().replace(&format!("{}/", folder.display()), ""))
     }
 
@@ -162,13 +162,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (metrics, input) = (folder.path().join("m.prom"), folder.path().join("in.csv"));
         let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
-        // Streams that are no files are nobody's: neither is taken for the other.
+        // Streams that are not regular files have no identity, so they never count as the same file.
         for input in [Path::new("-"), &input] {
             let read = [ReadFile { what: "the input", path: input }];
             for destination in [Destination::Files(files.clone()), Destination::StandardOutput] {
-                let place = kept_apart(&destination, Some(&metrics), &read).expect("apart").expect("a place");
+                let place = check_output_paths(&destination, Some(&metrics), &read).expect("apart").expect("a place");
                 assert_eq!(&*place, metrics);
-                assert!(kept_apart(&destination, None, &read).expect("apart").is_none());
+                assert!(check_output_paths(&destination, None, &read).expect("apart").is_none());
             }
         }
         fs::write(&metrics, "somebody's notes").expect("written");

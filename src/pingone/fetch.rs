@@ -1,0 +1,190 @@
+//! Fetches what belongs to no row, such as the environment or a page of the user list, and retries until there is an answer.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::Url;
+use tokio::time::Instant;
+
+use super::error::PingOneError;
+use super::session::Session;
+use super::token::AccessToken;
+use super::transport::{Answer, Reply, Transport};
+use super::verdict::{Class, class, error_detail};
+use crate::domain::Detail;
+use crate::pace::Backoff;
+use crate::stop::Stop;
+
+/// What to fetch.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Resource<'a> {
+    /// The environment.
+    Environment,
+    /// The licence's rates.
+    Licence,
+    /// A page of the user list.
+    Users(&'a Url),
+}
+
+impl Resource<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Environment => "environment",
+            Self::Licence => "rates of the licence",
+            Self::Users(_) => "user list",
+        }
+    }
+
+    /// Whether the run depends on it. If not, a refusal says nothing about the token or the environment.
+    fn is_needed(self) -> bool {
+        match self {
+            Self::Licence => false,
+            Self::Environment | Self::Users(_) => true,
+        }
+    }
+
+    /// Whether it counts towards the limit for users, so that the pacer learns the rate from it.
+    fn informs_pacer(self) -> bool {
+        match self {
+            Self::Environment | Self::Licence => false,
+            Self::Users(_) => true,
+        }
+    }
+}
+
+/// The result of a fetch.
+#[derive(Debug)]
+pub(super) enum Fetched<T> {
+    /// What was asked for.
+    Value(T),
+    /// A refusal that a retry cannot fix, with the server's time.
+    Refused { detail: Detail, date: Option<SystemTime> },
+    /// No usable answer. A retry may help, after `wait` if the server named one.
+    Failed { detail: Detail, wait: Option<Duration> },
+    /// The pacer holds back all requests; a retry after that may help.
+    Throttled(Detail),
+    /// The run stops.
+    Stopped,
+}
+
+/// Parses an answer, or says why it cannot. The texts of the result must not show the token.
+pub(super) trait Parse<T>: Fn(&Answer, &AccessToken) -> Result<T, String> {}
+
+impl<T, F: Fn(&Answer, &AccessToken) -> Result<T, String>> Parse<T> for F {}
+
+impl<W: Transport> Session<W> {
+    /// Fetches a resource and retries until there is an answer that `parse` accepts, a refusal, or no time or attempt left.
+    /// In the last case, returns the last failure as [`Fetched::Failed`].
+    pub(super) async fn fetch<T>(&self, resource: Resource<'_>, stop: &Stop, parse: impl Parse<T>) -> Result<Fetched<T>, PingOneError> {
+        let deadline = Instant::now() + self.limits.give_up_after;
+        let mut backoff = Backoff::new();
+        let mut again = false;
+        loop {
+            let fetched = self.fetch_once(resource, again, stop, &parse).await?;
+            let (detail, wait) = match fetched {
+                Fetched::Throttled(detail) if self.pacer.held_until().is_some_and(|until| until >= deadline) => (detail, None),
+                Fetched::Throttled(_) => {
+                    again = true;
+                    continue;
+                }
+                Fetched::Failed { detail, wait } => (detail, Some(backoff.after_fault(wait))),
+                fetched @ (Fetched::Value(_) | Fetched::Refused { .. } | Fetched::Stopped) => return Ok(fetched),
+            };
+            let Some(wait) = wait.filter(|wait| backoff.faults() < self.limits.max_attempts && Instant::now() + *wait < deadline) else {
+                return Ok(Fetched::Failed { detail, wait: None });
+            };
+            let what = &detail.message;
+            tracing::info!("no {} yet ({what}): it is asked for again in {:.1} s", resource.name(), wait.as_secs_f64());
+            tokio::select! {
+                () = stop.requested() => return Ok(Fetched::Stopped),
+                () = tokio::time::sleep(wait) => again = true,
+            }
+        }
+    }
+
+    /// Waits for a permit and fetches a resource once. `again` says that this is a retry.
+    pub(super) async fn fetch_once<T>(
+        &self,
+        resource: Resource<'_>,
+        again: bool,
+        stop: &Stop,
+        parse: impl Parse<T>,
+    ) -> Result<Fetched<T>, PingOneError> {
+        let Some(token) = self.permit(stop).await? else {
+            return Ok(Fetched::Stopped);
+        };
+        self.count(again);
+        let sent = Instant::now();
+        let reply = tokio::select! {
+            biased;
+            reply = self.get(resource, &token) => reply,
+            () = stop.abandoned() => return Ok(Fetched::Stopped),
+        };
+        self.note_reply(self.endpoints.api.host(), &reply)?;
+        let fetched = self.classify_fetch(resource, &reply, &token, sent, parse)?;
+        let was_admitted = reply.is_ok() && !matches!(fetched, Fetched::Throttled(_));
+        if resource.informs_pacer() && was_admitted {
+            self.pacer.admitted(sent);
+        }
+        Ok(fetched)
+    }
+
+    async fn get(&self, resource: Resource<'_>, token: &AccessToken) -> Reply {
+        match resource {
+            Resource::Environment => self.transport.fetch_environment(token).await,
+            Resource::Licence => self.transport.fetch_licence(token).await,
+            Resource::Users(page) => self.transport.fetch_users(page, token).await,
+        }
+    }
+
+    /// What the `reply` to a request sent at `sent` means. An error ends the run.
+    fn classify_fetch<T>(
+        &self,
+        resource: Resource<'_>,
+        reply: &Reply,
+        token: &AccessToken,
+        sent: Instant,
+        parse: impl Parse<T>,
+    ) -> Result<Fetched<T>, PingOneError> {
+        let answer = match reply {
+            Ok(answer) => answer,
+            Err(fault) => {
+                let detail = Detail::own(None, fault.what.clone()).map(|text| self.redact(text, Some(token)));
+                return Ok(Fetched::Failed { detail, wait: None });
+            }
+        };
+        let (detail, is_pingones) = error_detail(answer);
+        let detail = detail.map(|text| self.redact(text, Some(token)));
+        let wait = answer.retry_after;
+        Ok(match class(answer.status) {
+            Class::NotFound | Class::Unauthorized | Class::Refused | Class::Throttled if !resource.is_needed() => {
+                Fetched::Refused { detail, date: answer.date }
+            }
+            Class::NotFound if is_pingones => return Err(self.no_environment(detail)),
+            Class::Answered => {
+                token.accept();
+                match parse(answer, token) {
+                    Ok(value) => Fetched::Value(value),
+                    Err(why) => Fetched::Failed { detail: Detail::own(Some(answer.status), why), wait },
+                }
+            }
+            Class::Refused => {
+                token.accept();
+                Fetched::Refused { detail, date: answer.date }
+            }
+            Class::Unauthorized => {
+                self.unauthorized(&detail, token)?;
+                Fetched::Failed { detail, wait: None }
+            }
+            Class::Throttled => {
+                self.throttled(wait, resource.informs_pacer().then_some(sent), &detail)?;
+                Fetched::Throttled(detail)
+            }
+            Class::NotFound | Class::Transient => Fetched::Failed { detail, wait },
+        })
+    }
+
+    fn no_environment(&self, detail: Detail) -> PingOneError {
+        let host = self.endpoints.api.host().to_owned();
+        PingOneError::NoEnvironment { environment: self.endpoints.environment, host, message: detail.into() }
+    }
+}
