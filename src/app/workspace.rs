@@ -168,7 +168,7 @@ fn former_record(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
     }
     match (&record, files.partial.exists(), files.report.exists()) {
         (Some(former), true, _) => {
-            check_journal(&files.partial, former)?;
+            check_journal(&files.partial, &former.version)?;
             Ok(record)
         }
         (Some(_), false, true) => Ok(record),

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::blocks::{BadBytes, Fingerprint};
+use super::blocks::Fingerprint;
 use super::columns::Layout;
-use super::error::{BadRow, BadRows};
+use super::error::{BadRow, BadRows, refused};
 use super::repeats::{Repeats, Suspects, Users, find_repeats, row_key};
 use super::resolved_users::{Resolution, ResolvedUsers, resolution_of};
 use super::rows::{Requested, RowReader, Rules, UserRef};
 use super::{InputError, Source};
 use crate::domain::{BypassUntil, Outcome, Tally};
-use crate::external_sort::{NoTemporary, Sorter};
+use crate::external_sort::Sorter;
 
 /// The counts of what will be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -158,16 +158,4 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&R
         }
     }
     Ok((rows, looked_at))
-}
-
-/// Turns an I/O error into the reason why the input `name` cannot be read or copied.
-pub(super) fn refused(name: &str, error: io::Error) -> InputError {
-    if error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some() {
-        return InputError::NotKept { name: name.to_owned(), source: error };
-    }
-    let name = match error.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
-        Some(BadBytes::QuoteNeverClosed { line } | BadBytes::LineTooLong { line }) => format!("{name}:{line}"),
-        Some(BadBytes::Changed) | None => name.to_owned(),
-    };
-    InputError::Unreadable { name, source: error }
 }

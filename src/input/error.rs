@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
+use super::blocks::BadBytes;
 use crate::domain::{NotAUuid, UntilError, quote};
+use crate::external_sort::NoTemporary;
 
 const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
 
@@ -291,4 +293,16 @@ impl RowFault {
             Self::Conflict { .. } => "with several end dates for one user",
         }
     }
+}
+
+/// Turns an I/O error into the reason why the input `name` cannot be read or copied.
+pub(super) fn refused(name: &str, error: io::Error) -> InputError {
+    if error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some() {
+        return InputError::NotKept { name: name.to_owned(), source: error };
+    }
+    let name = match error.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
+        Some(BadBytes::QuoteNeverClosed { line } | BadBytes::LineTooLong { line }) => format!("{name}:{line}"),
+        Some(BadBytes::Changed) | None => name.to_owned(),
+    };
+    InputError::Unreadable { name, source: error }
 }

@@ -19,6 +19,7 @@ mod error;
 mod form_tests;
 #[cfg(test)]
 mod fuzz;
+mod opened;
 #[cfg(test)]
 mod plan_tests;
 mod records;
@@ -43,9 +44,10 @@ pub use self::error::{BadRows, HeaderFault, InputError};
 pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::error::RowFault;
+pub(crate) use self::opened::{OpenedInput, ReadOptions, is_pipe, name_of};
 pub(crate) use self::resolved_users::{Resolution, ResolvedUsers};
 pub(crate) use self::rows::Rules;
-pub(crate) use self::source::{BytesRead, Expected, OpenedInput, ReadOptions, Source, is_pipe, name_of};
+pub(crate) use self::source::{BytesRead, Expected, Source};
 pub(crate) use self::table::{Table, Values};
 
 use self::check::{Checked, Recheck, check};

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use csv::ByteRecord;
 
 use super::InputError;
-use super::check::refused;
+use super::error::refused;
 use super::records::Records;
 use super::source::{Beginning, BytesRead, Expected};
 use crate::external_sort::{Temporary, unnamed_file};

@@ -5,8 +5,8 @@ use std::path::Path;
 use csv::ByteRecord;
 
 use super::Source;
-use super::check::refused;
 use super::columns::{Dialect, First, header_names};
+use super::error::refused;
 use super::error::{HeaderFault, InputError, RowFault};
 use super::records::{Records, check_width, text, unclosed_fault};
 

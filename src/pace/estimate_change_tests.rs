@@ -1,10 +1,9 @@
 //! What a changed limit costs as an explanation, and what is believed of it then. Costs are in nats.
 
-use super::estimate::{Estimate, MATTERS};
+use super::estimate::{Estimate, HIGHER, MATTERS};
 use super::estimate_tests::{MISFIT, answered, believing, bucket, full, is_exactly, is_near, known, let_in, log_of, lone, window};
-use super::evidence::{Answered, Counter, Episode, Log, Resolution};
+use super::evidence::{Answered, Counter, Episode, Log, Observed};
 use super::explanation::Explanation;
-use super::probes::HIGHER;
 use super::weighing::{Answers, Weighed};
 
 /// One more number.
@@ -18,7 +17,7 @@ fn weighed(keep: f64, refit: (f64, Explanation)) -> Weighed {
     Weighed { keep, refit, change: None, fallen: f64::INFINITY, share: f64::INFINITY }
 }
 
-fn weigh(estimate: &Estimate, episode: &Episode, known: &Resolution<'_>) -> Weighed {
+fn weigh(estimate: &Estimate, episode: &Episode, known: &Observed<'_>) -> Weighed {
     estimate.weigh(&estimate.answers(episode, known), known)
 }
 

@@ -2,7 +2,7 @@
 
 use super::estimate::Estimate;
 use super::estimate_tests::{answered, believing, bucket, full, is_exactly, known, let_in, log_of, lone, window};
-use super::evidence::{Answered, Episode, Resolution};
+use super::evidence::{Answered, Episode, Observed};
 use super::shared::Shared;
 
 fn episode(after: f64, refused: f64, until: f64) -> Episode {
@@ -144,7 +144,7 @@ fn shared(in_a_row: u32, misfit: f64) -> Estimate {
     let mut estimate = Estimate { shared, in_a_row, ..believing(window(20.0)) };
     let log = log_of(&[full(0.0, 10), full(2.0, 10), lone(6.0), full(8.0, 10)]);
     let sent = misfit.exp() - 100.0;
-    estimate.learn(&episode(7.5, 8.3, 10.0), &Resolution { sent, ..known(&log, 10.0) });
+    estimate.learn(&episode(7.5, 8.3, 10.0), &Observed { sent, ..known(&log, 10.0) });
     estimate
 }
 

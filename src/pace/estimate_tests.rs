@@ -1,9 +1,8 @@
 //! The figures of an estimate, and what it remembers. Times are in seconds, costs in nats.
 
-use super::estimate::{Estimate, MATTERS};
-use super::evidence::{Answered, Counter, Episode, Log, Resolution};
+use super::estimate::{Estimate, HIGHER, MATTERS};
+use super::evidence::{Answered, Counter, Episode, Log, Observed};
 use super::explanation::Explanation;
-use super::probes::HIGHER;
 use super::shared::left_of;
 use super::weighing::refused;
 
@@ -57,8 +56,8 @@ pub(super) fn log_of(parts: &[Vec<Answered>]) -> Log {
     log
 }
 
-pub(super) fn known(log: &Log, now: f64) -> Resolution<'_> {
-    Resolution {
+pub(super) fn known(log: &Log, now: f64) -> Observed<'_> {
+    Observed {
         now,
         began: 0.0,
         log,
@@ -102,7 +101,7 @@ fn the_window_is_a_second_where_none_is_known() {
 fn the_hazard_is_the_rate_of_changes_so_far_and_falls_while_none_comes() {
     let log = Log::default();
     let hazard =
-        |changes: f64, began: f64, now: f64| Estimate { changes, ..Estimate::new() }.hazard(&Resolution { began, ..known(&log, now) });
+        |changes: f64, began: f64, now: f64| Estimate { changes, ..Estimate::new() }.hazard(&Observed { began, ..known(&log, now) });
     // Three changes in 300 seconds; then none in 600, so one in as many and ten minutes more.
     is_exactly(hazard(3.0, 100.0, 400.0), 0.01);
     is_exactly(hazard(0.0, 100.0, 700.0), 1.0 / 1200.0);
@@ -112,7 +111,7 @@ fn the_hazard_is_the_rate_of_changes_so_far_and_falls_while_none_comes() {
 #[test]
 fn a_misfit_costs_more_the_rarer_chance_is() {
     let log = Log::default();
-    let misfit = |by_chance: f64, sent: f64| Estimate { by_chance, ..Estimate::new() }.misfit(&Resolution { sent, ..known(&log, 1.0) });
+    let misfit = |by_chance: f64, sent: f64| Estimate { by_chance, ..Estimate::new() }.misfit(&Observed { sent, ..known(&log, 1.0) });
     // One in a hundred, one in a thousand, and ten in a thousand.
     is_exactly(misfit(0.0, 0.0), 100_f64.ln());
     is_exactly(misfit(0.0, 900.0), 1000_f64.ln());

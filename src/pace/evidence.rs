@@ -3,6 +3,15 @@
 
 use std::collections::VecDeque;
 
+/// A hold lasts longer than the server asks for, by a random share in this range: its clock is not ours, and several
+/// runs under one licence must not come back in step.
+pub(super) const MARGIN: (f64, f64) = (0.02, 0.10);
+/// How much of a late permit may be made up for, in seconds: covers a stall of a busy machine, and is far less than a burst.
+pub(super) const MADE_UP: f64 = 0.05;
+/// A busy machine delays a request by this much after it was sent, in seconds. Windows are kept longer by as much: that
+/// costs half a percent of a second, a refusal costs all of it.
+pub(super) const STALL: f64 = 0.005;
+
 /// How many requests are remembered. Enough for a minute at 30/s, or for the twenty holds at 100/s that identify a
 /// limit best; few enough to search all explanations within some tens of milliseconds, once per hold and probe.
 pub(super) const REMEMBERED: usize = 2048;
@@ -57,7 +66,7 @@ impl Log {
 
 /// What an estimate is based on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Resolution<'a> {
+pub(super) struct Observed<'a> {
     pub(super) now: f64,
     /// When the first request was answered.
     pub(super) began: f64,

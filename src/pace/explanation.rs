@@ -2,7 +2,7 @@
 //! the number of answers it leaves unexplained.
 
 use super::evidence::{Answered, Counter, Reading, number};
-use super::round::{is_round, likely, roundest};
+use super::round::{WIDE, is_round, likely, roundest};
 
 /// Windows that limits use, in seconds: licences and gateways count by the second, the minute and the hour.
 const WINDOWS: [f64; 3] = [1.0, 60.0, 3600.0];
@@ -19,8 +19,6 @@ const AS_WELL: f64 = 0.5;
 const AS_MUCH: f64 = 1e-9;
 /// How many round numbers are tried on either side of the mean rate admitted.
 const NEAR: i32 = 10;
-/// An estimate whose range spans more than this factor says little.
-pub(super) const WIDE: f64 = 2.0;
 /// No network jitters by more where a bucket's level is concerned; in seconds.
 const MOST_JITTER: f64 = 0.005;
 

@@ -59,6 +59,7 @@ mod explanation;
 mod explanation_search_tests;
 #[cfg(test)]
 mod explanation_tests;
+mod learning;
 mod pacer;
 #[cfg(test)]
 mod pacer_tests;

@@ -2,15 +2,12 @@
 //!
 //! A refused probe costs a hold; a successful one saves time on all remaining rows. Both are weighed by their likelihood.
 
-use super::estimate::{Estimate, MATTERS};
-use super::evidence::{Counter, Resolution};
-use super::explanation::{Explanation, UNROUND, WIDE};
-use super::round::is_plain;
+use super::estimate::{Estimate, HIGHER, MATTERS, Probe};
+use super::evidence::{Counter, MARGIN, Observed};
+use super::explanation::{Explanation, UNROUND};
+use super::round::{WIDE, is_plain};
 use super::shared::Prospect;
-use super::throttle::MARGIN;
 
-/// Where no higher limit is known, the factor probed: about the root of two, so that two probes double the rate.
-pub(super) const HIGHER: f64 = 1.4;
 /// Probes may have this share of the requests refused: others on the same limit see those refusals too. Where a higher
 /// limit was known before, three times as much.
 const REFUSED: f64 = 0.01;
@@ -26,42 +23,9 @@ const GIVEN_UP: f64 = 3.0;
 /// How often a probe is considered, in seconds.
 const CONSIDERED: f64 = 0.1;
 
-/// The current probe, and what earlier ones showed.
-#[derive(Debug)]
-pub(super) struct Probes {
-    pub(super) on: Option<Probe>,
-    /// When the last probe ended, and the lowest rate that was too high then.
-    pub(super) ended: f64,
-    pub(super) too_high: f64,
-    pub(super) considered: f64,
-    /// A higher rate that may be the limit after all, and its likelihood.
-    pub(super) doubt: Option<(f64, f64)>,
-}
-
-/// A rate that is being probed, and since when.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Probe {
-    pub(super) from: f64,
-    pub(super) rate: f64,
-}
-
-impl Default for Probes {
-    fn default() -> Self {
-        Self { on: None, ended: 0.0, too_high: f64::INFINITY, considered: 0.0, doubt: None }
-    }
-}
-
-impl Probes {
-    /// Abandons the current probe: where nothing is admitted at any rate, it shows nothing.
-    pub(super) fn give_up(&mut self, now: f64) {
-        self.on = None;
-        self.ended = now;
-    }
-}
-
 impl Estimate {
     /// The working rate; infinite while no limit is known.
-    pub(super) fn rate(&mut self, known: &Resolution<'_>) -> f64 {
+    pub(super) fn rate(&mut self, known: &Observed<'_>) -> f64 {
         let Some(limit) = self.limit else {
             return f64::INFINITY;
         };
@@ -94,7 +58,7 @@ impl Estimate {
     }
 
     /// The rate that gets the most out of what others leave.
-    fn rate_shared(&mut self, limit: Explanation, known: &Resolution<'_>) -> f64 {
+    fn rate_shared(&mut self, limit: Explanation, known: &Observed<'_>) -> f64 {
         let prospect = self.prospect(&limit, known);
         let Some(shared) = &mut self.shared else {
             return limit.rate;
@@ -114,7 +78,7 @@ impl Estimate {
     }
 
     /// What was admitted lately, and what a refusal costs.
-    pub(super) fn prospect(&self, limit: &Explanation, known: &Resolution<'_>) -> Prospect {
+    pub(super) fn prospect(&self, limit: &Explanation, known: &Observed<'_>) -> Prospect {
         // A bucket may have had something in store: half of it is assumed.
         let (window, stored) = limit.counter.window().map_or((2.0, limit.size / 2.0), |window| (window, 0.0));
         let to = known.now - known.trip;
@@ -137,7 +101,7 @@ impl Estimate {
     }
 
     /// A rate that was probed long enough was not refused.
-    pub(super) fn prove(&mut self, probe: Probe, limit: Explanation, known: &Resolution<'_>) {
+    pub(super) fn prove(&mut self, probe: Probe, limit: Explanation, known: &Observed<'_>) {
         self.probes.on = None;
         self.probes.ended = known.now;
         self.since = known.now;
@@ -177,17 +141,17 @@ impl Estimate {
     }
 
     /// What a refused probe costs, in seconds.
-    fn price(&self, known: &Resolution<'_>) -> f64 {
+    fn price(&self, known: &Observed<'_>) -> f64 {
         self.wait * HOLD + known.trip
     }
 
     /// Whether the expected gain of a probe at `rate`, from the rate `now`, exceeds its expected cost.
-    pub(super) fn pays(&self, now: f64, rate: f64, likely: f64, known: &Resolution<'_>) -> bool {
+    pub(super) fn pays(&self, now: f64, rate: f64, likely: f64, known: &Observed<'_>) -> bool {
         likely * gain(now, rate, known) > (1.0 - likely) * self.price(known)
     }
 
     /// A higher rate, if it is worth probing now: if the expected gain over the remaining rows exceeds the expected cost of the hold.
-    pub(super) fn worth_probing(&mut self, limit: &Explanation, known: &Resolution<'_>) -> Option<f64> {
+    pub(super) fn worth_probing(&mut self, limit: &Explanation, known: &Observed<'_>) -> Option<f64> {
         let price = self.price(known);
         let pays = |rate: f64, likely: f64| self.pays(limit.rate, rate, likely, known);
         // Requests in flight when a probe is refused are refused with it.
@@ -224,7 +188,7 @@ impl Estimate {
 }
 
 /// The seconds that a higher `rate` saves over all remaining rows, from the rate `now`.
-fn gain(now: f64, rate: f64, known: &Resolution<'_>) -> f64 {
+fn gain(now: f64, rate: f64, known: &Observed<'_>) -> f64 {
     (1.0 - now / rate) * known.left / now
 }
 

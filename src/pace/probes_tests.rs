@@ -1,9 +1,9 @@
 //! When a probe runs, how it ends, and what is believed after it.
 
-use super::estimate::Estimate;
-use super::evidence::{Answered, Counter, Log, Resolution};
+use super::estimate::{Estimate, Probe};
+use super::evidence::{Answered, Counter, Log, Observed};
 use super::explanation::Explanation;
-use super::probes::{HOLD, Probe, seconds_for};
+use super::probes::{HOLD, seconds_for};
 use super::shared::Shared;
 
 /// A window of `seconds`, known to admit `rate` a second.
@@ -42,9 +42,9 @@ fn refused_above(count: u16) -> Log {
     log
 }
 
-fn known(log: &Log, now: f64) -> Resolution<'_> {
+fn known(log: &Log, now: f64) -> Observed<'_> {
     let (sent, left, most) = (1e6, 1e6, 1000.0);
-    Resolution { now, began: 0.0, log, sent, refused: 0.0, left, most, fastest: 140.0, trip: 0.1, jitter: 0.001, early: 0.001 }
+    Observed { now, began: 0.0, log, sent, refused: 0.0, left, most, fastest: 140.0, trip: 0.1, jitter: 0.001, early: 0.001 }
 }
 
 #[track_caller]
@@ -88,7 +88,7 @@ fn nothing_is_probed_above_the_rate_asked_for() {
         let mut estimate = Estimate::new();
         estimate.limit = Some(window(1.0, 100.0));
         estimate.probes.doubt = Some((130.0, 0.9));
-        let rate = estimate.rate(&Resolution { most, ..known(&log, 10_000.0) });
+        let rate = estimate.rate(&Observed { most, ..known(&log, 10_000.0) });
         (rate, estimate.probes.on.map(|probe| probe.rate))
     };
     assert_eq!(probes(1000.0), (130.0, Some(130.0)));
@@ -103,7 +103,7 @@ fn a_probe_succeeds_after_a_window_and_a_tenth_of_admitted_requests() {
     let rate_after = |count: u16| {
         let log = log((0..count).map(|nth| 100.0 + f64::from(nth) * 0.05));
         let mut estimate = probing(window(10.0, 15.0), 100.0, 20.0);
-        near(estimate.rate(&Resolution { most: 20.0, ..known(&log, 112.0) }), 20.0);
+        near(estimate.rate(&Observed { most: 20.0, ..known(&log, 112.0) }), 20.0);
         (estimate.limit.map(|limit| limit.rate), estimate.probes.on.is_some())
     };
     assert_eq!(rate_after(205), (Some(15.0), true));
@@ -116,7 +116,7 @@ fn a_probe_is_abandoned_after_three_times_its_duration() {
     let log = Log::default();
     let at = |now: f64| {
         let mut estimate = probing(window(10.0, 15.0), 100.0, 20.0);
-        let rate = estimate.rate(&Resolution { trip: 1.0, ..known(&log, now) });
+        let rate = estimate.rate(&Observed { trip: 1.0, ..known(&log, now) });
         (rate, estimate.probes.on.is_some(), estimate.probes.ended)
     };
     assert_eq!(at(136.0), (20.0, true, 0.0));
@@ -150,7 +150,7 @@ fn risen(former: f64, most: f64) -> Estimate {
     let limit = window(10.0, 15.0);
     let mut estimate = probing(limit, 100.0, 20.0);
     (estimate.former, estimate.changes, estimate.probes.too_high) = (former, 3.0, 30.0);
-    estimate.prove(Probe { from: 100.0, rate: 20.0 }, limit, &Resolution { most, ..known(&log, 112.0) });
+    estimate.prove(Probe { from: 100.0, rate: 20.0 }, limit, &Observed { most, ..known(&log, 112.0) });
     estimate
 }
 
@@ -229,7 +229,7 @@ fn the_belief_gets_the_requests_admitted_in_the_window_up_to_one_round_trip_ago(
     let log = log([5.0, 5.1, 6.9, 7.0, 7.5, 7.5, 7.5, 8.0, 8.5, 8.9, 8.95, 9.0, 9.5]);
     let mut estimate = Estimate::new();
     estimate.wait = 2.0;
-    let now = Resolution { trip: 1.0, left: 77.0, ..known(&log, 10.0) };
+    let now = Observed { trip: 1.0, left: 77.0, ..known(&log, 10.0) };
     // Eight from 7 to 9, in a window of two seconds.
     let seen = estimate.prospect(&window(2.0, 50.0), &now);
     near(seen.let_in, 4.0);

@@ -1,7 +1,7 @@
 //! Which rates are worth probing, and when: expected gain against expected cost.
 
 use super::estimate::Estimate;
-use super::evidence::{Counter, Log, Resolution};
+use super::evidence::{Counter, Log, Observed};
 use super::explanation::Explanation;
 use super::probes::HOLD;
 
@@ -15,9 +15,9 @@ fn bucket(rate: f64, high: f64) -> Explanation {
 }
 
 /// `left` rows, and a round trip of two seconds, which is what a refused probe costs where no wait is asked for.
-fn known(log: &Log, left: f64) -> Resolution<'_> {
+fn known(log: &Log, left: f64) -> Observed<'_> {
     let (now, sent, most) = (1000.0, 1e6, 1e6);
-    Resolution { now, began: 0.0, log, sent, refused: 0.0, left, most, fastest: 140.0, trip: 2.0, jitter: 0.001, early: 0.001 }
+    Observed { now, began: 0.0, log, sent, refused: 0.0, left, most, fastest: 140.0, trip: 2.0, jitter: 0.001, early: 0.001 }
 }
 
 /// An estimate for which it is too early to probe without a reason.
@@ -39,7 +39,7 @@ fn a_doubt_is_probed_where_the_expected_gain_exceeds_the_cost_of_a_hold() {
         estimate.wait = wait;
         estimate.probes.doubt = Some((200.0, likely));
         let log = Log::default();
-        let probe = estimate.worth_probing(&window(100.0, 100.0), &Resolution { trip, ..known(&log, left) });
+        let probe = estimate.worth_probing(&window(100.0, 100.0), &Observed { trip, ..known(&log, left) });
         assert_ne!(probe.is_some(), estimate.probes.doubt.is_some(), "a probe clears the doubt");
         probe
     };
@@ -99,7 +99,7 @@ fn a_refused_rate_is_not_probed_again_and_none_above_the_one_asked_for() {
     let probes = |too_high: f64, most: f64| {
         let mut estimate = early();
         estimate.probes.too_high = too_high;
-        estimate.worth_probing(&window(100.0, 150.0), &Resolution { most, ..known(&Log::default(), 1e6) })
+        estimate.worth_probing(&window(100.0, 150.0), &Observed { most, ..known(&Log::default(), 1e6) })
     };
     assert_eq!(probes(150.0, 1000.0), None);
     assert_eq!(probes(149.0, 1000.0), None);
@@ -112,7 +112,7 @@ fn probes_may_have_one_and_a_half_percent_of_all_rows_refused() {
     // 150 a second put 15 in flight in a tenth of a second; with the refused one and the 14 before, that is 30 of 2000.
     let probes = |sent: f64| {
         let log = Log::default();
-        early().worth_probing(&window(100.0, 150.0), &Resolution { trip: 0.1, sent, refused: 14.0, ..known(&log, 1500.0) })
+        early().worth_probing(&window(100.0, 150.0), &Observed { trip: 0.1, sent, refused: 14.0, ..known(&log, 1500.0) })
     };
     assert_eq!(probes(499.0), None);
     assert_eq!(probes(501.0), Some(150.0));
@@ -131,7 +131,7 @@ fn without_a_known_higher_limit_two_fifths_more_is_probed_at_the_cheapest_interv
     // A hold costs 0.8 s; √(2 × 0.8 / (0.01 × 0.4)) = 20 s.
     let wait = (0.8 - 0.01) / HOLD;
     let probes =
-        |mut estimate: Estimate| estimate.worth_probing(&window(100.0, 100.0), &Resolution { trip: 0.01, ..known(&Log::default(), 1e6) });
+        |mut estimate: Estimate| estimate.worth_probing(&window(100.0, 100.0), &Observed { trip: 0.01, ..known(&Log::default(), 1e6) });
     assert_eq!(probes(calm(19.9, wait, 0.0)), None);
     assert_eq!(probes(calm(20.1, wait, 0.0)), Some(140.0));
     // Since the last probe or the last change, whichever is later.
@@ -149,7 +149,7 @@ fn a_former_limit_is_probed_if_it_differs_noticeably() {
     assert_eq!(probes(300.0), Some(300.0));
     assert_eq!(probes(107.0), Some(140.0), "that is where it is now");
     let log = Log::default();
-    let few = Resolution { most: 120.0, ..known(&log, 1e6) };
+    let few = Observed { most: 120.0, ..known(&log, 1e6) };
     assert_eq!(calm(900.0, 0.0, 0.0).worth_probing(&window(100.0, 100.0), &few), Some(120.0));
 }
 
@@ -158,7 +158,7 @@ fn probes_have_one_percent_refused_and_three_where_a_higher_limit_is_known() {
     // At 70 a second, 28 are in flight in 0.4 s, and one is refused: 29, which is a hundredth of what 50 a second make
     // in 58 s, and three hundredths of what they make in 19.3 s.
     let probes = |seconds: f64, former: f64| {
-        calm(seconds, 0.0, former).worth_probing(&window(50.0, 50.0), &Resolution { trip: 0.4, ..known(&Log::default(), 1e6) })
+        calm(seconds, 0.0, former).worth_probing(&window(50.0, 50.0), &Observed { trip: 0.4, ..known(&Log::default(), 1e6) })
     };
     assert_eq!(probes(57.9, 0.0), None);
     assert_eq!(probes(58.1, 0.0), Some(70.0));
@@ -172,7 +172,7 @@ fn a_rise_is_probed_where_its_expected_gain_exceeds_a_hold() {
     let seconds = 100.0 * 2.0_f64.ln();
     let probes = |left: f64| {
         let mut estimate = calm(seconds, (0.8 - 0.01) / HOLD, 0.0);
-        estimate.worth_probing(&window(100.0, 100.0), &Resolution { trip: 0.01, ..known(&Log::default(), left) })
+        estimate.worth_probing(&window(100.0, 100.0), &Observed { trip: 0.01, ..known(&Log::default(), left) })
     };
     assert_eq!(probes(555.0), None);
     assert_eq!(probes(565.0), Some(140.0));
@@ -184,7 +184,7 @@ fn a_certain_rise_is_not_probed_where_it_only_gains_what_a_hold_costs() {
     let probes = |left: f64| {
         let mut estimate = calm(0.0, 0.0, 200.0);
         (estimate.changes, estimate.since) = (100.0, 5000.0);
-        estimate.worth_probing(&window(100.0, 100.0), &Resolution { now: 10_000.0, ..known(&Log::default(), left) })
+        estimate.worth_probing(&window(100.0, 100.0), &Observed { now: 10_000.0, ..known(&Log::default(), left) })
     };
     assert_eq!(probes(400.0), None);
     assert_eq!(probes(401.0), Some(200.0));
@@ -194,7 +194,7 @@ fn a_certain_rise_is_not_probed_where_it_only_gains_what_a_hold_costs() {
 fn no_rise_is_probed_where_one_request_in_forty_would_be_refused() {
     // Of a million sent and as many left, 50,000; at 140 a second, 281 are in flight for two seconds.
     let probes = |refused: f64, former: f64| {
-        calm(900.0, 0.0, former).worth_probing(&window(100.0, 100.0), &Resolution { refused, ..known(&Log::default(), 1e6) })
+        calm(900.0, 0.0, former).worth_probing(&window(100.0, 100.0), &Observed { refused, ..known(&Log::default(), 1e6) })
     };
     for former in [0.0, 140.0] {
         assert_eq!(probes(49_719.0, former), Some(140.0));

@@ -1,6 +1,7 @@
 //! People set limits: picks the likeliest number in a range.
 
-use super::explanation::WIDE;
+/// An estimate whose range spans more than this factor says little.
+pub(super) const WIDE: f64 = 2.0;
 
 /// The likeliest rate in a range: people choose round numbers. In a wide range, one that a 429 soon shows to be too
 /// high, and that is not far too low.

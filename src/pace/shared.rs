@@ -5,7 +5,7 @@
 //! concentrates it around the rate admitted just before. The working rate is the one with the highest expected number
 //! of rows: a higher rate brings more rows where that much is left, and a hold where it is not.
 
-use super::evidence::{Counter, Episode, Resolution};
+use super::evidence::{Counter, Episode, Observed};
 use super::explanation::Explanation;
 
 /// Cells of the belief: finer than the noise of what others send.
@@ -162,7 +162,7 @@ fn is_let_in(rate: f64, left: f64, noise: f64) -> f64 {
 }
 
 /// How many of our requests were admitted a second when one was refused, and the error of that.
-pub(super) fn left_of(limit: &Explanation, episode: &Episode, known: &Resolution<'_>) -> (f64, f64) {
+pub(super) fn left_of(limit: &Explanation, episode: &Episode, known: &Observed<'_>) -> (f64, f64) {
     match limit.counter {
         Counter::Sliding { window } | Counter::Fixed { window, .. } => {
             (known.log.let_in(episode.refused - window, episode.refused) / window, 0.0)

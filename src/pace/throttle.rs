@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::estimate::{Estimate, ONE_WAY};
-use super::evidence::{Answered, Counter, Episode, Log, REMEMBERED, Resolution, number};
+use super::evidence::{Answered, Counter, Episode, Log, MADE_UP, MARGIN, Observed, REMEMBERED, STALL, number};
 use super::explanation::Explanation;
 
 /// Fastest rate before the first answer, in requests a second: the program's default rate.
@@ -31,16 +31,8 @@ const MOST: f64 = 100_000.0;
 /// as in [`super::Backoff`].
 pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 const MOST_DEFAULT_WAIT: Duration = Duration::from_secs(30);
-/// A hold lasts longer than the server asks for, by a random share in this range: its clock is not ours, and several
-/// runs under one licence must not come back in step.
-pub(super) const MARGIN: (f64, f64) = (0.02, 0.10);
-/// How much of a late permit may be made up for, in seconds: covers a stall of a busy machine, and is far less than a burst.
-pub(super) const MADE_UP: f64 = 0.05;
 /// How many round-trip times are kept; their statistics are recomputed after every quarter of that.
 const TRIPS: usize = 64;
-/// A busy machine delays a request by this much after it was sent, in seconds. Windows are kept longer by as much: that
-/// costs half a percent of a second, a refusal costs all of it.
-pub(super) const STALL: f64 = 0.005;
 /// Cap on the jitter allowance between requests to a bucket, as a share of their interval, until refusals show that it takes more.
 const MOST_EARLY: f64 = 0.1;
 /// Factor by which intervals under a bucket are longer than its rate requires, so that only early requests use up what it holds.
@@ -285,9 +277,9 @@ impl Throttle {
         if self.start > MOST { f64::INFINITY } else { self.start }
     }
 
-    pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Resolution<'_>) -> T) -> T {
+    pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Observed<'_>) -> T) -> T {
         let fastest = if self.fastest > 0.0 { self.fastest } else { f64::INFINITY };
-        let known = Resolution {
+        let known = Observed {
             now,
             began: self.began.unwrap_or(now),
             log: &self.log,

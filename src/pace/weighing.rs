@@ -2,11 +2,9 @@
 //!
 //! Costs are in *nats*, the negative natural logarithm of a likelihood: what an explanation leaves unexplained, plus what it assumes.
 
-use super::estimate::{Estimate, MATTERS};
-use super::evidence::{Answered, Episode, Resolution, number};
+use super::estimate::{Estimate, HIGHER, MATTERS};
+use super::evidence::{Answered, Episode, MADE_UP, Observed, number};
 use super::explanation::{Evidence, Explanation};
-use super::probes::HIGHER;
-use super::throttle::MADE_UP;
 
 /// Cost of a limiter not known before: two numbers, each to a hundredth (2 × ln 100). A lone 429 costs less where
 /// chance is at all likely; a second one that the same limiter explains decides.
@@ -63,20 +61,20 @@ impl Weighed {
 
 impl Estimate {
     /// Cost of an unexplained answer: the rarer chance has been so far, the higher.
-    pub(super) fn misfit(&self, known: &Resolution<'_>) -> f64 {
+    pub(super) fn misfit(&self, known: &Observed<'_>) -> f64 {
         ((BY_CHANCE + known.sent) / (1.0 + self.by_chance)).ln()
     }
 
-    pub(super) fn evidence<'a>(&self, log: &'a [Answered], known: &Resolution<'_>) -> Evidence<'a> {
+    pub(super) fn evidence<'a>(&self, log: &'a [Answered], known: &Observed<'_>) -> Evidence<'a> {
         Evidence { log, from: f64::NEG_INFINITY, wait: self.wait, is_long: self.is_long, jitter: known.jitter, fastest: known.fastest }
     }
 
-    pub(super) fn unexplained_of(&self, log: &[Answered], known: &Resolution<'_>) -> f64 {
+    pub(super) fn unexplained_of(&self, log: &[Answered], known: &Observed<'_>) -> f64 {
         self.limit.map_or_else(|| refused(log), |limit| limit.misfits_of(log, known.jitter))
     }
 
     /// The best explanation of a `log` next to the current belief, and its cost.
-    pub(super) fn best(&self, log: &[Answered], known: &Resolution<'_>) -> (f64, Explanation) {
+    pub(super) fn best(&self, log: &[Answered], known: &Observed<'_>) -> (f64, Explanation) {
         let misfit = self.misfit(known);
         let cost = |found: &Explanation| self.cost(found, misfit);
         let evidence = self.evidence(log, known);
@@ -113,7 +111,7 @@ impl Estimate {
     }
 
     /// The rival of `found` with a higher rate from which most is to be gained: its rate, and its likelihood beside `found`.
-    pub(super) fn rival(&self, found: &Explanation, known: &Resolution<'_>) -> Option<(f64, f64)> {
+    pub(super) fn rival(&self, found: &Explanation, known: &Observed<'_>) -> Option<(f64, f64)> {
         let misfit = self.misfit(known);
         let log = known.log.since(self.evident);
         let rivals = self.evidence(&log, known).explanations();
@@ -125,7 +123,7 @@ impl Estimate {
         higher.max_by(|a, b| won(a).total_cmp(&won(b)))
     }
 
-    pub(super) fn answers(&self, episode: &Episode, known: &Resolution<'_>) -> Answers {
+    pub(super) fn answers(&self, episode: &Episode, known: &Observed<'_>) -> Answers {
         let changed = episode.after.max(episode.refused - 2.0 * self.window());
         let all = known.log.since(self.evident);
         let (old, new) = all.iter().partition(|answered| answered.sent < changed);
@@ -134,7 +132,7 @@ impl Estimate {
 
     /// What the explanations of a hold cost; or of this hold and the previous one together, if that was put down to
     /// chance and may have been the first sign of something else.
-    pub(super) fn weigh_with_doubted(&mut self, answers: Answers, known: &Resolution<'_>) -> (Answers, Weighed) {
+    pub(super) fn weigh_with_doubted(&mut self, answers: Answers, known: &Observed<'_>) -> (Answers, Weighed) {
         let weighed = self.weigh(&answers, known);
         let Episode { after, until, wait, .. } = answers.episode;
         let Some(before) = self.doubted.take().filter(|before| before.until <= after) else {
@@ -145,7 +143,7 @@ impl Estimate {
         if other.another() < weighed.another() { (together, other) } else { (answers, weighed) }
     }
 
-    pub(super) fn weigh(&self, answers: &Answers, known: &Resolution<'_>) -> Weighed {
+    pub(super) fn weigh(&self, answers: &Answers, known: &Observed<'_>) -> Weighed {
         let episode = &answers.episode;
         let misfit = self.misfit(known);
         let limit = self.limit.filter(|_| !answers.old.is_empty());
@@ -174,7 +172,7 @@ impl Estimate {
 
     /// Cost of keeping the current belief. Requests refused within one stall count as refused together if at least as
     /// many sent from the first of them on are admitted: the limit is not used up then.
-    fn kept_costs(&self, answers: &Answers, misfit: f64, known: &Resolution<'_>) -> f64 {
+    fn kept_costs(&self, answers: &Answers, misfit: f64, known: &Observed<'_>) -> f64 {
         let all = self.unexplained_of(&answers.all, known) * misfit;
         let first = answers.episode.refused;
         let since = |answered: &&Answered| answered.sent >= first;

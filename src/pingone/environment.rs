@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::error::PingOneError;
 use super::fetch::{Fetched, Resource};
 use super::session::Session;
 use super::token::AccessToken;
-use super::transport::{Answer, Transport};
+use super::transport::Transport;
 use super::verdict::text;
 use crate::clock::Offset;
 use crate::domain::{Detail, ForeignText};

@@ -2,8 +2,39 @@
 
 use std::fmt;
 
-use super::pages::Endless;
 use crate::domain::{Detail, EnvironmentId, ForeignText};
+
+/// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
+/// it if users have joined meanwhile.
+pub(super) const MAX_IDLE_PAGES: u32 = 3;
+
+/// Why a list looks endless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Endless {
+    /// Its pages are linked in a circle.
+    LeadsBack,
+    /// Its pages have no new users.
+    NobodyNew,
+    /// It has more users than the server stated.
+    Beyond {
+        /// The stated number of users.
+        counted: u64,
+        /// The number of users read.
+        users: u64,
+    },
+}
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeadsBack => f.write_str("it leads back to a page that was read before"),
+            Self::NobodyNew => write!(f, "{MAX_IDLE_PAGES} pages in a row bring nobody new"),
+            Self::Beyond { counted: 1, users } => write!(f, "it is said to have 1 user, and goes on after {users}"),
+            Self::Beyond { counted, users } => write!(f, "it is said to have {counted} users, and goes on after {users}"),
+        }
+    }
+}
 
 /// Why no more rows can be sent.
 #[derive(Debug, Clone, thiserror::Error)]

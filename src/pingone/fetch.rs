@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use reqwest::Url;
 use tokio::time::Instant;
 
+use super::answer::{Answer, Reply};
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::AccessToken;
-use super::transport::{Answer, Reply, Transport};
+use super::transport::Transport;
 use super::verdict::{Class, class, error_detail};
 use crate::domain::Detail;
 use crate::pace::Backoff;

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::answer::{Answer, Fault, Reply};
 use super::token::read_token;
-use super::transport::{Answer, Call, Fault, Reply};
+use super::transport::Call;
 use super::verdict::{Verdict, classify, error_detail};
 use crate::domain::{BypassUntil, UserId};
 use crate::fuzz::{body, cases, parsed};

@@ -9,10 +9,11 @@ use reqwest::header::{AGE, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderN
 use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use secrecy::ExposeSecret;
 
+use super::answer::{Answer, Fault, Reply};
 use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
 use super::token::{AccessToken, AuthMethod, Credentials};
-use super::transport::{Answer, Call, Fault, Reply, Transport};
+use super::transport::{Call, Transport};
 use crate::domain::{RowNumber, RunId};
 
 /// The longest body that is read, in bytes. PingOne's answers have less than 2 KiB.

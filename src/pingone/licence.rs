@@ -6,10 +6,11 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::error::{PingOneError, ServerMessage};
 use super::fetch::{Fetched, Resource};
 use super::session::Session;
-use super::transport::{Answer, Transport};
+use super::transport::Transport;
 use crate::stop::Stop;
 
 /// At most this many rates are read: PingOne documents about twenty.

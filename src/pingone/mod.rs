@@ -6,6 +6,7 @@
 //!
 //! [`Transport`] is the seam: in the program it is [`HttpTransport`], in tests a script.
 
+mod answer;
 mod endpoints;
 mod environment;
 mod error;
@@ -27,8 +28,7 @@ pub(crate) mod user_list;
 mod users;
 mod verdict;
 
-pub use self::error::{PingOneError, ServerMessage};
-pub use self::pages::Endless;
+pub use self::error::{Endless, PingOneError, ServerMessage};
 
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
 pub(crate) use self::environment::EnvironmentInfo;
@@ -43,4 +43,4 @@ pub(crate) use self::users::{ListedUser, PageResult, UserPage};
 pub(crate) use self::verdict::{BypassStatus, Verdict};
 
 #[cfg(test)]
-pub(crate) use self::transport::{Answer, Fault, Reply};
+pub(crate) use self::answer::{Answer, Fault, Reply};

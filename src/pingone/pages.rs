@@ -2,16 +2,12 @@
 //! pages for ever.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use reqwest::Url;
 
-use super::error::PingOneError;
+use super::error::{Endless, MAX_IDLE_PAGES, PingOneError};
 
-/// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
-/// it if users have joined meanwhile.
-const MAX_IDLE_PAGES: u32 = 3;
 /// A list may grow while it is read: to twice its count, plus this many pages.
 const EXTRA_PAGES: u64 = 10;
 
@@ -33,34 +29,6 @@ pub(crate) struct ListReader {
     /// The number of pages with new users, up to the count and beyond it.
     within: u64,
     beyond: u64,
-}
-
-/// Why a list looks endless.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Endless {
-    /// Its pages are linked in a circle.
-    LeadsBack,
-    /// Its pages have no new users.
-    NobodyNew,
-    /// It has more users than the server stated.
-    Beyond {
-        /// The stated number of users.
-        counted: u64,
-        /// The number of users read.
-        users: u64,
-    },
-}
-
-impl fmt::Display for Endless {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LeadsBack => f.write_str("it leads back to a page that was read before"),
-            Self::NobodyNew => write!(f, "{MAX_IDLE_PAGES} pages in a row bring nobody new"),
-            Self::Beyond { counted: 1, users } => write!(f, "it is said to have 1 user, and goes on after {users}"),
-            Self::Beyond { counted, users } => write!(f, "it is said to have {counted} users, and goes on after {users}"),
-        }
-    }
 }
 
 impl ListReader {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::answer::{Answer, Reply};
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::{AccessToken, Credentials, TokenSource, read_token};
-use super::transport::{Answer, Reply, Transport};
+use super::transport::Transport;
 use super::verdict::{Class, class, error_detail, text};
 use crate::domain::Detail;
 use crate::pace::{Backoff, QueueHead};

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::answer::Reply;
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
 use super::token::{AccessToken, Secrets, TokenSource, Tokens};
 use super::traffic::Traffic;
-use super::transport::{Call, Reply, Transport};
+use super::transport::{Call, Transport};
 use super::verdict::{Verdict, classify};
 use crate::clock::{Clock, Offset};
 use crate::domain::{Detail, RowNumber};

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use super::*;
 use crate::logged::Logged;
 use crate::pace::Rate;
+use crate::pingone::answer::{Answer, Fault};
 use crate::pingone::error::ServerMessage;
 use crate::pingone::token::Credentials;
-use crate::pingone::transport::{Answer, Fault};
 use crate::pingone::user_list::answer;
 use crate::pingone::{PageResult, Region};
 

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::answer::Answer;
 use super::redact::{Pieces, redact};
-use super::transport::Answer;
 
 /// A token is renewed this long before it expires…
 const MARGIN: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::transport::Reply;
+use super::answer::Reply;
 
 /// Counts of all requests, token requests included.
 #[derive(Debug, Default)]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::answer::{Answer, Reply};
 use super::endpoints::{Endpoints, Region};
 use super::session::{Limits, Session};
 use super::token::{AccessToken, Credentials, TokenSource};
-use super::transport::{Answer, Call, Reply, Transport};
+use super::transport::{Call, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
 

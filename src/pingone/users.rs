@@ -4,12 +4,13 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
 use super::fetch::{Fetched, Resource};
 use super::pages::ListReader;
 use super::session::Session;
-use super::transport::{Answer, Transport};
+use super::transport::Transport;
 use crate::domain::{Detail, ForeignText, UserId};
 use crate::stop::Stop;
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::*;
-use crate::pingone::transport::{Fault, Reply};
+use crate::pingone::answer::{Fault, Reply};
 use crate::pingone::user_list::{UserList, answer};
 
 const LIST: &str = "https://api.pingone.com/v1/environments/abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6/users";

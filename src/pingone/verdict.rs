@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::transport::{Answer, Call, Reply};
+use super::answer::{Answer, Reply};
+use super::transport::Call;
 use crate::domain::{BypassUntil, Detail, UserId};
 
 /// What the status alone says. "Specific error codes within a class are subject to change", so the body is reported and decides

@@ -1,7 +1,7 @@
 //! Tests of every status and of all kinds of bodies.
 
 use super::*;
-use crate::pingone::transport::Fault;
+use crate::pingone::answer::Fault;
 
 fn get() -> Call {
     Call::Get("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"))

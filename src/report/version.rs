@@ -12,7 +12,6 @@ use csv::ByteRecord;
 use serde_json::{Map, Value};
 
 use super::files::OutputError;
-use super::record::RunRecord;
 use super::recover::journal_header;
 use crate::domain::{quote, shown};
 use crate::file_error::FileError;
@@ -96,12 +95,12 @@ pub(super) fn check_record(path: &Path, keys: &Map<String, Value>) -> Result<(),
     }
 }
 
-/// Checks that the journal at `path`, of the run of this `record`, has the columns of a format that can be resumed. A
+/// Checks that the journal at `path`, written by version `writer` of the program, has the columns of a format that can be resumed. A
 /// journal with a torn header has no lines yet, and passes.
-pub(crate) fn check_journal(path: &Path, record: &RunRecord) -> Result<(), NotRead> {
+pub(crate) fn check_journal(path: &Path, writer: &str) -> Result<(), NotRead> {
     let header = journal_header(path).map_err(|source| FileError::new("read", path, source))?;
     let is_known = header.is_none_or(|header| FORMATS.iter().any(|format| format.reading == Reading::Honour && begins(&header, format)));
-    let writer = quote(&record.version);
+    let writer = quote(writer);
     if is_known { Ok(()) } else { Err(OutputError::OtherColumns { path: path.to_owned(), writer }.into()) }
 }
 

@@ -7,6 +7,7 @@ use super::super::record::Status;
 use super::super::record::tests::record;
 use super::super::{ReportFiles, reopen_journal};
 use super::*;
+use crate::report::RunRecord;
 
 /// A record of each format, as a version of the program wrote it. The first is the barest that is still read.
 const RECORDS: [&str; FORMATS.len()] = [
@@ -117,7 +118,7 @@ fn checked(text: &str) -> Result<(), NotRead> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("r.partial.csv");
     fs::write(&path, text).expect("written");
-    let checked = check_journal(&path, &record());
+    let checked = check_journal(&path, &record().version);
     assert_eq!(fs::read_to_string(&path).expect("there"), text);
     assert!(checked.is_err() || reopen_journal(&path, 100).is_ok(), "what passes can be read: {text}");
     checked
@@ -151,7 +152,7 @@ fn a_journal_of_other_columns_is_refused_and_a_torn_one_is_not() {
         let hint = "resume it with pingone-bypass `0` and the journal as that version wrote it, or discard it with `--overwrite`";
         assert_eq!(error.hint().as_deref(), Some(hint));
     }
-    let missing = check_journal(Path::new("/nowhere/r.partial.csv"), &record());
+    let missing = check_journal(Path::new("/nowhere/r.partial.csv"), &record().version);
     assert!(matches!(missing, Err(NotRead::File(_))), "{missing:?}");
 }
 

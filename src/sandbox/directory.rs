@@ -8,7 +8,7 @@ use uuid::{Builder, Uuid};
 
 use super::NamedUser;
 use super::faults::drawn;
-use super::filter::{Attribute, Filter};
+use super::filter::{Attribute, Filter, is_same};
 use crate::domain::{BypassUntil, UserId};
 
 /// One in this many users has a bypass from the start, so that an audit finds some.
@@ -93,7 +93,7 @@ impl Directory {
         if let Some(mut found) = filter.and_then(|filter| self.by_names(filter)) {
             return Box::new(found.split_off(&from).into_iter());
         }
-        let selected = (from..self.len()).filter(move |index| filter.is_none_or(|filter| filter.selects(self, *index)));
+        let selected = (from..self.len()).filter(move |index| filter.is_none_or(|filter| self.matches(filter, *index)));
         Box::new(selected.map(|index| (index, self.listed(index))))
     }
 
@@ -109,7 +109,7 @@ impl Directory {
         if counted.len() == MOST_COUNTED {
             counted.clear();
         }
-        let count = (0..self.len()).filter(|index| filter.selects(self, *index)).count() as u64;
+        let count = (0..self.len()).filter(|index| self.matches(filter, *index)).count() as u64;
         counted.insert(text.to_owned(), count);
         count
     }
@@ -172,6 +172,16 @@ impl Directory {
 
     pub(super) fn grant(&mut self, user: UserId, until: BypassUntil) {
         self.users.entry(user).or_default().bypass = Some(until);
+    }
+
+    /// Whether `filter` selects the `index`th user.
+    fn matches(&self, filter: &Filter, index: u64) -> bool {
+        match filter {
+            Filter::Or(one, other) => self.matches(one, index) || self.matches(other, index),
+            Filter::And(one, other) => self.matches(one, index) && self.matches(other, index),
+            Filter::Equals(attribute, value) => is_same(&self.text(index, *attribute), value),
+            Filter::StartsWith(attribute, value) => self.text(index, *attribute).to_lowercase().starts_with(&value.to_lowercase()),
+        }
     }
 
     /// One attribute of the `index`th user. Only this one is generated, because a filter reads it for every user.

@@ -1,8 +1,6 @@
 //! SCIM filters, in the part of the language that PingOne documents for users: `eq`, `sw`, `and`, `or`, parentheses,
 //! and `memberOfGroups[id eq "…"]`.
 
-use super::directory::Directory;
-
 /// A parsed filter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Filter {
@@ -31,16 +29,6 @@ impl Filter {
         if reader.rest.trim_start().is_empty() { Ok(filter) } else { Err(format!("unexpected `{}`", reader.rest)) }
     }
 
-    /// Whether it selects the `index`th user of the `directory`.
-    pub(super) fn selects(&self, directory: &Directory, index: u64) -> bool {
-        match self {
-            Self::Or(one, other) => one.selects(directory, index) || other.selects(directory, index),
-            Self::And(one, other) => one.selects(directory, index) && other.selects(directory, index),
-            Self::Equals(attribute, value) => is_same(&directory.text(index, *attribute), value),
-            Self::StartsWith(attribute, value) => directory.text(index, *attribute).to_lowercase().starts_with(&value.to_lowercase()),
-        }
-    }
-
     /// Whether it contains an `or`.
     pub(super) fn has_or(&self) -> bool {
         match self {
@@ -61,7 +49,7 @@ impl Filter {
 }
 
 /// Whether two texts are equal except for case.
-fn is_same(one: &str, other: &str) -> bool {
+pub(super) fn is_same(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() { one.eq_ignore_ascii_case(other) } else { one.to_lowercase() == other.to_lowercase() }
 }
 
