@@ -33,10 +33,6 @@ pub(super) struct CsvSource {
 #[derive(Debug)]
 pub(super) struct ResolvedInput(ValidInput);
 
-/// Its rows as they stand in the file.
-#[derive(Debug)]
-pub(super) struct CsvRows(Arc<ValidInput>);
-
 /// The rows that are left to be done.
 #[derive(Debug)]
 pub(super) struct CsvFeed {
@@ -61,34 +57,6 @@ impl SourceRows for ValidInput {
     }
 }
 
-impl SourceRows for CsvSource {
-    fn most_rows(&self) -> u64 {
-        self.input.most_rows()
-    }
-
-    fn numbers(&self) -> Numbers {
-        self.input.numbers()
-    }
-
-    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
-        SourceRows::original_rows(&self.input)
-    }
-}
-
-impl SourceRows for CsvRows {
-    fn most_rows(&self) -> u64 {
-        self.0.most_rows()
-    }
-
-    fn numbers(&self) -> Numbers {
-        self.0.numbers()
-    }
-
-    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
-        SourceRows::original_rows(&*self.0)
-    }
-}
-
 #[cfg(test)]
 impl CsvSource {
     /// The input, whose users all stand in it by ID.
@@ -110,7 +78,12 @@ fn planned(input: &ValidInput, forecast: Option<Forecast>) -> Planned<'_> {
 
 impl RowSource for CsvSource {
     type Spec = Path;
+    type Rows = ValidInput;
     type Resolved = ResolvedInput;
+
+    fn rows(&self) -> &ValidInput {
+        &self.input
+    }
 
     async fn read(path: &Path, config: &RunConfig, start: DateTime<Utc>, stop: &Stop, console: &Console) -> Result<Self, RunError> {
         let input = Reading::of(path, config, start)?.done(stop, console).await?;
@@ -158,7 +131,7 @@ impl RowSource for CsvSource {
 }
 
 impl ResolvedSource for ResolvedInput {
-    type Rows = CsvRows;
+    type Rows = Arc<ValidInput>;
     type Feed = CsvFeed;
 
     fn planned(&self) -> Planned<'_> {
@@ -169,13 +142,13 @@ impl ResolvedSource for ResolvedInput {
         self.0.layout.carried_names().collect()
     }
 
-    fn into_feed(self, left: Left<'_>) -> Result<(CsvRows, CsvFeed), RunError> {
+    fn into_feed(self, left: Left<'_>) -> Result<(Arc<ValidInput>, CsvFeed), RunError> {
         let Left { recovered, in_doubt_up_to, now, .. } = left;
         let resumed = recovered.has_header().then_some(now);
         let Recovered { settled, again, .. } = recovered;
         let remaining = Remaining { settled, again, in_doubt_up_to, resumed };
         let input = Arc::new(self.0);
-        Ok((CsvRows(Arc::clone(&input)), CsvFeed { input, remaining }))
+        Ok((Arc::clone(&input), CsvFeed { input, remaining }))
     }
 }
 

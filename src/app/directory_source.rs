@@ -55,23 +55,14 @@ impl SourceRows for ListRows {
     }
 }
 
-impl SourceRows for DirectorySource {
-    fn most_rows(&self) -> u64 {
-        ListRows.most_rows()
-    }
-
-    fn numbers(&self) -> Numbers {
-        ListRows.numbers()
-    }
-
-    fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
-        Ok(Box::new(DirectoryRows(&CARRIED)))
-    }
-}
-
 impl RowSource for DirectorySource {
     type Spec = Selection;
+    type Rows = ListRows;
     type Resolved = BegunList;
+
+    fn rows(&self) -> &ListRows {
+        &ListRows
+    }
 
     async fn read(spec: &Selection, _: &RunConfig, _: DateTime<Utc>, _: &Stop, _: &Console) -> Result<Self, RunError> {
         Ok(Self(spec.clone()))
@@ -111,7 +102,7 @@ impl RowSource for DirectorySource {
 }
 
 impl ResolvedSource for BegunList {
-    type Rows = ListRows;
+    type Rows = &'static ListRows;
     type Feed = ListFeed;
 
     fn planned(&self) -> Planned<'_> {
@@ -122,12 +113,12 @@ impl ResolvedSource for BegunList {
         CARRIED.to_vec()
     }
 
-    fn into_feed(self, left: Left<'_>) -> Result<(ListRows, ListFeed), RunError> {
+    fn into_feed(self, left: Left<'_>) -> Result<(&'static ListRows, ListFeed), RunError> {
         let seen = match left.journal {
             Some(journal) => SeenSet::resuming(ResumedUsers::read(journal, &left.recovered)?),
             None => SeenSet::default(),
         };
-        Ok((ListRows, ListFeed { listing: self.listing, seen }))
+        Ok((&ListRows, ListFeed { listing: self.listing, seen }))
     }
 }
 

@@ -219,7 +219,7 @@ impl World {
         let mut record = RunRecord::of(&config, source.record(), start, &TargetInfo::of(&config.connection), run);
         workspace.refuse_another(&mut record).expect("the same run");
         if let Some(former) = workspace.finished() {
-            let mut originals = source.original_rows().expect("rows");
+            let mut originals = SourceRows::original_rows(source.rows()).expect("rows");
             return Some(report_again(&files, former.clone(), &mut *originals, clock, &console).expect("its own report"));
         }
         let source = source.resolved();
@@ -251,7 +251,7 @@ impl World {
         };
         let conclusion =
             Conclusion { config: &config, console: &console, target: "", workspace: &workspace, to_resume: "", record, before };
-        Some(conclusion.conclude(ran, &rows).expect("files can be written"))
+        Some(conclusion.conclude(ran, &*rows).expect("files can be written"))
     }
 
     /// What the report, or else the journal, says of each row last.

@@ -45,7 +45,7 @@ impl ReportSink for FileSink<'_> {
         let mut record = record(source.record());
         workspace.refuse_another(&mut record)?;
         if let Some(former) = workspace.finished() {
-            let code = report_again(&workspace.files, former.clone(), &mut *source.original_rows()?, *clock, console)?;
+            let code = report_again(&workspace.files, former.clone(), &mut *source.rows().original_rows()?, *clock, console)?;
             return Ok(Admitted::Done(code));
         }
         workspace.try_out(&record)?;

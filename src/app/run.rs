@@ -72,7 +72,7 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
         context.resume(run_id, before, feed.expected());
     }
     let ran = context.run(journal, feed, before).instrument(console.run_span(run_id)).await;
-    sink.finish(ran, &rows, record, before)
+    sink.finish(ran, &*rows, record, before)
 }
 
 /// Shows what would be done, and does nothing.

@@ -1,6 +1,7 @@
 //! Where do the rows of a run come from? Each source passes through the same stages, and each stage is a type, so that nothing
 //! is asked of a source that it cannot do yet.
 
+use std::ops::Deref;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -27,13 +28,17 @@ pub(super) trait SourceRows {
 }
 
 /// A source that has been read as far as that is possible without a request.
-pub(super) trait RowSource: SourceRows + Sized + Send + 'static {
+pub(super) trait RowSource: Sized + Send + 'static {
     /// What it is read from.
     type Spec: ?Sized;
+    type Rows: SourceRows;
     type Resolved: ResolvedSource;
 
     /// Reads it, for a run that started at `start`, unless a signal comes first.
     async fn read(spec: &Self::Spec, config: &RunConfig, start: DateTime<Utc>, stop: &Stop, console: &Console) -> Result<Self, RunError>;
+
+    /// Its rows, as they are.
+    fn rows(&self) -> &Self::Rows;
 
     /// Refuses what may not be run.
     fn approve(self, max_users: Option<u64>) -> Result<Self, RunError>;
@@ -60,7 +65,7 @@ pub(super) trait RowSource: SourceRows + Sized + Send + 'static {
 
 /// A source whose users are known, or at least how many they are.
 pub(super) trait ResolvedSource {
-    type Rows: SourceRows;
+    type Rows: Deref<Target: SourceRows + Sized>;
     type Feed: RowFeed;
 
     /// What the plan shows of it.

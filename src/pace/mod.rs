@@ -83,6 +83,8 @@ mod throttle_spacing_tests;
 #[cfg(test)]
 mod throttle_tests;
 mod weighing;
+#[cfg(test)]
+mod weighing_tests;
 
 pub(crate) use self::backoff::Backoff;
 pub(crate) use self::pacer::{Pacer, QueueHead};

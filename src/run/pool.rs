@@ -1,9 +1,8 @@
-//! Who sends which row when? One loop owns all that a run knows: the rows that wait, those in flight, the permit and the slot in
-//! hand, and the [state](super::run_state) of the run. Nothing here is shared, so nothing is locked.
+//! The event loop of a run. It owns the rows that wait and those in flight, the permit and the slot in hand, and the
+//! [state](super::run_state) of the run. Nothing here is shared, so nothing is locked.
 //!
-//! A new row takes a slot and then a permit, and is sent. At most one new row waits for its
-//! permit at a time, so that retries and the renewal of the token never queue behind new rows, and a stop leaves few rows
-//! behind. A row in backoff gives its slot away.
+//! A new row takes a slot, then a permit, and is sent. At most one new row waits for its permit at a time, so that retries and the
+//! renewal of the token never queue behind new rows, and a stop leaves few rows behind. A row in backoff gives its slot away.
 
 use std::collections::VecDeque;
 use std::future::pending;

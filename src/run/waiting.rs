@@ -1,5 +1,5 @@
-//! Which row is next of those that have been begun and wait? Pure: a row waits until its backoff has passed, and then for a
-//! permit, but no longer than there is time left for an answer.
+//! The rows that have been sent at least once and wait. Pure: a row waits until its backoff has passed, then for a permit, but no
+//! longer than there is time left for an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,5 +102,83 @@ impl WaitingRows {
     fn arrival(&mut self) -> u64 {
         self.arrivals += 1;
         self.arrivals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use csv::ByteRecord;
+
+    use super::*;
+    use crate::domain::{Action, RowNumber};
+    use crate::run::row_state::RowState;
+    use crate::run::script::{PATIENCE, user};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A row whose first request was sent at `sent`.
+    fn started(number: u64, sent: Instant) -> Box<StartedRow> {
+        let action = Action::Read(user(number));
+        let mut state = RowState::new(action, PATIENCE, false);
+        state.count(sent, sent);
+        Box::new(StartedRow { number: RowNumber(number), action, state, carried: ByteRecord::new(), retries: false, slot: None })
+    }
+
+    fn numbers(waiting: &mut WaitingRows) -> Vec<u64> {
+        std::iter::from_fn(|| waiting.take_ready()).map(|row| row.number.0).collect()
+    }
+
+    #[test]
+    fn second_calls_come_before_retries_and_each_in_the_order_of_arrival() {
+        let now = Instant::now();
+        let mut waiting = WaitingRows::default();
+        for (number, priority) in [(1, Priority::Retry), (2, Priority::SecondCall), (3, Priority::Retry), (4, Priority::SecondCall)] {
+            waiting.make_ready(started(number, now), priority);
+        }
+        assert_eq!((waiting.len(), waiting.first_ready().map(|row| row.number.0)), (4, Some(2)));
+        assert_eq!(numbers(&mut waiting), [2, 4, 1, 3]);
+        assert!(waiting.is_empty() && waiting.next_due().is_none());
+    }
+
+    #[test]
+    fn a_row_is_ready_once_its_backoff_has_passed_and_not_before() {
+        let now = Instant::now();
+        let mut waiting = WaitingRows::default();
+        waiting.back_off(started(1, now), now + 3 * SECOND);
+        waiting.back_off(started(2, now), now + SECOND);
+        assert_eq!(waiting.next_due(), Some(now + SECOND));
+        waiting.wake(now + SECOND - Duration::from_millis(1));
+        assert!(waiting.first_ready().is_none());
+        waiting.wake(now + 2 * SECOND);
+        assert_eq!((numbers(&mut waiting), waiting.next_due()), (vec![2], Some(now + 3 * SECOND)));
+        waiting.wake(now + 3 * SECOND);
+        assert_eq!(numbers(&mut waiting), [1]);
+    }
+
+    #[test]
+    fn a_ready_row_is_overdue_a_second_before_its_time_is_over() {
+        let now = Instant::now();
+        let mut waiting = WaitingRows::default();
+        waiting.make_ready(started(1, now + SECOND), Priority::Retry);
+        waiting.make_ready(started(2, now), Priority::Retry);
+        let latest = now + PATIENCE.give_up_after - SECOND;
+        assert_eq!(waiting.next_due(), Some(latest));
+        assert!(waiting.take_overdue(latest - Duration::from_millis(1)).is_none());
+        assert_eq!(waiting.take_overdue(latest).map(|row| row.number.0), Some(2));
+        assert!(waiting.take_overdue(latest).is_none());
+        assert_eq!(numbers(&mut waiting), [1]);
+        assert!(waiting.take_overdue(latest + SECOND).is_none(), "a row that was taken out is not overdue");
+    }
+
+    #[test]
+    fn every_row_can_be_taken_out() {
+        let now = Instant::now();
+        let mut waiting = WaitingRows::default();
+        waiting.back_off(started(1, now), now + SECOND);
+        waiting.make_ready(started(2, now), Priority::Retry);
+        let taken: Vec<u64> = std::iter::from_fn(|| waiting.take_any()).map(|row| row.number.0).collect();
+        assert_eq!((taken, waiting.len()), (vec![2, 1], 0));
     }
 }

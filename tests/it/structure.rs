@@ -91,3 +91,38 @@ fn no_file_is_longer_than_400_lines() {
         .collect();
     assert!(long.is_empty(), "{long:#?}");
 }
+
+/// The files beside it that a file imports from.
+fn neighbours(path: &Path, text: &str) -> Vec<PathBuf> {
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| line.trim_start().starts_with("use "));
+    let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+    let names = lines.flat_map(|line| line.split("super::").skip(1).map(name));
+    names.map(|name| path.with_file_name(format!("{name}.rs"))).filter(|other| other.exists()).collect()
+}
+
+#[test]
+fn no_files_of_a_folder_import_each_other_in_a_circle() {
+    let all: HashMap<PathBuf, Vec<PathBuf>> = files(&root())
+        .into_iter()
+        .filter(|(path, _)| !is_of_tests(path) && path.file_name().is_some_and(|name| name != "mod.rs"))
+        .map(|(path, text)| (path.clone(), neighbours(&path, &text)))
+        .collect();
+    assert!(all.values().map(Vec::len).sum::<usize>() > 100, "{all:?}");
+    // What imports nothing that is left is taken out until nothing changes: what stays is in a circle, or imports one.
+    let mut left = all;
+    loop {
+        let free: Vec<PathBuf> = left
+            .iter()
+            .filter(|(_, imports)| imports.iter().all(|other| !left.contains_key(other)))
+            .map(|(path, _)| path.clone())
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        for path in free {
+            left.remove(&path);
+        }
+    }
+    assert!(left.is_empty(), "{:#?}", left.keys());
+}
