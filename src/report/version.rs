@@ -95,13 +95,24 @@ pub(super) fn check_record(path: &Path, keys: &Map<String, Value>) -> Result<(),
     }
 }
 
-/// Checks that the journal at `path`, written by version `writer` of the program, has the columns of a format that can be resumed. A
-/// journal with a torn header has no lines yet, and passes.
+/// Checks that the journal at `path`, written by version `writer` of the program, has the columns of a format that can be
+/// resumed. A journal with a torn header has no lines yet, and passes. So does a file that is no journal of any version: it
+/// cannot be read.
 pub(crate) fn check_journal(path: &Path, writer: &str) -> Result<(), NotRead> {
     let header = journal_header(path).map_err(|source| FileError::new("read", path, source))?;
-    let is_known = header.is_none_or(|header| FORMATS.iter().any(|format| format.reading == Reading::Honour && begins(&header, format)));
-    let writer = quote(writer);
-    if is_known { Ok(()) } else { Err(OutputError::OtherColumns { path: path.to_owned(), writer }.into()) }
+    let is_known = |header: &ByteRecord| FORMATS.iter().any(|format| format.reading == Reading::Honour && begins(header, format));
+    match header {
+        Some(header) if is_of_a_journal(&header) && !is_known(&header) => {
+            Err(OutputError::OtherColumns { path: path.to_owned(), writer: quote(writer) }.into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether a header begins as those of all formats do.
+fn is_of_a_journal(header: &ByteRecord) -> bool {
+    const FIRST: usize = 3;
+    header.iter().take(FIRST).eq(COLUMNS_1[..FIRST].iter().map(|column| column.as_bytes()))
 }
 
 /// Whether a file with these columns is a report of any format. Its columns are found by name, so every format can be read.
