@@ -1,4 +1,4 @@
-//! What do all stages of a run share? The session with PingOne, the stop, the clock, the console and the slots.
+//! What all stages of a run share: the session with PingOne, the stop, the clock, the console and the slots.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ use crate::sandbox::Sandbox;
 use crate::stop::{Signal, Stop};
 use crate::ui::{Console, Progress};
 
-/// Rows that are read ahead of those that have a slot.
+/// Rows read ahead of those that have a slot.
 pub(super) const READ_AHEAD: usize = 2 * READ_TOGETHER;
 
-/// What is there before a target is connected to.
+/// What exists before the target is connected.
 pub(super) struct Start<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) info: TargetInfo,
@@ -41,7 +41,7 @@ pub(super) struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    /// Listens to signals from here on.
+    /// Listens for signals from here on.
     pub(super) fn new(config: &'a RunConfig, console: &'a Console) -> Result<Self, RunError> {
         let clock = Clock::of_this_machine().map_err(|_| RunError::ClockBefore1970)?;
         let stop = Stop::default();
@@ -56,35 +56,35 @@ impl Drop for Start<'_> {
     }
 }
 
-/// Everything that a run needs, but for its source and its files.
+/// Everything that a run needs except its source and its files.
 pub(super) struct Context<'a> {
     start: &'a Start<'a>,
     pipeline: Pipeline<HttpTransport>,
-    /// The sandbox inside this process, which stops when it is dropped.
+    /// The sandbox inside this process, which stops when dropped.
     _sandbox: Option<Sandbox>,
 }
 
-/// What a run has done.
-pub(super) struct Ran {
+/// What a run did.
+pub(super) struct RunResults {
     pub(super) ended: Ended,
-    /// How many rows there are, settled ones included; `None` if the run stopped before that was known.
+    /// The number of rows, settled ones included; `None` if the run stopped before it was known.
     pub(super) rows: Result<Option<u64>, RunError>,
-    /// How many there should be, as far as is known.
+    /// The expected number of rows, if known.
     pub(super) expected: Option<u64>,
     pub(super) written: Result<(), NotWritten>,
     pub(super) signal: Option<Signal>,
     pub(super) requests: RequestsRecord,
-    /// Whether something was sent for a user.
+    /// Whether a request was sent for a user.
     pub(super) sent_for_users: bool,
     pub(super) statuses: BTreeMap<Option<u16>, u64>,
     pub(super) took: Duration,
     pub(super) held: Duration,
-    /// When it ended.
+    /// When the run ended.
     pub(super) finished: DateTime<Utc>,
 }
 
 impl<'a> Context<'a> {
-    /// Sets up the session with `target`; nothing is sent yet.
+    /// Sets up the session with `target`. Sends nothing yet.
     pub(super) fn new(start: &'a Start<'a>, target: Target, run: RunId) -> Result<Self, RunError> {
         let Start { config, clock, stop, .. } = start;
         let pace = &config.pace;
@@ -134,7 +134,7 @@ impl<'a> Context<'a> {
         self.pipeline.clock
     }
 
-    /// Counts dates from PingOne's time, from which the clock here is so far off.
+    /// Counts dates from PingOne's time, which differs from the local clock by `offset`.
     pub(super) fn correct_clock(&mut self, offset: Offset) {
         self.pipeline.clock = self.pipeline.clock.corrected(offset);
     }
@@ -152,36 +152,36 @@ impl<'a> Context<'a> {
         self.unless_stopped(self.session().has_token(self.stop())).await.map(|_| ())
     }
 
-    /// What PingOne tells of the environment.
+    /// The environment, as far as PingOne describes it.
     pub(super) async fn environment(&self) -> Result<EnvironmentInfo, RunError> {
         let info = self.unless_stopped(self.session().environment(self.stop())).await?;
         Ok(info.unwrap_or_default())
     }
 
-    /// The rates that the licence allows, as far as PingOne tells them.
+    /// The rates that the licence allows, as far as PingOne reports them.
     pub(super) async fn licence(&self) -> Result<LicenceRates, RunError> {
         self.unless_stopped(self.session().licence(self.stop())).await
     }
 
-    /// The result of a request before the first row. A signal does not wait for it: nothing is lost with it.
-    async fn unless_stopped<T>(&self, asked: impl Future<Output = Result<T, PingOneError>>) -> Result<T, RunError> {
+    /// The result of a `request` made before the first row. A signal abandons it, because nothing is lost.
+    async fn unless_stopped<T>(&self, request: impl Future<Output = Result<T, PingOneError>>) -> Result<T, RunError> {
         let stop = self.stop();
         tokio::select! {
             biased;
             () = stop.requested() => Err(RunError::before_the_first_row(stop)),
-            asked = asked => Ok(asked?),
+            answer = request => Ok(answer?),
         }
     }
 
-    /// Notes that rows were settled before, in an earlier process, and says so.
+    /// Records that an earlier process settled rows, and tells the operator.
     pub(super) fn resume(&mut self, run: RunId, before: Tally, expected: Option<u64>) {
         self.pipeline.rules.is_resumed = true;
         let of = expected.map(|rows| format!(" of {rows}")).unwrap_or_default();
         self.console().tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
     }
 
-    /// Runs the rows of `feed` through the pipeline, besides those that were settled `before`.
-    pub(super) async fn run(&self, journal: Journal, feed: impl RowFeed, before: Tally) -> Ran {
+    /// Runs the rows of `feed` through the pipeline; `before` counts the rows settled by earlier processes.
+    pub(super) async fn run(&self, journal: Journal, feed: impl RowFeed, before: Tally) -> RunResults {
         let began = Instant::now();
         let (pipeline, session) = (&self.pipeline, self.session());
         let (tally, seen) = watch::channel(before);
@@ -197,7 +197,7 @@ impl<'a> Context<'a> {
         let traffic = &session.traffic;
         let requests =
             RequestsRecord { sent: count(&traffic.sent), retried: count(&traffic.retried), throttled: count(&traffic.throttled) };
-        Ran {
+        RunResults {
             ended,
             rows,
             expected,

@@ -1,4 +1,4 @@
-//! A CSV file as a source of rows: every row is read and checked before the run begins, and read again while it goes on.
+//! A CSV file as a source of rows. Every row is read and checked before the run begins, and read again during the run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::context::Context;
 use super::error::RunError;
-use super::feed::{Left, RowFeed};
+use super::feed::{ResumePoint, RowFeed};
 use super::look_up::look_up;
 use super::reading::{Reading, unless_stopped};
 use super::source::{ResolvedSource, RowSource, SourceRows};
@@ -22,18 +22,18 @@ use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned, PlannedInput};
 
-/// An input of which every row has been checked.
+/// An input whose rows have all been checked.
 #[derive(Debug)]
 pub(super) struct CsvSource {
     path: PathBuf,
     input: ValidInput,
 }
 
-/// The same, with the users of its rows known.
+/// A checked input whose users are known.
 #[derive(Debug)]
 pub(super) struct ResolvedInput(ValidInput);
 
-/// The rows that are left to be done.
+/// The rows still to be done.
 #[derive(Debug)]
 pub(super) struct CsvFeed {
     input: Arc<ValidInput>,
@@ -59,7 +59,7 @@ impl SourceRows for ValidInput {
 
 #[cfg(test)]
 impl CsvSource {
-    /// The input, whose users all stand in it by ID.
+    /// The input, for tests in which every row has a user ID.
     pub(super) fn resolved(self) -> ResolvedInput {
         ResolvedInput(self.input)
     }
@@ -117,7 +117,7 @@ impl RowSource for CsvSource {
         planned(&self.input, forecast)
     }
 
-    /// An input that is not valid then is refused.
+    /// Fails if the input is not valid for the new start.
     async fn restart(self, config: &RunConfig, start: DateTime<Utc>, stop: &Stop) -> Result<Self, RunError> {
         let rules = config.rules(start)?;
         let Self { path, input } = self;
@@ -142,8 +142,8 @@ impl ResolvedSource for ResolvedInput {
         self.0.layout.carried_names().collect()
     }
 
-    fn into_feed(self, left: Left<'_>) -> Result<(Arc<ValidInput>, CsvFeed), RunError> {
-        let Left { recovered, in_doubt_up_to, now, .. } = left;
+    fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(Arc<ValidInput>, CsvFeed), RunError> {
+        let ResumePoint { recovered, in_doubt_up_to, now, .. } = resume_point;
         let resumed = recovered.has_header().then_some(now);
         let Recovered { settled, again, .. } = recovered;
         let remaining = Remaining { settled, again, in_doubt_up_to, resumed };
@@ -157,7 +157,7 @@ impl RowFeed for CsvFeed {
         Some(self.input.rows())
     }
 
-    /// Reads the rows on a thread of its own.
+    /// Reads the rows on a separate thread.
     async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = pipeline.stop.clone();
         let Self { input, remaining } = self;

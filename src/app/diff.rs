@@ -1,4 +1,4 @@
-//! `diff`: from two reports to what changed between them.
+//! `diff`: compares two reports.
 
 use std::fs::File;
 use std::io;
@@ -12,19 +12,19 @@ use crate::file_error::FileError;
 use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 
-/// Compares two reports. Standard output gets nothing before both are found sound.
+/// Compares two reports. Both are checked before anything is written to standard output.
 pub(super) fn diff(arguments: &DiffArgs, console: &Console) -> Result<u8, RunError> {
     let out = Stream::output().map_err(DiffError::from)?;
     let found = compare(&arguments.old, &arguments.new)?;
-    hand_out(found.changes, out)?;
+    write_changes(found.changes, out)?;
     console.tell(&found.summary.to_string());
     Ok(if found.summary.changes() > 0 { EXIT_CHANGES } else { EXIT_SUCCESS })
 }
 
-fn hand_out(mut changes: File, mut out: Stream) -> Result<(), DiffError> {
+fn write_changes(mut changes: File, mut out: Stream) -> Result<(), DiffError> {
     match io::copy(&mut changes, &mut out) {
         Ok(_) => Ok(()),
-        // Who reads no further has seen enough; what changed is known all the same.
+        // The reader of a closed pipe has seen enough. The summary and exit code are still valid.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(source) => Err(FileError::new("written", Path::new(OUTPUT), source).into()),
     }

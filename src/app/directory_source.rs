@@ -1,4 +1,4 @@
-//! The users of the directory as a source of rows: their list is read page by page while the run goes on.
+//! The directory as a source of rows: its user list is read page by page during the run.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::context::Context;
 use super::error::RunError;
-use super::feed::{Left, RowFeed};
+use super::feed::{ResumePoint, RowFeed};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
 use crate::directory::{CARRIED, Listing, SeenSet};
@@ -19,22 +19,22 @@ use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned};
 
-/// The users that are selected.
+/// The selected users.
 #[derive(Debug)]
 pub(super) struct DirectorySource(Selection);
 
-/// The beginning of their list.
+/// A user list whose first page has been read.
 #[derive(Debug)]
 pub(super) struct BegunList {
     selection: Selection,
     listing: Listing,
 }
 
-/// The rows of a list, of which nothing is kept but what the report tells.
+/// The rows of a user list. Nothing is kept of them but what the report says.
 #[derive(Debug)]
 pub(super) struct ListRows;
 
-/// The rest of the list.
+/// The rest of the user list.
 #[derive(Debug)]
 pub(super) struct ListFeed {
     listing: Listing,
@@ -68,7 +68,7 @@ impl RowSource for DirectorySource {
         Ok(Self(spec.clone()))
     }
 
-    /// How many users there are is known once the list has begun.
+    /// Always succeeds: the number of users is known only once the list has begun.
     fn approve(self, _: Option<u64>) -> Result<Self, RunError> {
         Ok(self)
     }
@@ -113,9 +113,9 @@ impl ResolvedSource for BegunList {
         CARRIED.to_vec()
     }
 
-    fn into_feed(self, left: Left<'_>) -> Result<(&'static ListRows, ListFeed), RunError> {
-        let seen = match left.journal {
-            Some(journal) => SeenSet::resuming(ResumedUsers::read(journal, &left.recovered)?),
+    fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(&'static ListRows, ListFeed), RunError> {
+        let seen = match resume_point.journal {
+            Some(journal) => SeenSet::resuming(ResumedUsers::read(journal, &resume_point.recovered)?),
             None => SeenSet::default(),
         };
         Ok((&ListRows, ListFeed { listing: self.listing, seen }))

@@ -1,5 +1,5 @@
-//! Is ever said of a user what is not so? Runs that are killed, stopped or starved of disk at any point, and taken up
-//! against a PingOne that may behave otherwise each time, with the program's own files from the first row to the
+//! Tests that no report says anything false about a user. Runs are killed, stopped or denied disk space at any point, and
+//! resumed against a PingOne that may behave differently each time, with the program's own files from the first row to the
 //! published report.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,11 +11,11 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, watch};
 
-use super::context::{READ_AHEAD, Ran};
+use super::context::{READ_AHEAD, RunResults};
 use super::csv_source::CsvSource;
 use super::error::RunError;
-use super::feed::{Left, RowFeed};
-use super::finish::{Conclusion, report_again};
+use super::feed::{ResumePoint, RowFeed};
+use super::finish::{Conclusion, report_finished};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use super::target::TargetInfo;
 use super::workspace::Workspace;
@@ -33,41 +33,41 @@ use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
 use crate::stop::{Signal, Stop};
 use crate::ui::Console;
 
-/// How a run ended, and how many rows there were, if that is known.
-type Came = (Ended, Result<Option<u64>, RunError>);
+/// How the pipeline ended, and the number of rows, if known.
+type PipelineResult = (Ended, Result<Option<u64>, RunError>);
 
-/// How one life of the program ends.
+/// How one process of the program ends.
 #[derive(Debug, Clone, Copy)]
 enum End {
     /// By itself.
     Own,
-    /// `kill -9` or a power cut after so many milliseconds; so much of the journal is on disk then.
+    /// By `kill -9` or a power cut after this many milliseconds, with this share of the journal on disk.
     Killed { after: u64, kept: f64 },
-    /// A signal after so many milliseconds, and perhaps a second one so much later.
+    /// By a signal after this many milliseconds, and perhaps a second one this much later.
     Stopped { after: u64, second: Option<u64> },
-    /// The disk is full: so much of the journal could be written.
+    /// The disk is full after this share of the journal.
     Starved { after: u64, kept: f64 },
 }
 
-/// One life of the program, and how PingOne behaves meanwhile.
+/// One process of the program, and how PingOne behaves during it.
 #[derive(Debug, Clone)]
 struct Life {
     scripts: Vec<Vec<Event>>,
     end: End,
     max_attempts: u32,
     give_up_after: u64,
-    /// Whether the end date of a grant has passed when it begins, if it takes up another.
+    /// Whether the end date of a grant has passed when this process resumes an earlier one.
     is_late: bool,
 }
 
 impl End {
-    /// What comes of a run that is `running`, and can be stopped, until this end.
-    async fn of(self, running: impl Future<Output = Came>, stop: &Stop) -> Came {
+    /// The result of `running`, which `stop` can stop, until this end.
+    async fn of(self, running: impl Future<Output = PipelineResult>, stop: &Stop) -> PipelineResult {
         match self {
             Self::Own => running.await,
             Self::Killed { after, .. } | Self::Starved { after, .. } => tokio::select! {
                 biased;
-                came = running => came,
+                result = running => result,
                 () = tokio::time::sleep(Duration::from_millis(after)) => (Ended::default(), Ok(None)),
             },
             Self::Stopped { after, second } => {
@@ -82,7 +82,7 @@ impl End {
         }
     }
 
-    /// Whether the journal was written, which has been `finished`; `None` if nobody came to ask.
+    /// Whether the journal was written, given that it `finished` this way; `None` if the process was killed.
     fn written(self, files: &ReportFiles, finished: Result<(), NotWritten>) -> Option<Result<(), NotWritten>> {
         match self {
             Self::Killed { kept, .. } => {
@@ -110,7 +110,7 @@ impl Life {
     }
 }
 
-/// Anything but lies: what is answered by 200 is so, and the five statuses that say that nothing was carried out are true.
+/// Any event but a false answer: a 200 tells the truth, and the five statuses that rule out an applied PUT do so truthfully.
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => Just(Event::Good),
@@ -154,7 +154,7 @@ struct World {
     command: &'static str,
     run: RunId,
     bypasses: HashMap<u64, BypassUntil>,
-    untold: std::collections::HashSet<u64>,
+    unconfirmed: std::collections::HashSet<u64>,
 }
 
 impl World {
@@ -164,7 +164,7 @@ impl World {
         std::fs::write(folder.path().join("in.csv"), format!("userID\n{users}")).expect("written");
         let later = BypassUntil::from_instant(now() + TimeDelta::days(1)).expect("in range");
         let bypasses = if command == "end" { (1..=rows as u64).map(|row| (row, later)).collect() } else { HashMap::new() };
-        Self { folder, command, run: RunId::random(), bypasses, untold: std::collections::HashSet::new() }
+        Self { folder, command, run: RunId::random(), bypasses, unconfirmed: std::collections::HashSet::new() }
     }
 
     fn path(&self, name: &str) -> String {
@@ -189,7 +189,7 @@ impl World {
         (config.expect("sound"), console)
     }
 
-    /// Lives once; answers the exit code, if the program came to give one.
+    /// Runs one process. Returns the exit code, if the process lived to return one.
     fn live(&mut self, life: &Life) -> Option<u8> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let scripts: HashMap<_, _> = (1..).zip(life.scripts.clone()).collect();
@@ -197,16 +197,16 @@ impl World {
             rows: Mutex::new(scripts),
             latency: Duration::from_millis(50),
             bypasses: Mutex::new(std::mem::take(&mut self.bypasses)),
-            untold: Mutex::new(std::mem::take(&mut self.untold)),
+            unconfirmed: Mutex::new(std::mem::take(&mut self.unconfirmed)),
             ..Script::default()
         });
         let code = runtime.block_on(self.process(&script, life));
         self.bypasses.clone_from(&script.bypasses.lock().expect("whole"));
-        self.untold.clone_from(&script.untold.lock().expect("whole"));
+        self.unconfirmed.clone_from(&script.unconfirmed.lock().expect("whole"));
         code
     }
 
-    /// What `run` does, with a script in the place of HTTP.
+    /// Does what `run` does, with a script in place of HTTP.
     async fn process(&self, script: &Arc<Script>, life: &Life) -> Option<u8> {
         let (config, console) = self.config();
         let Destination::Files(files) = config.destination.clone() else { panic!("files") };
@@ -220,7 +220,7 @@ impl World {
         workspace.refuse_another(&mut record).expect("the same run");
         if let Some(former) = workspace.finished() {
             let mut originals = SourceRows::original_rows(source.rows()).expect("rows");
-            return Some(report_again(&files, former.clone(), &mut *originals, clock, &console).expect("its own report"));
+            return Some(report_finished(&files, former.clone(), &mut *originals, clock, &console).expect("its own report"));
         }
         let source = source.resolved();
         let (journal, recovered) = workspace.begin(config.operation, &mut record, &source.carried_names()).expect("a journal");
@@ -228,15 +228,15 @@ impl World {
         let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, life.limits());
         pipeline.rules.is_resumed = is_resumed;
         let now = clock.now() + life.late();
-        let left = Left { recovered, journal: None, in_doubt_up_to: record.in_doubt_up_to, now };
-        let (rows, feed) = source.into_feed(left).expect("rows");
+        let resume_point = ResumePoint { recovered, journal: None, in_doubt_up_to: record.in_doubt_up_to, now };
+        let (rows, feed) = source.into_feed(resume_point).expect("rows");
         let expected = feed.expected();
         let (send, receive) = mpsc::channel(READ_AHEAD);
         let (tally, _seen) = watch::channel(before);
         let running = async { tokio::join!(pipeline.run(receive, journal.appender(), tally), feed.run(&pipeline, send)) };
         let (ended, all) = life.end.of(running, &pipeline.stop).await;
         let written = life.end.written(&files, journal.finish().await)?;
-        let ran = Ran {
+        let results = RunResults {
             ended,
             rows: all,
             expected,
@@ -251,14 +251,14 @@ impl World {
         };
         let conclusion =
             Conclusion { config: &config, console: &console, target: "", workspace: &workspace, to_resume: "", record, before };
-        Some(conclusion.conclude(ran, &*rows).expect("files can be written"))
+        Some(conclusion.conclude(results, &*rows).expect("files can be written"))
     }
 
-    /// What the report, or else the journal, says of each row last.
-    fn said(&self) -> HashMap<u64, (Outcome, String)> {
+    /// What the report says of each row, or the last line of the journal if there is no report.
+    fn reported(&self) -> HashMap<u64, (Outcome, String)> {
         let report = Path::new(&self.path("r.csv")).to_owned();
         let path = if report.exists() { report } else { Path::new(&self.path("r.partial.csv")).to_owned() };
-        // A line may be torn at the end.
+        // The last line may be torn.
         let mut text = std::fs::read(path).unwrap_or_default();
         text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
         let mut reader = csv::Reader::from_reader(text.as_slice());
@@ -267,23 +267,25 @@ impl World {
         lines.map(|line| (line[0].parse().expect("a row"), (Outcome::named(&line[2]).expect("a result"), line[until].to_owned()))).collect()
     }
 
-    /// Holds what is said against what is so. A row that had `failed` and was sent again, and whose new line is lost,
-    /// keeps the old one in the journal until the run is taken up, as its record says.
+    /// Compares what the lines say with the truth. A `failed` row that was sent again and whose new line was lost keeps its old
+    /// line until the run is resumed; the record says so.
     fn check(&self, after: &str, end: End) -> Result<(), TestCaseError> {
-        // Each life's clock begins anew: before the end of the one before it.
+        // Each process's clock starts again, before the end of the previous one.
         let soon = now() + TimeDelta::hours(1);
         let is_whole = matches!(end, End::Own | End::Stopped { .. });
-        for (row, (outcome, until)) in self.said().into_iter().filter(|(_, (outcome, _))| is_whole || *outcome != Outcome::Failed) {
-            let holds = self.bypasses.get(&row).copied();
-            let is_untold = self.untold.contains(&row);
+        for (row, (outcome, until)) in self.reported().into_iter().filter(|(_, (outcome, _))| is_whole || *outcome != Outcome::Failed) {
+            let bypass = self.bypasses.get(&row).copied();
+            let is_unconfirmed = self.unconfirmed.contains(&row);
             match outcome {
                 Outcome::Failed | Outcome::Rejected | Outcome::NotFound | Outcome::Inactive | Outcome::Invalid => {
-                    prop_assert!(!is_untold, "{after}: row {row} is {outcome}, and a PUT was carried out: {holds:?}");
+                    prop_assert!(!is_unconfirmed, "{after}: row {row} is {outcome}, and a PUT was carried out: {bypass:?}");
                 }
                 Outcome::Granted => {
-                    prop_assert_eq!(holds.map(|until| until.to_string()), Some(until), "{}: row {} is granted", after, row);
+                    prop_assert_eq!(bypass.map(|until| until.to_string()), Some(until), "{}: row {} is granted", after, row);
                 }
-                Outcome::Ended => prop_assert!(holds.is_none_or(|until| until.instant() < soon), "{after}: row {row} is ended: {holds:?}"),
+                Outcome::Ended => {
+                    prop_assert!(bypass.is_none_or(|until| until.instant() < soon), "{after}: row {row} is ended: {bypass:?}");
+                }
                 Outcome::Unknown | Outcome::Mismatch => {}
                 Outcome::Active | Outcome::Ambiguous | Outcome::Duplicate => prop_assert!(false, "{after}: row {row} is {outcome}"),
             }
@@ -292,48 +294,48 @@ impl World {
     }
 }
 
-/// Cuts the journal off: of what follows its header, so much is left.
+/// Truncates the journal to this share of what follows its header.
 fn cut(files: &ReportFiles, kept: f64) {
     let text = std::fs::read(&files.partial).expect("a journal");
     let header = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any place will do")]
-    let left = header + ((text.len() - header) as f64 * kept) as usize;
-    std::fs::write(&files.partial, &text[..left]).expect("written");
+    let length = header + ((text.len() - header) as f64 * kept) as usize;
+    std::fs::write(&files.partial, &text[..length]).expect("written");
 }
 
-/// A row that had failed is sent again by a run that is killed, and then not sent any more: by a run that is stopped at
-/// once, or whose end date has passed.
+/// A `failed` row is sent again by a run that is killed, and not by the next run, which is stopped at once or starts after the
+/// end date.
 #[test]
-fn a_row_that_may_have_been_sent_again_has_not_failed_any_more() {
+fn a_failed_row_that_may_have_been_sent_again_becomes_unknown() {
     let life = |events: &[Event], end, is_late| Life { scripts: vec![events.to_vec()], end, max_attempts: 1, give_up_after: 60, is_late };
     for last in [life(&[], End::Stopped { after: 0, second: None }, false), life(&[], End::Own, true)] {
         let mut world = World::new("grant", 1);
         world.live(&life(&[Event::NoConnection], End::Killed { after: 5_000, kept: 1.0 }, false));
-        assert_eq!(world.said()[&1].0, Outcome::Failed);
+        assert_eq!(world.reported()[&1].0, Outcome::Failed);
         world.live(&life(&[Event::Lost], End::Killed { after: 60, kept: 1.0 }, false));
-        assert!(world.untold.contains(&1), "it was carried out, and no line says so: {:?}", world.said());
+        assert!(world.unconfirmed.contains(&1), "it was carried out, and no line says so: {:?}", world.reported());
         world.live(&last);
-        assert_eq!(world.said()[&1].0, Outcome::Unknown, "{last:?}");
+        assert_eq!(world.reported()[&1].0, Outcome::Unknown, "{last:?}");
     }
 }
 
-/// What is only read may be read twice, and leaves nothing in doubt.
+/// Reads may be repeated, so they leave no doubt.
 #[test]
-fn a_read_that_failed_before_a_kill_is_still_one_that_failed() {
+fn a_read_that_failed_before_a_kill_stays_failed() {
     let life = |events: &[Event], end| Life { scripts: vec![events.to_vec()], end, max_attempts: 1, give_up_after: 60, is_late: false };
     let mut world = World::new("audit", 1);
     world.live(&life(&[Event::Silence], End::Killed { after: 5_000, kept: 1.0 }));
     world.live(&life(&[], End::Stopped { after: 0, second: None }));
-    assert_eq!(world.said()[&1].0, Outcome::Failed);
+    assert_eq!(world.reported()[&1].0, Outcome::Failed);
 }
 
 proptest! {
     #![proptest_config(cases(64))]
 
-    /// No line says `failed`, `rejected`, `not_found` or `inactive` of a user for whom a PUT was carried out and whose
-    /// status nobody read since, and none says `granted` or `ended` of one for whom that is not so.
+    /// No line says `failed`, `rejected`, `not_found` or `inactive` about a user for whom a PUT was applied and whose status
+    /// nobody has read since, and none says `granted` or `ended` falsely.
     #[test]
-    fn whatever_happens_no_line_says_what_is_not_so(
+    fn whatever_happens_no_line_is_false(
         command in prop::sample::select(vec!["grant", "end"]),
         lives in (1_usize..16).prop_flat_map(|rows| prop::collection::vec(life(rows), 1..5)),
     ) {
@@ -346,6 +348,6 @@ proptest! {
         let last = Life { scripts: vec![Vec::new(); rows], end: End::Own, max_attempts: 8, give_up_after: 600, is_late: false };
         prop_assert!(matches!(world.live(&last), Some(0 | 1)));
         world.check("the last life", last.end)?;
-        prop_assert_eq!(world.said().len(), rows, "every row has a line");
+        prop_assert_eq!(world.reported().len(), rows, "every row has a line");
     }
 }

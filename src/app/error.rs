@@ -1,4 +1,4 @@
-//! What ends a run before its time, with which exit code, and what can the user do?
+//! The errors that end a run, their exit codes and hints.
 
 use std::io;
 
@@ -13,34 +13,34 @@ use crate::pingone::PingOneError;
 use crate::report::{NoLock, NotRead, OutputError};
 use crate::stop::{Signal, Stop};
 
-/// What ends a whole run.
+/// An error that ends the whole run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// It is not clear what to do, or as whom.
+    /// The options or the configuration are wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The input is not sound.
+    /// The input is not valid.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The list of users cannot be read.
+    /// The user list cannot be read.
     #[error(transparent)]
     Listing(#[from] ListingError),
-    /// The report may not be written there.
+    /// The report cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// PingOne takes no request of ours.
+    /// PingOne accepts no requests from us.
     #[error(transparent)]
     PingOne(#[from] PingOneError),
-    /// A local file could not be written.
+    /// A local file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The input could be read when it was checked, and no longer.
+    /// The input could be read when it was checked, but not any more.
     #[error("{name}: the input cannot be read any more")]
     Reading {
-        /// The input, as messages call it.
+        /// The input's name in messages.
         name: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Two reports cannot be compared.
@@ -49,47 +49,47 @@ pub enum RunError {
     /// Too many rows failed.
     #[error("stopped: {what}")]
     Exceeded {
-        /// What there was too much of.
+        /// Why the run stopped.
         what: String,
         /// The exit code.
         code: u8,
-        /// The last row that failed, and why.
+        /// The last failed row and its error.
         #[source]
         last: LastFailure,
     },
-    /// Rows are neither settled nor is there a reason why.
+    /// Some rows are not settled, and no reason is known. This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
     Unaccounted,
-    /// The system does not tell of signals.
+    /// The program cannot listen for signals.
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
-    /// A question had to be asked, and there was nobody to ask.
+    /// A confirmation is required, and there is no terminal.
     #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command")]
     NobodyToAsk,
-    /// The operator did not agree.
+    /// The operator did not confirm.
     #[error("not confirmed; nothing was changed by this command")]
     NotConfirmed,
-    /// No end of a bypass could be told from a date that has passed.
+    /// The clock is off by at least the grace of an end, so no end of a bypass can be checked.
     #[error("the clock here is {off} {side} PingOne's, and `--in` is {grace}: {then}; nothing was changed by this command")]
     ClockOff {
-        /// By how much.
+        /// How far the clock is off.
         off: String,
-        /// On which side of it.
+        /// Whether it is ahead of PingOne's or behind it.
         side: Side,
         /// How long bypasses were to run on.
         grace: String,
         /// What would happen.
         then: &'static str,
     },
-    /// It could not be told when bypasses would end.
+    /// The clock is too far off for grants: their end dates would be wrong.
     #[error("the clock here is {off} {side} PingOne's: nothing is granted by it, and nothing was changed by this command")]
     ClockWrong {
-        /// By how much.
+        /// How far the clock is off.
         off: String,
-        /// On which side of it.
+        /// Whether it is ahead of PingOne's or behind it.
         side: Side,
     },
-    /// No date could be told.
+    /// The clock gives no usable date.
     #[error("the clock here is before 1970: no date can be told by it")]
     ClockBefore1970,
     /// A signal stopped the run.
@@ -98,25 +98,25 @@ pub enum RunError {
     /// A signal stopped the run before anything was changed.
     #[error("stopped by {} before the first row was sent: nothing was changed by this command", .0.name())]
     InterruptedFirst(Signal),
-    /// The sandbox did not start.
+    /// The sandbox could not start.
     #[error("{address}: the sandbox cannot listen there")]
     Sandbox {
-        /// Where it was to listen.
+        /// The address to listen on.
         address: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A file of the sandbox's could not be written.
+    /// The sandbox could not write a file.
     #[error("{path}: the sandbox cannot write the file")]
     SandboxFile {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// A row that failed, and why.
+/// A failed row and its error.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct LastFailure(pub(crate) String);
@@ -159,7 +159,7 @@ impl From<NotRead> for RunError {
 }
 
 impl RunError {
-    /// Why a run that was asked to `stop` before its first row ends: by then, only a signal asks for that.
+    /// The error of a run stopped before its first row. Until then, only a signal requests a stop.
     pub(crate) fn before_the_first_row(stop: &Stop) -> Self {
         Self::stopped_first(stop.signalled())
     }

@@ -1,4 +1,4 @@
-//! How do the rows that are left to be done get into the pipeline?
+//! Feeds the rows still to be done into the pipeline.
 
 use std::path::Path;
 
@@ -11,23 +11,23 @@ use crate::pingone::Transport;
 use crate::report::Recovered;
 use crate::run::Pipeline;
 
-/// What an earlier process left to be done.
+/// Where a run starts: at its first row, or where earlier processes stopped.
 #[derive(Debug)]
-pub(super) struct Left<'a> {
+pub(super) struct ResumePoint<'a> {
     pub(super) recovered: Recovered,
-    /// The journal that it was recovered from.
+    /// The journal of a resumed run.
     pub(super) journal: Option<&'a Path>,
-    /// The rows up to this one may have been sent already.
+    /// Rows up to this one may have been sent already.
     pub(super) in_doubt_up_to: u64,
     pub(super) now: DateTime<Utc>,
 }
 
-/// The rows that are still to be done, on their way into the pipeline.
+/// The rows still to be done, on their way into the pipeline.
 pub(super) trait RowFeed {
-    /// How many rows there are in all, settled ones included, as far as is known.
+    /// The number of rows, settled ones included, if known.
     fn expected(&self) -> Option<u64>;
 
-    /// Sends the rows into `rows`, no faster than they are taken. Returns how many there are in all, or `None` if the run stops
-    /// before that is known. If rows cannot be read, the run stops.
+    /// Sends the rows into `rows`, no faster than the pipeline takes them. Returns their number, settled ones included, or
+    /// `None` if the run stops before it is known. Stops the run if rows cannot be read.
     async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError>;
 }

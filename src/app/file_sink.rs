@@ -1,12 +1,12 @@
-//! Files as the place of a report: the journal while the run goes on, then the report with its record.
+//! Writes the report to files: the journal during the run, then the report and its record.
 
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::context::{Ran, Start};
+use super::context::{RunResults, Start};
 use super::error::RunError;
-use super::finish::{Conclusion, report_again};
+use super::finish::{Conclusion, report_finished};
 use super::settled::Settled;
 use super::sink::{Admitted, ReportSink};
 use super::source::{RowSource, SourceRows};
@@ -23,7 +23,7 @@ pub(super) struct FileSink<'a> {
 }
 
 impl<'a> FileSink<'a> {
-    /// Takes the files, if no other process has them and what is there may be touched.
+    /// Locks the files. Fails if another process has them, or if existing ones may not be touched.
     pub(super) fn open(start: &'a Start<'a>, files: ReportFiles, to_resume: &'a str) -> Result<Self, RunError> {
         Ok(Self { start, workspace: Workspace::open(files, start.config.existing)?, to_resume })
     }
@@ -45,7 +45,7 @@ impl ReportSink for FileSink<'_> {
         let mut record = record(source.record());
         workspace.refuse_another(&mut record)?;
         if let Some(former) = workspace.finished() {
-            let code = report_again(&workspace.files, former.clone(), &mut *source.rows().original_rows()?, *clock, console)?;
+            let code = report_finished(&workspace.files, former.clone(), &mut *source.rows().original_rows()?, *clock, console)?;
             return Ok(Admitted::Done(code));
         }
         workspace.try_out(&record)?;
@@ -60,10 +60,10 @@ impl ReportSink for FileSink<'_> {
         self.workspace.begin(self.start.config.operation, record, carried)
     }
 
-    fn finish(&self, ran: Ran, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError> {
+    fn finish(&self, results: RunResults, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError> {
         let Start { config, info, console, .. } = self.start;
         let conclusion =
             Conclusion { config, console, target: &info.name, workspace: &self.workspace, to_resume: self.to_resume, record, before };
-        conclusion.conclude(ran, rows)
+        conclusion.conclude(results, rows)
     }
 }

@@ -1,5 +1,5 @@
-//! How does a run end that writes files? With its report published and its record complete, or with its journal kept, the
-//! reason, and the way to resume it.
+//! Ends a run that writes files. Either its report is published and its record completed, or the journal is kept, and the
+//! operator is told why the run stopped and how to resume it.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use chrono::{DateTime, Utc};
 
 use super::complain;
-use super::context::Ran;
+use super::context::RunResults;
 use super::error::{LastFailure, RunError};
 use super::source::SourceRows;
 use super::workspace::Workspace;
@@ -22,30 +22,30 @@ use crate::report::{
 use crate::run::{Exceeded, StopReason};
 use crate::ui::Console;
 
-/// What a run that writes files is concluded with.
+/// What the end of a run needs.
 pub(super) struct Conclusion<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) console: &'a Console,
-    /// What the summary calls the target.
+    /// The target's name in the summary.
     pub(super) target: &'a str,
     pub(super) workspace: &'a Workspace,
     /// The command that resumes the run.
     pub(super) to_resume: &'a str,
     pub(super) record: RunRecord,
-    /// The rows that were settled before the run was resumed.
+    /// The rows settled by earlier processes.
     pub(super) before: Tally,
 }
 
 /// How far a run came.
 #[derive(Debug, Clone, Copy)]
-struct Sent {
-    /// Whether something was sent for a user.
+struct Extent {
+    /// Whether a request was sent for a user.
     for_users: bool,
-    /// How many rows there are, as far as is known.
+    /// The number of rows, if known.
     expected: Option<u64>,
 }
 
-/// Where the metrics go, if anywhere.
+/// Where the metrics are written, if requested.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MetricsFile<'a> {
     place: Option<&'a Replaced>,
@@ -53,12 +53,12 @@ pub(super) struct MetricsFile<'a> {
 }
 
 impl<'a> MetricsFile<'a> {
-    /// Where `config` asks for them.
+    /// The metrics file that `config` names.
     pub(super) fn of(config: &'a RunConfig) -> Self {
         Self { place: config.metrics.as_ref(), operation: config.operation.name() }
     }
 
-    /// Writes how a run went. That this cannot be done does not change how it went.
+    /// Writes the metrics of a run. A failure is logged and does not change the run's result.
     pub(super) fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
         let Some(place) = self.place else {
             return;
@@ -72,37 +72,36 @@ impl<'a> MetricsFile<'a> {
 }
 
 impl Conclusion<'_> {
-    /// Publishes the report if every row is settled, or else says why not and how to go on. The answer is the
-    /// exit code.
-    pub(super) fn conclude(mut self, ran: Ran, rows: &impl SourceRows) -> Result<u8, RunError> {
-        self.record.requests.add(ran.requests);
-        self.record.finished_at = Some(timestamp(ran.finished));
-        if ran.written.is_ok() {
+    /// Publishes the report if every row is settled. Otherwise says why not and how to resume. Returns the exit code.
+    pub(super) fn conclude(mut self, results: RunResults, rows: &impl SourceRows) -> Result<u8, RunError> {
+        self.record.requests.add(results.requests);
+        self.record.finished_at = Some(timestamp(results.finished));
+        if results.written.is_ok() {
             self.record.in_doubt_ahead = Some(0);
         }
-        let mut summary = summary_of(&ran, self.target);
-        let sent = Sent { for_users: ran.sent_for_users, expected: ran.expected };
-        let (statuses, metrics) = (ran.statuses.clone(), MetricsFile::of(self.config));
-        let code = match self.finish(ran, rows) {
+        let mut summary = summary_of(&results, self.target);
+        let extent = Extent { for_users: results.sent_for_users, expected: results.expected };
+        let (statuses, metrics) = (results.statuses.clone(), MetricsFile::of(self.config));
+        let code = match self.finish(results, rows) {
             Ok(published) => {
                 summary.tally = published.tally;
                 summary.files = self.workspace.files.finished();
                 self.console.summarize(&summary);
-                tell_of_lines(self.config.lines, &published, self.console);
-                tell_of_failures(&self.workspace.files, &published, self.console);
+                tell_selection(self.config.lines, &published, self.console);
+                tell_failures(&self.workspace.files, &published, self.console);
                 code_of(&published.tally)
             }
-            Err(stopped) => self.leave(&stopped, &mut summary, sent, rows.most_rows())?,
+            Err(stopped) => self.keep_unfinished(&stopped, &mut summary, extent, rows.most_rows())?,
         };
         metrics.write(&summary, &statuses, code);
         Ok(code)
     }
 
-    fn finish(&mut self, ran: Ran, rows: &impl SourceRows) -> Result<Published, RunError> {
-        let settled = self.before.rows() + ran.ended.tally.rows();
-        let count = match ran.rows {
-            Ok(Some(count)) if settled >= count && ran.written.is_ok() && !self.stops_anyhow(&ran, rows.most_rows())? => count,
-            Ok(_) | Err(_) => return Err(why_stopped(ran)),
+    fn finish(&mut self, results: RunResults, rows: &impl SourceRows) -> Result<Published, RunError> {
+        let settled = self.before.rows() + results.ended.tally.rows();
+        let count = match results.rows {
+            Ok(Some(count)) if settled >= count && results.written.is_ok() && !self.must_not_publish(&results, rows.most_rows())? => count,
+            Ok(_) | Err(_) => return Err(why_stopped(results)),
         };
         let began = Instant::now();
         let (files, lines) = (&self.workspace.files, self.config.lines);
@@ -113,31 +112,31 @@ impl Conclusion<'_> {
         Ok(published)
     }
 
-    /// Whether a run that has settled every row is not to be concluded: it was interrupted while some were in
-    /// flight that are to be sent again, or it was refused altogether.
-    fn stops_anyhow(&self, ran: &Ran, most_rows: u64) -> Result<bool, RunError> {
-        match &ran.ended.stopped {
+    /// Whether the report must wait although every row has a line: a signal left rows that are to be sent again, or the run was
+    /// refused, failed its canary or lost its journal.
+    fn must_not_publish(&self, results: &RunResults, most_rows: u64) -> Result<bool, RunError> {
+        match &results.ended.stopped {
             Some(StopReason::Refused(_) | StopReason::Canary(_) | StopReason::JournalClosed) => Ok(true),
             Some(StopReason::Exceeded { why, .. }) if *why == Exceeded::Forbidden => Ok(true),
-            // All that could be stopped is done: the report says the rest.
+            // Every row is done, so there was nothing to stop: the report has the details.
             Some(StopReason::Exceeded { .. }) => Ok(false),
-            None if ran.signal.is_none() => Ok(false),
+            None if results.signal.is_none() => Ok(false),
             None => Ok(!read_journal(&self.workspace.files.partial, most_rows)?.again.is_empty()),
         }
     }
 
-    /// Leaves a run that did not finish as it is. The answer is the exit code.
-    fn leave(mut self, stopped: &RunError, summary: &mut Summary, sent: Sent, most_rows: u64) -> Result<u8, RunError> {
+    /// Keeps the journal of an unfinished run. Returns the exit code.
+    fn keep_unfinished(mut self, stopped: &RunError, summary: &mut Summary, extent: Extent, most_rows: u64) -> Result<u8, RunError> {
         let files = &self.workspace.files;
         if !files.partial.exists() {
-            // The report is published: what failed comes after, and is made up for by taking the run up.
+            // The report was published before the failure. Resuming does the rest.
             complain(stopped, self.console);
             self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
             return Ok(stopped.code());
         }
         summary.tally = read_journal(&files.partial, most_rows)?.tally;
-        if summary.tally.rows() == 0 && !sent.for_users && self.before.rows() == 0 {
-            self.workspace.leave_no_traces()?;
+        if summary.tally.rows() == 0 && !extent.for_users && self.before.rows() == 0 {
+            self.workspace.remove_traces()?;
             if !files.partial.exists() {
                 complain(stopped, self.console);
                 return Ok(stopped.code());
@@ -147,10 +146,10 @@ impl Conclusion<'_> {
         self.record.stop_reason = Some(stopped.to_string());
         self.record.totals = totals(&summary.tally);
         if let Err(error) = self.record.write(&files.record) {
-            // The record still says that the run is under way, and it can be taken up all the same.
+            // The record still says that the run is in progress, and the run can be resumed all the same.
             tracing::warn!("{error}");
         }
-        summary.rows = sent.expected;
+        summary.rows = extent.expected;
         summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
         self.console.summarize(summary);
         complain(stopped, self.console);
@@ -159,8 +158,8 @@ impl Conclusion<'_> {
     }
 }
 
-/// Publishes the report of so many rows. All that the journal alone can tell is on disk before: of a report that has not
-/// all lines, it could not be found out again.
+/// Publishes the report of this many `rows`. Everything that only the journal can tell is written first, because a report with
+/// only selected lines no longer contains it.
 fn publish_all(
     files: &ReportFiles,
     lines: Lines,
@@ -182,8 +181,8 @@ fn publish_all(
     })
 }
 
-/// Publishes the report of a run of which every row was settled before, `rows` of them, and whose input is not there any
-/// more: what failed is taken from what is told of it.
+/// Publishes the report of a run whose `rows` rows were all settled before, and whose input is gone or has changed. The failed
+/// rows are reconstructed from the journal.
 pub(super) fn publish_settled(
     files: &ReportFiles,
     lines: Lines,
@@ -197,9 +196,8 @@ pub(super) fn publish_settled(
     Ok(published)
 }
 
-/// Says once more what a run has done that has finished. One that crashed after its report was published
-/// gets its record.
-pub(super) fn report_again(
+/// Reports a finished run once more. If it crashed after publishing the report, its record is completed.
+pub(super) fn report_finished(
     files: &ReportFiles,
     mut record: RunRecord,
     originals: &mut dyn RowsByNumber,
@@ -207,19 +205,19 @@ pub(super) fn report_again(
     console: &Console,
 ) -> Result<u8, RunError> {
     let found = count_report(&files.report)?;
-    let has_all = record.options.only.is_none();
-    // Of a report that has not all lines, the record tells the rest.
-    let tally = if has_all { found.tally } else { tally(&record.totals) };
-    let is_its_own = match &record.report.sha256 {
+    let has_all_rows = record.options.only.is_none();
+    // If the report lacks lines, the record has the totals.
+    let tally = if has_all_rows { found.tally } else { tally(&record.totals) };
+    let is_own_report = match &record.report.sha256 {
         Some(sha256) => *sha256 == found.sha256,
-        None if has_all => record.input.rows == Some(found.lines),
+        None if has_all_rows => record.input.rows == Some(found.lines),
         None => tally.of(Outcome::Active) == found.lines,
     };
-    if !is_its_own {
+    if !is_own_report {
         return Err(OutputError::NotItsReport(files.report.to_path_buf()).into());
     }
     let published = Published { tally, ..found };
-    if has_all {
+    if has_all_rows {
         write_failures(&files.report, &published, &files.failed, originals)?;
     }
     if record.status != Status::Completed {
@@ -231,15 +229,15 @@ pub(super) fn report_again(
     Ok(code_of(&published.tally))
 }
 
-/// Says where the rows are that failed.
-pub(super) fn tell_of_failures(files: &ReportFiles, published: &Published, console: &Console) {
+/// Tells the operator where the failed rows are.
+pub(super) fn tell_failures(files: &ReportFiles, published: &Published, console: &Console) {
     if published.tally.failures() > 0 {
         console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
     }
 }
 
-/// Says of a report what may surprise who opens it.
-pub(super) fn tell_of_lines(lines: Lines, published: &Published, console: &Console) {
+/// Tells the operator if the report is empty or has only selected lines.
+pub(super) fn tell_selection(lines: Lines, published: &Published, console: &Console) {
     if published.tally.rows() == 0 {
         console.tell("nobody is selected: the list of users is empty, and so is the report");
     } else if lines == Lines::Active {
@@ -255,15 +253,15 @@ fn complete(record: &mut RunRecord, published: &Published) {
     record.report.rows = Some(published.lines);
 }
 
-/// The reason, the deepest first: a journal or an input that failed stopped the rest.
-pub(super) fn why_stopped(ran: Ran) -> RunError {
-    if let Err(NotWritten::File(error)) = ran.written {
+/// Why the run stopped. The root cause comes first: a failed journal or input stops everything else.
+pub(super) fn why_stopped(results: RunResults) -> RunError {
+    if let Err(NotWritten::File(error)) = results.written {
         return error.into();
     }
-    if let Err(error) = ran.rows {
+    if let Err(error) = results.rows {
         return error;
     }
-    match (ran.ended.stopped, ran.signal) {
+    match (results.ended.stopped, results.signal) {
         (Some(StopReason::Refused(error)), _) => error.into(),
         (Some(StopReason::Exceeded { why, failed, settled, last }), _) => exceeded(why, failed, settled, last),
         (Some(StopReason::Canary(last)), _) => {
@@ -284,17 +282,17 @@ fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError 
     RunError::Exceeded { what, code, last: LastFailure(last) }
 }
 
-/// A summary of the requests and the time that a run took against `target`.
-pub(super) fn summary_of(ran: &Ran, target: &str) -> Summary {
+/// The summary of a run against `target`: its requests and its duration.
+pub(super) fn summary_of(results: &RunResults, target: &str) -> Summary {
     Summary {
         target: target.to_owned(),
         tally: Tally::default(),
         rows: None,
-        sent: ran.requests.sent,
-        retried: ran.requests.retried,
-        throttled: ran.requests.throttled,
-        took: ran.took,
-        held: ran.held,
+        sent: results.requests.sent,
+        retried: results.requests.retried,
+        throttled: results.requests.throttled,
+        took: results.took,
+        held: results.held,
         files: Vec::new(),
     }
 }

@@ -1,5 +1,5 @@
-//! Whom does the input mean? Found out before anything is changed, and once: who is known from the run that is
-//! taken up is not looked up again.
+//! Resolves the users of an input before anything is changed. In a resumed run, users known from the journal are not looked up
+//! again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,27 +23,27 @@ pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, journal: O
         return Ok(input);
     };
     let folder = std::env::temp_dir();
-    let resolved = ResolvedUsers::new(&folder, input.rows()).map_err(not_kept)?;
-    let before = journal.map_or(Ok(0), |journal| taken_over(journal, &resolved, input.rows()))?;
-    let (seen, looked_up) = watch::channel(0);
+    let resolved = ResolvedUsers::new(&folder, input.rows()).map_err(not_stored)?;
+    let before = journal.map_or(Ok(0), |journal| resume_users(journal, &resolved, input.rows()))?;
+    let (count, looked_up) = watch::channel(0);
     let progress = Progress::of_looking_up(context.console(), rows.saturating_sub(before), looked_up, Arc::clone(&context.session().pacer));
     let looking_up = LookUp::new(context.session(), lookup.by, context.stop(), context.concurrency());
-    let done = looking_up.all(&input, &resolved, &seen).await;
-    drop(seen);
+    let done = looking_up.all(&input, &resolved, &count).await;
+    drop(count);
     progress.finish().await;
     match done {
         Ok(()) => Ok(unless_stopped(context.stop(), move || input.with_users(resolved)).await??),
         Err(NotLookedUp::PingOne(error)) => Err(error.into()),
         Err(NotLookedUp::List(error)) => Err(error.into()),
         Err(NotLookedUp::Input(source)) => Err(RunError::Reading { name: input.source.name.clone(), source }),
-        Err(NotLookedUp::Kept(source)) => Err(not_kept(source)),
+        Err(NotLookedUp::Kept(source)) => Err(not_stored(source)),
         Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(context.stop())),
     }
 }
 
-/// Stores in `resolved` the users of the rows that have a line in the `journal`. Returns how many there are.
-fn taken_over(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u64, RunError> {
-    let mut noted = 0;
+/// Stores in `resolved` the users of the rows that have a line in the `journal`. Returns the number of rows stored.
+fn resume_users(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u64, RunError> {
+    let mut count = 0;
     for line in journal_users(journal, rows)? {
         let (row, user, outcome) = line?;
         let resolution = match (user, outcome) {
@@ -62,12 +62,12 @@ fn taken_over(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u64
                 | Outcome::Invalid,
             ) => continue,
         };
-        noted += u64::from(resolved.of(row).map_err(not_kept)?.is_none());
-        resolved.set(row, &resolution).map_err(not_kept)?;
+        count += u64::from(resolved.of(row).map_err(not_stored)?.is_none());
+        resolved.set(row, &resolution).map_err(not_stored)?;
     }
-    Ok(noted)
+    Ok(count)
 }
 
-fn not_kept(source: std::io::Error) -> RunError {
+fn not_stored(source: std::io::Error) -> RunError {
     FileError::new("written", &std::env::temp_dir().join("(a temporary file of users)"), source).into()
 }

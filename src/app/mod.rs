@@ -1,4 +1,4 @@
-//! What does each command do, from its arguments to its last line?
+//! Runs each command, from its arguments to its last line.
 
 mod context;
 mod csv_source;
@@ -43,7 +43,7 @@ use self::diff::diff;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
 
-/// Does what `cli` says, and tells it on `console`. The answer is the program's exit code.
+/// Runs the command in `cli`, with messages on `console`. Returns the program's exit code.
 pub async fn run(cli: Cli, console: &Console) -> u8 {
     let to_resume = cli.to_resume();
     let done = match outlive_file_limits() {
@@ -55,12 +55,12 @@ pub async fn run(cli: Cli, console: &Console) -> u8 {
         error.code()
     });
     let console = console.clone();
-    // It waits: not for a runtime that has others to run.
+    // A flush may block, and must not block a runtime that serves other tasks.
     drop(tokio::task::spawn_blocking(move || console.flush()).await);
     code
 }
 
-/// Shows an error on `console`, with what caused it and what to do.
+/// Shows an error on `console`, with its causes and its hint.
 fn complain(error: &RunError, console: &Console) {
     console.complain(error, error.hint().as_deref(), error.code());
 }
@@ -76,8 +76,8 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
     }
 }
 
-/// Makes a file that grows beyond the limit of its size (`ulimit -f`) an error of the write. The signal that comes with
-/// it would else end the program without a word; once it is listened to, it does not, as long as the program runs.
+/// Turns exceeding the file size limit (`ulimit -f`) into a write error. The default action of SIGXFSZ would end the program
+/// without a message. Once a handler is installed, it stays for the life of the process.
 fn outlive_file_limits() -> Result<(), RunError> {
     signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop).map_err(RunError::Signals)
 }

@@ -1,4 +1,4 @@
-//! What is said and asked before a run begins: the plan, the environment, the clock, the question.
+//! What happens before a run begins: the checks of token, environment and clock, the plan, and the confirmation.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::pingone::{EnvironmentInfo, LicenceRates};
 use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
-/// A clock that is off by more than this grants nothing. From the contract.
+/// With a clock off by more than this, nothing is granted. From the contract.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
-/// The type of an environment where a `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
+/// The environment type for which `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
 
-/// Finds out who the users are, shows what is to be done, and asks whether it should be. Returns the source with its users
-/// known; where a run is resumed, the users are known already that stand in its `journal`.
+/// Resolves the users, shows the plan and asks for confirmation. Returns the source with its users. In a resumed run, the users
+/// in its `journal` are known already.
 pub(super) async fn preflight<S: RowSource>(
     context: &mut Context<'_>,
     source: S,
@@ -33,15 +33,15 @@ pub(super) async fn preflight<S: RowSource>(
     let changes = config.operation.changes() && !context.info().is_sandbox;
     let asks = changes && !config.safety.yes;
     let terminal = if asks { Some(Terminal::controlling().ok_or(RunError::NobodyToAsk)?) } else { None };
-    // Whoever is refused is refused before a file of an earlier run is touched.
+    // Check the token first, so that a refused run touches no file of an earlier run.
     context.has_token().await?;
     let info = if changes { context.environment().await? } else { EnvironmentInfo::default() };
     let licence = if changes { context.licence().await? } else { LicenceRates::default() };
-    warn_of_rate(config.pace.rate, &licence);
+    warn_about_rate(config.pace.rate, &licence);
     record.licence = (!licence.is_empty()).then(|| licence.by_name().clone());
     let offset = info.offset.or_else(|| context.session().offset());
     if changes {
-        warn_of(&info);
+        warn_about_environment(&info);
         if let Some(offset) = offset {
             check_clock(config, offset)?;
         } else {
@@ -52,21 +52,21 @@ pub(super) async fn preflight<S: RowSource>(
     record.environment.name = info.name.as_ref().map(ToString::to_string);
     record.environment.kind = info.kind.as_ref().map(ToString::to_string);
     let source = source.resolve(context, journal).await?;
-    let target = named(&info, &context.info().name);
+    let target = display_name(&info, &context.info().name);
     let planned = source.planned();
     let users = planned.users();
     let plan = view(config, planned, context.info(), target, licence);
     context.console().show_plan(&plan, asks);
     if let Some(terminal) = terminal {
-        // Nobody agrees to what is not to be seen there.
+        // The terminal must show the plan that is confirmed, even if standard error is redirected.
         let plan = if io::stderr().is_terminal() { String::new() } else { format!("{plan}\n") };
         ask(&question(config.operation, users, &record.environment), &plan, terminal, context).await?;
     }
     Ok(source)
 }
 
-/// Counts dates from PingOne's time, if it is known and the clock here is not to be trusted instead. In a run that
-/// begins, spans and the window count from there too: its input is checked once more.
+/// Counts dates from PingOne's time, if it is known, the local clock is off and `--trust-clock` is not given. A new run's time
+/// spans and window then count from PingOne's time too, so its input is checked again.
 async fn set_clock<S: RowSource>(
     context: &mut Context<'_>,
     source: S,
@@ -96,7 +96,7 @@ async fn ask(question: &Question, plan: &str, terminal: Terminal, context: &Cont
     }
 }
 
-/// A plan of what `config` asks for.
+/// The plan of what `config` requests.
 pub(super) fn view<'a>(
     config: &'a RunConfig,
     planned: Planned<'a>,
@@ -111,7 +111,7 @@ pub(super) fn view<'a>(
     PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity: info.identity.clone(), report }
 }
 
-fn named(info: &EnvironmentInfo, target: &str) -> String {
+fn display_name(info: &EnvironmentInfo, target: &str) -> String {
     match (&info.name, &info.kind) {
         (Some(name), Some(kind)) => format!("`{name}` ({kind}), {target}"),
         (Some(name), None) => format!("`{name}`, {target}"),
@@ -119,8 +119,8 @@ fn named(info: &EnvironmentInfo, target: &str) -> String {
     }
 }
 
-/// Warns of a rate that is above every one that the licence allows: all requests beyond those would be refused.
-fn warn_of_rate(rate: Rate, licence: &LicenceRates) {
+/// Warns if the rate exceeds every rate of the licence: PingOne would refuse the excess requests.
+fn warn_about_rate(rate: Rate, licence: &LicenceRates) {
     let is_above = |highest: f64| match rate {
         Rate::Unlimited => true,
         Rate::PerSecond(rate) => rate > highest,
@@ -130,15 +130,15 @@ fn warn_of_rate(rate: Rate, licence: &LicenceRates) {
     }
 }
 
-fn warn_of(info: &EnvironmentInfo) {
-    if let Some(said) = &info.unread {
-        let why = format!("{} {}", said.code, said.message);
+fn warn_about_environment(info: &EnvironmentInfo) {
+    if let Some(refusal) = &info.unread {
+        let why = format!("{} {}", refusal.code, refusal.message);
         tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
     }
 }
 
-/// Refuses a clock that is far off, and warns of one that is off. With one that is off by more than near dates are
-/// ahead, no bypass is ended: they would have passed, or bypasses that run would seem to have.
+/// Refuses a clock that is far off, and warns of one that is off. If it is off by the grace of an end or more, no bypass is
+/// ended: the near dates would already have passed, or running bypasses would look expired.
 fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
     let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs())).to_string();
     let side = offset.side;
@@ -152,7 +152,7 @@ fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
             };
             return Err(RunError::ClockOff { off, side, grace: grace.to_string(), then });
         }
-        // The nearer the dates, the less it takes for them to have passed.
+        // The nearer the end dates, the smaller the error that puts them in the past.
         Operation::End(grace) => (grace.span() / 2).clamp(GOOD_TO, CLOCK_OFF),
     };
     if offset.off > most {
@@ -162,20 +162,20 @@ fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
     Ok(())
 }
 
-/// The question that fits the environment: one whose type is not known is taken for the kind that matters, and
-/// one whose name cannot be seen is called by its ID.
+/// The question for this environment. An unknown type is treated like PRODUCTION. If the name cannot be displayed, the ID must
+/// be typed.
 fn question(operation: Operation, users: u64, environment: &EnvironmentRecord) -> Question {
     if environment.kind.as_deref() == Some(SANDBOX) {
-        return Question::YesOrNo(asked(operation, users));
+        return Question::YesOrNo(yes_or_no(operation, users));
     }
     match &environment.name {
-        // What is not seen has been made a space.
+        // Invisible characters have been replaced with spaces.
         Some(name) if name.chars().any(char::is_alphanumeric) => Question::Type { what: "the environment's name", text: name.clone() },
         Some(_) | None => Question::Type { what: "the environment's ID", text: environment.id.clone() },
     }
 }
 
-fn asked(operation: Operation, users: u64) -> String {
+fn yes_or_no(operation: Operation, users: u64) -> String {
     match operation {
         Operation::Grant => format!("Grant a bypass of MFA for {users} users?"),
         Operation::Audit => format!("Read the bypass of MFA of {users} users?"),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_y_is_enough_in_a_sandbox_alone() {
+    fn only_a_sandbox_accepts_a_y() {
         assert_eq!(to_be_typed(question_in(Some("SANDBOX"), Some("Acme"))), "y");
         for kind in ["PRODUCTION", "production", " PRODUCTION", "", " ", "TRIAL"] {
             assert_eq!(to_be_typed(question_in(Some(kind), Some("Acme"))), "Acme", "{kind:?}");

@@ -1,5 +1,5 @@
-//! How is an input read that may never come to an end? On a thread of its own: while it waits, the program tells of it
-//! and hears signals.
+//! Reads an input that may never end, such as a pipe. It is read on a separate thread, while the program reports progress and
+//! handles signals.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::input::{BytesRead, Dialect, Expected, Layout, OpenedInput, ReadOption
 use crate::stop::Stop;
 use crate::ui::Console;
 
-/// It is told so often how much of a pipe has been read.
-const TOLD_EVERY: Duration = Duration::from_secs(3);
+/// How often the amount read from a pipe is reported.
+const PROGRESS_EVERY: Duration = Duration::from_secs(3);
 
 /// How an input is read.
 pub(super) struct Reading {
@@ -26,14 +26,14 @@ pub(super) struct Reading {
     dialect: Dialect,
     rules: Rules,
     skip_invalid: bool,
-    /// Whether a file is kept for the whole run as it is now.
+    /// Whether the file's content is kept for the whole run, in case the file changes.
     keep: bool,
     max_users: Option<u64>,
     bytes_read: BytesRead,
 }
 
 impl Reading {
-    /// How `config` asks for its input to be read, in a run that started at `start`.
+    /// The reading that `config` requests, for a run that started at `start`.
     pub(super) fn of(path: &Path, config: &RunConfig, start: DateTime<Utc>) -> Result<Self, ConfigError> {
         Ok(Self {
             path: path.to_owned(),
@@ -46,14 +46,14 @@ impl Reading {
         })
     }
 
-    /// The input, every row of it read, unless a signal comes before that.
+    /// Reads every row of the input, unless a signal comes first.
     pub(super) async fn done(self, stop: &Stop, console: &Console) -> Result<ValidInput, RunError> {
         let (name, bytes_read) = (name_of(&self.path), self.bytes_read.clone());
-        let is_told = is_pipe(&self.path) && console.progress != ProgressMode::None;
+        let reports_progress = is_pipe(&self.path) && console.progress != ProgressMode::None;
         tokio::select! {
             biased;
             read = unless_stopped(stop, move || self.read()) => read?,
-            never = tell(&name, &bytes_read, console), if is_told => match never {},
+            never = report_progress(&name, &bytes_read, console), if reports_progress => match never {},
         }
     }
 
@@ -63,7 +63,7 @@ impl Reading {
         let expected = Expected { delimiter: layout.delimiter, has_header: layout.has_header, most_rows: self.max_users };
         let source = opened.whole(&ReadOptions { keep: self.keep, expected: Some(expected) })?;
         let superseded = escaped(&layout.superseded.join(", "));
-        // Of a report, that is as it should be.
+        // For a report as input, this is expected.
         if layout.is_of_a_report() {
             tracing::info!("the input is a report: its own columns are not carried into the new one");
         } else if !superseded.is_empty() {
@@ -73,19 +73,19 @@ impl Reading {
     }
 }
 
-/// Tells how much has been read, until it is not polled any more.
-async fn tell(name: &str, bytes_read: &BytesRead, console: &Console) -> Infallible {
+/// Reports how much has been read, until it is dropped.
+async fn report_progress(name: &str, bytes_read: &BytesRead, console: &Console) -> Infallible {
     loop {
-        tokio::time::sleep(TOLD_EVERY).await;
+        tokio::time::sleep(PROGRESS_EVERY).await;
         console.tell(&format!("reading {name}: {} so far", DecimalBytes(bytes_read.bytes())));
     }
 }
 
-/// The result of `work`, which may take long or wait for ever, unless a signal comes first. It runs on a detached thread:
-/// a blocking read cannot be cancelled, so the program ends without joining it.
+/// The result of `work`, which may take long or for ever, unless a signal comes first. It runs on a detached thread: a blocking
+/// read cannot be cancelled, so the program ends without joining it.
 pub(super) async fn unless_stopped<T: Send + 'static>(stop: &Stop, work: impl FnOnce() -> T + Send + 'static) -> Result<T, RunError> {
     let (send, done) = oneshot::channel();
-    // After a signal, nobody waits for it.
+    // After a signal, the receiver is gone.
     let thread = std::thread::spawn(move || drop(send.send(work())));
     tokio::select! {
         biased;

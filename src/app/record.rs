@@ -1,4 +1,4 @@
-//! What stands in the record of a run at its start?
+//! The run record as it is at the start of a run.
 
 use chrono::{DateTime, Utc};
 

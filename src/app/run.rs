@@ -1,4 +1,4 @@
-//! `grant`, `audit` and `end`: the way of a run, from its configuration to its exit code.
+//! `grant`, `audit` and `end`: the flow of a run, from its configuration to its exit code.
 
 use tracing::Instrument;
 
@@ -6,7 +6,7 @@ use super::context::{Context, Start};
 use super::csv_source::CsvSource;
 use super::directory_source::DirectorySource;
 use super::error::RunError;
-use super::feed::{Left, RowFeed};
+use super::feed::{ResumePoint, RowFeed};
 use super::file_sink::FileSink;
 use super::preflight::{preflight, view};
 use super::reading::unless_stopped;
@@ -21,7 +21,7 @@ use crate::pingone::LicenceRates;
 use crate::report::{Destination, RunRecord};
 use crate::ui::Console;
 
-/// Does what `config` says for every row of an input, or every user of the directory.
+/// Runs the operation in `config` for every row of an input, or every user of the directory.
 pub(super) async fn run_rows(config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     let start = Start::new(&config, console)?;
     match &config.users {
@@ -30,7 +30,7 @@ pub(super) async fn run_rows(config: RunConfig, to_resume: &str, console: &Conso
     }
 }
 
-/// Chooses where the report goes; a dry run writes none.
+/// Chooses where the report goes. A dry run writes none.
 async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: &str) -> Result<u8, RunError> {
     let config = start.config;
     if config.safety.dry_run {
@@ -45,8 +45,8 @@ async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: 
     }
 }
 
-/// The one straight line: source → preflight → pipeline → journal → report. A run that has nothing left to send ends at its second
-/// step, before anything is started.
+/// The whole flow: source → preflight → pipeline → journal → report. A run with nothing left to send ends at `admit`, before
+/// anything is started.
 async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sink: K) -> Result<u8, RunError> {
     let Start { config, info, console, clock, stop, .. } = start;
     let (started_at, run_id) = sink.origin().unwrap_or_else(|| (clock.millis(), RunId::random()));
@@ -61,21 +61,21 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     let source = preflight(&mut context, source, &mut record, sink.journal_to_resume()).await?;
     let (journal, recovered) = sink.begin(&mut record, &source.carried_names()).await?;
     let (before, is_resumed) = (recovered.for_good(), recovered.has_header());
-    let left = Left {
+    let resume_point = ResumePoint {
         recovered,
         journal: sink.journal_to_resume().filter(|_| is_resumed),
         in_doubt_up_to: record.in_doubt_up_to,
         now: context.clock().now(),
     };
-    let (rows, feed) = source.into_feed(left)?;
+    let (rows, feed) = source.into_feed(resume_point)?;
     if is_resumed {
         context.resume(run_id, before, feed.expected());
     }
-    let ran = context.run(journal, feed, before).instrument(console.run_span(run_id)).await;
-    sink.finish(ran, &*rows, record, before)
+    let results = context.run(journal, feed, before).instrument(console.run_span(run_id)).await;
+    sink.finish(results, &*rows, record, before)
 }
 
-/// Shows what would be done, and does nothing.
+/// Shows the plan, and sends and writes nothing.
 async fn dry_run<S: RowSource>(start: &Start<'_>, spec: &S::Spec) -> Result<u8, RunError> {
     let Start { config, info, console, clock, stop, .. } = start;
     if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {

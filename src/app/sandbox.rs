@@ -51,7 +51,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
     std::future::pending().await
 }
 
-/// The environment variables that lead a run to the sandbox, ready to be pasted into a shell.
+/// The environment variables that direct a run to the sandbox, ready to paste into a shell.
 fn sandbox_variables(sandbox: &Sandbox, method: Option<AuthMethod>) -> String {
     let mut variables = format!(
         "export PINGONE_ENVIRONMENT_ID={}\nexport PINGONE_CLIENT_ID={}\nexport PINGONE_CLIENT_SECRET={}\nexport PINGONE_API_URL={}\nexport PINGONE_AUTH_URL={}\n",

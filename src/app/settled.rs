@@ -1,27 +1,28 @@
-//! What if a run is to be resumed whose input is not what it was? If every row of it is settled for good, the journal has all that
-//! the report needs, and nothing is sent. If not, it is refused.
+//! Resumes a run whose input has changed or is gone. If every row is settled for good, the journal has all that the report
+//! needs, and the report is published without sending anything. If not, the run is refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::Start;
 use super::error::RunError;
-use super::finish::{MetricsFile, code_of, publish_settled, report_again, tell_of_failures, tell_of_lines, timestamp};
+use super::finish::{MetricsFile, code_of, publish_settled, report_finished, tell_failures, tell_selection, timestamp};
 use super::source::RowSource;
 use super::workspace::Workspace;
 use crate::domain::Operation;
 use crate::report::{JournalRows, OutputError, RunRecord, Summary, reopen_journal};
 
-/// A run that is taken up, and lacks nothing but its report.
+/// A resumed run that lacks only its report.
 pub(super) struct Settled<'a> {
     workspace: &'a Workspace,
-    /// Its record as it stands.
+    /// Its record, as it is on disk.
     former: &'a RunRecord,
     rows: u64,
 }
 
 impl<'a> Settled<'a> {
-    /// The run of the `former` record, if its input is not what was `read`, and none of it is left to be done.
+    /// The run of the `former` record, if what was `read` is not its input and all its rows are settled. `None` if the usual
+    /// path handles the run or its error. Fails if the input is another and rows are left to be done.
     pub(super) fn of(
         workspace: &'a Workspace,
         former: &'a RunRecord,
@@ -30,26 +31,26 @@ impl<'a> Settled<'a> {
         let (Some(sha256), Some(rows)) = (&former.input.sha256, former.input.rows) else {
             return Ok(None);
         };
-        let is = match read {
+        let current = match read {
             Ok(source) => match source.sha256() {
-                Some(is) => Some(is),
-                // It is refused, since it is no file.
+                Some(sha256) => Some(sha256),
+                // Not a file: refused later, as another run.
                 None => return Ok(None),
             },
             Err(RunError::Input(error)) if !error.is_of_the_disk() => None,
-            // It is refused for another reason.
+            // Refused later, for this other reason.
             Err(_) => return Ok(None),
         };
-        match is {
-            Some(is) if is == *sha256 => Ok(None),
+        match current {
+            Some(current) if current == *sha256 => Ok(None),
             _ if workspace.lacks_only_its_report(former, rows)? => Ok(Some(Self { workspace, former, rows })),
-            // What is wrong with it, if anything, is of no interest if it is another.
+            // With another input, its own errors do not matter.
             Some(is) => Err(OutputError::AnotherInput { path: workspace.files.record.to_path_buf(), was: sha256.clone(), is }.into()),
             None => Ok(None),
         }
     }
 
-    /// Publishes its report, if this `record` of its input is one of the same run. The answer is the exit code.
+    /// Publishes its report, if `record` describes the same run. Returns the exit code.
     pub(super) fn publish(&self, start: &Start<'_>, mut record: RunRecord) -> Result<u8, RunError> {
         let Start { config, info, console, clock, .. } = start;
         let files = &self.workspace.files;
@@ -67,14 +68,14 @@ impl<'a> Settled<'a> {
         let from = if finished.is_some() {
             &files.report
         } else {
-            // What is torn is cut off.
+            // This truncates a torn last line.
             reopen_journal(&files.partial, self.rows)?;
             &files.partial
         };
         let mut journal_rows = JournalRows::of(from, named(&reading.user_column).as_deref(), until.as_deref())?;
         console.tell_anyhow("the input is not what it was when the run began, but each of its rows was settled: nothing is sent, and the report is made of the journal");
         if let Some(former) = finished {
-            return report_again(files, former.clone(), &mut journal_rows, *clock, console);
+            return report_finished(files, former.clone(), &mut journal_rows, *clock, console);
         }
         record.environment = self.former.environment.clone();
         record.finished_at = Some(timestamp(clock.millis()));
@@ -91,8 +92,8 @@ impl<'a> Settled<'a> {
             files: files.finished(),
         };
         console.summarize(&summary);
-        tell_of_lines(config.lines, &published, console);
-        tell_of_failures(files, &published, console);
+        tell_selection(config.lines, &published, console);
+        tell_failures(files, &published, console);
         let code = code_of(&published.tally);
         MetricsFile::of(config).write(&summary, &BTreeMap::new(), code);
         Ok(code)

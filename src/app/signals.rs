@@ -1,4 +1,4 @@
-//! Which signals stop a run?
+//! Which signals stop a run.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use super::error::RunError;
 use crate::stop::{Signal, Stop};
 
-/// A terminal that is closed may tell a run twice, by its shell and by the kernel when the shell ends: SIGHUPs that
-/// come within so long of each other are one.
+/// Closing a terminal may send SIGHUP twice: from its shell, and from the kernel when the shell exits. Two SIGHUPs within this
+/// time count as one.
 const ONE_HANGUP: Duration = Duration::from_millis(200);
 
 /// Passes signals on to `stop`.
@@ -24,13 +24,13 @@ pub(super) fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
                 _ = interrupts.recv() => Signal::Interrupt,
                 _ = terminations.recv() => Signal::Terminate,
                 () = next(hangups.as_mut()) => {
-                    if hung_up.is_told_again(Instant::now()) {
+                    if hung_up.is_repeat(Instant::now()) {
                         continue;
                     }
                     Signal::Hangup
                 }
             };
-            // First this, then words: whoever should read them may not.
+            // Stop first, then log: writing the message may block.
             let what = if stop.signal(signal) {
                 "nothing new is sent; what is in flight is waited for (a second signal gives it up)"
             } else {
@@ -41,13 +41,13 @@ pub(super) fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
     }))
 }
 
-/// When SIGHUP came last.
+/// When the last SIGHUP came.
 #[derive(Debug, Default)]
 struct HungUp(Option<Instant>);
 
 impl HungUp {
-    /// Whether a SIGHUP that comes `now` is the last one, told again.
-    fn is_told_again(&mut self, now: Instant) -> bool {
+    /// Whether a SIGHUP that comes `now` repeats the last one.
+    fn is_repeat(&mut self, now: Instant) -> bool {
         self.0.replace(now).is_some_and(|last| now.duration_since(last) < ONE_HANGUP)
     }
 }
@@ -59,15 +59,14 @@ async fn next(listener: Option<&mut Listener>) {
     }
 }
 
-/// Whether the program was started to outlive its terminal, as by `nohup`. Where the system does not tell, it was
-/// not.
+/// Whether the program was started to outlive its terminal, as with `nohup`. False where the system does not say.
 fn hangups_are_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangups(&status))
 }
 
 fn ignores_hangups(status: &str) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // A bit for each signal, the lowest for the first: SIGHUP.
+    // One bit per signal, the lowest for signal 1, SIGHUP.
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
@@ -76,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hangup_that_is_told_twice_gives_nothing_up() {
+    fn a_doubled_hangup_counts_once() {
         let (start, mut hung_up) = (Instant::now(), HungUp::default());
-        let told = [0, 1, 150, 349, 600].map(|millis| hung_up.is_told_again(start + Duration::from_millis(millis)));
-        assert_eq!(told, [false, true, true, true, false]);
+        let repeats = [0, 1, 150, 349, 600].map(|millis| hung_up.is_repeat(start + Duration::from_millis(millis)));
+        assert_eq!(repeats, [false, true, true, true, false]);
     }
 
     #[test]
-    fn what_nohup_has_asked_for_is_read_from_the_status() {
+    fn ignored_hangups_are_read_from_the_status() {
         assert!(ignores_hangups("Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000000\n"));
         assert!(!ignores_hangups("SigBlk:\t0000000000000001\nSigIgn:\t0000000000001000\n"));
         assert!(!ignores_hangups(""));

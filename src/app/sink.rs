@@ -1,39 +1,39 @@
-//! Where do the lines of a run go? Into files, which a later process can resume and finish, or to standard output.
+//! Where the lines of a run go: to files, which a later process can resume and finish, or to standard output.
 
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::context::Ran;
+use super::context::RunResults;
 use super::error::RunError;
 use super::source::{RowSource, SourceRows};
 use crate::domain::{RunId, Tally};
 use crate::report::{InputRecord, Journal, Recovered, RunRecord};
 
-/// What is left of a run that is to begin.
+/// What a run has to do.
 #[derive(Debug)]
 pub(super) enum Admitted<S> {
-    /// Nothing: it had finished, and exits with this code.
+    /// Nothing: it had finished already. The exit code.
     Done(u8),
-    /// These rows, and the record of the run.
+    /// Process these rows; with the record of the run.
     Rows(S, Box<RunRecord>),
 }
 
-/// Takes the lines of a run, and concludes it.
+/// Receives the lines of a run, and concludes it.
 pub(super) trait ReportSink {
-    /// When the run that is resumed started, and its number; `None` if none is.
+    /// When the run to resume started, and its ID; `None` for a new run.
     fn origin(&self) -> Option<(DateTime<Utc>, RunId)>;
 
-    /// Admits a run of `source`, as it was read, whose `record` tells what it is; nothing has been started for it yet. A run
-    /// that is not the one to be resumed is refused, and so is one whose files cannot be written.
+    /// Checks a run of `source`, as it was read, before anything is started; `record` makes its record. Fails if it is not the
+    /// run to resume, or if its files cannot be written.
     fn admit<S: RowSource>(&self, source: Result<S, RunError>, record: impl Fn(InputRecord) -> RunRecord) -> Result<Admitted<S>, RunError>;
 
-    /// The journal of the run that is resumed, if one is.
+    /// The journal of the run to resume; `None` for a new run.
     fn journal_to_resume(&self) -> Option<&Path>;
 
-    /// Opens the journal, and tells what stands in it already. With files, the record is on disk when this returns.
+    /// Opens the journal, and returns what it already contains. With files, the record is on disk when this returns.
     async fn begin(&self, record: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError>;
 
-    /// Concludes the run; `before` are the rows that were settled before it was resumed. Returns the exit code.
-    fn finish(&self, ran: Ran, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError>;
+    /// Concludes the run; `before` counts the rows settled by earlier processes. Returns the exit code.
+    fn finish(&self, results: RunResults, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError>;
 }

@@ -1,10 +1,10 @@
-//! Standard output as the place of a report: each line as its row settles. Nothing can be resumed.
+//! Writes the report to standard output, each line as its row settles. Such a run cannot be resumed.
 
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::context::{Ran, Start};
+use super::context::{RunResults, Start};
 use super::error::RunError;
 use super::finish::{MetricsFile, code_of, summary_of, why_stopped};
 use super::sink::{Admitted, ReportSink};
@@ -13,13 +13,13 @@ use crate::domain::{Lines, RunId, Tally};
 use crate::report::{InputRecord, Journal, NotWritten, Recovered, RunRecord, Target};
 use crate::stdio;
 
-/// Standard output.
+/// Standard output as a sink.
 pub(super) struct Stream<'a> {
     start: &'a Start<'a>,
 }
 
 impl<'a> Stream<'a> {
-    /// A closed standard output takes no report: that is known before anything is sent.
+    /// Fails if standard output is closed, before anything is sent.
     pub(super) fn open(start: &'a Start<'a>) -> Result<Self, RunError> {
         stdio::Stream::output()?;
         Ok(Self { start })
@@ -52,13 +52,13 @@ impl ReportSink for Stream<'_> {
         }
     }
 
-    fn finish(&self, ran: Ran, _: &impl SourceRows, _: RunRecord, _: Tally) -> Result<u8, RunError> {
+    fn finish(&self, results: RunResults, _: &impl SourceRows, _: RunRecord, _: Tally) -> Result<u8, RunError> {
         let Start { config, info, console, .. } = self.start;
-        let mut summary = summary_of(&ran, &info.name);
-        let statuses = ran.statuses.clone();
-        summary.tally = ran.ended.tally;
-        let is_whole = ran.written.is_ok() && matches!(ran.rows, Ok(Some(rows)) if rows == summary.tally.rows());
-        summary.rows = ran.expected.filter(|_| !is_whole);
+        let mut summary = summary_of(&results, &info.name);
+        let statuses = results.statuses.clone();
+        summary.tally = results.ended.tally;
+        let is_whole = results.written.is_ok() && matches!(results.rows, Ok(Some(rows)) if rows == summary.tally.rows());
+        summary.rows = results.expected.filter(|_| !is_whole);
         if summary.tally.rows() > 0 || is_whole {
             console.summarize(&summary);
         }
@@ -66,10 +66,10 @@ impl ReportSink for Stream<'_> {
         if config.lines != Lines::All && failed > 0 {
             console.tell(&format!("{failed} rows failed and are not written: a report in a file has them beside it, in NAME.failed.csv"));
         }
-        if matches!(ran.written, Err(NotWritten::GivenUp)) {
+        if matches!(results.written, Err(NotWritten::GivenUp)) {
             console.tell_anyhow("standard output was not read to its end: the last of these rows are not in it");
         }
-        let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(ran)) };
+        let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(results)) };
         let code = concluded.as_ref().map_or_else(RunError::code, |code| *code);
         MetricsFile::of(config).write(&summary, &statuses, code);
         concluded

@@ -1,4 +1,4 @@
-//! What does a run talk to, and as which application?
+//! The target of a run, and the application that it signs on as.
 
 use super::error::RunError;
 use super::sandbox::start_sandbox;
@@ -11,16 +11,16 @@ use crate::sandbox::{Sandbox, SandboxConfig};
 /// What the plan and the summary call the sandbox inside this process.
 const SANDBOX: &str = "the sandbox inside this process; nothing is sent to PingOne";
 
-/// What is known of a target before it is connected to.
+/// What is known of a target before it is connected.
 #[derive(Debug)]
 pub(super) struct TargetInfo {
     pub(super) environment: EnvironmentId,
-    /// The API's base URL; that of a sandbox is known once it is started.
+    /// The API's base URL; empty for a sandbox, whose URL is known once it is started.
     pub(super) api_url: String,
     pub(super) is_sandbox: bool,
-    /// What the plan and the summary call it.
+    /// The target's name in the plan and the summary.
     pub(super) name: String,
-    /// What the plan calls the application.
+    /// The application's name in the plan.
     pub(super) identity: String,
 }
 
@@ -50,12 +50,12 @@ pub(super) struct Target {
     pub(super) endpoints: Endpoints,
     pub(super) identity: Identity,
     pub(super) ca: TrustedCa,
-    /// The sandbox, which stops when it is dropped.
+    /// The sandbox, which stops when dropped.
     pub(super) sandbox: Option<Sandbox>,
 }
 
 impl Target {
-    /// The target that is asked for; a sandbox is started.
+    /// Connects the target. A sandbox is started.
     pub(super) async fn connect(connection: &Connection) -> Result<Self, RunError> {
         match connection {
             Connection::PingOne { endpoints, identity, ca } => {
@@ -78,7 +78,7 @@ impl Target {
         }
     }
 
-    /// Notes in a `record` what is known once the target is there.
+    /// Adds to `record` what is known once the target is connected.
     pub(super) fn note_in(&self, record: &mut RunRecord) {
         record.api_url = self.endpoints.api.to_string();
     }

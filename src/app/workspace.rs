@@ -1,4 +1,4 @@
-//! The files of a run: a run begins with none, or resumes where the journal of an earlier process ends, or has finished already.
+//! The files of a run. A run starts without any, resumes where the journal of an earlier process ends, or has already finished.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ use crate::report::{
 };
 use crate::run::MOST_WAITING;
 
-/// How many rows beyond the last of a journal may have been sent by a run with so many requests in flight: those, the rows that
-/// wait to be retried, and the rows of which no line is on disk yet.
+/// How many rows beyond the journal's last may have been sent by a run with this `concurrency`: those in flight, those waiting
+/// to be retried, and those whose lines are not on disk yet.
 fn unrecorded(concurrency: u16) -> u64 {
     u64::from(concurrency) + (MOST_WAITING + UNRECORDED) as u64
 }
 
-/// The files of a run, which no other process may touch, and what stands in them.
+/// The files of a run, locked against other processes, and the state of the run to resume.
 pub(super) struct Workspace {
     pub(super) files: ReportFiles,
     existing: Existing,
@@ -28,7 +28,7 @@ pub(super) struct Workspace {
     _lock: Lock,
 }
 
-/// The run that is to be resumed.
+/// The run to resume.
 struct Former {
     record: RunRecord,
     started_at: DateTime<Utc>,
@@ -36,7 +36,7 @@ struct Former {
 }
 
 impl Workspace {
-    /// Takes the files, if no other process has them and what is there may be touched.
+    /// Locks the files. Fails if another process has them, or if existing ones may not be touched.
     pub(super) fn open(files: ReportFiles, existing: Existing) -> Result<Self, RunError> {
         let lock = Lock::take(&files.lock, &files.report)?;
         let former = match existing {
@@ -50,12 +50,12 @@ impl Workspace {
         Ok(Self { files, existing, former, _lock: lock })
     }
 
-    /// When the run that is resumed started, and its number.
+    /// When the run to resume started, and its ID.
     pub(super) fn origin(&self) -> Option<(DateTime<Utc>, RunId)> {
         self.former.as_ref().map(|former| (former.started_at, former.run_id))
     }
 
-    /// The record of the run that is resumed, if one is.
+    /// The record of the run to resume, if there is one.
     pub(super) fn former(&self) -> Option<&RunRecord> {
         self.former.as_ref().map(|former| &former.record)
     }
@@ -65,8 +65,7 @@ impl Workspace {
         self.former.as_ref().map(|_| &*self.files.partial)
     }
 
-    /// Whether nothing is left to be done of the run of this record but its report, because each of its `rows` is settled for
-    /// good.
+    /// Whether the run of this record lacks only its report, because each of its `rows` is settled for good.
     pub(super) fn lacks_only_its_report(&self, former: &RunRecord, rows: u64) -> Result<bool, RunError> {
         if former.status == Status::Completed || !self.files.partial.exists() {
             return Ok(former.status != Status::Completed);
@@ -75,7 +74,7 @@ impl Workspace {
         Ok(journal.again.is_empty() && journal.tally.rows() == rows)
     }
 
-    /// Refuses the run of this `record` if it is not the one to be resumed; what that one sent counts for it.
+    /// Fails if the run of this `record` is not the one to resume. Otherwise adds the former run's requests to its count.
     pub(super) fn refuse_another(&self, record: &mut RunRecord) -> Result<(), RunError> {
         let Some(Former { record: former, .. }) = &self.former else {
             return Ok(());
@@ -87,29 +86,29 @@ impl Workspace {
         Ok(())
     }
 
-    /// The record of the run that has finished, if it has.
+    /// The record of the run, if it has finished.
     pub(super) fn finished(&self) -> Option<&RunRecord> {
         let former = self.former.as_ref().filter(|_| !self.files.partial.exists());
         former.map(|former| &former.record)
     }
 
-    /// Finds out whether the files can be written, and leaves what is there as it is.
+    /// Checks that the files can be written, without changing existing ones.
     pub(super) fn try_out(&self, record: &RunRecord) -> Result<(), RunError> {
         self.files.try_out()?;
         Ok(record.try_out(&self.files.record)?)
     }
 
-    /// Opens the journal, and tells what stands in it already. The record is on disk when this returns.
+    /// Opens the journal, and returns what it already contains. The record is on disk when this returns.
     pub(super) fn begin(&self, operation: Operation, record: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError> {
-        // A read that is not recorded is simply done again.
+        // A read whose line is lost is simply repeated.
         record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency) } else { 0 });
         match self.former() {
             Some(former) => self.resume(former, operation, record, carried),
-            None => Ok((self.begin_anew(record, carried)?, Recovered::default())),
+            None => Ok((self.begin_new(record, carried)?, Recovered::default())),
         }
     }
 
-    /// Goes on where the journal ends. The record is on disk when this returns.
+    /// Continues at the end of the journal. The record is on disk when this returns.
     fn resume(
         &self,
         former: &RunRecord,
@@ -128,31 +127,30 @@ impl Workspace {
         Ok((journal, recovered))
     }
 
-    /// Begins with the first row. The record and the journal are on disk when this returns; if they cannot be, nothing is left of
-    /// them.
-    fn begin_anew(&self, record: &RunRecord, carried: &[&str]) -> Result<Journal, RunError> {
+    /// Starts with the first row. The record and the journal are on disk when this returns. If they cannot be written, neither
+    /// is left behind.
+    fn begin_new(&self, record: &RunRecord, carried: &[&str]) -> Result<Journal, RunError> {
         if self.existing != Existing::Keep {
             self.files.make_way()?;
         }
-        // The journal comes before the record: a record without a journal is one of a run that finished.
+        // Create the journal before the record: a record without a journal means a finished run.
         let target = Target::File(self.files.create_partial()?, self.files.partial.to_path_buf());
         let begun = Journal::start(target, carried.iter().copied());
         let begun = begun.and_then(|journal| record.write(&self.files.record).map(|()| journal));
         begun.map_err(|error| {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             drop(self.files.make_way());
             error.into()
         })
     }
 
-    /// Removes the files of a run in which nothing was sent for any user; but not where its record has taken the place of
-    /// another's.
-    pub(super) fn leave_no_traces(&self) -> Result<(), RunError> {
+    /// Removes the files of a run that sent nothing for any user, unless its record has replaced another run's.
+    pub(super) fn remove_traces(&self) -> Result<(), RunError> {
         if self.existing == Existing::Keep { Ok(self.files.remove_traces()?) } else { Ok(()) }
     }
 }
 
-/// The run that is to be resumed; `None` if there is none.
+/// The run to resume; `None` if there is none.
 fn former(files: &ReportFiles) -> Result<Option<Former>, RunError> {
     let Some(record) = former_record(files)? else {
         return Ok(None);
@@ -172,7 +170,7 @@ fn former_record(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
             Ok(record)
         }
         (Some(_), false, true) => Ok(record),
-        // Its files were taken away, or it ended before it had any.
+        // Its files were removed, or it ended before it had any.
         (Some(_) | None, false, false) => Ok(None),
         (None, false, true) => Err(OutputError::Exists(files.report.to_path_buf()).into()),
         (None, true, _) if read_journal(&files.partial, u64::MAX).is_ok_and(|journal| journal.tally.rows() == 0) => Ok(None),

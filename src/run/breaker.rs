@@ -1,35 +1,35 @@
-//! Does PingOne answer at all? While it does not, no new row is begun: rows that were begun are retried, and the first
-//! answer closes the circuit breaker again.
+//! The circuit breaker: while PingOne answers nothing, no new row is started. Rows already started are retried, and the first
+//! answer closes the breaker again.
 //!
-//! Without it, an outage would use up the attempts of every row of the input. If every row that was begun has been given
-//! up and still nothing answers, the run stops.
+//! Without it, an outage would use up the attempts of every row in the input. If every started row has been given up and there
+//! is still no answer, the run stops.
 
 use crate::pingone::Verdict;
 
-/// So many faults in a row open the breaker, or as many as there are slots if that is more.
+/// The breaker opens after this many consecutive faults, or after as many as there are slots if that is more.
 const IN_A_ROW: usize = 10;
 
-/// Opens after too many faults in a row, and closes with the first answer.
+/// Opens after too many consecutive faults, and closes on the first answer.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
     threshold: usize,
-    /// Requests in a row without an answer.
+    /// Consecutive requests without an answer.
     faults: usize,
-    /// Rows that met a fault and are not settled.
+    /// Unsettled rows that have had a fault.
     retrying: usize,
 }
 
 impl CircuitBreaker {
-    /// A closed breaker, for so many requests in flight.
+    /// A closed breaker for this many requests in flight.
     pub(super) fn new(concurrency: usize) -> Self {
         Self { threshold: concurrency.max(IN_A_ROW), faults: 0, retrying: 0 }
     }
 
-    /// Takes in the verdict on a request of a row; `retries` tells whether the row met a fault before, and is kept up to date.
-    pub(super) fn learn(&mut self, verdict: &Verdict, retries: &mut bool) {
+    /// Records the verdict on a row's request. `has_faulted` says whether the row has had a fault before, and is updated.
+    pub(super) fn learn(&mut self, verdict: &Verdict, has_faulted: &mut bool) {
         if verdict.is_fault() {
             self.faults = self.faults.saturating_add(1);
-            if !std::mem::replace(retries, true) {
+            if !std::mem::replace(has_faulted, true) {
                 self.retrying += 1;
             }
         } else {
@@ -37,17 +37,17 @@ impl CircuitBreaker {
         }
     }
 
-    /// A row has ended that had met a fault.
+    /// Records that a row which had a fault is no longer retried.
     pub(super) fn end_retry(&mut self) {
         self.retrying = self.retrying.saturating_sub(1);
     }
 
-    /// Whether no new row may be begun.
+    /// Whether new rows must wait.
     pub(super) fn is_open(&self) -> bool {
         self.faults >= self.threshold
     }
 
-    /// Whether the breaker is open and no row is left that would find out whether PingOne is back.
+    /// Whether the breaker is open and no row is left whose retry could discover that PingOne is back.
     pub(super) fn is_final(&self) -> bool {
         self.is_open() && self.retrying == 0
     }
@@ -66,7 +66,7 @@ mod tests {
         Verdict::NotFound(Detail::default())
     }
 
-    /// So many faults, each of a row of its own.
+    /// This many faults, each of a different row.
     fn fail(breaker: &mut CircuitBreaker, times: usize) {
         (0..times).for_each(|_| breaker.learn(&fault(), &mut false));
     }
@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn an_outage_is_final_when_every_row_that_was_begun_is_given_up() {
         let mut breaker = CircuitBreaker::new(1);
-        let mut retries = false;
-        (0..IN_A_ROW).for_each(|_| breaker.learn(&fault(), &mut retries));
-        assert!(retries && breaker.is_open() && !breaker.is_final(), "one row is retried");
+        let mut has_faulted = false;
+        (0..IN_A_ROW).for_each(|_| breaker.learn(&fault(), &mut has_faulted));
+        assert!(has_faulted && breaker.is_open() && !breaker.is_final(), "one row is retried");
         breaker.end_retry();
         assert!(breaker.is_final());
         breaker.learn(&answer(), &mut false);
@@ -102,10 +102,10 @@ mod tests {
         for faults in [10, 11, 21, 1000] {
             let mut breaker = CircuitBreaker::new(4);
             fail(&mut breaker, 6);
-            let mut retries = true;
-            (6..faults).for_each(|_| breaker.learn(&fault(), &mut retries));
+            let mut has_faulted = true;
+            (6..faults).for_each(|_| breaker.learn(&fault(), &mut has_faulted));
             breaker.learn(&answer(), &mut true);
-            (0..10).for_each(|_| breaker.learn(&fault(), &mut retries));
+            (0..10).for_each(|_| breaker.learn(&fault(), &mut has_faulted));
             assert!(breaker.is_open() && !breaker.is_final(), "six rows are retried");
             (0..5).for_each(|_| breaker.end_retry());
             assert!(!breaker.is_final(), "one row is retried");
@@ -118,10 +118,10 @@ mod tests {
     fn more_slots_need_more_faults() {
         for (concurrency, threshold) in [(1, 10), (10, 10), (64, 64)] {
             let mut breaker = CircuitBreaker::new(concurrency);
-            let mut retries = true;
-            (1..threshold).for_each(|_| breaker.learn(&fault(), &mut retries));
+            let mut has_faulted = true;
+            (1..threshold).for_each(|_| breaker.learn(&fault(), &mut has_faulted));
             assert!(!breaker.is_open() && !breaker.is_final());
-            breaker.learn(&fault(), &mut retries);
+            breaker.learn(&fault(), &mut has_faulted);
             assert!(breaker.is_open() && breaker.is_final());
         }
     }

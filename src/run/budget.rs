@@ -1,46 +1,46 @@
-//! How many rows may fail before the run stops? Pure: outcomes in, a reason to stop out.
+//! The failure budget: how many rows may fail before the run stops. Pure: takes outcomes, returns a reason to stop.
 
 use crate::domain::{Counts, MaxFailures, Outcome};
 
-/// A share is looked at once so many rows have settled. From the contract.
+/// A percentage applies only once this many rows have settled. From the contract.
 const SETTLED_FOR_A_SHARE: u64 = 50;
-/// So many rows refused from the start, and no other, say that the application may not do this at all.
+/// If this many rows from the start are all answered 403, the application lacks the permission.
 const REFUSED_FROM_THE_START: u64 = 10;
 const FORBIDDEN: u16 = 403;
 
 /// Why the run stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exceeded {
-    /// More rows failed than may.
+    /// More rows failed than the budget allows.
     Failures,
-    /// Nothing is answered any more.
+    /// PingOne answers nothing any more.
     Outage,
     /// Every row so far was answered 403.
     Forbidden,
 }
 
-/// What has been spent of it.
+/// The budget and how much of it is used.
 #[derive(Debug)]
 pub(crate) struct Budget {
     most: MaxFailures,
     settled: u64,
     failed: u64,
-    /// Rows from the start that were answered 403, and no other; `None` once there was another.
+    /// Rows answered 403 since the start; `None` once a row had another status.
     forbidden: Option<u64>,
 }
 
 impl Budget {
-    /// The budget of a run; one that is taken up has a new one, since the operator has looked at what failed.
-    pub(crate) fn new(most: MaxFailures, is_taken_up: bool) -> Self {
-        Self { most, settled: 0, failed: 0, forbidden: (!is_taken_up).then_some(0) }
+    /// The budget of a run. A resumed run starts with a fresh one, because the operator has seen what failed.
+    pub(crate) fn new(most: MaxFailures, is_resumed: bool) -> Self {
+        Self { most, settled: 0, failed: 0, forbidden: (!is_resumed).then_some(0) }
     }
 
-    /// Rows that failed, of those that settled.
+    /// The numbers of failed and of settled rows.
     pub(crate) fn spent(&self) -> (u64, u64) {
         (self.failed, self.settled)
     }
 
-    /// Takes in a settled row that something was sent for, and the status of its last answer.
+    /// Counts a settled row for which at least one request was sent; `status` is that of its last answer.
     pub(crate) fn spend(&mut self, outcome: Outcome, status: Option<u16>) -> Option<Exceeded> {
         self.settled += 1;
         self.failed += u64::from(outcome.counts() == Counts::Failure);
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn ten_403s_from_the_start_stop_the_run_and_later_ones_do_not() {
-        let run = |first: u16, is_taken_up| {
-            let mut budget = Budget::new(MaxFailures::Percent(100.0), is_taken_up);
+        let run = |first: u16, is_resumed| {
+            let mut budget = Budget::new(MaxFailures::Percent(100.0), is_resumed);
             budget.spend(Rejected, Some(first));
             (1..50).find_map(|_| budget.spend(Rejected, Some(403)))
         };

@@ -1,4 +1,4 @@
-//! Ending early, over a scripted PingOne under a clock that is stopped: whatever happens, nobody gains by it.
+//! Tests of early ends, over a scripted PingOne under a paused clock: whatever happens, no user gains a bypass or more time.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::row_state::{Next, RowState, Step};
-use super::script::{Called, Event, Left, PATIENCE, Script, now, pipeline, row, run};
+use super::script::{Called, Event, Output, PATIENCE, Script, now, pipeline, row, run};
 use super::*;
 use crate::domain::{Action, BypassUntil, Grace, Operation, Outcome};
 use crate::pace::Rate;
@@ -24,15 +24,15 @@ fn rows_to_end(count: u64) -> Vec<Row> {
 }
 
 impl Script {
-    /// A row's calls, as in `GPG`.
+    /// A row's calls as letters, such as `GPG`.
     fn calls_of(&self, row: u64) -> String {
         let calls = self.calls.lock().expect("whole");
         let letter = |called: &Called| if called.call.changes() { 'P' } else { 'G' };
         calls.iter().filter(|called| called.row == row).map(letter).collect()
     }
 
-    /// The PUTs that gave somebody a bypass, or more time than there was.
-    fn gifts(&self) -> Vec<Called> {
+    /// The PUTs that granted a bypass or extended one.
+    fn extensions(&self) -> Vec<Called> {
         let gives = |called: &Called| match called.call {
             Call::Get(_) => false,
             Call::Put(_, until) => called.running.is_none_or(|running| running <= until),
@@ -40,7 +40,7 @@ impl Script {
         self.calls.lock().expect("whole").iter().copied().filter(gives).collect()
     }
 
-    /// The PUTs whose date is not a minute from when they were sent.
+    /// The PUTs whose date is not one minute after they were sent.
     fn not_in_a_minute(&self) -> Vec<Called> {
         let is_off = |called: &Called| match called.call {
             Call::Get(_) => false,
@@ -50,13 +50,13 @@ impl Script {
     }
 }
 
-/// Ends one user's bypass that runs for so many seconds, if there is one.
-async fn end_one(runs_for: Option<i64>, events: &[Event]) -> (Outcome, String, Left) {
+/// Ends the bypass of one user, which runs for this many seconds; `None` if there is none.
+async fn end_one(runs_for: Option<i64>, events: &[Event]) -> (Outcome, String, Output) {
     let script =
         Arc::new(Script::of(&[(1, events)]).with_bypasses(runs_for.is_some().then_some(1).into_iter(), runs_for.unwrap_or_default()));
-    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
-    assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{events:?}: {:?}", script.calls);
-    (left.outcome(1), script.calls_of(1), left)
+    let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(script.extensions().is_empty() && script.not_in_a_minute().is_empty(), "{events:?}: {:?}", script.calls);
+    (output.outcome(1), script.calls_of(1), output)
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,19 +95,19 @@ async fn after_any_fault_of_a_put_a_get_comes_first() {
         (E::Garbled, "GPG"),
         (E::Lost, "GPG"),
     ] {
-        let (found, sent, left) = end_one(Some(3600), &[E::Good, event]).await;
+        let (found, sent, output) = end_one(Some(3600), &[E::Good, event]).await;
         assert_eq!((found, sent.as_str()), (Outcome::Ended, calls), "{event:?}");
-        assert_eq!(left.value(1, "bypassMFAEnabledUntil"), left.value(1, "requestedUntil"), "{event:?}");
-        assert_eq!(left.value(1, "attempts"), calls.len().to_string(), "{event:?}");
+        assert_eq!(output.value(1, "bypassMFAEnabledUntil"), output.value(1, "requestedUntil"), "{event:?}");
+        assert_eq!(output.value(1, "attempts"), calls.len().to_string(), "{event:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bypass_that_lapses_before_the_next_try_is_not_granted_anew() {
     for event in [Event::RetryAfter(503, 120), Event::RetryAfter(502, 120), Event::RetryAfter(429, 120)] {
-        let (found, sent, left) = end_one(Some(100), &[Event::Good, event]).await;
+        let (found, sent, output) = end_one(Some(100), &[Event::Good, event]).await;
         assert_eq!((found, sent.as_str()), (Outcome::Ended, "GPG"), "{event:?}");
-        assert_eq!((left.value(1, "canBypassMFA"), left.value(1, "bypassMFAEnabledUntil")), ("false".to_owned(), String::new()));
+        assert_eq!((output.value(1, "canBypassMFA"), output.value(1, "bypassMFAEnabledUntil")), ("false".to_owned(), String::new()));
     }
 }
 
@@ -128,9 +128,9 @@ async fn faults_of_both_calls_count_and_a_get_settles_what_a_put_left_in_doubt()
         assert_eq!((found, sent.as_str()), (outcome, "GPG"), "{answer:?}");
     }
     let contradicted = [E::Good, E::NoBypass].repeat(8);
-    let (found, sent, left) = end_one(Some(3600), &contradicted).await;
+    let (found, sent, output) = end_one(Some(3600), &contradicted).await;
     assert_eq!((found, sent.len()), (Outcome::Unknown, 17));
-    assert!(left.value(1, "errorMessage").contains("answered that the user cannot bypass MFA"));
+    assert!(output.value(1, "errorMessage").contains("answered that the user cannot bypass MFA"));
 }
 
 #[test]
@@ -138,64 +138,64 @@ fn a_date_that_passed_long_ago_is_not_taken_for_the_end_of_a_bypass_that_runs() 
     let Operation::End(grace) = in_a_minute() else { unreachable!("it is an end") };
     let action = Action::End("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"), grace);
     for (ago, expected) in [(30, Outcome::Ended), (59, Outcome::Ended), (61, Outcome::Mismatch), (4 * 3600, Outcome::Mismatch)] {
-        let mut life = RowState::new(action, PATIENCE, false);
-        let Step::Send { call, .. } = life.step(now()) else { panic!("a GET comes first") };
+        let mut state = RowState::new(action, PATIENCE, false);
+        let Step::Send { call, .. } = state.step(now()) else { panic!("a GET comes first") };
         let until = BypassUntil::from_instant(now() - TimeDelta::seconds(ago));
         let verdict = Verdict::Answered { status: 200, bypass: BypassStatus { can_bypass: true, until } };
         let instant = tokio::time::Instant::now();
-        let Next::Settle(finding) = life.after(call, verdict, instant, instant, now()) else { panic!("nothing is to be sent") };
-        assert_eq!(finding.outcome, expected, "{ago} s ago");
+        let Next::Settle(result) = state.after(call, verdict, instant, instant, now()) else { panic!("nothing is to be sent") };
+        assert_eq!(result.outcome, expected, "{ago} s ago");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_near_date_is_counted_from_when_the_put_is_sent() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=40, 9000));
-    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 8, PATIENCE), rows_to_end(40)).await;
-    assert_eq!(left.ended.tally.of(Outcome::Ended), 40);
-    assert!(left.took > Duration::from_secs(700), "{:?}", left.took);
-    assert!(script.gifts().is_empty() && script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
+    let output = run(&pipeline(&script, Rate::PerSecond(0.1), 8, PATIENCE), rows_to_end(40)).await;
+    assert_eq!(output.ended.tally.of(Outcome::Ended), 40);
+    assert!(output.took > Duration::from_secs(700), "{:?}", output.took);
+    assert!(script.extensions().is_empty() && script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
     for called in script.calls.lock().expect("whole").iter() {
         if let Call::Put(_, until) = called.call {
-            assert_eq!(left.value(called.row, "requestedUntil"), until.to_string());
+            assert_eq!(output.value(called.row, "requestedUntil"), until.to_string());
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_sent_once_the_bypass_ends_by_itself() {
+async fn no_put_is_sent_once_the_bypass_ends_by_itself() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=1, 65));
-    let left = run(&pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE), rows_to_end(1)).await;
-    assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Ended, "G"));
-    assert_eq!(left.value(1, "bypassMFAEnabledUntil"), script.running(1).expect("it runs").to_string());
-    assert_eq!((left.value(1, "requestedUntil"), left.value(1, "canBypassMFA")), (String::new(), "true".to_owned()));
+    let output = run(&pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE), rows_to_end(1)).await;
+    assert_eq!((output.outcome(1), script.calls_of(1).as_str()), (Outcome::Ended, "G"));
+    assert_eq!(output.value(1, "bypassMFAEnabledUntil"), script.running(1).expect("it runs").to_string());
+    assert_eq!((output.value(1, "requestedUntil"), output.value(1, "canBypassMFA")), (String::new(), "true".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_sent_for_a_bypass_that_runs_out_while_the_turn_is_waited_for() {
+async fn no_put_is_sent_for_a_bypass_that_ends_while_its_row_waits_for_a_permit() {
     let script = Arc::new(Script::of(&[(2, &[Event::RetryAfter(429, 100)])]).with_bypasses(1..=1, 65));
-    // The second row goes first: its 429 comes before the answer to the other.
+    // Row 2 is sent first, so that its 429 arrives before the answer to row 1.
     let rows = rows_to_end(2).into_iter().rev().collect();
-    let left = run(&pipeline(&script, Rate::PerSecond(1000.0), 4, PATIENCE), rows).await;
-    assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Inactive, "G"));
-    assert_eq!((left.value(1, "bypassMFAEnabledUntil"), left.value(1, "canBypassMFA")), (String::new(), "false".to_owned()));
-    assert_eq!(left.outcome(2), Outcome::Inactive);
+    let output = run(&pipeline(&script, Rate::PerSecond(1000.0), 4, PATIENCE), rows).await;
+    assert_eq!((output.outcome(1), script.calls_of(1).as_str()), (Outcome::Inactive, "G"));
+    assert_eq!((output.value(1, "bypassMFAEnabledUntil"), output.value(1, "canBypassMFA")), (String::new(), "false".to_owned()));
+    assert_eq!(output.outcome(2), Outcome::Inactive);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_whose_turn_does_not_come_in_time_says_so() {
+async fn a_row_that_gets_no_permit_in_time_says_so() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=1, 3600));
     let patience = Limits { give_up_after: Duration::from_secs(30), ..PATIENCE };
-    let left = run(&pipeline(&script, Rate::PerSecond(1.0 / 60.0), 4, patience), rows_to_end(1)).await;
-    assert_eq!((left.outcome(1), script.calls_of(1).as_str()), (Outcome::Failed, "G"));
-    assert!(left.value(1, "errorMessage").contains("no turn came to end the bypass"), "{:?}", left.line(1));
+    let output = run(&pipeline(&script, Rate::PerSecond(1.0 / 60.0), 4, patience), rows_to_end(1)).await;
+    assert_eq!((output.outcome(1), script.calls_of(1).as_str()), (Outcome::Failed, "G"));
+    assert!(output.value(1, "errorMessage").contains("no turn came to end the bypass"), "{:?}", output.line(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_still_to_be_sent_for_a_row_does_not_queue_behind_new_rows() {
+async fn a_second_call_does_not_queue_behind_new_rows() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=200, 3600));
-    let left = run(&pipeline(&script, Rate::PerSecond(10.0), 64, PATIENCE), rows_to_end(200)).await;
-    assert_eq!(left.ended.tally.of(Outcome::Ended), 200);
+    let output = run(&pipeline(&script, Rate::PerSecond(10.0), 64, PATIENCE), rows_to_end(200)).await;
+    assert_eq!(output.ended.tally.of(Outcome::Ended), 200);
     let calls = script.calls.lock().expect("whole");
     let place = |row, changes| calls.iter().position(|called| called.row == row && called.call.changes() == changes).expect("sent");
     for row in 1..=200 {
@@ -204,10 +204,10 @@ async fn what_is_still_to_be_sent_for_a_row_does_not_queue_behind_new_rows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_are_in_flight_than_may_be_when_each_row_has_two_calls() {
+async fn no_more_requests_are_in_flight_than_slots_when_each_row_has_two_calls() {
     let script = Arc::new(Script::of(&[]).with_bypasses(1..=200, 3600));
-    let left = run(&pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows_to_end(200)).await;
-    assert_eq!((left.ended.tally.rows(), script.in_flight.lock().expect("whole").1), (200, 7));
+    let output = run(&pipeline(&script, Rate::Unlimited, 7, PATIENCE), rows_to_end(200)).await;
+    assert_eq!((output.ended.tally.rows(), script.in_flight.lock().expect("whole").1), (200, 7));
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,8 +225,8 @@ async fn only_what_repeats_a_call_counts_as_retried() {
 #[tokio::test(start_paused = true)]
 async fn a_put_whose_every_token_is_refused_stops_the_run() {
     let script = Arc::new(Script::of(&[(1, &[Event::Good, Event::Status(401)].repeat(20))]).with_bypasses(1..=1, 3600));
-    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
-    assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
+    let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(matches!(output.ended.stopped, Some(StopReason::Refused(PingOneError::FreshToken(_)))), "{:?}", output.ended);
     assert_eq!(script.calls_of(1), "GPGPGP");
 }
 
@@ -234,15 +234,15 @@ async fn a_put_whose_every_token_is_refused_stops_the_run() {
 async fn the_call_whose_answer_ends_the_run_is_counted_too() {
     let doubtful = [Event::Good, Event::RetryAfter(502, 0), Event::Status(401), Event::Status(401)];
     let script = Arc::new(Script::of(&[(1, &doubtful)]).with_bypasses(1..=1, 3600));
-    let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
-    assert!(matches!(left.ended.stopped, Some(StopReason::Refused(PingOneError::FreshToken(_)))), "{:?}", left.ended);
-    assert_eq!((left.outcome(1), left.value(1, "attempts")), (Outcome::Unknown, script.requests_of(1).to_string()));
+    let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows_to_end(1)).await;
+    assert!(matches!(output.ended.stopped, Some(StopReason::Refused(PingOneError::FreshToken(_)))), "{:?}", output.ended);
+    assert_eq!((output.outcome(1), output.value(1, "attempts")), (Outcome::Unknown, script.requests_of(1).to_string()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
     use Event as E;
-    // The token takes 50 ms, and so does each call; then the row waits for half a minute.
+    // The token takes 50 ms, and so does each call; then the row waits for 30 s.
     for (events, signals, settled) in [
         (vec![E::Good, E::RetryAfter(502, 30)], vec![10_000], 1),
         (vec![E::Good, E::RetryAfter(503, 30)], vec![10_000], 1),
@@ -261,8 +261,8 @@ async fn a_stop_leaves_in_doubt_only_what_a_put_may_have_done() {
                 stop.signal(Signal::Interrupt);
             }
         });
-        let left = run(&pipeline, rows_to_end(1)).await;
-        let tally = left.ended.tally;
+        let output = run(&pipeline, rows_to_end(1)).await;
+        let tally = output.ended.tally;
         assert_eq!((tally.rows(), tally.of(Outcome::Unknown)), (settled, settled), "{events:?} {signals:?}");
     }
 }
@@ -278,12 +278,12 @@ async fn a_row_in_doubt_is_unknown_until_a_get_is_answered() {
         let users = runs_for.is_some().then_some(1).into_iter();
         let script = Arc::new(Script::of(&[(1, &events)]).with_bypasses(users, runs_for.unwrap_or_default()));
         let rows = vec![Row { in_doubt: true, ..row(in_a_minute(), 1) }];
-        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
-        assert_eq!(left.outcome(1), outcome, "{runs_for:?} {events:?}");
+        let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        assert_eq!(output.outcome(1), outcome, "{runs_for:?} {events:?}");
     }
 }
 
-/// What may happen to a call, but for answers that are not true.
+/// Any event but a false answer.
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => Just(Event::Good),
@@ -296,10 +296,10 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(crate::fuzz::cases(128))]
 
-    /// Whatever the faults, the waits and the stop: no PUT gives anybody a bypass or more time, each asks for
-    /// the date a minute from its sending, and who is `ended` or `inactive` has none beyond the last of these.
+    /// Whatever the faults, the waits and the stop: no PUT grants or extends a bypass, each requests the date one minute after
+    /// it is sent, and a user reported as `ended` or `inactive` has no bypass beyond the last of these dates.
     #[test]
-    fn nobody_gains_by_an_early_end(
+    fn an_early_end_never_extends_a_bypass(
         scripts in prop::collection::vec((prop::option::of(1_i64..600), prop::collection::vec(event(), 0..6)), 1..30),
         rate in prop::sample::select(vec![0.5, 5.0, 100.0]),
         stop_after in prop::option::of(0_u64..200_000),
@@ -321,12 +321,12 @@ proptest! {
                     stop.request();
                 });
             }
-            let left = run(&pipeline, rows_to_end(count)).await;
-            prop_assert!(script.gifts().is_empty(), "{:?}", script.gifts());
+            let output = run(&pipeline, rows_to_end(count)).await;
+            prop_assert!(script.extensions().is_empty(), "{:?}", script.extensions());
             prop_assert!(script.not_in_a_minute().is_empty(), "{:?}", script.not_in_a_minute());
-            prop_assert!(stop_after.is_some() || left.ended.stopped.is_some() || left.lines.len() as u64 == count);
-            for (row, outcome, _) in &left.lines {
-                prop_assert_eq!(script.requests_of(*row).to_string(), left.value(*row, "attempts"));
+            prop_assert!(stop_after.is_some() || output.ended.stopped.is_some() || output.lines.len() as u64 == count);
+            for (row, outcome, _) in &output.lines {
+                prop_assert_eq!(script.requests_of(*row).to_string(), output.value(*row, "attempts"));
                 if matches!(outcome, Outcome::Ended | Outcome::Inactive) {
                     prop_assert!(script.running(*row).is_none_or(|until| until.instant() <= now() + TimeDelta::minutes(1)), "row {row}");
                 }

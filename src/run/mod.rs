@@ -1,4 +1,4 @@
-//! How do rows become settled rows? One pipeline for every operation:
+//! Settles rows. One pipeline serves every operation:
 //!
 //! ```text
 //! source ──▶ rows ──▶ pool: slot ─▶ permit ─▶ request ─▶ verdict ─▶ row state ──▶ run state ──▶ journal (a thread)
@@ -6,18 +6,28 @@
 //!                      └──────── retries, after their backoff ◀─────────┘
 //! ```
 //!
-//! **The life of a row.** The source reads rows ahead into a bounded channel, so that reading is held back by sending. The
-//! [pool] takes a row, which waits for a slot, which bounds the
-//! requests in flight, and for a permit, which the [pacer](crate::pace) spaces. [`row_task`] sends the request; the verdict on its
-//! answer goes to the [`row_state`], which says what follows: the row is settled, its second call comes at once, or it is
-//! retried after a backoff. A row in backoff gives its slot away; up to [`MOST_WAITING`] rows may wait. A settled row is counted
-//! by the [`run_state`] and handed to the journal in one step, so that report, totals and bar cannot disagree.
-//! If the journal is far behind, nothing is sent until it has caught up.
+//! **The life of a row.** The source reads ahead into a bounded channel, so slow sending slows the reading. The [pool] takes a
+//! row from the channel. The row first acquires a *slot*, which bounds the requests in flight, then a *permit* from the
+//! [pacer](crate::pace), which spaces them. [`row_task`] sends the request. [`row_state`] gets the verdict on the answer and
+//! decides what follows: the row is settled, its second call is sent next, or the call is retried after a backoff. A row in
+//! backoff releases its slot; at most [`MOST_WAITING`] rows wait. When a row settles, [`run_state`] counts it and hands it to
+//! the journal in the same step, so report, totals and progress bar always agree. While the journal is far behind, nothing is
+//! sent.
 //!
-//! **Stopping.** The first [`StopReason`] wins: a signal, a failed canary, too many failures, an outage, a refused token, a
-//! journal that takes no more lines. From then on nothing new is sent; what is in flight is waited for, and given up only
-//! after a second signal. A row that waits is settled as `unknown` if a request of it may have been carried out, or else left as it
-//! was, for `--resume`.
+//! **Stopping.** A run stops on a signal or for a [`StopReason`], of which the first is kept: a failed canary, too many
+//! failures, an outage, a refused token, a journal that accepts no more lines. From then on nothing new is sent. Requests in
+//! flight are awaited; a second signal abandons them. A waiting row is settled as `unknown` if one of its requests may have
+//! been applied. Otherwise it gets no line, and `--resume` sends it.
+//!
+//! **Crash and resume.** A crash loses the answers in flight and the lines not yet on disk, so those rows may have been
+//! applied. Therefore, before the first row is sent, the run record states how many rows beyond the journal's last one may have
+//! been sent: the slots, [`MOST_WAITING`], and the lines that the journal may not have synced. A run that ends with a complete
+//! journal sets this to 0. `--resume` keeps the journal up to its last complete line and truncates the rest if it is torn, or
+//! zeroed by a power cut; any other malformed line is an error, because somebody has edited the file. Rows without a line, or
+//! whose last line is `failed` or `unknown`, are sent again. Those within the stated range are in doubt, and their `failed`
+//! lines become `unknown` before anything is sent: a row in doubt is never reported as failed or refused until a 200 shows its
+//! state. Reads leave no doubt. The journal disappears only when the report replaces it, so a record without a journal means a
+//! finished run: nothing is sent, and an incomplete record is completed.
 
 mod breaker;
 mod budget;
@@ -52,21 +62,20 @@ pub(crate) use self::budget::Exceeded;
 
 use self::pool::Pool;
 
-/// How many rows may wait to be retried, besides those in flight. At 200 rows a second of which one in ten waits 30 s, there are
-/// 600.
+/// The most rows that wait to be retried, besides those in flight. At 200 rows a second, of which one in ten waits 30 s, 600 wait.
 pub(crate) const MOST_WAITING: usize = 8192;
 
-/// What the pipeline runs on.
+/// What the pipeline needs.
 #[derive(Debug)]
 pub(crate) struct Pipeline<W> {
     pub(crate) session: Session<W>,
     pub(crate) limits: Limits,
     /// The most requests in flight.
     pub(crate) concurrency: usize,
-    /// As many slots, which the pages of a user list take too.
+    /// As many slots, which rows share with the pages of a user list.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) rules: StopRules,
-    /// From which near dates are counted.
+    /// Near dates count from this clock.
     pub(crate) clock: Clock,
     pub(crate) stop: Stop,
 }
@@ -75,38 +84,38 @@ pub(crate) struct Pipeline<W> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StopRules {
     pub(crate) max_failures: MaxFailures,
-    /// How many of the first rows run alone.
+    /// The number of first rows that run alone.
     pub(crate) canary: Option<u64>,
-    /// Whether rows were settled before, in an earlier process.
+    /// Whether an earlier process settled rows.
     pub(crate) is_resumed: bool,
 }
 
-/// How a run ended that took every row, or stopped.
+/// How a run ended, whether it settled every row or stopped.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
     /// Rows settled in this run, by outcome.
     pub(crate) tally: Tally,
-    /// Why it stopped before the last row, if it did so by itself.
+    /// Why it stopped by itself before the last row; `None` if it did not.
     pub(crate) stopped: Option<StopReason>,
 }
 
 /// Why a run stops by itself.
 #[derive(Debug)]
 pub(crate) enum StopReason {
-    /// PingOne takes no request of ours.
+    /// PingOne accepts no requests from us.
     Refused(PingOneError),
-    /// Too many rows failed; the last of them with this message.
+    /// Too many rows failed; `last` is the message of the last one.
     Exceeded { why: Exceeded, failed: u64, settled: u64, last: String },
-    /// One of the first rows did not succeed; with this message.
+    /// A canary row did not succeed; this is its message.
     Canary(String),
-    /// The journal takes no more lines.
+    /// The journal accepts no more lines.
     JournalClosed,
 }
 
 impl<W: Transport> Pipeline<W> {
-    /// Settles every one of `rows`, or those that can be before the run stops. Each settled row is handed to the `journal`, and
-    /// counted in `seen`.
-    pub(crate) async fn run(&self, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Ended {
-        Box::pin(Pool::new(self, rows, journal, seen).run()).await
+    /// Settles all `rows`, or as many as it can before the run stops. Each settled row is handed to the `journal` and counted in
+    /// `tally`.
+    pub(crate) async fn run(&self, rows: mpsc::Receiver<Row>, journal: Appender, tally: watch::Sender<Tally>) -> Ended {
+        Box::pin(Pool::new(self, rows, journal, tally).run()).await
     }
 }

@@ -1,8 +1,8 @@
-//! The event loop of a run. It owns the rows that wait and those in flight, the permit and the slot in hand, and the
-//! [state](super::run_state) of the run. Nothing here is shared, so nothing is locked.
+//! The event loop of a run. It owns the waiting rows, the requests in flight, the slot and permit in hand, and the
+//! [state](super::run_state) of the run. Nothing is shared, so nothing is locked.
 //!
-//! A new row takes a slot, then a permit, and is sent. At most one new row waits for its permit at a time, so that retries and the
-//! renewal of the token never queue behind new rows, and a stop leaves few rows behind. A row in backoff gives its slot away.
+//! A new row acquires a slot, then a permit, and is sent. Only one new row waits for a permit at a time: retries and token
+//! renewals never queue behind new rows, and a stop leaves few rows begun. A row in backoff releases its slot.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::row_state::{Next, RowResult, RowState, Step};
-use super::row_task::{Done, Job, perform, sent, settle_unsent};
+use super::row_task::{Done, Job, perform, settle_sent, settle_unsent};
 use super::run_state::RunState;
 use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
@@ -24,10 +24,10 @@ use crate::domain::{Outcome, Row, Tally, Work, quote};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
 use crate::report::{Appender, Closed, NotAppended, Settlement};
 
-/// What came of waiting for a permit to send: the token to send with, or `None` if the run stops.
+/// The token to send with, once a permit is free; `None` if the run stops first.
 type Permit = Result<Option<Arc<AccessToken>>, PingOneError>;
 
-/// What the loop waited for.
+/// What the loop was waiting for.
 enum Event {
     Done(Done),
     Permit(Permit),
@@ -35,45 +35,45 @@ enum Event {
     Slot(Slot),
     /// The journal has room again, or is closed.
     Journal(Result<(), Closed>),
-    /// A backoff has passed, or a row is overdue.
+    /// A backoff has ended, or a row is overdue.
     Due,
     Stop,
 }
 
-/// A run under way.
+/// A run in progress.
 pub(super) struct Pool<'a, W> {
     pipeline: &'a Pipeline<W>,
     rows: mpsc::Receiver<Row>,
     journal: Appender,
-    seen: watch::Sender<Tally>,
+    tally: watch::Sender<Tally>,
     state: RunState,
     waiting: WaitingRows,
-    /// Settled rows for which the journal has no room yet; nothing is sent meanwhile.
+    /// Settled rows that the journal has no room for yet. While there are any, nothing is sent.
     unwritten: VecDeque<Settlement>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send + 'a>>>,
-    /// The next new row, and whether it is the last that is read.
+    /// The next new row, and whether all rows have been read.
     next: Option<Row>,
     is_read: bool,
-    /// In hand for whichever row is sent next.
+    /// Acquired for the row that is sent next.
     slot: Option<Slot>,
     permit: Option<Pin<Box<dyn Future<Output = Permit> + Send + 'a>>>,
     is_stopping: bool,
 }
 
-/// What the row that is sent next lacks.
+/// What the next row needs before it can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lacks {
+enum Missing {
     Slot,
     Permit,
 }
 
 impl<'a, W: Transport> Pool<'a, W> {
-    pub(super) fn new(pipeline: &'a Pipeline<W>, rows: mpsc::Receiver<Row>, journal: Appender, seen: watch::Sender<Tally>) -> Self {
+    pub(super) fn new(pipeline: &'a Pipeline<W>, rows: mpsc::Receiver<Row>, journal: Appender, tally: watch::Sender<Tally>) -> Self {
         Self {
             pipeline,
             rows,
             journal,
-            seen,
+            tally,
             state: RunState::new(&pipeline.rules, pipeline.concurrency),
             waiting: WaitingRows::default(),
             unwritten: VecDeque::new(),
@@ -86,35 +86,35 @@ impl<'a, W: Transport> Pool<'a, W> {
         }
     }
 
-    /// Settles every row, or those that can be before the run stops.
+    /// Settles every row, or as many as it can before the run stops.
     pub(super) async fn run(mut self) -> Ended {
         while let Some(event) = self.event().await {
-            self.take(event);
+            self.handle(event);
         }
         self.state.ended()
     }
 
-    /// What happens next; `None` if there is nothing left to wait for.
+    /// Waits for the next event; `None` if nothing is left to wait for.
     async fn event(&mut self) -> Option<Event> {
-        let lacks = self.proceed();
+        let missing = self.proceed();
         if self.is_over() {
             return None;
         }
         let Pipeline { session, slots, stop, .. } = self.pipeline;
-        if lacks == Some(Lacks::Permit) && self.permit.is_none() {
+        if missing == Some(Missing::Permit) && self.permit.is_none() {
             self.permit = Some(Box::pin(session.permit(stop)));
         }
         let (due, has_permit, is_stopping) = (self.waiting.next_due(), self.permit.is_some(), self.is_stopping);
         let has_all_written = self.unwritten.is_empty();
-        let reads_on = self.next.is_none() && !self.is_read && !is_stopping;
+        let reads_more = self.next.is_none() && !self.is_read && !is_stopping;
         Some(tokio::select! {
             biased;
             () = stop.requested(), if !is_stopping => Event::Stop,
             Some(done) = self.in_flight.next() => Event::Done(done),
             permit = ready(&mut self.permit), if has_permit => Event::Permit(permit),
             room = self.journal.has_room(), if !has_all_written => Event::Journal(room),
-            slot = Arc::clone(slots).acquire_owned(), if lacks == Some(Lacks::Slot) => Event::Slot(slot.expect("nobody closes it")),
-            row = self.rows.recv(), if reads_on => Event::NewRow(row),
+            slot = Arc::clone(slots).acquire_owned(), if missing == Some(Missing::Slot) => Event::Slot(slot.expect("nobody closes it")),
+            row = self.rows.recv(), if reads_more => Event::NewRow(row),
             () = until(due) => Event::Due,
         })
     }
@@ -124,10 +124,10 @@ impl<'a, W: Transport> Pool<'a, W> {
         self.in_flight.is_empty() && self.waiting.is_empty() && self.unwritten.is_empty() && (self.is_stopping || !has_new)
     }
 
-    fn take(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         match event {
             Event::Done(Done::Answered { row, call, slot, began, attempt }) => self.answered(row, call, slot, began, attempt),
-            Event::Done(Done::Checked { row, result, is_there }) => match is_there {
+            Event::Done(Done::Checked { row, result, exists }) => match exists {
                 Ok(true) => self.settle(row, result),
                 Ok(false) => self.leave(row),
                 Err(refused) => self.refuse(row, refused),
@@ -145,66 +145,66 @@ impl<'a, W: Transport> Pool<'a, W> {
                 self.next = row;
             }
             Event::Slot(slot) => self.slot = Some(slot),
-            Event::Journal(Ok(())) => self.write_on(),
+            Event::Journal(Ok(())) => self.flush_unwritten(),
             Event::Journal(Err(Closed)) => self.close(),
             Event::Due => {}
             Event::Stop => self.begin_to_stop(),
         }
     }
 
-    /// Does all that can be done at once. Tells what the row lacks that is to be sent next, if there is one.
-    fn proceed(&mut self) -> Option<Lacks> {
+    /// Does everything that needs no waiting. Returns what the next row to send still needs, if there is one.
+    fn proceed(&mut self) -> Option<Missing> {
         if self.pipeline.stop.is_requested() && !self.is_stopping {
             self.begin_to_stop();
         }
         let now = Instant::now();
         self.waiting.wake(now);
         while let Some(mut row) = self.waiting.take_overdue(now) {
-            let result = row.state.gave_up();
+            let result = row.state.give_up();
             self.settle(row, result);
         }
         loop {
-            let lacks = self.lacks();
-            let may_send_now = lacks == Some(Lacks::Permit) && self.permit.is_none();
+            let missing = self.missing();
+            let may_send_now = missing == Some(Missing::Permit) && self.permit.is_none();
             let token = if may_send_now { self.pipeline.session.ready_now(&self.pipeline.stop) } else { None };
             match token {
                 Some(token) => self.use_permit(&token),
-                None => return lacks,
+                None => return missing,
             }
         }
     }
 
-    /// What the row lacks that is to be sent next; takes what is to be had at once.
-    fn lacks(&mut self) -> Option<Lacks> {
+    /// What the next row to send still needs. Acquires a slot if one is free.
+    fn missing(&mut self) -> Option<Missing> {
         if !self.unwritten.is_empty() {
             return None;
         }
         if let Some(row) = self.waiting.first_ready() {
-            return if row.slot.is_some() || self.has_slot() { Some(Lacks::Permit) } else { Some(Lacks::Slot) };
+            return if row.slot.is_some() || self.has_slot() { Some(Missing::Permit) } else { Some(Missing::Slot) };
         }
-        self.read_on();
-        let may_begin = self.next.as_ref().is_some_and(|row| self.state.lets(row.number));
-        let lacks = if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
+        self.fetch_next();
+        let may_begin = self.next.as_ref().is_some_and(|row| self.state.allows(row.number));
+        let missing = if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
             None
         } else if !self.has_slot() {
-            Some(Lacks::Slot)
+            Some(Missing::Slot)
         } else {
-            Some(Lacks::Permit)
+            Some(Missing::Permit)
         };
-        if lacks.is_none() {
-            // Others may need it.
+        if missing.is_none() {
+            // A page of the user list may need it.
             self.slot = None;
         }
-        lacks
+        missing
     }
 
-    /// Looks for the next new row, and settles those for which nothing is to be sent.
-    fn read_on(&mut self) {
+    /// Fetches the next new row, and settles those that need no request.
+    fn fetch_next(&mut self) {
         while !self.is_stopping {
             if self.next.is_none() {
                 self.next = self.rows.try_recv().ok();
             }
-            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.work, Work::Send(_)) && self.state.lets(row.number));
+            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.work, Work::Send(_)) && self.state.allows(row.number));
             let row = self.next.take_if(|_| is_settled && self.unwritten.is_empty());
             let Some(row) = row else {
                 return;
@@ -220,13 +220,13 @@ impl<'a, W: Transport> Pool<'a, W> {
         self.slot.is_some()
     }
 
-    /// Begins a row: `None` if nothing is to be sent for it, and it is settled.
+    /// Starts a row. Returns `None` if it needs no request and is settled already.
     fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
         self.state.begin(row.number);
         match settle_unsent(row, self.pipeline.clock.now()) {
             Ok((Row { number, carried, in_doubt, .. }, action)) => {
                 let state = RowState::new(action, self.pipeline.limits, in_doubt);
-                Some(Box::new(StartedRow { number, action, state, carried, retries: false, slot: None }))
+                Some(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }))
             }
             Err(settlement) => {
                 self.record(*settlement);
@@ -235,9 +235,9 @@ impl<'a, W: Transport> Pool<'a, W> {
         }
     }
 
-    /// Sends the next row, whose permit has come. A row that turns out to need no request leaves the permit to the next.
+    /// Sends the next row with the granted permit. If a row turns out to need no request, the permit goes to the next one.
     fn use_permit(&mut self, token: &Arc<AccessToken>) {
-        while self.lacks() == Some(Lacks::Permit) {
+        while self.missing() == Some(Missing::Permit) {
             let row = match self.waiting.take_ready() {
                 Some(row) => Some(row),
                 None => self.next.take().and_then(|row| self.begin(row)),
@@ -247,9 +247,9 @@ impl<'a, W: Transport> Pool<'a, W> {
             };
             match row.state.step(self.pipeline.clock.now()) {
                 Step::Settle(result) => self.settle(row, result),
-                Step::Send { call, again } => {
+                Step::Send { call, is_retry } => {
                     let slot = row.slot.take().or_else(|| self.slot.take()).expect("a row that lacks its permit alone has a slot");
-                    return self.start(Job::Send { row, call, again, slot, token: Arc::clone(token) });
+                    return self.start(Job::Send { row, call, is_retry, slot, token: Arc::clone(token) });
                 }
             }
         }
@@ -262,21 +262,21 @@ impl<'a, W: Transport> Pool<'a, W> {
     fn answered(&mut self, mut row: Box<StartedRow>, call: Call, slot: Slot, began: Instant, attempt: Result<Attempt, PingOneError>) {
         let now = Instant::now();
         let next = match attempt {
-            // An answer that ends the run is one to this row too.
+            // This answer ends the run, but it counts as an attempt of the row too.
             Err(refused) => {
                 row.state.count(began, now);
                 return self.refuse(row, refused);
             }
             Ok(Attempt::Abandoned { sent }) => row.state.abandoned(call, sent, now),
             Ok(Attempt::Answered { sent, verdict }) => {
-                self.state.learn(&verdict, &mut row.retries);
+                self.state.learn(&verdict, &mut row.has_faulted);
                 row.state.after(call, verdict, sent, now, self.pipeline.clock.now())
             }
         };
         match next {
-            Next::GoOn | Next::Again(_) if self.is_stopping => self.leave(row),
+            Next::SecondCall | Next::Retry(_) if self.is_stopping => self.leave(row),
             Next::Leave => self.leave(row),
-            Next::GoOn => {
+            Next::SecondCall => {
                 row.slot = Some(slot);
                 self.waiting.make_ready(row, Priority::SecondCall);
             }
@@ -286,55 +286,55 @@ impl<'a, W: Transport> Pool<'a, W> {
                 let refused = self.pipeline.session.fresh_token_refused(&detail);
                 self.refuse(row, refused);
             }
-            Next::Again(wait) => {
+            Next::Retry(wait) => {
                 tracing::debug!(row = row.number.0, attempt = row.state.attempts, wait = ?wait, "to be tried again");
                 if wait.is_zero() { self.waiting.make_ready(row, Priority::Retry) } else { self.waiting.back_off(row, now + wait) }
             }
         }
     }
 
-    /// The run stops: no request is taken any more.
+    /// Stops the run, because PingOne accepts no more requests.
     fn refuse(&mut self, row: Box<StartedRow>, refused: PingOneError) {
         self.stop(StopReason::Refused(refused));
         self.leave(row);
     }
 
-    /// A row that is not tried again, since the run stops: it ends if something may have been carried out, or else stays as it
-    /// was.
+    /// Ends a row that is not retried because the run stops: it is settled if one of its requests may have been applied, and
+    /// otherwise stays as it was.
     fn leave(&mut self, mut row: Box<StartedRow>) {
         match row.state.stopped() {
             Some(result) => self.settle(row, result),
-            None if row.retries => self.state.end_retry(),
+            None if row.has_faulted => self.state.end_retry(),
             None => {}
         }
     }
 
     fn settle(&mut self, mut row: Box<StartedRow>, result: RowResult) {
-        if row.retries {
+        if row.has_faulted {
             self.state.end_retry();
         }
-        let settlement = sent(&mut row, result, self.pipeline.clock.now());
+        let settlement = settle_sent(&mut row, result, self.pipeline.clock.now());
         self.record(settlement);
     }
 
-    /// Counts a settled row, and hands it to the journal. The run stops if it must.
+    /// Counts a settled row, hands it to the journal, and stops the run if a limit is reached.
     fn record(&mut self, settlement: Settlement) {
         log(&settlement);
-        // The progress bar looks at it from time to time, and is not woken for each row.
-        self.seen.send_if_modified(|tally| {
+        // The progress bar polls the tally, so no row wakes it.
+        self.tally.send_if_modified(|tally| {
             tally.add(settlement.outcome);
             false
         });
         let reason = self.state.settle(&settlement);
         self.unwritten.push_back(settlement);
-        self.write_on();
+        self.flush_unwritten();
         if let Some(reason) = reason {
             self.stop(reason);
         }
     }
 
-    /// Hands over the rows for which the journal has room.
-    fn write_on(&mut self) {
+    /// Hands settled rows to the journal while it has room.
+    fn flush_unwritten(&mut self) {
         while let Some(settlement) = self.unwritten.pop_front() {
             match self.journal.append(settlement) {
                 Ok(()) => {}
@@ -344,7 +344,7 @@ impl<'a, W: Transport> Pool<'a, W> {
         }
     }
 
-    /// The journal takes no more lines.
+    /// Stops the run, because the journal accepts no more lines.
     fn close(&mut self) {
         self.unwritten.clear();
         self.stop(StopReason::JournalClosed);
@@ -358,7 +358,7 @@ impl<'a, W: Transport> Pool<'a, W> {
         }
     }
 
-    /// Nothing new is sent from here on; what is in flight is waited for.
+    /// Sends nothing new from here on; requests in flight are awaited.
     fn begin_to_stop(&mut self) {
         self.is_stopping = true;
         (self.permit, self.slot, self.next) = (None, None, None);
@@ -383,7 +383,7 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// One line for each row, where details are asked for. User IDs stand here alone.
+/// Logs one line per row at debug level, the only place where user IDs are logged.
 fn log(settlement: &Settlement) {
     tracing::debug!(
         row = settlement.row.0,

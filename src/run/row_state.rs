@@ -1,13 +1,13 @@
-//! What next for a row, after all that has happened to it? Pure: verdicts and the time in, a decision out.
+//! What to do next for a row, given everything that has happened to it. Pure: takes verdicts and the time, returns a decision.
 //!
-//! To grant or to read takes one call, until it is answered. To end a bypass takes a GET and, if one runs
-//! beyond the near date, a PUT of that date. A PUT follows upon no GET but the one right before it: after a
-//! fault the bypass may be over, and a PUT would grant it anew.
+//! A grant or an audit takes one call, repeated until it is answered. An end takes a GET and, if a bypass runs beyond the near
+//! date, a PUT of that date. Each such PUT directly follows a GET that found a bypass: after a fault the bypass may have ended,
+//! and a PUT would grant it again.
 //!
-//! A PUT whose answer was not seen, or does not say that it was not carried out, is in *doubt*. Only an answer of
-//! 200 ends that: to a later PUT, which tells the user's status, or to a GET. So a row that would end in doubt is
-//! asked for by one GET more, its *last look*. What that tells is `granted` or `ended`, or else `unknown`: a PUT
-//! that was not answered may still be carried out after the GET.
+//! A row is in *doubt* when a PUT may have been applied: its answer was not seen, or does not rule it out. Only a 200 resolves
+//! the doubt: the answer to a later PUT, which states the user's status, or to a GET. So a row that would end in doubt gets one
+//! more GET, its *last look*. Its result is `granted` or `ended`, or otherwise `unknown`, because an unanswered PUT may still
+//! be applied after the GET.
 
 use std::time::Duration;
 
@@ -18,13 +18,12 @@ use crate::domain::{Action, BypassUntil, Detail, Outcome, UserId};
 use crate::pace::Backoff;
 use crate::pingone::{BypassStatus, Call, Limits, Verdict};
 
-/// A row whose every token is refused, one after another, is given up after so many; two in a row may be
-/// two that expired.
+/// After this many 401s in succession for one row, new tokens count as refused. Two in succession could be two expired tokens.
 const MOST_401S: u32 = 3;
-/// A row with less time than this is given up, or as much as a request may take if that is less.
+/// A row with less time left than this is given up; less if the request timeout is shorter.
 const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
 
-/// What is known of a row that has been begun.
+/// What is known about a row that has been started.
 #[derive(Debug)]
 pub(crate) struct RowState {
     action: Action,
@@ -34,58 +33,59 @@ pub(crate) struct RowState {
     first: Option<Instant>,
     last_answer: Option<Instant>,
     pub(crate) attempts: u32,
-    /// Refused tokens in a row, of GETs and of PUTs: what the one takes, the other may refuse.
+    /// 401s in succession, counted separately for GETs and PUTs, because PingOne may accept a token for one and refuse it for
+    /// the other.
     unauthorized: Unauthorized,
     /// Whether a PUT may have been applied whose answer was not seen.
     doubt: bool,
     last_fault: Detail,
-    /// Whether all that is left to do is the last look.
+    /// Whether only the last look is left to do.
     is_last_look: bool,
-    /// The bypass that is to be ended, as the last call told of it; if that was another, there is none.
-    running: Option<Seen>,
-    /// The end date that the last PUT asked for.
+    /// The running bypass to end, if the last call was a GET that found one.
+    running: Option<Observed>,
+    /// The end date that the last PUT requested.
     requested: Option<BypassUntil>,
 }
 
-/// Refused tokens in a row.
+/// 401s in succession.
 #[derive(Debug, Default)]
 struct Unauthorized {
     gets: u32,
     puts: u32,
 }
 
-/// What an answer told.
+/// The user's status as an answer gave it.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct Observed {
     status: u16,
     bypass: BypassStatus,
 }
 
-/// What to do with a turn.
+/// What to do with a permit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Send this; `again` tells that it repeats an earlier call.
-    Send { call: Call, again: bool },
-    /// Nothing: the row is settled.
+    /// Send this call; `is_retry` if it repeats an earlier one.
+    Send { call: Call, is_retry: bool },
+    /// Send nothing: the row is settled.
     Settle(RowResult),
 }
 
-/// What is to be done.
+/// What follows from an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The row is settled.
     Settle(RowResult),
-    /// The row's next call may be sent as soon as there is a turn.
-    GoOn,
-    /// Wait so long, then try again.
-    Again(Duration),
-    /// Nothing more: the run stops, and the row is left as it was.
+    /// The row's second call is sent at the next permit.
+    SecondCall,
+    /// Retry after this wait.
+    Retry(Duration),
+    /// The run stops, and the row stays unsettled.
     Leave,
-    /// A fresh token was refused again and again.
+    /// New tokens were refused repeatedly.
     TokenRefused(Detail),
 }
 
-/// How a row is settled.
+/// The result of a settled row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RowResult {
     pub(crate) outcome: Outcome,
@@ -94,7 +94,7 @@ pub(crate) struct RowResult {
 }
 
 impl RowState {
-    /// The state of a row that asks for `action`; which may have been carried out before, if it is `in_doubt`.
+    /// The state of a new row. `in_doubt` says that its action may already have been carried out by an earlier process.
     pub(crate) fn new(action: Action, limits: Limits, in_doubt: bool) -> Self {
         Self {
             action,
@@ -112,38 +112,38 @@ impl RowState {
         }
     }
 
-    /// The end date that was asked for: the row's own, or the last that was sent.
+    /// The requested end date: the row's own, or that of the last PUT.
     pub(crate) fn requested(&self) -> Option<BypassUntil> {
         self.action.until().or(self.requested)
     }
 
-    /// Until when the row may be tried, once it has been.
+    /// The time by which the row must be settled; `None` before its first request.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.first.and_then(|first| first.checked_add(self.limits.give_up_after))
     }
 
-    /// Until when a request may be sent for the row: one that is cut short may have been carried out.
+    /// The latest time to send a request for the row: one that is cut short may still be applied.
     pub(crate) fn latest_send(&self) -> Option<Instant> {
         let for_an_answer = LEAST_FOR_AN_ANSWER.min(self.limits.timeout);
         self.deadline().map(|deadline| deadline.checked_sub(for_an_answer).unwrap_or(deadline))
     }
 
-    /// From the first try to the last answer.
+    /// From the first request to the last answer.
     pub(crate) fn took(&self) -> Duration {
         self.last_answer.zip(self.first).map_or(Duration::ZERO, |(last, first)| last - first)
     }
 
-    /// What to do with a turn that has come, at the `date` of the clock on the wall.
+    /// What to do with a permit; `date` is the wall-clock time.
     pub(crate) fn step(&mut self, date: DateTime<Utc>) -> Step {
         match (self.action, self.running) {
-            (Action::Grant(user, _), _) if self.is_last_look => Step::Send { call: Call::Get(user), again: true },
+            (Action::Grant(user, _), _) if self.is_last_look => Step::Send { call: Call::Get(user), is_retry: true },
             (Action::Grant(user, until), _) => self.put(user, until),
-            (Action::Read(user), _) | (Action::End(user, _), None) => Step::Send { call: Call::Get(user), again: self.attempts > 0 },
-            (Action::End(user, grace), Some(seen)) => {
-                // While the turn was waited for, the near date went on, and the bypass may have run out.
+            (Action::Read(user), _) | (Action::End(user, _), None) => Step::Send { call: Call::Get(user), is_retry: self.attempts > 0 },
+            (Action::End(user, grace), Some(observed)) => {
+                // While the row waited for its permit, the near date moved on and the bypass may have ended.
                 let near = grace.after(date);
-                match self.nothing_to_end(seen.at(date), near) {
-                    Some(finding) => Step::Settle(finding),
+                match self.nothing_to_end(observed.at(date), near) {
+                    Some(result) => Step::Settle(result),
                     None => self.put(user, near),
                 }
             }
@@ -151,12 +151,11 @@ impl RowState {
     }
 
     fn put(&mut self, user: UserId, until: BypassUntil) -> Step {
-        let again = self.requested.replace(until).is_some();
-        Step::Send { call: Call::Put(user, until), again }
+        let is_retry = self.requested.replace(until).is_some();
+        Step::Send { call: Call::Put(user, until), is_retry }
     }
 
-    /// Takes in the `verdict` on a `call` that was sent at `sent` and answered `now`, at the `date` of the clock
-    /// on the wall.
+    /// Decides what follows from the `verdict` on a `call` sent at `sent` and answered `now`; `date` is the wall-clock time.
     pub(crate) fn after(&mut self, call: Call, verdict: Verdict, sent: Instant, now: Instant, date: DateTime<Utc>) -> Next {
         self.count(sent, now);
         self.running = None;
@@ -167,18 +166,18 @@ impl RowState {
         *unauthorized = if matches!(verdict, Verdict::Unauthorized(_)) { *unauthorized + 1 } else { 0 };
         let token_is_refused = *unauthorized >= MOST_401S;
         match verdict {
-            Verdict::Answered { status, bypass } => self.answered(call, Seen { status, bypass }, now, date),
+            Verdict::Answered { status, bypass } => self.answered(call, Observed { status, bypass }, now, date),
             Verdict::NotFound(detail) => self.refused(call, Outcome::NotFound, detail, now),
             Verdict::Refused { detail, may_have_been_applied } => {
                 self.doubt |= may_have_been_applied;
                 self.refused(call, Outcome::Rejected, detail, now)
             }
             Verdict::Unauthorized(detail) if token_is_refused => Next::TokenRefused(detail),
-            Verdict::Unauthorized(_) => Next::Again(Duration::ZERO),
-            // The pacer holds everybody back: there is nothing to wait for here besides.
+            Verdict::Unauthorized(_) => Next::Retry(Duration::ZERO),
+            // The pacer holds all requests back, so this row needs no wait of its own.
             Verdict::Throttled { detail, .. } => {
                 self.last_fault = detail;
-                self.again_unless_over(Duration::ZERO, now)
+                self.retry_unless_over(Duration::ZERO, now)
             }
             Verdict::Faulted { fault, retry_after, may_have_been_applied } => {
                 self.doubt |= may_have_been_applied;
@@ -187,106 +186,112 @@ impl RowState {
         }
     }
 
-    /// A refusal settles a row of which nothing is in doubt. What it refuses may be what was carried out before.
+    /// A refusal settles a row that is not in doubt. In doubt, it does not: an earlier request may have been applied all the
+    /// same.
     fn refused(&mut self, call: Call, outcome: Outcome, detail: Detail, now: Instant) -> Next {
         if !self.doubt {
             return Next::Settle(RowResult { outcome, bypass: None, detail });
         }
         let message = format!("an earlier request may have been carried out; the last answer: {}", detail.message).into();
         self.last_fault = Detail { message, ..detail };
-        self.in_doubt_after(call, Duration::ZERO, now)
+        self.last_look_after(call, Duration::ZERO, now)
     }
 
     fn faulted(&mut self, call: Call, fault: Detail, retry_after: Option<Duration>, now: Instant) -> Next {
         self.last_fault = fault;
         let wait = self.backoff.after_fault(retry_after);
         if self.is_last_look {
-            Next::Settle(self.gave_up())
+            Next::Settle(self.give_up())
         } else if self.backoff.faults() < self.limits.max_attempts {
-            self.again_unless_over(wait, now)
+            self.retry_unless_over(wait, now)
         } else if self.doubt {
-            self.in_doubt_after(call, wait, now)
+            self.last_look_after(call, wait, now)
         } else {
-            Next::Settle(self.gave_up())
+            Next::Settle(self.give_up())
         }
     }
 
-    /// What is left for a row that is in doubt and is not to be tried again: the last look, after so long a `wait`
-    /// if there is time for it, unless the `call` was one that looked.
-    fn in_doubt_after(&mut self, call: Call, wait: Duration, now: Instant) -> Next {
+    /// Ends a row in doubt that is not retried: with the last look, after `wait` if there is time for it, or at once if the
+    /// `call` was itself a GET.
+    fn last_look_after(&mut self, call: Call, wait: Duration, now: Instant) -> Next {
         match call {
-            Call::Get(_) => Next::Settle(self.gave_up()),
+            Call::Get(_) => Next::Settle(self.give_up()),
             Call::Put(..) => {
                 self.is_last_look = true;
                 let wait = if self.is_over(now + wait) { Duration::ZERO } else { wait };
-                self.again_unless_over(wait, now)
+                self.retry_unless_over(wait, now)
             }
         }
     }
 
-    /// What an answer means for what was asked.
-    fn answered(&mut self, call: Call, seen: Seen, now: Instant, date: DateTime<Utc>) -> Next {
+    /// What a 200 means for the row's action.
+    fn answered(&mut self, call: Call, observed: Observed, now: Instant, date: DateTime<Utc>) -> Next {
         match (self.action, call) {
-            (Action::Read(_), _) if seen.bypass.can_bypass => Next::Settle(seen.plainly(Outcome::Active)),
-            (Action::Read(_), _) => Next::Settle(seen.plainly(Outcome::Inactive)),
-            (Action::Grant(_, until), Call::Put(..)) => Next::Settle(granted(seen, until)),
-            (Action::Grant(_, until), Call::Get(_)) => Next::Settle(self.looked_last(seen, until)),
-            (Action::End(_, grace), Call::Get(_)) => self.looked(seen, grace.after(date)),
-            (Action::End(..), Call::Put(_, near)) => self.ended(call, seen, near, now),
+            (Action::Read(_), _) if observed.bypass.can_bypass => Next::Settle(observed.settled(Outcome::Active)),
+            (Action::Read(_), _) => Next::Settle(observed.settled(Outcome::Inactive)),
+            (Action::Grant(_, until), Call::Put(..)) => Next::Settle(after_grant(observed, until)),
+            (Action::Grant(_, until), Call::Get(_)) => Next::Settle(self.after_last_look(observed, until)),
+            (Action::End(_, grace), Call::Get(_)) => self.after_check(observed, grace.after(date)),
+            (Action::End(..), Call::Put(_, near)) => self.after_end(call, observed, near, now),
         }
     }
 
-    /// What a GET tells that asks whether there is a bypass to be ended by `near`. It tells as well what came
-    /// of the PUTs before it.
-    fn looked(&mut self, seen: Seen, near: BypassUntil) -> Next {
-        if let Some(finding) = self.nothing_to_end(seen, near) {
-            return Next::Settle(finding);
+    /// The answer to a GET that checks for a bypass running beyond `near`. It also shows whether earlier PUTs were applied.
+    fn after_check(&mut self, observed: Observed, near: BypassUntil) -> Next {
+        if let Some(result) = self.nothing_to_end(observed, near) {
+            return Next::Settle(result);
         }
         if self.is_last_look {
-            return Next::Settle(self.still_unknown(seen));
+            return Next::Settle(self.unknown(observed));
         }
         self.doubt = false;
-        self.running = Some(seen);
+        self.running = Some(observed);
         self.last_fault = Detail::own(None, "no turn came to end the bypass before the row's time was over".to_owned());
-        Next::GoOn
+        Next::SecondCall
     }
 
-    /// What the last look tells of a grant: that it was carried out, or else nothing that is sure to last.
-    fn looked_last(&mut self, seen: Seen, until: BypassUntil) -> RowResult {
-        if seen.bypass.can_bypass && seen.bypass.until == Some(until) { seen.plainly(Outcome::Granted) } else { self.still_unknown(seen) }
+    /// The result of a grant's last look: granted, or unknown because an unanswered PUT may still be applied.
+    fn after_last_look(&mut self, observed: Observed, until: BypassUntil) -> RowResult {
+        if observed.bypass.can_bypass && observed.bypass.until == Some(until) {
+            observed.settled(Outcome::Granted)
+        } else {
+            self.unknown(observed)
+        }
     }
 
-    /// A request may still be carried out that was not answered; `seen` is what is so for now.
-    fn still_unknown(&mut self, seen: Seen) -> RowResult {
+    /// An unanswered request may still be applied, so the result is unknown; `observed` is the status for now.
+    fn unknown(&mut self, observed: Observed) -> RowResult {
         let before = std::mem::take(&mut self.last_fault).message;
-        let now = match (seen.bypass.can_bypass, seen.bypass.until) {
+        let now = match (observed.bypass.can_bypass, observed.bypass.until) {
             (false, _) => "the user cannot bypass MFA".to_owned(),
             (true, Some(until)) => format!("the user can bypass MFA until {until}"),
             (true, None) => "the user can bypass MFA, and there is no end date".to_owned(),
         };
         let why = format!("{before}; asked for afterwards, {now}");
-        RowResult { detail: Detail::own(Some(seen.status), why), ..seen.plainly(Outcome::Unknown) }
+        RowResult { detail: Detail::own(Some(observed.status), why), ..observed.settled(Outcome::Unknown) }
     }
 
-    /// The finding, unless a bypass runs beyond `near`. One that ends by then is left alone: to ask for
-    /// `near` would be to extend it.
-    fn nothing_to_end(&self, seen: Seen, near: BypassUntil) -> Option<RowResult> {
-        match (seen.bypass.can_bypass, seen.bypass.until) {
-            (false, _) if self.requested.is_none() => Some(seen.plainly(Outcome::Inactive)),
-            (false, _) => Some(seen.plainly(Outcome::Ended)),
-            // A clock here that is not PingOne's would take bypasses that run for ended ones.
+    /// The row's result, unless a bypass runs beyond `near`. One that ends by then is left alone, because a PUT of `near` would
+    /// extend it.
+    fn nothing_to_end(&self, observed: Observed, near: BypassUntil) -> Option<RowResult> {
+        match (observed.bypass.can_bypass, observed.bypass.until) {
+            (false, _) if self.requested.is_none() => Some(observed.settled(Outcome::Inactive)),
+            (false, _) => Some(observed.settled(Outcome::Ended)),
+            // A wrong local clock would otherwise take running bypasses for ended ones.
             (true, Some(until)) if self.is_long_over(until, near) => Some(
-                seen.mismatch("PingOne answered that the user can bypass MFA until a date that has passed by the clock here".to_owned()),
+                observed
+                    .mismatch("PingOne answered that the user can bypass MFA until a date that has passed by the clock here".to_owned()),
             ),
-            (true, Some(until)) if until <= near => Some(seen.plainly(Outcome::Ended)),
+            (true, Some(until)) if until <= near => Some(observed.settled(Outcome::Ended)),
             (true, Some(_)) => None,
             (true, None) => Some(
-                seen.mismatch("PingOne answered that the user can bypass MFA, but not until when: the bypass is left as it is".to_owned()),
+                observed
+                    .mismatch("PingOne answered that the user can bypass MFA, but not until when: the bypass is left as it is".to_owned()),
             ),
         }
     }
 
-    /// Whether a bypass until then would be over for longer than clocks may differ, which is how near `near` is.
+    /// Whether a bypass until this date ended longer ago than clocks may differ, which is the distance of `near` from now.
     fn is_long_over(&self, until: BypassUntil, near: BypassUntil) -> bool {
         match self.action {
             Action::End(_, grace) => until.instant() + 2 * grace.span() <= near.instant(),
@@ -295,46 +300,46 @@ impl RowState {
     }
 
     /// What the answer to a PUT of the date `near` means.
-    fn ended(&mut self, call: Call, seen: Seen, near: BypassUntil, now: Instant) -> Next {
-        match (seen.bypass.can_bypass, seen.bypass.until) {
-            (true, Some(until)) if until <= near => Next::Settle(seen.plainly(Outcome::Ended)),
-            (true, _) => Next::Settle(seen.mismatch(otherwise(seen.bypass))),
-            // It should run until then. Whether it does not, or was not touched, a GET tells.
+    fn after_end(&mut self, call: Call, observed: Observed, near: BypassUntil, now: Instant) -> Next {
+        match (observed.bypass.can_bypass, observed.bypass.until) {
+            (true, Some(until)) if until <= near => Next::Settle(observed.settled(Outcome::Ended)),
+            (true, _) => Next::Settle(observed.mismatch(contradiction(observed.bypass))),
+            // The bypass should run until `near`. A GET shows whether it ended or the PUT was not applied.
             (false, _) => {
                 self.doubt = true;
-                self.faulted(call, Detail::own(Some(seen.status), otherwise(seen.bypass)), None, now)
+                self.faulted(call, Detail::own(Some(observed.status), contradiction(observed.bypass)), None, now)
             }
         }
     }
 
-    /// Counts a call that was sent at `sent`, and of which there is nothing more to learn `now`.
+    /// Counts a call sent at `sent` whose exchange is over `now`.
     pub(crate) fn count(&mut self, sent: Instant, now: Instant) {
         self.attempts += 1;
         self.first.get_or_insert(sent);
         self.last_answer = Some(now);
     }
 
-    /// A `call` sent at `sent` is not waited for any more. A read is simply not done.
+    /// A `call` sent at `sent` was abandoned. An abandoned GET changes nothing, so the row stays unsettled.
     pub(crate) fn abandoned(&mut self, call: Call, sent: Instant, now: Instant) -> Next {
         self.count(sent, now);
         self.last_fault = Detail::own(None, "the run was interrupted before the answer came".to_owned());
         match call {
             Call::Put(..) => {
                 self.doubt = true;
-                Next::Settle(self.gave_up())
+                Next::Settle(self.give_up())
             }
             Call::Get(_) => Next::Leave,
         }
     }
 
-    /// The run stops, and the row is not tried again: that is its end, if something may have been carried
-    /// out; or else it is left as it was.
+    /// The result of a row that is not retried because the run stops; `None` if nothing can have been applied, and the row
+    /// stays as it was.
     pub(crate) fn stopped(&mut self) -> Option<RowResult> {
-        (self.attempts > 0 && self.doubt).then(|| self.gave_up())
+        (self.attempts > 0 && self.doubt).then(|| self.give_up())
     }
 
-    fn again_unless_over(&mut self, wait: Duration, now: Instant) -> Next {
-        if self.is_over(now + wait) { Next::Settle(self.gave_up()) } else { Next::Again(wait) }
+    fn retry_unless_over(&mut self, wait: Duration, now: Instant) -> Next {
+        if self.is_over(now + wait) { Next::Settle(self.give_up()) } else { Next::Retry(wait) }
     }
 
     /// Whether the row's time is over at `then`.
@@ -342,15 +347,15 @@ impl RowState {
         self.deadline().is_some_and(|deadline| then >= deadline)
     }
 
-    /// The end of a row that met nothing but faults.
-    pub(crate) fn gave_up(&mut self) -> RowResult {
+    /// The result of a row that is given up after faults.
+    pub(crate) fn give_up(&mut self) -> RowResult {
         let outcome = if self.doubt { Outcome::Unknown } else { Outcome::Failed };
         RowResult { outcome, bypass: None, detail: std::mem::take(&mut self.last_fault) }
     }
 }
 
-impl Seen {
-    /// What is so at `date`, if nothing but time has changed it.
+impl Observed {
+    /// The status at `date`, if only time has passed.
     fn at(self, date: DateTime<Utc>) -> Self {
         match self.bypass.until {
             Some(until) if until.instant() <= date => Self { bypass: BypassStatus { can_bypass: false, until: None }, ..self },
@@ -358,27 +363,27 @@ impl Seen {
         }
     }
 
-    fn plainly(self, outcome: Outcome) -> RowResult {
+    fn settled(self, outcome: Outcome) -> RowResult {
         RowResult { outcome, bypass: Some(self.bypass), detail: Detail::own(Some(self.status), String::new()) }
     }
 
     fn mismatch(self, why: String) -> RowResult {
-        RowResult { detail: Detail::own(Some(self.status), why), ..self.plainly(Outcome::Mismatch) }
+        RowResult { detail: Detail::own(Some(self.status), why), ..self.settled(Outcome::Mismatch) }
     }
 }
 
-/// What the answer to a PUT means. The end date that comes back may be another than the one sent (as in the
-/// documentation's own example), so the two are compared for every row.
-fn granted(seen: Seen, until: BypassUntil) -> RowResult {
-    if seen.bypass.can_bypass && seen.bypass.until == Some(until) {
-        seen.plainly(Outcome::Granted)
+/// What the answer to a grant's PUT means. The end date in the answer can differ from the one sent (as in the documentation's
+/// own example), so the two are compared for every row.
+fn after_grant(observed: Observed, until: BypassUntil) -> RowResult {
+    if observed.bypass.can_bypass && observed.bypass.until == Some(until) {
+        observed.settled(Outcome::Granted)
     } else {
-        seen.mismatch(otherwise(seen.bypass))
+        observed.mismatch(contradiction(observed.bypass))
     }
 }
 
-/// What PingOne answered to a PUT instead of what it was asked for.
-fn otherwise(bypass: BypassStatus) -> String {
+/// How PingOne's answer to a PUT differs from the request.
+fn contradiction(bypass: BypassStatus) -> String {
     match (bypass.can_bypass, bypass.until) {
         (false, _) => "PingOne took the request, but answered that the user cannot bypass MFA".to_owned(),
         (true, Some(until)) => format!("PingOne took the request, but answered with the end date {until}"),

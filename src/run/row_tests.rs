@@ -1,17 +1,17 @@
-//! What stands in a row's line and how long it took, over a scripted PingOne under a clock that is stopped.
+//! Tests of a row's line and its timing, over a scripted PingOne under a paused clock.
 
 use std::time::Duration;
 
-use super::script::{Event, Left, PATIENCE, Script, pipeline, row, run, user};
+use super::script::{Event, Output, PATIENCE, Script, pipeline, row, run, user};
 use super::*;
 use crate::domain::{Detail, Grace, Operation, Outcome, Work};
 use crate::logged::Logged;
 use crate::pace::Rate;
 
-async fn settle_one(operation: Operation, events: &[Event], limits: Limits) -> (Outcome, usize, Left) {
+async fn settle_one(operation: Operation, events: &[Event], limits: Limits) -> (Outcome, usize, Output) {
     let script = Arc::new(Script::of(&[(1, events)]).with_bypasses(1..=1, 3600));
-    let left = run(&pipeline(&script, Rate::Unlimited, 4, limits), vec![row(operation, 1)]).await;
-    (left.outcome(1), script.requests_of(1), left)
+    let output = run(&pipeline(&script, Rate::Unlimited, 4, limits), vec![row(operation, 1)]).await;
+    (output.outcome(1), script.requests_of(1), output)
 }
 
 fn in_a_minute() -> Operation {
@@ -19,7 +19,7 @@ fn in_a_minute() -> Operation {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_that_nothing_is_sent_for_say_why_and_wait_for_no_turn() {
+async fn rows_without_a_request_say_why_and_wait_for_no_permit() {
     let grant = row(Operation::Grant, 1);
     let Work::Send(action) = grant.work else { unreachable!("it is to be sent") };
     let until = action.until();
@@ -35,7 +35,7 @@ async fn rows_that_nothing_is_sent_for_say_why_and_wait_for_no_turn() {
     let script = Arc::new(Script::of(&[]));
     let tasks: Vec<Work> = tasks.into_iter().chain((5..=100).map(|_| Work::Duplicate(action))).collect();
     let rows = tasks.into_iter().zip(1..).map(|(work, number)| Row { work, ..row(Operation::Grant, number) }).collect();
-    let left = run(&pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows).await;
+    let output = run(&pipeline(&script, Rate::PerSecond(1.0), 4, PATIENCE), rows).await;
     for (row, expected) in [
         (1, ["duplicate", &user, date, "", "the same request stands in an earlier row"]),
         (2, ["unknown", &user, date, "", "the end date has passed since the run was begun"]),
@@ -43,15 +43,15 @@ async fn rows_that_nothing_is_sent_for_say_why_and_wait_for_no_turn() {
         (4, ["invalid", "x", "", "", "in.csv:5: `x` is not a UUID"]),
         (100, ["duplicate", &user, date, "", "the same request stands in an earlier row"]),
     ] {
-        let found = ["result", "userID", "requestedUntil", "errorCode", "errorMessage"].map(|column| left.value(row, column));
+        let found = ["result", "userID", "requestedUntil", "errorCode", "errorMessage"].map(|column| output.value(row, column));
         assert_eq!(found, expected, "row {row}");
-        assert_eq!(["attempts", "durationMs", "httpStatus"].map(|column| left.value(row, column)), ["0", "0", ""], "row {row}");
+        assert_eq!(["attempts", "durationMs", "httpStatus"].map(|column| output.value(row, column)), ["0", "0", ""], "row {row}");
     }
-    assert_eq!((left.ended.tally.rows(), left.took, script.sent.lock().expect("whole").len()), (100, Duration::ZERO, 0));
+    assert_eq!((output.ended.tally.rows(), output.took, script.sent.lock().expect("whole").len()), (100, Duration::ZERO, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_not_what_was_asked_for_is_told() {
+async fn an_answer_that_differs_from_the_request_is_reported() {
     use Event as E;
     let date = "2025-11-26T00:00:00.000Z";
     let other = format!("PingOne took the request, but answered with the end date {date}");
@@ -69,24 +69,24 @@ async fn an_answer_that_is_not_what_was_asked_for_is_told() {
             "",
         ),
     ] {
-        let (outcome, _, left) = settle_one(operation, &events, PATIENCE).await;
-        let found = ["errorMessage", "canBypassMFA", "bypassMFAEnabledUntil", "httpStatus"].map(|column| left.value(1, column));
+        let (outcome, _, output) = settle_one(operation, &events, PATIENCE).await;
+        let found = ["errorMessage", "canBypassMFA", "bypassMFAEnabledUntil", "httpStatus"].map(|column| output.value(1, column));
         assert_eq!((outcome, found), (Outcome::Mismatch, [message, can_bypass, until, "200"].map(str::to_owned)), "{events:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_last_look_tells_of_a_bypass_is_in_the_line() {
+async fn the_bypass_seen_by_a_last_look_is_in_the_line() {
     use Event as E;
     for (event, told) in [
         (E::OtherDate, "the user can bypass MFA until 2025-11-26T00:00:00.000Z"),
         (E::NoDate, "the user can bypass MFA, and there is no end date"),
         (E::NoBypass, "the user cannot bypass MFA"),
     ] {
-        let (outcome, sent, left) = settle_one(Operation::Grant, &[E::Silence, E::Status(400), event], PATIENCE).await;
+        let (outcome, sent, output) = settle_one(Operation::Grant, &[E::Silence, E::Status(400), event], PATIENCE).await;
         assert_eq!((outcome, sent), (Outcome::Unknown, 3), "{event:?}");
         let expected = format!("an earlier request may have been carried out; the last answer: Said so.; asked for afterwards, {told}");
-        assert_eq!(left.value(1, "errorMessage"), expected);
+        assert_eq!(output.value(1, "errorMessage"), expected);
     }
 }
 
@@ -97,49 +97,49 @@ async fn a_row_takes_as_long_as_its_calls_and_the_waits_between_them() {
         (vec![Event::RetryAfter(503, 30)], 30_100, 30_110),
         (vec![Event::RetryAfter(503, 30), Event::RetryAfter(503, 40)], 70_150, 70_160),
     ] {
-        let (outcome, sent, left) = settle_one(Operation::Grant, &events, PATIENCE).await;
+        let (outcome, sent, output) = settle_one(Operation::Grant, &events, PATIENCE).await;
         assert_eq!((outcome, sent), (Outcome::Granted, events.len() + 1));
-        let took: u64 = left.value(1, "durationMs").parse().expect("a number");
+        let took: u64 = output.value(1, "durationMs").parse().expect("a number");
         assert!((least..=most).contains(&took), "{took} ms: {events:?}");
-        assert!(left.took >= Duration::from_millis(took + 50), "the token takes 50 ms more");
+        assert!(output.took >= Duration::from_millis(took + 50), "the token takes 50 ms more");
     }
 }
 
-/// It waits before it looks, if there is time for that; or else it looks at once.
+/// The last look waits for the backoff if there is time, and is otherwise sent at once.
 #[tokio::test(start_paused = true)]
 async fn a_last_look_comes_within_the_rows_time() {
     for (wait, waits) in [(30, true), (120, false)] {
         let limits = Limits { max_attempts: 1, give_up_after: Duration::from_secs(60), ..PATIENCE };
-        let (outcome, sent, left) = settle_one(Operation::Grant, &[Event::RetryAfter(503, wait)], limits).await;
+        let (outcome, sent, output) = settle_one(Operation::Grant, &[Event::RetryAfter(503, wait)], limits).await;
         assert_eq!((outcome, sent), (Outcome::Unknown, 2), "{wait} s");
-        assert_eq!(left.took >= Duration::from_secs(30), waits, "{wait} s: {:?}", left.took);
-        assert!(left.took < Duration::from_secs(60) && left.value(1, "errorMessage").contains("; asked for afterwards, the user can"));
+        assert_eq!(output.took >= Duration::from_secs(30), waits, "{wait} s: {:?}", output.took);
+        assert!(output.took < Duration::from_secs(60) && output.value(1, "errorMessage").contains("; asked for afterwards, the user can"));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_back_from_a_wait_takes_a_place_again() {
+async fn a_row_back_from_its_backoff_needs_a_slot_again() {
     for operation in [Operation::Grant, Operation::Audit, in_a_minute()] {
         let script = Arc::new(Script::alike(1..=200, &[Event::RetryAfter(503, 1), Event::RetryAfter(503, 2)]).with_bypasses(1..=200, 3600));
-        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), (1..=200).map(|number| row(operation, number)).collect()).await;
-        assert_eq!((left.ended.tally.rows(), left.ended.tally.failures()), (200, 0));
+        let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), (1..=200).map(|number| row(operation, number)).collect()).await;
+        assert_eq!((output.ended.tally.rows(), output.ended.tally.failures()), (200, 0));
         assert_eq!(script.in_flight.lock().expect("whole").1, 4, "{operation:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_user_who_is_not_found_asks_whether_the_environment_is_there() {
+async fn only_a_user_who_is_not_found_triggers_the_environment_check() {
     for status in [400, 403, 409] {
         let script = Arc::new(Script { environment: Some(Event::Status(404)), ..Script::alike(1..=5, &[Event::Status(status)]) });
         let rows = (1..=20).map(|number| row(Operation::Audit, number)).collect();
-        let left = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
-        assert!(left.ended.stopped.is_none(), "{:?}", left.ended);
-        assert_eq!((left.ended.tally.of(Outcome::Rejected), left.ended.tally.of(Outcome::Inactive)), (5, 15));
+        let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        assert!(output.ended.stopped.is_none(), "{:?}", output.ended);
+        assert_eq!((output.ended.tally.of(Outcome::Rejected), output.ended.tally.of(Outcome::Inactive)), (5, 15));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_rows_are_settled_alone_and_nobody_follows_one_that_failed() {
+async fn the_canary_runs_alone_and_no_row_follows_a_failure() {
     let script = Arc::new(Script { latency: Duration::from_secs(5), ..Script::of(&[]) });
     let canary = |script: &Arc<Script>| {
         let mut pipeline = pipeline(script, Rate::Unlimited, 64, PATIENCE);
@@ -147,50 +147,50 @@ async fn the_first_rows_are_settled_alone_and_nobody_follows_one_that_failed() {
         pipeline
     };
     let rows = || (1..=50).map(|number| row(Operation::Grant, number)).collect();
-    let left = run(&canary(&script), rows()).await;
-    assert_eq!(left.ended.tally.of(Outcome::Granted), 50);
+    let output = run(&canary(&script), rows()).await;
+    assert_eq!(output.ended.tally.of(Outcome::Granted), 50);
     let sent = script.sent.lock().expect("whole").clone();
     let (first, others): (Vec<_>, Vec<_>) = sent.iter().partition(|(row, ..)| *row <= 3);
     let settled = first.iter().map(|(_, at, _)| *at).max().expect("sent") + script.latency;
     assert!(first.len() == 3 && others.iter().all(|(_, at, _)| *at >= settled), "{sent:?}");
 
     let script = Arc::new(Script::of(&[(2, &[Event::Status(404)])]));
-    let left = run(&canary(&script), rows()).await;
+    let output = run(&canary(&script), rows()).await;
     let expected = "row 2: not_found: HTTP 404, SOME_CODE, Said so.";
-    assert!(matches!(&left.ended.stopped, Some(StopReason::Canary(why)) if why == expected), "{:?}", left.ended);
-    assert_eq!((left.ended.tally.rows(), script.sent.lock().expect("whole").len()), (3, 3));
+    assert!(matches!(&output.ended.stopped, Some(StopReason::Canary(why)) if why == expected), "{:?}", output.ended);
+    assert_eq!((output.ended.tally.rows(), script.sent.lock().expect("whole").len()), (3, 3));
 }
 
-/// What was in doubt before stays so in the journal: a row that nothing was sent for has no new line.
+/// A row in doubt keeps its old line in the journal if no request was sent for it.
 #[tokio::test(start_paused = true)]
-async fn a_row_in_doubt_that_was_not_reached_is_left_as_it_was() {
+async fn a_row_in_doubt_that_was_not_reached_keeps_its_line() {
     let script = Arc::new(Script::of(&[]));
     let pipeline = pipeline(&script, Rate::PerSecond(0.1), 4, PATIENCE);
     let stop = pipeline.stop.clone();
     tokio::spawn(async move {
-        // The token has the first turn, and the first row the second.
+        // The first permit goes to the token, the second to the first row.
         tokio::time::sleep(Duration::from_secs(15)).await;
         stop.request();
     });
     let rows = (1..=3).map(|number| Row { in_doubt: true, ..row(Operation::Grant, number) }).collect();
-    let left = run(&pipeline, rows).await;
-    let settled: Vec<u64> = left.lines.iter().map(|(row, ..)| *row).collect();
-    assert_eq!((settled, left.outcome(1)), (vec![1], Outcome::Granted));
+    let output = run(&pipeline, rows).await;
+    let settled: Vec<u64> = output.lines.iter().map(|(row, ..)| *row).collect();
+    assert_eq!((settled, output.outcome(1)), (vec![1], Outcome::Granted));
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_token_that_expires_is_renewed_once_it_was_good() {
     let script = Arc::new(Script::of(&[(1, &[Event::Status(401)]), (30, &[Event::Status(401)]), (60, &[Event::Status(401)])]));
     let rows = (1..=90).map(|number| row(Operation::Audit, number)).collect();
-    let left = run(&pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
-    assert!(left.ended.stopped.is_none(), "{:?}", left.ended);
-    assert_eq!((left.ended.tally.of(Outcome::Inactive), *script.tokens_sent.lock().expect("whole")), (90, 4));
-    assert_eq!((left.value(30, "attempts"), left.value(31, "attempts")), ("2".to_owned(), "1".to_owned()));
+    let output = run(&pipeline(&script, Rate::PerSecond(10.0), 1, PATIENCE), rows).await;
+    assert!(output.ended.stopped.is_none(), "{:?}", output.ended);
+    assert_eq!((output.ended.tally.of(Outcome::Inactive), *script.tokens_sent.lock().expect("whole")), (90, 4));
+    assert_eq!((output.value(30, "attempts"), output.value(31, "attempts")), ("2".to_owned(), "1".to_owned()));
 }
 
-/// Here alone stand user IDs, for whoever asks for details.
+/// Only the debug log contains user IDs.
 #[tokio::test(start_paused = true)]
-async fn each_row_is_logged_where_details_are_asked_for() {
+async fn each_row_is_logged_at_debug_level() {
     for (level, lines) in [(tracing::Level::DEBUG, 1), (tracing::Level::INFO, 0)] {
         let log = Logged::from(level);
         settle_one(Operation::Grant, &[Event::Status(403)], PATIENCE).await;

@@ -1,7 +1,6 @@
-//! What has come of the rows so far, and what follows for the run? Pure: settled rows and verdicts in, decisions out.
+//! The state of a run: what the rows so far mean for it. Pure: takes settled rows and verdicts, returns decisions.
 //!
-//! One value, which the pool owns, so that tally, budget, canary, circuit breaker and the reason to stop cannot
-//! disagree.
+//! The pool owns this one value, so tally, budget, canary, circuit breaker and stop reason cannot disagree.
 
 use super::breaker::CircuitBreaker;
 use super::budget::{Budget, Exceeded};
@@ -33,35 +32,35 @@ impl RunState {
         }
     }
 
-    /// Whether this row, the next of the input, may be begun now.
-    pub(super) fn lets(&self, row: RowNumber) -> bool {
-        !self.breaker.is_open() && self.canary.as_ref().is_none_or(|canary| canary.lets(row))
+    /// Whether this row, the next of the input, may be started now.
+    pub(super) fn allows(&self, row: RowNumber) -> bool {
+        !self.breaker.is_open() && self.canary.as_ref().is_none_or(|canary| canary.allows(row))
     }
 
-    /// Takes in a row that is begun.
+    /// Records that a row is started.
     pub(super) fn begin(&mut self, row: RowNumber) {
         if let Some(canary) = &mut self.canary {
             canary.begin(row);
         }
     }
 
-    /// Takes in the verdict on a request of a row; `retries` tells whether the row met a fault before, and is kept up to date.
-    pub(super) fn learn(&mut self, verdict: &Verdict, retries: &mut bool) {
-        self.breaker.learn(verdict, retries);
+    /// Records the verdict on a row's request. `has_faulted` says whether the row has had a fault before, and is updated.
+    pub(super) fn learn(&mut self, verdict: &Verdict, has_faulted: &mut bool) {
+        self.breaker.learn(verdict, has_faulted);
     }
 
-    /// A row has ended that had met a fault: it is settled, or left as it was.
+    /// Records that a row which had a fault is settled, or left unsettled.
     pub(super) fn end_retry(&mut self) {
         self.breaker.end_retry();
     }
 
-    /// Counts a settled row; tells why the run stops after it, if it does.
+    /// Counts a settled row. Returns a reason if the run must stop.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> Option<StopReason> {
         self.tally.add(settlement.outcome);
         self.stops_after(settlement)
     }
 
-    /// Notes why the run stops; the first reason is the one that is kept.
+    /// Records why the run stops. Only the first reason is kept.
     pub(super) fn stop(&mut self, reason: StopReason) {
         self.stopped.get_or_insert(reason);
     }
@@ -71,7 +70,7 @@ impl RunState {
         if self.canary.as_mut().is_some_and(|canary| canary.fails(*row, *outcome)) {
             return Some(StopReason::Canary(settlement.failure()));
         }
-        // Rows for which nothing was sent cost nothing.
+        // Rows that needed no request do not count against the budget.
         if *attempts == 0 {
             return None;
         }

@@ -1,4 +1,4 @@
-//! A PingOne that answers by a script, under a clock that is stopped: what the pipeline's tests are made of.
+//! The pipeline tests' PingOne: it answers by a script, under a paused clock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock};
@@ -17,31 +17,31 @@ use crate::report::{Journal, Target};
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// It is carried out; 200 with what was asked for.
+    /// Applied; 200 with the requested state.
     Good,
-    /// It is carried out; 200 with another end date.
+    /// Applied; 200 with another end date.
     OtherDate,
-    /// It is carried out; 200 with a bypass that has no end date.
+    /// Applied; 200 with a bypass that has no end date.
     NoDate,
-    /// It is carried out; 200 with what cannot be read.
+    /// Applied; 200 with a body that cannot be parsed.
     Garbled,
-    /// It is carried out; no answer.
+    /// Applied; no answer.
     Lost,
-    /// 200 that says that there is no bypass.
+    /// Not applied; 200 saying that there is no bypass.
     NoBypass,
-    /// 200 of something else than the endpoint.
+    /// Not applied; 200 from something other than the endpoint.
     Maintenance,
     Status(u16),
-    /// It is carried out, and answered so.
+    /// Applied, and answered with this status.
     Applied(u16),
     RetryAfter(u16, u64),
-    /// No answer; it may have arrived.
+    /// No answer; the request may have arrived.
     Silence,
-    /// It did not arrive.
+    /// The request did not arrive.
     NoConnection,
 }
 
-/// A PingOne that does what its script says for each row, and then answers well.
+/// A PingOne that follows its script for each row, and then answers everything with success.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) rows: Mutex<HashMap<u64, Vec<Event>>>,
@@ -53,24 +53,24 @@ pub(crate) struct Script {
     /// What happens to requests for the user list, which is empty.
     pub(crate) users: Mutex<Vec<Event>>,
     pub(crate) in_flight: Mutex<(usize, usize)>,
-    /// Each row's bypass, whether it has run out or not.
+    /// Each row's bypass, including expired ones.
     pub(crate) bypasses: Mutex<HashMap<u64, BypassUntil>>,
     pub(crate) calls: Mutex<Vec<Called>>,
-    /// The rows for which a PUT was carried out, and whose user's status no answer has told since.
-    pub(crate) untold: Mutex<HashSet<u64>>,
+    /// The rows for which a PUT was applied and no answer has stated the user's status since.
+    pub(crate) unconfirmed: Mutex<HashSet<u64>>,
 }
 
-/// A call, and what it met.
+/// A call and the state that it found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Called {
     pub(crate) row: u64,
     pub(crate) call: Call,
     pub(crate) date: DateTime<Utc>,
-    /// The end date of the bypass that ran then, if one did.
+    /// The end date of the bypass running at the time, if any.
     pub(crate) running: Option<BypassUntil>,
 }
 
-/// What time it is by a clock on the wall that is stopped like the other.
+/// The wall-clock time, which is paused with the other clock.
 pub(crate) fn now() -> DateTime<Utc> {
     static BEGAN: OnceLock<std::time::Instant> = OnceLock::new();
     let (began, now) = (*BEGAN.get_or_init(std::time::Instant::now), Instant::now().into_std());
@@ -91,19 +91,19 @@ impl Script {
         Self::of(&rows)
     }
 
-    /// The script, in which each of these rows' users has a bypass for so many seconds more.
+    /// Gives each of these rows' users a bypass for this many more seconds.
     pub(crate) fn with_bypasses(self, rows: impl Iterator<Item = u64>, seconds: i64) -> Self {
         let until = BypassUntil::from_instant(now() + TimeDelta::seconds(seconds)).expect("in range");
         self.bypasses.lock().expect("whole").extend(rows.map(|row| (row, until)));
         self
     }
 
-    /// The end date of a row's bypass, if one runs.
+    /// The end date of a row's running bypass.
     pub(crate) fn running(&self, row: u64) -> Option<BypassUntil> {
         self.bypasses.lock().expect("whole").get(&row).copied().filter(|until| until.instant() > now())
     }
 
-    /// Notes a call, and carries it out, if it is `event`'s to be. Answers what is told if all is well.
+    /// Logs a call, and applies it if `event` says so. Returns the body of a successful answer.
     fn carry_out(&self, row: u64, call: Call, event: Event) -> String {
         self.calls.lock().expect("whole").push(Called { row, call, date: now(), running: self.running(row) });
         let is_carried_out = match event {
@@ -112,10 +112,10 @@ impl Script {
         };
         if let (Call::Put(_, until), true) = (call, is_carried_out) {
             self.bypasses.lock().expect("whole").insert(row, until);
-            self.untold.lock().expect("whole").insert(row);
+            self.unconfirmed.lock().expect("whole").insert(row);
         }
-        let told = self.running(row).map(|until| format!(r#"{{"bypassMFAEnabledUntil":"{until}","canBypassMFA":true}}"#));
-        told.unwrap_or_else(|| no_bypass(call.user()))
+        let body = self.running(row).map(|until| format!(r#"{{"bypassMFAEnabledUntil":"{until}","canBypassMFA":true}}"#));
+        body.unwrap_or_else(|| no_bypass(call.user()))
     }
 
     pub(crate) fn requests_of(&self, row: u64) -> usize {
@@ -123,7 +123,7 @@ impl Script {
     }
 }
 
-/// What is told of a user who has no bypass.
+/// The body for a user who has no bypass.
 fn no_bypass(user: UserId) -> String {
     format!(r#"{{"_links":{{"user":{{"href":"https://api.pingone.com/v1/environments/e/users/{user}"}}}}}}"#)
 }
@@ -135,7 +135,7 @@ pub(crate) fn next(events: Option<&mut Vec<Event>>) -> Event {
     }
 }
 
-/// What is answered: `good` if all is well, `none` where there is no bypass.
+/// The answer to an event: `good` on success, `none` where there is no bypass.
 pub(crate) fn reply(event: Event, good: &str, none: &str) -> Reply {
     let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.to_owned().into()) });
     match event {
@@ -165,7 +165,7 @@ impl Transport for Arc<Script> {
         tokio::time::sleep(self.latency).await;
         self.in_flight.lock().expect("whole").0 -= 1;
         if matches!(event, Event::Good | Event::OtherDate | Event::NoDate | Event::NoBypass) {
-            self.untold.lock().expect("whole").remove(&row.0);
+            self.unconfirmed.lock().expect("whole").remove(&row.0);
         }
         reply(event, &good, &no_bypass(call.user()))
     }
@@ -192,15 +192,15 @@ impl Transport for Arc<Script> {
     }
 }
 
-/// What a run leaves behind.
-pub(crate) struct Left {
+/// What a run produced.
+pub(crate) struct Output {
     pub(crate) ended: Ended,
-    /// Each row's outcome and its whole line, in the order in which they settled.
+    /// Each row's outcome and its whole line, in the order of settling.
     pub(crate) lines: Vec<(u64, Outcome, ByteRecord)>,
     pub(crate) took: Duration,
 }
 
-impl Left {
+impl Output {
     pub(crate) fn outcome(&self, row: u64) -> Outcome {
         self.line(row).1
     }
@@ -250,7 +250,7 @@ pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, lim
 
 pub(crate) const PATIENCE: Limits = Limits { timeout: Duration::from_secs(30), max_attempts: 8, give_up_after: Duration::from_secs(600) };
 
-/// Collects what a journal is given.
+/// Collects what is written to a journal.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -265,7 +265,7 @@ impl std::io::Write for Lines {
     }
 }
 
-pub(crate) async fn run(pipeline: &Pipeline<Arc<Script>>, rows: Vec<Row>) -> Left {
+pub(crate) async fn run(pipeline: &Pipeline<Arc<Script>>, rows: Vec<Row>) -> Output {
     let written = Lines::default();
     let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::domain::Lines::All), std::iter::empty()).expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));
@@ -286,5 +286,5 @@ pub(crate) async fn run(pipeline: &Pipeline<Arc<Script>>, rows: Vec<Row>) -> Lef
         (number, outcome(&record[2]), record)
     };
     let lines = reader.byte_records().map(|record| line(record.expect("CSV"))).collect();
-    Left { ended, lines, took }
+    Output { ended, lines, took }
 }

@@ -1,4 +1,4 @@
-//! What goes with a row from its first request to its line in the journal.
+//! What belongs to a row from its first request to its line in the journal.
 
 use csv::ByteRecord;
 use tokio::sync::OwnedSemaphorePermit;
@@ -6,18 +6,18 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::row_state::RowState;
 use crate::domain::{Action, RowNumber};
 
-/// One of the requests that may be in flight.
+/// The right to have one request in flight.
 pub(super) type Slot = OwnedSemaphorePermit;
 
-/// A row that something is sent for.
+/// A row that needs at least one request.
 #[derive(Debug)]
 pub(super) struct StartedRow {
     pub(super) number: RowNumber,
     pub(super) action: Action,
     pub(super) state: RowState,
     pub(super) carried: ByteRecord,
-    /// Whether it met a fault.
-    pub(super) retries: bool,
-    /// Its slot, while its second call waits for a permit.
+    /// Whether one of its requests had a fault.
+    pub(super) has_faulted: bool,
+    /// The slot it keeps while its second call waits for a permit.
     pub(super) slot: Option<Slot>,
 }

@@ -1,5 +1,5 @@
-//! The rows that have been sent at least once and wait. Pure: a row waits until its backoff has passed, then for a permit, but no
-//! longer than there is time left for an answer.
+//! The started rows that are not in flight. Pure. A row waits until its backoff has ended, then for a permit, but only as long
+//! as there is time left for an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,30 +7,30 @@ use tokio::time::Instant;
 
 use super::started_row::StartedRow;
 
-/// In which order rows get permits; the second call of a row comes before retries.
+/// The order in which rows get permits: second calls come before retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Priority {
-    /// The row's second call, which follows its first at once.
+    /// The row's second call, which directly follows its first.
     SecondCall,
     /// The same call again.
     Retry,
 }
 
-/// A place in the queue for permits: by priority, then in the order of arrival.
+/// A position in the permit queue: by priority, then in order of arrival.
 type Place = (Priority, u64);
 
-/// The rows that have been begun and are not in flight.
+/// The started rows that are not in flight.
 #[derive(Debug, Default)]
 pub(super) struct WaitingRows {
     backing_off: BTreeMap<(Instant, u64), Box<StartedRow>>,
     ready: BTreeMap<Place, Box<StartedRow>>,
-    /// Until when the rows that are ready can be sent.
+    /// The latest time at which each ready row can be sent.
     latest: BTreeSet<(Instant, Place)>,
     arrivals: u64,
 }
 
 impl WaitingRows {
-    /// How many there are.
+    /// The number of waiting rows.
     pub(super) fn len(&self) -> usize {
         self.backing_off.len() + self.ready.len()
     }
@@ -39,13 +39,13 @@ impl WaitingRows {
         self.len() == 0
     }
 
-    /// Takes in a row that is retried at `due`.
+    /// Adds a row to be retried at `due`.
     pub(super) fn back_off(&mut self, row: Box<StartedRow>, due: Instant) {
         let arrival = self.arrival();
         self.backing_off.insert((due, arrival), row);
     }
 
-    /// Takes in a row that waits for a permit.
+    /// Adds a row that waits for a permit.
     pub(super) fn make_ready(&mut self, row: Box<StartedRow>, priority: Priority) {
         let place = (priority, self.arrival());
         if let Some(latest) = row.state.latest_send() {
@@ -54,7 +54,7 @@ impl WaitingRows {
         self.ready.insert(place, row);
     }
 
-    /// Lets the rows whose backoff has passed wait for a permit.
+    /// Moves the rows whose backoff has ended to the permit queue.
     pub(super) fn wake(&mut self, now: Instant) {
         while let Some(entry) = self.backing_off.first_entry().filter(|entry| entry.key().0 <= now) {
             let row = entry.remove();
@@ -62,7 +62,7 @@ impl WaitingRows {
         }
     }
 
-    /// The next row that gets a permit.
+    /// The row that gets the next permit.
     pub(super) fn first_ready(&self) -> Option<&StartedRow> {
         self.ready.first_key_value().map(|(_, row)| &**row)
     }
@@ -73,7 +73,7 @@ impl WaitingRows {
         Some(row)
     }
 
-    /// A row that is ready and has no time left for an answer.
+    /// Removes a ready row that has no time left for an answer.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Option<Box<StartedRow>> {
         let (_, place) = self.latest.first().copied().filter(|(latest, _)| *latest <= now)?;
         let row = self.ready.remove(&place)?;
@@ -81,12 +81,12 @@ impl WaitingRows {
         Some(row)
     }
 
-    /// Takes any row out, while there is one.
+    /// Removes any row; `None` once there is none.
     pub(super) fn take_any(&mut self) -> Option<Box<StartedRow>> {
         self.take_ready().or_else(|| self.backing_off.pop_first().map(|(_, row)| row))
     }
 
-    /// When a backoff has passed or a row is overdue.
+    /// When the next backoff ends, or the next row becomes overdue.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let backoff = self.backing_off.first_key_value().map(|((due, _), _)| *due);
         let overdue = self.latest.first().map(|(latest, _)| *latest);
@@ -123,7 +123,7 @@ mod tests {
         let action = Action::Read(user(number));
         let mut state = RowState::new(action, PATIENCE, false);
         state.count(sent, sent);
-        Box::new(StartedRow { number: RowNumber(number), action, state, carried: ByteRecord::new(), retries: false, slot: None })
+        Box::new(StartedRow { number: RowNumber(number), action, state, carried: ByteRecord::new(), has_faulted: false, slot: None })
     }
 
     fn numbers(waiting: &mut WaitingRows) -> Vec<u64> {
