@@ -120,8 +120,8 @@ impl Conclusion<'_> {
             Some(StopReason::Exceeded { why, .. }) if *why == Exceeded::Forbidden => Ok(true),
             // Every row is done, so there was nothing to stop: the report has the details.
             Some(StopReason::Exceeded { .. }) => Ok(false),
-            None if results.signal.is_none() => Ok(false),
-            None => Ok(!read_journal(&self.workspace.files.partial, most_rows)?.again.is_empty()),
+            Some(StopReason::Requested) | None if results.signal.is_none() => Ok(false),
+            Some(StopReason::Requested) | None => Ok(!read_journal(&self.workspace.files.partial, most_rows)?.again.is_empty()),
         }
     }
 
@@ -268,8 +268,8 @@ pub(super) fn why_stopped(results: RunResults) -> RunError {
             let what = "one of the first rows, which `--canary` settles alone, did not succeed".to_owned();
             RunError::Exceeded { what, code: EXIT_STOPPED, last: LastFailure(last) }
         }
-        (Some(StopReason::JournalClosed) | None, Some(signal)) => RunError::Interrupted(signal),
-        (Some(StopReason::JournalClosed) | None, None) => RunError::Unaccounted,
+        (Some(StopReason::Requested | StopReason::JournalClosed) | None, Some(signal)) => RunError::Interrupted(signal),
+        (Some(StopReason::Requested | StopReason::JournalClosed) | None, None) => RunError::Unaccounted,
     }
 }
 

@@ -78,6 +78,7 @@ impl<'a> Settled<'a> {
             return report_finished(files, former.clone(), &mut journal_rows, *clock, console);
         }
         record.environment = self.former.environment.clone();
+        record.api_url.clone_from(&self.former.api_url);
         record.finished_at = Some(timestamp(clock.millis()));
         let published = publish_settled(files, config.lines, record, self.rows, &mut journal_rows)?;
         let summary = Summary {

@@ -102,6 +102,8 @@ pub(crate) struct Ended {
 /// Why a run stops by itself.
 #[derive(Debug)]
 pub(crate) enum StopReason {
+    /// The stop was requested from outside: by a signal, or because the source could not be read.
+    Requested,
     /// PingOne accepts no requests from us.
     Refused(PingOneError),
     /// Too many rows failed; `last` is the message of the last one.

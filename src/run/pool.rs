@@ -109,8 +109,9 @@ impl<'a, W: Transport> Pool<'a, W> {
         let reads_more = self.next.is_none() && !self.is_read && !is_stopping;
         Some(tokio::select! {
             biased;
-            () = stop.requested(), if !is_stopping => Event::Stop,
+            // First, since it comes most often; whether the run stops is also checked before anything is sent.
             Some(done) = self.in_flight.next() => Event::Done(done),
+            () = stop.requested(), if !is_stopping => Event::Stop,
             permit = ready(&mut self.permit), if has_permit => Event::Permit(permit),
             room = self.journal.has_room(), if !has_all_written => Event::Journal(room),
             slot = Arc::clone(slots).acquire_owned(), if missing == Some(Missing::Slot) => Event::Slot(slot.expect("nobody closes it")),
@@ -280,7 +281,7 @@ impl<'a, W: Transport> Pool<'a, W> {
                 row.slot = Some(slot);
                 self.waiting.make_ready(row, Priority::SecondCall);
             }
-            Next::Settle(result) if result.outcome == Outcome::NotFound => self.start(Job::CheckEnvironment { row, result }),
+            Next::Settle(result) if result.outcome == Outcome::NotFound => self.start(Job::CheckEnvironment { row, result, slot }),
             Next::Settle(result) => self.settle(row, result),
             Next::TokenRefused(detail) => {
                 let refused = self.pipeline.session.fresh_token_refused(&detail);
@@ -360,6 +361,7 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Sends nothing new from here on; requests in flight are awaited.
     fn begin_to_stop(&mut self) {
+        self.state.stop(StopReason::Requested);
         self.is_stopping = true;
         (self.permit, self.slot, self.next) = (None, None, None);
         self.rows.close();

@@ -20,7 +20,7 @@ pub(super) enum Job {
     /// Send this call.
     Send { row: Box<StartedRow>, call: Call, is_retry: bool, slot: Slot, token: Arc<AccessToken> },
     /// The user was not found: check whether the environment exists.
-    CheckEnvironment { row: Box<StartedRow>, result: RowResult },
+    CheckEnvironment { row: Box<StartedRow>, result: RowResult, slot: Slot },
 }
 
 /// The result of a job.
@@ -42,8 +42,10 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
             let attempt = session.send(request, &token, stop).await;
             Done::Answered { row, call, slot, began, attempt }
         }
-        Job::CheckEnvironment { row, result } => {
+        Job::CheckEnvironment { row, result, slot } => {
             let exists = session.check_environment(stop).await;
+            // The row keeps its slot, so that no more rows are out than may be in flight.
+            drop(slot);
             Done::Checked { row, result, exists }
         }
     }

@@ -203,3 +203,32 @@ async fn each_row_is_logged_at_debug_level() {
         assert_eq!(text.lines().filter(|line| line.contains("answered") && line.contains("durationMs=50")).count(), lines, "{text}");
     }
 }
+
+/// While it is not known whether the environment is there, no more rows are out than may be in flight.
+#[tokio::test(start_paused = true)]
+async fn no_new_row_is_sent_while_all_slots_wait_for_the_check_of_the_environment() {
+    let script = Script { environment: Some(Event::Status(404)), ..Script::alike(1..=500, &[Event::Status(404)]) };
+    let script = Arc::new(Script { latency: Duration::from_secs(4), ..script });
+    let rows = (1..=500).map(|number| row(Operation::Audit, number)).collect();
+    let output = run(&pipeline(&script, Rate::PerSecond(100.0), 8, PATIENCE), rows).await;
+    assert!(matches!(output.ended.stopped, Some(StopReason::Refused(PingOneError::NoEnvironment { .. }))), "{:?}", output.ended);
+    assert_eq!(script.sent.lock().expect("whole").len(), 8);
+}
+
+/// What is settled because of a signal spends no budget: the signal is the reason.
+#[tokio::test(start_paused = true)]
+async fn a_signal_stays_the_reason_whatever_it_leaves_unknown() {
+    let script = Arc::new(Script { latency: Duration::from_secs(20), ..Script::of(&[]) });
+    let mut pipeline = pipeline(&script, Rate::Unlimited, 8, PATIENCE);
+    pipeline.rules.max_failures = MaxFailures::Rows(1);
+    let stop = pipeline.stop.clone();
+    tokio::spawn(async move {
+        for seconds in [25, 1] {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            stop.signal(crate::stop::Signal::Interrupt);
+        }
+    });
+    let output = run(&pipeline, (1..=100).map(|number| row(Operation::Grant, number)).collect()).await;
+    assert!(matches!(output.ended.stopped, Some(StopReason::Requested)), "{:?}", output.ended);
+    assert_eq!(output.ended.tally.of(Outcome::Unknown), 8);
+}
