@@ -1,10 +1,10 @@
 //! Captures what is logged on a test's thread.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use tracing::Level;
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Level};
 
 /// The log of a test, captured until this is dropped.
 #[derive(Debug)]
@@ -30,6 +30,10 @@ impl Write for Lines {
 impl Logged {
     /// Captures the log from now on, at this level and above.
     pub(crate) fn from(level: Level) -> Self {
+        // While there is only one dispatcher, tracing asks the thread that meets an event first whether anybody wants it. That may be
+        // another test's thread, which has none, and the event would be lost here.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::default()));
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).without_time().with_target(false);
