@@ -47,10 +47,16 @@ fn is_of_tests(path: &Path) -> bool {
     name.ends_with("tests.rs") || for_tests.contains(&&*name) || path.components().any(|part| part.as_os_str() == "simulation")
 }
 
+/// The code of a file up to the tests that stand in it. A test module in a file of its own is only named: what follows counts.
+fn without_tests(text: &str) -> &str {
+    const TESTS: &str = "#[cfg(test)]\nmod ";
+    let inline = text.match_indices(TESTS).find(|(at, _)| text[at + TESTS.len()..].lines().next().is_some_and(|rest| rest.ends_with('{')));
+    inline.map_or(text, |(at, _)| &text[..at])
+}
+
 /// The modules that the code of a file imports, tests and comments left out.
 fn imports(text: &str) -> Vec<String> {
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//"));
     let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
     lines.flat_map(|line| line.split("crate::").skip(1).map(name)).filter(|name| !name.is_empty()).collect()
 }
@@ -94,8 +100,7 @@ fn no_file_is_longer_than_400_lines() {
 
 /// The files beside it that a file imports from.
 fn neighbours(path: &Path, text: &str) -> Vec<PathBuf> {
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let lines = code.lines().filter(|line| line.trim_start().starts_with("use "));
+    let lines = without_tests(text).lines().filter(|line| line.trim_start().starts_with("use "));
     let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
     let names = lines.flat_map(|line| line.split("super::").skip(1).map(name));
     names.map(|name| path.with_file_name(format!("{name}.rs"))).filter(|other| other.exists()).collect()
