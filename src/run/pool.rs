@@ -328,10 +328,10 @@ impl<'a, W: Transport> Pool<'a, W> {
         });
         let reason = self.state.settle(&settlement);
         self.unwritten.push_back(settlement);
-        self.flush_unwritten();
         if let Some(reason) = reason {
             self.stop(reason);
         }
+        self.flush_unwritten();
     }
 
     /// Hands settled rows to the journal while it has room.
