@@ -23,7 +23,7 @@ use crate::pingone::{EnvironmentInfo, HttpSettings, HttpTransport, LicenceRates,
 use crate::report::{Journal, NotWritten, RequestsRecord};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
-use crate::stop::{Signal, Stop};
+use crate::stop::Stop;
 use crate::ui::{Console, Progress};
 
 /// Rows read ahead of those that have a slot.
@@ -72,7 +72,6 @@ pub(super) struct RunResults {
     /// The expected number of rows, if known.
     pub(super) expected: Option<u64>,
     pub(super) written: Result<(), NotWritten>,
-    pub(super) signal: Option<Signal>,
     pub(super) requests: RequestsRecord,
     /// Whether a request was sent for a user.
     pub(super) sent_for_users: bool,
@@ -202,7 +201,6 @@ impl<'a> Context<'a> {
             rows,
             expected,
             written,
-            signal: pipeline.stop.signalled(),
             requests,
             sent_for_users: count(&traffic.for_users) > 0,
             statuses: traffic.statuses(),

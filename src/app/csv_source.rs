@@ -17,7 +17,7 @@ use crate::domain::Row;
 use crate::input::{Remaining, ValidInput, feed};
 use crate::lookup::{Forecast, forecast};
 use crate::pingone::Transport;
-use crate::report::{InputRecord, Numbers, Recovered, RowsByNumber};
+use crate::report::{InputRecord, JournalIndex, Numbers, RowsByNumber};
 use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned, PlannedInput};
@@ -143,9 +143,10 @@ impl ResolvedSource for ResolvedInput {
     }
 
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(Arc<ValidInput>, CsvFeed), RunError> {
-        let ResumePoint { recovered, in_doubt_up_to, now, .. } = resume_point;
-        let resumed = recovered.has_header().then_some(now);
-        let Recovered { settled, again, .. } = recovered;
+        let ResumePoint { index, in_doubt_up_to, now, .. } = resume_point;
+        let resumed = index.has_header().then_some(now);
+        let JournalIndex { settled, unsettled, .. } = index;
+        let again = unsettled.into_iter().map(|(row, last)| (row, last.outcome)).collect();
         let remaining = Remaining { settled, again, in_doubt_up_to, resumed };
         let input = Arc::new(self.0);
         Ok((Arc::clone(&input), CsvFeed { input, remaining }))

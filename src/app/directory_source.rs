@@ -115,7 +115,7 @@ impl ResolvedSource for BegunList {
 
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(&'static ListRows, ListFeed), RunError> {
         let seen = match resume_point.journal {
-            Some(journal) => SeenSet::resuming(ResumedUsers::read(journal, &resume_point.recovered)?),
+            Some(journal) => SeenSet::resuming(ResumedUsers::read(journal)?),
             None => SeenSet::default(),
         };
         Ok((&ListRows, ListFeed { listing: self.listing, seen }))

@@ -16,7 +16,7 @@ use super::csv_source::CsvSource;
 use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use super::finish::{Conclusion, report_finished};
-use super::source::{ResolvedSource, RowSource, SourceRows};
+use super::source::{ResolvedSource, RowSource};
 use super::target::TargetInfo;
 use super::workspace::Workspace;
 use crate::cli::{Cli, Command};
@@ -219,16 +219,16 @@ impl World {
         let mut record = RunRecord::of(&config, source.record(), start, &TargetInfo::of(&config.connection), run);
         workspace.refuse_another(&mut record).expect("the same run");
         if let Some(former) = workspace.finished() {
-            let mut originals = SourceRows::original_rows(source.rows()).expect("rows");
-            return Some(report_finished(&files, former.clone(), &mut *originals, clock, &console).expect("its own report"));
+            return Some(report_finished(&files, former.clone(), clock, &console).expect("its own report"));
         }
         let source = source.resolved();
-        let (journal, recovered) = workspace.begin(config.operation, &mut record, &source.carried_names()).expect("a journal");
-        let (before, is_resumed) = (recovered.for_good(), recovered.has_header());
+        let mut index = workspace.index(record.input.rows.expect("a file")).expect("readable");
+        let journal = workspace.begin(config.operation, &mut record, &source.carried_names(), &mut index).expect("a journal");
+        let (before, is_resumed) = (index.settled_tally(), index.has_header());
         let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, life.limits());
         pipeline.rules.is_resumed = is_resumed;
         let now = clock.now() + life.late();
-        let resume_point = ResumePoint { recovered, journal: None, in_doubt_up_to: record.in_doubt_up_to, now };
+        let resume_point = ResumePoint { index, journal: None, in_doubt_up_to: record.in_doubt_up_to, now };
         let (rows, feed) = source.into_feed(resume_point).expect("rows");
         let expected = feed.expected();
         let (send, receive) = mpsc::channel(READ_AHEAD);
@@ -241,7 +241,6 @@ impl World {
             rows: all,
             expected,
             written,
-            signal: pipeline.stop.signalled(),
             requests: RequestsRecord::default(),
             sent_for_users: !script.sent.lock().expect("whole").is_empty(),
             statuses: BTreeMap::new(),

@@ -8,13 +8,14 @@ use tokio::sync::mpsc;
 use super::error::RunError;
 use crate::domain::Row;
 use crate::pingone::Transport;
-use crate::report::Recovered;
+use crate::report::JournalIndex;
 use crate::run::Pipeline;
 
 /// Where a run starts: at its first row, or where earlier processes stopped.
 #[derive(Debug)]
 pub(super) struct ResumePoint<'a> {
-    pub(super) recovered: Recovered,
+    /// What the journal says; empty in a new run.
+    pub(super) index: JournalIndex,
     /// The journal of a resumed run.
     pub(super) journal: Option<&'a Path>,
     /// Rows up to this one may have been sent already.

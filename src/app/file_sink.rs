@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use super::context::{RunResults, Start};
 use super::error::RunError;
 use super::finish::{Conclusion, report_finished};
-use super::settled::Settled;
+use super::settled::{ChangedInput, publish_settled};
 use super::sink::{Admitted, ReportSink};
 use super::source::{RowSource, SourceRows};
 use super::workspace::Workspace;
 use crate::domain::{RunId, Tally};
-use crate::report::{InputRecord, Journal, Recovered, ReportFiles, RunRecord};
+use crate::report::{InputRecord, Journal, JournalIndex, OutputError, ReportFiles, RunRecord, Status};
 
 /// The files of a run.
 pub(super) struct FileSink<'a> {
@@ -27,6 +27,31 @@ impl<'a> FileSink<'a> {
     pub(super) fn open(start: &'a Start<'a>, files: ReportFiles, to_resume: &'a str) -> Result<Self, RunError> {
         Ok(Self { start, workspace: Workspace::open(files, start.config.existing)?, to_resume })
     }
+
+    /// Finishes the run to resume, whose input has changed or is gone, if it lacks nothing but its report, or the end of its
+    /// record. Returns the exit code; `None` if rows are left, or if the run is complete. Fails if `record` is of another run.
+    fn finish_without_input(&self, mut record: RunRecord) -> Result<Option<u8>, RunError> {
+        let (Start { console, .. }, workspace) = (self.start, &self.workspace);
+        let (Some(former), Some(rows)) = (workspace.former(), record.input.rows) else {
+            return Ok(None);
+        };
+        let is_published = workspace.finished().is_some();
+        if former.status == Status::Completed || !(is_published || workspace.index(rows)?.settles_all(rows)) {
+            return Ok(None);
+        }
+        workspace.refuse_another(&mut record)?;
+        console.tell_anyhow("the input is not what it was when the run began, but each of its rows was settled: nothing is sent, and the report is made of the journal");
+        if is_published {
+            return self.report_finished(former).map(Some);
+        }
+        workspace.try_out(&record)?;
+        publish_settled(self.start, workspace, record, rows, None).map(Some)
+    }
+
+    fn report_finished(&self, former: &RunRecord) -> Result<u8, RunError> {
+        let Start { console, clock, .. } = self.start;
+        report_finished(&self.workspace.files, former.clone(), *clock, console)
+    }
 }
 
 impl ReportSink for FileSink<'_> {
@@ -35,29 +60,43 @@ impl ReportSink for FileSink<'_> {
     }
 
     fn admit<S: RowSource>(&self, source: Result<S, RunError>, record: impl Fn(InputRecord) -> RunRecord) -> Result<Admitted<S>, RunError> {
-        let (Start { config, console, clock, .. }, workspace) = (self.start, &self.workspace);
+        let (Start { config, console, .. }, workspace) = (self.start, &self.workspace);
         if let Some(former) = workspace.former()
-            && let Some(settled) = Settled::of(workspace, former, &source)?
+            && let Some(changed) = ChangedInput::of(former, &source)
         {
-            return Ok(Admitted::Done(settled.publish(self.start, record(former.input.clone()))?));
+            if let Some(code) = self.finish_without_input(record(former.input.clone()))? {
+                return Ok(Admitted::Done(code));
+            }
+            if let (ChangedInput::Another(is), Some(was)) = (changed, &former.input.sha256) {
+                // With another input, its own errors do not matter.
+                return Err(OutputError::AnotherInput { path: workspace.files.record.to_path_buf(), was: was.clone(), is }.into());
+            }
         }
         let source = source?.approve(config.safety.max_users)?;
         let mut record = record(source.record());
         workspace.refuse_another(&mut record)?;
         if let Some(former) = workspace.finished() {
-            let code = report_finished(&workspace.files, former.clone(), &mut *source.rows().original_rows()?, *clock, console)?;
-            return Ok(Admitted::Done(code));
+            return Ok(Admitted::Done(self.report_finished(former)?));
         }
         workspace.try_out(&record)?;
-        Ok(Admitted::Rows(source, Box::new(record)))
+        let rows = source.rows();
+        let index = workspace.index(rows.most_rows())?;
+        match record.input.rows {
+            Some(count) if workspace.former().is_some() && index.settles_all(count) => {
+                console.tell("each row was settled: nothing is sent, and the report is made of the journal");
+                let code = publish_settled(self.start, workspace, record, count, Some(&mut *rows.original_rows()?))?;
+                Ok(Admitted::Done(code))
+            }
+            _ => Ok(Admitted::Rows(source, Box::new(record), index)),
+        }
     }
 
     fn journal_to_resume(&self) -> Option<&Path> {
         self.workspace.journal_to_resume()
     }
 
-    async fn begin(&self, record: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError> {
-        self.workspace.begin(self.start.config.operation, record, carried)
+    async fn begin(&self, record: &mut RunRecord, carried: &[&str], index: &mut JournalIndex) -> Result<Journal, RunError> {
+        self.workspace.begin(self.start.config.operation, record, carried, index)
     }
 
     fn finish(&self, results: RunResults, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError> {

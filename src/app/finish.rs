@@ -16,8 +16,8 @@ use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
-    JournalRows, Metrics, NotWritten, Numbers, OutputError, Published, Replaced, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
-    count_report, publish, put_in_order, read_journal, tally, totals, write_failures,
+    EndedJournal, Extent, JournalIndex, Metrics, NotWritten, OutputError, Published, Replaced, ReportFiles, RowsByNumber, RunRecord,
+    Status, Summary, count_report, index_journal, tally, totals,
 };
 use crate::run::{Exceeded, StopReason};
 use crate::ui::Console;
@@ -34,15 +34,6 @@ pub(super) struct Conclusion<'a> {
     pub(super) record: RunRecord,
     /// The rows settled by earlier processes.
     pub(super) before: Tally,
-}
-
-/// How far a run came.
-#[derive(Debug, Clone, Copy)]
-struct Extent {
-    /// Whether a request was sent for a user.
-    for_users: bool,
-    /// The number of rows, if known.
-    expected: Option<u64>,
 }
 
 /// Where the metrics are written, if requested.
@@ -80,130 +71,129 @@ impl Conclusion<'_> {
             self.record.in_doubt_ahead = Some(0);
         }
         let mut summary = summary_of(&results, self.target);
-        let extent = Extent { for_users: results.sent_for_users, expected: results.expected };
+        summary.rows = results.expected;
         let (statuses, metrics) = (results.statuses.clone(), MetricsFile::of(self.config));
-        let code = match self.finish(results, rows) {
-            Ok(published) => {
-                summary.tally = published.tally;
-                summary.files = self.workspace.files.finished();
-                self.console.summarize(&summary);
-                tell_selection(self.config.lines, &published, self.console);
-                tell_failures(&self.workspace.files, &published, self.console);
-                code_of(&published.tally)
+        let sent_nothing = !results.sent_for_users && self.before.rows() == 0;
+        let published = if let Some(count) = self.all_rows(&results) {
+            let journal = EndedJournal::read(&self.workspace.files, rows.most_rows())?;
+            summary.tally = journal.index.tally;
+            if must_not_publish(&results, &journal.index) { Err(why_stopped(results)) } else { self.publish(journal, count, rows) }
+        } else {
+            summary.tally = index_journal(&self.workspace.files.partial, rows.most_rows())?.tally;
+            Err(why_stopped(results))
+        };
+        let code = match published {
+            Ok(published) => conclude_published(&self.workspace.files, self.config, &published, &mut summary, self.console),
+            Err(stopped) => {
+                if sent_nothing && summary.tally.rows() == 0 && self.workspace.files.partial.exists() {
+                    self.workspace.remove_traces()?;
+                }
+                self.keep_unfinished(&stopped, &mut summary);
+                stopped.code()
             }
-            Err(stopped) => self.keep_unfinished(&stopped, &mut summary, extent, rows.most_rows())?,
         };
         metrics.write(&summary, &statuses, code);
         Ok(code)
     }
 
-    fn finish(&mut self, results: RunResults, rows: &impl SourceRows) -> Result<Published, RunError> {
+    /// The number of rows, if it is known and each of them has a line.
+    fn all_rows(&self, results: &RunResults) -> Option<u64> {
         let settled = self.before.rows() + results.ended.tally.rows();
-        let count = match results.rows {
-            Ok(Some(count)) if settled >= count && results.written.is_ok() && !self.must_not_publish(&results, rows.most_rows())? => count,
-            Ok(_) | Err(_) => return Err(why_stopped(results)),
-        };
+        let count = results.rows.as_ref().ok().copied().flatten();
+        count.filter(|count| settled >= *count && results.written.is_ok())
+    }
+
+    fn publish(&mut self, journal: EndedJournal, count: u64, rows: &impl SourceRows) -> Result<Published, RunError> {
         let began = Instant::now();
-        let (files, lines) = (&self.workspace.files, self.config.lines);
-        let published = publish_all(files, lines, &mut self.record, count, rows.numbers(), &mut *rows.original_rows()?)?;
+        let extent = Extent { rows: count, numbers: rows.numbers(), lines: self.config.lines };
+        let published = publish_all(&self.workspace.files, journal, extent, &mut self.record, &mut *rows.original_rows()?)?;
         tracing::info!(rows = count, seconds = began.elapsed().as_secs_f64(), "the report is published");
-        complete(&mut self.record, &published);
-        self.record.write(&self.workspace.files.record)?;
         Ok(published)
     }
 
-    /// Whether the report must wait although every row has a line: a signal left rows that are to be sent again, or the run was
-    /// refused, failed its canary or lost its journal.
-    fn must_not_publish(&self, results: &RunResults, most_rows: u64) -> Result<bool, RunError> {
-        match &results.ended.stopped {
-            Some(StopReason::Refused(_) | StopReason::Canary(_) | StopReason::JournalClosed) => Ok(true),
-            Some(StopReason::Exceeded { why, .. }) if *why == Exceeded::Forbidden => Ok(true),
-            // Every row is done, so there was nothing to stop: the report has the details.
-            Some(StopReason::Exceeded { .. }) => Ok(false),
-            Some(StopReason::Requested) | None if results.signal.is_none() => Ok(false),
-            Some(StopReason::Requested) | None => Ok(!read_journal(&self.workspace.files.partial, most_rows)?.again.is_empty()),
+    /// Says why the run stopped and how to resume it. If it has a journal, completes the record and the summary.
+    fn keep_unfinished(mut self, stopped: &RunError, summary: &mut Summary) {
+        let files = &self.workspace.files;
+        if files.partial.exists() {
+            self.note_in_record(stopped, &summary.tally);
+            summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
+            self.console.summarize(summary);
+        }
+        complain(stopped, self.console);
+        // Without a journal, either the report was published before the failure and the record is to be completed, or nothing
+        // was sent and nothing is left.
+        if files.record.exists() {
+            self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
         }
     }
 
-    /// Keeps the journal of an unfinished run. Returns the exit code.
-    fn keep_unfinished(mut self, stopped: &RunError, summary: &mut Summary, extent: Extent, most_rows: u64) -> Result<u8, RunError> {
-        let files = &self.workspace.files;
-        if !files.partial.exists() {
-            // The report was published before the failure. Resuming does the rest.
-            complain(stopped, self.console);
-            self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
-            return Ok(stopped.code());
-        }
-        summary.tally = read_journal(&files.partial, most_rows)?.tally;
-        if summary.tally.rows() == 0 && !extent.for_users && self.before.rows() == 0 {
-            self.workspace.remove_traces()?;
-            if !files.partial.exists() {
-                complain(stopped, self.console);
-                return Ok(stopped.code());
-            }
-        }
+    fn note_in_record(&mut self, stopped: &RunError, tally: &Tally) {
         self.record.status = if matches!(stopped, RunError::Interrupted(_)) { Status::Interrupted } else { Status::Stopped };
         self.record.stop_reason = Some(stopped.to_string());
-        self.record.totals = totals(&summary.tally);
-        if let Err(error) = self.record.write(&files.record) {
+        self.record.totals = totals(tally);
+        if let Err(error) = self.record.write(&self.workspace.files.record) {
             // The record still says that the run is in progress, and the run can be resumed all the same.
             tracing::warn!("{error}");
         }
-        summary.rows = extent.expected;
-        summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
-        self.console.summarize(summary);
-        complain(stopped, self.console);
-        self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
-        Ok(stopped.code())
     }
 }
 
-/// Publishes the report of this many `rows`. Everything that only the journal can tell is written first, because a report with
-/// only selected lines no longer contains it.
-fn publish_all(
-    files: &ReportFiles,
-    lines: Lines,
-    record: &mut RunRecord,
-    rows: u64,
-    numbers: Numbers,
-    originals: &mut dyn RowsByNumber,
-) -> Result<Published, RunError> {
-    put_in_order(files, rows, numbers)?;
-    let all = count_report(&files.partial)?;
-    write_failures(&files.partial, &all, &files.failed, originals)?;
-    record.input.rows = Some(rows);
-    record.totals = totals(&all.tally);
-    record.write(&files.record)?;
-    publish(files, lines)?;
-    Ok(match lines {
-        Lines::All => all,
-        Lines::Active => Published { tally: all.tally, ..count_report(&files.report)? },
-    })
+/// Whether the report must wait although every row has a line: a signal left rows that are to be sent again, or the run was
+/// refused, failed its canary or lost its journal.
+fn must_not_publish(results: &RunResults, index: &JournalIndex) -> bool {
+    match &results.ended.stopped {
+        Some(StopReason::Refused(_) | StopReason::Canary(_) | StopReason::JournalClosed) => true,
+        // If every row is done, there was nothing to stop: the report has the details.
+        Some(StopReason::Exceeded { why, .. }) => *why == Exceeded::Forbidden,
+        Some(StopReason::Signal(_)) => !index.unsettled.is_empty(),
+        Some(StopReason::Source) | None => false,
+    }
 }
 
-/// Publishes the report of a run whose `rows` rows were all settled before, and whose input is gone or has changed. The failed
-/// rows are reconstructed from the journal.
-pub(super) fn publish_settled(
+/// Publishes the report of a `journal`, and completes the record. What only the journal can tell is written first, because a
+/// report with only selected lines no longer contains it.
+pub(super) fn publish_all(
     files: &ReportFiles,
-    lines: Lines,
-    mut record: RunRecord,
-    rows: u64,
-    journal_rows: &mut JournalRows,
+    journal: EndedJournal,
+    extent: Extent,
+    record: &mut RunRecord,
+    originals: &mut dyn RowsByNumber,
 ) -> Result<Published, RunError> {
-    let published = publish_all(files, lines, &mut record, rows, Numbers::Whole, journal_rows)?;
-    complete(&mut record, &published);
+    let written = journal.write(files, extent, originals)?;
+    record.input.rows = Some(extent.rows);
+    record.totals = totals(&written.published.tally);
+    record.write(&files.record)?;
+    let published = written.publish()?;
+    complete(record, &published);
     record.write(&files.record)?;
     Ok(published)
 }
 
-/// Reports a finished run once more. If it crashed after publishing the report, its record is completed.
-pub(super) fn report_finished(
+/// Tells the operator what a finished run has done. Returns the exit code.
+pub(super) fn conclude_published(
     files: &ReportFiles,
-    mut record: RunRecord,
-    originals: &mut dyn RowsByNumber,
-    clock: Clock,
+    config: &RunConfig,
+    published: &Published,
+    summary: &mut Summary,
     console: &Console,
-) -> Result<u8, RunError> {
+) -> u8 {
+    summary.tally = published.tally;
+    summary.rows = None;
+    summary.files = files.finished();
+    console.summarize(summary);
+    if published.tally.rows() == 0 {
+        console.tell("nobody is selected: the list of users is empty, and so is the report");
+    } else if config.lines == Lines::Active {
+        console.tell(&format!("the report has a line for those who can bypass MFA now alone: {}", published.lines));
+    }
+    if published.tally.failures() > 0 {
+        console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
+    }
+    code_of(&published.tally)
+}
+
+/// Reports a finished run once more. If it crashed after publishing the report, its record is completed.
+pub(super) fn report_finished(files: &ReportFiles, mut record: RunRecord, clock: Clock, console: &Console) -> Result<u8, RunError> {
     let found = count_report(&files.report)?;
     let has_all_rows = record.options.only.is_none();
     // If the report lacks lines, the record has the totals.
@@ -217,9 +207,6 @@ pub(super) fn report_finished(
         return Err(OutputError::NotItsReport(files.report.to_path_buf()).into());
     }
     let published = Published { tally, ..found };
-    if has_all_rows {
-        write_failures(&files.report, &published, &files.failed, originals)?;
-    }
     if record.status != Status::Completed {
         record.finished_at = Some(timestamp(clock.millis()));
         complete(&mut record, &published);
@@ -227,22 +214,6 @@ pub(super) fn report_finished(
     }
     console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
     Ok(code_of(&published.tally))
-}
-
-/// Tells the operator where the failed rows are.
-pub(super) fn tell_failures(files: &ReportFiles, published: &Published, console: &Console) {
-    if published.tally.failures() > 0 {
-        console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
-    }
-}
-
-/// Tells the operator if the report is empty or has only selected lines.
-pub(super) fn tell_selection(lines: Lines, published: &Published, console: &Console) {
-    if published.tally.rows() == 0 {
-        console.tell("nobody is selected: the list of users is empty, and so is the report");
-    } else if lines == Lines::Active {
-        console.tell(&format!("the report has a line for those who can bypass MFA now alone: {}", published.lines));
-    }
 }
 
 fn complete(record: &mut RunRecord, published: &Published) {
@@ -261,15 +232,15 @@ pub(super) fn why_stopped(results: RunResults) -> RunError {
     if let Err(error) = results.rows {
         return error;
     }
-    match (results.ended.stopped, results.signal) {
-        (Some(StopReason::Refused(error)), _) => error.into(),
-        (Some(StopReason::Exceeded { why, failed, settled, last }), _) => exceeded(why, failed, settled, last),
-        (Some(StopReason::Canary(last)), _) => {
+    match results.ended.stopped {
+        Some(StopReason::Signal(signal)) => RunError::Interrupted(signal),
+        Some(StopReason::Refused(error)) => error.into(),
+        Some(StopReason::Exceeded { why, failed, settled, last }) => exceeded(why, failed, settled, last),
+        Some(StopReason::Canary(last)) => {
             let what = "one of the first rows, which `--canary` settles alone, did not succeed".to_owned();
             RunError::Exceeded { what, code: EXIT_STOPPED, last: LastFailure(last) }
         }
-        (Some(StopReason::Requested | StopReason::JournalClosed) | None, Some(signal)) => RunError::Interrupted(signal),
-        (Some(StopReason::Requested | StopReason::JournalClosed) | None, None) => RunError::Unaccounted,
+        Some(StopReason::Source | StopReason::JournalClosed) | None => RunError::Unaccounted,
     }
 }
 

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use super::context::Context;
 use super::error::RunError;
 use super::reading::unless_stopped;
-use crate::domain::Outcome;
+use crate::domain::{Outcome, RowNumber};
 use crate::file_error::FileError;
 use crate::input::{Resolution, ResolvedUsers, ValidInput};
 use crate::lookup::{LookUp, NotLookedUp};
-use crate::report::journal_users;
+use crate::report::{Column, read_journal};
 use crate::ui::Progress;
 
 /// The input with its users resolved. In a resumed run, `journal` already names the users of settled rows.
@@ -44,11 +44,11 @@ pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, journal: O
 /// Stores in `resolved` the users of the rows that have a line in the `journal`. Returns the number of rows stored.
 fn resume_users(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u64, RunError> {
     let mut count = 0;
-    for line in journal_users(journal, rows)? {
-        let (row, user, outcome) = line?;
-        let resolution = match (user, outcome) {
+    read_journal(journal, rows, |line| {
+        let (row, user) = (RowNumber(line.row), Column::UserId.parsed(line.values));
+        let resolution = match (user, line.outcome) {
             (Some(user), _) => Resolution::User(user),
-            (None, Outcome::NotFound | Outcome::Ambiguous | Outcome::Rejected) => Resolution::Unresolved(outcome, Box::default()),
+            (None, Outcome::NotFound | Outcome::Ambiguous | Outcome::Rejected) => Resolution::Unresolved(line.outcome, Box::default()),
             (
                 None,
                 Outcome::Granted
@@ -60,11 +60,11 @@ fn resume_users(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u
                 | Outcome::Failed
                 | Outcome::Unknown
                 | Outcome::Invalid,
-            ) => continue,
+            ) => return Ok(()),
         };
         count += u64::from(resolved.of(row).map_err(not_stored)?.is_none());
-        resolved.set(row, &resolution).map_err(not_stored)?;
-    }
+        resolved.set(row, &resolution).map_err(not_stored)
+    })?;
     Ok(count)
 }
 

@@ -51,18 +51,18 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     let Start { config, info, console, clock, stop, .. } = start;
     let (started_at, run_id) = sink.origin().unwrap_or_else(|| (clock.millis(), RunId::random()));
     let source = S::read(spec, config, started_at, stop, console).await;
-    let (source, mut record) = match sink.admit(source, |input| RunRecord::of(config, input, started_at, info, run_id))? {
+    let (source, mut record, mut index) = match sink.admit(source, |input| RunRecord::of(config, input, started_at, info, run_id))? {
         Admitted::Done(code) => return Ok(code),
-        Admitted::Rows(source, record) => (source, *record),
+        Admitted::Rows(source, record, index) => (source, *record, index),
     };
     let target = Target::connect(&config.connection).await?;
     target.note_in(&mut record);
     let mut context = Context::new(start, target, run_id)?;
     let source = preflight(&mut context, source, &mut record, sink.journal_to_resume()).await?;
-    let (journal, recovered) = sink.begin(&mut record, &source.carried_names()).await?;
-    let (before, is_resumed) = (recovered.for_good(), recovered.has_header());
+    let journal = sink.begin(&mut record, &source.carried_names(), &mut index).await?;
+    let (before, is_resumed) = (index.settled_tally(), index.has_header());
     let resume_point = ResumePoint {
-        recovered,
+        index,
         journal: sink.journal_to_resume().filter(|_| is_resumed),
         in_doubt_up_to: record.in_doubt_up_to,
         now: context.clock().now(),

@@ -8,15 +8,15 @@ use super::context::RunResults;
 use super::error::RunError;
 use super::source::{RowSource, SourceRows};
 use crate::domain::{RunId, Tally};
-use crate::report::{InputRecord, Journal, Recovered, RunRecord};
+use crate::report::{InputRecord, Journal, JournalIndex, RunRecord};
 
 /// What a run has to do.
 #[derive(Debug)]
 pub(super) enum Admitted<S> {
     /// Nothing: it had finished already. The exit code.
     Done(u8),
-    /// Process these rows; with the record of the run.
-    Rows(S, Box<RunRecord>),
+    /// Process these rows; with the record of the run, and what the journal to resume says.
+    Rows(S, Box<RunRecord>, JournalIndex),
 }
 
 /// Receives the lines of a run, and concludes it.
@@ -31,8 +31,8 @@ pub(super) trait ReportSink {
     /// The journal of the run to resume; `None` for a new run.
     fn journal_to_resume(&self) -> Option<&Path>;
 
-    /// Opens the journal, and returns what it already contains. With files, the record is on disk when this returns.
-    async fn begin(&self, record: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError>;
+    /// Opens the journal, of which `index` says what it already contains. With files, the record is on disk when this returns.
+    async fn begin(&self, record: &mut RunRecord, carried: &[&str], index: &mut JournalIndex) -> Result<Journal, RunError>;
 
     /// Concludes the run; `before` counts the rows settled by earlier processes. Returns the exit code.
     fn finish(&self, results: RunResults, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError>;

@@ -10,7 +10,7 @@ use super::finish::{MetricsFile, code_of, summary_of, why_stopped};
 use super::sink::{Admitted, ReportSink};
 use super::source::{RowSource, SourceRows};
 use crate::domain::{Lines, RunId, Tally};
-use crate::report::{InputRecord, Journal, NotWritten, Recovered, RunRecord, Target};
+use crate::report::{InputRecord, Journal, JournalIndex, NotWritten, RunRecord, Target};
 use crate::stdio;
 
 /// Standard output as a sink.
@@ -34,19 +34,19 @@ impl ReportSink for Stream<'_> {
     fn admit<S: RowSource>(&self, source: Result<S, RunError>, record: impl Fn(InputRecord) -> RunRecord) -> Result<Admitted<S>, RunError> {
         let source = source?.approve(self.start.config.safety.max_users)?;
         let record = record(source.record());
-        Ok(Admitted::Rows(source, Box::new(record)))
+        Ok(Admitted::Rows(source, Box::new(record), JournalIndex::default()))
     }
 
     fn journal_to_resume(&self) -> Option<&Path> {
         None
     }
 
-    async fn begin(&self, _: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError> {
+    async fn begin(&self, _: &mut RunRecord, carried: &[&str], _: &mut JournalIndex) -> Result<Journal, RunError> {
         let Start { config, stop, .. } = self.start;
         let target = Target::Stream(Box::new(stdio::Stream::output()?), config.lines);
         let journal = Journal::start(target, carried.iter().copied())?;
         match journal.begun(stop).await {
-            Ok(journal) => Ok((journal, Recovered::default())),
+            Ok(journal) => Ok(journal),
             Err(NotWritten::File(error)) => Err(error.into()),
             Err(NotWritten::GivenUp) => Err(RunError::before_the_first_row(stop)),
         }

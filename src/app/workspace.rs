@@ -9,7 +9,7 @@ use crate::config::Existing;
 use crate::domain::{Operation, RunId};
 use crate::file_error::FileError;
 use crate::report::{
-    Journal, Lock, OutputError, Recovered, ReportFiles, RunRecord, Status, Target, UNRECORDED, check_journal, doubt_failures, read_journal,
+    Journal, JournalIndex, Lock, OutputError, ReportFiles, RunRecord, Target, UNRECORDED, check_journal, doubt_failures, index_journal,
     reopen_journal,
 };
 use crate::run::MOST_WAITING;
@@ -65,13 +65,12 @@ impl Workspace {
         self.former.as_ref().map(|_| &*self.files.partial)
     }
 
-    /// Whether the run of this record lacks only its report, because each of its `rows` is settled for good.
-    pub(super) fn lacks_only_its_report(&self, former: &RunRecord, rows: u64) -> Result<bool, RunError> {
-        if former.status == Status::Completed || !self.files.partial.exists() {
-            return Ok(former.status != Status::Completed);
+    /// What the journal to resume says, of an input with this many `rows`; nothing in a new run.
+    pub(super) fn index(&self, rows: u64) -> Result<JournalIndex, RunError> {
+        match self.journal_to_resume() {
+            Some(journal) => Ok(index_journal(journal, rows)?),
+            None => Ok(JournalIndex::default()),
         }
-        let journal = read_journal(&self.files.partial, rows)?;
-        Ok(journal.again.is_empty() && journal.tally.rows() == rows)
     }
 
     /// Fails if the run of this `record` is not the one to resume. Otherwise adds the former run's requests to its count.
@@ -98,13 +97,19 @@ impl Workspace {
         Ok(record.try_out(&self.files.record)?)
     }
 
-    /// Opens the journal, and returns what it already contains. The record is on disk when this returns.
-    pub(super) fn begin(&self, operation: Operation, record: &mut RunRecord, carried: &[&str]) -> Result<(Journal, Recovered), RunError> {
+    /// Opens the journal, of which `index` says what it already contains. The record is on disk when this returns.
+    pub(super) fn begin(
+        &self,
+        operation: Operation,
+        record: &mut RunRecord,
+        carried: &[&str],
+        index: &mut JournalIndex,
+    ) -> Result<Journal, RunError> {
         // A read whose line is lost is simply repeated.
         record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency) } else { 0 });
         match self.former() {
-            Some(former) => self.resume(former, operation, record, carried),
-            None => Ok((self.begin_new(record, carried)?, Recovered::default())),
+            Some(former) => self.resume(former, operation, record, carried, index),
+            None => self.begin_new(record, carried),
         }
     }
 
@@ -115,16 +120,16 @@ impl Workspace {
         operation: Operation,
         record: &mut RunRecord,
         carried: &[&str],
-    ) -> Result<(Journal, Recovered), RunError> {
-        let (mut file, mut recovered) = reopen_journal(&self.files.partial, record.input.rows.unwrap_or(u64::MAX))?;
+        index: &mut JournalIndex,
+    ) -> Result<Journal, RunError> {
+        let mut file = reopen_journal(&self.files.partial, index)?;
         if operation.changes() {
-            record.take_over_doubt(former, recovered.last_row);
-            doubt_failures(&mut file, &self.files.partial, &mut recovered, record.in_doubt_up_to)?;
+            record.take_over_doubt(former, index.last_row);
+            doubt_failures(&mut file, &self.files.partial, index, record.in_doubt_up_to)?;
         }
         record.write(&self.files.record)?;
         let target = Target::File(file, self.files.partial.to_path_buf());
-        let journal = if recovered.has_header() { Journal::resume(target)? } else { Journal::start(target, carried.iter().copied())? };
-        Ok((journal, recovered))
+        if index.has_header() { Ok(Journal::resume(target)?) } else { Ok(Journal::start(target, carried.iter().copied())?) }
     }
 
     /// Starts with the first row. The record and the journal are on disk when this returns. If they cannot be written, neither
@@ -173,7 +178,7 @@ fn former_record(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
         // Its files were removed, or it ended before it had any.
         (Some(_) | None, false, false) => Ok(None),
         (None, false, true) => Err(OutputError::Exists(files.report.to_path_buf()).into()),
-        (None, true, _) if read_journal(&files.partial, u64::MAX).is_ok_and(|journal| journal.tally.rows() == 0) => Ok(None),
+        (None, true, _) if index_journal(&files.partial, u64::MAX).is_ok_and(|journal| journal.tally.rows() == 0) => Ok(None),
         (None, true, _) => Err(OutputError::NoRecord(files.partial.to_path_buf()).into()),
     }
 }

@@ -1,5 +1,7 @@
 //! The line of a settled row in the report.
 
+use std::io;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,22 +9,99 @@ use csv::ByteRecord;
 
 use crate::domain::{BypassUntil, Detail, Outcome, RowNumber};
 
-/// The report's own columns; the input's other columns follow.
-pub(crate) const COLUMNS: [&str; 13] = [
-    "row",
-    "userID",
-    "result",
-    "canBypassMFA",
-    "bypassMFAEnabledUntil",
-    "requestedUntil",
-    "httpStatus",
-    "errorCode",
-    "errorMessage",
-    "errorId",
-    "attempts",
-    "durationMs",
-    "completedAt",
-];
+/// A column of the report that is its own. The input's other columns follow these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    Row,
+    UserId,
+    Result,
+    CanBypass,
+    Until,
+    RequestedUntil,
+    HttpStatus,
+    ErrorCode,
+    ErrorMessage,
+    ErrorId,
+    Attempts,
+    DurationMs,
+    CompletedAt,
+}
+
+impl Column {
+    /// All of them, in the order in which they are written.
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Row,
+        Self::UserId,
+        Self::Result,
+        Self::CanBypass,
+        Self::Until,
+        Self::RequestedUntil,
+        Self::HttpStatus,
+        Self::ErrorCode,
+        Self::ErrorMessage,
+        Self::ErrorId,
+        Self::Attempts,
+        Self::DurationMs,
+        Self::CompletedAt,
+    ];
+
+    /// Its name in the header.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Row => "row",
+            Self::UserId => "userID",
+            Self::Result => "result",
+            Self::CanBypass => "canBypassMFA",
+            Self::Until => "bypassMFAEnabledUntil",
+            Self::RequestedUntil => "requestedUntil",
+            Self::HttpStatus => "httpStatus",
+            Self::ErrorCode => "errorCode",
+            Self::ErrorMessage => "errorMessage",
+            Self::ErrorId => "errorId",
+            Self::Attempts => "attempts",
+            Self::DurationMs => "durationMs",
+            Self::CompletedAt => "completedAt",
+        }
+    }
+
+    /// Its value in a `line`; empty if the line is too short.
+    pub(crate) fn of(self, line: &ByteRecord) -> &[u8] {
+        line.get(self as usize).unwrap_or_default()
+    }
+
+    /// Its value in a `line`, read as a `T`.
+    pub(crate) fn parsed<T: FromStr>(self, line: &ByteRecord) -> Option<T> {
+        std::str::from_utf8(self.of(line)).ok()?.parse().ok()
+    }
+}
+
+/// The names of the report's own columns.
+pub(crate) const COLUMNS: [&str; Column::ALL.len()] = {
+    let mut names = [""; Column::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Column::ALL[index].name();
+        index += 1;
+    }
+    names
+};
+
+/// The outcome that a `line` of a report or journal tells.
+pub(super) fn outcome_of(line: &ByteRecord) -> Option<Outcome> {
+    Outcome::named(std::str::from_utf8(Column::Result.of(line)).ok()?)
+}
+
+/// The values in the `text` of a line.
+pub(super) fn parsed(text: &[u8]) -> io::Result<ByteRecord> {
+    let mut line = ByteRecord::new();
+    csv::ReaderBuilder::new().has_headers(false).from_reader(text).read_byte_record(&mut line)?;
+    Ok(line)
+}
+
+/// The values of the input's other columns in a `line`.
+pub(super) fn carried(line: &ByteRecord) -> impl Iterator<Item = &[u8]> {
+    line.iter().skip(COLUMNS.len())
+}
 
 /// A settled row and its outcome.
 #[derive(Debug)]
@@ -55,24 +134,26 @@ impl Settlement {
 
     /// Writes the row's values to `line`.
     pub(crate) fn write_to(&self, line: &mut ByteRecord) {
-        let text = |value: Option<String>| value.unwrap_or_default();
-        let own: [String; COLUMNS.len()] = [
-            self.row.to_string(),
-            self.user.clone(),
-            self.outcome.name().to_owned(),
-            text(self.can_bypass.map(|can| can.to_string())),
-            text(self.until.map(|until| until.to_string())),
-            text(self.requested.map(|until| until.to_string())),
-            text(self.detail.status.map(|status| status.to_string())),
-            self.detail.code.to_string(),
-            self.detail.message.to_string(),
-            self.detail.id.to_string(),
-            self.attempts.to_string(),
-            self.took.as_millis().to_string(),
-            text(BypassUntil::from_instant(self.completed).map(|at| at.to_string())),
-        ];
+        fn text(value: Option<impl ToString>) -> String {
+            value.map(|value| value.to_string()).unwrap_or_default()
+        }
+        let value = |column| match column {
+            Column::Row => self.row.to_string(),
+            Column::UserId => self.user.clone(),
+            Column::Result => self.outcome.name().to_owned(),
+            Column::CanBypass => text(self.can_bypass),
+            Column::Until => text(self.until),
+            Column::RequestedUntil => text(self.requested),
+            Column::HttpStatus => text(self.detail.status),
+            Column::ErrorCode => self.detail.code.to_string(),
+            Column::ErrorMessage => self.detail.message.to_string(),
+            Column::ErrorId => self.detail.id.to_string(),
+            Column::Attempts => self.attempts.to_string(),
+            Column::DurationMs => self.took.as_millis().to_string(),
+            Column::CompletedAt => text(BypassUntil::from_instant(self.completed)),
+        };
         line.clear();
-        line.extend(&own);
+        line.extend(&Column::ALL.map(value));
         line.extend(&self.carried);
     }
 }
@@ -80,6 +161,13 @@ impl Settlement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_stands_where_its_name_does() {
+        for (index, column) in Column::ALL.into_iter().enumerate() {
+            assert_eq!((column as usize, column.name()), (index, COLUMNS[index]));
+        }
+    }
 
     #[test]
     fn a_line_has_a_value_for_each_column_and_then_the_carried_ones() {

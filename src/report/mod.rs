@@ -1,9 +1,8 @@
 //! Records the outcome of each row: in a journal while the run lasts, then in the report.
 //!
 //! ```text
-//! Settlement ─▶ Journal (NAME.partial.csv, as rows settle) ─▶ publish (the input's order) ─▶ NAME.csv
-//!                  └─ recover, after a crash                                               └─ failed ─▶ NAME.failed.csv
-//!                                                                                                   └─▶ NAME.run.json
+//! Settlement ─▶ Journal (NAME.partial.csv, as rows settle) ─▶ publish (the input's order) ─▶ NAME.csv, NAME.failed.csv
+//!                  └─ journal_reader, at the end and to resume                        └─▶ NAME.run.json
 //! ```
 
 mod failed;
@@ -11,13 +10,13 @@ mod files;
 #[cfg(test)]
 mod fuzz;
 mod journal;
+mod journal_reader;
 mod line;
 mod lock;
 mod metrics;
 mod output_paths;
 mod publish;
 mod record;
-mod recover;
 mod resumed_users;
 mod summary;
 mod version;
@@ -25,18 +24,18 @@ mod version;
 pub use self::files::OutputError;
 pub use self::summary::Summary;
 
-pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, Published, RowsByNumber, count_report, hex, write_failures};
+pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, NotAppended, NotWritten, Target, UNRECORDED};
-pub(crate) use self::line::{COLUMNS, Settlement};
+pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, read_journal, reopen_journal};
+pub(crate) use self::line::{COLUMNS, Column, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
-pub(crate) use self::publish::{Numbers, publish, put_in_order};
+pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
     DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
     totals,
 };
-pub(crate) use self::recover::{Recovered, doubt_failures, journal_users, read_journal, reopen_journal};
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::version::{CURRENT_FORMAT, NotRead, check_journal, is_of_a_report};

@@ -1,22 +1,22 @@
-//! Turns the journal into the report. Its lines are written in the input's order to a second file, which is renamed to the
-//! journal and then to the report. At every moment, one complete file exists.
+//! Turns the journal into the report. One pass over the journal finds out where each line stands and what it says; one ordered
+//! pass writes the report and the failed rows. Both are written beside their names and then renamed, so the journal is whole
+//! until the report is.
 //!
-//! Only the positions of the lines are sorted, in bounded memory. The lines themselves are copied.
+//! Only the places of the lines are sorted, in bounded memory. The lines themselves are copied.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use csv::ByteRecord;
+use sha2::{Digest, Sha256};
 
-use super::failed::outcome_of;
-use super::files::{ReportFiles, create_new, folder_of, remove_if_there, rename, sync_folder_of};
-use crate::domain::Lines;
+use super::failed::{FailedRows, RowsByNumber};
+use super::files::{Draft, ReportFiles, folder_of, remove_if_there, rename, sync_folder_of};
+use super::journal_reader::{BUFFER, JournalIndex, Line, read_journal};
+use super::line::{outcome_of, parsed};
+use crate::domain::{Counts, Lines, Outcome, Tally};
 use crate::external_sort::Sorter;
 use crate::file_error::FileError;
-
-/// The bytes read or written at a time. Rows settle nearly in order, so most lines are already in the buffer.
-const BUFFER: usize = 256 << 10;
 
 /// How rows are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,171 +27,236 @@ pub(crate) enum Numbers {
     MayBeFree,
 }
 
-/// Sorts the journal's lines; it stays the journal. Each of the `rows` rows must have a line. If it has several, the last
-/// one is kept.
-pub(crate) fn put_in_order(files: &ReportFiles, rows: u64, numbers: Numbers) -> Result<(), FileError> {
-    let folder = folder_of(&files.report);
-    write_beside(files, |ordered| write_in_order(&files.partial, ordered, folder, rows, numbers))?;
-    rename(&files.ordered, &files.partial)
+/// The rows of a run, and the lines that its report has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    pub(crate) rows: u64,
+    pub(crate) numbers: Numbers,
+    pub(crate) lines: Lines,
 }
 
-/// Publishes the selected `lines` of a sorted journal as the report. The journal is gone afterwards.
-pub(crate) fn publish(files: &ReportFiles, lines: Lines) -> Result<(), FileError> {
-    match lines {
-        Lines::All => rename(&files.partial, &files.report)?,
-        Lines::Active => {
-            write_beside(files, |some| write_some(&files.partial, some, lines))?;
-            rename(&files.ordered, &files.report)?;
-            // Both files exist now. If the program ends here, a resumed run publishes the journal again.
-            sync_folder_of(&files.report)?;
-            remove_if_there(&files.partial)?;
+/// A report in numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// The outcomes of all rows, whether or not the report has a line for them.
+    pub(crate) tally: Tally,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub(crate) sha256: String,
+    /// The number of lines without the header.
+    pub(crate) lines: u64,
+}
+
+/// The journal of a run that has ended.
+pub(crate) struct EndedJournal {
+    pub(crate) index: JournalIndex,
+    /// The place of each line that counts, packed.
+    places: Sorter<3>,
+}
+
+/// Where the line of a row stands in the journal, in bytes.
+struct Place {
+    row: u64,
+    start: u64,
+    length: u64,
+    outcome: Outcome,
+}
+
+/// A report that is complete, but not under its name yet.
+pub(crate) struct WrittenReport<'a> {
+    files: &'a ReportFiles,
+    draft: Draft<'a>,
+    lines: Lines,
+    pub(crate) published: Published,
+}
+
+impl EndedJournal {
+    /// Reads the journal among `files`, of an input with this many rows at most.
+    pub(crate) fn read(files: &ReportFiles, most_rows: u64) -> Result<Self, FileError> {
+        let mut places = Sorter::new(folder_of(&files.report));
+        let index = read_journal(&files.partial, most_rows, |line| {
+            let kept = if line.counts { places.push(Place::of(line).packed()) } else { Ok(()) };
+            kept.map_err(|source| FileError::new("put in order", &files.partial, source))
+        })?;
+        Ok(Self { index, places })
+    }
+
+    /// Writes the report, and `NAME.failed.csv` with the values that the failed rows have in `originals`. Fails if a row has no
+    /// line. The journal stays as it is.
+    pub(crate) fn write<'a>(
+        self,
+        files: &'a ReportFiles,
+        extent: Extent,
+        originals: &mut dyn RowsByNumber,
+    ) -> Result<WrittenReport<'a>, FileError> {
+        let in_order = |source| FileError::new("put in order", &files.partial, source);
+        let in_failed = |source| FileError::new("written", &files.failed, source);
+        let Self { index, places } = self;
+        let draft = Draft::create(&files.ordered, &files.ordered)?;
+        let failed = if index.tally.failures() > 0 { Some(files.failed.draft()?) } else { None };
+        let failed_rows = failed.as_ref().map(|draft| FailedRows::begin(draft.file(), originals)).transpose();
+        let mut failed_rows = failed_rows.map_err(in_failed)?;
+        let mut copier = LineCopier::begin(&files.partial, draft.file(), index.header_ends).map_err(in_order)?;
+        let mut places = places.sorted().map_err(in_order)?.map(|place| place.map(Place::unpacked)).peekable();
+        let mut rows = 0;
+        while let Some(place) = places.next().transpose().map_err(in_order)? {
+            if places.peek().and_then(|next| next.as_ref().ok()).is_some_and(|next| next.row == place.row) {
+                continue;
+            }
+            rows += 1;
+            if extent.numbers == Numbers::Whole && place.row != rows {
+                return Err(in_order(io::Error::other(format!("row {rows} has no line"))));
+            }
+            let line = copier.read(&place).map_err(in_order)?;
+            if let Some(failed) = failed_rows.as_mut().filter(|_| place.outcome.counts() == Counts::Failure) {
+                let line = parsed(line).map_err(in_order)?;
+                failed.write(place.row, &line).map_err(in_failed)?;
+            }
+            if extent.lines.include(place.outcome) {
+                copier.copy().map_err(in_order)?;
+            }
         }
-    }
-    sync_folder_of(&files.report)
-}
-
-/// Writes the temporary file that will replace another, and syncs it to disk.
-fn write_beside(files: &ReportFiles, write: impl FnOnce(&File) -> io::Result<()>) -> Result<(), FileError> {
-    remove_if_there(&files.ordered)?;
-    let beside = create_new(&files.ordered)?;
-    let written = write(&beside).map_err(|source| FileError::new("put in order", &files.partial, source));
-    let synced = written.and_then(|()| beside.sync_all().map_err(|source| FileError::new("written to disk", &files.ordered, source)));
-    synced.inspect_err(|_| {
-        // The journal still has everything, and the disk may be full.
-        drop(remove_if_there(&files.ordered));
-    })
-}
-
-fn write_some(journal: &Path, out: &File, lines: Lines) -> io::Result<()> {
-    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(File::open(journal)?);
-    let mut writer = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(out);
-    writer.write_byte_record(reader.byte_headers()?)?;
-    let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record)? {
-        if lines.include(outcome_of(&record)?) {
-            writer.write_byte_record(&record)?;
+        if rows != extent.rows {
+            let what = format!("{rows} rows have lines, and the input has {}", extent.rows);
+            return Err(in_order(io::Error::other(what)));
         }
+        let (sha256, lines) = copier.finish().map_err(in_order)?;
+        failed_rows.map(FailedRows::finish).transpose().map_err(in_failed)?;
+        match failed {
+            Some(draft) => files.failed.install(draft)?,
+            None => files.failed.remove_if_there()?,
+        }
+        Ok(WrittenReport { files, draft, lines: extent.lines, published: Published { tally: index.tally, sha256, lines } })
     }
-    writer.flush()
 }
 
-fn write_in_order(journal: &Path, ordered: &File, folder: &Path, rows: u64, numbers: Numbers) -> io::Result<()> {
-    let (header_ends, places) = places(File::open(journal)?, folder)?;
-    let mut lines = BufReader::with_capacity(BUFFER, File::open(journal)?);
-    let mut out = BufWriter::with_capacity(BUFFER, ordered);
-    io::copy(&mut (&mut lines).take(header_ends), &mut out)?;
-    let mut at = header_ends;
-    let mut places = places.sorted()?.peekable();
-    let mut written = 0;
-    let mut line = Vec::new();
-    while let Some([row, from, to]) = places.next().transpose()? {
-        let next = places.peek().and_then(|next| next.as_ref().ok());
-        if next.is_some_and(|next| next[0] == row) {
-            continue;
-        }
-        written += 1;
-        if numbers == Numbers::Whole && row != written {
-            return Err(io::Error::other(format!("row {written} has no line")));
-        }
-        lines.seek_relative(from.wrapping_sub(at).cast_signed())?;
-        line.resize(usize::try_from(to - from).map_err(io::Error::other)?, 0);
-        lines.read_exact(&mut line)?;
-        out.write_all(&line)?;
-        at = to;
+impl Place {
+    fn of(line: &Line<'_>) -> Self {
+        let start = line.place.start;
+        Self { row: line.row, start, length: line.place.end - start, outcome: line.outcome }
     }
-    if written != rows {
-        return Err(io::Error::other(format!("{written} rows have lines, and the input has {rows}")));
+
+    /// As integers, the lines of a row are in the order of the journal.
+    fn packed(&self) -> [u64; 3] {
+        [self.row, self.start, (self.length << 8) | u64::from(self.outcome as u8)]
     }
-    out.flush()
+
+    fn unpacked([row, start, packed]: [u64; 3]) -> Self {
+        let [code, ..] = packed.to_le_bytes();
+        let outcome = Outcome::ALL.into_iter().find(|outcome| *outcome as u8 == code).expect("it was packed from one");
+        Self { row, start, length: packed >> 8, outcome }
+    }
 }
 
-/// The offset at which the header ends, and for each line its row, start and end.
-fn places(journal: File, folder: &Path) -> io::Result<(u64, Sorter<3>)> {
-    let length = journal.metadata()?.len();
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(journal);
-    let mut record = ByteRecord::new();
-    reader.read_byte_record(&mut record).map_err(io::Error::other)?;
-    let header_ends = reader.position().byte();
-    let mut places = Sorter::new(folder);
-    let mut from = header_ends;
-    while reader.read_byte_record(&mut record).map_err(io::Error::other)? {
-        let to = reader.position().byte();
-        let row = record.get(0).and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok());
-        let row = row.ok_or_else(|| io::Error::other(format!("the line at byte {from} has no row number")))?;
-        places.push([row, from, to])?;
-        from = to;
+impl WrittenReport<'_> {
+    /// Gives the report its name. The journal is gone afterwards.
+    pub(crate) fn publish(self) -> Result<Published, FileError> {
+        let Self { files, draft, lines, published } = self;
+        match lines {
+            // In order, it is a journal too. So at every moment, one of the two files is there, and whole.
+            Lines::All => {
+                draft.replace(&files.partial)?;
+                rename(&files.partial, &files.report)?;
+            }
+            Lines::Active => {
+                draft.replace(&files.report)?;
+                // Both files exist now. If the program ends here, a resumed run publishes the journal again.
+                remove_if_there(&files.partial)?;
+            }
+        }
+        sync_folder_of(&files.report)?;
+        Ok(published)
     }
-    if from != length {
-        return Err(io::Error::other(format!("the line at byte {from} is torn")));
+}
+
+/// Copies lines of a journal into a report.
+struct LineCopier<'a> {
+    journal: BufReader<File>,
+    /// The offset of the next byte to read.
+    at: u64,
+    /// The line that was read last.
+    line: Vec<u8>,
+    report: BufWriter<&'a File>,
+    sha256: Sha256,
+    lines: u64,
+}
+
+impl<'a> LineCopier<'a> {
+    /// Copies the header of the file at `journal`, which is this many bytes long.
+    fn begin(journal: &Path, report: &'a File, header: u64) -> io::Result<Self> {
+        let (journal, report) = (BufReader::with_capacity(BUFFER, File::open(journal)?), BufWriter::with_capacity(BUFFER, report));
+        let mut copier = Self { journal, at: 0, line: Vec::new(), report, sha256: Sha256::new(), lines: 0 };
+        copier.read_bytes(0, header)?;
+        copier.write()?;
+        Ok(copier)
     }
-    Ok((header_ends, places))
+
+    fn read(&mut self, place: &Place) -> io::Result<&[u8]> {
+        self.read_bytes(place.start, place.length)?;
+        Ok(&self.line)
+    }
+
+    fn read_bytes(&mut self, start: u64, length: u64) -> io::Result<()> {
+        // Rows settle nearly in order, so most lines are already in the buffer.
+        self.journal.seek_relative(start.wrapping_sub(self.at).cast_signed())?;
+        self.line.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+        self.journal.read_exact(&mut self.line)?;
+        self.at = start + length;
+        Ok(())
+    }
+
+    /// Copies the line that was read last.
+    fn copy(&mut self) -> io::Result<()> {
+        self.lines += 1;
+        self.write()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.sha256.update(&self.line);
+        self.report.write_all(&self.line)
+    }
+
+    /// The report's SHA-256, and the number of its lines.
+    fn finish(mut self) -> io::Result<(String, u64)> {
+        self.report.flush()?;
+        Ok((hex(&self.sha256.finalize()), self.lines))
+    }
+}
+
+/// Counts and hashes the published report at `path`.
+pub(crate) fn count_report(path: &Path) -> Result<Published, FileError> {
+    count(path).map_err(|source| FileError::new("read", path, source))
+}
+
+fn count(path: &Path) -> io::Result<Published> {
+    let hashing = Hashing { file: File::open(path)?, sha256: Sha256::new() };
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(hashing);
+    let mut line = csv::ByteRecord::new();
+    let mut tally = Tally::default();
+    while reader.read_byte_record(&mut line)? {
+        tally.add(outcome_of(&line).ok_or_else(|| io::Error::other("a line has no result"))?);
+    }
+    let digest = reader.into_inner().sha256.finalize();
+    Ok(Published { tally, sha256: hex(&digest), lines: tally.rows() })
+}
+
+/// `bytes` in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Hashing {
+    file: File,
+    sha256: Sha256,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(out)?;
+        self.sha256.update(&out[..count]);
+        Ok(count)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    use proptest::prelude::*;
-
-    fn published(journal: &str, rows: u64) -> Result<String, String> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
-        fs::write(&files.partial, journal).expect("written");
-        let done = put_in_order(&files, rows, Numbers::Whole).and_then(|()| publish(&files, Lines::All));
-        let text = |path: &Path| fs::read_to_string(path).ok();
-        assert_eq!(text(&files.partial).is_some(), done.is_err(), "either the journal or the report is there");
-        match done {
-            Ok(()) => Ok(text(&files.report).expect("published")),
-            Err(error) => Err(std::error::Error::source(&error).expect("a cause").to_string()),
-        }
-    }
-
-    #[test]
-    fn lines_stand_in_the_inputs_order_and_the_last_of_a_row_counts() {
-        let journal = "row,x\n3,c\n1,\"a\nb\"\n2,old\n2,new\n";
-        assert_eq!(published(journal, 3), Ok("row,x\n1,\"a\nb\"\n2,new\n3,c\n".to_owned()));
-    }
-
-    #[test]
-    fn a_row_without_a_line_is_found_out() {
-        assert_eq!(published("row\n1\n3\n", 3), Err("row 2 has no line".to_owned()));
-        assert_eq!(published("row\n1\n2\n", 3), Err("2 rows have lines, and the input has 3".to_owned()));
-        assert_eq!(published("row\n1\nx\n", 2), Err("the line at byte 6 has no row number".to_owned()));
-    }
-
-    #[test]
-    fn numbers_may_be_free_where_users_have_left() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
-        fs::write(&files.partial, "row\n5\n2\n9\n2\n").expect("written");
-        let text = || fs::read_to_string(&files.partial).expect("there");
-        assert!(put_in_order(&files, 3, Numbers::Whole).is_err() && put_in_order(&files, 4, Numbers::MayBeFree).is_err());
-        assert_eq!(text(), "row\n5\n2\n9\n2\n", "it is as it was");
-        put_in_order(&files, 3, Numbers::MayBeFree).expect("whole");
-        assert_eq!(text(), "row\n2\n5\n9\n");
-    }
-
-    #[test]
-    fn of_a_journal_that_is_not_reported_whole_nothing_is_left_behind() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
-        fs::write(&files.partial, "row,userID,result\n1,a,active\n2,b,failed\n3,\"c\nd\",active\n4,e,inactive\n").expect("written");
-        publish(&files, Lines::Active).expect("published");
-        assert_eq!(fs::read_to_string(&files.report).expect("there"), "row,userID,result\n1,a,active\n3,\"c\nd\",active\n");
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
-    }
-
-    proptest! {
-        #[test]
-        fn any_order_is_put_right(order in Just((1..=60_u64).collect::<Vec<_>>()).prop_shuffle(), note in "[a,\"\n\r ]{0,6}") {
-            let record = |row: &u64| ByteRecord::from(vec![row.to_string(), note.clone()]);
-            let text = |rows: &[u64]| {
-                let lines = rows.iter().flat_map(|row| super::super::journal::encoded(&record(row)).expect("memory"));
-                String::from_utf8(lines.collect()).expect("UTF-8")
-            };
-            let sorted: Vec<_> = (1..=60).collect();
-            prop_assert_eq!(published(&format!("row,note\n{}", text(&order)), 60), Ok(format!("row,note\n{}", text(&sorted))));
-        }
-    }
-}
+#[path = "publish_tests.rs"]
+mod tests;

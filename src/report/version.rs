@@ -12,7 +12,7 @@ use csv::ByteRecord;
 use serde_json::{Map, Value};
 
 use super::files::OutputError;
-use super::recover::journal_header;
+use super::journal_reader::journal_header;
 use crate::domain::{quote, shown};
 use crate::file_error::FileError;
 

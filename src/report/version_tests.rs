@@ -5,7 +5,7 @@ use std::fs;
 use super::super::line::COLUMNS;
 use super::super::record::Status;
 use super::super::record::tests::record;
-use super::super::{ReportFiles, reopen_journal};
+use super::super::{ReportFiles, index_journal};
 use super::*;
 use crate::report::RunRecord;
 
@@ -121,7 +121,7 @@ fn checked(text: &str) -> Result<(), NotRead> {
     let checked = check_journal(&path, &record().version);
     assert_eq!(fs::read_to_string(&path).expect("there"), text);
     let is_of_a_journal = text.is_empty() || text.contains('\0') || text.starts_with("row,userID,");
-    assert!(checked.is_err() || reopen_journal(&path, 100).is_ok() == is_of_a_journal, "what passes can be read: {text}");
+    assert!(checked.is_err() || index_journal(&path, 100).is_ok() == is_of_a_journal, "what passes can be read: {text}");
     checked
 }
 

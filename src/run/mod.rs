@@ -14,8 +14,8 @@
 //! the journal in the same step, so report, totals and progress bar always agree. While the journal is far behind, nothing is
 //! sent.
 //!
-//! **Stopping.** A run stops on a signal or for a [`StopReason`], of which the first is kept: a failed canary, too many
-//! failures, an outage, a refused token, a journal that accepts no more lines. From then on nothing new is sent. Requests in
+//! **Stopping.** A run stops for a [`StopReason`], of which the first is kept: a signal, a source that cannot be read, a failed
+//! canary, too many failures, an outage, a refused token, a journal that accepts no more lines. From then on nothing new is sent. Requests in
 //! flight are awaited; a second signal abandons them. A waiting row is settled as `unknown` if one of its requests may have
 //! been applied. Otherwise it gets no line, and `--resume` sends it.
 //!
@@ -56,7 +56,7 @@ use crate::domain::MaxFailures;
 use crate::domain::{Row, Tally};
 use crate::pingone::{Limits, PingOneError, Session, Transport};
 use crate::report::Appender;
-use crate::stop::Stop;
+use crate::stop::{Signal, Stop};
 
 pub(crate) use self::budget::Exceeded;
 
@@ -95,15 +95,17 @@ pub(crate) struct StopRules {
 pub(crate) struct Ended {
     /// Rows settled in this run, by outcome.
     pub(crate) tally: Tally,
-    /// Why it stopped by itself before the last row; `None` if it did not.
+    /// Why it stopped before the last row; `None` if it did not.
     pub(crate) stopped: Option<StopReason>,
 }
 
-/// Why a run stops by itself.
+/// Why a run stops before its last row.
 #[derive(Debug)]
 pub(crate) enum StopReason {
-    /// The stop was requested from outside: by a signal, or because the source could not be read.
-    Requested,
+    /// A signal asked for it.
+    Signal(Signal),
+    /// The source cannot be read any further; its error says why.
+    Source,
     /// PingOne accepts no requests from us.
     Refused(PingOneError),
     /// Too many rows failed; `last` is the message of the last one.

@@ -15,12 +15,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::row_state::{Next, RowResult, RowState, Step};
-use super::row_task::{Done, Job, perform, settle_sent, settle_unsent};
+use super::row_task::{Done, Job, log_settled, perform, settle_sent, settle_unsent};
 use super::run_state::RunState;
 use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
-use crate::domain::{Outcome, Row, Tally, Work, quote};
+use crate::domain::{Outcome, Row, Tally, Work};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
 use crate::report::{Appender, Closed, NotAppended, Settlement};
 
@@ -90,6 +90,10 @@ impl<'a, W: Transport> Pool<'a, W> {
     pub(super) async fn run(mut self) -> Ended {
         while let Some(event) = self.event().await {
             self.handle(event);
+        }
+        // Its last rows may have been settled before it saw the signal.
+        if let Some(signal) = self.pipeline.stop.signalled() {
+            self.state.stop(StopReason::Signal(signal));
         }
         self.state.ended()
     }
@@ -320,7 +324,7 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Counts a settled row, hands it to the journal, and stops the run if a limit is reached.
     fn record(&mut self, settlement: Settlement) {
-        log(&settlement);
+        log_settled(&settlement);
         // The progress bar polls the tally, so no row wakes it.
         self.tally.send_if_modified(|tally| {
             tally.add(settlement.outcome);
@@ -352,6 +356,10 @@ impl<'a, W: Transport> Pool<'a, W> {
     }
 
     fn stop(&mut self, reason: StopReason) {
+        if self.pipeline.stop.is_requested() && !self.is_stopping {
+            // A signal came first.
+            self.begin_to_stop();
+        }
         self.state.stop(reason);
         self.pipeline.stop.request();
         if !self.is_stopping {
@@ -361,7 +369,7 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Sends nothing new from here on; requests in flight are awaited.
     fn begin_to_stop(&mut self) {
-        self.state.stop(StopReason::Requested);
+        self.state.stop(self.pipeline.stop.signalled().map_or(StopReason::Source, StopReason::Signal));
         self.is_stopping = true;
         (self.permit, self.slot, self.next) = (None, None, None);
         self.rows.close();
@@ -383,18 +391,4 @@ async fn until(due: Option<Instant>) {
         Some(due) => sleep_until(due).await,
         None => pending().await,
     }
-}
-
-/// Logs one line per row at debug level, the only place where user IDs are logged.
-fn log(settlement: &Settlement) {
-    tracing::debug!(
-        row = settlement.row.0,
-        user = quote(&settlement.user),
-        result = settlement.outcome.name(),
-        attempt = settlement.attempts,
-        status = settlement.detail.status,
-        errorId = settlement.detail.id.to_string(),
-        durationMs = u64::try_from(settlement.took.as_millis()).unwrap_or(u64::MAX),
-        "settled"
-    );
 }

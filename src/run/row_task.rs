@@ -10,7 +10,7 @@ use super::Pipeline;
 
 use super::row_state::{RowResult, RowState};
 use super::started_row::{Slot, StartedRow};
-use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work};
+use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work, quote};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, RowRequest, Transport};
 use crate::report::Settlement;
 
@@ -106,4 +106,18 @@ pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, 
             settlement(row, user, Outcome::Invalid, None, why)
         }
     }
+}
+
+/// Logs one line per row at debug level, the only place where user IDs are logged.
+pub(super) fn log_settled(settlement: &Settlement) {
+    tracing::debug!(
+        row = settlement.row.0,
+        user = quote(&settlement.user),
+        result = settlement.outcome.name(),
+        attempt = settlement.attempts,
+        status = settlement.detail.status,
+        errorId = settlement.detail.id.to_string(),
+        durationMs = u64::try_from(settlement.took.as_millis()).unwrap_or(u64::MAX),
+        "settled"
+    );
 }

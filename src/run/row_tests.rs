@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::{Detail, Grace, Operation, Outcome, Work};
 use crate::logged::Logged;
 use crate::pace::Rate;
+use crate::stop::Signal;
 
 async fn settle_one(operation: Operation, events: &[Event], limits: Limits) -> (Outcome, usize, Output) {
     let script = Arc::new(Script::of(&[(1, events)]).with_bypasses(1..=1, 3600));
@@ -225,10 +226,10 @@ async fn a_signal_stays_the_reason_whatever_it_leaves_unknown() {
     tokio::spawn(async move {
         for seconds in [25, 1] {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
-            stop.signal(crate::stop::Signal::Interrupt);
+            stop.signal(Signal::Interrupt);
         }
     });
     let output = run(&pipeline, (1..=100).map(|number| row(Operation::Grant, number)).collect()).await;
-    assert!(matches!(output.ended.stopped, Some(StopReason::Requested)), "{:?}", output.ended);
+    assert!(matches!(output.ended.stopped, Some(StopReason::Signal(Signal::Interrupt))), "{:?}", output.ended);
     assert_eq!(output.ended.tally.of(Outcome::Unknown), 8);
 }

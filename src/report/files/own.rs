@@ -80,8 +80,7 @@ impl Replaced {
 
     /// Checks that the file can be written, without changing an existing one.
     pub(crate) fn try_out(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
-        self.write_beside(write)?;
-        remove_if_there(&self.beside)
+        self.draft()?.write(write)
     }
 
     /// Removes the file, and the incomplete temporary file that a killed run may have left.
@@ -93,30 +92,64 @@ impl Replaced {
     /// Writes the file and atomically replaces the previous one, if any. Fails if the path holds anything but a regular
     /// file.
     pub(in crate::report) fn replace(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
-        let Self { path, beside } = self;
-        if let Some(kind) = not_regular(path) {
+        let mut draft = self.draft()?;
+        draft.write(write)?;
+        self.install(draft)
+    }
+
+    /// Puts a finished draft of the file in its place.
+    pub(in crate::report) fn install(&self, draft: Draft<'_>) -> Result<(), FileError> {
+        draft.replace(&self.path)
+    }
+
+    /// Begins the file. Fails if the path holds anything but a regular file.
+    pub(in crate::report) fn draft(&self) -> Result<Draft<'_>, FileError> {
+        if let Some(kind) = not_regular(&self.path) {
             let there = io::Error::new(ErrorKind::AlreadyExists, format!("there is {kind} of this name"));
-            return Err(FileError::new("written", path, there));
+            return Err(FileError::new("written", &self.path, there));
         }
-        self.write_beside(write)?;
-        rename(beside, path).inspect_err(|_| self.leave_nothing_beside())?;
+        // Errors name the final path: that is the file the user knows.
+        Draft::create(&self.beside, &self.path)
+    }
+}
+
+/// A new file at a temporary path. It is gone when dropped, unless it has replaced another file.
+#[derive(Debug)]
+pub(in crate::report) struct Draft<'a> {
+    path: &'a OwnPath,
+    /// The path that errors name.
+    named: &'a Path,
+    file: File,
+}
+
+impl<'a> Draft<'a> {
+    /// Creates it at `path`, where a killed run may have left one.
+    pub(in crate::report) fn create(path: &'a OwnPath, named: &'a Path) -> Result<Self, FileError> {
+        remove_if_there(path)?;
+        let file = create(path).map_err(|source| FileError::new("created", named, source))?;
+        Ok(Self { path, named, file })
+    }
+
+    pub(in crate::report) fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
+        write(&mut self.file).map_err(|source| FileError::new("written", self.named, source))
+    }
+
+    /// Syncs it to disk, and renames it to `path`, atomically replacing what is there.
+    pub(in crate::report) fn replace(self, path: &OwnPath) -> Result<(), FileError> {
+        self.file.sync_all().map_err(|source| FileError::new("written to disk", self.named, source))?;
+        rename(self.path, path)?;
         sync_folder_of(path)
     }
+}
 
-    fn write_beside(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
-        remove_if_there(&self.beside)?;
-        // The error names the final path: that is the file the user knows.
-        let mut file = create(&self.beside).map_err(|source| FileError::new("created", &self.path, source))?;
-        let written = write(&mut file).and_then(|()| file.sync_all());
-        written.map_err(|source| {
-            self.leave_nothing_beside();
-            FileError::new("written", &self.path, source)
-        })
-    }
-
-    /// Removes the temporary file after a failure: it would only be in the way.
-    fn leave_nothing_beside(&self) {
-        drop(remove_if_there(&self.beside));
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        // After a failure it would only be in the way. A leftover file does no harm.
+        drop(remove_if_there(self.path));
     }
 }
 
