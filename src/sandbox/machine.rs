@@ -146,7 +146,7 @@ impl Machine {
         Answer { faulted: true, ..answer }
     }
 
-    fn users(&self, request: &Request) -> Answer {
+    fn users(&mut self, request: &Request) -> Answer {
         let limit = match request.query_value("limit").map(|limit| limit.parse::<u64>()) {
             None => self.config.page,
             Some(Ok(limit)) if limit > 0 => limit.min(self.config.page),
@@ -169,8 +169,10 @@ impl Machine {
         let mut page: Vec<_> = self.directory.selected(filter.as_ref(), from).take(most).collect();
         let next = if page.len() as u64 > limit { page.pop().map(|(index, _)| index) } else { None };
         let users: Vec<_> = page.iter().map(|(_, user)| self.shown(user)).collect();
-        let directory = &self.directory;
-        let count = filter.as_ref().zip(text.as_ref()).map_or_else(|| directory.len(), |(filter, text)| directory.count(filter, text));
+        let count = match (&filter, &text) {
+            (Some(filter), Some(text)) => self.directory.count(filter, text),
+            (_, _) => self.directory.len(),
+        };
         let base = format!("{}/v1/environments/{}/users", self.origin, self.application.environment);
         let mut links = json!({"self": {"href": base}});
         if let Some(next) = next {
