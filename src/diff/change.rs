@@ -75,7 +75,6 @@ impl Change {
     /// The change from one state to the other; `None` for a state means that the user is not in that report.
     pub(crate) fn between(before: Option<State>, after: Option<State>) -> Option<Self> {
         match (before, after) {
-            (Some(State::Failed(_)), _) | (_, Some(State::Failed(_))) => Some(Self::Undetermined),
             (None, None) | (Some(State::Inactive), Some(State::Inactive)) | (Some(State::Active(None)), Some(State::Active(None))) => None,
             (None, Some(State::Active(_) | State::Inactive)) => Some(Self::Added),
             (Some(State::Active(_) | State::Inactive), None) => Some(Self::Removed),
@@ -87,7 +86,9 @@ impl Change {
                 Ordering::Equal => None,
             },
             // One date alone does not show whether the end has moved.
-            (Some(State::Active(_)), Some(State::Active(_))) => Some(Self::Undetermined),
+            (Some(State::Active(_)), Some(State::Active(_))) | (Some(State::Failed(_)), _) | (_, Some(State::Failed(_))) => {
+                Some(Self::Undetermined)
+            }
         }
     }
 }

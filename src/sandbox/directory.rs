@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{Builder, Uuid};
 
-use super::NamedUser;
 use super::faults::drawn;
 use super::filter::{Attribute, Filter, is_same};
+use super::{NamedUser, SandboxConfig};
 use crate::domain::{BypassUntil, UserId};
 
 /// One in this many users has a bypass from the start, so that an audit finds some.
 const ONE_BYPASS_IN: u64 = 10;
 /// How long these bypasses run.
 const FIRST_BYPASSES: TimeDelta = TimeDelta::days(1);
+/// Number of users if none is configured.
+const USERS: u64 = 1000;
 const POPULATIONS: u64 = 3;
 const GROUPS: u64 = 5;
 /// How many filters' counts are cached.
@@ -54,8 +56,9 @@ pub(super) struct Listed {
 }
 
 impl Directory {
-    /// A directory of `made_up` generated users and the `named` ones; `open` if any other user exists too.
-    pub(super) fn new(seed: u64, made_up: u64, named: Vec<NamedUser>, open: bool, now: DateTime<Utc>) -> Self {
+    /// The directory that the `config` asks for.
+    pub(super) fn new(config: &SandboxConfig, now: DateTime<Utc>) -> Self {
+        let (seed, named, made_up) = (config.seed, config.named.clone(), config.users.unwrap_or(USERS));
         let bypass = BypassUntil::from_instant(now + FIRST_BYPASSES);
         let user = |index| {
             let bypass = if index < made_up && index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1 { bypass } else { None };
@@ -67,7 +70,7 @@ impl Directory {
             made_up,
             users: (0..made_up + named.len() as u64).map(user).collect(),
             named,
-            open,
+            open: config.users.is_none(),
             populations: ids("population", POPULATIONS),
             groups: ids("group", GROUPS),
             counted: HashMap::new(),

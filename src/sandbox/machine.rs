@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::SandboxConfig;
 use super::directory::{Directory, Listed, made_id};
 use super::faults::FaultKind;
 use super::filter::Filter;
 use super::limit::{Limiter, RetryAfterForm};
 use super::message::{Answer, Cut, Request};
 use super::tokens::{Application, Tokens};
-use super::{SandboxConfig, USERS};
 use crate::domain::{BypassUntil, UserId};
 
 /// The most users on a page. Source: paging-ordering-filtering-collections.
@@ -50,17 +50,13 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(config: SandboxConfig, origin: &str) -> Self {
-        let users = config.users.unwrap_or(USERS);
         Self {
             origin: origin.to_owned(),
             application: Application::new(&config),
-            directory: Directory::new(config.seed, users, config.named.clone(), config.users.is_none(), Utc::now()),
+            directory: Directory::new(&config, Utc::now()),
             tokens: Tokens::new(&config),
             started: Instant::now(),
-            limiter: config.rate_limit.clone().map(|limit| {
-                let limiter = Limiter::new(config.limit_kind, limit).by(config.limit_window, config.burst);
-                limiter.beside(config.other_callers, config.seed)
-            }),
+            limiter: Limiter::of(&config),
             pages: HashMap::new(),
             config,
         }

@@ -42,9 +42,6 @@ pub use self::others::{NotAShare, Share};
 use self::directory::one_of;
 use self::machine::Machine;
 
-/// Number of users if none is configured.
-const USERS: u64 = 1000;
-
 /// A user with given names, which other users may have too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedUser {
