@@ -229,22 +229,16 @@ pub(crate) struct OutputArgs {
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    // For people.
     Text,
-    // A JSON object per line.
     Json,
 }
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    // A bar on a terminal, otherwise lines.
     Auto,
-    // A bar.
     Bar,
-    // A line every 10 s.
     Plain,
-    // Nothing.
     None,
 }
 

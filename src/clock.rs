@@ -9,11 +9,10 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use tokio::time::Instant;
 
+use crate::platform::suspended;
+
 /// PingOne states its time to the second, and an answer takes a while: clocks this close count as equal.
 pub(crate) const GOOD_TO: Duration = Duration::from_secs(2);
-
-/// Two clocks read one after the other may differ by this much.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// A clock that does not jump.
 #[derive(Debug, Clone, Copy)]
@@ -63,12 +62,12 @@ impl Clock {
     /// A clock that shows `time` now.
     pub(crate) fn reading(time: SystemTime) -> Result<Self, Before1970> {
         // `Utc::now` would panic.
-        if time < SystemTime::UNIX_EPOCH { Err(Before1970) } else { Ok(Self { read: time.into(), at: Instant::now(), slept: slept() }) }
+        if time < SystemTime::UNIX_EPOCH { Err(Before1970) } else { Ok(Self { read: time.into(), at: Instant::now(), slept: suspended() }) }
     }
 
     /// The time now.
     pub(crate) fn now(self) -> DateTime<Utc> {
-        let since = self.at.elapsed() + slept().saturating_sub(self.slept);
+        let since = self.at.elapsed() + suspended().saturating_sub(self.slept);
         let since = TimeDelta::from_std(since).unwrap_or(TimeDelta::MAX);
         self.read.checked_add_signed(since).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
@@ -95,23 +94,6 @@ impl Clock {
         }
         Self { read: self.read.checked_sub_signed(offset.signed()).unwrap_or(self.read), ..self }
     }
-}
-
-/// How long the machine has been suspended since it was booted; the monotonic clock does not count that time.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn slept() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
-    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
-    // In this order: the second is read slightly later, which must not look like a suspension.
-    let (all, awake) = (read(ClockId::Boottime), read(ClockId::Monotonic));
-    let slept = all.saturating_sub(awake);
-    if slept < SHORTEST_SLEEP { Duration::ZERO } else { slept }
-}
-
-/// Elsewhere, the monotonic clock is used as it is.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn slept() -> Duration {
-    Duration::ZERO
 }
 
 impl Offset {

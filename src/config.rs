@@ -168,9 +168,6 @@ impl RunConfig {
     }
 }
 
-/// The stem of the report's name when the directory is audited.
-const USERS: &str = "users";
-
 /// The files that a run reads, and so must not overwrite.
 fn read_files<'a>(users: &'a Users, connection: &'a ConnectionArgs) -> Vec<ReadFile<'a>> {
     let input = match users {
@@ -197,7 +194,7 @@ fn destination(output: Option<&Path>, users: &Users) -> Result<Destination, Outp
         Some(path) => ReportFiles::beside(path).map(Destination::Files),
         None => {
             let mut name = match users {
-                Users::Directory(_) => USERS.into(),
+                Users::Directory(_) => "users".into(),
                 Users::File(input) if input.as_os_str() == "-" => "stdin".into(),
                 Users::File(input) => input.file_stem().unwrap_or_default().to_owned(),
             };

@@ -9,11 +9,11 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::domain::shown;
+use crate::platform::PositionedIo;
 
 /// The most bytes of records in memory before they become a run on disk. A million rows' fingerprints make four runs.
 const MEMORY: usize = 2 << 20;

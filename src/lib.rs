@@ -25,7 +25,7 @@
 //! | `pace` | decides when the next request may be sent, and when a failed one is retried |
 //! | `clock`, `external_sort`, `stdio` | tell the time of the run; sort more than fits into memory; write to the standard streams |
 //! | `file_error` | the error for a local file |
-//! | `domain`, `exit`, `stop` | the values that every module uses; the exit codes; the stop signal |
+//! | `domain`, `exit`, `platform`, `stop` | the values that every module uses; the exit codes; what is asked of Unix; the stop signal |
 //!
 //! The library never exits, and prints through [`Console`] only.
 
@@ -38,7 +38,6 @@ mod config;
 mod diff;
 mod directory;
 mod domain;
-mod dumps;
 mod exit;
 mod external_sort;
 mod file_error;
@@ -50,6 +49,7 @@ mod logged;
 mod lookup;
 mod pace;
 mod pingone;
+mod platform;
 mod report;
 mod run;
 mod stdio;
@@ -63,10 +63,10 @@ pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
 pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAUuid, Outcome, Tally, UserId};
-pub use self::dumps::forbid_core_dumps;
 pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::pingone::{Endless, PingOneError, ServerMessage};
+pub use self::platform::forbid_core_dumps;
 pub use self::report::{OutputError, Summary};
 pub use self::stop::Signal;
 pub use self::ui::Console;

@@ -3,13 +3,10 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{OFlags, fcntl_getfl};
-
 use crate::file_error::FileError;
+use crate::platform::{replaces_closed_stream, wait_until_writable};
 
 /// Standard output or standard error, without a lock.
 #[derive(Debug)]
@@ -30,12 +27,8 @@ impl Stream {
         stream.try_clone_to_owned().map(|descriptor| Self(descriptor.into()))
     }
 
-    /// If a stream is closed, the standard library opens `/dev/null` in its place before `main`, for reading and
-    /// writing. The shell's `> /dev/null` opens it for writing only.
     fn unless_closed(self) -> io::Result<Self> {
-        let (own, null) = (self.0.metadata()?, Path::new("/dev/null").metadata());
-        let is_null = null.is_ok_and(|null| (null.mode(), null.rdev()) == (own.mode(), own.rdev()));
-        if is_null && fcntl_getfl(&self.0)?.contains(OFlags::RDWR) {
+        if replaces_closed_stream(&self.0)? {
             return Err(io::Error::other("it is closed (or `/dev/null`, opened for reading too: `> /dev/null` opens it for writing)"));
         }
         Ok(self)
@@ -50,9 +43,7 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.0.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_until_writable(&self.0)?,
                 written => return written,
             }
         }
@@ -68,7 +59,7 @@ mod tests {
     use std::io::{PipeReader, Read};
     use std::time::Duration;
 
-    use rustix::fs::fcntl_setfl;
+    use rustix::fs::{OFlags, fcntl_setfl};
 
     use super::*;
 

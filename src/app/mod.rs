@@ -28,12 +28,12 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::CommandFactory;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
 use crate::config::{Refused, RunConfig};
 use crate::exit::EXIT_SUCCESS;
 use crate::file_error::FileError;
+use crate::platform::outlive_file_size_limit;
 use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 
@@ -46,9 +46,9 @@ use self::sandbox::serve_sandbox;
 /// Runs the command in `cli`, with messages on `console`. Returns the program's exit code.
 pub async fn run(cli: Cli, console: &Console) -> u8 {
     let to_resume = cli.to_resume();
-    let done = match outlive_file_limits() {
+    let done = match outlive_file_size_limit() {
         Ok(()) => run_command(cli.command, &to_resume, console).await,
-        Err(error) => Err(error),
+        Err(error) => Err(RunError::Signals(error)),
     };
     let code = done.unwrap_or_else(|error| {
         complain(&error, console);
@@ -74,12 +74,6 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,
         Command::Completions { shell } => complete(shell),
     }
-}
-
-/// Turns exceeding the file size limit (`ulimit -f`) into a write error. The default action of SIGXFSZ would end the program
-/// without a message. Once a handler is installed, it stays for the life of the process.
-fn outlive_file_limits() -> Result<(), RunError> {
-    signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop).map_err(RunError::Signals)
 }
 
 async fn run_config(config: Result<RunConfig, Refused>, to_resume: &str, console: &Console) -> Result<u8, RunError> {

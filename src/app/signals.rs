@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::error::RunError;
+use crate::platform::hangups_are_ignored;
 use crate::stop::{Signal, Stop};
 
 /// Closing a terminal may send SIGHUP twice: from its shell, and from the kernel when the shell exits. Two SIGHUPs within this
@@ -59,17 +60,6 @@ async fn next(listener: Option<&mut Listener>) {
     }
 }
 
-/// Whether the program was started to outlive its terminal, as with `nohup`. False where the system does not say.
-fn hangups_are_ignored() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangups(&status))
-}
-
-fn ignores_hangups(status: &str) -> bool {
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // One bit per signal, the lowest for signal 1, SIGHUP.
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,12 +69,5 @@ mod tests {
         let (start, mut hung_up) = (Instant::now(), HungUp::default());
         let repeats = [0, 1, 150, 349, 600].map(|millis| hung_up.is_repeat(start + Duration::from_millis(millis)));
         assert_eq!(repeats, [false, true, true, true, false]);
-    }
-
-    #[test]
-    fn ignored_hangups_are_read_from_the_status() {
-        assert!(ignores_hangups("Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000000\n"));
-        assert!(!ignores_hangups("SigBlk:\t0000000000000001\nSigIgn:\t0000000000001000\n"));
-        assert!(!ignores_hangups(""));
     }
 }

@@ -74,17 +74,11 @@ pub enum ConfigError {
         why: String,
     },
     /// A variable names a proxy that cannot be used. Its value is not shown: it may contain a password.
-    #[error("{variable}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
-    NotAProxy {
-        /// The variable.
-        variable: &'static str,
-    },
+    #[error("{0}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
+    NotAProxy(&'static str),
     /// A variable names a proxy, but the HTTP client would ignore it.
-    #[error("{variable}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
-    ProxyUnderCgi {
-        /// The variable.
-        variable: &'static str,
-    },
+    #[error("{0}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
+    ProxyUnderCgi(&'static str),
     /// There is no such region.
     #[error(
         "PINGONE_TOP_LEVEL_DOMAIN: `{}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`",
@@ -105,8 +99,8 @@ impl ConfigError {
                     .into(),
             ),
             Self::WorldWritable { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
-            Self::NotAProxy { variable } => Some(format!("mend it, or unset {variable} to connect directly")),
-            Self::ProxyUnderCgi { .. } => Some("unset REQUEST_METHOD".into()),
+            Self::NotAProxy(variable) => Some(format!("mend it, or unset {variable} to connect directly")),
+            Self::ProxyUnderCgi(_) => Some("unset REQUEST_METHOD".into()),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::NoSecret

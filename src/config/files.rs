@@ -3,11 +3,11 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::ConfigError;
 use crate::domain::shown;
+use crate::platform::{is_device, is_own, mode_of};
 
 /// The longest file of a secret, in bytes. Tokens have some KiB, and no request could carry a much longer one.
 const MAX_SECRET: u64 = 64 << 10;
@@ -40,16 +40,14 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
 
 /// Warns about a secret that others may use, and refuses one that everyone may replace. Devices, such as terminals, are exempt.
 fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), ConfigError> {
-    let kind = there.file_type();
-    if kind.is_char_device() || kind.is_block_device() {
+    if is_device(there) {
         return Ok(());
     }
-    let mode = there.permissions().mode();
+    let mode = mode_of(there);
     if mode & WORLD_WRITABLE != 0 {
         return Err(ConfigError::WorldWritable { what, path: path.to_owned() });
     }
-    let is_own = there.uid() == rustix::process::geteuid().as_raw();
-    if is_open(mode, is_own) {
+    if is_open(mode, is_own(there)) {
         let mode = mode & 0o777;
         tracing::warn!("{}: others than its owner may use this file of the {what} (its mode is {mode:04o}): `chmod 600` it", shown(path));
     }
@@ -75,6 +73,7 @@ fn read(what: &'static str, path: &Path, file: &File, most: u64) -> Result<Vec<u
 mod tests {
     use super::*;
     use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
     fn file(folder: &Path, name: &str, text: &[u8], mode: u32) -> PathBuf {

@@ -32,10 +32,10 @@ pub(super) fn check_proxy(base: &BaseUrl, variable: &dyn Fn(&str) -> Option<OsSt
         return Ok(());
     }
     if variable(CGI_VARIABLE).is_some() {
-        return Err(ConfigError::ProxyUnderCgi { variable: name });
+        return Err(ConfigError::ProxyUnderCgi(name));
     }
     let is_usable = value.into_string().is_ok_and(|value| is_usable(&value, &url));
-    if is_usable { Ok(()) } else { Err(ConfigError::NotAProxy { variable: name }) }
+    if is_usable { Ok(()) } else { Err(ConfigError::NotAProxy(name)) }
 }
 
 /// Whether a connection to `url` would go through the proxy `value`.
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn no_proxy_is_ignored_silently() {
         let named = |name: &str| (name == "ALL_PROXY").then(|| OsString::from_vec(b"http://pr\xffxy".to_vec()));
-        assert!(matches!(check_proxy(&API.parse().expect("a URL"), &named), Err(ConfigError::NotAProxy { variable: "ALL_PROXY" })));
+        assert!(matches!(check_proxy(&API.parse().expect("a URL"), &named), Err(ConfigError::NotAProxy("ALL_PROXY"))));
         let refused = checked(&[("HTTPS_PROXY", "proxy"), ("REQUEST_METHOD", "GET")], API).expect_err("it would not be used");
         assert!(refused.contains("REQUEST_METHOD"), "{refused}");
         assert_eq!(checked(&[("REQUEST_METHOD", "GET")], API), Ok(()));

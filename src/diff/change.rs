@@ -75,26 +75,20 @@ impl Change {
     /// The change from one state to the other; `None` for a state means that the user is not in that report.
     pub(crate) fn between(before: Option<State>, after: Option<State>) -> Option<Self> {
         match (before, after) {
-            (Some(State::Failed(_)), _) | (_, Some(State::Failed(_))) => Some(Self::Undetermined),
-            (None, None) | (Some(State::Inactive), Some(State::Inactive)) => None,
+            (None, None) | (Some(State::Inactive), Some(State::Inactive)) | (Some(State::Active(None)), Some(State::Active(None))) => None,
             (None, Some(State::Active(_) | State::Inactive)) => Some(Self::Added),
             (Some(State::Active(_) | State::Inactive), None) => Some(Self::Removed),
             (Some(State::Inactive), Some(State::Active(_))) => Some(Self::New),
             (Some(State::Active(_)), Some(State::Inactive)) => Some(Self::Lapsed),
-            (Some(State::Active(before)), Some(State::Active(after))) => Self::of_dates(before, after),
-        }
-    }
-
-    fn of_dates(before: Option<BypassUntil>, after: Option<BypassUntil>) -> Option<Self> {
-        match (before, after) {
-            (None, None) => None,
-            (Some(before), Some(after)) => match after.cmp(&before) {
+            (Some(State::Active(Some(before))), Some(State::Active(Some(after)))) => match after.cmp(&before) {
                 Ordering::Greater => Some(Self::Extended),
                 Ordering::Less => Some(Self::Shortened),
                 Ordering::Equal => None,
             },
             // One date alone does not show whether the end has moved.
-            (Some(_), None) | (None, Some(_)) => Some(Self::Undetermined),
+            (Some(State::Active(_)), Some(State::Active(_))) | (Some(State::Failed(_)), _) | (_, Some(State::Failed(_))) => {
+                Some(Self::Undetermined)
+            }
         }
     }
 }

@@ -95,17 +95,15 @@ impl Pairs {
         let mut next = Some(first);
         while let Some(key) = next {
             let side = usize::from(key[SIDE] == Side::New as u64);
-            let place = sides[side].add(key);
-            place.map_err(|other| self.twice(side, key[LINE], user, other))?;
+            sides[side].add(key).map_err(|other| {
+                let (name, fault) = (self.names[side].clone(), Fault::Twice { user, other }.into());
+                DiffError::Line { name, line: key[LINE], fault }
+            })?;
             let is_the_users = |next: &Key| next[..SIDE] == first[..SIDE];
             next = self.keys.next_if(|next| next.as_ref().is_ok_and(is_the_users)).transpose().map_err(DiffError::Temporary)?;
         }
         let [before, after] = sides.map(View::state);
         Ok(Some(Pair { user, before, after }))
-    }
-
-    fn twice(&self, side: usize, line: u64, user: UserId, other: u64) -> DiffError {
-        DiffError::Line { name: self.names[side].clone(), line, fault: Fault::Twice { user, other }.into() }
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +11,7 @@ use uuid::Uuid;
 use super::rows::{Requested, UserRef};
 use crate::domain::{Detail, ForeignText, Outcome, RowNumber, UserId};
 use crate::external_sort::unnamed_file;
+use crate::platform::PositionedIo;
 
 /// The bytes of a record: a tag, and sixteen bytes that are a user ID, or the offset and length of a text packed like one.
 const RECORD: usize = 17;

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Deref;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::InputError;
+use crate::platform::PositionedIo;
 
 /// How an Excel workbook begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";

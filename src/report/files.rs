@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::own::Replaced;
-pub(super) use self::own::{Draft, OwnPath, create_new, folder_of, not_regular, open_or_create, remove_if_there, rename, sync_folder_of};
+pub(super) use self::own::{Draft, OwnPath, create_new, folder_of, open_or_create, remove_if_there, rename, sync_folder_of};
 use crate::domain::shown;
 
 use self::own::file_name;

@@ -3,11 +3,11 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::files::{OutputError, OwnPath, open_or_create, remove_if_there};
 use crate::file_error::FileError;
+use crate::platform::FileId;
 
 /// The exclusive right to write a report and the files beside it, until dropped.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Lock {
             // The previous holder may have removed the file between the two calls. Then another run would find a different
             // file, so try again.
             let held = file.metadata().map_err(failed)?;
-            if fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+            if fs::metadata(path).is_ok_and(|there| FileId::of(&there) == FileId::of(&held)) {
                 return Ok(Self { path: path.clone(), _file: file });
             }
         }

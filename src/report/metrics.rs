@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Summary;
-use super::files::{Replaced, not_regular};
+use super::files::Replaced;
 use crate::domain::Outcome;
 use crate::file_error::FileError;
+use crate::platform::{let_all_read, not_regular};
 
-/// Readable by everyone: the collector runs as another user, and the metrics hold no secret.
-const MODE: u32 = 0o644;
 /// The most bytes read of an earlier metrics file; ours are much smaller.
 const MAX_PREVIOUS_BYTES: u64 = 1 << 20;
 const LAST_SUCCESS: &str = "pingone_bypass_last_success_timestamp_seconds";
@@ -56,7 +54,8 @@ impl Metrics<'_> {
         let text = self.text(last_success);
         place.replace(|file| {
             std::io::Write::write_all(file, text.as_bytes())?;
-            file.set_permissions(Permissions::from_mode(MODE))
+            // The collector runs as another user, and the metrics hold no secret.
+            let_all_read(file)
         })
     }
 
@@ -108,6 +107,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Tally;
+    use crate::platform::mode_of;
 
     #[test]
     fn metrics_replace_metrics_or_nothing() {
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(success(&after(&place, "audit", 0, 200)).as_deref(), Some("{operation=\"audit\"} 200"));
         assert_eq!(success(&after(&place, "audit", 1, 300)).as_deref(), Some("{operation=\"audit\"} 200"));
         assert_eq!(success(&after(&place, "grant", 1, 400)), None, "that was another operation");
-        assert_eq!(fs::metadata(&place).expect("there").permissions().mode() & 0o777, 0o644, "the collector is another user");
+        assert_eq!(mode_of(&fs::metadata(&place).expect("there")) & 0o777, 0o644, "the collector is another user");
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{Destination, OutputError, Replaced, folder_of, not_regular};
+use super::files::{Destination, OutputError, Replaced, folder_of};
 use super::metrics::may_hold_metrics;
 use crate::domain::shown;
+use crate::platform::{FileId, not_regular};
 
 /// A file that a run reads.
 #[derive(Debug, Clone, Copy)]
@@ -21,11 +21,10 @@ pub(crate) struct ReadFile<'a> {
     pub(crate) path: &'a Path,
 }
 
-/// The identity of a file, independent of the path it is reached by.
+/// What makes two paths the same file.
 #[derive(Debug, PartialEq, Eq)]
 enum Identity {
-    /// An existing file: its device and inode.
-    There(u64, u64),
+    There(FileId),
     /// A file that does not exist yet: its folder and name.
     Wanting(PathBuf, OsString),
 }
@@ -103,7 +102,7 @@ fn called(what: &str, path: &Path) -> String {
 impl Identity {
     fn of(path: &Path) -> Option<Self> {
         if let Ok(there) = path.metadata() {
-            return Some(Self::There(there.dev(), there.ino()));
+            return Some(Self::There(FileId::of(&there)));
         }
         let folder = folder_of(path);
         let folder = folder.canonicalize().or_else(|_| std::path::absolute(folder)).ok()?;
@@ -113,7 +112,7 @@ impl Identity {
     /// The regular file behind a stream, if it is one. A terminal is not: it may be read and written at the same time.
     fn of_stream(stream: std::os::fd::BorrowedFd<'_>) -> Option<Self> {
         let there = File::from(stream.try_clone_to_owned().ok()?).metadata().ok()?;
-        there.is_file().then(|| Self::There(there.dev(), there.ino()))
+        there.is_file().then(|| Self::There(FileId::of(&there)))
     }
 }
 

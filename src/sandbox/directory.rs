@@ -1,20 +1,21 @@
 //! The sandbox's users and their bypasses.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{Builder, Uuid};
 
-use super::NamedUser;
 use super::faults::drawn;
 use super::filter::{Attribute, Filter, is_same};
+use super::{NamedUser, SandboxConfig};
 use crate::domain::{BypassUntil, UserId};
 
 /// One in this many users has a bypass from the start, so that an audit finds some.
 const ONE_BYPASS_IN: u64 = 10;
 /// How long these bypasses run.
 const FIRST_BYPASSES: TimeDelta = TimeDelta::days(1);
+/// Number of users if none is configured.
+const USERS: u64 = 1000;
 const POPULATIONS: u64 = 3;
 const GROUPS: u64 = 5;
 /// How many filters' counts are cached.
@@ -28,15 +29,13 @@ pub(super) struct Directory {
     made_up: u64,
     /// Named users, numbered after those.
     named: Vec<NamedUser>,
-    /// The indices of the named users, by attribute and value in lower case.
-    index: HashMap<(Attribute, String), Vec<u64>>,
     /// Whether any ID or name that is asked for is a user.
     open: bool,
     users: HashMap<UserId, User>,
-    populations: Vec<Uuid>,
-    groups: Vec<Uuid>,
+    pub(super) populations: Vec<Uuid>,
+    pub(super) groups: Vec<Uuid>,
     /// Cached number of users for each filter: every page of a list states it, and the set of users is fixed.
-    counted: Mutex<HashMap<String, u64>>,
+    counted: HashMap<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -57,30 +56,24 @@ pub(super) struct Listed {
 }
 
 impl Directory {
-    /// A directory of `made_up` generated users and the `named` ones; `open` if any other user exists too.
-    pub(super) fn new(seed: u64, made_up: u64, named: Vec<NamedUser>, open: bool, now: DateTime<Utc>) -> Self {
+    /// The directory that the `config` asks for.
+    pub(super) fn new(config: &SandboxConfig, now: DateTime<Utc>) -> Self {
+        let (seed, named, made_up) = (config.seed, config.named.clone(), config.users.unwrap_or(USERS));
         let bypass = BypassUntil::from_instant(now + FIRST_BYPASSES);
         let user = |index| {
             let bypass = if index < made_up && index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1 { bypass } else { None };
             (user_id(seed, index), User { bypass, requests: 0 })
         };
-        let mut index: HashMap<_, Vec<u64>> = HashMap::new();
-        for (at, NamedUser { username, email, external_id }) in (made_up..).zip(&named) {
-            for (attribute, value) in [(Attribute::Username, username), (Attribute::Email, email), (Attribute::ExternalId, external_id)] {
-                index.entry((attribute, value.to_lowercase())).or_default().push(at);
-            }
-        }
         let ids = |purpose: &str, count| (0..count).map(|number| made_id(seed, purpose, number)).collect();
         Self {
             seed,
             made_up,
             users: (0..made_up + named.len() as u64).map(user).collect(),
             named,
-            index,
-            open,
+            open: config.users.is_none(),
             populations: ids("population", POPULATIONS),
             groups: ids("group", GROUPS),
-            counted: Mutex::default(),
+            counted: HashMap::new(),
         }
     }
 
@@ -98,19 +91,18 @@ impl Directory {
     }
 
     /// How many users the `filter` selects; `text` is its text.
-    pub(super) fn count(&self, filter: &Filter, text: &str) -> u64 {
+    pub(super) fn count(&mut self, filter: &Filter, text: &str) -> u64 {
         if let Some(found) = self.by_names(filter) {
             return found.len() as u64;
         }
-        let mut counted = self.counted.lock().expect("no panic while it is held");
-        if let Some(count) = counted.get(text) {
+        if let Some(count) = self.counted.get(text) {
             return *count;
         }
-        if counted.len() == MOST_COUNTED {
-            counted.clear();
-        }
         let count = (0..self.len()).filter(|index| self.matches(filter, *index)).count() as u64;
-        counted.insert(text.to_owned(), count);
+        if self.counted.len() == MOST_COUNTED {
+            self.counted.clear();
+        }
+        self.counted.insert(text.to_owned(), count);
         count
     }
 
@@ -128,9 +120,10 @@ impl Directory {
     fn with_value(&self, attribute: Attribute, value: &str, at: u64) -> Vec<(u64, Listed)> {
         let value = value.to_lowercase();
         let number = value.trim_start_matches(|c: char| c.is_ascii_lowercase()).trim_end_matches("@example.com").parse();
-        let made_up = number.ok().filter(|index| *index < self.made_up && self.text(*index, attribute).to_lowercase() == value);
-        let named = self.index.get(&(attribute, value.clone())).into_iter().flatten().copied();
-        let mut found: Vec<_> = made_up.into_iter().chain(named).map(|index| (index, self.listed(index))).collect();
+        let made_up = number.ok().filter(|index| *index < self.made_up);
+        let has_it = |index: &u64| self.text(*index, attribute).to_lowercase() == value;
+        let mut found: Vec<_> =
+            made_up.into_iter().chain(self.made_up..self.len()).filter(has_it).map(|index| (index, self.listed(index))).collect();
         if found.is_empty() && self.open {
             found.push((at, self.user_on_demand(attribute, value)));
         }
@@ -212,20 +205,10 @@ impl Directory {
             enabled: self.text(index, Attribute::Enabled) == "true",
         }
     }
-
-    /// The population of the `index`th user.
-    pub(super) fn population(&self, index: u64) -> Uuid {
-        one_of(&self.populations, index)
-    }
-
-    /// The group of the `index`th user.
-    pub(super) fn group(&self, index: u64) -> Uuid {
-        one_of(&self.groups, index)
-    }
 }
 
 /// The one of `ids` assigned to the `index`th user.
-fn one_of(ids: &[Uuid], index: u64) -> Uuid {
+pub(super) fn one_of(ids: &[Uuid], index: u64) -> Uuid {
     let count = ids.len() as u64;
     ids[usize::try_from(index % count).expect("there are few")]
 }

@@ -3,14 +3,18 @@
 
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 
+use super::others::Share;
 use crate::domain::{UserId, quote};
 
 /// The kinds of fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
 pub(crate) enum FaultKind {
     /// An answer with this status, in PingOne's own form; the request is not applied.
+    #[value(skip)]
     Status(u16),
     /// A gateway's answer, 502 with HTML; the request is applied.
     Html,
@@ -30,22 +34,14 @@ pub(crate) enum FaultKind {
 
 impl FaultKind {
     fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "html" => Self::Html,
-            "reset" => Self::Reset,
-            "truncate" => Self::Truncate,
-            "slow" => Self::Slow,
-            "expired" => Self::Expired,
-            "otherdate" => Self::OtherDate,
-            "nobypass" => Self::NoBypass,
-            status => Self::Status(status.parse().ok().filter(|status| (400..=599).contains(status))?),
-        })
+        let status = || name.parse().ok().filter(|status| (400..=599).contains(status)).map(Self::Status);
+        <Self as ValueEnum>::from_str(name, false).ok().or_else(status)
     }
 }
 
 /// Faults and their shares of the requests, as in `500=5%,reset=0.02`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Faults(Vec<(FaultKind, f64)>);
+pub struct Faults(Vec<(FaultKind, Share)>);
 
 /// Text that is not a list of faults.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,13 +61,10 @@ impl FromStr for Faults {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (kind, share) = part.split_once('=').ok_or_else(refused)?;
             let kind = FaultKind::named(kind.trim()).ok_or_else(refused)?;
-            let (number, whole) = share.strip_suffix('%').map_or((share, 1.0), |percent| (percent, 100.0));
-            let share = number.trim().parse::<f64>().map_err(|_| refused())? / whole;
-            faults.push((kind, share));
+            faults.push((kind, share.parse::<Share>().map_err(|_| refused())?));
         }
-        let sound = faults.iter().all(|(_, share)| (0.0..=1.0).contains(share));
-        let sum: f64 = faults.iter().map(|(_, share)| share).sum();
-        if sound && sum <= 1.0 + 1e-9 { Ok(Self(faults)) } else { Err(refused()) }
+        let sum: f64 = faults.iter().map(|(_, share)| share.get()).sum();
+        if sum <= 1.0 + 1e-9 { Ok(Self(faults)) } else { Err(refused()) }
     }
 }
 
@@ -86,10 +79,10 @@ impl Faults {
         let word = u32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]);
         let mut left = f64::from(word) / (f64::from(u32::MAX) + 1.0);
         for (kind, share) in &self.0 {
-            if left < *share {
+            if left < share.get() {
                 return Some((*kind, bits[4] & 1 == 1));
             }
-            left -= share;
+            left -= share.get();
         }
         None
     }
@@ -113,7 +106,8 @@ mod tests {
     #[test]
     fn faults_are_read_or_refused() {
         let read = |text: &str| text.parse::<Faults>();
-        assert_eq!(read("500=5%, reset=0.02"), Ok(Faults(vec![(FaultKind::Status(500), 0.05), (FaultKind::Reset, 0.02)])));
+        let share = |text: &str| text.parse::<Share>().expect("a share");
+        assert_eq!(read("500=5%, reset=0.02"), Ok(Faults(vec![(FaultKind::Status(500), share("5%")), (FaultKind::Reset, share("0.02"))])));
         assert_eq!(read(""), Ok(Faults::default()));
         for bad in ["500", "200=5%", "flood=1%", "500=x", "500=-1%", "500=101%", "500=60%,503=60%", "500=NaN"] {
             assert!(read(bad).is_err(), "{bad}");

@@ -25,7 +25,7 @@ impl Filter {
     /// Parses `text`; the error says what is wrong with it.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut reader = Reader { rest: text };
-        let filter = reader.either()?;
+        let filter = reader.either(0)?;
         if reader.rest.trim_start().is_empty() { Ok(filter) } else { Err(format!("unexpected `{}`", reader.rest)) }
     }
 
@@ -61,11 +61,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn either(&mut self) -> Result<Filter, String> {
-        self.either_at(0)
-    }
-
-    fn either_at(&mut self, depth: usize) -> Result<Filter, String> {
+    fn either(&mut self, depth: usize) -> Result<Filter, String> {
         let mut filter = self.both(depth)?;
         while self.takes_word("or") {
             filter = Filter::Or(Box::new(filter), Box::new(self.both(depth)?));
@@ -86,7 +82,7 @@ impl Reader<'_> {
             return Err("too many parentheses".to_owned());
         }
         if self.takes("(") {
-            let inner = self.either_at(depth + 1)?;
+            let inner = self.either(depth + 1)?;
             return if self.takes(")") { Ok(inner) } else { Err("a parenthesis is not closed".to_owned()) };
         }
         if self.takes("memberOfGroups[id eq ") {
@@ -127,23 +123,18 @@ impl Reader<'_> {
             }
         }
         let rest = self.rest.trim_start();
-        let mut chars = rest.char_indices();
-        if chars.next().is_none_or(|(_, first)| first != '"') {
+        if !rest.starts_with('"') {
             return Err("expected a value in quotes".to_owned());
         }
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '"' => {
-                    let (value, after) = rest.split_at(at + 1);
-                    self.rest = after;
-                    return serde_json::from_str(value).map_err(|_| "a value is not well-formed".to_owned());
-                }
-                // An escaped character does not end the value.
-                '\\' => drop(chars.next()),
-                _ => {}
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter();
+        match values.next() {
+            Some(Ok(value)) => {
+                self.rest = &rest[values.byte_offset()..];
+                Ok(value)
             }
+            Some(Err(error)) if !error.is_eof() => Err("a value is not well-formed".to_owned()),
+            Some(Err(_)) | None => Err("a quote is not closed".to_owned()),
         }
-        Err("a quote is not closed".to_owned())
     }
 
     fn takes(&mut self, token: &str) -> bool {

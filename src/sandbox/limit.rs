@@ -4,11 +4,11 @@
 //! change during a run, as when a colleague's job starts and ends.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::others::{Others, Share};
+use super::SandboxConfig;
+use super::others::Others;
 use crate::domain::quote;
 
 /// The shortest `Retry-After`.
@@ -77,12 +77,6 @@ pub struct RateLimit {
 pub struct NotARateLimit(String);
 
 impl RateLimit {
-    /// A limit that never changes.
-    #[must_use]
-    pub fn constant(most: u32) -> Self {
-        Self { steps: vec![(Duration::ZERO, most)] }
-    }
-
     /// The limit at this time after the first request.
     #[must_use]
     pub fn at(&self, since: Duration) -> u32 {
@@ -107,21 +101,6 @@ impl FromStr for RateLimit {
     }
 }
 
-impl fmt::Display for RateLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, (from, limit)) in self.steps.iter().enumerate() {
-            if place > 0 {
-                write!(f, ",")?;
-            }
-            write!(f, "{limit}")?;
-            if !from.is_zero() {
-                write!(f, "@{}", from.as_secs())?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Counts requests and admits no more than the limit allows.
 #[derive(Debug)]
 pub(crate) struct Limiter {
@@ -143,32 +122,23 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    pub(crate) fn new(kind: LimitKind, limit: RateLimit) -> Self {
-        let full = f64::from(limit.at(Duration::ZERO));
-        Self {
-            kind,
+    /// The limiter that the `config` asks for, if it limits the rate.
+    pub(crate) fn of(config: &SandboxConfig) -> Option<Self> {
+        let limit = config.rate_limit.clone()?;
+        let burst = config.burst.map(|burst| burst.max(1));
+        let full = f64::from(burst.unwrap_or_else(|| limit.at(Duration::ZERO)));
+        Some(Self {
+            kind: config.limit_kind,
             limit,
-            window: LimitWindow::default().get(),
-            burst: None,
-            others: Others::new(Share::default(), 0),
+            window: config.limit_window.get(),
+            burst,
+            others: Others::new(config.other_callers, config.seed),
             first: None,
             latest: Duration::ZERO,
             recent: VecDeque::new(),
             counted: (0, 0),
             bucket: (Duration::ZERO, full),
-        }
-    }
-
-    /// Sets the `window`, and the `burst` of a bucket if that is not a window's worth.
-    pub(crate) fn by(self, window: LimitWindow, burst: Option<u32>) -> Self {
-        let burst = burst.map(|burst| burst.max(1));
-        let full = burst.map_or(self.bucket.1, f64::from);
-        Self { window: window.get(), burst, bucket: (Duration::ZERO, full), ..self }
-    }
-
-    /// Lets another caller take a `share`.
-    pub(crate) fn beside(self, share: Share, seed: u64) -> Self {
-        Self { others: Others::new(share, seed), ..self }
+        })
     }
 
     /// Whether a request that comes `now`, by any clock, is admitted.
@@ -248,9 +218,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn limiter(limit_kind: LimitKind, limit: &str, config: SandboxConfig) -> Limiter {
+        let rate_limit = Some(limit.parse().expect("a limit"));
+        Limiter::of(&SandboxConfig { rate_limit, limit_kind, ..config }).expect("it has a limit")
+    }
+
     /// How many of the requests at these `times` are admitted.
     fn admitted(kind: LimitKind, limit: &str, times: impl Iterator<Item = u64>) -> usize {
-        let mut limiter = Limiter::new(kind, limit.parse().expect("a limit"));
+        let mut limiter = limiter(kind, limit, SandboxConfig::default());
         times.filter(|ms| limiter.admits(Duration::from_millis(*ms))).count()
     }
 
@@ -265,7 +240,7 @@ mod tests {
     #[test]
     fn a_minute_window_works_like_a_second_and_states_the_wait() {
         for (kind, wait) in [(LimitKind::Sliding, 31), (LimitKind::Fixed, 31), (LimitKind::Bucket, 1)] {
-            let mut limiter = Limiter::new(kind, RateLimit::constant(120)).by(LimitWindow::Minute, None);
+            let mut limiter = limiter(kind, "120", SandboxConfig { limit_window: LimitWindow::Minute, ..SandboxConfig::default() });
             let let_in = (0..600).filter(|nth| limiter.admits(Duration::from_millis(nth * 50))).count();
             assert_eq!(let_in, if kind == LimitKind::Bucket { 179 } else { 120 }, "{kind:?}");
             assert_eq!(limiter.wait(), Duration::from_secs(wait), "{kind:?}");
@@ -275,14 +250,15 @@ mod tests {
     #[test]
     fn a_bucket_holds_its_burst_and_no_more() {
         for (burst, within) in [(1, 10), (5, 14), (500, 509)] {
-            let mut limiter = Limiter::new(LimitKind::Bucket, RateLimit::constant(10)).by(LimitWindow::Second, Some(burst));
+            let mut limiter = limiter(LimitKind::Bucket, "10", SandboxConfig { burst: Some(burst), ..SandboxConfig::default() });
             assert_eq!((0..1000).filter(|nth| limiter.admits(Duration::from_millis(60_000 + *nth))).count(), within.min(1000), "{burst}");
         }
     }
 
     #[test]
     fn another_caller_leaves_the_rest() {
-        let mut limiter = Limiter::new(LimitKind::Sliding, RateLimit::constant(100)).beside("60%".parse().expect("a share"), 1);
+        let other_callers = "60%".parse().expect("a share");
+        let mut limiter = limiter(LimitKind::Sliding, "100", SandboxConfig { other_callers, seed: 1, ..SandboxConfig::default() });
         let let_in = (0..500_000).step_by(12).filter(|ms| limiter.admits(Duration::from_millis(*ms))).count();
         assert!((35_000..40_000).contains(&let_in), "of 41,667 that a limit of one's own would let in: {let_in}");
     }
@@ -302,7 +278,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_second_sees_more_than_a_sliding_limit(gaps in prop::collection::vec(0_u64..300, 1..300), limit in 1_u32..9) {
-            let mut limiter = Limiter::new(LimitKind::Sliding, RateLimit::constant(limit));
+            let mut limiter = limiter(LimitKind::Sliding, &limit.to_string(), SandboxConfig::default());
             let times = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) });
             let let_in: Vec<u64> = times.filter(|ms| limiter.admits(Duration::from_millis(*ms))).collect();
             for from in &let_in {
@@ -312,10 +288,10 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_reads_as_it_is_written_and_nothing_else_is_one() {
-        for text in ["100", "100,40@10,100@20"] {
-            assert_eq!(text.parse::<RateLimit>().expect("a limit").to_string(), text);
-        }
+    fn a_limit_is_read_with_its_changes_and_nothing_else_is_one() {
+        assert_eq!("100".parse(), Ok(RateLimit { steps: vec![(Duration::ZERO, 100)] }));
+        let steps = [(0, 100), (10, 40), (20, 100)].map(|(from, limit)| (Duration::from_secs(from), limit));
+        assert_eq!("100,40@10,100@20".parse(), Ok(RateLimit { steps: steps.into() }));
         for bad in ["", "0", "-1", "100,40", "100@5", "100,40@5,30@5", "100,40@9,30@5", "x", "1@", ",", "100,"] {
             assert!(bad.parse::<RateLimit>().is_err(), "{bad}");
         }

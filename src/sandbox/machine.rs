@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::SandboxConfig;
 use super::directory::{Directory, Listed, made_id};
 use super::faults::FaultKind;
 use super::filter::Filter;
 use super::limit::{Limiter, RetryAfterForm};
 use super::message::{Answer, Cut, Request};
 use super::tokens::{Application, Tokens};
-use super::{SandboxConfig, USERS};
 use crate::domain::{BypassUntil, UserId};
 
 /// The most users on a page. Source: paging-ordering-filtering-collections.
@@ -50,17 +50,13 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(config: SandboxConfig, origin: &str) -> Self {
-        let users = config.users.unwrap_or(USERS);
         Self {
             origin: origin.to_owned(),
             application: Application::new(&config),
-            directory: Directory::new(config.seed, users, config.named.clone(), config.users.is_none(), Utc::now()),
+            directory: Directory::new(&config, Utc::now()),
             tokens: Tokens::new(&config),
             started: Instant::now(),
-            limiter: config.rate_limit.clone().map(|limit| {
-                let limiter = Limiter::new(config.limit_kind, limit).by(config.limit_window, config.burst);
-                limiter.beside(config.other_callers, config.seed)
-            }),
+            limiter: Limiter::of(&config),
             pages: HashMap::new(),
             config,
         }
@@ -146,7 +142,7 @@ impl Machine {
         Answer { faulted: true, ..answer }
     }
 
-    fn users(&self, request: &Request) -> Answer {
+    fn users(&mut self, request: &Request) -> Answer {
         let limit = match request.query_value("limit").map(|limit| limit.parse::<u64>()) {
             None => self.config.page,
             Some(Ok(limit)) if limit > 0 => limit.min(self.config.page),
@@ -169,8 +165,10 @@ impl Machine {
         let mut page: Vec<_> = self.directory.selected(filter.as_ref(), from).take(most).collect();
         let next = if page.len() as u64 > limit { page.pop().map(|(index, _)| index) } else { None };
         let users: Vec<_> = page.iter().map(|(_, user)| self.shown(user)).collect();
-        let directory = &self.directory;
-        let count = filter.as_ref().zip(text.as_ref()).map_or_else(|| directory.len(), |(filter, text)| directory.count(filter, text));
+        let count = match (&filter, &text) {
+            (Some(filter), Some(text)) => self.directory.count(filter, text),
+            (_, _) => self.directory.len(),
+        };
         let base = format!("{}/v1/environments/{}/users", self.origin, self.application.environment);
         let mut links = json!({"self": {"href": base}});
         if let Some(next) = next {

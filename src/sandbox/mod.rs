@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
@@ -39,10 +39,8 @@ pub use self::limit::{LimitKind, LimitWindow, NotARateLimit, RateLimit, RetryAft
 pub use self::log::LoggedCall;
 pub use self::others::{NotAShare, Share};
 
+use self::directory::one_of;
 use self::machine::Machine;
-
-/// Number of users if none is configured.
-const USERS: u64 = 1000;
 
 /// A user with given names, which other users may have too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,8 +131,7 @@ impl SandboxConfig {
 pub struct Sandbox {
     address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: tokio::task::JoinHandle<()>,
-    closing: CancellationToken,
+    _closing: DropGuard,
 }
 
 #[derive(Debug)]
@@ -160,8 +157,8 @@ impl Sandbox {
         let machine = Mutex::new(Machine::new(config, &format!("http://{address}")));
         let shared = Arc::new(Shared { machine, latency, calls: Mutex::new(None) });
         let closing = CancellationToken::new();
-        let accepting = tokio::spawn(serve::accept(listener, Arc::clone(&shared), closing.clone()));
-        Ok(Self { address, shared, accepting, closing })
+        tokio::spawn(closing.clone().run_until_cancelled_owned(serve::accept(listener, Arc::clone(&shared), closing.clone())));
+        Ok(Self { address, shared, _closing: closing.drop_guard() })
     }
 
     /// The value for `PINGONE_API_URL`.
@@ -215,13 +212,13 @@ impl Sandbox {
     /// The population of the `index`th user.
     #[must_use]
     pub fn population_of(&self, index: u64) -> Uuid {
-        self.with(|machine| machine.directory.population(index))
+        self.with(|machine| one_of(&machine.directory.populations, index))
     }
 
     /// The group of the `index`th user.
     #[must_use]
     pub fn group_of(&self, index: u64) -> Uuid {
-        self.with(|machine| machine.directory.group(index))
+        self.with(|machine| one_of(&machine.directory.groups, index))
     }
 
     /// Receives every call from now on, in the order of arrival. A later receiver replaces this one.
@@ -271,12 +268,5 @@ impl Sandbox {
 
     fn with<T>(&self, read: impl FnOnce(&mut Machine) -> T) -> T {
         read(&mut self.shared.machine.lock().expect("no panic while it is held"))
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        self.accepting.abort();
-        self.closing.cancel();
     }
 }

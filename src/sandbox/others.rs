@@ -1,6 +1,5 @@
 //! Simulates another caller of the same licence. Pure: a share of the limit in, request times out.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -48,12 +47,6 @@ impl FromStr for Share {
         let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
         let share = number.trim().parse::<f64>().map(|number| number / whole);
         share.ok().filter(|share| (0.0..=1.0).contains(share)).map(Self).ok_or_else(|| NotAShare(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", self.0 * 100.0)
     }
 }
 

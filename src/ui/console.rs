@@ -155,11 +155,8 @@ impl Console {
         if self.quiet && !asks {
             return;
         }
-        if self.form == Form::Json {
-            tracing::info!(target: ALWAYS_SHOWN, "{}", plan.to_string().replace('\n', "; "));
-        } else {
-            self.print(&plan.to_string());
-        }
+        let plan = plan.to_string();
+        self.tell_anyhow(&if self.form == Form::Json { plan.replace('\n', "; ") } else { plan });
     }
 
     /// Logs a warning.
@@ -192,28 +189,17 @@ impl Console {
 
     /// Shows an error, its causes, and a hint; JSON logs also have the exit code.
     pub fn complain(&self, error: &dyn Error, hint: Option<&str>, exit_code: u8) {
-        let mut causes: Vec<String> = Vec::new();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            causes.push(error.to_string());
-            cause = error.source();
-        }
+        let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string).collect();
         if self.form == Form::Json {
             tracing::error!(causes = causes.join(": "), hint = hint.unwrap_or_default(), exit_code, "{error}");
             return;
         }
         // Further lines of a message are indented, so that none looks like the start of another message.
         let message = error.to_string();
-        let mut text = format!("error: {}", message.split(INDENTED).map(escaped).collect::<Vec<_>>().join(INDENTED));
-        for cause in causes {
-            text.push_str("\ncaused by: ");
-            text.push_str(&escaped(&cause));
-        }
-        if let Some(hint) = hint {
-            text.push_str("\nhint: ");
-            text.push_str(&escaped(hint));
-        }
-        self.print(&text);
+        let mut lines = vec![format!("error: {}", message.split(INDENTED).map(escaped).collect::<Vec<_>>().join(INDENTED))];
+        lines.extend(causes.iter().map(|cause| format!("caused by: {}", escaped(cause))));
+        lines.extend(hint.map(|hint| format!("hint: {}", escaped(hint))));
+        self.print(&lines.join("\n"));
     }
 
     /// Writes a text, line by line, with terminal control characters escaped.

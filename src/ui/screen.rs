@@ -119,7 +119,7 @@ impl Screen {
 
     /// Replaces the bar. Intermediate states may be skipped.
     fn show(&self, bar: String) {
-        if self.backlog.bar().replace(bar).is_none() {
+        if lock(&self.backlog.bar).replace(bar).is_none() {
             self.send(Item::Bar);
         }
     }
@@ -136,10 +136,9 @@ impl Screen {
     }
 }
 
-impl Backlog {
-    fn bar(&self) -> MutexGuard<'_, Option<String>> {
-        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A lock that outlives a panic: panics are shown here too.
+fn lock<T>(bar: &Mutex<T>) -> MutexGuard<'_, T> {
+    bar.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The state of the writing thread.
@@ -173,7 +172,7 @@ impl<W: Write> Pen<W> {
                 self.write(&text);
                 self.backlog.bytes.fetch_sub(waited, Ordering::Relaxed);
             }
-            Item::Bar => self.bar = self.backlog.bar().take().unwrap_or_default(),
+            Item::Bar => self.bar = lock(&self.backlog.bar).take().unwrap_or_default(),
             Item::Flush(written) => {
                 self.draw();
                 drop(written);
@@ -210,12 +209,6 @@ struct Canvas {
     bar: Mutex<String>,
 }
 
-impl Canvas {
-    fn add(&self, text: &str) {
-        self.bar.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
-    }
-}
-
 impl TermLike for Canvas {
     fn width(&self) -> u16 {
         console::Term::stderr().size().1
@@ -238,12 +231,11 @@ impl TermLike for Canvas {
     }
 
     fn write_line(&self, text: &str) -> std::io::Result<()> {
-        self.add(text);
-        Ok(())
+        self.write_str(text)
     }
 
     fn write_str(&self, text: &str) -> std::io::Result<()> {
-        self.add(text);
+        lock(&self.bar).push_str(text);
         Ok(())
     }
 
@@ -252,7 +244,7 @@ impl TermLike for Canvas {
     }
 
     fn flush(&self) -> std::io::Result<()> {
-        let bar = std::mem::take(&mut *self.bar.lock().unwrap_or_else(PoisonError::into_inner));
+        let bar = std::mem::take(&mut *lock(&self.bar));
         self.screen.show(in_rows(bar.trim_end(), usize::from(self.width())));
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pingone_bypass::sandbox::{RateLimit, SandboxConfig};
+use pingone_bypass::sandbox::SandboxConfig;
 
 use crate::harness::{field, field_with};
 
@@ -37,7 +37,8 @@ fn a_token_is_fetched_once_for_each_of_its_lives() {
 
 #[test]
 fn a_429_is_waited_for_and_no_row_is_lost() {
-    let field = field_with(SandboxConfig { rate_limit: Some(RateLimit::constant(20)), ..SandboxConfig::default() });
+    let rate_limit = Some("20".parse().expect("a limit"));
+    let field = field_with(SandboxConfig { rate_limit, ..SandboxConfig::default() });
     field.users(60, "");
     let done = field.run(&["audit", "in.csv", "--rate", "unlimited", "--concurrency", "10"]);
     assert_eq!(done.code, 0, "{}", done.stderr);

@@ -1,17 +1,14 @@
 //! Writes files, only at paths that were checked, and atomically where a file may be replaced.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::ops::Deref;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::OutputError;
 use crate::file_error::FileError;
-
-/// Files are readable by their owner only.
-const MODE: u32 = 0o600;
+use crate::platform::{not_regular, owner_only};
 
 /// The path of a file that a run writes. Such paths are made only here and in `ReportFiles`, which list all of theirs for
 /// the check. So no file is created, renamed or removed at an unchecked path.
@@ -160,36 +157,18 @@ pub(super) fn file_name(path: &Path) -> Result<&OsStr, OutputError> {
     path.file_name().filter(|_| !is_folder).ok_or_else(|| OutputError::NotAFile(path.to_owned()))
 }
 
-/// What `path` holds, if it exists and is not a regular file. A rename would replace a device, a pipe or a link.
-pub(in crate::report) fn not_regular(path: &Path) -> Option<&'static str> {
-    let kind = path.symlink_metadata().ok()?.file_type();
-    if kind.is_file() {
-        None
-    } else if kind.is_dir() {
-        Some("a folder")
-    } else if kind.is_symlink() {
-        Some("a symbolic link")
-    } else if kind.is_fifo() {
-        Some("a pipe")
-    } else if kind.is_socket() {
-        Some("a socket")
-    } else {
-        Some("a device")
-    }
-}
-
 /// Creates the file at `path`, readable by its owner only. An existing file or link is an error.
 pub(in crate::report) fn create_new(path: &OwnPath) -> Result<File, FileError> {
     create(path).map_err(|source| FileError::new("created", path, source))
 }
 
 fn create(path: &OwnPath) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(path)
+    owner_only().read(true).write(true).create_new(true).open(path)
 }
 
 /// Opens the file at `path` for writing, without truncating it, or creates it.
 pub(in crate::report) fn open_or_create(path: &OwnPath) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path)
+    owner_only().write(true).create(true).truncate(false).open(path)
 }
 
 /// Renames the file at `from` to `to`, replacing what is there.
