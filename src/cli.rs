@@ -3,6 +3,7 @@
 mod audit;
 mod diff;
 mod sandbox;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::pingone::{AuthMethod, Region};
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::sandbox::SandboxArgs;
+pub(crate) use self::verify::VerifyArgs;
 
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     /// Tell what changed between two audit reports
     #[command(long_about = self::diff::ABOUT)]
     Diff(DiffArgs),
+    /// Check that a report stands as its run's record says
+    #[command(long_about = self::verify::ABOUT)]
+    Verify(VerifyArgs),
     /// Serve a local stand-in for PingOne, to rehearse against
     Sandbox(SandboxArgs),
     /// Print a shell completion script
@@ -274,7 +279,7 @@ impl Cli {
     fn run_mut(&mut self) -> Option<&mut RunArgs> {
         match &mut self.command {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => Some(run),
-            Command::Diff(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_) | Command::Verify(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         }
     }
 

@@ -15,8 +15,11 @@ pub const EXIT_FILES: u8 = 5;
 
 /// `diff`: the reports differ.
 pub const EXIT_CHANGES: u8 = 1;
-/// `diff`: any error.
+/// `diff`, `verify`: any error.
 pub const EXIT_TROUBLE: u8 = 2;
+
+/// `verify`: the report does not stand as its record says.
+pub const EXIT_UNVERIFIED: u8 = 1;
 
 /// Interrupted by SIGINT.
 pub const EXIT_SIGINT: u8 = 130;

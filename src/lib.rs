@@ -67,7 +67,7 @@ pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::pingone::{Endless, PingOneError, ServerMessage};
 pub use self::platform::forbid_core_dumps;
-pub use self::report::{OutputError, Summary};
+pub use self::report::{OutputError, Summary, VerifyError};
 pub use self::stop::Signal;
 pub use self::ui::Console;
 
@@ -76,6 +76,6 @@ pub mod error {
     pub use crate::app::{LastFailure, RunError};
     pub use crate::exit::{
         EXIT_CHANGES, EXIT_FILES, EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_SUCCESS,
-        EXIT_TROUBLE, EXIT_USAGE,
+        EXIT_TROUBLE, EXIT_UNVERIFIED, EXIT_USAGE,
     };
 }

@@ -10,7 +10,7 @@ use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTE
 use crate::file_error::FileError;
 use crate::input::InputError;
 use crate::pingone::PingOneError;
-use crate::report::{NoLock, NotRead, OutputError};
+use crate::report::{NoLock, NotRead, OutputError, VerifyError};
 use crate::stop::{Signal, Stop};
 
 /// An error that ends the whole run.
@@ -46,6 +46,9 @@ pub enum RunError {
     /// Two reports cannot be compared.
     #[error(transparent)]
     Diff(#[from] DiffError),
+    /// A report cannot be checked.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// Too many rows failed.
     #[error("stopped: {what}")]
     Exceeded {
@@ -196,7 +199,7 @@ impl RunError {
                 PingOneError::Client(_) => EXIT_USAGE,
             },
             Self::Listing(error) => error.code(),
-            Self::Diff(_) => EXIT_TROUBLE,
+            Self::Diff(_) | Self::Verify(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::Unaccounted => EXIT_STOPPED,
             Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
@@ -216,6 +219,7 @@ impl RunError {
             Self::PingOne(error) => error.hint(),
             Self::Listing(error) => error.hint(),
             Self::Diff(error) => error.hint(),
+            Self::Verify(error) => Some(error.hint().into()),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
             Self::Exceeded { code: EXIT_REFUSED, .. } => {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())

@@ -22,6 +22,7 @@ mod sink;
 mod source;
 mod stream;
 mod target;
+mod verify;
 mod workspace;
 
 use std::io::Write;
@@ -42,6 +43,7 @@ pub use self::error::{LastFailure, RunError};
 use self::diff::diff;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
+use self::verify::verify_report;
 
 /// Runs the command in `cli`, with messages on `console`. Returns the program's exit code.
 pub async fn run(cli: Cli, console: &Console) -> u8 {
@@ -71,6 +73,7 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
         Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), to_resume, console).await,
         Command::End(arguments) => run_config(RunConfig::of_end(arguments), to_resume, console).await,
         Command::Diff(arguments) => diff(&arguments, console),
+        Command::Verify(arguments) => verify_report(&arguments, console),
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,
         Command::Completions { shell } => complete(shell),
     }

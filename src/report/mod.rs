@@ -19,10 +19,12 @@ mod publish;
 mod record;
 mod resumed_users;
 mod summary;
+mod verify;
 mod version;
 
 pub use self::files::OutputError;
 pub use self::summary::Summary;
+pub use self::verify::VerifyError;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
@@ -38,4 +40,5 @@ pub(crate) use self::record::{
     totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;
+pub(crate) use self::verify::{Finding, verify};
 pub(crate) use self::version::{CURRENT_FORMAT, NotRead, check_journal, is_of_a_report};

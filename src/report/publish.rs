@@ -228,15 +228,13 @@ pub(crate) fn count_report(path: &Path) -> Result<Published, FileError> {
 }
 
 fn count(path: &Path) -> io::Result<Published> {
-    let hashing = Hashing { file: File::open(path)?, sha256: Sha256::new() };
-    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(hashing);
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(Hashing::open(path)?);
     let mut line = csv::ByteRecord::new();
     let mut tally = Tally::default();
     while reader.read_byte_record(&mut line)? {
         tally.add(outcome_of(&line).ok_or_else(|| io::Error::other("a line has no result"))?);
     }
-    let digest = reader.into_inner().sha256.finalize();
-    Ok(Published { tally, sha256: hex(&digest), lines: tally.rows() })
+    Ok(Published { tally, sha256: reader.into_inner().finish(), lines: tally.rows() })
 }
 
 /// `bytes` in hexadecimal.
@@ -244,9 +242,21 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-struct Hashing {
+/// Hashes a file while it is read.
+pub(super) struct Hashing {
     file: File,
     sha256: Sha256,
+}
+
+impl Hashing {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, sha256: Sha256::new() })
+    }
+
+    /// The SHA-256 of what was read, in hexadecimal.
+    pub(super) fn finish(self) -> String {
+        hex(&self.sha256.finalize())
+    }
 }
 
 impl Read for Hashing {

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::files::Replaced;
-use super::version::{CURRENT_FORMAT, NotRead, check_record};
+use super::version::{CURRENT_FORMAT, Keys, NotRead, check_record};
 use crate::domain::{Outcome, RunId, Tally, escaped};
 use crate::file_error::FileError;
 
@@ -188,16 +188,20 @@ impl RunRecord {
 
     /// The record at `path`; `None` if there is none. Its format is checked before anything else in it is read.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, NotRead> {
-        let failed = |source| FileError::new("read", path, source);
-        let text = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error).into()),
-            Ok(text) => text,
+        let Some((text, keys)) = read_keys(path)? else {
+            return Ok(None);
         };
-        let keys = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
         check_record(path, &keys)?;
-        let record: Self = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
-        Ok(Some(Self { format_version: CURRENT_FORMAT, ..record }))
+        Ok(Some(Self { format_version: CURRENT_FORMAT, ..Self::of_text(path, &text)? }))
+    }
+
+    /// The record at `path`, of whatever format, with its keys; `None` if there is none.
+    pub(super) fn read_any(path: &Path) -> Result<Option<(Self, Keys)>, FileError> {
+        read_keys(path)?.map(|(text, keys)| Ok((Self::of_text(path, &text)?, keys))).transpose()
+    }
+
+    fn of_text(path: &Path, text: &[u8]) -> Result<Self, FileError> {
+        serde_json::from_slice(text).map_err(|error| FileError::new("read", path, error.into()))
     }
 
     /// Writes the record to `place`, replacing an earlier one.
@@ -247,6 +251,19 @@ impl RunRecord {
         let (was, is) = (lines(self), lines(other));
         (self.status == Status::Completed && was != is)
             .then(|| format!("the report is finished, its lines were `{}` and are `{}`", escaped(&was), escaped(&is)))
+    }
+}
+
+/// The text of the record at `path`, and its keys; `None` if there is none.
+fn read_keys(path: &Path) -> Result<Option<(Vec<u8>, Keys)>, FileError> {
+    let failed = |source| FileError::new("read", path, source);
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+        Ok(text) => {
+            let keys = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+            Ok(Some((text, keys)))
+        }
     }
 }
 

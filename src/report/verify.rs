@@ -13,7 +13,7 @@ use super::line::{Column, outcome_of};
 use super::publish::Hashing;
 use super::record::{RunRecord, Status, tally};
 use super::version::columns_of;
-use crate::domain::{Outcome, Tally, quote, shown};
+use crate::domain::{Outcome, Tally, escaped, quote, shown};
 use crate::file_error::FileError;
 
 /// Bytes read at a time.
@@ -125,7 +125,7 @@ fn run_of(record: &RunRecord, files: &ReportFiles) -> Finding {
 fn digest_of(record: &RunRecord, contents: &Contents) -> Finding {
     match &record.report.sha256 {
         Some(sha256) if *sha256 == contents.sha256 => Finding::Holds(format!("SHA-256 {sha256}")),
-        Some(sha256) => Finding::Fails(format!("SHA-256 {}, and the record has {}", contents.sha256, quote(sha256))),
+        Some(sha256) => Finding::Fails(format!("SHA-256 {}, and the record has {}", contents.sha256, escaped(sha256))),
         None => Finding::Fails("the record has no SHA-256 of the report".to_owned()),
     }
 }
@@ -175,8 +175,8 @@ fn input_of(record: &RunRecord) -> Finding {
     let name = quote(path);
     match sha256_of(Path::new(path)) {
         Ok(now) if now == *sha256 => Finding::Holds(format!("{name} is as it was, SHA-256 {now}")),
-        Ok(now) => Finding::Aside(format!("{name} is another file now, SHA-256 {now}; the run's had {}", quote(sha256))),
-        Err(error) => Finding::Aside(format!("{name} cannot be read here ({error}); the run's had SHA-256 {}", quote(sha256))),
+        Ok(now) => Finding::Aside(format!("{name} is another file now, SHA-256 {now}; the run's had {}", escaped(sha256))),
+        Err(error) => Finding::Aside(format!("{name} cannot be read here ({error}); the run's had SHA-256 {}", escaped(sha256))),
     }
 }
 
@@ -287,8 +287,8 @@ impl Order {
         match row - last {
             1 => None,
             _ if self.has_gaps => None,
-            2 => Some(format!("row {} has no line before it", last + 1)),
-            _ => Some(format!("rows {} to {} have no lines before it", last + 1, row - 1)),
+            2 => Some(format!("row {} has no line", last + 1)),
+            _ => Some(format!("rows {} to {} have no lines", last + 1, row - 1)),
         }
     }
 }

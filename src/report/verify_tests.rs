@@ -9,8 +9,8 @@ fn faults(rows: &[u64], of: u64, has_gaps: bool) -> Vec<Option<String>> {
 fn each_row_has_one_line_in_the_inputs_order() {
     assert_eq!(faults(&[1, 2, 3], 3, false), [None, None, None]);
     let fault = |text: &str| Some(text.to_owned());
-    assert_eq!(faults(&[2, 2], 3, false), [fault("row 1 has no line before it"), fault("row 2 has a line already")]);
-    assert_eq!(faults(&[1, 9], 9, false), [None, fault("rows 2 to 8 have no lines before it")]);
+    assert_eq!(faults(&[2, 2], 3, false), [fault("row 1 has no line"), fault("row 2 has a line already")]);
+    assert_eq!(faults(&[1, 9], 9, false), [None, fault("rows 2 to 8 have no lines")]);
     assert_eq!(faults(&[1, 3, 2], 3, false)[2], fault("row 2 stands after row 3"));
     assert_eq!(
         faults(&[0, 4, u64::MAX], 3, false),

@@ -18,6 +18,8 @@ use crate::file_error::FileError;
 
 /// The record's key.
 const KEY: &str = "formatVersion";
+/// The keys of a record.
+pub(super) type Keys = Map<String, Value>;
 /// The format of a record without the key.
 const UNNUMBERED: u64 = 1;
 /// The format that this version writes.
@@ -77,7 +79,7 @@ pub(crate) enum NotRead {
 }
 
 /// Checks the format of the record at `path`, which has these `keys`.
-pub(super) fn check_record(path: &Path, keys: &Map<String, Value>) -> Result<(), OutputError> {
+pub(super) fn check_record(path: &Path, keys: &Keys) -> Result<(), OutputError> {
     let format = format_of(keys);
     match format.map_or(Reading::Refuse, |format| format.reading) {
         Reading::Honour => {
@@ -120,7 +122,12 @@ pub(crate) fn is_of_a_report(names: &[String]) -> bool {
     FORMATS.iter().any(|format| format.columns.iter().all(|own| names.iter().any(|name| name == own)))
 }
 
-fn format_of(keys: &Map<String, Value>) -> Option<&'static Format> {
+/// The report's own columns in the format of a record with these `keys`; `None` if the format is not known.
+pub(super) fn columns_of(keys: &Keys) -> Option<&'static [&'static str]> {
+    format_of(keys).map(|format| format.columns)
+}
+
+fn format_of(keys: &Keys) -> Option<&'static Format> {
     let version = keys.get(KEY).map_or(Some(UNNUMBERED), Value::as_u64)?;
     FORMATS.iter().find(|format| format.version == version)
 }

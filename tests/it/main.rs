@@ -36,4 +36,5 @@ mod terminal;
 mod texts;
 mod tls;
 mod trial;
+mod verify;
 mod versions;

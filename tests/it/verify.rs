@@ -94,7 +94,7 @@ fn what_was_changed_since_is_found() {
     }
     field.write("in.report.csv", with(&|lines| drop(lines.remove(17))));
     let found = field.run(&["verify", "in.report.csv"]).stdout;
-    assert!(found.contains("row 17 has no line before it; there are 39 lines, and the record has 40"), "{found}");
+    assert!(found.contains("row 17 has no line; there are 39 lines, and the record has 40"), "{found}");
 }
 
 #[test]
