@@ -14,6 +14,7 @@ mod matching;
 mod tests;
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -69,11 +70,12 @@ pub(crate) struct Forecast {
 /// How much there is to look up for `input` by this attribute; sends nothing.
 pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast> {
     let mut forecast = Forecast::default();
-    let mut hashes = Sorter::new(&std::env::temp_dir());
+    // Hashes are good enough to count distinct values.
+    let (hasher, mut hashes) = (RandomState::new(), Sorter::new(&std::env::temp_dir()));
     for batch in Batches::new(input.lookup_rows()?, by, USUAL_BUDGET, None) {
         forecast.requests += 1;
         for value in &batch?.values {
-            hashes.push([hash(value)])?;
+            hashes.push([hasher.hash_one(value)])?;
         }
     }
     let mut before = None;
@@ -82,14 +84,6 @@ pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast
         forecast.values += u64::from(before.replace(hash) != Some(hash));
     }
     Ok(forecast)
-}
-
-/// A hash of a value, good enough to count distinct ones.
-fn hash(value: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Looks up users.

@@ -67,7 +67,6 @@ pub(crate) struct BaseUrl(Url);
 
 /// Text that is not a base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub(crate) enum NotABaseUrl {
     /// It is not a URL at all.
     #[error("this is not a URL: expected a form such as `https://api.pingone.eu/v1`")]

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::error::PingOneError;
-use super::fetch::{Fetched, Resource};
+use super::fetch::Fetched;
 use super::session::Session;
 use super::token::AccessToken;
-use super::transport::Transport;
+use super::transport::{Resource, Transport};
 use super::verdict::text;
 use crate::clock::Offset;
 use crate::domain::{Detail, ForeignText};

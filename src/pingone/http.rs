@@ -13,7 +13,7 @@ use super::answer::{Answer, Fault, Reply};
 use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
 use super::token::{AccessToken, AuthMethod, Credentials};
-use super::transport::{Call, Transport};
+use super::transport::{Call, Resource, Transport};
 use crate::domain::{RowNumber, RunId};
 
 /// The longest body that is read, in bytes. PingOne's answers have less than 2 KiB.
@@ -123,22 +123,14 @@ impl Transport for HttpTransport {
         exchange(MAX_BODY, self.api.execute(request), limit).await
     }
 
-    async fn fetch_environment(&self, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout;
-        let request = self.request(Method::GET, self.settings.endpoints.environment(), token, limit);
-        exchange(MAX_BODY, self.api.execute(request), limit).await
-    }
-
-    async fn fetch_licence(&self, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout.min(LICENCE_TIMEOUT);
-        let request = self.request(Method::GET, self.settings.endpoints.capabilities(), token, limit);
-        exchange(MAX_CAPABILITIES, self.api.execute(request), limit).await
-    }
-
-    async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout;
-        let request = self.request(Method::GET, page.clone(), token, limit);
-        exchange(MAX_PAGE, self.api.execute(request), limit).await
+    async fn fetch(&self, resource: Resource<'_>, token: &AccessToken) -> Reply {
+        let HttpSettings { endpoints, timeout, .. } = &self.settings;
+        let (url, most, limit) = match resource {
+            Resource::Environment => (endpoints.environment(), MAX_BODY, *timeout),
+            Resource::Licence => (endpoints.capabilities(), MAX_CAPABILITIES, LICENCE_TIMEOUT.min(*timeout)),
+            Resource::Users(page) => (page.clone(), MAX_PAGE, *timeout),
+        };
+        exchange(most, self.api.execute(self.request(Method::GET, url, token, limit)), limit).await
     }
 
     async fn fetch_token(&self, credentials: &Credentials) -> Reply {

@@ -33,15 +33,6 @@ pub(crate) struct RowRequest {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// The result of a request.
-#[derive(Debug)]
-pub(crate) enum Attempt {
-    /// There is an answer, or the reason why there is none.
-    Answered { sent: Instant, verdict: Verdict },
-    /// The run was stopped before the answer came.
-    Abandoned { sent: Instant },
-}
-
 /// The state that all requests to PingOne share.
 #[derive(Debug)]
 pub(crate) struct Session<W> {
@@ -99,8 +90,9 @@ impl<W: Transport> Session<W> {
         date.map(|date| self.clock.offset(date))
     }
 
-    /// Sends a request for a row once. The caller has a permit, which came with this `token`.
-    pub(crate) async fn send(&self, request: RowRequest, token: &AccessToken, stop: &Stop) -> Result<Attempt, PingOneError> {
+    /// Sends a request for a row once; `None` if the run is stopped before the answer comes. The caller has a permit, which came
+    /// with this `token`.
+    pub(crate) async fn send(&self, request: RowRequest, token: &AccessToken, stop: &Stop) -> Result<Option<Verdict>, PingOneError> {
         let RowRequest { call, row, again, deadline } = request;
         self.count(again);
         self.traffic.for_users.fetch_add(1, Ordering::Relaxed);
@@ -110,14 +102,14 @@ impl<W: Transport> Session<W> {
         let reply = tokio::select! {
             biased;
             reply = self.transport.send(call, row, token, limit) => reply,
-            () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
+            () = stop.abandoned() => return Ok(None),
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let verdict = classify(call, &reply).map_texts(|text| self.redact(text, Some(token)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token, sent)?;
-        Ok(Attempt::Answered { sent, verdict })
+        Ok(Some(verdict))
     }
 
     /// Counts a request that is about to be sent.

@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
-use super::fetch::{Fetched, Resource};
+use super::fetch::Fetched;
 use super::pages::ListReader;
 use super::session::Session;
-use super::transport::Transport;
+use super::transport::{Resource, Transport};
+use super::verdict::{object_in, text_in};
 use crate::domain::{Detail, ForeignText, UserId};
 use crate::stop::Stop;
 
@@ -142,13 +143,7 @@ struct UserBody {
 type PageParts = (Vec<ListedUser>, Option<u64>, Option<String>);
 
 fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageParts, String> {
-    let body = answer.body.as_deref().map_err(Clone::clone)?;
-    // Serde would read an array as a struct.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err("the answer is not a JSON object".to_owned());
-    }
-    let page: PageBody = serde_json::from_slice(body)
-        .map_err(|error| format!("the list of users cannot be read (line {}, column {})", error.line(), error.column()))?;
+    let page: PageBody = object_in(answer, "the list of users")?;
     let users = page.embedded.users.into_iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
     let next = match page.links.get("next") {
         None | Some(Value::Null) => None,
@@ -159,24 +154,14 @@ fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageP
 
 fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
     let id = user.id.parse().map_err(|_| "a user of the list has no ID that is a UUID")?;
-    let population = user.population.get("id").cloned().unwrap_or_default();
     let text = |value| text_in(value).map(|text| ForeignText::from(text).map(&redact));
     Ok(ListedUser {
         id,
-        username: text(user.username),
-        email: text(user.email),
-        external_id: text(user.external_id),
-        population: text(population),
+        username: text(&user.username),
+        email: text(&user.email),
+        external_id: text(&user.external_id),
+        population: user.population.get("id").and_then(text),
     })
-}
-
-/// A string, or a number as a string.
-fn text_in(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work, quote};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
+use crate::pingone::{AccessToken, Call, PingOneError, Transport, Verdict};
 use crate::report::{Appender, Closed, NotAppended, Settlement};
 
 /// The token to send with, once a permit is free; `None` if the run stops first.
@@ -127,7 +127,7 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Done(Done::Answered { row, call, slot, began, attempt }) => self.answered(row, call, slot, began, attempt),
+            Event::Done(Done::Answered { row, call, slot, sent, verdict }) => self.answered(row, call, slot, sent, verdict),
             Event::Done(Done::Checked { row, result, exists }) => match exists {
                 Ok(true) => self.settle(row, result),
                 Ok(false) => self.leave(row),
@@ -260,16 +260,23 @@ impl<'a, W: Transport> Pool<'a, W> {
         self.in_flight.push(Box::pin(perform(self.pipeline, job)));
     }
 
-    fn answered(&mut self, mut row: Box<StartedRow>, call: Call, slot: Slot, began: Instant, attempt: Result<Attempt, PingOneError>) {
+    fn answered(
+        &mut self,
+        mut row: Box<StartedRow>,
+        call: Call,
+        slot: Slot,
+        sent: Instant,
+        verdict: Result<Option<Verdict>, PingOneError>,
+    ) {
         let now = Instant::now();
-        let next = match attempt {
+        let next = match verdict {
             // This answer ends the run, but it counts as an attempt of the row too.
             Err(refused) => {
-                row.state.count(began, now);
+                row.state.count(sent, now);
                 return self.refuse(row, refused);
             }
-            Ok(Attempt::Abandoned { sent }) => row.state.abandoned(call, sent, now),
-            Ok(Attempt::Answered { sent, verdict }) => {
+            Ok(None) => row.state.abandoned(call, sent, now),
+            Ok(Some(verdict)) => {
                 self.state.learn(&verdict, &mut row.has_faulted);
                 row.state.after(call, verdict, sent, now, self.pipeline.clock.now())
             }

@@ -11,7 +11,7 @@ use super::Pipeline;
 use super::row_state::{RowResult, RowState};
 use super::started_row::{Slot, StartedRow};
 use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, RowRequest, Transport};
+use crate::pingone::{AccessToken, Call, PingOneError, RowRequest, Transport, Verdict};
 use crate::report::Settlement;
 
 /// The work to do in flight.
@@ -26,8 +26,8 @@ pub(super) enum Job {
 /// The result of a job.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// The call was answered, or its failure is known.
-    Answered { row: Box<StartedRow>, call: Call, slot: Slot, began: Instant, attempt: Result<Attempt, PingOneError> },
+    /// The call was answered, or its failure is known; without a verdict if it was abandoned.
+    Answered { row: Box<StartedRow>, call: Call, slot: Slot, sent: Instant, verdict: Result<Option<Verdict>, PingOneError> },
     /// Whether the environment exists; `false` also if the run stops first.
     Checked { row: Box<StartedRow>, result: RowResult, exists: Result<bool, PingOneError> },
 }
@@ -38,9 +38,9 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
     match job {
         Job::Send { row, call, is_retry, slot, token } => {
             let request = RowRequest { call, row: row.number, again: is_retry, deadline: row.state.deadline() };
-            let began = Instant::now();
-            let attempt = session.send(request, &token, stop).await;
-            Done::Answered { row, call, slot, began, attempt }
+            let sent = Instant::now();
+            let verdict = session.send(request, &token, stop).await;
+            Done::Answered { row, call, slot, sent, verdict }
         }
         Job::CheckEnvironment { row, result, slot } => {
             let exists = session.check_environment(stop).await;
