@@ -104,7 +104,6 @@ identifier! {
 
 impl RunId {
     /// A new random identifier.
-    #[must_use]
     pub(crate) fn random() -> Self {
         Self(Uuid::new_v4())
     }
@@ -177,12 +176,10 @@ impl Grace {
     const MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// The new end date of a bypass that is ended `now`.
-    #[must_use]
     pub(crate) fn after(self, now: DateTime<Utc>) -> BypassUntil {
         BypassUntil::from_instant(now + self.0).expect("no clock is a day from the year 9999")
     }
 
-    #[must_use]
     pub(crate) fn span(self) -> Duration {
         self.0
     }
@@ -215,7 +212,6 @@ impl Attribute {
     pub(crate) const ALL: [Self; 3] = [Self::Username, Self::Email, Self::ExternalId];
 
     /// PingOne's name for it, in filters and in answers.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Username => "username",
@@ -238,7 +234,6 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// The command's name.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Grant => "grant",
@@ -248,7 +243,6 @@ impl Operation {
     }
 
     /// Whether it can change users' bypasses.
-    #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
             Self::Grant | Self::End(_) => true,
@@ -257,7 +251,6 @@ impl Operation {
     }
 
     /// For `End`: how long the bypasses still run.
-    #[must_use]
     pub(crate) fn grace(self) -> Option<Grace> {
         match self {
             Self::End(grace) => Some(grace),
@@ -279,7 +272,6 @@ pub(crate) enum Action {
 
 impl Action {
     /// The row's user.
-    #[must_use]
     pub(crate) fn user(&self) -> UserId {
         match *self {
             Self::Grant(user, _) | Self::Read(user) | Self::End(user, _) => user,
@@ -287,7 +279,6 @@ impl Action {
     }
 
     /// The end date to set, for a grant.
-    #[must_use]
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
             Self::Grant(_, until) => Some(until),
@@ -296,7 +287,6 @@ impl Action {
     }
 
     /// Whether it can change the user's bypass.
-    #[must_use]
     pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Grant(..) | Self::End(..) => true,

@@ -136,7 +136,7 @@ impl<'a> RowReader<'a> {
     }
 
     fn requested(&self) -> Result<Requested<'_>, RowFault> {
-        self.check_width()?;
+        check_width(&self.record, &self.layout.names)?;
         if !self.record.as_slice().is_ascii() {
             for index in 0..self.record.len() {
                 self.text(index)?;
@@ -183,10 +183,6 @@ impl<'a> RowReader<'a> {
         let until = self.rules.read_until(text)?;
         *last = Some((text.to_owned(), until));
         Ok(until)
-    }
-
-    fn check_width(&self) -> Result<(), RowFault> {
-        check_width(&self.record, &self.layout.names)
     }
 
     /// A value, trimmed. If a space precedes the opening quote, the parser leaves the quotes in the value; they are removed

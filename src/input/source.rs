@@ -113,11 +113,6 @@ impl Beginning {
         }
     }
 
-    /// The byte order mark before the text; empty if there is none.
-    pub(crate) fn mark(&self) -> &'static [u8] {
-        self.mark
-    }
-
     /// Checks that the `copy` begins with these bytes: the file may have been written to while it was copied.
     pub(super) fn is_of(&self, copy: File) -> io::Result<File> {
         let mut head = vec![0; self.mark.len() + self.head.len()];

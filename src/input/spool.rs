@@ -34,7 +34,7 @@ pub(super) fn spooled(beginning: &Beginning, pipe: File, bytes_read: BytesRead, 
     let failed = |error| refused(&beginning.name, error);
     let folder = std::env::temp_dir();
     let mut copy = unnamed_file(&folder).map_err(failed)?;
-    let begun = copy.write_all(beginning.mark()).and_then(|()| copy.write_all(&beginning.head));
+    let begun = copy.write_all(beginning.mark).and_then(|()| copy.write_all(&beginning.head));
     begun.map_err(|error| failed(Temporary::Written.failed(&folder, error)))?;
     let mut kept = Kept { pipe, copy, folder, bytes_read };
     match expected {
@@ -47,7 +47,7 @@ pub(super) fn spooled(beginning: &Beginning, pipe: File, bytes_read: BytesRead, 
 /// Reads to the end, or fails at the first record that is not `expected`.
 fn read_records(beginning: &Beginning, rest: &mut Kept, expected: Expected) -> Result<(), InputError> {
     let Expected { delimiter, has_header, most_rows } = expected;
-    let mut records = Records::of(beginning.head.as_slice().chain(rest), beginning.mark(), delimiter, None);
+    let mut records = Records::of(beginning.head.as_slice().chain(rest), beginning.mark, delimiter, None);
     let mut record = ByteRecord::new();
     let mut left = most_rows.map(|most| most.saturating_add(u64::from(has_header)));
     while records.read(&mut record).map_err(|error| refused(&beginning.name, error))?.is_some() {

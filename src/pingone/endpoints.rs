@@ -31,7 +31,6 @@ impl Region {
     const ALL: [Self; 6] = [Self::Na, Self::Ca, Self::Eu, Self::Au, Self::Sg, Self::Ap];
 
     /// The top-level domain of its hosts, as in `PINGONE_TOP_LEVEL_DOMAIN`.
-    #[must_use]
     pub(crate) fn top_level_domain(self) -> &'static str {
         match self {
             Self::Na => "com",
@@ -81,7 +80,6 @@ pub(crate) enum NotABaseUrl {
 
 impl BaseUrl {
     /// Whether its host is this machine.
-    #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -89,7 +87,6 @@ impl BaseUrl {
     }
 
     /// Whether connections to it are not encrypted, which is allowed on this machine only.
-    #[must_use]
     pub(crate) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
     }

@@ -19,7 +19,6 @@ pub(crate) enum Call {
 
 impl Call {
     /// The user.
-    #[must_use]
     pub(crate) fn user(self) -> UserId {
         match self {
             Self::Get(user) | Self::Put(user, _) => user,
@@ -27,7 +26,6 @@ impl Call {
     }
 
     /// Whether it changes what the user can do.
-    #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
             Self::Get(_) => false,

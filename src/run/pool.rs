@@ -223,9 +223,10 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Starts a row. Returns `None` if it needs no request and is settled already.
     fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
-        self.state.begin(row.number);
-        match settle_unsent(row, self.pipeline.clock.now()) {
-            Ok((Row { number, carried, in_doubt, .. }, action)) => {
+        let Row { number, mut carried, in_doubt, work } = row;
+        self.state.begin(number);
+        match settle_unsent(number, work, &mut carried, self.pipeline.clock.now()) {
+            Ok(action) => {
                 let state = RowState::new(action, self.pipeline.limits, in_doubt);
                 Some(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }))
             }
@@ -277,7 +278,7 @@ impl<'a, W: Transport> Pool<'a, W> {
             }
             Ok(None) => row.state.abandoned(call, sent, now),
             Ok(Some(verdict)) => {
-                self.state.learn(&verdict, &mut row.has_faulted);
+                self.state.breaker.learn(&verdict, &mut row.has_faulted);
                 row.state.after(call, verdict, sent, now, self.pipeline.clock.now())
             }
         };
@@ -312,14 +313,14 @@ impl<'a, W: Transport> Pool<'a, W> {
     fn leave(&mut self, mut row: Box<StartedRow>) {
         match row.state.stopped() {
             Some(result) => self.settle(row, result),
-            None if row.has_faulted => self.state.end_retry(),
+            None if row.has_faulted => self.state.breaker.end_retry(),
             None => {}
         }
     }
 
     fn settle(&mut self, mut row: Box<StartedRow>, result: RowResult) {
         if row.has_faulted {
-            self.state.end_retry();
+            self.state.breaker.end_retry();
         }
         let settlement = settle_sent(&mut row, result, self.pipeline.clock.now());
         self.record(settlement);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use csv::ByteRecord;
 use tokio::time::Instant;
 
 use super::Pipeline;
-
 use super::row_state::{RowResult, RowState};
 use super::started_row::{Slot, StartedRow};
-use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work};
+use crate::domain::{Action, Detail, Outcome, RowNumber, Work};
 use crate::pingone::{AccessToken, Call, PingOneError, RowRequest, Transport, Verdict};
 use crate::report::Settlement;
 
@@ -69,41 +69,36 @@ pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: Da
     }
 }
 
-/// Returns the row and its action if it needs a request, or else its settlement.
-pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, Action), Box<Settlement>> {
-    let settlement = |row: Row, user: String, outcome: Outcome, requested: Option<BypassUntil>, detail: Detail| {
-        Err(Box::new(Settlement {
-            row: row.number,
-            user,
-            outcome,
-            can_bypass: None,
-            until: None,
-            requested,
-            detail,
-            attempts: 0,
-            took: Duration::ZERO,
-            completed,
-            carried: row.carried,
-        }))
-    };
-    let reason = |why: &str| Detail::own(None, why.to_owned());
-    match row.work {
-        Work::Send(action) => Ok((row, action)),
+/// The action of a row that needs a request, or else the row's settlement.
+pub(super) fn settle_unsent(
+    number: RowNumber,
+    work: Work,
+    carried: &mut ByteRecord,
+    completed: DateTime<Utc>,
+) -> Result<Action, Box<Settlement>> {
+    let own = |why: &str| Detail::own(None, why.to_owned());
+    let (user, outcome, requested, detail) = match work {
+        Work::Send(action) => return Ok(action),
         Work::Duplicate(action) => {
-            let why = reason("the same request stands in an earlier row");
-            settlement(row, action.user().to_string(), Outcome::Duplicate, action.until(), why)
+            (action.user().to_string(), Outcome::Duplicate, action.until(), own("the same request stands in an earlier row"))
         }
         Work::Expired(action, outcome) => {
-            let why = reason("the end date has passed since the run was begun");
-            settlement(row, action.user().to_string(), outcome, action.until(), why)
+            (action.user().to_string(), outcome, action.until(), own("the end date has passed since the run was begun"))
         }
-        Work::Unresolved { outcome, ref detail, until } => {
-            let detail = Detail::clone(detail);
-            settlement(row, String::new(), outcome, until, detail)
-        }
-        Work::Invalid { ref user, ref why } => {
-            let (user, why) = (user.clone(), reason(why));
-            settlement(row, user, Outcome::Invalid, None, why)
-        }
-    }
+        Work::Unresolved { outcome, detail, until } => (String::new(), outcome, until, *detail),
+        Work::Invalid { user, why } => (user, Outcome::Invalid, None, own(&why)),
+    };
+    Err(Box::new(Settlement {
+        row: number,
+        user,
+        outcome,
+        can_bypass: None,
+        until: None,
+        requested,
+        detail,
+        attempts: 0,
+        took: Duration::ZERO,
+        completed,
+        carried: std::mem::take(carried),
+    }))
 }

@@ -7,7 +7,6 @@ use super::budget::{Budget, Exceeded};
 use super::canary::Canary;
 use super::{Ended, StopReason, StopRules};
 use crate::domain::{RowNumber, Tally};
-use crate::pingone::Verdict;
 use crate::report::Settlement;
 
 /// The state of a run.
@@ -16,7 +15,7 @@ pub(super) struct RunState {
     tally: Tally,
     budget: Budget,
     canary: Option<Canary>,
-    breaker: CircuitBreaker,
+    pub(super) breaker: CircuitBreaker,
     stopped: Option<StopReason>,
 }
 
@@ -42,16 +41,6 @@ impl RunState {
         if let Some(canary) = &mut self.canary {
             canary.begin(row);
         }
-    }
-
-    /// Records the verdict on a row's request. `has_faulted` says whether the row has had a fault before, and is updated.
-    pub(super) fn learn(&mut self, verdict: &Verdict, has_faulted: &mut bool) {
-        self.breaker.learn(verdict, has_faulted);
-    }
-
-    /// Records that a row which had a fault is settled, or left unsettled.
-    pub(super) fn end_retry(&mut self) {
-        self.breaker.end_retry();
     }
 
     /// Counts a settled row. Returns a reason if the run must stop.
