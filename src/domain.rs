@@ -1,12 +1,12 @@
 //! The values that every part of the program uses: identifiers, row numbers, end dates and the like. Each is validated when it
 //! is created, so that no `String` carries meaning after that.
 
+mod bit_set;
 mod detail;
 mod lines;
 mod max_failures;
 mod outcome;
 mod row;
-mod row_set;
 mod selection;
 mod text;
 mod when;
@@ -21,11 +21,11 @@ use uuid::Uuid;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::text::ForeignText;
 
+pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
 pub(crate) use self::row::{Row, Work};
-pub(crate) use self::row_set::RowSet;
 pub(crate) use self::selection::{Filter, Selection};
 pub(crate) use self::text::{escaped, escaped_lines, is_unseen, quote, shell_word, shown};
 pub(crate) use self::when::{UntilError, parse_span, parse_until};
@@ -118,6 +118,9 @@ impl fmt::Display for RowNumber {
         self.0.fmt(f)
     }
 }
+
+/// The numbers of some rows.
+pub(crate) type RowSet = BitSet;
 
 /// The instant at which a bypass ends, in whole milliseconds, UTC, from year 1 to year 9999.
 ///

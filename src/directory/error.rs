@@ -118,12 +118,6 @@ pub(crate) enum NotListed {
     Stopped(Option<Signal>),
 }
 
-impl From<ListingError> for NotListed {
-    fn from(error: ListingError) -> Self {
-        Self::List(error)
-    }
-}
-
 impl From<PingOneError> for NotListed {
     fn from(error: PingOneError) -> Self {
         Self::PingOne(error)

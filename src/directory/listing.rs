@@ -30,17 +30,18 @@ impl Listing {
         let first = match unless_stopped(session.next_users(&mut rest, stop), stop).await? {
             PageResult::Page(page) => page,
             PageResult::Forbidden(detail) => {
-                return Err(ListingError::Forbidden { list: ListedFor::Audit(list), message: detail.into() }.into());
+                return Err(NotListed::List(ListingError::Forbidden { list: ListedFor::Audit(list), message: detail.into() }));
             }
             PageResult::Refused(detail) => {
-                return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), message: detail.into() }.into());
+                let filtered = !selection.is_of_all();
+                return Err(NotListed::List(ListingError::Refused { list, filtered, message: detail.into() }));
             }
             PageResult::Failed(detail) => return Err(unread(list, detail)),
             PageResult::Stopped => return Err(NotListed::Stopped(stop.signalled())),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {
-            Some(most) if users > most => Err(ListingError::TooMany { list, users, most }.into()),
+            Some(most) if users > most => Err(NotListed::List(ListingError::TooMany { list, users, most })),
             Some(_) | None => Ok(Self { selection, first, rest, max_users }),
         }
     }
@@ -79,7 +80,7 @@ impl Listing {
             let mut next = Vec::with_capacity(page.users.len());
             let new = page.users.into_iter().filter_map(|user| seen_set.insert(user, &mut next).then_some(())).count();
             if let Some(most) = most.filter(|most| seen_set.users() > *most) {
-                return Err(ListingError::Grown { list, most }.into());
+                return Err(NotListed::List(ListingError::Grown { list, most }));
             }
             if !send(next, rows).await {
                 return Ok(None);
@@ -144,5 +145,5 @@ async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
 }
 
 fn unread(list: String, detail: Detail) -> NotListed {
-    ListingError::Unread { list: ListedFor::Audit(list), message: detail.into() }.into()
+    NotListed::List(ListingError::Unread { list: ListedFor::Audit(list), message: detail.into() })
 }

@@ -6,7 +6,7 @@ use std::io;
 
 use super::blocks::Fingerprint;
 use super::columns::Layout;
-use super::error::{BadRow, BadRows, refused};
+use super::error::{BadRows, refused};
 use super::repeats::{Repeats, Suspects, Users, find_repeats, row_key};
 use super::resolved_users::{Resolution, ResolvedUsers, resolution_of};
 use super::rows::{Requested, RowReader, Rules, UserRef};
@@ -114,7 +114,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     let resolved = again.and_then(|again| again.resolved);
     let mut reader = RowReader::new(source, layout, rules, again.map(|again| again.fingerprint.clone()))?;
     let mut users = Users::new(&std::env::temp_dir());
-    let mut bad = BadRows::default();
+    let mut bad = BadRows::of(&source.name);
     let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
         plan.rows = row.number.0;
@@ -126,7 +126,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
                     users.push(user)?;
                 }
             }
-            Err(fault) => bad.add(BadRow { name: source.name.clone(), line: row.line(), fault: fault.clone() }),
+            Err(fault) => bad.add(row.line(), fault.clone()),
         }
     }
     let fingerprint = reader.fingerprint().clone();
@@ -134,9 +134,9 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     let mut repeats = Repeats::default();
     if let Some(suspects) = users.suspects()? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
-        let (rows, looked_at) = suspected(again, &suspects, resolved)?;
-        repeats = find_repeats(rows, &source.name, layout, &mut bad, skip_invalid)?;
-        plan.users = plan.users - looked_at + repeats.users;
+        let rows = suspected(again, &suspects, resolved)?;
+        repeats = find_repeats(rows, layout, &mut bad, skip_invalid)?;
+        plan.users -= repeats.later;
     }
     plan.duplicates = repeats.repeated;
     plan.to_send = plan.rows - bad.count - plan.duplicates - plan.lookups.unresolved.rows();
@@ -144,18 +144,16 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     Ok(Checked { plan, bad, fingerprint, repeats })
 }
 
-/// The rows of the `suspects`, and their number.
-fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<(Sorter<5>, u64)> {
+/// The rows of the `suspects`.
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<5>> {
     let mut rows = Sorter::new(&std::env::temp_dir());
-    let mut looked_at = 0;
     while let Some(row) = reader.next_row()? {
         if let Ok(requested) = &row.requested
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
             rows.push(row_key(&requested.operation.of(user), row.number, row.line()))?;
-            looked_at += 1;
         }
     }
-    Ok((rows, looked_at))
+    Ok(rows)
 }

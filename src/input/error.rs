@@ -198,12 +198,20 @@ pub struct BadRows {
     pub(crate) were_looked_up: bool,
     /// Their number by what is wrong with them.
     pub(crate) kinds: BTreeMap<&'static str, u64>,
-    named: Vec<BadRow>,
+    /// The input, as messages call it.
+    name: String,
+    /// The lines and the faults of the first.
+    named: Vec<(u64, RowFault)>,
 }
 
 impl BadRows {
     fn not_utf8(&self) -> bool {
-        self.named.iter().any(|row| matches!(row.fault, RowFault::NotUtf8 { .. }))
+        self.named.iter().any(|(_, fault)| matches!(fault, RowFault::NotUtf8 { .. }))
+    }
+
+    /// No invalid rows so far of the input that messages call `name`.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// Counts rows with this fault without naming them.
@@ -212,33 +220,25 @@ impl BadRows {
         *self.kinds.entry(fault.kind()).or_default() += rows;
     }
 
-    pub(crate) fn add(&mut self, row: BadRow) {
-        self.count += 1;
-        *self.kinds.entry(row.fault.kind()).or_default() += 1;
+    /// Adds the invalid row on this line.
+    pub(crate) fn add(&mut self, line: u64, fault: RowFault) {
+        self.add_unnamed(&fault, 1);
         // After an unclosed quote, the rest of the rows cannot be told apart.
-        self.fatal |= matches!(row.fault, RowFault::Unclosed { .. });
-        let place = self.named.partition_point(|named| named.line <= row.line);
-        self.named.insert(place, row);
+        self.fatal |= matches!(fault, RowFault::Unclosed { .. });
+        let place = self.named.partition_point(|(named, _)| *named <= line);
+        self.named.insert(place, (line, fault));
         self.named.truncate(NAMED);
     }
 }
 
 impl fmt::Display for BadRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for row in &self.named {
-            write!(f, "\n  {}:{}: {}", row.name, row.line, row.fault)?;
+        for (line, fault) in &self.named {
+            write!(f, "\n  {}:{line}: {fault}", self.name)?;
         }
         let more = self.count - self.named.len() as u64;
         if more > 0 { write!(f, "\n  and {more} more") } else { Ok(()) }
     }
-}
-
-/// An invalid row and its position.
-#[derive(Debug)]
-pub(crate) struct BadRow {
-    pub(crate) name: String,
-    pub(crate) line: u64,
-    pub(crate) fault: RowFault,
 }
 
 /// Why a value cannot be looked up.
@@ -297,7 +297,7 @@ impl RowFault {
 
 /// Turns an I/O error into the reason why the input `name` cannot be read or copied.
 pub(super) fn refused(name: &str, error: io::Error) -> InputError {
-    if error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some() {
+    if is_no_room(&error) {
         return InputError::NotKept { name: name.to_owned(), source: error };
     }
     let name = match error.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
@@ -305,4 +305,9 @@ pub(super) fn refused(name: &str, error: io::Error) -> InputError {
         Some(BadBytes::Changed) | None => name.to_owned(),
     };
     InputError::Unreadable { name, source: error }
+}
+
+/// Whether the error is about the temporary folder.
+pub(super) fn is_no_room(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<NoTemporary>())
 }

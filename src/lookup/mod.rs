@@ -46,18 +46,6 @@ pub(crate) enum NotLookedUp {
     Stopped,
 }
 
-impl From<PingOneError> for NotLookedUp {
-    fn from(error: PingOneError) -> Self {
-        Self::PingOne(error)
-    }
-}
-
-impl From<ListingError> for NotLookedUp {
-    fn from(error: ListingError) -> Self {
-        Self::List(error)
-    }
-}
-
 /// How much there is to look up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Forecast {
@@ -134,7 +122,7 @@ impl<'a, W: Transport> LookUp<'a, W> {
     }
 
     fn unread(&self, detail: Detail) -> NotLookedUp {
-        ListingError::Unread { list: self.purpose(), message: detail.into() }.into()
+        NotLookedUp::List(ListingError::Unread { list: self.purpose(), message: detail.into() })
     }
 
     fn purpose(&self) -> ListedFor {
@@ -194,7 +182,7 @@ impl<'a, W: Transport> LookUp<'a, W> {
         let mut pages = self.session.user_list(Some(&filter(self.by, values))).expecting(values.len() as u64);
         let mut seen = HashSet::new();
         loop {
-            match self.session.next_users(&mut pages, self.stop).await? {
+            match self.session.next_users(&mut pages, self.stop).await.map_err(NotLookedUp::PingOne)? {
                 PageResult::Page(page) => {
                     let new = page.users.iter().filter(|user| matcher.take(user) && seen.insert(user.id)).count();
                     match pages.count_new(new as u64) {
@@ -204,11 +192,11 @@ impl<'a, W: Transport> LookUp<'a, W> {
                             let why = "page after page holds nobody new who was asked for: the filter does not seem to be heeded";
                             return Err(self.unread(Detail::own(None, why.to_owned())));
                         }
-                        Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(pages.error(why).into()),
+                        Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(NotLookedUp::PingOne(pages.error(why))),
                     }
                 }
                 PageResult::Forbidden(detail) => {
-                    return Err(ListingError::Forbidden { list: self.purpose(), message: detail.into() }.into());
+                    return Err(NotLookedUp::List(ListingError::Forbidden { list: self.purpose(), message: detail.into() }));
                 }
                 PageResult::Refused(detail) => return Ok(Err(detail)),
                 PageResult::Failed(detail) => return Err(self.unread(detail)),

@@ -47,7 +47,7 @@ pub(super) struct Throttle {
     most: f64,
     pub(super) left: f64,
     began: Option<f64>,
-    log: Log,
+    pub(super) log: Log,
     pub(super) estimate: Estimate,
     pub(super) trips: Trips,
     /// The fastest rate before the first 429, and since when.
@@ -202,14 +202,6 @@ impl Throttle {
     /// When the current hold ends.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
         self.hold.filter(|until| *until > now)
-    }
-
-    /// How many requests were admitted, and how many refused.
-    #[cfg(test)]
-    pub(super) fn seen(&self) -> (usize, usize) {
-        let all = self.log.since(0.0);
-        let let_in = all.iter().filter(|answered| answered.admitted).count();
-        (let_in, all.len() - let_in)
     }
 
     /// Whether permits need finer timing than a timer tick: a bucket that holds next to nothing refuses an early request,
