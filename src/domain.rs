@@ -103,7 +103,6 @@ identifier! {
 }
 
 impl RunId {
-    /// A new random identifier.
     pub(crate) fn random() -> Self {
         Self(Uuid::new_v4())
     }
@@ -267,14 +266,12 @@ impl Operation {
 pub(crate) enum Action {
     /// Lets the user bypass MFA until this date.
     Grant(UserId, BypassUntil),
-    /// Reads the user's status.
     Read(UserId),
     /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
     End(UserId, Grace),
 }
 
 impl Action {
-    /// The row's user.
     pub(crate) fn user(&self) -> UserId {
         match *self {
             Self::Grant(user, _) | Self::Read(user) | Self::End(user, _) => user,

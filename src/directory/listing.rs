@@ -85,11 +85,15 @@ impl Listing {
             if !send(next, rows).await {
                 return Ok(None);
             }
-            pages.count_new(new as u64).map_err(|why| pages.error(why))?;
+            pages.count_new(new as u64).map_err(|why| NotListed::PingOne(pages.error(why)))?;
             if !pages.has_more() {
                 break;
             }
-            page = match next_page(&mut pages, session, slots, stop).await? {
+            let listed = async {
+                let _slot = slots.acquire().await.expect("the semaphore is never closed");
+                session.next_users(&mut pages, stop).await
+            };
+            page = match unless_stopped(listed, stop).await? {
                 PageResult::Page(page) => page,
                 PageResult::Forbidden(detail) | PageResult::Refused(detail) | PageResult::Failed(detail) => {
                     return Err(unread(list, detail));
@@ -111,26 +115,12 @@ impl Listing {
     }
 }
 
-/// Requests the next page.
-async fn next_page<W: Transport>(
-    pages: &mut ListReader,
-    session: &Session<W>,
-    slots: &Semaphore,
-    stop: &Stop,
-) -> Result<PageResult, PingOneError> {
-    let listed = async {
-        let _slot = slots.acquire().await.expect("the semaphore is never closed");
-        session.next_users(pages, stop).await
-    };
-    unless_stopped(listed, stop).await
-}
-
 /// Waits for a page, but not once a stop is requested: nothing is lost by dropping the request.
-async fn unless_stopped(listed: impl Future<Output = Result<PageResult, PingOneError>>, stop: &Stop) -> Result<PageResult, PingOneError> {
+async fn unless_stopped(listed: impl Future<Output = Result<PageResult, PingOneError>>, stop: &Stop) -> Result<PageResult, NotListed> {
     tokio::select! {
         biased;
         () = stop.requested() => Ok(PageResult::Stopped),
-        listed = listed => listed,
+        listed = listed => listed.map_err(NotListed::PingOne),
     }
 }
 

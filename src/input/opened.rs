@@ -60,7 +60,7 @@ impl OpenedInput {
         }
         beginning.cut_off_the_mark();
         if beginning.head.iter().all(u8::is_ascii_whitespace) {
-            return Err(InputError::Empty { name });
+            return Err(InputError::Empty(name));
         }
         Ok(Self { beginning, file, is_pipe, bytes_read })
     }

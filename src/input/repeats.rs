@@ -4,7 +4,6 @@
 //! rows contradict each other.
 
 use std::io;
-use std::path::Path;
 
 use chrono::DateTime;
 use uuid::Uuid;
@@ -31,36 +30,23 @@ pub(super) fn row_key(action: &Action, row: RowNumber, line: u64) -> RowKey {
 }
 
 /// A hash of a user's ID. Its first bits depend on the random bits of the UUID, whatever its version.
-fn hash(user: UserId) -> u64 {
+pub(super) fn hash(user: UserId) -> u64 {
     let (high, low) = user.uuid().as_u64_pair();
     // Odd multipliers: 2^64 divided by the golden ratio, and one of SplitMix64's constants.
     high.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ low.wrapping_mul(0xBF58_476D_1CE4_E5B9)
 }
 
-/// The hashes of all rows' users.
-pub(super) struct Users(Sorter<1>);
-
-impl Users {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self(Sorter::new(folder))
-    }
-
-    pub(super) fn push(&mut self, user: UserId) -> io::Result<()> {
-        self.0.push([hash(user)])
-    }
-
-    /// The users that may appear in several rows, if there are any.
-    pub(super) fn suspects(self) -> io::Result<Option<Suspects>> {
-        let mut suspects: Option<Suspects> = None;
-        let mut before = None;
-        for hash in self.0.sorted()? {
-            let [hash] = hash?;
-            if before.replace(hash) == Some(hash) {
-                suspects.get_or_insert_default().0.insert(Suspects::part(hash));
-            }
+/// The users that may appear in several rows, if there are any; `users` are the hashes of all rows' users.
+pub(super) fn suspects(users: Sorter<1>) -> io::Result<Option<Suspects>> {
+    let mut suspects: Option<Suspects> = None;
+    let mut before = None;
+    for hash in users.sorted()? {
+        let [hash] = hash?;
+        if before.replace(hash) == Some(hash) {
+            suspects.get_or_insert_default().0.insert(Suspects::part(hash));
         }
-        Ok(suspects)
     }
+    Ok(suspects)
 }
 
 /// The number of leading bits of a hash that select the suspect's bit.
@@ -176,12 +162,12 @@ mod tests {
         let counted = |user: u64| uuid::Uuid::from_u64_pair(7, user);
         let counted_first = |user: u64| uuid::Uuid::from_u64_pair(user << 16, 9);
         for ids in [random as fn(u64) -> uuid::Uuid, counted, counted_first] {
-            let mut users = Users::new(&std::env::temp_dir());
+            let mut users = Sorter::new(&std::env::temp_dir());
             let all: Vec<UserId> = (1..=20_000).map(|user| ids(user).into()).collect();
             for user in all.iter().chain(&all[..100]) {
-                users.push(*user).expect("memory");
+                users.push([hash(*user)]).expect("memory");
             }
-            let suspects = users.suspects().expect("memory").expect("a hundred stand there twice");
+            let suspects = suspects(users).expect("memory").expect("a hundred stand there twice");
             let suspected = all.iter().filter(|user| suspects.include(**user)).count();
             assert!(all[..100].iter().all(|user| suspects.include(*user)) && suspected <= 110, "{suspected}: {}", all[0]);
         }

@@ -211,7 +211,6 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Checks that `value` can be looked up.
 fn lookup_value(value: &str) -> Result<&str, LookupValueFault> {
     if value.is_empty() {
         Err(LookupValueFault::Empty)
@@ -234,16 +233,11 @@ impl ReadRow<'_> {
     pub(crate) fn carried(&self) -> ByteRecord {
         let mut carried = ByteRecord::new();
         for column in &self.layout.carried {
-            let value = self.field(column.index);
-            match String::from_utf8_lossy(value) {
-                std::borrow::Cow::Borrowed(_) => carried.push_field(value),
-                std::borrow::Cow::Owned(mended) => carried.push_field(mended.as_bytes()),
-            }
+            carried.push_field(String::from_utf8_lossy(self.field(column.index)).as_bytes());
         }
         carried
     }
 
-    /// The number of values in the row.
     pub(crate) fn width(&self) -> usize {
         self.record.len()
     }

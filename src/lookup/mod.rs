@@ -42,7 +42,6 @@ pub(crate) enum NotLookedUp {
     Input(io::Error),
     /// The results cannot be stored.
     Kept(io::Error),
-    /// The run stops.
     Stopped,
 }
 
@@ -74,13 +73,11 @@ pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast
     Ok(forecast)
 }
 
-/// Looks up users.
 #[derive(Debug)]
 pub(crate) struct LookUp<'a, W> {
     session: &'a Session<W>,
     by: Attribute,
     stop: &'a Stop,
-    /// The most requests in flight.
     concurrency: usize,
     /// Whether the server turned out to refuse filters with several values.
     one_by_one: AtomicBool,

@@ -64,16 +64,13 @@ fn known(url: &str) -> BaseUrl {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl(Url);
 
-/// Text that is not a base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotABaseUrl {
-    /// It is not a URL at all.
     #[error("this is not a URL: expected a form such as `https://api.pingone.eu/v1`")]
     NotAUrl,
     /// A token would cross the network in the clear.
     #[error("`{}` is not encrypted: expected `https`, since plain `http` is for loopback hosts only", quote(.0))]
     Plain(String),
-    /// It has a user, a password, a query or a fragment.
     #[error("the URL has a user, a password, a query or a fragment: expected a form such as `https://api.pingone.eu/v1`")]
     Surplus,
 }

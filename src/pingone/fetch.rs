@@ -43,15 +43,19 @@ impl Resource<'_> {
 /// The result of a fetch.
 #[derive(Debug)]
 pub(super) enum Fetched<T> {
-    /// What was asked for.
     Value(T),
     /// A refusal that a retry cannot fix, with the server's time.
-    Refused { detail: Detail, date: Option<SystemTime> },
+    Refused {
+        detail: Detail,
+        date: Option<SystemTime>,
+    },
     /// No usable answer. A retry may help, after `wait` if the server named one.
-    Failed { detail: Detail, wait: Option<Duration> },
+    Failed {
+        detail: Detail,
+        wait: Option<Duration>,
+    },
     /// The pacer holds back all requests; a retry after that may help.
     Throttled(Detail),
-    /// The run stops.
     Stopped,
 }
 

@@ -22,7 +22,6 @@ const MAX_BODY: usize = 64 << 10;
 const MAX_PAGE: usize = 4 << 20;
 /// The longest list of an environment's capabilities, in bytes: some hundred entries.
 const MAX_CAPABILITIES: usize = 256 << 10;
-/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of the request for the licence: nothing depends on its answer.
 const LICENCE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +43,6 @@ impl fmt::Debug for TrustedCa {
     }
 }
 
-/// The settings of the HTTP client.
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
     pub(crate) endpoints: Endpoints,
@@ -228,13 +226,11 @@ fn is_untrusted(error: &reqwest::Error) -> bool {
 /// An error and its causes in one line, without repetitions.
 fn causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {
+        let text = cause.to_string();
         if !line.ends_with(&text) {
             line = format!("{line}: {text}");
         }
-        cause = error.source();
     }
     line
 }

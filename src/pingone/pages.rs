@@ -45,7 +45,6 @@ impl ListReader {
         Self { counted: Some(users), ..self }
     }
 
-    /// Whether there is a page left to read.
     pub(crate) fn has_more(&self) -> bool {
         self.next.is_some()
     }

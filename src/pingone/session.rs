@@ -22,12 +22,10 @@ use crate::stop::Stop;
 /// How long all requests wait after a 429 from the token endpoint that does not say how long.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// One request for a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowRequest {
     pub(crate) call: Call,
     pub(crate) row: RowNumber,
-    /// Whether this is a retry.
     pub(crate) again: bool,
     /// No answer is awaited beyond this.
     pub(crate) deadline: Option<Instant>,
@@ -46,7 +44,6 @@ pub(crate) struct Session<W> {
     /// The client secret in every form in which it is sent.
     secrets: Secrets,
     pub(super) limits: Limits,
-    /// This machine's clock.
     clock: Clock,
     /// Its offset from PingOne's clock, from the first answer that stated the time.
     offset: OnceLock<Offset>,
@@ -112,7 +109,6 @@ impl<W: Transport> Session<W> {
         Ok(Some(verdict))
     }
 
-    /// Counts a request that is about to be sent.
     pub(super) fn count(&self, again: bool) {
         self.traffic.sent.fetch_add(1, Ordering::Relaxed);
         self.traffic.retried.fetch_add(again.into(), Ordering::Relaxed);

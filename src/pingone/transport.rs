@@ -18,7 +18,6 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// The user.
     pub(crate) fn user(self) -> UserId {
         match self {
             Self::Get(user) | Self::Put(user, _) => user,
@@ -52,6 +51,5 @@ pub(crate) trait Transport: Send + Sync {
     /// Requests what belongs to no row.
     fn fetch(&self, resource: Resource<'_>, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
-    /// Requests a token.
     fn fetch_token(&self, credentials: &Credentials) -> impl Future<Output = Reply> + Send;
 }

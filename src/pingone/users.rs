@@ -40,7 +40,6 @@ pub(crate) struct UserPage {
 /// No environment has this many users: a higher count from the server is ignored.
 const MAX_USERS: u64 = 1_000_000_000_000;
 
-/// The result of fetching a page.
 #[derive(Debug)]
 pub(crate) enum PageResult {
     Page(UserPage),
@@ -50,7 +49,6 @@ pub(crate) enum PageResult {
     Refused(Detail),
     /// Faults until the attempts or the time ran out; this is the last one.
     Failed(Detail),
-    /// The run stops.
     Stopped,
 }
 
@@ -67,12 +65,12 @@ impl<W: Transport> Session<W> {
         let fetched =
             self.fetch(Resource::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
         Ok(match fetched {
-            Fetched::Value((users, total, next)) => {
+            Fetched::Value((page, next)) => {
                 // The environment exists, so no row that gets a 404 checks it.
                 drop(self.environment.set(()));
                 let next = next.map(|link| next_page(&link, &url, &self.endpoints, |text| self.redact(text, None))).transpose()?;
-                list.advance(total, next)?;
-                PageResult::Page(UserPage { users, total })
+                list.advance(page.total, next)?;
+                PageResult::Page(page)
             }
             Fetched::Refused { detail, .. } if detail.status == Some(FORBIDDEN) => PageResult::Forbidden(detail),
             Fetched::Refused { detail, .. } => PageResult::Refused(detail),
@@ -138,18 +136,15 @@ struct UserBody {
     population: Value,
 }
 
-/// The contents of a page: the users, the number of users on all pages, and the link to the next page. A body without a list is
-/// an error, not an empty list; so is a user without an ID.
-type PageParts = (Vec<ListedUser>, Option<u64>, Option<String>);
-
-fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageParts, String> {
+/// A page, and the link to the next one. A body without a list is an error, not an empty list; so is a user without an ID.
+fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<(UserPage, Option<String>), String> {
     let page: PageBody = object_in(answer, "the list of users")?;
     let users = page.embedded.users.into_iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
     let next = match page.links.get("next") {
         None | Some(Value::Null) => None,
         Some(next) => Some(next.get("href").and_then(Value::as_str).ok_or("the link to the next page cannot be read")?.to_owned()),
     };
-    Ok((users, page.count.as_u64().filter(|users| *users <= MAX_USERS), next))
+    Ok((UserPage { users, total: page.count.as_u64().filter(|users| *users <= MAX_USERS) }, next))
 }
 
 fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {

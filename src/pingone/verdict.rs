@@ -58,7 +58,6 @@ pub(crate) struct BypassStatus {
 /// What a reply means for its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The answer has the user's bypass status.
     Answered {
         status: u16,
         bypass: BypassStatus,
@@ -174,10 +173,6 @@ impl BypassBody {
         let links = self.links.iter().flat_map(|links| [&links.own, &links.user]).flatten();
         links.filter_map(|link| user_in(link.href.as_deref()?))
     }
-
-    fn has_a_field(&self) -> bool {
-        self.can_bypass.is_some() || self.until.is_some()
-    }
 }
 
 /// The user in a URL of the form `…/users/ID…`.
@@ -193,7 +188,7 @@ fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> 
     if body.users().any(|named| named != user) {
         return Err("the answer is about another user".to_owned());
     }
-    if !body.has_a_field() && body.users().next().is_none() {
+    if body.can_bypass.is_none() && body.until.is_none() && body.users().next().is_none() {
         return Err("the answer has neither canBypassMFA nor bypassMFAEnabledUntil, and no link to this user".to_owned());
     }
     let until = match &body.until {

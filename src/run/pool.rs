@@ -5,11 +5,11 @@
 //! renewals never queue behind new rows, and a stop leaves few rows begun. A row in backoff releases its slot.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::OptionFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -112,11 +112,11 @@ impl<'a, W: Transport> Pool<'a, W> {
             // First, since it comes most often; whether the run stops is also checked before anything is sent.
             Some(done) = self.in_flight.next() => Event::Done(done),
             () = stop.requested(), if !is_stopping => Event::Stop,
-            permit = ready(&mut self.permit), if has_permit => Event::Permit(permit),
+            Some(permit) = OptionFuture::from(self.permit.as_mut()), if has_permit => Event::Permit(permit),
             room = self.journal.has_room(), if !has_all_written => Event::Journal(room),
             slot = Arc::clone(slots).acquire_owned(), if missing == Some(Missing::Slot) => Event::Slot(slot.expect("nobody closes it")),
             row = self.rows.recv(), if reads_more => Event::NewRow(row),
-            () = until(due) => Event::Due,
+            Some(()) = OptionFuture::from(due.map(sleep_until)), if due.is_some() => Event::Due,
         })
     }
 
@@ -181,22 +181,16 @@ impl<'a, W: Transport> Pool<'a, W> {
             return None;
         }
         if let Some(row) = self.waiting.first_ready() {
-            return if row.slot.is_some() || self.has_slot() { Some(Missing::Permit) } else { Some(Missing::Slot) };
+            return Some(if row.slot.is_some() || self.has_slot() { Missing::Permit } else { Missing::Slot });
         }
         self.fetch_next();
         let may_begin = self.next.as_ref().is_some_and(|row| self.state.allows(row.number));
-        let missing = if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
-            None
-        } else if !self.has_slot() {
-            Some(Missing::Slot)
-        } else {
-            Some(Missing::Permit)
-        };
-        if missing.is_none() {
+        if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
             // A page of the user list may need it.
             self.slot = None;
+            return None;
         }
-        missing
+        Some(if self.has_slot() { Missing::Permit } else { Missing::Slot })
     }
 
     /// Fetches the next new row, and settles those that need no request.
@@ -376,20 +370,6 @@ impl<'a, W: Transport> Pool<'a, W> {
         while let Some(row) = self.waiting.take_any() {
             self.leave(row);
         }
-    }
-}
-
-async fn ready(permit: &mut Option<Pin<Box<dyn Future<Output = Permit> + Send + '_>>>) -> Permit {
-    match permit {
-        Some(permit) => permit.await,
-        None => pending().await,
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }
 

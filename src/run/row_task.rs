@@ -8,7 +8,7 @@ use csv::ByteRecord;
 use tokio::time::Instant;
 
 use super::Pipeline;
-use super::row_state::{RowResult, RowState};
+use super::row_state::RowResult;
 use super::started_row::{Slot, StartedRow};
 use crate::domain::{Action, Detail, Outcome, RowNumber, Work};
 use crate::pingone::{AccessToken, Call, PingOneError, RowRequest, Transport, Verdict};
@@ -17,13 +17,21 @@ use crate::report::Settlement;
 /// The work to do in flight.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Send this call.
-    Send { row: Box<StartedRow>, call: Call, is_retry: bool, slot: Slot, token: Arc<AccessToken> },
+    Send {
+        row: Box<StartedRow>,
+        call: Call,
+        is_retry: bool,
+        slot: Slot,
+        token: Arc<AccessToken>,
+    },
     /// The user was not found: check whether the environment exists.
-    CheckEnvironment { row: Box<StartedRow>, result: RowResult, slot: Slot },
+    CheckEnvironment {
+        row: Box<StartedRow>,
+        result: RowResult,
+        slot: Slot,
+    },
 }
 
-/// The result of a job.
 #[derive(Debug)]
 pub(super) enum Done {
     /// The call was answered, or its failure is known; without a verdict if it was abandoned.
@@ -32,7 +40,6 @@ pub(super) enum Done {
     Checked { row: Box<StartedRow>, result: RowResult, exists: Result<bool, PingOneError> },
 }
 
-/// Does a job.
 pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> Done {
     let Pipeline { session, stop, .. } = pipeline;
     match job {
@@ -53,7 +60,7 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
 
 /// The settlement of a row for which a request was sent.
 pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: DateTime<Utc>) -> Settlement {
-    let state: &RowState = &row.state;
+    let state = &row.state;
     Settlement {
         row: row.number,
         user: row.action.user().to_string(),

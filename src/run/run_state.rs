@@ -9,7 +9,6 @@ use super::{Ended, StopReason, StopRules};
 use crate::domain::{RowNumber, Tally};
 use crate::report::Settlement;
 
-/// The state of a run.
 #[derive(Debug)]
 pub(super) struct RunState {
     tally: Tally,
@@ -20,7 +19,6 @@ pub(super) struct RunState {
 }
 
 impl RunState {
-    /// The state before the first row.
     pub(super) fn new(rules: &StopRules, concurrency: usize) -> Self {
         Self {
             tally: Tally::default(),
@@ -36,7 +34,6 @@ impl RunState {
         !self.breaker.is_open() && self.canary.as_ref().is_none_or(|canary| canary.allows(row))
     }
 
-    /// Records that a row is started.
     pub(super) fn begin(&mut self, row: RowNumber) {
         if let Some(canary) = &mut self.canary {
             canary.begin(row);
@@ -69,7 +66,6 @@ impl RunState {
         Some(StopReason::Exceeded { why, failed, settled, last: settlement.failure() })
     }
 
-    /// How the run ended.
     pub(super) fn ended(self) -> Ended {
         Ended { tally: self.tally, stopped: self.stopped }
     }
