@@ -290,5 +290,5 @@ pub(super) fn refused(name: &str, error: io::Error) -> InputError {
 
 /// Whether the error is about the temporary folder.
 pub(super) fn is_no_room(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<NoTemporary>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some()
 }

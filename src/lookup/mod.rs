@@ -58,11 +58,11 @@ pub(crate) struct Forecast {
 pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast> {
     let mut forecast = Forecast::default();
     // Hashes are good enough to count distinct values.
-    let (hasher, mut hashes) = (RandomState::new(), Sorter::new(&std::env::temp_dir()));
+    let (random, mut hashes) = (RandomState::new(), Sorter::new(&std::env::temp_dir()));
     for batch in Batches::new(input.lookup_rows()?, by, USUAL_BUDGET, None) {
         forecast.requests += 1;
         for value in &batch?.values {
-            hashes.push([hasher.hash_one(value)])?;
+            hashes.push([random.hash_one(value)])?;
         }
     }
     let mut before = None;

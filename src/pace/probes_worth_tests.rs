@@ -22,9 +22,7 @@ fn known(log: &Log, left: f64) -> Observed<'_> {
 
 /// An estimate for which it is too early to probe without a reason.
 fn early() -> Estimate {
-    let mut estimate = Estimate::default();
-    estimate.since = 1000.0;
-    estimate
+    Estimate { since: 1000.0, ..Estimate::default() }
 }
 
 /// What is probed above a limit with `left` rows left.

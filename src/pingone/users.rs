@@ -139,7 +139,7 @@ struct UserBody {
 /// A page, and the link to the next one. A body without a list is an error, not an empty list; so is a user without an ID.
 fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<(UserPage, Option<String>), String> {
     let page: PageBody = object_in(answer, "the list of users")?;
-    let users = page.embedded.users.into_iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
+    let users = page.embedded.users.iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
     let next = match page.links.get("next") {
         None | Some(Value::Null) => None,
         Some(next) => Some(next.get("href").and_then(Value::as_str).ok_or("the link to the next page cannot be read")?.to_owned()),
@@ -147,7 +147,7 @@ fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<(User
     Ok((UserPage { users, total: page.count.as_u64().filter(|users| *users <= MAX_USERS) }, next))
 }
 
-fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
+fn listed(user: &UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
     let id = user.id.parse().map_err(|_| "a user of the list has no ID that is a UUID")?;
     let text = |value| text_in(value).map(|text| ForeignText::from(text).map(&redact));
     Ok(ListedUser {
