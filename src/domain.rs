@@ -1,12 +1,12 @@
 //! The values that every part of the program uses: identifiers, row numbers, end dates and the like. Each is validated when it
 //! is created, so that no `String` carries meaning after that.
 
+mod bit_set;
 mod detail;
 mod lines;
 mod max_failures;
 mod outcome;
 mod row;
-mod row_set;
 mod selection;
 mod text;
 mod when;
@@ -21,11 +21,11 @@ use uuid::Uuid;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::text::ForeignText;
 
+pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
 pub(crate) use self::row::{Row, Work};
-pub(crate) use self::row_set::RowSet;
 pub(crate) use self::selection::{Filter, Selection};
 pub(crate) use self::text::{escaped, escaped_lines, is_unseen, quote, shell_word, shown};
 pub(crate) use self::when::{UntilError, parse_span, parse_until};
@@ -103,8 +103,6 @@ identifier! {
 }
 
 impl RunId {
-    /// A new random identifier.
-    #[must_use]
     pub(crate) fn random() -> Self {
         Self(Uuid::new_v4())
     }
@@ -119,6 +117,9 @@ impl fmt::Display for RowNumber {
         self.0.fmt(f)
     }
 }
+
+/// The numbers of some rows.
+pub(crate) type RowSet = BitSet;
 
 /// The instant at which a bypass ends, in whole milliseconds, UTC, from year 1 to year 9999.
 ///
@@ -177,12 +178,10 @@ impl Grace {
     const MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// The new end date of a bypass that is ended `now`.
-    #[must_use]
     pub(crate) fn after(self, now: DateTime<Utc>) -> BypassUntil {
         BypassUntil::from_instant(now + self.0).expect("no clock is a day from the year 9999")
     }
 
-    #[must_use]
     pub(crate) fn span(self) -> Duration {
         self.0
     }
@@ -215,7 +214,6 @@ impl Attribute {
     pub(crate) const ALL: [Self; 3] = [Self::Username, Self::Email, Self::ExternalId];
 
     /// PingOne's name for it, in filters and in answers.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Username => "username",
@@ -238,7 +236,6 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// The command's name.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Grant => "grant",
@@ -248,7 +245,6 @@ impl Operation {
     }
 
     /// Whether it can change users' bypasses.
-    #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
             Self::Grant | Self::End(_) => true,
@@ -257,7 +253,6 @@ impl Operation {
     }
 
     /// For `End`: how long the bypasses still run.
-    #[must_use]
     pub(crate) fn grace(self) -> Option<Grace> {
         match self {
             Self::End(grace) => Some(grace),
@@ -271,15 +266,12 @@ impl Operation {
 pub(crate) enum Action {
     /// Lets the user bypass MFA until this date.
     Grant(UserId, BypassUntil),
-    /// Reads the user's status.
     Read(UserId),
     /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
     End(UserId, Grace),
 }
 
 impl Action {
-    /// The row's user.
-    #[must_use]
     pub(crate) fn user(&self) -> UserId {
         match *self {
             Self::Grant(user, _) | Self::Read(user) | Self::End(user, _) => user,
@@ -287,7 +279,6 @@ impl Action {
     }
 
     /// The end date to set, for a grant.
-    #[must_use]
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
             Self::Grant(_, until) => Some(until),
@@ -296,7 +287,6 @@ impl Action {
     }
 
     /// Whether it can change the user's bypass.
-    #[must_use]
     pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Grant(..) | Self::End(..) => true,

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -54,7 +54,7 @@ impl<const N: usize> Sorter<N> {
             Some(file) => file,
             none => none.insert(unnamed_file(&self.folder)?),
         };
-        let from = append(file, &self.held).map_err(|error| Temporary::Written.failed(&self.folder, error))?;
+        let from = append(file, &self.held).map_err(|error| no_temporary(&self.folder, "written", error))?;
         let bytes = self.held.len() * size_of::<[u64; N]>();
         self.held.clear();
         self.runs.push((from, from + bytes as u64));
@@ -63,42 +63,30 @@ impl<const N: usize> Sorter<N> {
 
     /// The records in ascending order.
     pub(crate) fn sorted(mut self) -> io::Result<Sorted<N>> {
-        let Some(_) = self.spilled else {
-            self.held.sort_unstable();
-            return Ok(Sorted { in_memory: self.held.into_iter(), merge: None });
-        };
-        self.spill()?;
-        let file = Rc::new(self.spilled.take().expect("something was spilled"));
-        let runs = self.runs.iter().map(|&(from, to)| BufReader::with_capacity(AT_ONCE, Run { file: Rc::clone(&file), from, to }));
-        let mut merge = Merge { runs: runs.collect(), heads: BinaryHeap::new() };
-        for (number, run) in merge.runs.iter_mut().enumerate() {
-            merge.heads.extend(next_of(run)?.map(|record| Reverse((record, number))));
+        if self.spilled.is_some() {
+            self.spill()?;
         }
-        Ok(Sorted { in_memory: Vec::new().into_iter(), merge: Some(merge) })
+        self.held.sort_unstable();
+        let mut runs: Vec<Records<N>> = match self.spilled.map(Rc::new) {
+            None => vec![Box::new(self.held.into_iter().map(Ok))],
+            Some(file) => self.runs.iter().map(|&(from, to)| records(Run { file: Rc::clone(&file), from, to })).collect(),
+        };
+        let mut heads = BinaryHeap::new();
+        for (number, run) in runs.iter_mut().enumerate() {
+            heads.extend(run.next().transpose()?.map(|record| Reverse((record, number))));
+        }
+        Ok(Sorted { runs, heads })
     }
 }
 
 /// A temporary file in `folder` that has no name and disappears when it is closed.
 pub(crate) fn unnamed_file(folder: &Path) -> io::Result<File> {
-    tempfile::tempfile_in(folder).map_err(|error| Temporary::Made.failed(folder, error))
+    tempfile::tempfile_in(folder).map_err(|error| no_temporary(folder, "made", error))
 }
 
-/// An operation on a temporary file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Temporary {
-    Made,
-    Written,
-}
-
-impl Temporary {
-    /// The error of this operation in `folder`; a [`NoTemporary`] is inside.
-    pub(crate) fn failed(self, folder: &Path, source: io::Error) -> io::Error {
-        let verb = match self {
-            Self::Made => "made",
-            Self::Written => "written",
-        };
-        io::Error::new(source.kind(), NoTemporary { folder: folder.to_owned(), verb, source })
-    }
+/// The error of a temporary file in `folder` that cannot be made or written, as `verb` says; a [`NoTemporary`] is inside.
+pub(crate) fn no_temporary(folder: &Path, verb: &'static str, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), NoTemporary { folder: folder.to_owned(), verb, source })
 }
 
 /// The records do not fit in memory, and cannot be written to disk either.
@@ -114,61 +102,49 @@ pub(crate) struct NoTemporary {
 fn append<const N: usize>(file: &mut File, records: &[[u64; N]]) -> io::Result<u64> {
     let from = file.seek(SeekFrom::End(0))?;
     let mut out = BufWriter::with_capacity(AT_ONCE, file);
-    for word in records.iter().flatten() {
-        out.write_all(&word.to_le_bytes())?;
+    for record in records {
+        out.write_all(record.map(u64::to_le_bytes).as_flattened())?;
     }
     out.flush()?;
     Ok(from)
 }
 
-/// The records of a [`Sorter`] in ascending order.
+/// The records of a [`Sorter`] in ascending order: its runs, merged.
 pub(crate) struct Sorted<const N: usize> {
-    in_memory: std::vec::IntoIter<[u64; N]>,
-    merge: Option<Merge<N>>,
+    runs: Vec<Records<N>>,
+    /// The next record of each run, with the run's index.
+    heads: BinaryHeap<Reverse<([u64; N], usize)>>,
 }
 
 impl<const N: usize> Iterator for Sorted<N> {
     type Item = io::Result<[u64; N]>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.merge {
-            None => self.in_memory.next().map(Ok),
-            Some(merge) => merge.next().transpose(),
-        }
-    }
-}
-
-struct Merge<const N: usize> {
-    runs: Vec<BufReader<Run>>,
-    heads: BinaryHeap<Reverse<([u64; N], usize)>>,
-}
-
-impl<const N: usize> Merge<N> {
-    fn next(&mut self) -> io::Result<Option<[u64; N]>> {
-        let Some(mut head) = self.heads.peek_mut() else {
-            return Ok(None);
-        };
+        let mut head = self.heads.peek_mut()?;
         let Reverse((record, run)) = *head;
-        match next_of(&mut self.runs[run])? {
-            Some(next) => *head = Reverse((next, run)),
+        match self.runs[run].next() {
+            Some(Ok(next)) => *head = Reverse((next, run)),
+            Some(Err(error)) => return Some(Err(error)),
             None => drop(PeekMut::pop(head)),
         }
-        Ok(Some(record))
+        Some(Ok(record))
     }
 }
 
-/// The next record of `run`, if it has one.
-fn next_of<const N: usize>(run: &mut BufReader<Run>) -> io::Result<Option<[u64; N]>> {
-    if run.buffer().is_empty() && run.get_ref().is_empty() {
-        return Ok(None);
-    }
-    let mut record = [0; N];
-    for word in &mut record {
-        let mut bytes = [0; 8];
-        run.read_exact(&mut bytes)?;
-        *word = u64::from_le_bytes(bytes);
-    }
-    Ok(Some(record))
+/// The records of one sorted run.
+type Records<const N: usize> = Box<dyn Iterator<Item = io::Result<[u64; N]>>>;
+
+fn records<const N: usize>(run: Run) -> Records<N> {
+    let mut run = BufReader::with_capacity(AT_ONCE, run);
+    let mut next = move || {
+        if run.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        let mut record = [[0; 8]; N];
+        run.read_exact(record.as_flattened_mut())?;
+        Ok(Some(record.map(u64::from_le_bytes)))
+    };
+    Box::new(std::iter::from_fn(move || next().transpose()))
 }
 
 /// The part of the spill file that holds one sorted run.
@@ -176,12 +152,6 @@ struct Run {
     file: Rc<File>,
     from: u64,
     to: u64,
-}
-
-impl Run {
-    fn is_empty(&self) -> bool {
-        self.from == self.to
-    }
 }
 
 impl Read for Run {

@@ -117,15 +117,3 @@ pub(crate) enum NotListed {
     /// The run stops before its first row, because of this signal if there was one.
     Stopped(Option<Signal>),
 }
-
-impl From<ListingError> for NotListed {
-    fn from(error: ListingError) -> Self {
-        Self::List(error)
-    }
-}
-
-impl From<PingOneError> for NotListed {
-    fn from(error: PingOneError) -> Self {
-        Self::PingOne(error)
-    }
-}

@@ -30,17 +30,18 @@ impl Listing {
         let first = match unless_stopped(session.next_users(&mut rest, stop), stop).await? {
             PageResult::Page(page) => page,
             PageResult::Forbidden(detail) => {
-                return Err(ListingError::Forbidden { list: ListedFor::Audit(list), message: detail.into() }.into());
+                return Err(NotListed::List(ListingError::Forbidden { list: ListedFor::Audit(list), message: detail.into() }));
             }
             PageResult::Refused(detail) => {
-                return Err(ListingError::Refused { list, filtered: !selection.is_of_all(), message: detail.into() }.into());
+                let filtered = !selection.is_of_all();
+                return Err(NotListed::List(ListingError::Refused { list, filtered, message: detail.into() }));
             }
             PageResult::Failed(detail) => return Err(unread(list, detail)),
             PageResult::Stopped => return Err(NotListed::Stopped(stop.signalled())),
         };
         let users = first.total.unwrap_or_default().max(first.users.len() as u64);
         match max_users {
-            Some(most) if users > most => Err(ListingError::TooMany { list, users, most }.into()),
+            Some(most) if users > most => Err(NotListed::List(ListingError::TooMany { list, users, most })),
             Some(_) | None => Ok(Self { selection, first, rest, max_users }),
         }
     }
@@ -79,16 +80,20 @@ impl Listing {
             let mut next = Vec::with_capacity(page.users.len());
             let new = page.users.into_iter().filter_map(|user| seen_set.insert(user, &mut next).then_some(())).count();
             if let Some(most) = most.filter(|most| seen_set.users() > *most) {
-                return Err(ListingError::Grown { list, most }.into());
+                return Err(NotListed::List(ListingError::Grown { list, most }));
             }
             if !send(next, rows).await {
                 return Ok(None);
             }
-            pages.count_new(new as u64).map_err(|why| pages.error(why))?;
+            pages.count_new(new as u64).map_err(|why| NotListed::PingOne(pages.error(why)))?;
             if !pages.has_more() {
                 break;
             }
-            page = match next_page(&mut pages, session, slots, stop).await? {
+            let listed = async {
+                let _slot = slots.acquire().await.expect("the semaphore is never closed");
+                session.next_users(&mut pages, stop).await
+            };
+            page = match unless_stopped(listed, stop).await? {
                 PageResult::Page(page) => page,
                 PageResult::Forbidden(detail) | PageResult::Refused(detail) | PageResult::Failed(detail) => {
                     return Err(unread(list, detail));
@@ -110,26 +115,12 @@ impl Listing {
     }
 }
 
-/// Requests the next page.
-async fn next_page<W: Transport>(
-    pages: &mut ListReader,
-    session: &Session<W>,
-    slots: &Semaphore,
-    stop: &Stop,
-) -> Result<PageResult, PingOneError> {
-    let listed = async {
-        let _slot = slots.acquire().await.expect("the semaphore is never closed");
-        session.next_users(pages, stop).await
-    };
-    unless_stopped(listed, stop).await
-}
-
 /// Waits for a page, but not once a stop is requested: nothing is lost by dropping the request.
-async fn unless_stopped(listed: impl Future<Output = Result<PageResult, PingOneError>>, stop: &Stop) -> Result<PageResult, PingOneError> {
+async fn unless_stopped(listed: impl Future<Output = Result<PageResult, PingOneError>>, stop: &Stop) -> Result<PageResult, NotListed> {
     tokio::select! {
         biased;
         () = stop.requested() => Ok(PageResult::Stopped),
-        listed = listed => listed,
+        listed = listed => listed.map_err(NotListed::PingOne),
     }
 }
 
@@ -144,5 +135,5 @@ async fn send(next: Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
 }
 
 fn unread(list: String, detail: Detail) -> NotListed {
-    ListingError::Unread { list: ListedFor::Audit(list), message: detail.into() }.into()
+    NotListed::List(ListingError::Unread { list: ListedFor::Audit(list), message: detail.into() })
 }

@@ -28,7 +28,6 @@ pub(crate) struct SeenSet {
     taken: RowSet,
     /// The rows to send again, ordered by number.
     again: VecDeque<(u64, UserId, ByteRecord)>,
-    /// The last number assigned.
     last: u64,
 }
 
@@ -40,13 +39,11 @@ impl SeenSet {
         Self { seen, taken: rows, again: again.into(), last: 0 }
     }
 
-    /// Reserves memory for this many users.
     pub(crate) fn reserve(&mut self, users: u64) {
         let more = users.min(MOST_RESERVED).saturating_sub(self.users());
         self.seen.reserve(usize::try_from(more).unwrap_or(0));
     }
 
-    /// The number of users in the set.
     pub(crate) fn users(&self) -> u64 {
         self.seen.len() as u64
     }

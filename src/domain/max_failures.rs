@@ -12,7 +12,6 @@ pub(crate) enum MaxFailures {
     Percent(f64),
 }
 
-/// Text that is neither a number nor a share.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is neither a number of rows nor a share: expected a form such as `100` or `20%`", quote(.0))]
 pub(crate) struct NotMaxFailures(String);

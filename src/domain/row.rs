@@ -18,7 +18,6 @@ pub(crate) struct Row {
 /// The work to do for a row.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Send this.
     Send(Action),
     /// Nothing: an earlier row requests the same.
     Duplicate(Action),

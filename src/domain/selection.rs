@@ -9,7 +9,6 @@ use super::{GroupId, PopulationId, escaped};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter(String);
 
-/// Text that cannot be a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a filter such as `username sw \"a\" and enabled eq true`, with each parenthesis, bracket and quote closed")]
 pub(crate) struct NotAFilter;

@@ -22,7 +22,6 @@ impl ForeignText {
         &self.0
     }
 
-    /// Whether it is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

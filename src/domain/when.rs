@@ -9,7 +9,6 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{BypassUntil, quote};
 
-/// Why a text is not a valid end date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UntilError {
     #[error(
@@ -93,7 +92,6 @@ fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<U
     start.checked_add_signed(span).ok_or_else(year)
 }
 
-/// Text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a duration: expected a form such as `90s`, `30m`, `4h`, `2d` or `1h30m`", quote(.0))]
 pub(crate) struct NotADuration(String);

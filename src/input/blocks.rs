@@ -7,7 +7,7 @@
 //! The reader also tracks the quotes. The CSV parser takes an unclosed quote for a value that extends to the end of the
 //! file, and would hold all of that in memory.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use memchr::{memchr, memchr_iter, memrchr};
 use sha2::{Digest, Sha256};
@@ -41,8 +41,7 @@ pub(crate) enum BadBytes {
 /// The bytes of an input, with a line feed appended.
 pub(crate) struct Blocks<R> {
     source: R,
-    buffer: Vec<u8>,
-    served: usize,
+    block: Cursor<Vec<u8>>,
     at_end: bool,
     digest: Sha256,
     seen: Fingerprint,
@@ -56,8 +55,7 @@ impl<R: Read> Blocks<R> {
     pub(crate) fn new(source: R, mark: &[u8], delimiter: u8, expected: Option<Fingerprint>) -> Self {
         Self {
             source,
-            buffer: Vec::new(),
-            served: 0,
+            block: Cursor::default(),
             at_end: false,
             digest: Sha256::new_with_prefix(mark),
             seen: Fingerprint::default(),
@@ -77,19 +75,20 @@ impl<R: Read> Blocks<R> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        self.buffer.clear();
-        self.served = 0;
-        (&mut self.source).take(BLOCK as u64).read_to_end(&mut self.buffer)?;
-        self.at_end = self.buffer.len() < BLOCK;
-        self.digest.update(&self.buffer);
+        let mut block = std::mem::take(&mut self.block).into_inner();
+        block.clear();
+        (&mut self.source).take(BLOCK as u64).read_to_end(&mut block)?;
+        self.at_end = block.len() < BLOCK;
+        self.digest.update(&block);
         let so_far: [u8; 32] = self.digest.clone().finalize().into();
         self.check(&so_far)?;
         self.seen.blocks.push(so_far);
         self.seen.whole = so_far;
-        self.quotes.scan(&self.buffer).map_err(io::Error::other)?;
+        self.quotes.scan(&block).map_err(io::Error::other)?;
         if self.at_end {
-            self.buffer.push(b'\n');
+            block.push(b'\n');
         }
+        self.block = Cursor::new(block);
         Ok(())
     }
 
@@ -108,17 +107,11 @@ impl<R: Read> Blocks<R> {
 
 impl<R: Read> Read for Blocks<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.served == self.buffer.len() {
-            if self.at_end {
-                return Ok(0);
-            }
+        let is_served = self.block.position() == self.block.get_ref().len() as u64;
+        if is_served && !self.at_end {
             self.fill()?;
         }
-        let ready = &self.buffer[self.served..];
-        let count = ready.len().min(out.len());
-        out[..count].copy_from_slice(&ready[..count]);
-        self.served += count;
-        Ok(count)
+        self.block.read(out)
     }
 }
 
@@ -173,20 +166,13 @@ impl Quotes {
     }
 
     fn quote(&mut self) {
-        let opens = self.just_closed || self.before == self.delimiter || self.before == b'\n';
-        self.in_record += 1;
-        if self.inside {
-            self.inside = false;
-            self.just_closed = true;
-        } else {
-            if opens {
-                self.inside = true;
-                if !self.just_closed {
-                    self.opened_on = self.lines + 1;
-                }
-            }
-            self.just_closed = false;
+        let is_escaped = std::mem::replace(&mut self.just_closed, self.inside);
+        let begins = !self.inside && (self.before == self.delimiter || self.before == b'\n');
+        if begins && !is_escaped {
+            self.opened_on = self.lines + 1;
         }
+        self.inside = begins || is_escaped;
+        self.in_record += 1;
         self.before = b'"';
     }
 }

@@ -6,8 +6,8 @@ use std::io;
 
 use super::blocks::Fingerprint;
 use super::columns::Layout;
-use super::error::{BadRow, BadRows, refused};
-use super::repeats::{Repeats, Suspects, Users, find_repeats, row_key};
+use super::error::{BadRows, refused};
+use super::repeats::{Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{Resolution, ResolvedUsers, resolution_of};
 use super::rows::{Requested, RowReader, Rules, UserRef};
 use super::{InputError, Source};
@@ -17,7 +17,6 @@ use crate::external_sort::Sorter;
 /// The counts of what will be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// The number of data rows.
     pub(crate) rows: u64,
     /// The number of distinct users in the valid rows.
     pub(crate) users: u64,
@@ -58,7 +57,6 @@ impl LookupCounts {
         self.found + self.unresolved.rows() == self.rows
     }
 
-    /// The number of unresolved rows with this outcome.
     pub(crate) fn of(&self, outcome: Outcome) -> u64 {
         self.unresolved.of(outcome)
     }
@@ -98,7 +96,7 @@ pub(crate) fn check(
 ) -> Result<Checked, InputError> {
     let checked = pass(source, layout, rules, skip_invalid, again).map_err(|error| refused(&source.name, error))?;
     if checked.plan.rows == 0 {
-        return Err(InputError::NoRows { name: source.name.clone() });
+        return Err(InputError::NoRows(source.name.clone()));
     }
     Ok(checked)
 }
@@ -113,8 +111,8 @@ pub(crate) struct Recheck<'a> {
 fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, again: Option<&Recheck<'_>>) -> io::Result<Checked> {
     let resolved = again.and_then(|again| again.resolved);
     let mut reader = RowReader::new(source, layout, rules, again.map(|again| again.fingerprint.clone()))?;
-    let mut users = Users::new(&std::env::temp_dir());
-    let mut bad = BadRows::default();
+    let mut users = Sorter::new(&std::env::temp_dir());
+    let mut bad = BadRows::of(&source.name);
     let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
         plan.rows = row.number.0;
@@ -123,20 +121,20 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
                 let resolution = resolution_of(requested, row.number, resolved)?;
                 plan.note(requested, resolution.as_ref());
                 if let Some(Resolution::User(user)) = resolution {
-                    users.push(user)?;
+                    users.push([hash(user)])?;
                 }
             }
-            Err(fault) => bad.add(BadRow { name: source.name.clone(), line: row.line(), fault: fault.clone() }),
+            Err(fault) => bad.add(row.line(), fault.clone()),
         }
     }
     let fingerprint = reader.fingerprint().clone();
     plan.users = plan.rows - bad.count - plan.lookups.unresolved.rows();
     let mut repeats = Repeats::default();
-    if let Some(suspects) = users.suspects()? {
+    if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
-        let (rows, looked_at) = suspected(again, &suspects, resolved)?;
-        repeats = find_repeats(rows, &source.name, layout, &mut bad, skip_invalid)?;
-        plan.users = plan.users - looked_at + repeats.users;
+        let rows = suspected(again, &suspects, resolved)?;
+        repeats = find_repeats(rows, layout, &mut bad, skip_invalid)?;
+        plan.users -= repeats.later;
     }
     plan.duplicates = repeats.repeated;
     plan.to_send = plan.rows - bad.count - plan.duplicates - plan.lookups.unresolved.rows();
@@ -144,18 +142,16 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     Ok(Checked { plan, bad, fingerprint, repeats })
 }
 
-/// The rows of the `suspects`, and their number.
-fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<(Sorter<5>, u64)> {
+/// The rows of the `suspects`.
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<5>> {
     let mut rows = Sorter::new(&std::env::temp_dir());
-    let mut looked_at = 0;
     while let Some(row) = reader.next_row()? {
         if let Ok(requested) = &row.requested
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
             rows.push(row_key(&requested.operation.of(user), row.number, row.line()))?;
-            looked_at += 1;
         }
     }
-    Ok((rows, looked_at))
+    Ok(rows)
 }

@@ -56,7 +56,6 @@ pub(crate) struct Layout {
     pub(crate) carried: Vec<Column>,
     /// The columns that are not, because the report has its own column of that name.
     pub(crate) superseded: Vec<String>,
-    /// Every column's name.
     pub(crate) names: Vec<String>,
 }
 
@@ -87,9 +86,7 @@ impl Layout {
         let superseded = superseded.into_iter().map(|column| column.name).collect();
         Ok(Self { delimiter, has_header: !dialect.no_headers, user, lookup, until, carried, superseded, names })
     }
-}
 
-impl Layout {
     /// Whether the input is itself a report, with all of a report's columns.
     pub(crate) fn is_of_a_report(&self) -> bool {
         is_of_a_report(&self.names)
@@ -100,7 +97,6 @@ impl Layout {
         self.lookup.as_ref().is_some_and(|lookup| lookup.column == self.user)
     }
 
-    /// The names of the columns that are carried into the report.
     pub(crate) fn carried_names(&self) -> impl Iterator<Item = &str> {
         self.carried.iter().map(|column| column.name.as_str())
     }
@@ -150,11 +146,7 @@ fn likeliest_delimiter(head: &[u8], dialect: &Dialect) -> u8 {
 fn first_record(head: &[u8], delimiter: u8) -> (u64, ByteRecord) {
     let mut reader = parser(delimiter).from_reader(head);
     let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).unwrap_or(false) {
-        if !super::is_blank(&record) {
-            break;
-        }
-    }
+    while reader.read_byte_record(&mut record).unwrap_or(false) && super::is_blank(&record) {}
     let inside = memchr::memchr_iter(b'\n', record.as_slice()).count() as u64;
     let ended = u64::from(head.contains(&b'\n'));
     (reader.position().line().saturating_sub(inside + ended).max(1), record)
@@ -218,12 +210,7 @@ impl Finder<'_> {
         if self.no_headers {
             return Ok(self.names.get(usual).map(|name| Column { index: usual, name: name.clone() }));
         }
-        for name in known {
-            if let Some(column) = self.by_name(name)? {
-                return Ok(Some(column));
-            }
-        }
-        Ok(None)
+        known.iter().find_map(|name| self.by_name(name).transpose()).transpose()
     }
 
     fn by_name(&self, wanted: &str) -> Result<Option<Column>, HeaderFault> {
@@ -234,7 +221,7 @@ impl Finder<'_> {
         };
         match found.next() {
             None => Ok(Some(Column { index, name: name.clone() })),
-            Some(_) => Err(HeaderFault::Twice { name: name.clone() }),
+            Some(_) => Err(HeaderFault::Twice(name.clone())),
         }
     }
 

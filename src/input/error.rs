@@ -13,7 +13,7 @@ const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
 /// How many bad rows a message names.
 pub(crate) const NAMED: usize = 20;
 
-/// Why an input is refused as a whole. Nothing was sent.
+/// Why an input is refused as a whole. Nothing was sent. Every variant has the name of the input in messages.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
@@ -34,35 +34,20 @@ pub enum InputError {
         source: io::Error,
     },
     /// It is empty.
-    #[error("{name}: the input is empty")]
-    Empty {
-        /// The input, as messages call it.
-        name: String,
-    },
+    #[error("{0}: the input is empty")]
+    Empty(String),
     /// There is nothing below the header.
-    #[error("{name}: there are no rows below the header")]
-    NoRows {
-        /// The input, as messages call it.
-        name: String,
-    },
+    #[error("{0}: there are no rows below the header")]
+    NoRows(String),
     /// It is encoded as UTF-16.
-    #[error("{name}:1: the text is encoded as UTF-16: expected UTF-8")]
-    Utf16 {
-        /// The input, as messages call it.
-        name: String,
-    },
+    #[error("{0}:1: the text is encoded as UTF-16: expected UTF-8")]
+    Utf16(String),
     /// It is not text.
-    #[error("{name}: this is not text: there are zero bytes in it")]
-    NotText {
-        /// The input, as messages call it.
-        name: String,
-    },
+    #[error("{0}: this is not text: there are zero bytes in it")]
+    NotText(String),
     /// It is a Microsoft Excel workbook.
-    #[error("{name}: this is an Excel workbook: expected a CSV file")]
-    Workbook {
-        /// The input, as messages call it.
-        name: String,
-    },
+    #[error("{0}: this is an Excel workbook: expected a CSV file")]
+    Workbook(String),
     /// The header cannot be read.
     #[error("{name}:{line}: {fault}")]
     Header {
@@ -117,11 +102,11 @@ impl InputError {
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Unreadable { .. } | Self::Empty { .. } | Self::NoRows { .. } | Self::TooManyRows { .. } | Self::MoreRows { .. } => None,
+            Self::Unreadable { .. } | Self::Empty(_) | Self::NoRows(_) | Self::TooManyRows { .. } | Self::MoreRows { .. } => None,
             Self::NotKept { .. } => Some("make room in this folder, or name another one for temporary files in TMPDIR".into()),
-            Self::Utf16 { .. } => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
-            Self::NotText { .. } => Some("expected a CSV file in UTF-8".into()),
-            Self::Workbook { .. } => Some(IN_EXCEL.into()),
+            Self::Utf16(_) => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
+            Self::NotText(_) => Some("expected a CSV file in UTF-8".into()),
+            Self::Workbook(_) => Some(IN_EXCEL.into()),
             Self::Header { fault, .. } => fault.hint(),
             Self::BadRows { bad, .. } if bad.fatal => Some("close the quote, or write it twice if it is part of the value".into()),
             Self::BadRows { bad, .. } if bad.not_utf8() => Some(IN_EXCEL.into()),
@@ -147,11 +132,8 @@ pub enum HeaderFault {
         data: bool,
     },
     /// A column appears twice.
-    #[error("there are two columns `{}`", quote(.name))]
-    Twice {
-        /// The column's name.
-        name: String,
-    },
+    #[error("there are two columns `{}`", quote(.0))]
+    Twice(String),
     /// The header is not UTF-8.
     #[error("the header is not UTF-8")]
     NotUtf8,
@@ -176,7 +158,7 @@ impl HeaderFault {
             Self::Missing { .. } => {
                 Some("`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`".into())
             }
-            Self::Twice { .. } => Some("rename one of them, or name another column with `--user-column` or `--until-column`".into()),
+            Self::Twice(_) => Some("rename one of them, or name another column with `--user-column` or `--until-column`".into()),
             Self::NotUtf8 => Some(IN_EXCEL.into()),
             Self::BareCarriageReturn | Self::TooLong | Self::NotANumber(..) => None,
         }
@@ -198,12 +180,20 @@ pub struct BadRows {
     pub(crate) were_looked_up: bool,
     /// Their number by what is wrong with them.
     pub(crate) kinds: BTreeMap<&'static str, u64>,
-    named: Vec<BadRow>,
+    /// The input, as messages call it.
+    name: String,
+    /// The lines and the faults of the first.
+    named: Vec<(u64, RowFault)>,
 }
 
 impl BadRows {
     fn not_utf8(&self) -> bool {
-        self.named.iter().any(|row| matches!(row.fault, RowFault::NotUtf8 { .. }))
+        self.named.iter().any(|(_, fault)| matches!(fault, RowFault::NotUtf8 { .. }))
+    }
+
+    /// No invalid rows so far of the input that messages call `name`.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// Counts rows with this fault without naming them.
@@ -212,36 +202,27 @@ impl BadRows {
         *self.kinds.entry(fault.kind()).or_default() += rows;
     }
 
-    pub(crate) fn add(&mut self, row: BadRow) {
-        self.count += 1;
-        *self.kinds.entry(row.fault.kind()).or_default() += 1;
+    /// Adds the invalid row on this line.
+    pub(crate) fn add(&mut self, line: u64, fault: RowFault) {
+        self.add_unnamed(&fault, 1);
         // After an unclosed quote, the rest of the rows cannot be told apart.
-        self.fatal |= matches!(row.fault, RowFault::Unclosed { .. });
-        let place = self.named.partition_point(|named| named.line <= row.line);
-        self.named.insert(place, row);
+        self.fatal |= matches!(fault, RowFault::Unclosed { .. });
+        let place = self.named.partition_point(|(named, _)| *named <= line);
+        self.named.insert(place, (line, fault));
         self.named.truncate(NAMED);
     }
 }
 
 impl fmt::Display for BadRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for row in &self.named {
-            write!(f, "\n  {}:{}: {}", row.name, row.line, row.fault)?;
+        for (line, fault) in &self.named {
+            write!(f, "\n  {}:{line}: {fault}", self.name)?;
         }
         let more = self.count - self.named.len() as u64;
         if more > 0 { write!(f, "\n  and {more} more") } else { Ok(()) }
     }
 }
 
-/// An invalid row and its position.
-#[derive(Debug)]
-pub(crate) struct BadRow {
-    pub(crate) name: String,
-    pub(crate) line: u64,
-    pub(crate) fault: RowFault,
-}
-
-/// Why a value cannot be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LookupValueFault {
     #[error("there is no value: expected one to look the user up by")]
@@ -297,7 +278,7 @@ impl RowFault {
 
 /// Turns an I/O error into the reason why the input `name` cannot be read or copied.
 pub(super) fn refused(name: &str, error: io::Error) -> InputError {
-    if error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some() {
+    if is_no_room(&error) {
         return InputError::NotKept { name: name.to_owned(), source: error };
     }
     let name = match error.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
@@ -305,4 +286,9 @@ pub(super) fn refused(name: &str, error: io::Error) -> InputError {
         Some(BadBytes::Changed) | None => name.to_owned(),
     };
     InputError::Unreadable { name, source: error }
+}
+
+/// Whether the error is about the temporary folder.
+pub(super) fn is_no_room(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some()
 }

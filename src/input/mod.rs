@@ -60,7 +60,6 @@ use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 /// Which rows of a checked input are still to be done.
 #[derive(Debug, Default)]
 pub(crate) struct Remaining {
-    /// The rows that are already settled.
     pub(crate) settled: RowSet,
     /// The rows that are sent again, with their previous outcomes.
     pub(crate) again: BTreeMap<u64, Outcome>,
@@ -178,12 +177,10 @@ impl ValidInput {
         hex(&self.checked.fingerprint.whole)
     }
 
-    /// The number of rows.
     pub(crate) fn rows(&self) -> u64 {
         self.checked.plan.rows
     }
 
-    /// Reads again the rows whose users must be looked up.
     pub(crate) fn lookup_rows(&self) -> io::Result<LookupRows<'_>> {
         Ok(LookupRows(self.read_again()?))
     }
@@ -192,7 +189,6 @@ impl ValidInput {
         RowReader::new(&self.source, &self.layout, self.rules, Some(self.checked.fingerprint.clone()))
     }
 
-    /// Reads the rows again, unchanged, as the input has them.
     pub(crate) fn original_rows(&self) -> io::Result<OriginalRows<'_>> {
         Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, at: 0 })
     }

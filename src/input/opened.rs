@@ -7,11 +7,10 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::InputError;
-use super::error::refused;
+use super::error::{is_no_room, refused};
 use super::source::{Beginning, BytesRead, Expected, HEAD, Source};
 use super::spool::{copied, spooled};
 use crate::domain::shown;
-use crate::external_sort::NoTemporary;
 
 /// An input of which only the beginning has been read.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ impl OpenedInput {
         }
         beginning.cut_off_the_mark();
         if beginning.head.iter().all(u8::is_ascii_whitespace) {
-            return Err(InputError::Empty { name });
+            return Err(InputError::Empty(name));
         }
         Ok(Self { beginning, file, is_pipe, bytes_read })
     }
@@ -85,11 +84,6 @@ impl OpenedInput {
         };
         Ok(Source { beginning, file: taken })
     }
-}
-
-/// Whether the error is about the temporary folder.
-fn is_no_room(error: &io::Error) -> bool {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some()
 }
 
 impl Source {

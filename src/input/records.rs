@@ -21,7 +21,7 @@ impl Records {
     /// Reads `source` from its first record. If `expected` is given, reading fails once the bytes no longer match that
     /// fingerprint.
     pub(super) fn new(source: &Source, delimiter: u8, expected: Option<Fingerprint>) -> io::Result<Self> {
-        Ok(Self::of(source.text()?, source.mark(), delimiter, expected))
+        Ok(Self::of(source.text()?, source.mark, delimiter, expected))
     }
 }
 

@@ -4,13 +4,13 @@
 //! rows contradict each other.
 
 use std::io;
-use std::path::Path;
 
 use chrono::DateTime;
+use uuid::Uuid;
 
 use super::columns::Layout;
-use super::error::{BadRow, BadRows, NAMED, RowFault};
-use crate::domain::{Action, BypassUntil, RowNumber, RowSet, UserId};
+use super::error::{BadRows, NAMED, RowFault};
+use crate::domain::{Action, BitSet, BypassUntil, RowNumber, RowSet, UserId};
 use crate::external_sort::Sorter;
 
 /// A row as integers that sort by user and then by row: the two halves of the user ID, the row number, its line, and the
@@ -30,75 +30,49 @@ pub(super) fn row_key(action: &Action, row: RowNumber, line: u64) -> RowKey {
 }
 
 /// A hash of a user's ID. Its first bits depend on the random bits of the UUID, whatever its version.
-fn hash(user: UserId) -> u64 {
+pub(super) fn hash(user: UserId) -> u64 {
     let (high, low) = user.uuid().as_u64_pair();
     // Odd multipliers: 2^64 divided by the golden ratio, and one of SplitMix64's constants.
     high.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ low.wrapping_mul(0xBF58_476D_1CE4_E5B9)
 }
 
-/// The hashes of all rows' users.
-pub(super) struct Users(Sorter<1>);
-
-impl Users {
-    pub(super) fn new(folder: &Path) -> Self {
-        Self(Sorter::new(folder))
-    }
-
-    pub(super) fn push(&mut self, user: UserId) -> io::Result<()> {
-        self.0.push([hash(user)])
-    }
-
-    /// The users that may appear in several rows, if there are any.
-    pub(super) fn suspects(self) -> io::Result<Option<Suspects>> {
-        let mut suspects: Option<Suspects> = None;
-        let mut before = None;
-        for hash in self.0.sorted()? {
-            let [hash] = hash?;
-            if before.replace(hash) == Some(hash) {
-                suspects.get_or_insert_with(Suspects::new).insert(hash);
-            }
+/// The users that may appear in several rows, if there are any; `users` are the hashes of all rows' users.
+pub(super) fn suspects(users: Sorter<1>) -> io::Result<Option<Suspects>> {
+    let mut suspects: Option<Suspects> = None;
+    let mut before = None;
+    for hash in users.sorted()? {
+        let [hash] = hash?;
+        if before.replace(hash) == Some(hash) {
+            suspects.get_or_insert_default().0.insert(Suspects::part(hash));
         }
-        Ok(suspects)
     }
+    Ok(suspects)
 }
-
-/// The users that may appear in several rows: one bit for each part of the hash's range, 1 MiB however many there are.
-/// False positives are sorted out when the rows are sorted.
-pub(super) struct Suspects(Vec<u64>);
 
 /// The number of leading bits of a hash that select the suspect's bit.
 const SUSPECT_BITS: u32 = 23;
 
+/// The users that may appear in several rows: one bit for each part of the hash's range, 1 MiB however many there are.
+/// False positives are sorted out when the rows are sorted.
+#[derive(Default)]
+pub(super) struct Suspects(BitSet);
+
 impl Suspects {
-    fn new() -> Self {
-        Self(vec![0; 1 << (SUSPECT_BITS - u64::BITS.ilog2())])
-    }
-
-    fn place(hash: u64) -> (usize, u64) {
-        let bit = hash >> (u64::BITS - SUSPECT_BITS);
-        (usize::try_from(bit / 64).expect("less than a million"), 1 << (bit % 64))
-    }
-
-    fn insert(&mut self, hash: u64) {
-        let (word, bit) = Self::place(hash);
-        self.0[word] |= bit;
+    /// The leading bits of a hash.
+    fn part(hash: u64) -> u64 {
+        hash >> (u64::BITS - SUSPECT_BITS)
     }
 
     pub(super) fn include(&self, user: UserId) -> bool {
-        let (word, bit) = Self::place(hash(user));
-        self.0[word] & bit != 0
+        self.0.contains(Self::part(hash(user)))
     }
-}
-
-fn user_of(key: RowKey) -> UserId {
-    UserId::from(uuid::Uuid::from_u64_pair(key[0], key[1]))
 }
 
 /// The rows whose user also appears in an earlier row, or in another row with a different end date.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    /// The number of distinct users among the rows that were sorted.
-    pub(crate) users: u64,
+    /// The number of rows that are not the first of their user.
+    pub(crate) later: u64,
     /// The number of rows that repeat an earlier one and contradict none.
     pub(crate) repeated: u64,
     duplicates: RowSet,
@@ -114,7 +88,7 @@ pub(crate) enum Repeat {
 }
 
 impl Repeats {
-    /// Classifies the row that requests `ask`.
+    /// Classifies the row that requests `action`.
     pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
         let here = row_key(action, row, line);
         match self.conflicts.binary_search_by(|(first, _)| first[..ROW].cmp(&here[..ROW])) {
@@ -127,67 +101,38 @@ impl Repeats {
 
 /// Goes through the `rows` ordered by user. Rows that contradict each other are added to `bad`. They are remembered in the
 /// result only with `skip_invalid`, when the run continues without them.
-pub(super) fn find_repeats(rows: Sorter<5>, name: &str, layout: &Layout, bad: &mut BadRows, skip_invalid: bool) -> io::Result<Repeats> {
+pub(super) fn find_repeats(rows: Sorter<5>, layout: &Layout, bad: &mut BadRows, skip_invalid: bool) -> io::Result<Repeats> {
     let mut repeats = Repeats::default();
-    let mut group: Option<Group> = None;
-    for key in rows.sorted()? {
-        let key = key?;
-        match &mut group {
-            Some(group) if group.first[..ROW] == key[..ROW] => group.add(key, &mut repeats.duplicates),
-            _ => {
-                let ended = group.replace(Group::of(key));
-                settle(ended, name, layout, bad, &mut repeats, skip_invalid);
+    let mut keys = rows.sorted()?.peekable();
+    while let Some(first) = keys.next().transpose()? {
+        let is_of_the_same_user = |key: &io::Result<RowKey>| key.as_ref().is_ok_and(|key| key[..ROW] == first[..ROW]);
+        // The first row that contradicts the first, and as many of the later rows as a message names.
+        let (mut later, mut other, mut named) = (0, None, Vec::new());
+        while let Some(key) = keys.next_if(is_of_the_same_user).transpose()? {
+            later += 1;
+            if named.len() + 1 < NAMED {
+                named.push(key);
+            }
+            if key[UNTIL] == first[UNTIL] {
+                repeats.duplicates.insert(key[ROW]);
+            } else {
+                other.get_or_insert(key);
             }
         }
+        repeats.later += later;
+        let Some(other) = other else {
+            repeats.repeated += later;
+            continue;
+        };
+        bad.add_unnamed(&conflict(layout, first, (first, other)), later - named.len() as u64);
+        for here in std::iter::once(first).chain(named) {
+            bad.add(here[LINE], conflict(layout, here, (first, other)));
+        }
+        if skip_invalid {
+            repeats.conflicts.push((first, other));
+        }
     }
-    settle(group, name, layout, bad, &mut repeats, skip_invalid);
     Ok(repeats)
-}
-
-/// The rows of one user.
-struct Group {
-    first: RowKey,
-    /// The first row that contradicts the first.
-    other: Option<RowKey>,
-    rows: u64,
-    /// The first rows, as many as an error message names.
-    head: Vec<RowKey>,
-}
-
-impl Group {
-    fn of(first: RowKey) -> Self {
-        Self { first, other: None, rows: 1, head: vec![first] }
-    }
-
-    fn add(&mut self, key: RowKey, duplicates: &mut RowSet) {
-        self.rows += 1;
-        if self.head.len() < NAMED {
-            self.head.push(key);
-        }
-        if key[UNTIL] == self.first[UNTIL] {
-            duplicates.insert(key[ROW]);
-        } else {
-            self.other.get_or_insert(key);
-        }
-    }
-}
-
-fn settle(group: Option<Group>, name: &str, layout: &Layout, bad: &mut BadRows, repeats: &mut Repeats, skip_invalid: bool) {
-    let Some(Group { first, other, rows, head }) = group else {
-        return;
-    };
-    repeats.users += 1;
-    let Some(other) = other else {
-        repeats.repeated += rows - 1;
-        return;
-    };
-    bad.add_unnamed(&conflict(layout, first, (first, other)), rows - head.len() as u64);
-    for here in head {
-        bad.add(BadRow { name: name.to_owned(), line: here[LINE], fault: conflict(layout, here, (first, other)) });
-    }
-    if skip_invalid {
-        repeats.conflicts.push((first, other));
-    }
 }
 
 /// The fault of the row `here`, which contradicts the `first` of its user's rows or, if it agrees with that, the `other`.
@@ -199,7 +144,7 @@ fn conflict(layout: &Layout, here: RowKey, (first, other): (RowKey, RowKey)) -> 
     };
     RowFault::Conflict {
         column: layout.until.as_ref().map_or_else(|| "until".to_owned(), |column| column.name.clone()),
-        user: user_of(here).to_string(),
+        user: UserId::from(Uuid::from_u64_pair(here[0], here[1])).to_string(),
         until: date(here),
         other: date(there),
         line: there[LINE],
@@ -217,12 +162,12 @@ mod tests {
         let counted = |user: u64| uuid::Uuid::from_u64_pair(7, user);
         let counted_first = |user: u64| uuid::Uuid::from_u64_pair(user << 16, 9);
         for ids in [random as fn(u64) -> uuid::Uuid, counted, counted_first] {
-            let mut users = Users::new(&std::env::temp_dir());
+            let mut users = Sorter::new(&std::env::temp_dir());
             let all: Vec<UserId> = (1..=20_000).map(|user| ids(user).into()).collect();
             for user in all.iter().chain(&all[..100]) {
-                users.push(*user).expect("memory");
+                users.push([hash(*user)]).expect("memory");
             }
-            let suspects = users.suspects().expect("memory").expect("a hundred stand there twice");
+            let suspects = suspects(users).expect("memory").expect("a hundred stand there twice");
             let suspected = all.iter().filter(|user| suspects.include(**user)).count();
             assert!(all[..100].iter().all(|user| suspects.include(*user)) && suspected <= 110, "{suspected}: {}", all[0]);
         }

@@ -136,7 +136,7 @@ impl<'a> RowReader<'a> {
     }
 
     fn requested(&self) -> Result<Requested<'_>, RowFault> {
-        self.check_width()?;
+        check_width(&self.record, &self.layout.names)?;
         if !self.record.as_slice().is_ascii() {
             for index in 0..self.record.len() {
                 self.text(index)?;
@@ -185,10 +185,6 @@ impl<'a> RowReader<'a> {
         Ok(until)
     }
 
-    fn check_width(&self) -> Result<(), RowFault> {
-        check_width(&self.record, &self.layout.names)
-    }
-
     /// A value, trimmed. If a space precedes the opening quote, the parser leaves the quotes in the value; they are removed
     /// here.
     fn value(&self, column: &Column) -> Result<&str, RowFault> {
@@ -215,7 +211,6 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Checks that `value` can be looked up.
 fn lookup_value(value: &str) -> Result<&str, LookupValueFault> {
     if value.is_empty() {
         Err(LookupValueFault::Empty)
@@ -238,16 +233,11 @@ impl ReadRow<'_> {
     pub(crate) fn carried(&self) -> ByteRecord {
         let mut carried = ByteRecord::new();
         for column in &self.layout.carried {
-            let value = self.field(column.index);
-            match String::from_utf8_lossy(value) {
-                std::borrow::Cow::Borrowed(_) => carried.push_field(value),
-                std::borrow::Cow::Owned(mended) => carried.push_field(mended.as_bytes()),
-            }
+            carried.push_field(String::from_utf8_lossy(self.field(column.index)).as_bytes());
         }
         carried
     }
 
-    /// The number of values in the row.
     pub(crate) fn width(&self) -> usize {
         self.record.len()
     }

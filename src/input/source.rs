@@ -17,7 +17,6 @@ const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 /// How many bytes are inspected to detect the dialect.
 pub(super) const HEAD: usize = 64 << 10;
 
-/// The beginning of an input.
 #[derive(Debug)]
 pub(crate) struct Beginning {
     /// The name of the input in messages.
@@ -87,14 +86,14 @@ impl Beginning {
         let name = self.name.clone();
         let begins = |mark: &&[u8]| self.head.starts_with(mark);
         if UTF16_MARKS.iter().any(begins) || self.is_utf16_without_mark() {
-            return Err(InputError::Utf16 { name });
+            return Err(InputError::Utf16(name));
         }
         // UTF-16 without a byte order mark can only be recognized after some bytes.
         if self.head.contains(&0) && (self.head.len() >= 8 || !self.has_more) {
-            return Err(InputError::NotText { name });
+            return Err(InputError::NotText(name));
         }
         if begins(&ZIP) {
-            return Err(InputError::Workbook { name });
+            return Err(InputError::Workbook(name));
         }
         Ok(())
     }
@@ -111,11 +110,6 @@ impl Beginning {
             self.mark = UTF8_MARK;
             self.head.drain(..UTF8_MARK.len());
         }
-    }
-
-    /// The byte order mark before the text; empty if there is none.
-    pub(crate) fn mark(&self) -> &'static [u8] {
-        self.mark
     }
 
     /// Checks that the `copy` begins with these bytes: the file may have been written to while it was copied.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 
 use super::*;
-use crate::external_sort::Temporary;
+use crate::external_sort::no_temporary;
 
 fn beginning(head: &[u8], has_more: bool) -> Beginning {
     Beginning { name: "in.csv".to_owned(), head: head.to_vec(), has_more, mark: b"" }
@@ -151,6 +151,6 @@ fn a_file_that_cannot_be_read_is_an_error_and_not_retried_forever() {
 #[test]
 fn only_what_befalls_temporary_files_is_want_of_room() {
     let full = || io::Error::from(io::ErrorKind::StorageFull);
-    assert!(is_no_room(&Temporary::Made.failed(Path::new("/tmp"), full())));
+    assert!(is_no_room(&no_temporary(Path::new("/tmp"), "made", full())));
     assert!(!is_no_room(&full()) && !is_no_room(&io::Error::other("the input changed while it was read")));
 }

@@ -6,8 +6,7 @@ use csv::ByteRecord;
 
 use super::Source;
 use super::columns::{Dialect, First, header_names};
-use super::error::refused;
-use super::error::{HeaderFault, InputError, RowFault};
+use super::error::{HeaderFault, InputError, RowFault, refused};
 use super::records::{Records, check_width, text, unclosed_fault};
 
 /// A CSV file with a header, read once, one row at a time.
@@ -56,7 +55,7 @@ impl Table {
         let mut found = (0..self.names.len()).filter(|index| self.names[*index] == wanted);
         match (found.next(), found.next()) {
             (Some(index), None) => Ok(index),
-            (Some(_), Some(_)) => Err(fault(HeaderFault::Twice { name: wanted.to_owned() })),
+            (Some(_), Some(_)) => Err(fault(HeaderFault::Twice(wanted.to_owned()))),
             (None, _) => {
                 Err(fault(HeaderFault::Missing { wanted: wanted.to_owned(), users: false, found: self.names.clone(), data: false }))
             }

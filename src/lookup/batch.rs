@@ -89,14 +89,13 @@ impl<'a> Batches<'a> {
 
     fn next_batch(&mut self) -> io::Result<Option<Batch>> {
         let mut batch = Batch::default();
-        let mut row = self.left.take();
         loop {
-            row = match row {
+            let row = match self.left.take() {
                 Some(row) => Some(row),
                 None => self.next_row()?,
             };
-            match row.take() {
-                Some(next) if batch.takes(next, &self.value, self.by, self.room) => {}
+            match row {
+                Some(row) if batch.takes(row, &self.value, self.by, self.room) => {}
                 left => {
                     self.left = left;
                     return Ok((!batch.rows.is_empty()).then_some(batch));

@@ -14,6 +14,7 @@ mod matching;
 mod tests;
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,20 +42,7 @@ pub(crate) enum NotLookedUp {
     Input(io::Error),
     /// The results cannot be stored.
     Kept(io::Error),
-    /// The run stops.
     Stopped,
-}
-
-impl From<PingOneError> for NotLookedUp {
-    fn from(error: PingOneError) -> Self {
-        Self::PingOne(error)
-    }
-}
-
-impl From<ListingError> for NotLookedUp {
-    fn from(error: ListingError) -> Self {
-        Self::List(error)
-    }
 }
 
 /// How much there is to look up.
@@ -69,11 +57,12 @@ pub(crate) struct Forecast {
 /// How much there is to look up for `input` by this attribute; sends nothing.
 pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast> {
     let mut forecast = Forecast::default();
-    let mut hashes = Sorter::new(&std::env::temp_dir());
+    // Hashes are good enough to count distinct values.
+    let (random, mut hashes) = (RandomState::new(), Sorter::new(&std::env::temp_dir()));
     for batch in Batches::new(input.lookup_rows()?, by, USUAL_BUDGET, None) {
         forecast.requests += 1;
         for value in &batch?.values {
-            hashes.push([hash(value)])?;
+            hashes.push([random.hash_one(value)])?;
         }
     }
     let mut before = None;
@@ -84,21 +73,11 @@ pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast
     Ok(forecast)
 }
 
-/// A hash of a value, good enough to count distinct ones.
-fn hash(value: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Looks up users.
 #[derive(Debug)]
 pub(crate) struct LookUp<'a, W> {
     session: &'a Session<W>,
     by: Attribute,
     stop: &'a Stop,
-    /// The most requests in flight.
     concurrency: usize,
     /// Whether the server turned out to refuse filters with several values.
     one_by_one: AtomicBool,
@@ -140,7 +119,7 @@ impl<'a, W: Transport> LookUp<'a, W> {
     }
 
     fn unread(&self, detail: Detail) -> NotLookedUp {
-        ListingError::Unread { list: self.purpose(), message: detail.into() }.into()
+        NotLookedUp::List(ListingError::Unread { list: self.purpose(), message: detail.into() })
     }
 
     fn purpose(&self) -> ListedFor {
@@ -200,7 +179,7 @@ impl<'a, W: Transport> LookUp<'a, W> {
         let mut pages = self.session.user_list(Some(&filter(self.by, values))).expecting(values.len() as u64);
         let mut seen = HashSet::new();
         loop {
-            match self.session.next_users(&mut pages, self.stop).await? {
+            match self.session.next_users(&mut pages, self.stop).await.map_err(NotLookedUp::PingOne)? {
                 PageResult::Page(page) => {
                     let new = page.users.iter().filter(|user| matcher.take(user) && seen.insert(user.id)).count();
                     match pages.count_new(new as u64) {
@@ -210,11 +189,11 @@ impl<'a, W: Transport> LookUp<'a, W> {
                             let why = "page after page holds nobody new who was asked for: the filter does not seem to be heeded";
                             return Err(self.unread(Detail::own(None, why.to_owned())));
                         }
-                        Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(pages.error(why).into()),
+                        Err(why @ (Endless::LeadsBack | Endless::Beyond { .. })) => return Err(NotLookedUp::PingOne(pages.error(why))),
                     }
                 }
                 PageResult::Forbidden(detail) => {
-                    return Err(ListingError::Forbidden { list: self.purpose(), message: detail.into() }.into());
+                    return Err(NotLookedUp::List(ListingError::Forbidden { list: self.purpose(), message: detail.into() }));
                 }
                 PageResult::Refused(detail) => return Ok(Err(detail)),
                 PageResult::Failed(detail) => return Err(self.unread(detail)),

@@ -14,8 +14,9 @@ pub(super) const MATTERS: f64 = 1.07;
 pub(super) const HIGHER: f64 = 1.4;
 
 /// The limit, as far as it is known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Estimate {
+    /// The limiter that explains what happened; `None` while none is needed.
     pub(super) limit: Option<Explanation>,
     /// Since when it is taken for the limit.
     pub(super) since: f64,
@@ -81,33 +82,6 @@ impl Probes {
 }
 
 impl Estimate {
-    pub(super) fn new() -> Self {
-        Self {
-            limit: None,
-            since: 0.0,
-            evident: 0.0,
-            unexplained: 0.0,
-            former: 0.0,
-            kept: 0.0,
-            changes: 0.0,
-            by_chance: 0.0,
-            has_fallen: false,
-            is_long: false,
-            doubted: None,
-            probes: Probes::default(),
-            shared: None,
-            in_a_row: 0,
-            wait: 0.0,
-            emptied: 0.0,
-            margin: 0.0,
-        }
-    }
-
-    /// The limiter that explains what happened; `None` while none is needed.
-    pub(super) fn limit(&self) -> Option<&Explanation> {
-        self.limit.as_ref()
-    }
-
     /// The window it counts by, in seconds; one second if unknown.
     pub(super) fn window(&self) -> f64 {
         self.limit.and_then(|limit| limit.counter.window()).unwrap_or(1.0)

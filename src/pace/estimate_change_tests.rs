@@ -96,7 +96,7 @@ fn without_earlier_answers_nothing_has_changed() {
     let log = log_of(&[full(100.0, 5)]);
     let found = weigh(&believing(window(10.0)), &episode(99.0, 100.3, 102.0), &known(&log, 102.0));
     assert!(found.change.is_none() && found.another().is_infinite());
-    let none = Estimate { wait: 1.0, ..Estimate::new() };
+    let none = Estimate { wait: 1.0, ..Estimate::default() };
     assert!(weigh(&none, &episode(98.3, 100.3, 102.0), &known(&fallen_log(), 102.0)).another().is_infinite());
 }
 
@@ -117,7 +117,7 @@ fn where_answers_are_forgotten_another_limiter_counts_as_a_change() {
     // 10 s without a 429, at a hazard of one change in 1,000 s.
     is_near(refit(&believing(window(10.0))), OTHER + 100_f64.ln());
     is_near(refit(&Estimate { evident: 5.0, ..believing(window(10.0)) }), 0.0);
-    is_near(refit(&Estimate { wait: 1.0, ..Estimate::new() }), 9.2);
+    is_near(refit(&Estimate { wait: 1.0, ..Estimate::default() }), 9.2);
 }
 
 fn with_doubted(estimate: &mut Estimate, before: Episode, now: &Episode, log: &Log) -> Episode {
@@ -147,7 +147,7 @@ fn a_real_chance_hold_stays_separate_from_the_next_one() {
     let (before, now) = (episode(3.5, 50.0, 52.0), episode(52.0, 104.3, 106.0));
     is_exactly(with_doubted(&mut believing(window(10.0)), before, &now, &log).refused, 104.3);
     // Where no limit is known, nothing can have changed.
-    is_exactly(with_doubted(&mut Estimate { wait: 1.0, ..Estimate::new() }, before, &now, &log).refused, 104.3);
+    is_exactly(with_doubted(&mut Estimate { wait: 1.0, ..Estimate::default() }, before, &now, &log).refused, 104.3);
 }
 
 /// What is kept of a hold with these answers after `quiet` seconds without one: how many are unexplained, how many were
@@ -180,7 +180,7 @@ fn refusals_that_the_limit_explains_were_too_close_together_and_others_were_chan
     is(kept(limit(), full(1.0, 10), false), 2.0, 0.005);
     is(kept(limit(), lone(1.0), false), 3.0, 0.0);
     is(kept(limit(), full(1.0, 10), true), 2.0, 0.0);
-    is(kept(Estimate { wait: 1.0, ..Estimate::new() }, full(1.0, 10), false), 5.0, 0.0);
+    is(kept(Estimate { wait: 1.0, ..Estimate::default() }, full(1.0, 10), false), 5.0, 0.0);
     // At most four of them.
     is(kept(Estimate { margin: 0.012, ..limit() }, full(1.0, 10), false), 2.0, 0.017);
     is(kept(Estimate { margin: 0.017, ..limit() }, full(1.0, 10), false), 2.0, 0.02);
@@ -192,7 +192,7 @@ fn the_margin_grows_where_it_costs_less_than_frequent_refusals() {
     for (quiet, margin) in [(199.0, 0.005), (201.0, 0.0)] {
         is_exactly(kept_after(quiet, believing(window(10.0)), lone(1.0), false).2, margin);
         is_exactly(kept_after(quiet, believing(window(10.0)), lone(1.0), true).2, 0.0);
-        is_exactly(kept_after(quiet, Estimate { wait: 1.0, ..Estimate::new() }, lone(1.0), false).2, 0.0);
+        is_exactly(kept_after(quiet, Estimate { wait: 1.0, ..Estimate::default() }, lone(1.0), false).2, 0.0);
     }
     // At a bucket's 10 a second, 2 ms per request are a fiftieth of the time.
     for (quiet, margin) in [(49.0, 0.002), (51.0, 0.0)] {
@@ -203,7 +203,7 @@ fn the_margin_grows_where_it_costs_less_than_frequent_refusals() {
 fn refit(mut estimate: Estimate, cost: f64, other: f64, found: Explanation) -> Estimate {
     let log = Log::default();
     estimate.refit(&weighed(other, (cost, found)), &known(&log, 70.0));
-    assert_eq!(estimate.limit().map(|limit| limit.counter), Some(found.counter));
+    assert_eq!(estimate.limit.map(|limit| limit.counter), Some(found.counter));
     estimate
 }
 
@@ -226,7 +226,7 @@ fn the_former_limit_is_the_likelier_the_closer_the_costs_of_both() {
     is_exactly(rate, 100.0);
     is_exactly(likely, 0.25);
     assert_eq!((doubt(100.0, 95.0), doubt(100.0, 120.0), doubt(100.0 * MATTERS, 100.0)), (None, None, None));
-    let first = refit(Estimate { wait: 1.0, ..Estimate::new() }, 5.0, 6.0, window(50.0));
+    let first = refit(Estimate { wait: 1.0, ..Estimate::default() }, 5.0, 6.0, window(50.0));
     assert_eq!((first.probes.doubt, first.since.to_bits()), (Some((50.0 * HIGHER, 0.03)), 70_f64.to_bits()));
 }
 
@@ -253,7 +253,7 @@ fn change(mut estimate: Estimate, found: Explanation) -> Estimate {
 }
 
 fn has_changed(estimate: &Estimate, from: f64, to: f64) {
-    assert_eq!(estimate.limit().map(|limit| limit.rate.to_bits()), Some(to.to_bits()));
+    assert_eq!(estimate.limit.map(|limit| limit.rate.to_bits()), Some(to.to_bits()));
     let found = [estimate.changes, estimate.former, estimate.evident, estimate.since, estimate.probes.too_high];
     assert_eq!(found.map(f64::to_bits), [3.0, from, 60.0, 70.0, f64::INFINITY].map(f64::to_bits));
     assert!(!estimate.has_fallen);
@@ -268,7 +268,7 @@ fn a_change_that_is_clear_is_believed_and_otherwise_the_next_hold_decides() {
     has_changed(&change(Estimate { has_fallen: true, ..limit(100.0) }, window(50.0)), 100.0, 50.0);
     for (before, found) in [(100.0, wide), (100.0, window(103.0)), (100.0, window(97.0)), (1.0, window(MATTERS))] {
         let fallen = change(limit(before), found);
-        assert_eq!(fallen.limit(), Some(&window(before)));
+        assert_eq!(fallen.limit, Some(window(before)));
         assert_eq!((fallen.has_fallen, fallen.changes.to_bits(), fallen.evident.to_bits()), (true, 2_f64.to_bits(), 65_f64.to_bits()));
     }
 }

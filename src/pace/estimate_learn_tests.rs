@@ -17,16 +17,16 @@ fn learn(mut estimate: Estimate, parts: &[Vec<Answered>], episode: &Episode) -> 
 }
 
 fn rate(estimate: &Estimate) -> Option<f64> {
-    estimate.limit().map(|limit| limit.rate)
+    estimate.limit.map(|limit| limit.rate)
 }
 
 #[test]
 fn a_hold_with_nothing_admitted_shows_only_that_the_window_is_longer() {
     let refused = || vec![vec![Answered { sent: 995.0, admitted: false }]];
-    let found = learn(Estimate::new(), &refused(), &episode(990.0, 995.0, 1000.0));
-    assert!(found.is_long && found.limit().is_none() && found.doubted.is_none());
+    let found = learn(Estimate::default(), &refused(), &episode(990.0, 995.0, 1000.0));
+    assert!(found.is_long && found.limit.is_none() && found.doubted.is_none());
     is_exactly(found.wait, 1.0);
-    let found = learn(Estimate::new(), &[lone(995.0)], &episode(990.0, 995.0, 1000.0));
+    let found = learn(Estimate::default(), &[lone(995.0)], &episode(990.0, 995.0, 1000.0));
     assert!(!found.is_long);
 }
 
@@ -34,19 +34,20 @@ fn a_hold_with_nothing_admitted_shows_only_that_the_window_is_longer() {
 fn answers_are_evidence_for_as_long_as_a_limit_lasts() {
     // Ten changes in 1,000 s: evidence counts for 100 s.
     let refused = || vec![vec![Answered { sent: 995.0, admitted: false }]];
-    let found =
-        |evident: f64| learn(Estimate { changes: 10.0, evident, ..Estimate::new() }, &refused(), &episode(990.0, 995.0, 1000.0)).evident;
+    let found = |evident: f64| {
+        learn(Estimate { changes: 10.0, evident, ..Estimate::default() }, &refused(), &episode(990.0, 995.0, 1000.0)).evident
+    };
     is_exactly(found(0.0), 900.0);
     is_exactly(found(950.0), 950.0);
 }
 
 #[test]
 fn one_refusal_is_chance_and_three_that_a_window_explains_are_a_limit() {
-    let found = learn(Estimate::new(), &[let_in(1.0, 5), lone(5.0)], &episode(0.0, 5.0, 6.0));
+    let found = learn(Estimate::default(), &[let_in(1.0, 5), lone(5.0)], &episode(0.0, 5.0, 6.0));
     assert_eq!((rate(&found), found.by_chance.to_bits(), found.doubted.is_some()), (None, 1_f64.to_bits(), true));
-    let found = learn(Estimate::new(), &[full(0.0, 10)], &episode(0.0, 0.3, 2.0));
+    let found = learn(Estimate::default(), &[full(0.0, 10)], &episode(0.0, 0.3, 2.0));
     assert_eq!((rate(&found), found.by_chance.to_bits(), found.doubted.is_some()), (Some(10.0), 0_f64.to_bits(), false));
-    let found = learn(Estimate::new(), &[full(0.0, 10), full(2.0, 10)], &episode(0.0, 0.3, 4.0));
+    let found = learn(Estimate::default(), &[full(0.0, 10), full(2.0, 10)], &episode(0.0, 0.3, 4.0));
     assert_eq!(rate(&found), Some(10.0), "many that are explained are none of chance");
 }
 
@@ -62,9 +63,9 @@ fn by_chance(count: u16) -> (Vec<Vec<Answered>>, Episode) {
 fn five_or_more_refusals_that_are_mostly_unexplained_were_chance() {
     // Three of the full second are explained; three others leave half of all unexplained.
     let (log, hold) = by_chance(3);
-    assert_eq!(rate(&learn(Estimate::new(), &log, &hold)), Some(10.0));
+    assert_eq!(rate(&learn(Estimate::default(), &log, &hold)), Some(10.0));
     let (log, hold) = by_chance(4);
-    let found = learn(Estimate::new(), &log, &hold);
+    let found = learn(Estimate::default(), &log, &hold);
     assert_eq!((rate(&found), found.doubted.is_some()), (None, true));
 }
 
@@ -125,7 +126,7 @@ fn a_window_that_fills_early_after_a_long_quiet_time_has_fallen() {
 fn a_bucket_that_starts_draining_more_slowly_has_changed() {
     let log = [answered(bucket(10.0, 3.0), 0.0, 20, 4), answered(bucket(5.0, 3.0), 100.0, 20, 4)];
     let found = learn(believing(bucket(10.0, 3.0)), &log, &episode(5.0, 100.4, 105.0));
-    assert!(rate(&found).is_some_and(|rate| (4.5..=5.5).contains(&rate)), "{:?}", found.limit());
+    assert!(rate(&found).is_some_and(|rate| (4.5..=5.5).contains(&rate)), "{:?}", found.limit);
     assert_eq!([found.changes, found.former, found.since].map(f64::to_bits), [1.0, 10.0, 105.0].map(f64::to_bits));
     is_exactly(found.evident, 98.4);
 }
@@ -134,7 +135,7 @@ fn a_bucket_that_starts_draining_more_slowly_has_changed() {
 fn a_bucket_that_was_misjudged_has_not_changed() {
     let log = [answered(bucket(10.0, 3.0), 0.0, 20, 4), answered(bucket(10.0, 3.0), 100.0, 20, 4)];
     let found = learn(believing(bucket(20.0, 3.0)), &log, &episode(5.0, 100.4, 105.0));
-    assert!(rate(&found).is_some_and(|rate| (9.0..=11.0).contains(&rate)), "{:?}", found.limit());
+    assert!(rate(&found).is_some_and(|rate| (9.0..=11.0).contains(&rate)), "{:?}", found.limit);
     is_exactly(found.changes, 0.0);
 }
 

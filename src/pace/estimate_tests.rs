@@ -20,7 +20,7 @@ pub(super) fn bucket(drain: f64, size: f64) -> Explanation {
 }
 
 pub(super) fn believing(limit: Explanation) -> Estimate {
-    Estimate { limit: Some(limit), wait: 1.0, ..Estimate::new() }
+    Estimate { limit: Some(limit), wait: 1.0, ..Estimate::default() }
 }
 
 /// `count` admitted requests, 25 ms apart.
@@ -89,9 +89,9 @@ fn best(estimate: &Estimate, parts: &[Vec<Answered>]) -> (f64, Explanation) {
 
 #[test]
 fn the_window_is_a_second_where_none_is_known() {
-    assert_eq!(Estimate::new().limit(), None);
-    assert_eq!(believing(window(10.0)).limit(), Some(&window(10.0)));
-    is_exactly(Estimate::new().window(), 1.0);
+    assert_eq!(Estimate::default().limit, None);
+    assert_eq!(believing(window(10.0)).limit, Some(window(10.0)));
+    is_exactly(Estimate::default().window(), 1.0);
     is_exactly(believing(bucket(5.0, 2.0)).window(), 1.0);
     let minute = Explanation { counter: Counter::Sliding { window: 60.0 }, ..window(10.0) };
     is_exactly(believing(minute).window(), 60.0);
@@ -101,7 +101,7 @@ fn the_window_is_a_second_where_none_is_known() {
 fn the_hazard_is_the_rate_of_changes_so_far_and_falls_while_none_comes() {
     let log = Log::default();
     let hazard =
-        |changes: f64, began: f64, now: f64| Estimate { changes, ..Estimate::new() }.hazard(&Observed { began, ..known(&log, now) });
+        |changes: f64, began: f64, now: f64| Estimate { changes, ..Estimate::default() }.hazard(&Observed { began, ..known(&log, now) });
     // Three changes in 300 seconds; then none in 600, so one in as many and ten minutes more.
     is_exactly(hazard(3.0, 100.0, 400.0), 0.01);
     is_exactly(hazard(0.0, 100.0, 700.0), 1.0 / 1200.0);
@@ -111,7 +111,7 @@ fn the_hazard_is_the_rate_of_changes_so_far_and_falls_while_none_comes() {
 #[test]
 fn a_misfit_costs_more_the_rarer_chance_is() {
     let log = Log::default();
-    let misfit = |by_chance: f64, sent: f64| Estimate { by_chance, ..Estimate::new() }.misfit(&Observed { sent, ..known(&log, 1.0) });
+    let misfit = |by_chance: f64, sent: f64| Estimate { by_chance, ..Estimate::default() }.misfit(&Observed { sent, ..known(&log, 1.0) });
     // One in a hundred, one in a thousand, and ten in a thousand.
     is_exactly(misfit(0.0, 0.0), 100_f64.ln());
     is_exactly(misfit(0.0, 900.0), 1000_f64.ln());
@@ -123,14 +123,14 @@ fn without_a_limit_every_refusal_is_unexplained_and_with_one_its_misfits() {
     let log = log_of(&[full(0.0, 10), lone(5.0), lone(7.0)]);
     let answers = log.since(0.0);
     is_exactly(refused(&answers), 5.0);
-    is_exactly(Estimate::new().unexplained_of(&answers, &known(&log, 8.0)), 5.0);
+    is_exactly(Estimate::default().unexplained_of(&answers, &known(&log, 8.0)), 5.0);
     is_exactly(believing(window(10.0)).unexplained_of(&answers, &known(&log, 8.0)), 2.0);
 }
 
 #[test]
 fn a_first_limiter_costs_two_numbers_another_kind_one_and_the_same_kind_none() {
     let log = [full(0.0, 10), full(2.0, 10)];
-    let (cost, found) = best(&Estimate { wait: 1.0, ..Estimate::new() }, &log);
+    let (cost, found) = best(&Estimate { wait: 1.0, ..Estimate::default() }, &log);
     is_near(cost, 10_000_f64.ln());
     assert_eq!((found.counter, found.rate.to_bits()), (SECOND, 10_f64.to_bits()));
     is_near(best(&believing(bucket(10.0, 1.0)), &log).0, 100_f64.ln());
@@ -151,7 +151,7 @@ fn a_number_that_is_not_round_costs_its_rarity_in_addition() {
         all
     };
     // The second burst is refused for so long that no fixed window began within the first.
-    let (cost, found) = best(&Estimate { wait: 1.0, ..Estimate::new() }, &[burst(0.0, 14), burst(2.3, 15)]);
+    let (cost, found) = best(&Estimate { wait: 1.0, ..Estimate::default() }, &[burst(0.0, 14), burst(2.3, 15)]);
     is_exactly(found.rate, 101.0);
     // A new limiter, with one of the ten percent of limits that have three digits.
     is_near(cost, 9.2 + 10_f64.ln());
@@ -160,7 +160,7 @@ fn a_number_that_is_not_round_costs_its_rarity_in_addition() {
 #[test]
 fn a_wait_longer_than_twice_the_window_costs_its_rarity_in_addition() {
     let log = [full(0.0, 10), full(2.0, 10), full(4.0, 10)];
-    let (cost, found) = best(&Estimate { wait: 20.0, ..Estimate::new() }, &log);
+    let (cost, found) = best(&Estimate { wait: 20.0, ..Estimate::default() }, &log);
     is_exactly(found.rate, 10.0);
     is_near(cost, 9.2 + 10_f64.ln());
 }
@@ -199,11 +199,11 @@ fn of_equal_explanations_the_highest_clear_rate_wins_and_the_range_is_kept() {
         [all]
     };
     // Any bucket that drains less than one in the last 27 ms explains it too, the likeliest at half of that, but with a wide range.
-    let (_, found) = best(&Estimate { wait: 1.0, ..Estimate::new() }, &burst());
+    let (_, found) = best(&Estimate { wait: 1.0, ..Estimate::default() }, &burst());
     assert_eq!((found.counter, found.rate.to_bits()), (SECOND, 10_f64.to_bits()));
     assert!((30.0..=40.0).contains(&found.high), "{found:?}");
     // An hour fits a wait of 150 s best. A minute costs ln 1.25 more, which counts as equal, and admits sixty times as many.
-    let (cost, found) = best(&Estimate { wait: 150.0, ..Estimate::new() }, &burst());
+    let (cost, found) = best(&Estimate { wait: 150.0, ..Estimate::default() }, &burst());
     assert_eq!((found.counter, found.size.to_bits()), (Counter::Sliding { window: 60.0 }, 10_f64.to_bits()));
     is_near(cost, 9.2);
 }
@@ -211,7 +211,7 @@ fn of_equal_explanations_the_highest_clear_rate_wins_and_the_range_is_kept() {
 #[test]
 fn a_limit_that_is_nearly_the_former_one_is_it_again() {
     let set = |rate: f64, former: f64, kept: f64| {
-        let mut estimate = Estimate { former, kept, has_fallen: true, margin: 0.1, ..Estimate::new() };
+        let mut estimate = Estimate { former, kept, has_fallen: true, margin: 0.1, ..Estimate::default() };
         estimate.set(Explanation { misfits: 3.0, ..window(rate) });
         is_exactly(estimate.unexplained, 3.0);
         assert!(!estimate.has_fallen && estimate.margin <= 0.0);
@@ -226,10 +226,10 @@ fn a_limit_that_is_nearly_the_former_one_is_it_again() {
 #[test]
 fn a_limit_is_no_higher_than_a_rate_that_was_too_high() {
     let high = |too_high: f64| {
-        let mut estimate = Estimate::new();
+        let mut estimate = Estimate::default();
         estimate.probes.too_high = too_high;
         estimate.set(Explanation { high: 200.0, ..window(100.0) });
-        estimate.limit().expect("set").high
+        estimate.limit.expect("set").high
     };
     for (too_high, expected) in [(f64::INFINITY, 200.0), (150.0, 150.0), (50.0, 100.0)] {
         is_exactly(high(too_high), expected);
@@ -241,7 +241,7 @@ fn dropping_a_limit_keeps_only_what_is_known_of_chance_and_of_waits() {
     let limit = Estimate { by_chance: 7.0, is_long: true, evident: 3.0, changes: 2.0, former: 20.0, ..believing(window(10.0)) };
     let mut estimate = Estimate { wait: 5.0, ..limit };
     estimate.forget();
-    assert_eq!((estimate.limit(), estimate.is_long), (None, true));
+    assert_eq!((estimate.limit, estimate.is_long), (None, true));
     for (found, expected) in [(estimate.by_chance, 7.0), (estimate.wait, 5.0), (estimate.evident, 3.0), (estimate.changes, 0.0)] {
         is_exactly(found, expected);
     }
@@ -279,10 +279,10 @@ fn a_shared_bucket_leaves_what_it_admitted_less_its_store() {
 
 #[test]
 fn a_first_limit_may_be_higher_with_low_likelihood() {
-    let mut estimate = Estimate { wait: 1.0, ..Estimate::new() };
+    let mut estimate = Estimate { wait: 1.0, ..Estimate::default() };
     let log = log_of(&[full(0.0, 10)]);
     estimate.learn(&Episode { after: 0.0, until: 2.0, refused: 0.3, wait: 1.0 }, &known(&log, 2.0));
-    assert_eq!(estimate.limit().map(|limit| limit.rate.to_bits()), Some(10_f64.to_bits()));
+    assert_eq!(estimate.limit.map(|limit| limit.rate.to_bits()), Some(10_f64.to_bits()));
     let (rate, likely) = estimate.probes.doubt.expect("some");
     is_exactly(rate, 10.0 * HIGHER);
     is_exactly(likely, 0.03);

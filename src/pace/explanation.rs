@@ -54,13 +54,8 @@ impl Explanation {
             Counter::Bucket { drain } => (self.size / drain).max(1.0).ln(),
             // Limits are set by people: one in ten has three significant digits.
             Counter::Sliding { .. } | Counter::Fixed { .. } if self.size < FEW => 2.0 * UNROUND,
-            Counter::Sliding { .. } | Counter::Fixed { .. } => {
-                if is_round(self.size) {
-                    0.0
-                } else {
-                    UNROUND
-                }
-            }
+            Counter::Sliding { .. } | Counter::Fixed { .. } if is_round(self.size) => 0.0,
+            Counter::Sliding { .. } | Counter::Fixed { .. } => UNROUND,
         }
     }
 
@@ -107,10 +102,14 @@ impl Evidence<'_> {
     pub(super) fn explanations(&self) -> Vec<Explanation> {
         let long_enough = WINDOWS.iter().filter(|window| **window < self.wait - 1.0).count();
         // A window longer than the whole log would explain anything.
-        let passed = self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent);
-        let longer = WINDOWS.get(1 + long_enough).filter(|window| self.is_long && passed >= **window);
+        let longer = WINDOWS.get(1 + long_enough).filter(|window| self.is_long && self.passed() >= **window);
         let windows = WINDOWS.iter().take(1 + long_enough).chain(longer);
         windows.flat_map(|window| [self.sliding(*window), self.fixed(*window)]).chain([self.bucket()]).collect()
+    }
+
+    /// The seconds from the first request of the log to the last.
+    fn passed(&self) -> f64 {
+        self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent)
     }
 
     /// How many answers stay unexplained if others take a share of a known limiter: a window is full earlier then, give
@@ -202,8 +201,7 @@ impl Evidence<'_> {
     /// Over a long time, a slightly wrong rate misjudges the level of a bucket by a lot, so that a search by factors
     /// steps over the right one. Round numbers near the mean rate admitted are tried too.
     fn round_bucket(&self, found: Explanation) -> Explanation {
-        let passed = self.log.last().map_or(0.0, |last| last.sent) - self.log.first().map_or(0.0, |first| first.sent);
-        let mean = number(self.log.iter().filter(|answered| answered.admitted).count()) / passed.max(1.0);
+        let mean = number(self.log.iter().filter(|answered| answered.admitted).count()) / self.passed().max(1.0);
         let unit = 10_f64.powf(mean.log10().floor() - 1.0);
         let near = (-NEAR..=NEAR).map(|by| ((mean / unit).round() + f64::from(by)) * unit);
         let of = |drain: f64| {
@@ -240,8 +238,7 @@ impl Evidence<'_> {
 
     /// The highest bucket rate that the log can tell from no limit: the highest sustained over four requests.
     pub(super) fn top(&self) -> f64 {
-        let (first, last) = (self.log.first().map_or(0.0, |first| first.sent), self.log.last().map_or(0.0, |last| last.sent));
-        let mean = number(self.log.len()) / (last - first).max(0.02);
+        let mean = number(self.log.len()) / self.passed().max(0.02);
         let highest = self.log.windows(4).map(|four| 3.0 / (four[3].sent - four[0].sent).max(1e-6)).fold(0.0, f64::max);
         highest.min(self.fastest).max(mean)
     }

@@ -83,7 +83,7 @@ impl Estimate {
 
     /// There never was a limit: the refusals were chance.
     pub(super) fn forget(&mut self) {
-        *self = Self { by_chance: self.by_chance, is_long: self.is_long, wait: self.wait, evident: self.evident, ..Self::new() };
+        *self = Self { by_chance: self.by_chance, is_long: self.is_long, wait: self.wait, evident: self.evident, ..Self::default() };
     }
 
     /// The hold was chance, or requests came too close together for the known limit.

@@ -95,12 +95,6 @@ impl Pacer {
         throttle.held_until(now).is_none() && throttle.rate(now.as_secs_f64()).is_infinite()
     }
 
-    /// How many requests were admitted, and how many refused for the rate.
-    #[cfg(test)]
-    pub(crate) fn seen(&self) -> (usize, usize) {
-        self.state().throttle.seen()
-    }
-
     /// Waits until the caller is at the head of the queue.
     pub(crate) async fn join(&self) -> QueueHead<'_> {
         QueueHead { pacer: self, gate: self.queue.lock().await }

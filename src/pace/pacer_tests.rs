@@ -12,6 +12,15 @@ use super::pacer::{Pacer, burst, interval, quota, sleep_finely_until};
 use super::rate::Rate;
 use crate::logged::Logged;
 
+impl Pacer {
+    /// How many requests were admitted, and how many refused for the rate.
+    pub(crate) fn seen(&self) -> (usize, usize) {
+        let all = self.state().throttle.log.since(0.0);
+        let let_in = all.iter().filter(|answered| answered.admitted).count();
+        (let_in, all.len() - let_in)
+    }
+}
+
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }

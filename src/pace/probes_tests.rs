@@ -18,8 +18,7 @@ fn bucket(size: f64, rate: f64) -> Explanation {
 
 /// An estimate with this limit that has been probing a rate since `from`.
 fn probing(limit: Explanation, from: f64, rate: f64) -> Estimate {
-    let mut estimate = Estimate::new();
-    estimate.limit = Some(limit);
+    let mut estimate = Estimate { limit: Some(limit), ..Estimate::default() };
     estimate.probes.on = Some(Probe { from, rate });
     estimate
 }
@@ -65,14 +64,13 @@ fn a_hold_is_expected_to_last_six_percent_longer_than_asked_for() {
 
 #[test]
 fn where_no_limit_is_known_no_rate_is_too_high() {
-    assert!(Estimate::new().rate(&known(&Log::default(), 1000.0)).is_infinite());
+    assert!(Estimate::default().rate(&known(&Log::default(), 1000.0)).is_infinite());
 }
 
 #[test]
 fn a_probe_is_considered_ten_times_a_second() {
     let log = Log::default();
-    let mut estimate = Estimate::new();
-    estimate.limit = Some(window(1.0, 100.0));
+    let mut estimate = Estimate { limit: Some(window(1.0, 100.0)), ..Estimate::default() };
     estimate.probes.considered = 10_000.0;
     near(estimate.rate(&known(&log, 10_000.05)), 100.0);
     near(estimate.probes.considered, 10_000.0);
@@ -85,8 +83,7 @@ fn a_probe_is_considered_ten_times_a_second() {
 fn nothing_is_probed_above_the_rate_asked_for() {
     let log = Log::default();
     let probes = |most: f64| {
-        let mut estimate = Estimate::new();
-        estimate.limit = Some(window(1.0, 100.0));
+        let mut estimate = Estimate { limit: Some(window(1.0, 100.0)), ..Estimate::default() };
         estimate.probes.doubt = Some((130.0, 0.9));
         let rate = estimate.rate(&Observed { most, ..known(&log, 10_000.0) });
         (rate, estimate.probes.on.map(|probe| probe.rate))
@@ -227,8 +224,7 @@ fn a_window_below_the_proved_rate_is_believed_if_it_explains_the_answers() {
 #[test]
 fn the_belief_gets_the_requests_admitted_in_the_window_up_to_one_round_trip_ago() {
     let log = log([5.0, 5.1, 6.9, 7.0, 7.5, 7.5, 7.5, 8.0, 8.5, 8.9, 8.95, 9.0, 9.5]);
-    let mut estimate = Estimate::new();
-    estimate.wait = 2.0;
+    let estimate = Estimate { wait: 2.0, ..Estimate::default() };
     let now = Observed { trip: 1.0, left: 77.0, ..known(&log, 10.0) };
     // Eight from 7 to 9, in a window of two seconds.
     let seen = estimate.prospect(&window(2.0, 50.0), &now);
@@ -247,7 +243,7 @@ fn sharing(limit: Explanation, full: Option<f64>) -> Estimate {
     shared.cells.fill(0.0);
     shared.cells[49] = 1.0;
     shared.full = full;
-    let mut estimate = Estimate::new();
+    let mut estimate = Estimate::default();
     (estimate.limit, estimate.shared, estimate.wait) = (Some(limit), Some(shared), 1.0);
     estimate.probes.too_high = 70.0;
     estimate

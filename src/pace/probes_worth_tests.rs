@@ -22,9 +22,7 @@ fn known(log: &Log, left: f64) -> Observed<'_> {
 
 /// An estimate for which it is too early to probe without a reason.
 fn early() -> Estimate {
-    let mut estimate = Estimate::new();
-    estimate.since = 1000.0;
-    estimate
+    Estimate { since: 1000.0, ..Estimate::default() }
 }
 
 /// What is probed above a limit with `left` rows left.
@@ -120,7 +118,7 @@ fn probes_may_have_one_and_a_half_percent_of_all_rows_refused() {
 
 /// A limit that changes once in a hundred seconds, and has lasted for `seconds`.
 fn calm(seconds: f64, wait: f64, former: f64) -> Estimate {
-    let mut estimate = Estimate::new();
+    let mut estimate = Estimate::default();
     (estimate.changes, estimate.wait, estimate.former) = (10.0, wait, former);
     (estimate.since, estimate.probes.ended) = (1000.0 - seconds, 100.0);
     estimate

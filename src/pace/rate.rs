@@ -8,13 +8,11 @@ use crate::domain::quote;
 /// The most requests a second, from 0.001 to 100,000; or no limit of ours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rate {
-    /// Requests a second.
     PerSecond(f64),
     /// As fast as the concurrency allows.
     Unlimited,
 }
 
-/// Text that is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a rate: expected a form such as `50/s`, `600/m`, `0.5/s` or `unlimited`, from 0.001/s to 100000/s", quote(.0))]
 pub(crate) struct NotARate(String);

@@ -17,7 +17,6 @@ const CHURN: f64 = 0.1;
 /// …and the prior weighs as much as this many seconds of evidence.
 const CHURN_SECONDS: f64 = 20.0;
 
-/// The belief.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// The probability of each cell; the middle of cell `k` is at `(k + 1/2) / CELLS` of the top.

@@ -41,13 +41,13 @@ const SLACK: f64 = 1.005;
 const TICK: f64 = 0.001;
 
 /// What the 429s have taught.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Throttle {
     /// The rate asked for; infinite if there is none.
     most: f64,
     pub(super) left: f64,
     began: Option<f64>,
-    log: Log,
+    pub(super) log: Log,
     pub(super) estimate: Estimate,
     pub(super) trips: Trips,
     /// The fastest rate before the first 429, and since when.
@@ -106,31 +106,17 @@ impl Throttle {
         Self {
             most,
             left: f64::INFINITY,
-            began: None,
-            log: Log::default(),
-            estimate: Estimate::new(),
             trips: Trips { jitter: TICK, ..Trips::default() },
             start: if most.is_finite() { FIRST } else { most },
-            started: 0.0,
-            hold: None,
-            episode: None,
-            held_to: 0.0,
-            begun: 0.0,
-            unadmitted: 0,
-            admitted_since: false,
-            sends: VecDeque::new(),
-            sent: 0.0,
-            refused: 0.0,
-            fastest: 0.0,
             working: FIRST.min(most),
-            due: 0.0,
+            ..Self::default()
         }
     }
 
     /// Sets how many rows are left: a probe upwards pays off only if there are enough.
     pub(super) fn expect(&mut self, rows: u64) {
         self.left = number(usize::try_from(rows).unwrap_or(usize::MAX));
-        if self.trips.seen > 0 && self.estimate.limit().is_none() {
+        if self.trips.seen > 0 && self.estimate.limit.is_none() {
             self.start_at(self.started);
         }
     }
@@ -218,19 +204,11 @@ impl Throttle {
         self.hold.filter(|until| *until > now)
     }
 
-    /// How many requests were admitted, and how many refused.
-    #[cfg(test)]
-    pub(super) fn seen(&self) -> (usize, usize) {
-        let all = self.log.since(0.0);
-        let let_in = all.iter().filter(|answered| answered.admitted).count();
-        (let_in, all.len() - let_in)
-    }
-
     /// Whether permits need finer timing than a timer tick: a bucket that holds next to nothing refuses an early request,
     /// and the time of a late one is lost.
     pub(super) fn is_fine(&self) -> bool {
-        let is_small = |limit: &Explanation| matches!(limit.counter, Counter::Bucket { drain } if limit.size - 1.0 < drain * 2.0 * TICK);
-        self.estimate.limit().is_some_and(is_small)
+        let is_small = |limit: Explanation| matches!(limit.counter, Counter::Bucket { drain } if limit.size - 1.0 < drain * 2.0 * TICK);
+        self.estimate.limit.is_some_and(is_small)
     }
 
     /// When the next request may be sent; learns from a hold that is over.
@@ -256,7 +234,7 @@ impl Throttle {
             return self.working;
         }
         let learnt = self.with_estimate(now, Estimate::rate);
-        let rate = if self.estimate.limit().is_some() { learnt.max(LEAST) } else { self.starting_rate(now) }.min(self.most);
+        let rate = if self.estimate.limit.is_some() { learnt.max(LEAST) } else { self.starting_rate(now) }.min(self.most);
         // After a hold that was too short, one request is sent at a time.
         let was_too_short = self.unadmitted > 1 && !self.admitted_since;
         self.working = if was_too_short { rate.min(0.5 / (self.trips.median + 10.0 * TICK)) } else { rate };
@@ -265,7 +243,7 @@ impl Throttle {
 
     /// The working rate, if a limit is known.
     pub(super) fn learnt(&mut self, now: f64) -> Option<f64> {
-        self.estimate.limit().is_some().then(|| self.rate(now))
+        self.estimate.limit.is_some().then(|| self.rate(now))
     }
 
     /// The working rate before a limit is known; grows with each second without a 429.
@@ -302,7 +280,7 @@ impl Throttle {
             // The gate spaces those.
             return (0.0, 0.0);
         }
-        let Some(limit) = self.estimate.limit() else {
+        let Some(limit) = self.estimate.limit else {
             return (1.0 / rate, 3.0 * TICK);
         };
         match limit.counter {
@@ -323,7 +301,7 @@ impl Throttle {
 
     /// By how much a request may come early to a bucket, one way. Beyond the cap, refusals show that it takes more.
     fn early(&self) -> f64 {
-        let most = self.estimate.limit().map_or(f64::INFINITY, |limit| MOST_EARLY / limit.rate);
+        let most = self.estimate.limit.map_or(f64::INFINITY, |limit| MOST_EARLY / limit.rate);
         (ONE_WAY * self.trips.jitter).min(most)
     }
 
@@ -335,7 +313,7 @@ impl Throttle {
     /// When a window has room again: as many requests back as it admits, plus its length. However much was made up for,
     /// no window sees more.
     pub(super) fn window_due(&self, rate: f64) -> Option<f64> {
-        let window = self.estimate.limit()?.counter.window()?;
+        let window = self.estimate.limit?.counter.window()?;
         let nth = self.sends.len().checked_sub(whole(rate * window)?)?;
         self.sends.get(nth).map(|sent| sent + window + self.window_margin())
     }

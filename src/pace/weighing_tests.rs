@@ -50,14 +50,14 @@ fn at_two_seconds(log: &Log) -> Observed<'_> {
 #[test]
 fn a_first_429_that_a_far_higher_limit_would_explain_too_is_found_out_by_a_probe() {
     let log = overtaken();
-    let mut estimate = Estimate { wait: 1.0, ..Estimate::new() };
+    let mut estimate = Estimate { wait: 1.0, ..Estimate::default() };
     estimate.learn(&Episode { after: 0.0, until: 1.9, refused: 0.67, wait: 1.0 }, &at_two_seconds(&log));
-    let limit = *estimate.limit().expect("a limit");
+    let limit = estimate.limit.expect("a limit");
     assert!(limit.counter.window().is_none() && limit.rate < 100.0, "a bucket that admits one while others are refused: {limit:?}");
     let (rate, likely) = estimate.probes.doubt.expect("a window explains all but one answer");
     assert!((490.0..=510.0).contains(&rate) && (0.0005..0.05).contains(&likely), "{rate} {likely}");
     // With few rows left, a probe would not pay.
-    let mut estimate = Estimate { wait: 1.0, ..Estimate::new() };
+    let mut estimate = Estimate { wait: 1.0, ..Estimate::default() };
     estimate.learn(&Episode { after: 0.0, until: 1.9, refused: 0.67, wait: 1.0 }, &Observed { left: 50.0, ..at_two_seconds(&log) });
     let (rate, likely) = estimate.probes.doubt.expect("a first explanation may be wrong");
     is_near(rate, limit.rate * 1.4);
@@ -68,7 +68,7 @@ fn a_first_429_that_a_far_higher_limit_would_explain_too_is_found_out_by_a_probe
 fn an_explanation_that_is_open_by_more_than_a_factor_is_no_rival() {
     let log = overtaken();
     let known = at_two_seconds(&log);
-    let estimate = Estimate { wait: 1.0, ..Estimate::new() };
+    let estimate = Estimate { wait: 1.0, ..Estimate::default() };
     let higher = estimate.rival(&bucket(20.0, 480.0), &known);
     assert!(higher.is_some_and(|(rate, _)| rate > 100.0), "{higher:?}");
     assert_eq!(estimate.rival(&window(600.0), &known), None, "nothing is higher");
@@ -84,7 +84,7 @@ fn a_probe_of_a_bucket_waits_for_no_more_than_may_be_in_store_since_the_last_hol
         let admitted = (0..300_u16).map(|nth| Answered { sent: 100.0 + f64::from(nth) / 30.0, admitted: true });
         let log = log_of(&[admitted.collect()]);
         estimate.rate(&known(&log, 110.0));
-        estimate.limit().is_some_and(|limit| limit.rate >= 30.0)
+        estimate.limit.is_some_and(|limit| limit.rate >= 30.0)
     };
     assert!(proven(99.0), "30 that came in during the hold, and ten more: used up in 4 s");
     assert!(!proven(0.0), "what was left in 100 s may be a thousand");

@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-/// The result of a request.
 pub(crate) type Reply = Result<Answer, Fault>;
 
 /// An HTTP response.
@@ -26,6 +25,5 @@ pub(crate) struct Fault {
     pub(crate) may_have_arrived: bool,
     /// Whether the server's certificate is not trusted, which a retry cannot fix.
     pub(crate) untrusted: bool,
-    /// A description of the fault.
     pub(crate) what: String,
 }

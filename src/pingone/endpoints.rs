@@ -31,7 +31,6 @@ impl Region {
     const ALL: [Self; 6] = [Self::Na, Self::Ca, Self::Eu, Self::Au, Self::Sg, Self::Ap];
 
     /// The top-level domain of its hosts, as in `PINGONE_TOP_LEVEL_DOMAIN`.
-    #[must_use]
     pub(crate) fn top_level_domain(self) -> &'static str {
         match self {
             Self::Na => "com",
@@ -65,24 +64,19 @@ fn known(url: &str) -> BaseUrl {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl(Url);
 
-/// Text that is not a base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub(crate) enum NotABaseUrl {
-    /// It is not a URL at all.
     #[error("this is not a URL: expected a form such as `https://api.pingone.eu/v1`")]
     NotAUrl,
     /// A token would cross the network in the clear.
     #[error("`{}` is not encrypted: expected `https`, since plain `http` is for loopback hosts only", quote(.0))]
     Plain(String),
-    /// It has a user, a password, a query or a fragment.
     #[error("the URL has a user, a password, a query or a fragment: expected a form such as `https://api.pingone.eu/v1`")]
     Surplus,
 }
 
 impl BaseUrl {
     /// Whether its host is this machine.
-    #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -90,7 +84,6 @@ impl BaseUrl {
     }
 
     /// Whether connections to it are not encrypted, which is allowed on this machine only.
-    #[must_use]
     pub(crate) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
     }

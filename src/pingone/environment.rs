@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::error::PingOneError;
-use super::fetch::{Fetched, Resource};
+use super::fetch::Fetched;
 use super::session::Session;
 use super::token::AccessToken;
-use super::transport::Transport;
+use super::transport::{Resource, Transport};
 use super::verdict::text;
 use crate::clock::Offset;
 use crate::domain::{Detail, ForeignText};
@@ -69,47 +69,9 @@ impl<W: Transport> Session<W> {
         }
     }
 
-    fn info_in(&self, answer: &Answer, token: &AccessToken) -> EnvironmentInfo {
+    pub(super) fn info_in(&self, answer: &Answer, token: &AccessToken) -> EnvironmentInfo {
         let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
         let part = |name| text(&body, name).map(|text| ForeignText::from(text).map(|text| self.redact(text, Some(token))));
         EnvironmentInfo { name: part("name"), kind: part("type"), unread: None, offset: self.offset_from(answer.date) }
-    }
-}
-
-#[cfg(test)]
-mod fuzz {
-    use super::*;
-    use crate::fuzz::{body, cases, parsed};
-    use crate::pingone::user_list::UserList;
-    use proptest::prelude::*;
-
-    const BODIES: &[&str] = &[
-        r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/e"}},"id":"e","name":"Acme","type":"PRODUCTION","region":"NA"}"#,
-        r#"{"name":"s3cr3t-token","type":7}"#,
-    ];
-
-    proptest! {
-        #![proptest_config(cases(256))]
-
-        /// The name is the one in the body, or unknown. An echoed token is never shown.
-        #[test]
-        fn the_environments_name_is_the_one_in_the_body(body in body(BODIES, &["id", "name", "type"])) {
-            let list = UserList::new(|_| unreachable!("no page is asked for"));
-            let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
-            let parsed = parsed(&body).unwrap_or_default();
-            let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
-            let pieces: Vec<&str> = (0..5).map(|from| &"s3cr3t-token"[from..from + 8]).collect();
-            for (told, name) in [(info.name, "name"), (info.kind, "type")] {
-                let stands = text(&parsed, name);
-                let told = told.map(|told| told.as_received().to_owned());
-                prop_assert!(pieces.iter().all(|piece| told.as_ref().is_none_or(|told| !told.contains(piece))), "{told:?}");
-                prop_assert_eq!(told.is_some(), stands.is_some());
-                // Escapes may hide a piece of the token.
-                let is_plain = |text: &String| !text.contains(['\\', '%', '&']) && !pieces.iter().any(|piece| text.to_lowercase().contains(piece));
-                if stands.as_ref().is_some_and(is_plain) {
-                    prop_assert_eq!(told, stands.map(|text| text.chars().take(500).collect::<String>()));
-                }
-            }
-        }
     }
 }

@@ -2,29 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::Url;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Reply};
 use super::error::PingOneError;
 use super::session::Session;
 use super::token::AccessToken;
-use super::transport::Transport;
+use super::transport::{Resource, Transport};
 use super::verdict::{Class, class, error_detail};
 use crate::domain::Detail;
 use crate::pace::Backoff;
 use crate::stop::Stop;
-
-/// What to fetch.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Resource<'a> {
-    /// The environment.
-    Environment,
-    /// The licence's rates.
-    Licence,
-    /// A page of the user list.
-    Users(&'a Url),
-}
 
 impl Resource<'_> {
     fn name(self) -> &'static str {
@@ -55,15 +43,19 @@ impl Resource<'_> {
 /// The result of a fetch.
 #[derive(Debug)]
 pub(super) enum Fetched<T> {
-    /// What was asked for.
     Value(T),
     /// A refusal that a retry cannot fix, with the server's time.
-    Refused { detail: Detail, date: Option<SystemTime> },
+    Refused {
+        detail: Detail,
+        date: Option<SystemTime>,
+    },
     /// No usable answer. A retry may help, after `wait` if the server named one.
-    Failed { detail: Detail, wait: Option<Duration> },
+    Failed {
+        detail: Detail,
+        wait: Option<Duration>,
+    },
     /// The pacer holds back all requests; a retry after that may help.
     Throttled(Detail),
-    /// The run stops.
     Stopped,
 }
 
@@ -117,7 +109,7 @@ impl<W: Transport> Session<W> {
         let sent = Instant::now();
         let reply = tokio::select! {
             biased;
-            reply = self.get(resource, &token) => reply,
+            reply = self.transport.fetch(resource, &token) => reply,
             () = stop.abandoned() => return Ok(Fetched::Stopped),
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
@@ -127,14 +119,6 @@ impl<W: Transport> Session<W> {
             self.pacer.admitted(sent);
         }
         Ok(fetched)
-    }
-
-    async fn get(&self, resource: Resource<'_>, token: &AccessToken) -> Reply {
-        match resource {
-            Resource::Environment => self.transport.fetch_environment(token).await,
-            Resource::Licence => self.transport.fetch_licence(token).await,
-            Resource::Users(page) => self.transport.fetch_users(page, token).await,
-        }
     }
 
     /// What the `reply` to a request sent at `sent` means. An error ends the run.

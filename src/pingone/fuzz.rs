@@ -8,9 +8,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Fault, Reply};
-use super::token::read_token;
+use super::token::{AccessToken, read_token};
 use super::transport::Call;
-use super::verdict::{Verdict, classify, error_detail};
+use super::user_list::UserList;
+use super::verdict::{Verdict, classify, error_detail, text};
 use crate::domain::{BypassUntil, UserId};
 use crate::fuzz::{body, cases, parsed};
 
@@ -134,7 +135,33 @@ proptest! {
             Err(why) => prop_assert!(!why.contains("s3cr3t-t0ken"), "{}", why),
         }
     }
+
+    /// The name is the one in the body, or unknown. An echoed token is never shown.
+    #[test]
+    fn the_environments_name_is_the_one_in_the_body(body in body(ENVIRONMENTS, &["id", "name", "type"])) {
+        let list = UserList::new(|_| unreachable!("no page is asked for"));
+        let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
+        let parsed = parsed(&body).unwrap_or_default();
+        let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
+        let pieces: Vec<&str> = (0..5).map(|from| &"s3cr3t-token"[from..from + 8]).collect();
+        for (told, name) in [(info.name, "name"), (info.kind, "type")] {
+            let stands = text(&parsed, name);
+            let told = told.map(|told| told.as_received().to_owned());
+            prop_assert!(pieces.iter().all(|piece| told.as_ref().is_none_or(|told| !told.contains(piece))), "{told:?}");
+            prop_assert_eq!(told.is_some(), stands.is_some());
+            // Escapes may hide a piece of the token.
+            let is_plain = |text: &String| !text.contains(['\\', '%', '&']) && !pieces.iter().any(|piece| text.to_lowercase().contains(piece));
+            if stands.as_ref().is_some_and(is_plain) {
+                prop_assert_eq!(told, stands.map(|text| text.chars().take(500).collect::<String>()));
+            }
+        }
+    }
 }
+
+const ENVIRONMENTS: &[&str] = &[
+    r#"{"_links":{"self":{"href":"https://api.pingone.com/v1/environments/e"}},"id":"e","name":"Acme","type":"PRODUCTION","region":"NA"}"#,
+    r#"{"name":"s3cr3t-token","type":7}"#,
+];
 
 const TOKENS: &[&str] = &[
     r#"{"access_token":"s3cr3t-t0ken","token_type":"Bearer","expires_in":3600}"#,

@@ -13,7 +13,7 @@ use super::answer::{Answer, Fault, Reply};
 use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
 use super::token::{AccessToken, AuthMethod, Credentials};
-use super::transport::{Call, Transport};
+use super::transport::{Call, Resource, Transport};
 use crate::domain::{RowNumber, RunId};
 
 /// The longest body that is read, in bytes. PingOne's answers have less than 2 KiB.
@@ -22,7 +22,6 @@ const MAX_BODY: usize = 64 << 10;
 const MAX_PAGE: usize = 4 << 20;
 /// The longest list of an environment's capabilities, in bytes: some hundred entries.
 const MAX_CAPABILITIES: usize = 256 << 10;
-/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of the request for the licence: nothing depends on its answer.
 const LICENCE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +43,6 @@ impl fmt::Debug for TrustedCa {
     }
 }
 
-/// The settings of the HTTP client.
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
     pub(crate) endpoints: Endpoints,
@@ -123,22 +121,14 @@ impl Transport for HttpTransport {
         exchange(MAX_BODY, self.api.execute(request), limit).await
     }
 
-    async fn fetch_environment(&self, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout;
-        let request = self.request(Method::GET, self.settings.endpoints.environment(), token, limit);
-        exchange(MAX_BODY, self.api.execute(request), limit).await
-    }
-
-    async fn fetch_licence(&self, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout.min(LICENCE_TIMEOUT);
-        let request = self.request(Method::GET, self.settings.endpoints.capabilities(), token, limit);
-        exchange(MAX_CAPABILITIES, self.api.execute(request), limit).await
-    }
-
-    async fn fetch_users(&self, page: &Url, token: &AccessToken) -> Reply {
-        let limit = self.settings.timeout;
-        let request = self.request(Method::GET, page.clone(), token, limit);
-        exchange(MAX_PAGE, self.api.execute(request), limit).await
+    async fn fetch(&self, resource: Resource<'_>, token: &AccessToken) -> Reply {
+        let HttpSettings { endpoints, timeout, .. } = &self.settings;
+        let (url, most, limit) = match resource {
+            Resource::Environment => (endpoints.environment(), MAX_BODY, *timeout),
+            Resource::Licence => (endpoints.capabilities(), MAX_CAPABILITIES, LICENCE_TIMEOUT.min(*timeout)),
+            Resource::Users(page) => (page.clone(), MAX_PAGE, *timeout),
+        };
+        exchange(most, self.api.execute(self.request(Method::GET, url, token, limit)), limit).await
     }
 
     async fn fetch_token(&self, credentials: &Credentials) -> Reply {
@@ -236,13 +226,11 @@ fn is_untrusted(error: &reqwest::Error) -> bool {
 /// An error and its causes in one line, without repetitions.
 fn causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {
+        let text = cause.to_string();
         if !line.ends_with(&text) {
             line = format!("{line}: {text}");
         }
-        cause = error.source();
     }
     line
 }

@@ -77,9 +77,9 @@ async fn each_request_is_sent_as_documented() {
     let transport = transport(port, MINUTE);
     transport.send(Call::Get(user), RowNumber(7), &token(), MINUTE).await.expect("an answer");
     transport.send(Call::Put(user, until), RowNumber(8), &token(), MINUTE).await.expect("an answer");
-    transport.fetch_environment(&token()).await.expect("an answer");
-    transport.fetch_licence(&token()).await.expect("an answer");
-    transport.fetch_users(&transport.settings.endpoints.users(None), &token()).await.expect("an answer");
+    transport.fetch(Resource::Environment, &token()).await.expect("an answer");
+    transport.fetch(Resource::Licence, &token()).await.expect("an answer");
+    transport.fetch(Resource::Users(&transport.settings.endpoints.users(None)), &token()).await.expect("an answer");
     transport.fetch_token(&credentials(AuthMethod::Basic)).await.expect("an answer");
     transport.fetch_token(&credentials(AuthMethod::Post)).await.expect("an answer");
     let path = format!("/v1/environments/{ENVIRONMENT}");
@@ -121,9 +121,9 @@ async fn read(pieces: Vec<Vec<u8>>, asks_for: &str) -> (u16, Result<String, Stri
     let (port, _told) = serve(vec![pieces]);
     let transport = transport(port, MINUTE);
     let answer = match asks_for {
-        "users" => transport.fetch_users(&transport.settings.endpoints.users(None), &token()).await,
-        "licence" => transport.fetch_licence(&token()).await,
-        _ => transport.fetch_environment(&token()).await,
+        "users" => transport.fetch(Resource::Users(&transport.settings.endpoints.users(None)), &token()).await,
+        "licence" => transport.fetch(Resource::Licence, &token()).await,
+        _ => transport.fetch(Resource::Environment, &token()).await,
     };
     let answer = answer.expect("an answer");
     (answer.status, answer.body.map(|body| String::from_utf8(body.to_vec()).expect("UTF-8")))
@@ -159,19 +159,19 @@ async fn a_fault_says_whether_the_request_may_have_arrived_and_names_no_url() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed = listener.local_addr().expect("bound").port();
     drop(listener);
-    let refused = transport(closed, MINUTE).fetch_environment(&token()).await.expect_err("nobody listens");
+    let refused = transport(closed, MINUTE).fetch(Resource::Environment, &token()).await.expect_err("nobody listens");
     assert!(!refused.may_have_arrived && !refused.untrusted, "{refused:?}");
     assert!(refused.what.to_lowercase().contains("connection refused") && !refused.what.contains("http://"), "{}", refused.what);
     assert_eq!(refused.what.to_lowercase().matches("refused").count(), 1, "each cause once: {}", refused.what);
 
     let (port, _told) = serve(vec![Vec::new()]);
-    let dropped = transport(port, MINUTE).fetch_environment(&token()).await.expect_err("it hangs up");
+    let dropped = transport(port, MINUTE).fetch(Resource::Environment, &token()).await.expect_err("it hangs up");
     assert!(dropped.may_have_arrived && !dropped.untrusted && !dropped.what.contains("http://"), "{dropped:?}");
 
     // It accepts the connection and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("bound").port();
-    let late = transport(port, Duration::from_millis(300)).fetch_environment(&token()).await.expect_err("no answer");
+    let late = transport(port, Duration::from_millis(300)).fetch(Resource::Environment, &token()).await.expect_err("no answer");
     assert!(late.may_have_arrived && !late.untrusted);
     assert_eq!(late.what, "no answer within 0.3 s");
 }

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::error::{PingOneError, ServerMessage};
-use super::fetch::{Fetched, Resource};
+use super::fetch::Fetched;
 use super::session::Session;
-use super::transport::Transport;
+use super::transport::{Resource, Transport};
 use crate::stop::Stop;
 
 /// At most this many rates are read: PingOne documents about twenty.
@@ -32,13 +32,6 @@ const KNOWN: [(&str, &str); 6] = [
     ("rlgCatchAllRps", "all others"),
 ];
 
-/// The period of a rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Per {
-    Second,
-    Minute,
-}
-
 /// The rates that a licence allows, by PingOne's names for them, such as `rlgMfaRps` (per second) or `…Rpm` (per minute).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LicenceRates(BTreeMap<String, u64>);
@@ -57,7 +50,7 @@ impl LicenceRates {
             Value::Object(members) => {
                 for (name, member) in members {
                     match member.get("limit").and_then(Value::as_u64) {
-                        Some(limit) if per(name).is_some() && self.0.len() < MAX_RATES => drop(self.0.insert(name.clone(), limit)),
+                        Some(limit) if period(name).is_some() && self.0.len() < MAX_RATES => drop(self.0.insert(name.clone(), limit)),
                         Some(_) | None => self.collect(member),
                     }
                 }
@@ -79,29 +72,18 @@ impl LicenceRates {
     /// The highest rate, in requests a second; `None` if there is none above zero (zero may mean unlimited).
     #[expect(clippy::cast_precision_loss, reason = "a rate of so many requests needs no more digits")]
     pub(crate) fn highest(&self) -> Option<f64> {
-        let a_second = self.0.iter().filter_map(|(name, limit)| {
-            per(name).map(|per| match per {
-                Per::Second => *limit as f64,
-                Per::Minute => *limit as f64 / 60.0,
-            })
-        });
+        let a_second = self.0.iter().filter_map(|(name, limit)| period(name).map(|(seconds, _)| *limit as f64 / seconds));
         a_second.filter(|rate| *rate > 0.0).reduce(f64::max)
     }
 }
 
-/// The period of the rate called `name`; `None` if that is not the name of a rate. Only ASCII letters and digits are accepted,
-/// so the name is safe to show.
-fn per(name: &str) -> Option<Per> {
+/// The period of the rate called `name`, in seconds, and its unit; `None` if that is not the name of a rate. Only ASCII letters
+/// and digits are accepted, so the name is safe to show.
+fn period(name: &str) -> Option<(f64, &'static str)> {
     if !name.starts_with(RATE) || name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
-    if name.ends_with("Rps") {
-        Some(Per::Second)
-    } else if name.ends_with("Rpm") {
-        Some(Per::Minute)
-    } else {
-        None
-    }
+    [("Rps", (1.0, "s")), ("Rpm", (60.0, "min"))].into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, period)| period)
 }
 
 impl fmt::Display for LicenceRates {
@@ -109,10 +91,7 @@ impl fmt::Display for LicenceRates {
         for (index, (name, limit)) in self.0.iter().enumerate() {
             let known = KNOWN.iter().find(|(known, _)| known == name).map(|(_, shown)| *shown);
             let shown = known.unwrap_or(&name[RATE.len()..name.len() - "Rps".len()]);
-            let unit = match per(name) {
-                Some(Per::Minute) => "min",
-                Some(Per::Second) | None => "s",
-            };
+            let unit = period(name).map_or("s", |(_, unit)| unit);
             write!(f, "{}{shown} {limit}/{unit}", if index == 0 { "" } else { ", " })?;
         }
         write!(f, "; {ADDRESS_SHARE}")

@@ -2,7 +2,7 @@
 //! pages for ever.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 
 use reqwest::Url;
 
@@ -20,6 +20,7 @@ pub(crate) struct ListReader {
     host: String,
     /// The hashes of the URLs of all pages so far.
     pages: HashSet<u64>,
+    hasher: RandomState,
     /// The highest user count that the server has stated; `None` if it has stated none.
     counted: Option<u64>,
     /// The number of new users so far.
@@ -34,8 +35,9 @@ pub(crate) struct ListReader {
 impl ListReader {
     /// A list that begins with the page at `first`, on `host`.
     pub(super) fn new(first: Url, host: String) -> Self {
-        let pages = HashSet::from([hash(&first)]);
-        Self { next: Some(first), host, pages, counted: None, users: 0, idle: 0, within: 0, beyond: 0 }
+        let hasher = RandomState::new();
+        let pages = HashSet::from([hasher.hash_one(&first)]);
+        Self { next: Some(first), host, pages, hasher, counted: None, users: 0, idle: 0, within: 0, beyond: 0 }
     }
 
     /// Sets how many users the list should have at most, for a server that states no count.
@@ -43,7 +45,6 @@ impl ListReader {
         Self { counted: Some(users), ..self }
     }
 
-    /// Whether there is a page left to read.
     pub(crate) fn has_more(&self) -> bool {
         self.next.is_some()
     }
@@ -55,7 +56,7 @@ impl ListReader {
     /// Records what a page says about the list: the total user count, and the next page.
     pub(super) fn advance(&mut self, counted: Option<u64>, next: Option<Url>) -> Result<(), PingOneError> {
         self.counted = self.counted.max(counted);
-        if next.as_ref().is_some_and(|next| !self.pages.insert(hash(next))) {
+        if next.as_ref().is_some_and(|next| !self.pages.insert(self.hasher.hash_one(next))) {
             return Err(self.error(Endless::LeadsBack));
         }
         self.next = next;
@@ -83,12 +84,6 @@ impl ListReader {
     pub(crate) fn error(&self, why: Endless) -> PingOneError {
         PingOneError::EndlessList { host: self.host.clone(), why }
     }
-}
-
-fn hash(url: &Url) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    url.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -22,24 +22,13 @@ use crate::stop::Stop;
 /// How long all requests wait after a 429 from the token endpoint that does not say how long.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// One request for a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowRequest {
     pub(crate) call: Call,
     pub(crate) row: RowNumber,
-    /// Whether this is a retry.
     pub(crate) again: bool,
     /// No answer is awaited beyond this.
     pub(crate) deadline: Option<Instant>,
-}
-
-/// The result of a request.
-#[derive(Debug)]
-pub(crate) enum Attempt {
-    /// There is an answer, or the reason why there is none.
-    Answered { sent: Instant, verdict: Verdict },
-    /// The run was stopped before the answer came.
-    Abandoned { sent: Instant },
 }
 
 /// The state that all requests to PingOne share.
@@ -55,7 +44,6 @@ pub(crate) struct Session<W> {
     /// The client secret in every form in which it is sent.
     secrets: Secrets,
     pub(super) limits: Limits,
-    /// This machine's clock.
     clock: Clock,
     /// Its offset from PingOne's clock, from the first answer that stated the time.
     offset: OnceLock<Offset>,
@@ -99,8 +87,9 @@ impl<W: Transport> Session<W> {
         date.map(|date| self.clock.offset(date))
     }
 
-    /// Sends a request for a row once. The caller has a permit, which came with this `token`.
-    pub(crate) async fn send(&self, request: RowRequest, token: &AccessToken, stop: &Stop) -> Result<Attempt, PingOneError> {
+    /// Sends a request for a row once; `None` if the run is stopped before the answer comes. The caller has a permit, which came
+    /// with this `token`.
+    pub(crate) async fn send(&self, request: RowRequest, token: &AccessToken, stop: &Stop) -> Result<Option<Verdict>, PingOneError> {
         let RowRequest { call, row, again, deadline } = request;
         self.count(again);
         self.traffic.for_users.fetch_add(1, Ordering::Relaxed);
@@ -110,17 +99,16 @@ impl<W: Transport> Session<W> {
         let reply = tokio::select! {
             biased;
             reply = self.transport.send(call, row, token, limit) => reply,
-            () = stop.abandoned() => return Ok(Attempt::Abandoned { sent }),
+            () = stop.abandoned() => return Ok(None),
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let verdict = classify(call, &reply).map_texts(|text| self.redact(text, Some(token)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token, sent)?;
-        Ok(Attempt::Answered { sent, verdict })
+        Ok(Some(verdict))
     }
 
-    /// Counts a request that is about to be sent.
     pub(super) fn count(&self, again: bool) {
         self.traffic.sent.fetch_add(1, Ordering::Relaxed);
         self.traffic.retried.fetch_add(again.into(), Ordering::Relaxed);

@@ -9,6 +9,7 @@ use crate::pace::Rate;
 use crate::pingone::answer::{Answer, Fault};
 use crate::pingone::error::ServerMessage;
 use crate::pingone::token::Credentials;
+use crate::pingone::transport::Resource;
 use crate::pingone::user_list::answer;
 use crate::pingone::{PageResult, Region};
 
@@ -63,16 +64,12 @@ impl Transport for &Script {
         self.reply("row", &self.rows, r#"{"canBypassMFA":false}"#)
     }
 
-    async fn fetch_environment(&self, _: &AccessToken) -> Reply {
-        self.reply("environment", &self.environment, r#"{"name":"Acme","type":"PRODUCTION"}"#)
-    }
-
-    async fn fetch_licence(&self, _: &AccessToken) -> Reply {
-        self.reply("licence", &self.licence, r#"{"rlgMfaRps":{"limit":100}}"#)
-    }
-
-    async fn fetch_users(&self, _: &reqwest::Url, _: &AccessToken) -> Reply {
-        self.reply("users", &self.users, r#"{"_embedded":{"users":[]},"count":0}"#)
+    async fn fetch(&self, resource: Resource<'_>, _: &AccessToken) -> Reply {
+        match resource {
+            Resource::Environment => self.reply("environment", &self.environment, r#"{"name":"Acme","type":"PRODUCTION"}"#),
+            Resource::Licence => self.reply("licence", &self.licence, r#"{"rlgMfaRps":{"limit":100}}"#),
+            Resource::Users(_) => self.reply("users", &self.users, r#"{"_embedded":{"users":[]},"count":0}"#),
+        }
     }
 
     async fn fetch_token(&self, _: &Credentials) -> Reply {

@@ -18,8 +18,6 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// The user.
-    #[must_use]
     pub(crate) fn user(self) -> UserId {
         match self {
             Self::Get(user) | Self::Put(user, _) => user,
@@ -27,7 +25,6 @@ impl Call {
     }
 
     /// Whether it changes what the user can do.
-    #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
             Self::Get(_) => false,
@@ -36,21 +33,23 @@ impl Call {
     }
 }
 
+/// What belongs to no row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Resource<'a> {
+    Environment,
+    /// The environment's capabilities, which may list the licence's rates.
+    Licence,
+    /// A page of the user list: the URL from [`Endpoints::users`](super::Endpoints::users), or a validated link to a next page.
+    Users(&'a Url),
+}
+
 /// Sends one request and returns one reply, without pacing and without retries.
 pub(crate) trait Transport: Send + Sync {
     /// Sends a `call` for `row`; waits for the reply for at most `limit`.
     fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> impl Future<Output = Reply> + Send;
 
-    /// Requests the environment.
-    fn fetch_environment(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
+    /// Requests what belongs to no row.
+    fn fetch(&self, resource: Resource<'_>, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
-    /// Requests the environment's capabilities, which may list the licence's rates.
-    fn fetch_licence(&self, token: &AccessToken) -> impl Future<Output = Reply> + Send;
-
-    /// Requests a `page` of the user list: the URL from [`Endpoints::users`](super::Endpoints::users), or a validated link to a
-    /// next page.
-    fn fetch_users(&self, page: &Url, token: &AccessToken) -> impl Future<Output = Reply> + Send;
-
-    /// Requests a token.
     fn fetch_token(&self, credentials: &Credentials) -> impl Future<Output = Reply> + Send;
 }

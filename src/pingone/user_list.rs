@@ -10,7 +10,7 @@ use super::answer::{Answer, Reply};
 use super::endpoints::{Endpoints, Region};
 use super::session::{Limits, Session};
 use super::token::{AccessToken, Credentials, TokenSource};
-use super::transport::{Call, Transport};
+use super::transport::{Call, Resource, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
 
@@ -50,15 +50,8 @@ impl Transport for &UserList {
         unreachable!("nothing is sent for a row")
     }
 
-    async fn fetch_environment(&self, _: &AccessToken) -> Reply {
-        unreachable!("the environment is not fetched")
-    }
-
-    async fn fetch_licence(&self, _: &AccessToken) -> Reply {
-        unreachable!("the licence is not fetched")
-    }
-
-    async fn fetch_users(&self, page: &Url, _: &AccessToken) -> Reply {
+    async fn fetch(&self, resource: Resource<'_>, _: &AccessToken) -> Reply {
+        let Resource::Users(page) = resource else { panic!("only the list is fetched") };
         self.asked.lock().expect("whole").push(page.clone());
         (self.answers)(page)
     }

@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
-use super::fetch::{Fetched, Resource};
+use super::fetch::Fetched;
 use super::pages::ListReader;
 use super::session::Session;
-use super::transport::Transport;
+use super::transport::{Resource, Transport};
+use super::verdict::{object_in, text_in};
 use crate::domain::{Detail, ForeignText, UserId};
 use crate::stop::Stop;
 
@@ -39,7 +40,6 @@ pub(crate) struct UserPage {
 /// No environment has this many users: a higher count from the server is ignored.
 const MAX_USERS: u64 = 1_000_000_000_000;
 
-/// The result of fetching a page.
 #[derive(Debug)]
 pub(crate) enum PageResult {
     Page(UserPage),
@@ -49,7 +49,6 @@ pub(crate) enum PageResult {
     Refused(Detail),
     /// Faults until the attempts or the time ran out; this is the last one.
     Failed(Detail),
-    /// The run stops.
     Stopped,
 }
 
@@ -66,12 +65,12 @@ impl<W: Transport> Session<W> {
         let fetched =
             self.fetch(Resource::Users(&url), stop, |answer, token| read_page(answer, |text| self.redact(text, Some(token)))).await?;
         Ok(match fetched {
-            Fetched::Value((users, total, next)) => {
+            Fetched::Value((page, next)) => {
                 // The environment exists, so no row that gets a 404 checks it.
                 drop(self.environment.set(()));
                 let next = next.map(|link| next_page(&link, &url, &self.endpoints, |text| self.redact(text, None))).transpose()?;
-                list.advance(total, next)?;
-                PageResult::Page(UserPage { users, total })
+                list.advance(page.total, next)?;
+                PageResult::Page(page)
             }
             Fetched::Refused { detail, .. } if detail.status == Some(FORBIDDEN) => PageResult::Forbidden(detail),
             Fetched::Refused { detail, .. } => PageResult::Refused(detail),
@@ -137,46 +136,27 @@ struct UserBody {
     population: Value,
 }
 
-/// The contents of a page: the users, the number of users on all pages, and the link to the next page. A body without a list is
-/// an error, not an empty list; so is a user without an ID.
-type PageParts = (Vec<ListedUser>, Option<u64>, Option<String>);
-
-fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<PageParts, String> {
-    let body = answer.body.as_deref().map_err(Clone::clone)?;
-    // Serde would read an array as a struct.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err("the answer is not a JSON object".to_owned());
-    }
-    let page: PageBody = serde_json::from_slice(body)
-        .map_err(|error| format!("the list of users cannot be read (line {}, column {})", error.line(), error.column()))?;
-    let users = page.embedded.users.into_iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
+/// A page, and the link to the next one. A body without a list is an error, not an empty list; so is a user without an ID.
+fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<(UserPage, Option<String>), String> {
+    let page: PageBody = object_in(answer, "the list of users")?;
+    let users = page.embedded.users.iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
     let next = match page.links.get("next") {
         None | Some(Value::Null) => None,
         Some(next) => Some(next.get("href").and_then(Value::as_str).ok_or("the link to the next page cannot be read")?.to_owned()),
     };
-    Ok((users, page.count.as_u64().filter(|users| *users <= MAX_USERS), next))
+    Ok((UserPage { users, total: page.count.as_u64().filter(|users| *users <= MAX_USERS) }, next))
 }
 
-fn listed(user: UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
+fn listed(user: &UserBody, redact: impl Fn(String) -> String) -> Result<ListedUser, String> {
     let id = user.id.parse().map_err(|_| "a user of the list has no ID that is a UUID")?;
-    let population = user.population.get("id").cloned().unwrap_or_default();
     let text = |value| text_in(value).map(|text| ForeignText::from(text).map(&redact));
     Ok(ListedUser {
         id,
-        username: text(user.username),
-        email: text(user.email),
-        external_id: text(user.external_id),
-        population: text(population),
+        username: text(&user.username),
+        email: text(&user.email),
+        external_id: text(&user.external_id),
+        population: user.population.get("id").and_then(text),
     })
-}
-
-/// A string, or a number as a string.
-fn text_in(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -172,14 +172,14 @@ fn an_unreadable_body_is_not_a_page() {
         assert!(read(unreadable).is_err(), "{unreadable}");
     }
     let odd = format!(r#"{{"_embedded":{{"users":[{{"id":"{USER}","username":["x"],"population":7,"email":"{}"}}]}}}}"#, "é".repeat(9999));
-    let (users, total, next) = read(&odd).expect("readable");
+    let (UserPage { users, total }, next) = read(&odd).expect("readable");
     assert_eq!((&users[0].username, &users[0].population, total, next), (&None, &None, None, None));
     assert_eq!(users[0].email.as_ref().map(|email| email.as_received().chars().count()), Some(500));
     for (count, total) in [("0", Some(0)), ("1000000000000", Some(MAX_USERS))].into_iter().chain(
         ["1000000000001", "9223372036854775808", "18446744073709551615", "-1", "1e308", "2.5", "\"7\"", "null"].map(|odd| (odd, None)),
     ) {
         let counted = read(&format!(r#"{{"count":{count},"_embedded":{{"users":[]}}}}"#)).expect("readable");
-        assert_eq!(counted.1, total, "{count}");
+        assert_eq!(counted.0.total, total, "{count}");
     }
 }
 
@@ -210,7 +210,7 @@ mod fuzz {
         fn a_page_is_unreadable_or_has_all_its_users(body in body(BODIES, NAMES)) {
             let stands = parsed(&body);
             let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
-            if let (Ok((users, total, next)), Some(parsed)) = (read_page(&answer, |text| text), stands) {
+            if let (Ok((UserPage { users, total }, next)), Some(parsed)) = (read_page(&answer, |text| text), stands) {
                 let stand = parsed["_embedded"]["users"].as_array().cloned().unwrap_or_default();
                 prop_assert_eq!(users.len(), stand.len());
                 for (user, stands) in users.iter().zip(&stand) {

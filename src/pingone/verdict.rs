@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::{Answer, Reply};
@@ -57,7 +58,6 @@ pub(crate) struct BypassStatus {
 /// What a reply means for its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The answer has the user's bypass status.
     Answered {
         status: u16,
         bypass: BypassStatus,
@@ -173,10 +173,6 @@ impl BypassBody {
         let links = self.links.iter().flat_map(|links| [&links.own, &links.user]).flatten();
         links.filter_map(|link| user_in(link.href.as_deref()?))
     }
-
-    fn has_a_field(&self) -> bool {
-        self.can_bypass.is_some() || self.until.is_some()
-    }
 }
 
 /// The user in a URL of the form `…/users/ID…`.
@@ -188,19 +184,11 @@ fn user_in(href: &str) -> Option<UserId> {
 /// Reads the bypass status of `user`. An answer with neither field means that there is no bypass, so it must be certain that the
 /// answer comes from this endpoint and is about this user. A maintenance page in JSON does not qualify.
 fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> {
-    let body = answer.body.as_deref().map_err(Clone::clone)?;
-    // Serde would read an array as a struct.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err("the answer is not a JSON object".to_owned());
-    }
-    let body: BypassBody = serde_json::from_slice(body).map_err(|error| {
-        // Serde's messages may quote the body, and with it whatever the server echoes.
-        format!("the answer cannot be read (line {}, column {})", error.line(), error.column())
-    })?;
+    let body: BypassBody = object_in(answer, "the answer")?;
     if body.users().any(|named| named != user) {
         return Err("the answer is about another user".to_owned());
     }
-    if !body.has_a_field() && body.users().next().is_none() {
+    if body.can_bypass.is_none() && body.until.is_none() && body.users().next().is_none() {
         return Err("the answer has neither canBypassMFA nor bypassMFAEnabledUntil, and no link to this user".to_owned());
     }
     let until = match &body.until {
@@ -212,6 +200,17 @@ fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> 
         None if until.is_none() => Ok(BypassStatus { can_bypass: false, until }),
         None => Err("the answer has a bypassMFAEnabledUntil, but no canBypassMFA".to_owned()),
     }
+}
+
+/// The JSON object that an answer consists of; `what` names it in messages.
+pub(super) fn object_in<T: DeserializeOwned>(answer: &Answer, what: &str) -> Result<T, String> {
+    let body = answer.body.as_deref().map_err(Clone::clone)?;
+    // Serde would read an array as a struct.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err("the answer is not a JSON object".to_owned());
+    }
+    // Serde's messages may quote the body, and with it whatever the server echoes.
+    serde_json::from_slice(body).map_err(|error| format!("{what} cannot be read (line {}, column {})", error.line(), error.column()))
 }
 
 /// The contents of an error body, and whether it has PingOne's form. Each part is read separately, so that a malformed one does
@@ -238,8 +237,13 @@ fn detail_text(detail: &Value) -> Option<String> {
 }
 
 /// The string in a field of an object; a number is returned as a string.
-pub(crate) fn text(object: &Value, name: &str) -> Option<String> {
-    match object.get(name)? {
+pub(super) fn text(object: &Value, name: &str) -> Option<String> {
+    text_in(object.get(name)?)
+}
+
+/// A string, or a number as a string.
+pub(super) fn text_in(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,

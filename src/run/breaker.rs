@@ -37,7 +37,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Records that a row which had a fault is no longer retried.
+    /// Records that a row which had a fault is settled, or left unsettled.
     pub(super) fn end_retry(&mut self) {
         self.retrying = self.retrying.saturating_sub(1);
     }

@@ -35,7 +35,6 @@ impl Budget {
         Self { most, settled: 0, failed: 0, forbidden: (!is_resumed).then_some(0) }
     }
 
-    /// The numbers of failed and of settled rows.
     pub(crate) fn spent(&self) -> (u64, u64) {
         (self.failed, self.settled)
     }

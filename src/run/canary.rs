@@ -18,12 +18,10 @@ impl Canary {
         Self { last, unsettled: 0 }
     }
 
-    /// Whether `row` may be started.
     pub(super) fn allows(&self, row: RowNumber) -> bool {
         row.0 <= self.last || self.unsettled == 0
     }
 
-    /// Records that a row is started.
     pub(super) fn begin(&mut self, row: RowNumber) {
         self.unsettled += u64::from(row.0 <= self.last);
     }

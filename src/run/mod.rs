@@ -52,8 +52,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::clock::Clock;
-use crate::domain::MaxFailures;
-use crate::domain::{Row, Tally};
+use crate::domain::{MaxFailures, Row, Tally};
 use crate::pingone::{Limits, PingOneError, Session, Transport};
 use crate::report::Appender;
 use crate::stop::{Signal, Stop};
@@ -70,7 +69,6 @@ pub(crate) const MOST_WAITING: usize = 8192;
 pub(crate) struct Pipeline<W> {
     pub(crate) session: Session<W>,
     pub(crate) limits: Limits,
-    /// The most requests in flight.
     pub(crate) concurrency: usize,
     /// As many slots, which rows share with the pages of a user list.
     pub(crate) slots: Arc<Semaphore>,

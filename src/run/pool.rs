@@ -5,11 +5,11 @@
 //! renewals never queue behind new rows, and a stop leaves few rows begun. A row in backoff releases its slot.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::OptionFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -21,7 +21,7 @@ use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
+use crate::pingone::{AccessToken, Call, PingOneError, Transport, Verdict};
 use crate::report::{Appender, Closed, NotAppended, Settlement};
 
 /// The token to send with, once a permit is free; `None` if the run stops first.
@@ -116,11 +116,11 @@ impl<'a, W: Transport> Pool<'a, W> {
             // First, since it comes most often; whether the run stops is also checked before anything is sent.
             Some(done) = self.in_flight.next() => Event::Done(done),
             () = stop.requested(), if !is_stopping => Event::Stop,
-            permit = ready(&mut self.permit), if has_permit => Event::Permit(permit),
+            Some(permit) = OptionFuture::from(self.permit.as_mut()), if has_permit => Event::Permit(permit),
             room = self.journal.has_room(), if !has_all_written => Event::Journal(room),
             slot = Arc::clone(slots).acquire_owned(), if missing == Some(Missing::Slot) => Event::Slot(slot.expect("nobody closes it")),
             row = self.rows.recv(), if reads_more => Event::NewRow(row),
-            () = until(due) => Event::Due,
+            Some(()) = OptionFuture::from(due.map(sleep_until)), if due.is_some() => Event::Due,
         })
     }
 
@@ -131,7 +131,7 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Done(Done::Answered { row, call, slot, began, attempt }) => self.answered(row, call, slot, began, attempt),
+            Event::Done(Done::Answered { row, call, slot, sent, verdict }) => self.answered(row, call, slot, sent, verdict),
             Event::Done(Done::Checked { row, result, exists }) => match exists {
                 Ok(true) => self.settle(row, result),
                 Ok(false) => self.leave(row),
@@ -185,22 +185,16 @@ impl<'a, W: Transport> Pool<'a, W> {
             return None;
         }
         if let Some(row) = self.waiting.first_ready() {
-            return if row.slot.is_some() || self.has_slot() { Some(Missing::Permit) } else { Some(Missing::Slot) };
+            return Some(if row.slot.is_some() || self.has_slot() { Missing::Permit } else { Missing::Slot });
         }
         self.fetch_next();
         let may_begin = self.next.as_ref().is_some_and(|row| self.state.allows(row.number));
-        let missing = if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
-            None
-        } else if !self.has_slot() {
-            Some(Missing::Slot)
-        } else {
-            Some(Missing::Permit)
-        };
-        if missing.is_none() {
+        if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
             // A page of the user list may need it.
             self.slot = None;
+            return None;
         }
-        missing
+        Some(if self.has_slot() { Missing::Permit } else { Missing::Slot })
     }
 
     /// Fetches the next new row, and settles those that need no request.
@@ -227,9 +221,10 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Starts a row. Returns `None` if it needs no request and is settled already.
     fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
-        self.state.begin(row.number);
-        match settle_unsent(row, self.pipeline.clock.now()) {
-            Ok((Row { number, carried, in_doubt, .. }, action)) => {
+        let Row { number, mut carried, in_doubt, work } = row;
+        self.state.begin(number);
+        match settle_unsent(number, work, &mut carried, self.pipeline.clock.now()) {
+            Ok(action) => {
                 let state = RowState::new(action, self.pipeline.limits, in_doubt);
                 Some(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }))
             }
@@ -264,17 +259,24 @@ impl<'a, W: Transport> Pool<'a, W> {
         self.in_flight.push(Box::pin(perform(self.pipeline, job)));
     }
 
-    fn answered(&mut self, mut row: Box<StartedRow>, call: Call, slot: Slot, began: Instant, attempt: Result<Attempt, PingOneError>) {
+    fn answered(
+        &mut self,
+        mut row: Box<StartedRow>,
+        call: Call,
+        slot: Slot,
+        sent: Instant,
+        verdict: Result<Option<Verdict>, PingOneError>,
+    ) {
         let now = Instant::now();
-        let next = match attempt {
+        let next = match verdict {
             // This answer ends the run, but it counts as an attempt of the row too.
             Err(refused) => {
-                row.state.count(began, now);
+                row.state.count(sent, now);
                 return self.refuse(row, refused);
             }
-            Ok(Attempt::Abandoned { sent }) => row.state.abandoned(call, sent, now),
-            Ok(Attempt::Answered { sent, verdict }) => {
-                self.state.learn(&verdict, &mut row.has_faulted);
+            Ok(None) => row.state.abandoned(call, sent, now),
+            Ok(Some(verdict)) => {
+                self.state.breaker.learn(&verdict, &mut row.has_faulted);
                 row.state.after(call, verdict, sent, now, self.pipeline.clock.now())
             }
         };
@@ -309,14 +311,14 @@ impl<'a, W: Transport> Pool<'a, W> {
     fn leave(&mut self, mut row: Box<StartedRow>) {
         match row.state.stopped() {
             Some(result) => self.settle(row, result),
-            None if row.has_faulted => self.state.end_retry(),
+            None if row.has_faulted => self.state.breaker.end_retry(),
             None => {}
         }
     }
 
     fn settle(&mut self, mut row: Box<StartedRow>, result: RowResult) {
         if row.has_faulted {
-            self.state.end_retry();
+            self.state.breaker.end_retry();
         }
         let settlement = settle_sent(&mut row, result, self.pipeline.clock.now());
         self.record(settlement);
@@ -376,19 +378,5 @@ impl<'a, W: Transport> Pool<'a, W> {
         while let Some(row) = self.waiting.take_any() {
             self.leave(row);
         }
-    }
-}
-
-async fn ready(permit: &mut Option<Pin<Box<dyn Future<Output = Permit> + Send + '_>>>) -> Permit {
-    match permit {
-        Some(permit) => permit.await,
-        None => pending().await,
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }

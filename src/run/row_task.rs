@@ -4,43 +4,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use csv::ByteRecord;
 use tokio::time::Instant;
 
 use super::Pipeline;
-
-use super::row_state::{RowResult, RowState};
+use super::row_state::RowResult;
 use super::started_row::{Slot, StartedRow};
-use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work, quote};
-use crate::pingone::{AccessToken, Attempt, Call, PingOneError, RowRequest, Transport};
+use crate::domain::{Action, Detail, Outcome, RowNumber, Work, quote};
+use crate::pingone::{AccessToken, Call, PingOneError, RowRequest, Transport, Verdict};
 use crate::report::Settlement;
 
 /// The work to do in flight.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Send this call.
-    Send { row: Box<StartedRow>, call: Call, is_retry: bool, slot: Slot, token: Arc<AccessToken> },
+    Send {
+        row: Box<StartedRow>,
+        call: Call,
+        is_retry: bool,
+        slot: Slot,
+        token: Arc<AccessToken>,
+    },
     /// The user was not found: check whether the environment exists.
-    CheckEnvironment { row: Box<StartedRow>, result: RowResult, slot: Slot },
+    CheckEnvironment {
+        row: Box<StartedRow>,
+        result: RowResult,
+        slot: Slot,
+    },
 }
 
-/// The result of a job.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// The call was answered, or its failure is known.
-    Answered { row: Box<StartedRow>, call: Call, slot: Slot, began: Instant, attempt: Result<Attempt, PingOneError> },
+    /// The call was answered, or its failure is known; without a verdict if it was abandoned.
+    Answered { row: Box<StartedRow>, call: Call, slot: Slot, sent: Instant, verdict: Result<Option<Verdict>, PingOneError> },
     /// Whether the environment exists; `false` also if the run stops first.
     Checked { row: Box<StartedRow>, result: RowResult, exists: Result<bool, PingOneError> },
 }
 
-/// Does a job.
 pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> Done {
     let Pipeline { session, stop, .. } = pipeline;
     match job {
         Job::Send { row, call, is_retry, slot, token } => {
             let request = RowRequest { call, row: row.number, again: is_retry, deadline: row.state.deadline() };
-            let began = Instant::now();
-            let attempt = session.send(request, &token, stop).await;
-            Done::Answered { row, call, slot, began, attempt }
+            let sent = Instant::now();
+            let verdict = session.send(request, &token, stop).await;
+            Done::Answered { row, call, slot, sent, verdict }
         }
         Job::CheckEnvironment { row, result, slot } => {
             let exists = session.check_environment(stop).await;
@@ -53,7 +60,7 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
 
 /// The settlement of a row for which a request was sent.
 pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: DateTime<Utc>) -> Settlement {
-    let state: &RowState = &row.state;
+    let state = &row.state;
     Settlement {
         row: row.number,
         user: row.action.user().to_string(),
@@ -69,43 +76,38 @@ pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: Da
     }
 }
 
-/// Returns the row and its action if it needs a request, or else its settlement.
-pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, Action), Box<Settlement>> {
-    let settlement = |row: Row, user: String, outcome: Outcome, requested: Option<BypassUntil>, detail: Detail| {
-        Err(Box::new(Settlement {
-            row: row.number,
-            user,
-            outcome,
-            can_bypass: None,
-            until: None,
-            requested,
-            detail,
-            attempts: 0,
-            took: Duration::ZERO,
-            completed,
-            carried: row.carried,
-        }))
-    };
-    let reason = |why: &str| Detail::own(None, why.to_owned());
-    match row.work {
-        Work::Send(action) => Ok((row, action)),
+/// The action of a row that needs a request, or else the row's settlement.
+pub(super) fn settle_unsent(
+    number: RowNumber,
+    work: Work,
+    carried: &mut ByteRecord,
+    completed: DateTime<Utc>,
+) -> Result<Action, Box<Settlement>> {
+    let own = |why: &str| Detail::own(None, why.to_owned());
+    let (user, outcome, requested, detail) = match work {
+        Work::Send(action) => return Ok(action),
         Work::Duplicate(action) => {
-            let why = reason("the same request stands in an earlier row");
-            settlement(row, action.user().to_string(), Outcome::Duplicate, action.until(), why)
+            (action.user().to_string(), Outcome::Duplicate, action.until(), own("the same request stands in an earlier row"))
         }
         Work::Expired(action, outcome) => {
-            let why = reason("the end date has passed since the run was begun");
-            settlement(row, action.user().to_string(), outcome, action.until(), why)
+            (action.user().to_string(), outcome, action.until(), own("the end date has passed since the run was begun"))
         }
-        Work::Unresolved { outcome, ref detail, until } => {
-            let detail = Detail::clone(detail);
-            settlement(row, String::new(), outcome, until, detail)
-        }
-        Work::Invalid { ref user, ref why } => {
-            let (user, why) = (user.clone(), reason(why));
-            settlement(row, user, Outcome::Invalid, None, why)
-        }
-    }
+        Work::Unresolved { outcome, detail, until } => (String::new(), outcome, until, *detail),
+        Work::Invalid { user, why } => (user, Outcome::Invalid, None, own(&why)),
+    };
+    Err(Box::new(Settlement {
+        row: number,
+        user,
+        outcome,
+        can_bypass: None,
+        until: None,
+        requested,
+        detail,
+        attempts: 0,
+        took: Duration::ZERO,
+        completed,
+        carried: std::mem::take(carried),
+    }))
 }
 
 /// Logs one line per row at debug level, the only place where user IDs are logged.

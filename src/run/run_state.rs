@@ -7,21 +7,18 @@ use super::budget::{Budget, Exceeded};
 use super::canary::Canary;
 use super::{Ended, StopReason, StopRules};
 use crate::domain::{RowNumber, Tally};
-use crate::pingone::Verdict;
 use crate::report::Settlement;
 
-/// The state of a run.
 #[derive(Debug)]
 pub(super) struct RunState {
     tally: Tally,
     budget: Budget,
     canary: Option<Canary>,
-    breaker: CircuitBreaker,
+    pub(super) breaker: CircuitBreaker,
     stopped: Option<StopReason>,
 }
 
 impl RunState {
-    /// The state before the first row.
     pub(super) fn new(rules: &StopRules, concurrency: usize) -> Self {
         Self {
             tally: Tally::default(),
@@ -37,21 +34,10 @@ impl RunState {
         !self.breaker.is_open() && self.canary.as_ref().is_none_or(|canary| canary.allows(row))
     }
 
-    /// Records that a row is started.
     pub(super) fn begin(&mut self, row: RowNumber) {
         if let Some(canary) = &mut self.canary {
             canary.begin(row);
         }
-    }
-
-    /// Records the verdict on a row's request. `has_faulted` says whether the row has had a fault before, and is updated.
-    pub(super) fn learn(&mut self, verdict: &Verdict, has_faulted: &mut bool) {
-        self.breaker.learn(verdict, has_faulted);
-    }
-
-    /// Records that a row which had a fault is settled, or left unsettled.
-    pub(super) fn end_retry(&mut self) {
-        self.breaker.end_retry();
     }
 
     /// Counts a settled row. Returns a reason if the run must stop.
@@ -80,7 +66,6 @@ impl RunState {
         Some(StopReason::Exceeded { why, failed, settled, last: settlement.failure() })
     }
 
-    /// How the run ended.
     pub(super) fn ended(self) -> Ended {
         Ended { tally: self.tally, stopped: self.stopped }
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::domain::{Action, BypassUntil, EnvironmentId, Operation, Outcome, RowNumber, UserId, Work};
 use crate::pace::{Pacer, Rate};
-use crate::pingone::{AccessToken, Answer, Call, Credentials, Endpoints, Fault, Region, Reply, TokenSource};
+use crate::pingone::{AccessToken, Answer, Call, Credentials, Endpoints, Fault, Region, Reply, Resource, TokenSource};
 use crate::report::{Journal, Target};
 
 /// What happens to a request.
@@ -170,18 +170,14 @@ impl Transport for Arc<Script> {
         reply(event, &good, &no_bypass(call.user()))
     }
 
-    async fn fetch_environment(&self, _token: &AccessToken) -> Reply {
+    async fn fetch(&self, resource: Resource<'_>, _token: &AccessToken) -> Reply {
         tokio::time::sleep(self.latency).await;
-        reply(self.environment.unwrap_or(Event::Good), "{}", "{}")
-    }
-
-    async fn fetch_licence(&self, _token: &AccessToken) -> Reply {
-        reply(Event::Good, "{}", "{}")
-    }
-
-    async fn fetch_users(&self, _page: &reqwest::Url, _token: &AccessToken) -> Reply {
-        tokio::time::sleep(self.latency).await;
-        reply(next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#, "{}")
+        let (event, good) = match resource {
+            Resource::Environment => (self.environment.unwrap_or(Event::Good), "{}"),
+            Resource::Licence => (Event::Good, "{}"),
+            Resource::Users(_) => (next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#),
+        };
+        reply(event, good, "{}")
     }
 
     async fn fetch_token(&self, _: &Credentials) -> Reply {

@@ -12,7 +12,6 @@ use super::started_row::StartedRow;
 pub(super) enum Priority {
     /// The row's second call, which directly follows its first.
     SecondCall,
-    /// The same call again.
     Retry,
 }
 
@@ -30,7 +29,6 @@ pub(super) struct WaitingRows {
 }
 
 impl WaitingRows {
-    /// The number of waiting rows.
     pub(super) fn len(&self) -> usize {
         self.backing_off.len() + self.ready.len()
     }
