@@ -145,8 +145,8 @@ impl ResolvedSource for ResolvedInput {
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(Arc<ValidInput>, CsvFeed), RunError> {
         let ResumePoint { recovered, in_doubt_up_to, now, .. } = resume_point;
         let resumed = recovered.has_header().then_some(now);
-        let Recovered { settled, again, .. } = recovered;
-        let remaining = Remaining { settled, again, in_doubt_up_to, resumed };
+        let Recovered { settled, again, previous, .. } = recovered;
+        let remaining = Remaining { settled, again, previous, in_doubt_up_to, resumed };
         let input = Arc::new(self.0);
         Ok((Arc::clone(&input), CsvFeed { input, remaining }))
     }

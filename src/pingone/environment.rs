@@ -97,7 +97,7 @@ mod fuzz {
             let list = UserList::new(|_| unreachable!("no page is asked for"));
             let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
             let parsed = parsed(&body).unwrap_or_default();
-            let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
+            let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, correlation: "".into(), body: Ok(body.into()) }, &token);
             let pieces: Vec<&str> = (0..5).map(|from| &"s3cr3t-token"[from..from + 8]).collect();
             for (told, name) in [(info.name, "name"), (info.kind, "type")] {
                 let stands = text(&parsed, name);

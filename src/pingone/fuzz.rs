@@ -44,7 +44,8 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Err("the answer broke off".to_owned())),
     ];
     let wait = prop::option::of((0..u64::MAX).prop_map(Duration::from_secs));
-    let answered = (status(), wait, whole).prop_map(|(status, retry_after, body)| Ok(Answer { status, retry_after, date: None, body }));
+    let answered = (status(), wait, whole)
+        .prop_map(|(status, retry_after, body)| Ok(Answer { status, retry_after, date: None, correlation: "".into(), body }));
     let faulted = any::<bool>().prop_map(|arrived| Err(Fault { may_have_arrived: arrived, untrusted: false, what: "timeout".to_owned() }));
     prop_oneof![9 => answered, 1 => faulted]
 }
@@ -110,7 +111,7 @@ proptest! {
     #[test]
     fn an_error_body_is_recognized_by_its_fields(status in status(), body in body(BODIES, NAMES)) {
         let parsed = parsed(&body).unwrap_or_default();
-        let (detail, is_own) = error_detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
+        let (detail, is_own) = error_detail(&Answer { status, retry_after: None, date: None, correlation: "".into(), body: Ok(body.into()) });
         let has = |name: &str| parsed.get(name).is_some_and(|value| value.is_string() || value.is_number());
         prop_assert_eq!(is_own, has("code") || (has("message") && has("id")));
         prop_assert_eq!(detail.status, Some(status));
@@ -120,7 +121,7 @@ proptest! {
     #[test]
     fn a_token_is_read_exactly_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
         let stands = parsed(&body);
-        let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
+        let answer = Answer { status: 200, retry_after: None, date: None, correlation: "".into(), body: Ok(body.into()) };
         match read_token(&answer, Instant::now(), 7) {
             Ok(token) => {
                 if let Some(body) = stands {

@@ -15,7 +15,7 @@ use super::traffic::Traffic;
 use super::transport::{Call, Transport};
 use super::verdict::{Verdict, classify};
 use crate::clock::{Clock, Offset};
-use crate::domain::{Detail, RowNumber};
+use crate::domain::{Detail, ForeignText, RowNumber};
 use crate::pace::Pacer;
 use crate::stop::Stop;
 
@@ -36,8 +36,8 @@ pub(crate) struct RowRequest {
 /// The result of a request.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// There is an answer, or the reason why there is none.
-    Answered { sent: Instant, verdict: Verdict },
+    /// There is an answer, or the reason why there is none. `correlation` is the answer's `Correlation-Id`.
+    Answered { sent: Instant, verdict: Verdict, correlation: Option<ForeignText> },
     /// The run was stopped before the answer came.
     Abandoned { sent: Instant },
 }
@@ -115,9 +115,10 @@ impl<W: Transport> Session<W> {
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let verdict = classify(call, &reply).map_texts(|text| self.redact(text, Some(token)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
+        let correlation = reply.ok().map(|answer| answer.correlation.map(|text| self.redact(text, Some(token))));
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token, sent)?;
-        Ok(Attempt::Answered { sent, verdict })
+        Ok(Attempt::Answered { sent, verdict, correlation })
     }
 
     /// Counts a request that is about to be sent.

@@ -19,7 +19,7 @@ pub(crate) const FAILED_COLUMNS: [&str; 2] = ["result", "errorMessage"];
 const USER: usize = 1;
 const RESULT: usize = 2;
 const REQUESTED_UNTIL: usize = 5;
-const ERROR_MESSAGE: usize = 8;
+const ERROR_MESSAGE: usize = 9;
 const BUFFER: usize = 256 << 10;
 
 /// The content of a published report, in numbers.
@@ -182,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         let lines: String =
-            results.iter().zip(1..).map(|(result, row)| format!("{row},u{row},{result},,,,,,m{row},,1,0,t,note {row}\n")).collect();
+            results.iter().zip(1..).map(|(result, row)| format!("{row},u{row},{result},,,,,,,m{row},,,1,0,t,note {row}\n")).collect();
         fs::write(path("r.csv"), format!("{},note\n{lines}", COLUMNS.join(","))).expect("written");
         fs::write(path("r.failed.csv"), "of an earlier run").expect("written");
         fs::write(path("r.failed.csv.tmp"), "of a run that was killed").expect("written");
@@ -222,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (report, failed) = (folder.path().join("r.csv"), Replaced::named(&folder.path().join("f.csv")).expect("a file"));
         let results = ["granted", "failed", "duplicate", "invalid", "rejected", "ended"];
-        let lines: String = results.iter().zip(1..).map(|(result, row)| format!("{row},u,{result},,,,,,m,,1,0,t\n")).collect();
+        let lines: String = results.iter().zip(1..).map(|(result, row)| format!("{row},u,{result},,,,,,,m,,,1,0,t\n")).collect();
         fs::write(&report, format!("{}\n{lines}", COLUMNS.join(","))).expect("written");
         let mut input = Numbered::default();
         write_failures(&report, &count_report(&report).expect("readable"), &failed, &mut input).expect("written");

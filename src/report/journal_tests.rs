@@ -1,7 +1,8 @@
 //! What reaches a stream or a file, and which error is returned if it does not.
 
 use super::*;
-use crate::domain::{Detail, Outcome, RowNumber};
+use crate::domain::{BypassUntil, Detail, Outcome, Previous, RowNumber};
+use crate::report::read_journal;
 use std::sync::{Arc, Mutex};
 
 /// A slow stream that keeps what is written to it.
@@ -28,6 +29,7 @@ fn settlement(row: u64, outcome: Outcome) -> Settlement {
         can_bypass: None,
         until: None,
         requested: None,
+        previous: None,
         detail: Detail::default(),
         attempts: 1,
         took: Duration::ZERO,
@@ -77,4 +79,32 @@ async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
 #[test]
 fn a_crash_loses_no_more_than_what_waits_what_is_gathered_and_what_is_not_synced() {
     assert_eq!(UNRECORDED, 4096 + 1024 + 16_384);
+}
+
+#[tokio::test]
+async fn what_users_had_before_is_read_back_for_the_rows_that_are_sent_again() {
+    let date = BypassUntil::read("2026-08-31T17:00:00.000Z").map(Previous::Until);
+    let lines = [
+        (1, Outcome::Failed, date),
+        (2, Outcome::Unknown, Some(Previous::NoBypass)),
+        (3, Outcome::Unknown, None),
+        (4, Outcome::Granted, date),
+        (5, Outcome::Failed, date),
+        (5, Outcome::Granted, date),
+        // A later line replaces what an earlier one says, if it says anything.
+        (1, Outcome::Unknown, None),
+        (2, Outcome::Failed, date),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("j.csv");
+    let target = Target::File(File::create(&path).expect("created"), path.clone());
+    let journal = Journal::start(target, std::iter::empty()).expect("begun");
+    let appender = journal.appender();
+    for (row, outcome, previous) in lines {
+        appender.append(Settlement { previous, ..settlement(row, outcome) }).expect("it is open");
+    }
+    drop(appender);
+    journal.finish().await.expect("written");
+    let found = read_journal(&path, 5).expect("readable");
+    assert_eq!(found.previous.into_iter().collect::<Vec<_>>(), [(1, date.expect("a date")), (2, date.expect("a date"))]);
 }

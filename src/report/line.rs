@@ -5,20 +5,22 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
-use crate::domain::{BypassUntil, Detail, Outcome, RowNumber};
+use crate::domain::{BypassUntil, Detail, Outcome, Previous, RowNumber};
 
 /// The report's own columns; the input's other columns follow.
-pub(crate) const COLUMNS: [&str; 13] = [
+pub(crate) const COLUMNS: [&str; 15] = [
     "row",
     "userID",
     "result",
     "canBypassMFA",
     "bypassMFAEnabledUntil",
     "requestedUntil",
+    "previousUntil",
     "httpStatus",
     "errorCode",
     "errorMessage",
     "errorId",
+    "correlationId",
     "attempts",
     "durationMs",
     "completedAt",
@@ -34,6 +36,8 @@ pub(crate) struct Settlement {
     pub(crate) can_bypass: Option<bool>,
     pub(crate) until: Option<BypassUntil>,
     pub(crate) requested: Option<BypassUntil>,
+    /// What the user had before; `None` if nobody looked, or if it is not known any more.
+    pub(crate) previous: Option<Previous>,
     pub(crate) detail: Detail,
     /// Requests sent for the row, throttled ones included.
     pub(crate) attempts: u32,
@@ -63,10 +67,12 @@ impl Settlement {
             text(self.can_bypass.map(|can| can.to_string())),
             text(self.until.map(|until| until.to_string())),
             text(self.requested.map(|until| until.to_string())),
+            text(self.previous.map(|previous| previous.to_string())),
             text(self.detail.status.map(|status| status.to_string())),
             self.detail.code.to_string(),
             self.detail.message.to_string(),
             self.detail.id.to_string(),
+            self.detail.correlation.to_string(),
             self.attempts.to_string(),
             self.took.as_millis().to_string(),
             text(BypassUntil::from_instant(self.completed).map(|at| at.to_string())),
@@ -90,7 +96,8 @@ mod tests {
             can_bypass: Some(false),
             until: None,
             requested: BypassUntil::from_instant(DateTime::from_timestamp_millis(1_800_000_000_123).expect("in range")),
-            detail: Detail { status: Some(200), code: "=C".into(), message: "m".into(), id: "".into() },
+            previous: Some(Previous::NoBypass),
+            detail: Detail { status: Some(200), code: "=C".into(), message: "m".into(), id: "".into(), correlation: "-c".into() },
             attempts: 2,
             took: Duration::from_micros(1_234_567),
             completed: DateTime::from_timestamp_millis(1_800_000_001_000).expect("in range"),
@@ -106,10 +113,12 @@ mod tests {
             "false",
             "",
             "2027-01-15T08:00:00.123Z",
+            "none",
             "200",
             "'=C",
             "m",
             "",
+            "'-c",
             "2",
             "1234",
             "2027-01-15T08:00:01.000Z",

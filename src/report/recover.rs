@@ -9,7 +9,7 @@ use csv::ByteRecord;
 
 use super::journal::encoded;
 use super::line::COLUMNS;
-use crate::domain::{Outcome, RowNumber, RowSet, Tally, UserId};
+use crate::domain::{Outcome, Previous, RowNumber, RowSet, Tally, UserId};
 use crate::file_error::FileError;
 
 const BUFFER: usize = 256 << 10;
@@ -27,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) tally: Tally,
     /// The rows that are sent again, with their outcomes.
     pub(crate) again: BTreeMap<u64, Outcome>,
+    /// What the users of these had before, as far as their lines tell.
+    pub(crate) previous: BTreeMap<u64, Previous>,
     /// The highest row that has a line.
     pub(crate) last_row: u64,
     /// The offset at which the last complete line ends.
@@ -62,7 +64,21 @@ impl Recovered {
             self.settled.insert(row);
         }
     }
+
+    /// Keeps what the `line` of a row that is sent again says of the time before; a later line that does not say it takes nothing
+    /// away.
+    fn note_previous(&mut self, row: u64, line: &ByteRecord) {
+        let previous = line.get(PREVIOUS_UNTIL).and_then(|text| Previous::read(std::str::from_utf8(text).ok()?));
+        match previous {
+            Some(previous) if self.again.contains_key(&row) => drop(self.previous.insert(row, previous)),
+            Some(_) | None if !self.again.contains_key(&row) => drop(self.previous.remove(&row)),
+            Some(_) | None => {}
+        }
+    }
 }
+
+/// The column of what a user had before.
+const PREVIOUS_UNTIL: usize = 6;
 
 /// The header of the journal at `path`; `None` if it is torn or missing.
 pub(super) fn journal_header(path: &Path) -> io::Result<Option<ByteRecord>> {
@@ -172,7 +188,10 @@ fn read_lines(file: &mut std::fs::File, rows: u64, found: &mut Recovered) -> io:
         match line {
             _ if !is_valid && record.as_slice().contains(&0) => return Ok(()),
             _ if !is_valid => return Err(io::Error::other(format!("what stands at byte {start} is not a line of this run"))),
-            Some((row, outcome)) => found.line(row, outcome),
+            Some((row, outcome)) => {
+                found.line(row, outcome);
+                found.note_previous(row, &record);
+            }
             // The header names no row.
             None => {}
         }
@@ -211,7 +230,7 @@ mod tests {
     }
 
     fn line(row: u64, outcome: &str, note: &str) -> String {
-        format!("{row},u,{outcome},,,,,,,,1,0,t,\"{note}\"\n")
+        format!("{row},u,{outcome},,,,,,,,,,1,0,t,\"{note}\"\n")
     }
 
     fn recovered(journal: &[u8]) -> (Recovered, Vec<u8>) {
@@ -325,7 +344,7 @@ mod tests {
             (again.join(", "), added)
         };
         let doubted = |row: u64| {
-            format!("{row},u,unknown,,,,,,this may have been sent again before the run was broken off; before that: ,,1,0,t,x\n")
+            format!("{row},u,unknown,,,,,,,this may have been sent again before the run was broken off; before that: ,,,1,0,t,x\n")
         };
         let none = "1 failed, 3 failed, 4 unknown, 5 failed".to_owned();
         assert_eq!(doubt(0), (none, String::new()));

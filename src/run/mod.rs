@@ -34,6 +34,7 @@ mod budget;
 mod canary;
 #[cfg(test)]
 mod end_tests;
+mod meaning;
 mod pool;
 mod row_state;
 mod row_task;

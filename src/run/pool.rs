@@ -14,13 +14,14 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::row_state::{Next, RowResult, RowState, Step};
-use super::row_task::{Done, Job, perform, settle_sent, settle_unsent};
+use super::meaning::RowResult;
+use super::row_state::{Next, RowState, Step};
+use super::row_task::{Done, Job, log, perform, settle_sent, settle_unsent};
 use super::run_state::RunState;
 use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
-use crate::domain::{Outcome, Row, Tally, Work, quote};
+use crate::domain::{Outcome, Row, Tally, Work};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
 use crate::report::{Appender, Closed, NotAppended, Settlement};
 
@@ -225,8 +226,8 @@ impl<'a, W: Transport> Pool<'a, W> {
     fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
         self.state.begin(row.number);
         match settle_unsent(row, self.pipeline.clock.now()) {
-            Ok((Row { number, carried, in_doubt, .. }, action)) => {
-                let state = RowState::new(action, self.pipeline.limits, in_doubt);
+            Ok((Row { number, carried, in_doubt, previous, .. }, action)) => {
+                let state = RowState::new(action, self.pipeline.limits, in_doubt, previous);
                 Some(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }))
             }
             Err(settlement) => {
@@ -269,7 +270,8 @@ impl<'a, W: Transport> Pool<'a, W> {
                 return self.refuse(row, refused);
             }
             Ok(Attempt::Abandoned { sent }) => row.state.abandoned(call, sent, now),
-            Ok(Attempt::Answered { sent, verdict }) => {
+            Ok(Attempt::Answered { sent, verdict, correlation }) => {
+                row.state.correlation = correlation.unwrap_or_else(|| std::mem::take(&mut row.state.correlation));
                 self.state.learn(&verdict, &mut row.has_faulted);
                 row.state.after(call, verdict, sent, now, self.pipeline.clock.now())
             }
@@ -383,18 +385,4 @@ async fn until(due: Option<Instant>) {
         Some(due) => sleep_until(due).await,
         None => pending().await,
     }
-}
-
-/// Logs one line per row at debug level, the only place where user IDs are logged.
-fn log(settlement: &Settlement) {
-    tracing::debug!(
-        row = settlement.row.0,
-        user = quote(&settlement.user),
-        result = settlement.outcome.name(),
-        attempt = settlement.attempts,
-        status = settlement.detail.status,
-        errorId = settlement.detail.id.to_string(),
-        durationMs = u64::try_from(settlement.took.as_millis()).unwrap_or(u64::MAX),
-        "settled"
-    );
 }

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::Pipeline;
 
-use super::row_state::{RowResult, RowState};
+use super::meaning::RowResult;
+use super::row_state::RowState;
 use super::started_row::{Slot, StartedRow};
-use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work};
+use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work, quote};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, RowRequest, Transport};
 use crate::report::Settlement;
 
@@ -61,7 +62,8 @@ pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: Da
         can_bypass: result.bypass.map(|bypass| bypass.can_bypass),
         until: result.bypass.and_then(|bypass| bypass.until),
         requested: state.requested(),
-        detail: result.detail,
+        previous: state.previous,
+        detail: Detail { correlation: state.correlation.clone(), ..result.detail },
         attempts: state.attempts,
         took: state.took(),
         completed,
@@ -79,6 +81,7 @@ pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, 
             can_bypass: None,
             until: None,
             requested,
+            previous: row.previous,
             detail,
             attempts: 0,
             took: Duration::ZERO,
@@ -106,4 +109,19 @@ pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, 
             settlement(row, user, Outcome::Invalid, None, why)
         }
     }
+}
+
+/// Logs one line per row at debug level, the only place where user IDs are logged.
+pub(super) fn log(settlement: &Settlement) {
+    tracing::debug!(
+        row = settlement.row.0,
+        user = quote(&settlement.user),
+        result = settlement.outcome.name(),
+        attempt = settlement.attempts,
+        status = settlement.detail.status,
+        errorId = settlement.detail.id.to_string(),
+        correlationId = settlement.detail.correlation.to_string(),
+        durationMs = u64::try_from(settlement.took.as_millis()).unwrap_or(u64::MAX),
+        "settled"
+    );
 }

@@ -137,7 +137,9 @@ pub(crate) fn next(events: Option<&mut Vec<Event>>) -> Event {
 
 /// The answer to an event: `good` on success, `none` where there is no bypass.
 pub(crate) fn reply(event: Event, good: &str, none: &str) -> Reply {
-    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.to_owned().into()) });
+    let answer = |status, retry_after, body: &str| {
+        Ok(Answer { status, retry_after, date: None, correlation: "".into(), body: Ok(body.to_owned().into()) })
+    };
     match event {
         Event::Good => answer(200, None, good),
         Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
@@ -228,7 +230,7 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
         Operation::Audit => Action::Read(user),
         Operation::End(grace) => Action::End(user, grace),
     };
-    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, work: Work::Send(action) }
+    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, previous: None, work: Work::Send(action) }
 }
 
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
