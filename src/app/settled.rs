@@ -62,7 +62,9 @@ impl<'a> Settled<'a> {
         let reading = &record.options.reading;
         let named = |name: &Option<String>| name.clone().filter(|_| !reading.no_headers);
         let until = match config.operation {
-            Operation::Grant => Some(named(&reading.until_column).unwrap_or_else(|| "bypassMFAEnabledUntil".to_owned())),
+            Operation::Grant | Operation::LookAndGrant => {
+                Some(named(&reading.until_column).unwrap_or_else(|| "bypassMFAEnabledUntil".to_owned()))
+            }
             Operation::Audit | Operation::End(_) => None,
         };
         let from = if finished.is_some() {

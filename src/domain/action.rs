@@ -7,6 +7,8 @@ use super::{BypassUntil, Grace, UserId};
 pub(crate) enum Operation {
     /// Grants the user a bypass until an end date (PUT).
     Grant,
+    /// The same, unless a bypass runs at least as long (GET, then PUT).
+    LookAndGrant,
     /// Reads whether the user can bypass MFA, and until when (GET).
     Audit,
     /// Ends the user's bypass early, if there is one (GET, then PUT).
@@ -18,7 +20,7 @@ impl Operation {
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Grant => "grant",
+            Self::Grant | Self::LookAndGrant => "grant",
             Self::Audit => "audit",
             Self::End(_) => "end",
         }
@@ -28,7 +30,7 @@ impl Operation {
     #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
-            Self::Grant | Self::End(_) => true,
+            Self::Grant | Self::LookAndGrant | Self::End(_) => true,
             Self::Audit => false,
         }
     }
@@ -38,7 +40,7 @@ impl Operation {
     pub(crate) fn grace(self) -> Option<Grace> {
         match self {
             Self::End(grace) => Some(grace),
-            Self::Grant | Self::Audit => None,
+            Self::Grant | Self::LookAndGrant | Self::Audit => None,
         }
     }
 }
@@ -48,6 +50,8 @@ impl Operation {
 pub(crate) enum Action {
     /// Lets the user bypass MFA until this date.
     Grant(UserId, BypassUntil),
+    /// The same, unless a bypass runs at least as long.
+    LookAndGrant(UserId, BypassUntil),
     /// Reads the user's status.
     Read(UserId),
     /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
@@ -59,7 +63,7 @@ impl Action {
     #[must_use]
     pub(crate) fn user(&self) -> UserId {
         match *self {
-            Self::Grant(user, _) | Self::Read(user) | Self::End(user, _) => user,
+            Self::Grant(user, _) | Self::LookAndGrant(user, _) | Self::Read(user) | Self::End(user, _) => user,
         }
     }
 
@@ -67,7 +71,7 @@ impl Action {
     #[must_use]
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
-            Self::Grant(_, until) => Some(until),
+            Self::Grant(_, until) | Self::LookAndGrant(_, until) => Some(until),
             Self::Read(_) | Self::End(..) => None,
         }
     }
@@ -76,7 +80,7 @@ impl Action {
     #[must_use]
     pub(crate) fn changes(&self) -> bool {
         match self {
-            Self::Grant(..) | Self::End(..) => true,
+            Self::Grant(..) | Self::LookAndGrant(..) | Self::End(..) => true,
             Self::Read(_) => false,
         }
     }

@@ -27,7 +27,7 @@ pub use self::summary::Summary;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, Published, RowsByNumber, count_report, hex, write_failures};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
-pub(crate) use self::journal::{Appender, Closed, Journal, NotAppended, NotWritten, Target, UNRECORDED};
+pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, NotWritten, Target, UNRECORDED};
 pub(crate) use self::line::{COLUMNS, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};
 pub(crate) use self::metrics::Metrics;

@@ -24,13 +24,6 @@ fn rows_to_end(count: u64) -> Vec<Row> {
 }
 
 impl Script {
-    /// A row's calls as letters, such as `GPG`.
-    fn calls_of(&self, row: u64) -> String {
-        let calls = self.calls.lock().expect("whole");
-        let letter = |called: &Called| if called.call.changes() { 'P' } else { 'G' };
-        calls.iter().filter(|called| called.row == row).map(letter).collect()
-    }
-
     /// The PUTs that granted a bypass or extended one.
     fn extensions(&self) -> Vec<Called> {
         let gives = |called: &Called| match called.call {

@@ -5,6 +5,10 @@ use chrono::{DateTime, Utc};
 use crate::domain::{Action, BypassUntil, Detail, Grace, Outcome, Previous};
 use crate::pingone::BypassStatus;
 
+/// The message of a granted row whose GET found the date asked for, which a process that was killed may have set.
+const NOT_KNOWN_ANY_MORE: &str =
+    "what the user had before is not known: a process of this run that was broken off may have granted this bypass already";
+
 /// The user's status as an answer gave it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Observed {
@@ -27,6 +31,8 @@ pub(super) struct History {
     pub(super) in_doubt: bool,
     /// Whether this process has sent a PUT.
     pub(super) has_put: bool,
+    /// What the user had before, as far as it was known before this answer.
+    pub(super) previous: Option<Previous>,
 }
 
 /// What the answer to a GET means.
@@ -62,6 +68,12 @@ impl Observed {
         RowResult { detail: Detail::own(Some(self.status), why), ..self.settled(Outcome::Mismatch) }
     }
 
+    /// What the journal says of a row whose PUT is sent next.
+    pub(super) fn announced(self) -> RowResult {
+        let why = "the bypass was about to be granted when the run was broken off".to_owned();
+        RowResult { detail: Detail::own(Some(self.status), why), ..self.settled(Outcome::Unknown) }
+    }
+
     /// The result of a row whose unanswered PUT may still be applied: this is the status for now, `before` it happened what
     /// the message says.
     pub(super) fn unknown(self, before: &Detail) -> RowResult {
@@ -83,6 +95,7 @@ pub(super) fn after_get(action: Action, observed: Observed, date: DateTime<Utc>,
         // A grant looks only after its PUTs.
         Action::Grant(_, until) if observed.runs_until(until) => Found::Settled(observed.settled(Outcome::Granted)),
         Action::Grant(..) => Found::Open,
+        Action::LookAndGrant(_, until) => to_grant(observed, until, history),
         Action::End(_, grace) => match nothing_to_end(observed, grace, date, history) {
             Some(result) => Found::Settled(result),
             None => Found::ToPut(grace.after(date)),
@@ -103,8 +116,10 @@ pub(super) fn after_put(action: Action, until: BypassUntil, observed: Observed) 
         (Action::End(..), false, _) => None,
         // The end date in the answer can differ from the one sent (as in the documentation's own example), so the two are
         // compared for every row.
-        (Action::Grant(..), true, Some(found)) if found == until => Some(observed.settled(Outcome::Granted)),
-        (Action::End(..) | Action::Grant(..) | Action::Read(_), _, _) => Some(observed.mismatch(contradiction(observed.bypass))),
+        (Action::Grant(..) | Action::LookAndGrant(..), true, Some(found)) if found == until => Some(observed.settled(Outcome::Granted)),
+        (Action::End(..) | Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_), _, _) => {
+            Some(observed.mismatch(contradiction(observed.bypass)))
+        }
     }
 }
 
@@ -120,9 +135,26 @@ pub(super) fn previous(action: Action, bypass: BypassStatus, date: DateTime<Utc>
         // An earlier near date cannot be later than that of now, and may have passed.
         (Action::End(_, grace), Previous::Until(until)) => until <= grace.after(date),
         (Action::End(..), Previous::NoBypass) => true,
+        (Action::LookAndGrant(_, requested), found) => found == Previous::Until(requested),
         (Action::Grant(..) | Action::Read(_), _) => return None,
     };
     (!history.in_doubt || !may_be_own).then_some(found)
+}
+
+/// What a grant does that looks first. A bypass that runs at least as long is left alone, unless an earlier PUT of the row may have
+/// granted it.
+fn to_grant(observed: Observed, until: BypassUntil, history: History) -> Found {
+    match (observed.bypass.can_bypass, observed.bypass.until) {
+        (true, Some(found)) if found == until && history.in_doubt => {
+            let told = if history.previous.is_some() { "" } else { NOT_KNOWN_ANY_MORE };
+            Found::Settled(RowResult { detail: Detail::own(Some(observed.status), told.to_owned()), ..observed.settled(Outcome::Granted) })
+        }
+        // Somebody else has changed it meanwhile, and the PUT without an answer may still cut it short.
+        (true, Some(found)) if found >= until && history.in_doubt && history.has_put => Found::Open,
+        (true, Some(found)) if found >= until => Found::Settled(observed.settled(Outcome::Kept)),
+        (true, None) => Found::Settled(endless(observed)),
+        (true | false, _) => Found::ToPut(until),
+    }
 }
 
 /// The row's result, unless a bypass runs beyond the near date. One that ends by then is left alone, because a PUT of the near

@@ -5,15 +5,15 @@
 //! renewals never queue behind new rows, and a stop leaves few rows begun. A row in backoff releases its slot.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use super::events::{at, if_any};
 use super::meaning::RowResult;
 use super::row_state::{Next, RowState, Step};
 use super::row_task::{Done, Job, log, perform, settle_sent, settle_unsent};
@@ -23,7 +23,7 @@ use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, Transport};
-use crate::report::{Appender, Closed, NotAppended, Settlement};
+use crate::report::{Appender, Closed, Line, NotAppended, Settlement};
 
 /// The token to send with, once a permit is free; `None` if the run stops first.
 type Permit = Result<Option<Arc<AccessToken>>, PingOneError>;
@@ -49,8 +49,8 @@ pub(super) struct Pool<'a, W> {
     tally: watch::Sender<Tally>,
     state: RunState,
     waiting: WaitingRows,
-    /// Settled rows that the journal has no room for yet. While there are any, nothing is sent.
-    unwritten: VecDeque<Settlement>,
+    /// Lines that the journal has no room for yet. While there are any, nothing is sent.
+    unwritten: VecDeque<Line>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send + 'a>>>,
     /// The next new row, and whether all rows have been read.
     next: Option<Row>,
@@ -113,11 +113,11 @@ impl<'a, W: Transport> Pool<'a, W> {
             // First, since it comes most often; whether the run stops is also checked before anything is sent.
             Some(done) = self.in_flight.next() => Event::Done(done),
             () = stop.requested(), if !is_stopping => Event::Stop,
-            permit = ready(&mut self.permit), if has_permit => Event::Permit(permit),
+            permit = if_any(self.permit.as_mut()), if has_permit => Event::Permit(permit),
             room = self.journal.has_room(), if !has_all_written => Event::Journal(room),
             slot = Arc::clone(slots).acquire_owned(), if missing == Some(Missing::Slot) => Event::Slot(slot.expect("nobody closes it")),
             row = self.rows.recv(), if reads_more => Event::NewRow(row),
-            () = until(due) => Event::Due,
+            () = at(due) => Event::Due,
         })
     }
 
@@ -129,6 +129,11 @@ impl<'a, W: Transport> Pool<'a, W> {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Done(Done::Answered { row, call, slot, began, attempt }) => self.answered(row, call, slot, began, attempt),
+            Event::Done(Done::Announced { row, slot, is_written: true }) => self.second_call(row, slot),
+            Event::Done(Done::Announced { row, .. }) => {
+                self.leave(row);
+                self.close();
+            }
             Event::Done(Done::Checked { row, result, exists }) => match exists {
                 Ok(true) => self.settle(row, result),
                 Ok(false) => self.leave(row),
@@ -279,10 +284,14 @@ impl<'a, W: Transport> Pool<'a, W> {
         match next {
             Next::SecondCall | Next::Retry(_) if self.is_stopping => self.leave(row),
             Next::Leave => self.leave(row),
-            Next::SecondCall => {
-                row.slot = Some(slot);
-                self.waiting.make_ready(row, Priority::SecondCall);
-            }
+            Next::SecondCall => match row.state.to_be_announced() {
+                Some(said) => {
+                    let (line, job) = Job::announce(row, said, self.pipeline.clock.now(), slot);
+                    self.write(line);
+                    self.start(job);
+                }
+                None => self.second_call(row, slot),
+            },
             Next::Settle(result) if result.outcome == Outcome::NotFound => self.start(Job::CheckEnvironment { row, result, slot }),
             Next::Settle(result) => self.settle(row, result),
             Next::TokenRefused(detail) => {
@@ -294,6 +303,15 @@ impl<'a, W: Transport> Pool<'a, W> {
                 if wait.is_zero() { self.waiting.make_ready(row, Priority::Retry) } else { self.waiting.back_off(row, now + wait) }
             }
         }
+    }
+
+    /// Lets a row keep its `slot` for its second call, which is sent with the next permit.
+    fn second_call(&mut self, mut row: Box<StartedRow>, slot: Slot) {
+        if self.is_stopping {
+            return self.leave(row);
+        }
+        row.slot = Some(slot);
+        self.waiting.make_ready(row, Priority::SecondCall);
     }
 
     /// Stops the run, because PingOne accepts no more requests.
@@ -329,19 +347,23 @@ impl<'a, W: Transport> Pool<'a, W> {
             false
         });
         let reason = self.state.settle(&settlement);
-        self.unwritten.push_back(settlement);
+        self.write(settlement.into());
         if let Some(reason) = reason {
             self.stop(reason);
         }
+    }
+
+    fn write(&mut self, line: Line) {
+        self.unwritten.push_back(line);
         self.flush_unwritten();
     }
 
-    /// Hands settled rows to the journal while it has room.
+    /// Hands lines to the journal while it has room.
     fn flush_unwritten(&mut self) {
-        while let Some(settlement) = self.unwritten.pop_front() {
-            match self.journal.append(settlement) {
+        while let Some(line) = self.unwritten.pop_front() {
+            match self.journal.append(line) {
                 Ok(()) => {}
-                Err(NotAppended::Full(settlement)) => return self.unwritten.push_front(*settlement),
+                Err(NotAppended::Full(line)) => return self.unwritten.push_front(*line),
                 Err(NotAppended::Closed) => return self.close(),
             }
         }
@@ -370,19 +392,5 @@ impl<'a, W: Transport> Pool<'a, W> {
         while let Some(row) = self.waiting.take_any() {
             self.leave(row);
         }
-    }
-}
-
-async fn ready(permit: &mut Option<Pin<Box<dyn Future<Output = Permit> + Send + '_>>>) -> Permit {
-    match permit {
-        Some(permit) => permit.await,
-        None => pending().await,
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! A grant or an audit takes one call, repeated until it is answered. An end takes a GET and, if a bypass runs beyond the near
 //! date, a PUT of that date. Each such PUT directly follows a GET that found a bypass: after a fault the bypass may have ended,
-//! and a PUT would grant it again.
+//! and a PUT would grant it again. A grant that looks first takes a GET and, unless a bypass runs at least as long, a PUT, which
+//! directly follows a GET too: after a fault somebody else may have granted a longer one.
+//!
+//! What the user had *before* is what a GET finds, unless a PUT of the row, whose answer was not seen, may have set just that. What
+//! is known is kept then: from an earlier GET, or from the line of an earlier process. A row that is to be granted puts it into the
+//! journal before its PUT is sent ([`RowState::to_be_announced`]), so that a killed process does not take it along.
 //!
 //! A row is in *doubt* when a PUT may have been applied: its answer was not seen, or does not rule it out. Only a 200 resolves
 //! the doubt: the answer to a later PUT, which states the user's status, or to a GET. So a row that would end in doubt gets one
@@ -48,6 +53,8 @@ pub(crate) struct RowState {
     requested: Option<BypassUntil>,
     /// What the user had before the run, as far as it is known.
     pub(crate) previous: Option<Previous>,
+    /// What the journal says that the user had before.
+    announced: Option<Previous>,
     /// The last answer's `Correlation-Id`.
     pub(crate) correlation: ForeignText,
 }
@@ -101,6 +108,7 @@ impl RowState {
             running: None,
             requested: None,
             previous,
+            announced: previous,
             correlation: ForeignText::default(),
         }
     }
@@ -108,6 +116,15 @@ impl RowState {
     /// The requested end date: the row's own, or that of the last PUT.
     pub(crate) fn requested(&self) -> Option<BypassUntil> {
         self.action.until().or(self.requested)
+    }
+
+    /// What the journal must say of a row before its PUT is sent, which overwrites what the user had before: nothing, if it is
+    /// said already or not wanted.
+    pub(crate) fn to_be_announced(&mut self) -> Option<RowResult> {
+        let observed = self.running.filter(|_| matches!(self.action, Action::LookAndGrant(..)))?;
+        let previous = self.previous.filter(|previous| self.announced != Some(*previous))?;
+        self.announced = Some(previous);
+        Some(observed.announced())
     }
 
     /// The time by which the row must be settled; `None` before its first request.
@@ -138,12 +155,14 @@ impl RowState {
         }
         match self.action {
             Action::Grant(_, until) if !self.is_last_look => self.put(user, until),
-            Action::Grant(..) | Action::Read(_) | Action::End(..) => Step::Send { call: Call::Get(user), is_retry: self.attempts > 0 },
+            Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) => {
+                Step::Send { call: Call::Get(user), is_retry: self.attempts > 0 }
+            }
         }
     }
 
     fn history(&self) -> History {
-        History { in_doubt: self.doubt, has_put: self.requested.is_some() }
+        History { in_doubt: self.doubt, has_put: self.requested.is_some(), previous: self.previous }
     }
 
     fn put(&mut self, user: UserId, until: BypassUntil) -> Step {
@@ -224,13 +243,13 @@ impl RowState {
     fn answered(&mut self, call: Call, observed: Observed, now: Instant, date: DateTime<Utc>) -> Next {
         match call {
             Call::Get(_) => self.after_get(observed, date),
-            Call::Put(_, until) => match after_put(self.action, until, observed) {
-                Some(result) => Next::Settle(result),
-                None => {
+            Call::Put(_, until) => after_put(self.action, until, observed).map_or_else(
+                || {
                     self.doubt = true;
                     self.faulted(call, Detail::own(Some(observed.status), contradiction(observed.bypass)), None, now)
-                }
-            },
+                },
+                Next::Settle,
+            ),
         }
     }
 
@@ -241,9 +260,11 @@ impl RowState {
         match found {
             Found::Settled(result) => Next::Settle(result),
             Found::ToPut(_) if !self.is_last_look => {
-                self.doubt = false;
+                // A bypass that still runs resolves the doubt of an end. That of a grant lasts until its date is seen.
+                self.doubt &= !matches!(self.action, Action::End(..));
                 self.running = Some(observed);
-                self.last_fault = Detail::own(None, "no turn came to end the bypass before the row's time was over".to_owned());
+                let verb = if matches!(self.action, Action::End(..)) { "end" } else { "grant" };
+                self.last_fault = Detail::own(None, format!("no turn came to {verb} the bypass before the row's time was over"));
                 Next::SecondCall
             }
             Found::ToPut(_) | Found::Open => Next::Settle(self.unknown(observed)),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use csv::ByteRecord;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Pipeline;
@@ -13,15 +15,25 @@ use super::row_state::RowState;
 use super::started_row::{Slot, StartedRow};
 use crate::domain::{Action, BypassUntil, Detail, Outcome, Row, Work, quote};
 use crate::pingone::{AccessToken, Attempt, Call, PingOneError, RowRequest, Transport};
-use crate::report::Settlement;
+use crate::report::{Line, Settlement};
 
 /// The work to do in flight.
 #[derive(Debug)]
 pub(super) enum Job {
     /// Send this call.
     Send { row: Box<StartedRow>, call: Call, is_retry: bool, slot: Slot, token: Arc<AccessToken> },
+    /// The row's next call may be sent once this line of the journal is written.
+    Announce { row: Box<StartedRow>, written: oneshot::Receiver<()>, slot: Slot },
     /// The user was not found: check whether the environment exists.
     CheckEnvironment { row: Box<StartedRow>, result: RowResult, slot: Slot },
+}
+
+impl Job {
+    /// Sends the row's second call once the journal has `said` what the user had before. Returns the line with it.
+    pub(super) fn announce(row: Box<StartedRow>, said: RowResult, now: DateTime<Utc>, slot: Slot) -> (Line, Self) {
+        let (line, written) = Line::ahead(settlement(&row, said, now, row.carried.clone()));
+        (line, Self::Announce { row, written, slot })
+    }
 }
 
 /// The result of a job.
@@ -29,6 +41,8 @@ pub(super) enum Job {
 pub(super) enum Done {
     /// The call was answered, or its failure is known.
     Answered { row: Box<StartedRow>, call: Call, slot: Slot, began: Instant, attempt: Result<Attempt, PingOneError> },
+    /// Whether the journal has the line.
+    Announced { row: Box<StartedRow>, slot: Slot, is_written: bool },
     /// Whether the environment exists; `false` also if the run stops first.
     Checked { row: Box<StartedRow>, result: RowResult, exists: Result<bool, PingOneError> },
 }
@@ -43,6 +57,7 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
             let attempt = session.send(request, &token, stop).await;
             Done::Answered { row, call, slot, began, attempt }
         }
+        Job::Announce { row, written, slot } => Done::Announced { row, slot, is_written: written.await.is_ok() },
         Job::CheckEnvironment { row, result, slot } => {
             let exists = session.check_environment(stop).await;
             // The row keeps its slot, so that no more rows are out than may be in flight.
@@ -54,6 +69,11 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
 
 /// The settlement of a row for which a request was sent.
 pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: DateTime<Utc>) -> Settlement {
+    let carried = std::mem::take(&mut row.carried);
+    settlement(row, result, completed, carried)
+}
+
+fn settlement(row: &StartedRow, result: RowResult, completed: DateTime<Utc>, carried: ByteRecord) -> Settlement {
     let state: &RowState = &row.state;
     Settlement {
         row: row.number,
@@ -67,7 +87,7 @@ pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: Da
         attempts: state.attempts,
         took: state.took(),
         completed,
-        carried: std::mem::take(&mut row.carried),
+        carried,
     }
 }
 

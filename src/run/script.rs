@@ -118,6 +118,13 @@ impl Script {
         body.unwrap_or_else(|| no_bypass(call.user()))
     }
 
+    /// A row's calls as letters, such as `GPG`.
+    pub(crate) fn calls_of(&self, row: u64) -> String {
+        let calls = self.calls.lock().expect("whole");
+        let letter = |called: &Called| if called.call.changes() { 'P' } else { 'G' };
+        calls.iter().filter(|called| called.row == row).map(letter).collect()
+    }
+
     pub(crate) fn requests_of(&self, row: u64) -> usize {
         self.sent.lock().expect("whole").iter().filter(|(sent, ..)| *sent == row).count()
     }
@@ -227,6 +234,7 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
     let until = chrono::DateTime::from_timestamp_millis(1_800_000_000_000).and_then(BypassUntil::from_instant).expect("in range");
     let action = match operation {
         Operation::Grant => Action::Grant(user, until),
+        Operation::LookAndGrant => Action::LookAndGrant(user, until),
         Operation::Audit => Action::Read(user),
         Operation::End(grace) => Action::End(user, grace),
     };
