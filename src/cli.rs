@@ -68,6 +68,10 @@ pub(crate) struct GrantArgs {
     /// No end date further ahead than this
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = window, help_heading = "Safety")]
     pub(crate) max_window: Duration,
+    /// Look at each user before anything is changed: a bypass that runs at least as long is left alone, and the report
+    /// tells what was there before
+    #[arg(long, help_heading = "Safety")]
+    pub(crate) look_first: bool,
     /// Count end dates from the clock here, even if it is more than a minute off PingOne's
     #[arg(long, help_heading = "Safety")]
     pub(crate) trust_clock: bool,

@@ -107,7 +107,8 @@ impl RunConfig {
     pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refused> {
         let until = arguments.until.map(|text| text.trim().to_owned());
         let users = file(&arguments.run)?;
-        let config = Self::of(Operation::Grant, users, arguments.run, arguments.until_column)?;
+        let operation = if arguments.look_first { Operation::LookAndGrant } else { Operation::Grant };
+        let config = Self::of(operation, users, arguments.run, arguments.until_column)?;
         Ok(Self { until, max_window: Some(arguments.max_window), trust_clock: arguments.trust_clock, ..config })
     }
 

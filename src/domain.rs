@@ -1,11 +1,13 @@
 //! The values that every part of the program uses: identifiers, row numbers, end dates and the like. Each is validated when it
 //! is created, so that no `String` carries meaning after that.
 
+mod action;
 mod bit_set;
 mod detail;
 mod lines;
 mod max_failures;
 mod outcome;
+mod previous;
 mod row;
 mod selection;
 mod text;
@@ -21,10 +23,12 @@ use uuid::Uuid;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::text::ForeignText;
 
+pub(crate) use self::action::{Action, Operation};
 pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
+pub(crate) use self::previous::Previous;
 pub(crate) use self::row::{Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
 pub(crate) use self::text::{escaped, escaped_lines, is_unseen, quote, shell_word, shown};
@@ -219,78 +223,6 @@ impl Attribute {
             Self::Username => "username",
             Self::Email => "email",
             Self::ExternalId => "externalId",
-        }
-    }
-}
-
-/// The operation of a run, applied to each user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    /// Grants the user a bypass until an end date (PUT).
-    Grant,
-    /// Reads whether the user can bypass MFA, and until when (GET).
-    Audit,
-    /// Ends the user's bypass early, if there is one (GET, then PUT).
-    End(Grace),
-}
-
-impl Operation {
-    /// The command's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Grant => "grant",
-            Self::Audit => "audit",
-            Self::End(_) => "end",
-        }
-    }
-
-    /// Whether it can change users' bypasses.
-    pub(crate) fn changes(self) -> bool {
-        match self {
-            Self::Grant | Self::End(_) => true,
-            Self::Audit => false,
-        }
-    }
-
-    /// For `End`: how long the bypasses still run.
-    pub(crate) fn grace(self) -> Option<Grace> {
-        match self {
-            Self::End(grace) => Some(grace),
-            Self::Grant | Self::Audit => None,
-        }
-    }
-}
-
-/// What to do for one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Lets the user bypass MFA until this date.
-    Grant(UserId, BypassUntil),
-    Read(UserId),
-    /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
-    End(UserId, Grace),
-}
-
-impl Action {
-    pub(crate) fn user(&self) -> UserId {
-        match *self {
-            Self::Grant(user, _) | Self::Read(user) | Self::End(user, _) => user,
-        }
-    }
-
-    /// The end date to set, for a grant.
-    pub(crate) fn until(&self) -> Option<BypassUntil> {
-        match *self {
-            Self::Grant(_, until) => Some(until),
-            Self::Read(_) | Self::End(..) => None,
-        }
-    }
-
-    /// Whether it can change the user's bypass.
-    pub(crate) fn changes(&self) -> bool {
-        match self {
-            Self::Grant(..) | Self::End(..) => true,
-            Self::Read(_) => false,
         }
     }
 }

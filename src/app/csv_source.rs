@@ -146,8 +146,9 @@ impl ResolvedSource for ResolvedInput {
         let ResumePoint { index, in_doubt_up_to, now, .. } = resume_point;
         let resumed = index.has_header().then_some(now);
         let JournalIndex { settled, unsettled, .. } = index;
+        let previous = unsettled.iter().filter_map(|(row, last)| Some((*row, last.previous?))).collect();
         let again = unsettled.into_iter().map(|(row, last)| (row, last.outcome)).collect();
-        let remaining = Remaining { settled, again, in_doubt_up_to, resumed };
+        let remaining = Remaining { settled, again, previous, in_doubt_up_to, resumed };
         let input = Arc::new(self.0);
         Ok((Arc::clone(&input), CsvFeed { input, remaining }))
     }

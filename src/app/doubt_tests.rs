@@ -279,7 +279,7 @@ impl World {
                 Outcome::Failed | Outcome::Rejected | Outcome::NotFound | Outcome::Inactive | Outcome::Invalid => {
                     prop_assert!(!is_unconfirmed, "{after}: row {row} is {outcome}, and a PUT was carried out: {bypass:?}");
                 }
-                Outcome::Granted => {
+                Outcome::Granted | Outcome::Kept => {
                     prop_assert_eq!(bypass.map(|until| until.to_string()), Some(until), "{}: row {} is granted", after, row);
                 }
                 Outcome::Ended => {

@@ -52,6 +52,7 @@ fn resume_users(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u
             (
                 None,
                 Outcome::Granted
+                | Outcome::Kept
                 | Outcome::Ended
                 | Outcome::Active
                 | Outcome::Inactive

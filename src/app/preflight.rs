@@ -143,8 +143,10 @@ fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
     let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs())).to_string();
     let side = offset.side;
     let most = match config.operation {
-        Operation::Grant if offset.off > CLOCK_OFF && !config.trust_clock => return Err(RunError::ClockWrong { off, side }),
-        Operation::Grant | Operation::Audit => CLOCK_OFF,
+        Operation::Grant | Operation::LookAndGrant if offset.off > CLOCK_OFF && !config.trust_clock => {
+            return Err(RunError::ClockWrong { off, side });
+        }
+        Operation::Grant | Operation::LookAndGrant | Operation::Audit => CLOCK_OFF,
         Operation::End(grace) if offset.off >= grace.span() => {
             let then = match side {
                 Side::Ahead => "bypasses that run would be taken for ended",
@@ -178,6 +180,7 @@ fn question(operation: Operation, users: u64, environment: &EnvironmentRecord) -
 fn yes_or_no(operation: Operation, users: u64) -> String {
     match operation {
         Operation::Grant => format!("Grant a bypass of MFA for {users} users?"),
+        Operation::LookAndGrant => format!("Grant a bypass of MFA for each of {users} users who has none that runs as long?"),
         Operation::Audit => format!("Read the bypass of MFA of {users} users?"),
         Operation::End(_) => format!("End the bypass of MFA of each of {users} users who has one?"),
     }

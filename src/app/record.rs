@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::target::TargetInfo;
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, Lines, RunId, Tally};
+use crate::domain::{BypassUntil, Lines, Operation, RunId, Tally};
 use crate::report::{
     CURRENT_FORMAT, Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord,
     Status, totals,
@@ -61,6 +61,7 @@ impl OptionsRecord {
                 Lines::All => None,
                 Lines::Active => Some("active".to_owned()),
             },
+            look_first: config.operation == Operation::LookAndGrant,
             grace: config.operation.grace().map(|grace| grace.to_string()),
             rate: pace.rate.to_string(),
             concurrency: pace.concurrency,

@@ -76,7 +76,9 @@ fn journal_rows(config: &RunConfig, record: &RunRecord, index: &JournalIndex) ->
     let reading = &record.options.reading;
     let named = |name: &Option<String>| name.clone().filter(|_| !reading.no_headers);
     let until = match config.operation {
-        Operation::Grant => Some(named(&reading.until_column).unwrap_or_else(|| "bypassMFAEnabledUntil".to_owned())),
+        Operation::Grant | Operation::LookAndGrant => {
+            Some(named(&reading.until_column).unwrap_or_else(|| "bypassMFAEnabledUntil".to_owned()))
+        }
         Operation::Audit | Operation::End(_) => None,
     };
     JournalRows::of(index, named(&reading.user_column).as_deref(), until.as_deref())

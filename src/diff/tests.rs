@@ -45,7 +45,7 @@ fn compared(old: &str, new: &str) -> Result<(String, Summary), DiffError> {
 /// Whether a line with this result, which is no failure, means that the user can bypass MFA; an ended bypass runs until
 /// the line's date, if it has one.
 fn can_bypass(outcome: Outcome, has_date: bool) -> bool {
-    ["granted", "active"].contains(&outcome.name()) || (outcome.name() == "ended" && has_date)
+    ["granted", "kept", "active"].contains(&outcome.name()) || (outcome.name() == "ended" && has_date)
 }
 
 /// What a report states about each user, as the changes show it, and whether that is a failure; computed naively.

@@ -79,7 +79,7 @@ impl SeenSet {
 }
 
 fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
-    Row { number: RowNumber(number), carried, in_doubt: false, work: Work::Send(Action::Read(user)) }
+    Row { number: RowNumber(number), carried, in_doubt: false, previous: None, work: Work::Send(Action::Read(user)) }
 }
 
 #[cfg(test)]

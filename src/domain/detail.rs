@@ -10,12 +10,16 @@ pub(crate) struct Detail {
     pub(crate) message: ForeignText,
     /// PingOne's `id` of the error, by which it is found in PingOne's logs.
     pub(crate) id: ForeignText,
+    /// The answer's `Correlation-Id`.
+    pub(crate) correlation: ForeignText,
 }
 
 impl Detail {
     /// Applies `change` to each text and then cuts it, so that `change` can find a secret anywhere in it.
     pub(crate) fn map(self, change: impl Fn(String) -> String) -> Self {
-        Self { status: self.status, code: self.code.map(&change), message: self.message.map(&change), id: self.id.map(&change) }
+        let Self { status, code, message, id, correlation } = self;
+        let [code, message, id, correlation] = [code, message, id, correlation].map(|text| text.map(&change));
+        Self { status, code, message, id, correlation }
     }
 
     /// A detail with a message of this program.

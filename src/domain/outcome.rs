@@ -9,6 +9,8 @@ pub enum Outcome {
     Granted,
     /// The PUT was answered with 200, but the user cannot bypass MFA or the end date differs.
     Mismatch,
+    /// The user's bypass runs at least as long as the one requested, and was left as it was.
+    Kept,
     /// The user's bypass ends at the requested date or earlier, or there is none.
     Ended,
     /// The user can bypass MFA now.
@@ -44,8 +46,9 @@ pub enum Counts {
 
 impl Outcome {
     /// Every outcome, in the order of the summary.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Granted,
+        Self::Kept,
         Self::Ended,
         Self::Active,
         Self::Inactive,
@@ -65,6 +68,7 @@ impl Outcome {
         match self {
             Self::Granted => "granted",
             Self::Mismatch => "mismatch",
+            Self::Kept => "kept",
             Self::Ended => "ended",
             Self::Active => "active",
             Self::Inactive => "inactive",
@@ -89,6 +93,7 @@ impl Outcome {
             Self::Failed | Self::Unknown => true,
             Self::Granted
             | Self::Mismatch
+            | Self::Kept
             | Self::Ended
             | Self::Active
             | Self::Inactive
@@ -104,7 +109,7 @@ impl Outcome {
     #[must_use]
     pub fn counts(self) -> Counts {
         match self {
-            Self::Granted | Self::Ended | Self::Active | Self::Inactive => Counts::Success,
+            Self::Granted | Self::Kept | Self::Ended | Self::Active | Self::Inactive => Counts::Success,
             Self::Mismatch | Self::NotFound | Self::Ambiguous | Self::Rejected | Self::Failed | Self::Unknown | Self::Invalid => {
                 Counts::Failure
             }
@@ -176,12 +181,12 @@ mod tests {
             names.insert(outcome.name());
         }
         assert_eq!(names.len(), Outcome::ALL.len());
-        assert_eq!(tally.rows(), 12);
+        assert_eq!(tally.rows(), 13);
         assert_eq!(tally.failures(), 7);
         assert!(tally.seen().all(|(_, rows)| rows == 1));
         tally.remove(Outcome::Failed);
-        assert_eq!((tally.rows(), tally.failures(), tally.of(Outcome::Failed)), (11, 6, 0));
-        assert!(tally.seen().count() == 11 && tally.seen().all(|(outcome, _)| outcome != Outcome::Failed));
+        assert_eq!((tally.rows(), tally.failures(), tally.of(Outcome::Failed)), (12, 6, 0));
+        assert!(tally.seen().count() == 12 && tally.seen().all(|(outcome, _)| outcome != Outcome::Failed));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use csv::ByteRecord;
 
-use super::{Action, BypassUntil, Detail, Outcome, RowNumber};
+use super::{Action, BypassUntil, Detail, Outcome, Previous, RowNumber};
 
 /// A row on its way through the pipeline.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct Row {
     pub(crate) carried: ByteRecord,
     /// Whether its request may have been carried out already.
     pub(crate) in_doubt: bool,
+    /// What the user had before, if an earlier process of the run has recorded it.
+    pub(crate) previous: Option<Previous>,
     pub(crate) work: Work,
 }
 

@@ -74,8 +74,10 @@ impl Layout {
         let is_looked_up = lookup.as_ref().is_some_and(|lookup| lookup.column == user);
         let until = match operation {
             Operation::Audit | Operation::End(_) => None,
-            Operation::Grant if has_until && dialect.until_column.is_none() => find.optional(UNTIL, 1).map_err(fault)?,
-            Operation::Grant => Some(find.required(dialect.until_column.as_deref(), UNTIL, 1).map_err(fault)?),
+            Operation::Grant | Operation::LookAndGrant if has_until && dialect.until_column.is_none() => {
+                find.optional(UNTIL, 1).map_err(fault)?
+            }
+            Operation::Grant | Operation::LookAndGrant => Some(find.required(dialect.until_column.as_deref(), UNTIL, 1).map_err(fault)?),
         };
         let (superseded, carried) = names
             .iter()

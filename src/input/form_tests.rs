@@ -93,7 +93,7 @@ fn lookup_values_are_read_as_the_input_has_them() {
     assert_eq!(lookup_value(&format!("username\nx\n{most}\n{more}\n")), is(&[(1, "x"), (2, &most)]));
     // In a report, users with an ID are not looked up.
     let header = crate::report::COLUMNS.join(",");
-    let line = |user: &str, email: &str| format!("1,{user},failed,,,,,,,,1,0,t,{email}\n");
+    let line = |user: &str, email: &str| format!("1,{user},failed,,,,,,,,,,1,0,t,{email}\n");
     let report = format!("{header},email\n{}{}{}", line(A, "a@x"), line("", "b@x"), line("nobody", "c@x"));
     assert_eq!(lookup_value(&report), is(&[(2, "b@x")]));
 }

@@ -54,7 +54,7 @@ use self::check::{Checked, Recheck, check};
 use self::repeats::Repeat;
 use self::resolved_users::resolution_of;
 use self::rows::{ReadRow, Requested, RowReader, UserRef};
-use crate::domain::{Outcome, Row, RowNumber, RowSet, Work};
+use crate::domain::{Outcome, Previous, Row, RowNumber, RowSet, Work};
 use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 
 /// Which rows of a checked input are still to be done.
@@ -63,6 +63,8 @@ pub(crate) struct Remaining {
     pub(crate) settled: RowSet,
     /// The rows that are sent again, with their previous outcomes.
     pub(crate) again: BTreeMap<u64, Outcome>,
+    /// What the users of some of these had before.
+    pub(crate) previous: BTreeMap<u64, Previous>,
     /// Rows up to this one may have been sent by a run that crashed.
     pub(crate) in_doubt_up_to: u64,
     /// When the run was resumed. End dates that have passed by then are no longer requested.
@@ -113,7 +115,8 @@ fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remainin
             let in_doubt = remaining.doubts(row.number);
             let work = remaining.unless_expired(work(&row, input)?, row.number);
             let work = if in_doubt && input.rules.operation.changes() { work.in_doubt() } else { work };
-            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, work }));
+            let previous = remaining.previous.get(&row.number.0).copied();
+            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, previous, work }));
         }
     }
     Ok(None)

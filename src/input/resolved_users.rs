@@ -62,10 +62,10 @@ impl ResolvedUsers {
     fn unresolved(&self, from: u64, length: u64) -> io::Result<Resolution> {
         let mut text = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         self.file.read_exact_at(&mut text, from)?;
-        let (outcome, status, texts): (String, _, [String; 3]) = serde_json::from_slice(&text)?;
-        let [code, message, id] = texts.map(ForeignText::from);
+        let (outcome, status, texts): (String, _, [String; 4]) = serde_json::from_slice(&text)?;
+        let [code, message, id, correlation] = texts.map(ForeignText::from);
         let outcome = Outcome::named(&outcome).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Resolution::Unresolved(outcome, Box::new(Detail { status, code, message, id })))
+        Ok(Resolution::Unresolved(outcome, Box::new(Detail { status, code, message, id, correlation })))
     }
 
     /// Stores the result for a row.
@@ -76,7 +76,7 @@ impl ResolvedUsers {
                 let text = serde_json::to_vec(&(
                     outcome.name(),
                     detail.status,
-                    [&detail.code, &detail.message, &detail.id].map(ForeignText::as_received),
+                    [&detail.code, &detail.message, &detail.id, &detail.correlation].map(ForeignText::as_received),
                 ))?;
                 let from = self.end.fetch_add(text.len() as u64, Ordering::Relaxed);
                 self.file.write_all_at(&text, from)?;
@@ -112,7 +112,7 @@ mod tests {
         let resolved = ResolvedUsers::new(&std::env::temp_dir(), 4).expect("a file");
         assert_eq!(resolved.file.metadata().expect("there").len(), 4 * 17, "one record per row");
         let user = Resolution::User(Uuid::from_u128(7).into());
-        let detail = Detail { status: Some(400), code: "C".into(), message: "m\n\"ü".into(), id: "i".into() };
+        let detail = Detail { status: Some(400), code: "C".into(), message: "m\n\"ü".into(), id: "i".into(), correlation: "c".into() };
         let refused = Resolution::Unresolved(Outcome::Rejected, Box::new(detail));
         let none = Resolution::Unresolved(Outcome::NotFound, Box::default());
         for (row, resolution) in [(4, &refused), (2, &none), (1, &user)] {

@@ -69,6 +69,7 @@ pub(crate) enum UserRef<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RowOperation {
     Grant(BypassUntil),
+    LookAndGrant(BypassUntil),
     Read,
     End(Grace),
 }
@@ -78,6 +79,7 @@ impl RowOperation {
     pub(crate) fn of(self, user: UserId) -> Action {
         match self {
             Self::Grant(until) => Action::Grant(user, until),
+            Self::LookAndGrant(until) => Action::LookAndGrant(user, until),
             Self::Read => Action::Read(user),
             Self::End(grace) => Action::End(user, grace),
         }
@@ -86,7 +88,7 @@ impl RowOperation {
     /// The requested end date, if the row requests one.
     pub(crate) fn until(self) -> Option<BypassUntil> {
         match self {
-            Self::Grant(until) => Some(until),
+            Self::Grant(until) | Self::LookAndGrant(until) => Some(until),
             Self::Read | Self::End(_) => None,
         }
     }
@@ -146,6 +148,7 @@ impl<'a> RowReader<'a> {
         let operation = match self.rules.operation {
             Operation::Audit => RowOperation::Read,
             Operation::Grant => RowOperation::Grant(self.until()?),
+            Operation::LookAndGrant => RowOperation::LookAndGrant(self.until()?),
             Operation::End(grace) => RowOperation::End(grace),
         };
         Ok(Requested { user, operation })

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use crate::domain::ForeignText;
+
 pub(crate) type Reply = Result<Answer, Fault>;
 
 /// An HTTP response.
@@ -14,6 +16,8 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// The server's time.
     pub(crate) date: Option<SystemTime>,
+    /// Its `Correlation-Id`, by which Ping's support finds it; empty if it has none.
+    pub(crate) correlation: ForeignText,
     /// The body, or why it is incomplete.
     pub(crate) body: Result<Bytes, String>,
 }

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     fn said(code: &str, message: &str, id: &str) -> ServerMessage {
-        Detail { status: Some(400), code: code.into(), message: message.into(), id: id.into() }.into()
+        Detail { status: Some(400), code: code.into(), message: message.into(), id: id.into(), ..Detail::default() }.into()
     }
 
     #[test]

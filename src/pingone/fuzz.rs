@@ -45,7 +45,8 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Err("the answer broke off".to_owned())),
     ];
     let wait = prop::option::of((0..u64::MAX).prop_map(Duration::from_secs));
-    let answered = (status(), wait, whole).prop_map(|(status, retry_after, body)| Ok(Answer { status, retry_after, date: None, body }));
+    let answered = (status(), wait, whole)
+        .prop_map(|(status, retry_after, body)| Ok(Answer { status, retry_after, date: None, correlation: "".into(), body }));
     let faulted = any::<bool>().prop_map(|arrived| Err(Fault { may_have_arrived: arrived, untrusted: false, what: "timeout".to_owned() }));
     prop_oneof![9 => answered, 1 => faulted]
 }
@@ -111,7 +112,7 @@ proptest! {
     #[test]
     fn an_error_body_is_recognized_by_its_fields(status in status(), body in body(BODIES, NAMES)) {
         let parsed = parsed(&body).unwrap_or_default();
-        let (detail, is_own) = error_detail(&Answer { status, retry_after: None, date: None, body: Ok(body.into()) });
+        let (detail, is_own) = error_detail(&Answer { status, retry_after: None, date: None, correlation: "".into(), body: Ok(body.into()) });
         let has = |name: &str| parsed.get(name).is_some_and(|value| value.is_string() || value.is_number());
         prop_assert_eq!(is_own, has("code") || (has("message") && has("id")));
         prop_assert_eq!(detail.status, Some(status));
@@ -121,7 +122,7 @@ proptest! {
     #[test]
     fn a_token_is_read_exactly_or_not_at_all(body in body(TOKENS, &["access_token", "token_type", "expires_in", "scope"])) {
         let stands = parsed(&body);
-        let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
+        let answer = Answer { status: 200, retry_after: None, date: None, correlation: "".into(), body: Ok(body.into()) };
         match read_token(&answer, Instant::now(), 7) {
             Ok(token) => {
                 if let Some(body) = stands {
@@ -142,7 +143,7 @@ proptest! {
         let list = UserList::new(|_| unreachable!("no page is asked for"));
         let (session, token) = (list.session(), AccessToken::new(&"s3cr3t-token".into(), 1, None).expect("a token"));
         let parsed = parsed(&body).unwrap_or_default();
-        let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) }, &token);
+        let info = session.info_in(&Answer { status: 200, retry_after: None, date: None, correlation: "".into(), body: Ok(body.into()) }, &token);
         let pieces: Vec<&str> = (0..5).map(|from| &"s3cr3t-token"[from..from + 8]).collect();
         for (told, name) in [(info.name, "name"), (info.kind, "type")] {
             let stands = text(&parsed, name);

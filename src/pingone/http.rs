@@ -14,7 +14,7 @@ use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
 use super::token::{AccessToken, AuthMethod, Credentials};
 use super::transport::{Call, Resource, Transport};
-use crate::domain::{RowNumber, RunId};
+use crate::domain::{ForeignText, RowNumber, RunId};
 
 /// The longest body that is read, in bytes. PingOne's answers have less than 2 KiB.
 const MAX_BODY: usize = 64 << 10;
@@ -30,6 +30,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The capacity for a request's headers, including those that the client adds.
 const HEADERS: usize = 6;
+const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
 const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
 
@@ -165,6 +166,7 @@ async fn exchange(most: usize, sent: impl Future<Output = reqwest::Result<Respon
     let status = response.status().as_u16();
     let date = date(response.headers());
     let retry_after = retry_after(response.headers());
+    let correlation = correlation(response.headers());
     let body = match read_body(response, most).await {
         Ok(body) => Ok(body),
         // For a refusal, the status is enough.
@@ -172,7 +174,7 @@ async fn exchange(most: usize, sent: impl Future<Output = reqwest::Result<Respon
         Err(BodyError::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
         Err(BodyError::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
-    Ok(Answer { status, retry_after, date, body })
+    Ok(Answer { status, retry_after, date, correlation, body })
 }
 
 enum BodyError {
@@ -241,6 +243,11 @@ fn date(headers: &HeaderMap) -> Option<SystemTime> {
     let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok())?;
     let age = text(AGE).and_then(|age| age.trim().parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
     date.checked_add(age.min(MAX_RETRY_AFTER))
+}
+
+/// `Correlation-Id`, whatever it holds.
+fn correlation(headers: &HeaderMap) -> ForeignText {
+    headers.get(CORRELATION_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned().into()).unwrap_or_default()
 }
 
 /// `Retry-After`, in seconds or as a date. A date is relative to the server's own clock if the answer states it.

@@ -35,7 +35,7 @@ pub(crate) use self::environment::EnvironmentInfo;
 pub(crate) use self::http::{HttpSettings, HttpTransport, TrustedCa};
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;
-pub(crate) use self::session::{Limits, RowRequest, Session};
+pub(crate) use self::session::{Answered, Limits, RowRequest, Session};
 pub(crate) use self::token::{AccessToken, AuthMethod, Credentials, TokenSource};
 pub(crate) use self::transport::{Call, Transport};
 pub(crate) use self::url_budget::{USUAL_BUDGET, encoded_len};

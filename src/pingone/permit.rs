@@ -163,7 +163,7 @@ fn oauth_detail(answer: &Answer) -> Detail {
     match text(&body, "error") {
         Some(code) => {
             let message = text(&body, "error_description").unwrap_or_default().into();
-            Detail { status: Some(answer.status), code: code.into(), message, id: "".into() }
+            Detail { status: Some(answer.status), code: code.into(), message, ..Detail::default() }
         }
         None => error_detail(answer).0,
     }

@@ -15,7 +15,7 @@ use super::traffic::Traffic;
 use super::transport::{Call, Transport};
 use super::verdict::{Verdict, classify};
 use crate::clock::{Clock, Offset};
-use crate::domain::{Detail, RowNumber};
+use crate::domain::{Detail, ForeignText, RowNumber};
 use crate::pace::Pacer;
 use crate::stop::Stop;
 
@@ -29,6 +29,15 @@ pub(crate) struct RowRequest {
     pub(crate) again: bool,
     /// No answer is awaited beyond this.
     pub(crate) deadline: Option<Instant>,
+}
+
+/// A row's request that was not abandoned.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// What the answer means, or what its absence does.
+    pub(crate) verdict: Verdict,
+    /// The answer's `Correlation-Id`; `None` if there is no answer.
+    pub(crate) correlation: Option<ForeignText>,
 }
 
 /// The state that all requests to PingOne share.
@@ -89,7 +98,7 @@ impl<W: Transport> Session<W> {
 
     /// Sends a request for a row once; `None` if the run is stopped before the answer comes. The caller has a permit, which came
     /// with this `token`.
-    pub(crate) async fn send(&self, request: RowRequest, token: &AccessToken, stop: &Stop) -> Result<Option<Verdict>, PingOneError> {
+    pub(crate) async fn send(&self, request: RowRequest, token: &AccessToken, stop: &Stop) -> Result<Option<Answered>, PingOneError> {
         let RowRequest { call, row, again, deadline } = request;
         self.count(again);
         self.traffic.for_users.fetch_add(1, Ordering::Relaxed);
@@ -104,9 +113,10 @@ impl<W: Transport> Session<W> {
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let verdict = classify(call, &reply).map_texts(|text| self.redact(text, Some(token)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
+        let correlation = reply.ok().map(|answer| answer.correlation.map(|text| self.redact(text, Some(token))));
         tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
         self.learn(&verdict, token, sent)?;
-        Ok(Some(verdict))
+        Ok(Some(Answered { verdict, correlation }))
     }
 
     pub(super) fn count(&self, again: bool) {

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn answer(body: &str) -> Answer {
-        Answer { status: 200, retry_after: None, date: None, body: Ok(body.to_owned().into()) }
+        Answer { status: 200, retry_after: None, date: None, correlation: "".into(), body: Ok(body.to_owned().into()) }
     }
 
     #[tokio::test(start_paused = true)]

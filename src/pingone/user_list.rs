@@ -63,5 +63,5 @@ impl Transport for &UserList {
 
 #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
 pub(crate) fn answer(status: u16, body: &str) -> Reply {
-    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_owned().into()) })
+    Ok(Answer { status, retry_after: None, date: None, correlation: "".into(), body: Ok(body.to_owned().into()) })
 }

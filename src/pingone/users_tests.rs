@@ -209,7 +209,7 @@ mod fuzz {
         #[test]
         fn a_page_is_unreadable_or_has_all_its_users(body in body(BODIES, NAMES)) {
             let stands = parsed(&body);
-            let answer = Answer { status: 200, retry_after: None, date: None, body: Ok(body.into()) };
+            let answer = Answer { status: 200, retry_after: None, date: None, correlation: "".into(), body: Ok(body.into()) };
             if let (Ok((UserPage { users, total }, next)), Some(parsed)) = (read_page(&answer, |text| text), stands) {
                 let stand = parsed["_embedded"]["users"].as_array().cloned().unwrap_or_default();
                 prop_assert_eq!(users.len(), stand.len());

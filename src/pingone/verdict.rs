@@ -220,12 +220,14 @@ pub(crate) fn error_detail(answer: &Answer) -> (Detail, bool) {
     let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     let (code, message, id) = (text(&body, "code"), text(&body, "message"), text(&body, "id"));
     if code.is_none() && (message.is_none() || id.is_none()) {
-        return (Detail::own(Some(status), "the answer has no error body of PingOne's".to_owned()), false);
+        let detail = Detail::own(Some(status), "the answer has no error body of PingOne's".to_owned());
+        return (Detail { correlation: answer.correlation.clone(), ..detail }, false);
     }
     let details = body.get("details").and_then(Value::as_array).into_iter().flatten();
     let parts: Vec<String> = message.into_iter().chain(details.filter_map(detail_text)).collect();
     let said = |text: Option<String>| text.unwrap_or_default().into();
-    (Detail { status: Some(status), code: said(code), message: parts.join("; ").into(), id: said(id) }, true)
+    let correlation = answer.correlation.clone();
+    (Detail { status: Some(status), code: said(code), message: parts.join("; ").into(), id: said(id), correlation }, true)
 }
 
 fn detail_text(detail: &Value) -> Option<String> {

@@ -13,7 +13,7 @@ fn put() -> Call {
 
 #[expect(clippy::unnecessary_wraps, reason = "a reply beside those that are faults")]
 fn answer(status: u16, body: &str) -> Reply {
-    Ok(Answer { status, retry_after: None, date: None, body: Ok(body.to_owned().into()) })
+    Ok(Answer { status, retry_after: None, date: None, correlation: "".into(), body: Ok(body.to_owned().into()) })
 }
 
 fn is_doubtful(verdict: &Verdict) -> Option<bool> {
@@ -132,7 +132,7 @@ fn only_five_statuses_prove_that_nothing_was_applied() {
 #[test]
 fn a_truncated_answer_is_a_fault() {
     for (status, doubtful) in [(200, true), (302, true), (400, false), (401, false), (403, false), (404, false), (500, true)] {
-        let broken = Ok(Answer { status, retry_after: None, date: None, body: Err("the answer broke off".into()) });
+        let broken = Ok(Answer { status, retry_after: None, date: None, correlation: "".into(), body: Err("the answer broke off".into()) });
         assert_eq!(is_doubtful(&classify(put(), &broken)), Some(doubtful), "{status}");
     }
 }
@@ -145,8 +145,10 @@ fn the_servers_message_is_kept() {
         code: "INVALID_DATA".into(),
         message: "Bad.; bypassMFAEnabledUntil: Too late.; X".into(),
         id: "f1".into(),
+        correlation: "c1".into(),
     };
-    assert_eq!(classify(put(), &answer(400, body)), Verdict::Refused { detail: expected, may_have_been_applied: false });
+    let answer = answer(400, body).map(|answer| Answer { correlation: "c1".into(), ..answer });
+    assert_eq!(classify(put(), &answer), Verdict::Refused { detail: expected, may_have_been_applied: false });
 }
 
 #[test]

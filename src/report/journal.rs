@@ -63,11 +63,11 @@ impl Target {
         }
     }
 
-    fn lines(&self) -> Lines {
+    fn takes(&self, line: &Line) -> bool {
         match self {
-            Self::Stream(_, lines) => *lines,
+            Self::Stream(_, lines) => line.written.is_none() && lines.include(line.settlement.outcome),
             // The run is resumed from it.
-            Self::File(..) => Lines::All,
+            Self::File(..) => true,
         }
     }
 
@@ -87,10 +87,33 @@ impl Target {
     }
 }
 
+/// A line for the journal.
+#[derive(Debug)]
+pub(crate) struct Line {
+    settlement: Settlement,
+    /// For a line that says what is about to be done: is told once the line is written. A later line replaces it, so it is not
+    /// written to a stream.
+    written: Option<oneshot::Sender<()>>,
+}
+
+impl Line {
+    /// A line that must be written before something is done. The receiver resolves once it is, and fails if it cannot be.
+    pub(crate) fn ahead(settlement: Settlement) -> (Self, oneshot::Receiver<()>) {
+        let (written, receiver) = oneshot::channel();
+        (Self { settlement, written: Some(written) }, receiver)
+    }
+}
+
+impl From<Settlement> for Line {
+    fn from(settlement: Settlement) -> Self {
+        Self { settlement, written: None }
+    }
+}
+
 /// The journal of a run, open for more lines.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    lines: mpsc::Sender<Settlement>,
+    lines: mpsc::Sender<Line>,
     thread: JoinHandle<Result<(), FileError>>,
     /// Resolves when the header of a stream is written.
     begun: oneshot::Receiver<()>,
@@ -107,7 +130,7 @@ pub(crate) struct Closed;
 /// Appends lines to a journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
-    lines: mpsc::Sender<Settlement>,
+    lines: mpsc::Sender<Line>,
     stop: Option<Stop>,
 }
 
@@ -115,16 +138,16 @@ pub(crate) struct Appender {
 #[derive(Debug)]
 pub(crate) enum NotAppended {
     /// As many rows wait to be written as may.
-    Full(Box<Settlement>),
+    Full(Box<Line>),
     /// The journal takes no more lines.
     Closed,
 }
 
 impl Appender {
-    /// Hands over a settled row, to be written soon.
-    pub(crate) fn append(&self, settlement: Settlement) -> Result<(), NotAppended> {
-        self.lines.try_send(settlement).map_err(|error| match error {
-            TrySendError::Full(settlement) => NotAppended::Full(Box::new(settlement)),
+    /// Hands over a line, to be written soon.
+    pub(crate) fn append(&self, line: Line) -> Result<(), NotAppended> {
+        self.lines.try_send(line).map_err(|error| match error {
+            TrySendError::Full(line) => NotAppended::Full(Box::new(line)),
             TrySendError::Closed(_) => NotAppended::Closed,
         })
     }
@@ -223,7 +246,7 @@ impl Journal {
     }
 }
 
-async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) -> Result<(), FileError> {
+async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Line>) -> Result<(), FileError> {
     let mut settled = Vec::with_capacity(TOGETHER);
     let mut sync = tokio::time::interval(SYNC_EVERY);
     sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -238,8 +261,12 @@ async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) ->
                     target.sync()?;
                     unsynced = 0;
                 }
-                target.write(&lines_of(&mut settled, target.lines()).map_err(|source| FileError::new("written", target.path(), source))?)?;
+                target.write(&text_of(&settled, &target).map_err(|source| FileError::new("written", target.path(), source))?)?;
                 unsynced += count;
+                for written in settled.drain(..).filter_map(|line| line.written) {
+                    // The row may have been abandoned meanwhile.
+                    written.send(()).unwrap_or(());
+                }
                 // While this thread sleeps, settled rows do not wake it.
                 tokio::time::sleep(GATHERED).await;
             }
@@ -251,12 +278,13 @@ async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Settlement>) ->
     }
 }
 
-fn lines_of(settled: &mut Vec<Settlement>, kept: Lines) -> io::Result<Vec<u8>> {
+/// The text of those of these lines that `target` takes.
+fn text_of(lines: &[Line], target: &Target) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut line = ByteRecord::new();
-    for settlement in settled.drain(..).filter(|settlement| kept.include(settlement.outcome)) {
-        settlement.write_to(&mut line);
-        writer.write_byte_record(&line).map_err(io::Error::other)?;
+    let mut record = ByteRecord::new();
+    for line in lines.iter().filter(|line| target.takes(line)) {
+        line.settlement.write_to(&mut record);
+        writer.write_byte_record(&record).map_err(io::Error::other)?;
     }
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }

@@ -13,7 +13,7 @@ use csv::ByteRecord;
 
 use super::journal::encoded;
 use super::line::{COLUMNS, Column, carried, outcome_of, parsed};
-use crate::domain::{Outcome, RowSet, Tally};
+use crate::domain::{Outcome, Previous, RowSet, Tally};
 use crate::file_error::FileError;
 
 /// Bytes read at a time.
@@ -48,6 +48,8 @@ pub(crate) struct JournalIndex {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unsettled {
     pub(crate) outcome: Outcome,
+    /// What the user had before, as far as the row's lines tell.
+    pub(crate) previous: Option<Previous>,
     /// Where its last line stands in the file, in bytes.
     line: Range<u64>,
 }
@@ -88,18 +90,21 @@ impl JournalIndex {
         self.unsettled.is_empty() && self.tally.rows() == rows
     }
 
-    /// Adds the line of a `row` at this `place`. Returns whether it counts.
-    fn add(&mut self, row: u64, outcome: Outcome, line: Range<u64>) -> bool {
+    /// Adds the last line of a `row`. Returns whether it counts. What an earlier line says of the time before is kept, if this
+    /// one does not say it.
+    fn add(&mut self, row: u64, mut last: Unsettled) -> bool {
+        let outcome = last.outcome;
         self.last_row = self.last_row.max(row);
         if self.settled.contains(row) {
             return false;
         }
         if let Some(before) = self.unsettled.remove(&row) {
             self.tally.remove(before.outcome);
+            last.previous = last.previous.or(before.previous);
         }
         self.tally.add(outcome);
         if outcome.is_to_be_sent_again() {
-            self.unsettled.insert(row, Unsettled { outcome, line });
+            self.unsettled.insert(row, last);
         } else {
             self.settled.insert(row);
         }
@@ -149,7 +154,8 @@ pub(crate) fn read_journal<E: From<FileError>>(
         let line = row_and_outcome(&values).filter(|(row, _)| is_of_a_line && (1..=rows).contains(row));
         match line {
             Some((row, outcome)) => {
-                let counts = index.add(row, outcome, place.clone());
+                let previous = Column::PreviousUntil.text(&values).and_then(Previous::read);
+                let counts = index.add(row, Unsettled { outcome, previous, line: place.clone() });
                 let was_looked_up = !matches!(outcome, Outcome::Invalid | Outcome::Duplicate);
                 index.has_nameless |= was_looked_up && Column::UserId.of(&values).is_empty();
                 take(&Line { row, outcome, values: &values, place: place.clone(), counts })?;
@@ -191,7 +197,7 @@ pub(crate) fn doubt_failures(file: &mut File, path: &Path, index: &mut JournalIn
         let line = line.map_err(|source| FileError::new("read", path, source))?;
         let starts = index.ends;
         index.ends += line.len() as u64;
-        index.add(row, Outcome::Unknown, starts..index.ends);
+        index.add(row, Unsettled { outcome: Outcome::Unknown, previous: None, line: starts..index.ends });
         lines.extend(line);
     }
     if lines.is_empty() {

@@ -7,7 +7,7 @@ fn header() -> String {
 }
 
 fn line(row: u64, outcome: &str, note: &str) -> String {
-    format!("{row},u,{outcome},,,,,,,,1,0,t,\"{note}\"\n")
+    format!("{row},u,{outcome},,,,,,,,,,1,0,t,\"{note}\"\n")
 }
 
 /// The index of the journal, and the file after it was opened to be appended to.
@@ -124,7 +124,7 @@ fn failures_that_may_have_been_sent_again_are_in_doubt_and_no_others() {
         (again.join(", "), added)
     };
     let doubted =
-        |row: u64| format!("{row},u,unknown,,,,,,this may have been sent again before the run was broken off; before that: ,,1,0,t,x\n");
+        |row: u64| format!("{row},u,unknown,,,,,,,this may have been sent again before the run was broken off; before that: ,,,1,0,t,x\n");
     let none = "1 failed, 3 failed, 4 unknown, 5 failed".to_owned();
     assert_eq!(doubt(0), (none, String::new()));
     assert_eq!(doubt(3), ("1 unknown, 3 unknown, 4 unknown, 5 failed".to_owned(), doubted(1) + &doubted(3)));

@@ -1,7 +1,8 @@
 //! What reaches a stream or a file, and which error is returned if it does not.
 
 use super::*;
-use crate::domain::{Detail, Outcome, RowNumber};
+use crate::domain::{BypassUntil, Detail, Outcome, Previous, RowNumber};
+use crate::report::index_journal;
 use std::sync::{Arc, Mutex};
 
 /// A slow stream that keeps what is written to it.
@@ -28,6 +29,7 @@ fn settlement(row: u64, outcome: Outcome) -> Settlement {
         can_bypass: None,
         until: None,
         requested: None,
+        previous: None,
         detail: Detail::default(),
         attempts: 1,
         took: Duration::ZERO,
@@ -44,7 +46,7 @@ async fn a_slow_stream_is_waited_for_and_has_the_lines_that_were_asked_for() {
         let journal = Journal::start(Target::Stream(Box::new(stream.clone()), lines), ["note"].into_iter()).expect("begun");
         let appender = journal.appender();
         for (row, outcome) in [(1, Outcome::Active), (2, Outcome::Inactive), (3, Outcome::Active)] {
-            appender.append(settlement(row, outcome)).expect("it is open");
+            appender.append(settlement(row, outcome).into()).expect("it is open");
         }
         drop(appender);
         journal.finish().await.expect("written");
@@ -63,7 +65,7 @@ async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
     let started = Journal::start(Target::File(device(), "r.partial.csv".into()), std::iter::empty());
     assert_eq!(started.expect_err("not on disk").to_string(), "r.partial.csv: the file cannot be written to disk");
     let resumed = Journal::resume(Target::File(device(), "r.partial.csv".into())).expect("a thread");
-    resumed.appender().append(settlement(1, Outcome::Granted)).expect("it is open");
+    resumed.appender().append(settlement(1, Outcome::Granted).into()).expect("it is open");
     match resumed.finish().await {
         Err(NotWritten::File(error)) => assert_eq!(error.to_string(), "r.partial.csv: the file cannot be written to disk"),
         other => panic!("{other:?}"),
@@ -77,4 +79,64 @@ async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
 #[test]
 fn a_crash_loses_no_more_than_what_waits_what_is_gathered_and_what_is_not_synced() {
     assert_eq!(UNRECORDED, 4096 + 1024 + 16_384);
+}
+
+/// The sender of a row's PUT waits for this.
+#[tokio::test]
+async fn what_is_about_to_be_done_is_in_the_file_before_it_is_said_and_in_no_stream() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("j.csv");
+    let target = Target::File(File::create(&path).expect("created"), path.clone());
+    let journal = Journal::start(target, std::iter::empty()).expect("begun");
+    let (line, written) = Line::ahead(settlement(1, Outcome::Unknown));
+    journal.appender().append(line).expect("it is open");
+    written.await.expect("it is written");
+    assert!(std::fs::read_to_string(&path).expect("there").ends_with("\n1,u1,unknown,,,,,,,,,,1,0,2027-01-15T08:00:00.000Z\n"));
+    journal.finish().await.expect("written");
+
+    let stream = Slow::default();
+    let journal = Journal::start(Target::Stream(Box::new(stream.clone()), Lines::All), std::iter::empty()).expect("begun");
+    let (line, written) = Line::ahead(settlement(1, Outcome::Unknown));
+    journal.appender().append(line).expect("it is open");
+    written.await.expect("nobody waits for a stream");
+    journal.finish().await.expect("written");
+    assert_eq!(String::from_utf8(stream.0.lock().expect("whole").clone()).expect("UTF-8").lines().count(), 1, "the header");
+
+    let journal = Journal::start(Target::File(File::open(&path).expect("there"), path.clone()), std::iter::empty());
+    assert!(journal.is_err(), "it cannot be written");
+    let journal = Journal::resume(Target::File(File::open(&path).expect("there"), path)).expect("begun");
+    let (line, written) = Line::ahead(settlement(1, Outcome::Unknown));
+    drop(journal.appender().append(line));
+    assert!(written.await.is_err() && journal.finish().await.is_err(), "what is not written is not said to be");
+}
+
+#[tokio::test]
+async fn what_users_had_before_is_read_back_for_the_rows_that_are_sent_again() {
+    let date = BypassUntil::read("2026-08-31T17:00:00.000Z").map(Previous::Until);
+    let lines = [
+        (1, Outcome::Failed, date),
+        (2, Outcome::Unknown, Some(Previous::NoBypass)),
+        (3, Outcome::Unknown, None),
+        (4, Outcome::Granted, date),
+        (5, Outcome::Failed, date),
+        (5, Outcome::Granted, date),
+        // A later line replaces what an earlier one says, if it says anything.
+        (1, Outcome::Unknown, None),
+        (2, Outcome::Failed, date),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("j.csv");
+    let target = Target::File(File::create(&path).expect("created"), path.clone());
+    let journal = Journal::start(target, std::iter::empty()).expect("begun");
+    let appender = journal.appender();
+    for (row, outcome, previous) in lines {
+        appender.append(Settlement { previous, ..settlement(row, outcome) }.into()).expect("it is open");
+    }
+    drop(appender);
+    journal.finish().await.expect("written");
+    let found = index_journal(&path, 5).expect("readable");
+    assert_eq!(
+        found.unsettled.into_iter().filter_map(|(row, last)| Some((row, last.previous?))).collect::<Vec<_>>(),
+        [(1, date.expect("a date")), (2, date.expect("a date"))]
+    );
 }

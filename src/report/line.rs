@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
-use crate::domain::{BypassUntil, Detail, Outcome, RowNumber};
+use crate::domain::{BypassUntil, Detail, Outcome, Previous, RowNumber};
 
 /// A column of the report that is its own. The input's other columns follow these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,12 @@ pub(crate) enum Column {
     CanBypass,
     Until,
     RequestedUntil,
+    PreviousUntil,
     HttpStatus,
     ErrorCode,
     ErrorMessage,
     ErrorId,
+    CorrelationId,
     Attempts,
     DurationMs,
     CompletedAt,
@@ -29,17 +31,19 @@ pub(crate) enum Column {
 
 impl Column {
     /// All of them, in the order in which they are written.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Row,
         Self::UserId,
         Self::Result,
         Self::CanBypass,
         Self::Until,
         Self::RequestedUntil,
+        Self::PreviousUntil,
         Self::HttpStatus,
         Self::ErrorCode,
         Self::ErrorMessage,
         Self::ErrorId,
+        Self::CorrelationId,
         Self::Attempts,
         Self::DurationMs,
         Self::CompletedAt,
@@ -54,10 +58,12 @@ impl Column {
             Self::CanBypass => "canBypassMFA",
             Self::Until => "bypassMFAEnabledUntil",
             Self::RequestedUntil => "requestedUntil",
+            Self::PreviousUntil => "previousUntil",
             Self::HttpStatus => "httpStatus",
             Self::ErrorCode => "errorCode",
             Self::ErrorMessage => "errorMessage",
             Self::ErrorId => "errorId",
+            Self::CorrelationId => "correlationId",
             Self::Attempts => "attempts",
             Self::DurationMs => "durationMs",
             Self::CompletedAt => "completedAt",
@@ -69,9 +75,14 @@ impl Column {
         line.get(self as usize).unwrap_or_default()
     }
 
+    /// Its value in a `line`, if it is text.
+    pub(crate) fn text(self, line: &ByteRecord) -> Option<&str> {
+        std::str::from_utf8(self.of(line)).ok()
+    }
+
     /// Its value in a `line`, read as a `T`.
     pub(crate) fn parsed<T: FromStr>(self, line: &ByteRecord) -> Option<T> {
-        std::str::from_utf8(self.of(line)).ok()?.parse().ok()
+        self.text(line)?.parse().ok()
     }
 }
 
@@ -88,7 +99,7 @@ pub(crate) const COLUMNS: [&str; Column::ALL.len()] = {
 
 /// The outcome that a `line` of a report or journal tells.
 pub(super) fn outcome_of(line: &ByteRecord) -> Option<Outcome> {
-    Outcome::named(std::str::from_utf8(Column::Result.of(line)).ok()?)
+    Column::Result.text(line).and_then(Outcome::named)
 }
 
 /// The values in the `text` of a line.
@@ -113,6 +124,8 @@ pub(crate) struct Settlement {
     pub(crate) can_bypass: Option<bool>,
     pub(crate) until: Option<BypassUntil>,
     pub(crate) requested: Option<BypassUntil>,
+    /// What the user had before; `None` if nobody looked, or if it is not known any more.
+    pub(crate) previous: Option<Previous>,
     pub(crate) detail: Detail,
     /// Requests sent for the row, throttled ones included.
     pub(crate) attempts: u32,
@@ -144,10 +157,12 @@ impl Settlement {
             Column::CanBypass => text(self.can_bypass),
             Column::Until => text(self.until),
             Column::RequestedUntil => text(self.requested),
+            Column::PreviousUntil => text(self.previous),
             Column::HttpStatus => text(self.detail.status),
             Column::ErrorCode => self.detail.code.to_string(),
             Column::ErrorMessage => self.detail.message.to_string(),
             Column::ErrorId => self.detail.id.to_string(),
+            Column::CorrelationId => self.detail.correlation.to_string(),
             Column::Attempts => self.attempts.to_string(),
             Column::DurationMs => self.took.as_millis().to_string(),
             Column::CompletedAt => text(BypassUntil::from_instant(self.completed)),
@@ -178,7 +193,8 @@ mod tests {
             can_bypass: Some(false),
             until: None,
             requested: BypassUntil::from_instant(DateTime::from_timestamp_millis(1_800_000_000_123).expect("in range")),
-            detail: Detail { status: Some(200), code: "=C".into(), message: "m".into(), id: "".into() },
+            previous: Some(Previous::NoBypass),
+            detail: Detail { status: Some(200), code: "=C".into(), message: "m".into(), id: "".into(), correlation: "-c".into() },
             attempts: 2,
             took: Duration::from_micros(1_234_567),
             completed: DateTime::from_timestamp_millis(1_800_000_001_000).expect("in range"),
@@ -194,10 +210,12 @@ mod tests {
             "false",
             "",
             "2027-01-15T08:00:00.123Z",
+            "none",
             "200",
             "'=C",
             "m",
             "",
+            "'-c",
             "2",
             "1234",
             "2027-01-15T08:00:01.000Z",

@@ -28,7 +28,7 @@ pub use self::verify::VerifyError;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
-pub(crate) use self::journal::{Appender, Closed, Journal, NotAppended, NotWritten, Target, UNRECORDED};
+pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, read_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Column, Settlement};
 pub(crate) use self::lock::{Lock, NoLock};

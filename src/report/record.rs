@@ -55,6 +55,11 @@ pub(crate) struct RunRecord {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -120,6 +125,9 @@ pub(crate) struct OptionsRecord {
     /// The selection of users in the report; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) only: Option<String>,
+    /// Whether a grant looks at each user before it changes anything.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) look_first: bool,
     /// How long a bypass that `end` ends still runs.
     #[serde(rename = "in", default)]
     pub(crate) grace: Option<String>,
@@ -228,6 +236,12 @@ impl RunRecord {
         (was != is).then(|| format!("the report was `{}` and is `{}`", escaped(&was), escaped(&is)))
     }
 
+    /// The operation, with the options that make another one of it.
+    fn operation_as_typed(&self) -> String {
+        let look_first = if self.options.look_first { " --look-first" } else { "" };
+        format!("{}{look_first}", self.operation)
+    }
+
     /// Describes the first difference that makes the `other` run a different one; `None` if this run can be resumed as it.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let differ =
@@ -237,7 +251,7 @@ impl RunRecord {
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
         let is_listed = self.input.directory.is_some() || other.input.directory.is_some();
         let input = if is_listed { "the input" } else { "the input's SHA-256" };
-        differ("the operation", &self.operation, &other.operation)
+        differ("the operation", &self.operation_as_typed(), &other.operation_as_typed())
             .or_else(|| differ("the environment", &self.environment.id, &other.environment.id))
             .or_else(|| differ("the API", &url(self), &url(other)))
             .or_else(|| differ(input, &self.input.identity(), &other.input.identity()))

@@ -31,6 +31,7 @@ pub(in crate::report) fn record() -> RunRecord {
                 skip_invalid: false,
             },
             only: None,
+            look_first: false,
             grace: None,
             rate: "50/s".into(),
             concurrency: 64,
@@ -90,6 +91,7 @@ fn what_differs_is_named() {
         record().difference(&other).expect("a difference")
     };
     assert_eq!(named(|other| other.operation = "audit".into()), "the operation was `grant` and is `audit`");
+    assert_eq!(named(|other| other.options.look_first = true), "the operation was `grant` and is `grant --look-first`");
     let finished = |only: Option<&str>| {
         let mut record = record();
         (record.status, record.options.only) = (Status::Completed, only.map(str::to_owned));
@@ -194,7 +196,7 @@ fn totals_and_requests_of_several_runs_add_up() {
         all.add_rows(outcome, rows);
     }
     let written = totals(&all);
-    assert_eq!(written.len(), 13);
+    assert_eq!(written.len(), 14);
     assert_eq!(["rows", "granted", "failed", "duplicate", "unknown"].map(|name| written[name]), [6, 3, 2, 1, 0]);
     assert_eq!(tally(&written), all);
     let mut requests = RequestsRecord { sent: 10, retried: 2, throttled: 1 };

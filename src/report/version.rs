@@ -47,9 +47,10 @@ struct Format {
 }
 
 /// Every format so far, oldest first. CONTRIBUTING.md shows this table.
-const FORMATS: [Format; 2] = [
-    Format { version: UNNUMBERED, has: "no `formatVersion`", columns: &COLUMNS_1, reading: Reading::Honour },
-    Format { version: 2, has: "`formatVersion`", columns: &COLUMNS_1, reading: Reading::Honour },
+const FORMATS: [Format; 3] = [
+    Format { version: UNNUMBERED, has: "no `formatVersion`", columns: &COLUMNS_1, reading: Reading::Refuse },
+    Format { version: 2, has: "`formatVersion`", columns: &COLUMNS_1, reading: Reading::Refuse },
+    Format { version: 3, has: "the columns `previousUntil` and `correlationId`", columns: &COLUMNS_3, reading: Reading::Honour },
 ];
 
 /// The columns of formats 1 and 2.
@@ -64,6 +65,25 @@ const COLUMNS_1: [&str; 13] = [
     "errorCode",
     "errorMessage",
     "errorId",
+    "attempts",
+    "durationMs",
+    "completedAt",
+];
+
+/// The columns of format 3.
+const COLUMNS_3: [&str; 15] = [
+    "row",
+    "userID",
+    "result",
+    "canBypassMFA",
+    "bypassMFAEnabledUntil",
+    "requestedUntil",
+    "previousUntil",
+    "httpStatus",
+    "errorCode",
+    "errorMessage",
+    "errorId",
+    "correlationId",
     "attempts",
     "durationMs",
     "completedAt",

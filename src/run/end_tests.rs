@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::row_state::{Next, RowState, Step};
 use super::script::{Called, Event, Output, PATIENCE, Script, now, pipeline, row, run};
 use super::*;
-use crate::domain::{Action, BypassUntil, Grace, Operation, Outcome};
+use crate::domain::{Action, BypassUntil, Grace, Operation, Outcome, Previous};
 use crate::pace::Rate;
 use crate::pingone::{BypassStatus, Call, Verdict};
 use crate::stop::Signal;
@@ -24,13 +24,6 @@ fn rows_to_end(count: u64) -> Vec<Row> {
 }
 
 impl Script {
-    /// A row's calls as letters, such as `GPG`.
-    fn calls_of(&self, row: u64) -> String {
-        let calls = self.calls.lock().expect("whole");
-        let letter = |called: &Called| if called.call.changes() { 'P' } else { 'G' };
-        calls.iter().filter(|called| called.row == row).map(letter).collect()
-    }
-
     /// The PUTs that granted a bypass or extended one.
     fn extensions(&self) -> Vec<Called> {
         let gives = |called: &Called| match called.call {
@@ -138,7 +131,7 @@ fn a_date_that_passed_long_ago_is_not_taken_for_the_end_of_a_bypass_that_runs() 
     let Operation::End(grace) = in_a_minute() else { unreachable!("it is an end") };
     let action = Action::End("7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"), grace);
     for (ago, expected) in [(30, Outcome::Ended), (59, Outcome::Ended), (61, Outcome::Mismatch), (4 * 3600, Outcome::Mismatch)] {
-        let mut state = RowState::new(action, PATIENCE, false);
+        let mut state = RowState::new(action, PATIENCE, false, None);
         let Step::Send { call, .. } = state.step(now()) else { panic!("a GET comes first") };
         let until = BypassUntil::from_instant(now() - TimeDelta::seconds(ago));
         let verdict = Verdict::Answered { status: 200, bypass: BypassStatus { can_bypass: true, until } };
@@ -280,6 +273,45 @@ async fn a_row_in_doubt_is_unknown_until_a_get_is_answered() {
         let rows = vec![Row { in_doubt: true, ..row(in_a_minute(), 1) }];
         let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
         assert_eq!(output.outcome(1), outcome, "{runs_for:?} {events:?}");
+    }
+}
+
+/// What a PUT of the row's own may have set is not taken for what was there before.
+#[tokio::test(start_paused = true)]
+async fn what_the_user_had_before_is_what_the_first_get_saw() {
+    use Event as E;
+    let known = BypassUntil::from_instant(now() + TimeDelta::days(9)).map(Previous::Until);
+    for (runs_for, events, in_doubt, recorded, expected) in [
+        (Some(3600), vec![], false, None, "date"),
+        (Some(30), vec![], false, None, "date"),
+        (None, vec![], false, None, "none"),
+        (Some(3600), vec![E::Good, E::Lost], false, None, "date"),
+        (Some(3600), vec![E::Good, E::Lost, E::Silence], false, None, "date"),
+        (Some(100), vec![E::Good, E::RetryAfter(503, 120)], false, None, "date"),
+        (Some(3600), vec![E::NoDate], false, None, ""),
+        (Some(3600), vec![E::Silence; 8], false, None, ""),
+        (Some(3600), vec![E::Status(404)], false, None, ""),
+        // An earlier process may have ended it.
+        (Some(3600), vec![], true, None, "date"),
+        (Some(30), vec![], true, None, ""),
+        (None, vec![], true, None, ""),
+        (Some(30), vec![], true, known, "known"),
+        (None, vec![], true, Some(Previous::NoBypass), "none"),
+        // Nothing was applied, so it is as this process finds it.
+        (Some(3600), vec![], false, known, "date"),
+        (Some(3600), vec![E::Silence; 8], false, known, "known"),
+    ] {
+        let users = runs_for.is_some().then_some(1).into_iter();
+        let script = Arc::new(Script::of(&[(1, &events)]).with_bypasses(users, runs_for.unwrap_or_default()));
+        let before = script.running(1).map(|until| until.to_string()).unwrap_or_default();
+        let rows = vec![Row { in_doubt, previous: recorded, ..row(in_a_minute(), 1) }];
+        let output = run(&pipeline(&script, Rate::Unlimited, 4, PATIENCE), rows).await;
+        let expected = match expected {
+            "date" => before,
+            "known" => known.map(|known| known.to_string()).unwrap_or_default(),
+            text => text.to_owned(),
+        };
+        assert_eq!(output.value(1, "previousUntil"), expected, "{runs_for:?} {events:?} {in_doubt}");
     }
 }
 

@@ -34,6 +34,9 @@ mod budget;
 mod canary;
 #[cfg(test)]
 mod end_tests;
+#[cfg(test)]
+mod look_tests;
+mod meaning;
 mod pool;
 mod row_state;
 mod row_task;

@@ -14,15 +14,16 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::row_state::{Next, RowResult, RowState, Step};
+use super::meaning::RowResult;
+use super::row_state::{Next, RowState, Step};
 use super::row_task::{Done, Job, log_settled, perform, settle_sent, settle_unsent};
 use super::run_state::RunState;
 use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work};
-use crate::pingone::{AccessToken, Call, PingOneError, Transport, Verdict};
-use crate::report::{Appender, Closed, NotAppended, Settlement};
+use crate::pingone::{AccessToken, Answered, Call, PingOneError, Transport};
+use crate::report::{Appender, Closed, Line, NotAppended, Settlement};
 
 /// The token to send with, once a permit is free; `None` if the run stops first.
 type Permit = Result<Option<Arc<AccessToken>>, PingOneError>;
@@ -48,8 +49,8 @@ pub(super) struct Pool<'a, W> {
     tally: watch::Sender<Tally>,
     state: RunState,
     waiting: WaitingRows,
-    /// Settled rows that the journal has no room for yet. While there are any, nothing is sent.
-    unwritten: VecDeque<Settlement>,
+    /// Lines that the journal has no room for yet. While there are any, nothing is sent.
+    unwritten: VecDeque<Line>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send + 'a>>>,
     /// The next new row, and whether all rows have been read.
     next: Option<Row>,
@@ -131,7 +132,12 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Done(Done::Answered { row, call, slot, sent, verdict }) => self.answered(row, call, slot, sent, verdict),
+            Event::Done(Done::Answered { row, call, slot, sent, answered }) => self.answered(row, call, slot, sent, answered),
+            Event::Done(Done::Announced { row, slot, is_written: true }) => self.second_call(row, slot),
+            Event::Done(Done::Announced { row, .. }) => {
+                self.leave(row);
+                self.close();
+            }
             Event::Done(Done::Checked { row, result, exists }) => match exists {
                 Ok(true) => self.settle(row, result),
                 Ok(false) => self.leave(row),
@@ -221,11 +227,11 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Starts a row. Returns `None` if it needs no request and is settled already.
     fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
-        let Row { number, mut carried, in_doubt, work } = row;
+        let Row { number, mut carried, in_doubt, previous, work } = row;
         self.state.begin(number);
-        match settle_unsent(number, work, &mut carried, self.pipeline.clock.now()) {
+        match settle_unsent(number, work, previous, &mut carried, self.pipeline.clock.now()) {
             Ok(action) => {
-                let state = RowState::new(action, self.pipeline.limits, in_doubt);
+                let state = RowState::new(action, self.pipeline.limits, in_doubt, previous);
                 Some(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }))
             }
             Err(settlement) => {
@@ -265,17 +271,18 @@ impl<'a, W: Transport> Pool<'a, W> {
         call: Call,
         slot: Slot,
         sent: Instant,
-        verdict: Result<Option<Verdict>, PingOneError>,
+        answered: Result<Option<Answered>, PingOneError>,
     ) {
         let now = Instant::now();
-        let next = match verdict {
+        let next = match answered {
             // This answer ends the run, but it counts as an attempt of the row too.
             Err(refused) => {
                 row.state.count(sent, now);
                 return self.refuse(row, refused);
             }
             Ok(None) => row.state.abandoned(call, sent, now),
-            Ok(Some(verdict)) => {
+            Ok(Some(Answered { verdict, correlation })) => {
+                row.state.correlation = correlation.unwrap_or_else(|| std::mem::take(&mut row.state.correlation));
                 self.state.breaker.learn(&verdict, &mut row.has_faulted);
                 row.state.after(call, verdict, sent, now, self.pipeline.clock.now())
             }
@@ -283,10 +290,14 @@ impl<'a, W: Transport> Pool<'a, W> {
         match next {
             Next::SecondCall | Next::Retry(_) if self.is_stopping => self.leave(row),
             Next::Leave => self.leave(row),
-            Next::SecondCall => {
-                row.slot = Some(slot);
-                self.waiting.make_ready(row, Priority::SecondCall);
-            }
+            Next::SecondCall => match row.state.announce() {
+                Some(said) => {
+                    let (line, job) = Job::announce(row, said, self.pipeline.clock.now(), slot);
+                    self.write(line);
+                    self.start(job);
+                }
+                None => self.second_call(row, slot),
+            },
             Next::Settle(result) if result.outcome == Outcome::NotFound => self.start(Job::CheckEnvironment { row, result, slot }),
             Next::Settle(result) => self.settle(row, result),
             Next::TokenRefused(detail) => {
@@ -298,6 +309,15 @@ impl<'a, W: Transport> Pool<'a, W> {
                 if wait.is_zero() { self.waiting.make_ready(row, Priority::Retry) } else { self.waiting.back_off(row, now + wait) }
             }
         }
+    }
+
+    /// Lets a row keep its `slot` for its second call, which is sent with the next permit.
+    fn second_call(&mut self, mut row: Box<StartedRow>, slot: Slot) {
+        if self.is_stopping {
+            return self.leave(row);
+        }
+        row.slot = Some(slot);
+        self.waiting.make_ready(row, Priority::SecondCall);
     }
 
     /// Stops the run, because PingOne accepts no more requests.
@@ -333,19 +353,23 @@ impl<'a, W: Transport> Pool<'a, W> {
             false
         });
         let reason = self.state.settle(&settlement);
-        self.unwritten.push_back(settlement);
+        self.write(settlement.into());
         if let Some(reason) = reason {
             self.stop(reason);
         }
+    }
+
+    fn write(&mut self, line: Line) {
+        self.unwritten.push_back(line);
         self.flush_unwritten();
     }
 
-    /// Hands settled rows to the journal while it has room.
+    /// Hands lines to the journal while it has room.
     fn flush_unwritten(&mut self) {
-        while let Some(settlement) = self.unwritten.pop_front() {
-            match self.journal.append(settlement) {
+        while let Some(line) = self.unwritten.pop_front() {
+            match self.journal.append(line) {
                 Ok(()) => {}
-                Err(NotAppended::Full(settlement)) => return self.unwritten.push_front(*settlement),
+                Err(NotAppended::Full(line)) => return self.unwritten.push_front(*line),
                 Err(NotAppended::Closed) => return self.close(),
             }
         }

@@ -2,7 +2,12 @@
 //!
 //! A grant or an audit takes one call, repeated until it is answered. An end takes a GET and, if a bypass runs beyond the near
 //! date, a PUT of that date. Each such PUT directly follows a GET that found a bypass: after a fault the bypass may have ended,
-//! and a PUT would grant it again.
+//! and a PUT would grant it again. A grant that looks first takes a GET and, unless a bypass runs at least as long, a PUT, which
+//! directly follows a GET too: after a fault somebody else may have granted a longer one.
+//!
+//! What the user had *before* is what a GET finds, unless a PUT of the row, whose answer was not seen, may have set just that. What
+//! is known is kept then: from an earlier GET, or from the line of an earlier process. A row that is to be granted puts it into the
+//! journal before its PUT is sent ([`RowState::announce`]), so that a killed process does not take it along.
 //!
 //! A row is in *doubt* when a PUT may have been applied: its answer was not seen, or does not rule it out. Only a 200 resolves
 //! the doubt: the answer to a later PUT, which states the user's status, or to a GET. So a row that would end in doubt gets one
@@ -14,9 +19,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::domain::{Action, BypassUntil, Detail, Outcome, UserId};
+use super::meaning::{Found, History, Observed, RowResult, after_get, after_put, after_waiting, contradiction, previous};
+use crate::domain::{Action, BypassUntil, Detail, ForeignText, Outcome, Previous, UserId};
 use crate::pace::Backoff;
-use crate::pingone::{BypassStatus, Call, Limits, Verdict};
+use crate::pingone::{Call, Limits, Verdict};
 
 /// After this many 401s in succession for one row, new tokens count as refused. Two in succession could be two expired tokens.
 const MOST_401S: u32 = 3;
@@ -41,10 +47,16 @@ pub(crate) struct RowState {
     last_fault: Detail,
     /// Whether only the last look is left to do.
     is_last_look: bool,
-    /// The running bypass to end, if the last call was a GET that found one.
+    /// The status that a PUT is to change, if the last call was a GET that found so.
     running: Option<Observed>,
     /// The end date that the last PUT requested.
     requested: Option<BypassUntil>,
+    /// What the user had before the run, as far as it is known.
+    pub(crate) previous: Option<Previous>,
+    /// What the journal says that the user had before.
+    announced: Option<Previous>,
+    /// The last answer's `Correlation-Id`.
+    pub(crate) correlation: ForeignText,
 }
 
 /// 401s in succession.
@@ -52,13 +64,6 @@ pub(crate) struct RowState {
 struct Unauthorized {
     gets: u32,
     puts: u32,
-}
-
-/// The user's status as an answer gave it.
-#[derive(Debug, Clone, Copy)]
-struct Observed {
-    status: u16,
-    bypass: BypassStatus,
 }
 
 /// What to do with a permit.
@@ -85,17 +90,10 @@ pub(crate) enum Next {
     TokenRefused(Detail),
 }
 
-/// The result of a settled row.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct RowResult {
-    pub(crate) outcome: Outcome,
-    pub(crate) bypass: Option<BypassStatus>,
-    pub(crate) detail: Detail,
-}
-
 impl RowState {
-    /// The state of a new row. `in_doubt` says that its action may already have been carried out by an earlier process.
-    pub(crate) fn new(action: Action, limits: Limits, in_doubt: bool) -> Self {
+    /// The state of a new row. `in_doubt` says that its action may already have been carried out by an earlier process, and
+    /// `previous` what that process found before.
+    pub(crate) fn new(action: Action, limits: Limits, in_doubt: bool, previous: Option<Previous>) -> Self {
         Self {
             action,
             limits,
@@ -109,12 +107,24 @@ impl RowState {
             is_last_look: false,
             running: None,
             requested: None,
+            previous,
+            announced: previous,
+            correlation: ForeignText::default(),
         }
     }
 
     /// The requested end date: the row's own, or that of the last PUT.
     pub(crate) fn requested(&self) -> Option<BypassUntil> {
         self.action.until().or(self.requested)
+    }
+
+    /// What the journal must say of a row before its PUT is sent, which overwrites what the user had before: nothing, if it is
+    /// said already or not wanted.
+    pub(crate) fn announce(&mut self) -> Option<RowResult> {
+        let observed = self.running.filter(|_| matches!(self.action, Action::LookAndGrant(..)))?;
+        let previous = self.previous.filter(|previous| self.announced != Some(*previous))?;
+        self.announced = Some(previous);
+        Some(observed.announced())
     }
 
     /// The time by which the row must be settled; `None` before its first request.
@@ -135,19 +145,24 @@ impl RowState {
 
     /// What to do with a permit; `date` is the wall-clock time.
     pub(crate) fn step(&mut self, date: DateTime<Utc>) -> Step {
-        match (self.action, self.running) {
-            (Action::Grant(user, _), _) if self.is_last_look => Step::Send { call: Call::Get(user), is_retry: true },
-            (Action::Grant(user, until), _) => self.put(user, until),
-            (Action::Read(user), _) | (Action::End(user, _), None) => Step::Send { call: Call::Get(user), is_retry: self.attempts > 0 },
-            (Action::End(user, grace), Some(observed)) => {
-                // While the row waited for its permit, the near date moved on and the bypass may have ended.
-                let near = grace.after(date);
-                match self.nothing_to_end(observed.at(date), near) {
-                    Some(result) => Step::Settle(result),
-                    None => self.put(user, near),
-                }
+        let user = self.action.user();
+        if let Some(observed) = self.running {
+            return match after_waiting(self.action, observed, date, self.history()) {
+                Found::Settled(result) => Step::Settle(result),
+                Found::ToPut(until) => self.put(user, until),
+                Found::Open => Step::Settle(self.unknown(observed)),
+            };
+        }
+        match self.action {
+            Action::Grant(_, until) if !self.is_last_look => self.put(user, until),
+            Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) => {
+                Step::Send { call: Call::Get(user), is_retry: self.attempts > 0 }
             }
         }
+    }
+
+    fn history(&self) -> History {
+        History { in_doubt: self.doubt, has_put: self.requested.is_some(), previous: self.previous }
     }
 
     fn put(&mut self, user: UserId, until: BypassUntil) -> Step {
@@ -224,92 +239,40 @@ impl RowState {
         }
     }
 
-    /// What a 200 means for the row's action.
+    /// Decides what follows from a 200.
     fn answered(&mut self, call: Call, observed: Observed, now: Instant, date: DateTime<Utc>) -> Next {
-        match (self.action, call) {
-            (Action::Read(_), _) if observed.bypass.can_bypass => Next::Settle(observed.settled(Outcome::Active)),
-            (Action::Read(_), _) => Next::Settle(observed.settled(Outcome::Inactive)),
-            (Action::Grant(_, until), Call::Put(..)) => Next::Settle(after_grant(observed, until)),
-            (Action::Grant(_, until), Call::Get(_)) => Next::Settle(self.after_last_look(observed, until)),
-            (Action::End(_, grace), Call::Get(_)) => self.after_check(observed, grace.after(date)),
-            (Action::End(..), Call::Put(_, near)) => self.after_end(call, observed, near, now),
-        }
-    }
-
-    /// The answer to a GET that checks for a bypass running beyond `near`. It also shows whether earlier PUTs were applied.
-    fn after_check(&mut self, observed: Observed, near: BypassUntil) -> Next {
-        if let Some(result) = self.nothing_to_end(observed, near) {
-            return Next::Settle(result);
-        }
-        if self.is_last_look {
-            return Next::Settle(self.unknown(observed));
-        }
-        self.doubt = false;
-        self.running = Some(observed);
-        self.last_fault = Detail::own(None, "no turn came to end the bypass before the row's time was over".to_owned());
-        Next::SecondCall
-    }
-
-    /// The result of a grant's last look: granted, or unknown because an unanswered PUT may still be applied.
-    fn after_last_look(&mut self, observed: Observed, until: BypassUntil) -> RowResult {
-        if observed.bypass.can_bypass && observed.bypass.until == Some(until) {
-            observed.settled(Outcome::Granted)
-        } else {
-            self.unknown(observed)
-        }
-    }
-
-    /// An unanswered request may still be applied, so the result is unknown; `observed` is the status for now.
-    fn unknown(&mut self, observed: Observed) -> RowResult {
-        let before = std::mem::take(&mut self.last_fault).message;
-        let now = match (observed.bypass.can_bypass, observed.bypass.until) {
-            (false, _) => "the user cannot bypass MFA".to_owned(),
-            (true, Some(until)) => format!("the user can bypass MFA until {until}"),
-            (true, None) => "the user can bypass MFA, and there is no end date".to_owned(),
-        };
-        let why = format!("{before}; asked for afterwards, {now}");
-        RowResult { detail: Detail::own(Some(observed.status), why), ..observed.settled(Outcome::Unknown) }
-    }
-
-    /// The row's result, unless a bypass runs beyond `near`. One that ends by then is left alone, because a PUT of `near` would
-    /// extend it.
-    fn nothing_to_end(&self, observed: Observed, near: BypassUntil) -> Option<RowResult> {
-        match (observed.bypass.can_bypass, observed.bypass.until) {
-            (false, _) if self.requested.is_none() => Some(observed.settled(Outcome::Inactive)),
-            (false, _) => Some(observed.settled(Outcome::Ended)),
-            // A wrong local clock would otherwise take running bypasses for ended ones.
-            (true, Some(until)) if self.is_long_over(until, near) => Some(
-                observed
-                    .mismatch("PingOne answered that the user can bypass MFA until a date that has passed by the clock here".to_owned()),
-            ),
-            (true, Some(until)) if until <= near => Some(observed.settled(Outcome::Ended)),
-            (true, Some(_)) => None,
-            (true, None) => Some(
-                observed
-                    .mismatch("PingOne answered that the user can bypass MFA, but not until when: the bypass is left as it is".to_owned()),
+        match call {
+            Call::Get(_) => self.after_get(observed, date),
+            Call::Put(_, until) => after_put(self.action, until, observed).map_or_else(
+                || {
+                    self.doubt = true;
+                    self.faulted(call, Detail::own(Some(observed.status), contradiction(observed.bypass)), None, now)
+                },
+                Next::Settle,
             ),
         }
     }
 
-    /// Whether a bypass until this date ended longer ago than clocks may differ, which is the distance of `near` from now.
-    fn is_long_over(&self, until: BypassUntil, near: BypassUntil) -> bool {
-        match self.action {
-            Action::End(_, grace) => until.instant() + 2 * grace.span() <= near.instant(),
-            Action::Grant(..) | Action::Read(_) => false,
-        }
-    }
-
-    /// What the answer to a PUT of the date `near` means.
-    fn after_end(&mut self, call: Call, observed: Observed, near: BypassUntil, now: Instant) -> Next {
-        match (observed.bypass.can_bypass, observed.bypass.until) {
-            (true, Some(until)) if until <= near => Next::Settle(observed.settled(Outcome::Ended)),
-            (true, _) => Next::Settle(observed.mismatch(contradiction(observed.bypass))),
-            // The bypass should run until `near`. A GET shows whether it ended or the PUT was not applied.
-            (false, _) => {
-                self.doubt = true;
-                self.faulted(call, Detail::own(Some(observed.status), contradiction(observed.bypass)), None, now)
+    /// The answer to a GET also shows whether earlier PUTs were applied.
+    fn after_get(&mut self, observed: Observed, date: DateTime<Utc>) -> Next {
+        let found = after_get(self.action, observed, date, self.history());
+        self.previous = previous(self.action, observed.bypass, date, self.history()).or(self.previous);
+        match found {
+            Found::Settled(result) => Next::Settle(result),
+            Found::ToPut(_) if !self.is_last_look => {
+                // A bypass that still runs resolves the doubt of an end. That of a grant lasts until its date is seen.
+                self.doubt &= !matches!(self.action, Action::End(..));
+                self.running = Some(observed);
+                let verb = if matches!(self.action, Action::End(..)) { "end" } else { "grant" };
+                self.last_fault = Detail::own(None, format!("no turn came to {verb} the bypass before the row's time was over"));
+                Next::SecondCall
             }
+            Found::ToPut(_) | Found::Open => Next::Settle(self.unknown(observed)),
         }
+    }
+
+    fn unknown(&mut self, observed: Observed) -> RowResult {
+        observed.unknown(&std::mem::take(&mut self.last_fault))
     }
 
     /// Counts a call sent at `sent` whose exchange is over `now`.
@@ -351,42 +314,5 @@ impl RowState {
     pub(crate) fn give_up(&mut self) -> RowResult {
         let outcome = if self.doubt { Outcome::Unknown } else { Outcome::Failed };
         RowResult { outcome, bypass: None, detail: std::mem::take(&mut self.last_fault) }
-    }
-}
-
-impl Observed {
-    /// The status at `date`, if only time has passed.
-    fn at(self, date: DateTime<Utc>) -> Self {
-        match self.bypass.until {
-            Some(until) if until.instant() <= date => Self { bypass: BypassStatus { can_bypass: false, until: None }, ..self },
-            Some(_) | None => self,
-        }
-    }
-
-    fn settled(self, outcome: Outcome) -> RowResult {
-        RowResult { outcome, bypass: Some(self.bypass), detail: Detail::own(Some(self.status), String::new()) }
-    }
-
-    fn mismatch(self, why: String) -> RowResult {
-        RowResult { detail: Detail::own(Some(self.status), why), ..self.settled(Outcome::Mismatch) }
-    }
-}
-
-/// What the answer to a grant's PUT means. The end date in the answer can differ from the one sent (as in the documentation's
-/// own example), so the two are compared for every row.
-fn after_grant(observed: Observed, until: BypassUntil) -> RowResult {
-    if observed.bypass.can_bypass && observed.bypass.until == Some(until) {
-        observed.settled(Outcome::Granted)
-    } else {
-        observed.mismatch(contradiction(observed.bypass))
-    }
-}
-
-/// How PingOne's answer to a PUT differs from the request.
-fn contradiction(bypass: BypassStatus) -> String {
-    match (bypass.can_bypass, bypass.until) {
-        (false, _) => "PingOne took the request, but answered that the user cannot bypass MFA".to_owned(),
-        (true, Some(until)) => format!("PingOne took the request, but answered with the end date {until}"),
-        (true, None) => "PingOne took the request, but answered without an end date".to_owned(),
     }
 }

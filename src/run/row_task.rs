@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Pipeline;
-use super::row_state::RowResult;
+use super::meaning::RowResult;
 use super::started_row::{Slot, StartedRow};
-use crate::domain::{Action, Detail, Outcome, RowNumber, Work, quote};
-use crate::pingone::{AccessToken, Call, PingOneError, RowRequest, Transport, Verdict};
-use crate::report::Settlement;
+use crate::domain::{Action, Detail, Outcome, Previous, RowNumber, Work, quote};
+use crate::pingone::{AccessToken, Answered, Call, PingOneError, RowRequest, Transport};
+use crate::report::{Line, Settlement};
 
 /// The work to do in flight.
 #[derive(Debug)]
@@ -24,6 +25,12 @@ pub(super) enum Job {
         slot: Slot,
         token: Arc<AccessToken>,
     },
+    /// The row's next call may be sent once this line of the journal is written.
+    Announce {
+        row: Box<StartedRow>,
+        written: oneshot::Receiver<()>,
+        slot: Slot,
+    },
     /// The user was not found: check whether the environment exists.
     CheckEnvironment {
         row: Box<StartedRow>,
@@ -32,10 +39,20 @@ pub(super) enum Job {
     },
 }
 
+impl Job {
+    /// Sends the row's second call once the journal has `said` what the user had before. Returns the line with it.
+    pub(super) fn announce(row: Box<StartedRow>, said: RowResult, now: DateTime<Utc>, slot: Slot) -> (Line, Self) {
+        let (line, written) = Line::ahead(settlement(&row, said, now, row.carried.clone()));
+        (line, Self::Announce { row, written, slot })
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Done {
-    /// The call was answered, or its failure is known; without a verdict if it was abandoned.
-    Answered { row: Box<StartedRow>, call: Call, slot: Slot, sent: Instant, verdict: Result<Option<Verdict>, PingOneError> },
+    /// The call was answered, or its failure is known; `None` if it was abandoned.
+    Answered { row: Box<StartedRow>, call: Call, slot: Slot, sent: Instant, answered: Result<Option<Answered>, PingOneError> },
+    /// Whether the journal has the line.
+    Announced { row: Box<StartedRow>, slot: Slot, is_written: bool },
     /// Whether the environment exists; `false` also if the run stops first.
     Checked { row: Box<StartedRow>, result: RowResult, exists: Result<bool, PingOneError> },
 }
@@ -46,9 +63,10 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
         Job::Send { row, call, is_retry, slot, token } => {
             let request = RowRequest { call, row: row.number, again: is_retry, deadline: row.state.deadline() };
             let sent = Instant::now();
-            let verdict = session.send(request, &token, stop).await;
-            Done::Answered { row, call, slot, sent, verdict }
+            let answered = session.send(request, &token, stop).await;
+            Done::Answered { row, call, slot, sent, answered }
         }
+        Job::Announce { row, written, slot } => Done::Announced { row, slot, is_written: written.await.is_ok() },
         Job::CheckEnvironment { row, result, slot } => {
             let exists = session.check_environment(stop).await;
             // The row keeps its slot, so that no more rows are out than may be in flight.
@@ -60,6 +78,11 @@ pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> D
 
 /// The settlement of a row for which a request was sent.
 pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: DateTime<Utc>) -> Settlement {
+    let carried = std::mem::take(&mut row.carried);
+    settlement(row, result, completed, carried)
+}
+
+fn settlement(row: &StartedRow, result: RowResult, completed: DateTime<Utc>, carried: ByteRecord) -> Settlement {
     let state = &row.state;
     Settlement {
         row: row.number,
@@ -68,11 +91,12 @@ pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: Da
         can_bypass: result.bypass.map(|bypass| bypass.can_bypass),
         until: result.bypass.and_then(|bypass| bypass.until),
         requested: state.requested(),
-        detail: result.detail,
+        previous: state.previous,
+        detail: Detail { correlation: state.correlation.clone(), ..result.detail },
         attempts: state.attempts,
         took: state.took(),
         completed,
-        carried: std::mem::take(&mut row.carried),
+        carried,
     }
 }
 
@@ -80,6 +104,7 @@ pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: Da
 pub(super) fn settle_unsent(
     number: RowNumber,
     work: Work,
+    previous: Option<Previous>,
     carried: &mut ByteRecord,
     completed: DateTime<Utc>,
 ) -> Result<Action, Box<Settlement>> {
@@ -102,6 +127,7 @@ pub(super) fn settle_unsent(
         can_bypass: None,
         until: None,
         requested,
+        previous,
         detail,
         attempts: 0,
         took: Duration::ZERO,
@@ -119,6 +145,7 @@ pub(super) fn log_settled(settlement: &Settlement) {
         attempt = settlement.attempts,
         status = settlement.detail.status,
         errorId = settlement.detail.id.to_string(),
+        correlationId = settlement.detail.correlation.to_string(),
         durationMs = u64::try_from(settlement.took.as_millis()).unwrap_or(u64::MAX),
         "settled"
     );

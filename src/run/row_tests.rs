@@ -24,7 +24,7 @@ async fn rows_without_a_request_say_why_and_wait_for_no_permit() {
     let grant = row(Operation::Grant, 1);
     let Work::Send(action) = grant.work else { unreachable!("it is to be sent") };
     let until = action.until();
-    let detail = Detail { status: None, code: "AMBIGUOUS".into(), message: "two users have this email".into(), id: "".into() };
+    let detail = Detail { status: None, code: "AMBIGUOUS".into(), message: "two users have this email".into(), ..Detail::default() };
     let tasks = [
         Work::Duplicate(action),
         Work::Expired(action, Outcome::Unknown),

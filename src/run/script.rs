@@ -118,6 +118,13 @@ impl Script {
         body.unwrap_or_else(|| no_bypass(call.user()))
     }
 
+    /// A row's calls as letters, such as `GPG`.
+    pub(crate) fn calls_of(&self, row: u64) -> String {
+        let calls = self.calls.lock().expect("whole");
+        let letter = |called: &Called| if called.call.changes() { 'P' } else { 'G' };
+        calls.iter().filter(|called| called.row == row).map(letter).collect()
+    }
+
     pub(crate) fn requests_of(&self, row: u64) -> usize {
         self.sent.lock().expect("whole").iter().filter(|(sent, ..)| *sent == row).count()
     }
@@ -137,7 +144,9 @@ pub(crate) fn next(events: Option<&mut Vec<Event>>) -> Event {
 
 /// The answer to an event: `good` on success, `none` where there is no bypass.
 pub(crate) fn reply(event: Event, good: &str, none: &str) -> Reply {
-    let answer = |status, retry_after, body: &str| Ok(Answer { status, retry_after, date: None, body: Ok(body.to_owned().into()) });
+    let answer = |status, retry_after, body: &str| {
+        Ok(Answer { status, retry_after, date: None, correlation: "".into(), body: Ok(body.to_owned().into()) })
+    };
     match event {
         Event::Good => answer(200, None, good),
         Event::OtherDate => answer(200, None, r#"{"bypassMFAEnabledUntil":"2025-11-26T00:00:00.000Z","canBypassMFA":true}"#),
@@ -221,10 +230,11 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
     let until = chrono::DateTime::from_timestamp_millis(1_800_000_000_000).and_then(BypassUntil::from_instant).expect("in range");
     let action = match operation {
         Operation::Grant => Action::Grant(user, until),
+        Operation::LookAndGrant => Action::LookAndGrant(user, until),
         Operation::Audit => Action::Read(user),
         Operation::End(grace) => Action::End(user, grace),
     };
-    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, work: Work::Send(action) }
+    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, previous: None, work: Work::Send(action) }
 }
 
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {

@@ -359,7 +359,7 @@ proptest! {
             let failed = output.lines.iter().filter(|(_, outcome, _)| outcome.counts() == Counts::Failure).count() as u64;
             prop_assert_eq!(output.ended.tally.failures(), failed);
             for (row, _, line) in &output.lines {
-                let attempts: usize = std::str::from_utf8(&line[10]).expect("UTF-8").parse().expect("a number");
+                let attempts: usize = std::str::from_utf8(&line[12]).expect("UTF-8").parse().expect("a number");
                 prop_assert_eq!(script.requests_of(*row), attempts);
             }
             Ok(())

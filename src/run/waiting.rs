@@ -119,7 +119,7 @@ mod tests {
     /// A row whose first request was sent at `sent`.
     fn started(number: u64, sent: Instant) -> Box<StartedRow> {
         let action = Action::Read(user(number));
-        let mut state = RowState::new(action, PATIENCE, false);
+        let mut state = RowState::new(action, PATIENCE, false, None);
         state.count(sent, sent);
         Box::new(StartedRow { number: RowNumber(number), action, state, carried: ByteRecord::new(), has_faulted: false, slot: None })
     }

@@ -25,6 +25,8 @@ pub struct LoggedCall {
     pub faulted: bool,
     /// Its `X-Ping-External-Transaction-Id`.
     pub transaction: String,
+    /// The answer's `Correlation-Id`.
+    pub correlation: String,
     /// Its body, if it is text.
     pub body: String,
 }

@@ -24,6 +24,8 @@ pub(super) struct Request {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after: Option<String>,
+    /// Its `Correlation-Id`.
+    pub(super) correlation: String,
     pub(super) body: String,
     pub(super) html: bool,
     pub(super) delay: Duration,
@@ -41,7 +43,8 @@ pub(super) enum Cut {
 
 impl Answer {
     pub(super) fn new(status: u16, body: String) -> Self {
-        Self { status, retry_after: None, body, html: false, delay: Duration::ZERO, cut: Cut::Whole, faulted: false }
+        let correlation = Uuid::new_v4().to_string();
+        Self { status, retry_after: None, correlation, body, html: false, delay: Duration::ZERO, cut: Cut::Whole, faulted: false }
     }
 
     fn error(status: u16, code: &str, message: &str, details: &serde_json::Value) -> Self {

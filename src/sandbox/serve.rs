@@ -112,6 +112,7 @@ impl Shared {
             status: (answer.cut != Cut::Nothing).then_some(answer.status),
             faulted: answer.faulted,
             transaction: request.transaction,
+            correlation: answer.correlation.clone(),
             body: String::from_utf8_lossy(&request.body).into_owned(),
         };
         if sender.send(call).is_err() {
@@ -123,8 +124,9 @@ impl Shared {
 
 fn response(answer: Answer) -> Result<Response<Body>, io::Error> {
     let body = Bytes::from(answer.body);
+    let content_type = if answer.html { "text/html" } else { "application/json" };
     let mut response =
-        Response::builder().status(answer.status).header(CONTENT_TYPE, if answer.html { "text/html" } else { "application/json" });
+        Response::builder().status(answer.status).header(CONTENT_TYPE, content_type).header("correlation-id", answer.correlation);
     if let Some(seconds) = answer.retry_after {
         response = response.header(RETRY_AFTER, seconds);
     }

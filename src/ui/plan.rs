@@ -126,10 +126,12 @@ impl PlanView<'_> {
     }
 
     fn write_requests(&self, f: &mut fmt::Formatter<'_>, to_send: u64) -> fmt::Result {
-        match self.operation.grace() {
-            None => writeln!(f, "requests   {to_send}{}", self.at_least(to_send)),
-            Some(grace) => {
-                writeln!(f, "end dates  {grace} after each is asked for")?;
+        if let Some(grace) = self.operation.grace() {
+            writeln!(f, "end dates  {grace} after each is asked for")?;
+        }
+        match self.operation {
+            Operation::Grant | Operation::Audit => writeln!(f, "requests   {to_send}{}", self.at_least(to_send)),
+            Operation::LookAndGrant | Operation::End(_) => {
                 write!(f, "requests   {to_send} GETs{}", self.at_least(to_send))?;
                 writeln!(f, "; at most {to_send} PUTs, which take as long again")
             }

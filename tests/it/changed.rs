@@ -69,7 +69,7 @@ fn edit(path: &Path, change: impl Fn(String) -> String) {
 fn assert_whole(field: &Field, sha256: &str) {
     let report = field.report("in.report.csv");
     assert!(report.is_whole(ROWS) && report.count("granted") == ROWS - 1 && report.count("not_found") == 1);
-    assert_eq!((report.lines[0][13].as_str(), report.lines[ROWS - 1][13].as_str()), ("INC-1", "a\nb"));
+    assert_eq!((report.lines[0][15].as_str(), report.lines[ROWS - 1][15].as_str()), ("INC-1", "a\nb"));
     let record = record(field);
     assert_eq!((&record["status"], &record["input"]["sha256"]), (&"completed".into(), &sha256.into()));
     assert_eq!((&record["totals"]["rows"], &record["totals"]["not_found"]), (&ROWS.into(), &1.into()));

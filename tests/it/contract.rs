@@ -8,7 +8,7 @@ use pingone_bypass::sandbox::SandboxConfig;
 
 use crate::harness::{Field, answering, faulty, field, field_with};
 
-const COLUMNS: &str = "row,userID,result,canBypassMFA,bypassMFAEnabledUntil,requestedUntil,httpStatus,errorCode,errorMessage,errorId,attempts,durationMs,completedAt";
+const COLUMNS: &str = "row,userID,result,canBypassMFA,bypassMFAEnabledUntil,requestedUntil,previousUntil,httpStatus,errorCode,errorMessage,errorId,correlationId,attempts,durationMs,completedAt";
 
 #[test]
 fn a_grant_is_reported_in_the_inputs_order_with_the_date_returned() {
@@ -40,6 +40,23 @@ fn files(field: &Field) -> Vec<String> {
     let mut names: Vec<_> = folder.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
     names.sort();
     names
+}
+
+#[test]
+fn the_last_answer_to_each_row_can_be_found_at_ping_by_its_correlation_id() {
+    let field = faulty("500=20%,reset=10%,400=10%");
+    field.users(60, "+4h");
+    let done = field.run(&["grant", "in.csv", "--rate", "unlimited", "--max-failures", "100%"]);
+    assert!(done.code <= 1, "{}", done.stderr);
+    let report = field.report("in.report.csv");
+    let mut last: HashMap<String, String> = HashMap::new();
+    for call in field.api_calls().into_iter().filter(|call| call.status.is_some()) {
+        last.insert(call.path.split('/').nth(5).expect("a user").to_owned(), call.correlation);
+    }
+    let found: HashMap<_, _> = report.lines.iter().map(|line| (line[1].clone(), line[11].clone())).collect();
+    assert_eq!(found, last);
+    assert!(report.count("granted") > 0 && report.count("rejected") > 0 && last.values().all(|id| id.len() == 36));
+    assert!(report.column("previousUntil").iter().all(|previous| previous.is_empty()), "a grant looks only if it is to");
 }
 
 #[test]
@@ -138,7 +155,7 @@ fn what_trying_again_cannot_mend_is_sent_once() {
     assert_eq!(report.column("errorCode")[0], "NOT_FOUND");
     assert!(!report.column("errorId")[0].is_empty());
     let rejected: Vec<_> = report.lines.iter().filter(|line| line[2] == "rejected").collect();
-    assert!(rejected.iter().any(|line| line[6] == "400") && rejected.iter().any(|line| line[6] == "403"));
+    assert!(rejected.iter().any(|line| line[7] == "400") && rejected.iter().any(|line| line[7] == "403"));
     assert_eq!(rejected.len() + report.count("granted"), 20);
     assert_eq!(field.api_calls().len(), 21, "one request each");
 }
@@ -323,7 +340,7 @@ fn the_records_totals_have_a_key_for_each_result() {
     for command in ["grant", "audit", "end"] {
         let done = field.run(&[command, "in.csv", "--overwrite", "--rate", "unlimited"]);
         assert_eq!(done.code, 0, "{}", done.stderr);
-        assert_eq!(field.report("in.report.csv").columns[..13].join(","), COLUMNS);
+        assert_eq!(field.report("in.report.csv").columns[..15].join(","), COLUMNS);
         let record = std::fs::read_to_string(field.path("in.report.run.json")).expect("a record");
         let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
         assert_eq!(record["operation"], command);

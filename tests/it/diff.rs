@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Done, Report, done, field, tool};
 
-const HEADER: &str = "row,userID,result,canBypassMFA,bypassMFAEnabledUntil,requestedUntil,httpStatus,errorCode,errorMessage,errorId,attempts,durationMs,completedAt,team";
+const HEADER: &str = "row,userID,result,canBypassMFA,bypassMFAEnabledUntil,requestedUntil,previousUntil,httpStatus,errorCode,errorMessage,errorId,correlationId,attempts,durationMs,completedAt,team";
 const MAY: &str = "2026-05-31T17:00:00.000Z";
 const JUNE: &str = "2026-06-30T17:00:00.000Z";
 
@@ -20,7 +20,7 @@ fn user(number: u64) -> String {
 /// A report's line, of user `number`.
 fn line(number: u64, result: &str, until: &str) -> String {
     let can = if until.is_empty() { "false" } else { "true" };
-    format!("{number},{},{result},{can},{until},,200,,,,1,40,2026-05-01T10:00:00.000Z,\"a,\"\"b\"\"\nc\"", user(number))
+    format!("{number},{},{result},{can},{until},,,200,,,,,1,40,2026-05-01T10:00:00.000Z,\"a,\"\"b\"\"\nc\"", user(number))
 }
 
 fn report(lines: &[String]) -> String {
@@ -196,11 +196,11 @@ fn a_line_that_is_none_of_a_reports_is_refused_and_named() {
         ),
         (
             sound.replace(",inactive,", ","),
-            r#":4: column `team`: there is no value: found 13 values, expected 14, the last being `a,"b"\nc`"#,
+            r#":4: column `team`: there is no value: found 15 values, expected 16, the last being `a,"b"\nc`"#,
         ),
         (
             sound.replace(",inactive,", ",inactive,x,"),
-            r#":4: `a,"b"\nc` stands beyond the last column, `team`: found 15 values, expected 14"#,
+            r#":4: `a,"b"\nc` stands beyond the last column, `team`: found 17 values, expected 16"#,
         ),
         (sound.clone() + "\"3,x\n", ":6: column `row`: the quote before `3,x` is never closed"),
     ] {
@@ -213,6 +213,22 @@ fn a_user_with_two_results_in_one_report_is_refused() {
     let twice = report(&[line(1, "active", MAY), line(2, "inactive", ""), line(1, "active", MAY), line(1, "inactive", "")]);
     let message = format!(":6: column `userID`: `{}` has a result here, and another on line 2: expected one for a user", user(1));
     assert_refused(&twice, &message, "compare the reports of single runs, not several of them in one file");
+}
+
+#[test]
+fn a_report_of_an_earlier_version_lacks_columns_and_is_read_all_the_same() {
+    let header = HEADER.replace(",previousUntil", "").replace(",correlationId", "");
+    let line = format!("1,{},active,true,{MAY},,200,,,,1,40,2026-05-01T10:00:00.000Z,x", user(1));
+    let earlier = format!("{header}\n{line}\n");
+    let found = diff(&earlier, &results(&[("active", JUNE)]));
+    assert_eq!((found.code, found.stderr.as_str()), (1, "1 change of 1 user: 1 extended\n"));
+    let field = field();
+    field.write("earlier.csv", &earlier);
+    for command in ["audit", "end"] {
+        let done = field.run(&[command, "earlier.csv", "--overwrite"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert_eq!(field.report("earlier.report.csv").columns.join(","), HEADER);
+    }
 }
 
 #[test]

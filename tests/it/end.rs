@@ -1,6 +1,6 @@
 //! Ending early: running bypasses end, and no user gains one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +54,8 @@ fn assert_ended(field: &Field, users: &[String]) {
 fn who_has_a_bypass_has_it_no_longer_and_nobody_gains_one() {
     let field = field();
     let users = forty_of_a_hundred(&field);
+    let granted = field.report("first.report.csv");
+    let before: HashMap<_, _> = granted.lines.iter().map(|line| (line[1].clone(), line[4].clone())).collect();
     let run = field.run(&["end", "all.csv", "--rate", "unlimited", "--in", "1s"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     for expected in ["ended           40", "inactive        60", "end dates  1s after each is asked for", "100 GETs"] {
@@ -69,11 +71,12 @@ fn who_has_a_bypass_has_it_no_longer_and_nobody_gains_one() {
     assert!(report.is_whole(100) && report.column("team").iter().all(|team| *team == "a"));
     for (index, line) in report.lines.iter().enumerate() {
         if index < 40 {
-            assert_eq!((line[2].as_str(), line[3].as_str(), line[6].as_str(), line[10].as_str()), ("ended", "true", "200", "2"));
+            assert_eq!((line[2].as_str(), line[3].as_str(), line[7].as_str(), line[12].as_str()), ("ended", "true", "200", "2"));
             let held = until(&field, &line[1]).expect("a date");
             assert_eq!((line[4].parse(), line[5].parse()), (Ok(held), Ok(held)), "{line:?}");
+            assert_eq!(line[6], before[&line[1]], "what the GET saw");
         } else {
-            assert_eq!(line[2..7], ["inactive", "false", "", "", "200"], "{line:?}");
+            assert_eq!(line[2..8], ["inactive", "false", "", "", "none", "200"], "{line:?}");
         }
     }
     std::thread::sleep(Duration::from_millis(1100));

@@ -46,7 +46,7 @@ fn what_a_server_echoes_is_redacted() {
         let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).expect("a token");
         let escaped = token.replace('-', "\\u002d");
         let body = format!(r#"{{"id":"=x","code":"INVALID_DATA","message":"=HYPERLINK(you sent {token} or {escaped})"}}"#);
-        ("400 Bad Request".to_owned(), body)
+        (format!("400 Bad Request\r\nCorrelation-Id: =1+{token}"), body)
     });
     let mut tool = field.tool(&["grant", "in.csv", "-vv"]);
     let done = done(tool.env("PINGONE_API_URL", format!("{url}/v1")).output().expect("the tool runs"));
@@ -54,6 +54,7 @@ fn what_a_server_echoes_is_redacted() {
     let report = field.report("in.report.csv");
     assert_eq!(report.column("errorMessage"), ["'=HYPERLINK(you sent [redacted] or [redacted])"]);
     assert_eq!(report.column("errorId"), ["'=x"]);
+    assert_eq!(report.column("correlationId"), ["'=1+[redacted]"]);
 }
 
 /// A secret of this length, made of the characters of tokens.

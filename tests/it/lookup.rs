@@ -37,7 +37,7 @@ fn assert_granted(field: &Field, count: u64) {
     assert_eq!(report.count("granted") as u64, count);
     for (index, line) in (0..).zip(&report.lines) {
         assert_eq!(
-            (line[1].as_str(), line[13].as_str()),
+            (line[1].as_str(), line[15].as_str()),
             (field.sandbox.user_id(index).to_string().as_str(), format!("user{index:06}@example.com").as_str())
         );
         assert_eq!(field.sandbox.bypass_of(field.sandbox.user_id(index)).map(|until| until.to_string()), Some(line[4].clone()));
@@ -136,7 +136,7 @@ fn of_several_users_with_one_email_none_is_taken() {
     assert_eq!(report.column("userID"), ["", "", "", "", &field.sandbox.user_id(1).to_string()]);
     let ids = format!("several users have this email: {}, {}", field.sandbox.user_id(5), field.sandbox.user_id(6));
     assert_eq!(report.column("errorMessage")[..2], [ids.as_str(), "no user has this email"]);
-    assert!(report.lines[1][5].len() == 24 && report.lines[1][10] == "0", "{:?}", report.lines[1]);
+    assert!(report.lines[1][5].len() == 24 && report.lines[1][12] == "0", "{:?}", report.lines[1]);
     assert_eq!(puts(&field.calls()), 1);
     let failed = std::fs::read_to_string(field.path("in.report.failed.csv")).expect("there");
     assert!(failed.starts_with("name,E-Mail,result,errorMessage\na,two@example.com,ambiguous,\"several users"), "{failed}");
@@ -259,8 +259,8 @@ fn a_row_whose_user_may_not_be_asked_for_is_rejected_with_what_was_said() {
     let report = field.report("in.report.csv");
     assert_eq!(report.count("rejected"), 1);
     for line in &report.lines {
-        assert_eq!((line[1].as_str(), line[6].as_str(), line[8].as_str()), ("", "400", "A fault of the sandbox's."));
-        assert!(line[9].len() == 36, "{line:?}");
+        assert_eq!((line[1].as_str(), line[7].as_str(), line[9].as_str()), ("", "400", "A fault of the sandbox's."));
+        assert!(line[10].len() == 36 && line[11].len() == 36, "{line:?}");
     }
     let calls = field.calls();
     assert_eq!((look_ups(&calls).len(), puts(&calls)), (1, 0));

@@ -91,7 +91,7 @@ fn killed_again_and_again_a_run_completes_and_loses_nothing() {
     }
     for line in &report.lines {
         let path = puts.iter().find(|(path, _)| path.contains(&line[1])).expect("sent");
-        let attempts: usize = line[10].parse().expect("a number");
+        let attempts: usize = line[12].parse().expect("a number");
         assert!(*path.1 <= attempts + kills * 8, "{line:?}: {} requests", path.1);
     }
     let sent: usize = puts.values().sum();
@@ -310,7 +310,7 @@ fn rows_that_failed_are_an_input_and_the_record_adds_up() {
     let failed = field.report("in.report.failed.csv");
     assert_eq!(failed.columns, ["ticket", "User ID", "until", "result", "errorMessage"]);
     let expected: Vec<_> =
-        report.lines.iter().filter(|line| line[2] != "granted").map(|line| (line[13].clone(), line[2].clone())).collect();
+        report.lines.iter().filter(|line| line[2] != "granted").map(|line| (line[15].clone(), line[2].clone())).collect();
     let found: Vec<_> = failed.lines.iter().map(|line| (line[0].clone(), line[3].clone())).collect();
     assert_eq!(found, expected);
     assert!(failed.column("result").contains(&"not_found") && failed.column("until").contains(&"+1h"));

@@ -34,15 +34,15 @@ fn assert_refused(field: &Field, expected: &str) {
 #[test]
 fn a_record_has_its_format() {
     let (_, record) = stopped();
-    assert_eq!(record["formatVersion"], 2);
+    assert_eq!(record["formatVersion"], 3);
 }
 
 #[test]
 fn a_record_of_an_unknown_format_is_refused_and_the_hint_names_the_version_to_use() {
     let (field, record) = stopped();
     for (format, writer, what) in [
-        (json!(3), json!("0.9.0"), "pingone-bypass `0.9.0`, which wrote the record"),
-        (json!(3), json!("9\u{202e}\nerror: x"), "pingone-bypass `9\\u{202e}\\nerror: x`, which wrote the record"),
+        (json!(4), json!("0.9.0"), "pingone-bypass `0.9.0`, which wrote the record"),
+        (json!(4), json!("9\u{202e}\nerror: x"), "pingone-bypass `9\\u{202e}\\nerror: x`, which wrote the record"),
         (json!(0), json!("0.9.0"), "pingone-bypass `0.9.0`, which wrote the record"),
         (json!("two"), Value::Null, "the version of pingone-bypass that wrote the record"),
     ] {
@@ -51,29 +51,33 @@ fn a_record_of_an_unknown_format_is_refused_and_the_hint_names_the_version_to_us
         (other["formatVersion"], other["version"], other["runId"]) = (format.clone(), writer, json!(["new"]));
         field.write(RECORD, other.to_string());
         let expected = format!(
-            "error: {RECORD}: the run cannot be resumed: the record's `formatVersion` is `{format}`, expected one of `1`, `2`\n\
+            "error: {RECORD}: the run cannot be resumed: the record's `formatVersion` is `{format}`, expected one of `3`\n\
              hint: resume it with {what}, or discard it with `--overwrite`\n"
         );
         assert_refused(&field, &expected);
     }
-    field.write(RECORD, r#"{"formatVersion":3}"#);
+    field.write(RECORD, r#"{"formatVersion":4}"#);
     let discarded = field.run(&["audit", "in.csv", "--overwrite", "--max-failures", "100%"]);
     assert_eq!(discarded.code, 1, "the hint is right: {}", discarded.stderr);
     assert!(field.report("in.report.csv").is_whole(3));
 }
 
 #[test]
-fn a_record_without_a_format_is_resumed_and_converted() {
+fn a_record_of_a_version_whose_journals_had_other_columns_is_refused() {
     let (field, record) = stopped();
-    let mut first = record.clone();
-    first.as_object_mut().expect("an object").remove("formatVersion").expect("there");
-    field.write(RECORD, first.to_string());
-    let run = field.run(&RESUME);
-    assert!(run.stderr.contains(&format!("{RECORD}: resuming from a record of format 1 (no `formatVersion`)")), "{}", run.stderr);
-    assert!(run.stderr.contains("taking up run "), "{}", run.stderr);
-    assert!(field.report("in.report.csv").is_whole(3));
-    let after: Value = serde_json::from_slice(&fs::read(field.path(RECORD)).expect("there")).expect("JSON");
-    assert_eq!((&after["formatVersion"], &after["runId"]), (&json!(2), &record["runId"]));
+    for (format, shown) in [(None, "1"), (Some(2), "2")] {
+        let mut former = record.clone();
+        let keys = former.as_object_mut().expect("an object");
+        keys.remove("formatVersion").expect("there");
+        keys.extend(format.map(|format| ("formatVersion".to_owned(), json!(format))));
+        field.write(RECORD, former.to_string());
+        let expected = format!(
+            "error: {RECORD}: the run cannot be resumed: the record's `formatVersion` is `{shown}`, expected one of `3`\n\
+             hint: resume it with pingone-bypass `{}`, which wrote the record, or discard it with `--overwrite`\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_refused(&field, &expected);
+    }
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn a_journal_of_other_columns_is_refused() {
     let (field, _) = stopped();
     let journal = fs::read_to_string(field.path(JOURNAL)).expect("a journal");
     // As a version with one more column would write it.
-    let lines: String = journal.lines().zip(["previousUntil", ""]).map(|(line, value)| added(line, value) + "\n").collect();
+    let lines: String = journal.lines().zip(["deviceCount", ""]).map(|(line, value)| added(line, value) + "\n").collect();
     field.write(JOURNAL, lines);
     let expected = format!(
         "error: {JOURNAL}: the run cannot be resumed: this version of pingone-bypass writes other columns than this journal has\n\
