@@ -192,7 +192,7 @@ fn file(arguments: &RunArgs) -> Result<Users, ConfigError> {
 fn destination(output: Option<&Path>, users: &Users) -> Result<Destination, OutputError> {
     match output {
         Some(path) if path.as_os_str() == "-" => Ok(Destination::StandardOutput),
-        Some(path) => ReportFiles::beside(path).map(Destination::Files),
+        Some(path) => ReportFiles::beside(path).map(|files| Destination::Files(Box::new(files))),
         None => {
             let mut name = match users {
                 Users::Directory(_) => "users".into(),
@@ -200,7 +200,7 @@ fn destination(output: Option<&Path>, users: &Users) -> Result<Destination, Outp
                 Users::File(input) => input.file_stem().unwrap_or_default().to_owned(),
             };
             name.push(".report.csv");
-            ReportFiles::beside(Path::new(&name)).map(Destination::Files)
+            ReportFiles::beside(Path::new(&name)).map(|files| Destination::Files(Box::new(files)))
         }
     }
 }

@@ -14,10 +14,11 @@ use super::reading::{Reading, unless_stopped};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
 use crate::domain::Row;
+use crate::file_error::FileError;
 use crate::input::{Remaining, ValidInput, feed};
 use crate::lookup::{Forecast, forecast};
 use crate::pingone::Transport;
-use crate::report::{InputRecord, JournalIndex, Numbers, RowsByNumber};
+use crate::report::{InputRecord, JournalIndex, Numbers, Replaced, RowsByNumber, write_lookups};
 use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned, PlannedInput};
@@ -125,8 +126,8 @@ impl RowSource for CsvSource {
         Ok(Self { path, input })
     }
 
-    async fn resolve(self, context: &Context<'_>, journal: Option<&Path>) -> Result<ResolvedInput, RunError> {
-        Ok(ResolvedInput(look_up(self.input, context, journal).await?))
+    async fn resolve(self, context: &Context<'_>, known: Option<&Path>) -> Result<ResolvedInput, RunError> {
+        Ok(ResolvedInput(look_up(self.input, context, known).await?))
     }
 }
 
@@ -140,6 +141,10 @@ impl ResolvedSource for ResolvedInput {
 
     fn carried_names(&self) -> Vec<&str> {
         self.0.layout.carried_names().collect()
+    }
+
+    fn keep_users(&self, place: &Replaced) -> Result<(), FileError> {
+        if self.0.plan().lookups.rows > 0 { write_lookups(place, self.0.found_users()) } else { Ok(()) }
     }
 
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(Arc<ValidInput>, CsvFeed), RunError> {

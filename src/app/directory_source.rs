@@ -12,9 +12,10 @@ use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
 use crate::directory::{CARRIED, Listing, SeenSet};
 use crate::domain::{Row, Selection};
+use crate::file_error::FileError;
 use crate::lookup::Forecast;
 use crate::pingone::Transport;
-use crate::report::{DirectoryRecord, DirectoryRows, InputRecord, Numbers, ResumedUsers, RowsByNumber};
+use crate::report::{DirectoryRecord, DirectoryRows, InputRecord, Numbers, Replaced, ResumedUsers, RowsByNumber};
 use crate::run::Pipeline;
 use crate::stop::Stop;
 use crate::ui::{Console, Planned};
@@ -111,6 +112,11 @@ impl ResolvedSource for BegunList {
 
     fn carried_names(&self) -> Vec<&str> {
         CARRIED.to_vec()
+    }
+
+    /// Writes nothing: the list names its users by ID.
+    fn keep_users(&self, _: &Replaced) -> Result<(), FileError> {
+        Ok(())
     }
 
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(&'static ListRows, ListFeed), RunError> {

@@ -211,7 +211,7 @@ impl World {
         let (config, console) = self.config();
         let Destination::Files(files) = config.destination.clone() else { panic!("files") };
         let Users::File(path) = &config.users else { panic!("a file") };
-        let workspace = Workspace::open(files.clone(), config.existing).expect("no other process has it");
+        let workspace = Workspace::open(ReportFiles::clone(&files), config.existing).expect("no other process has it");
         let clock = Clock::of_this_machine().expect("after 1970");
         let (start, run) = workspace.origin().unwrap_or_else(|| (clock.millis(), self.run));
         let source = CsvSource::read(path, &config, start, &Stop::default(), &console).await.and_then(|read| read.approve(None));
@@ -223,7 +223,7 @@ impl World {
         }
         let source = source.resolved();
         let mut index = workspace.index(record.input.rows.expect("a file")).expect("readable");
-        let journal = workspace.begin(config.operation, &mut record, &source.carried_names(), &mut index).expect("a journal");
+        let journal = workspace.begin(config.operation, &mut record, &source, &mut index).expect("a journal");
         let (before, is_resumed) = (index.settled_tally(), index.has_header());
         let mut pipeline = pipeline(script, Rate::PerSecond(20.0), 4, life.limits());
         pipeline.rules.is_resumed = is_resumed;

@@ -9,7 +9,7 @@ use super::error::RunError;
 use super::finish::{Conclusion, report_finished};
 use super::settled::{ChangedInput, publish_settled};
 use super::sink::{Admitted, ReportSink};
-use super::source::{RowSource, SourceRows};
+use super::source::{ResolvedSource, RowSource, SourceRows};
 use super::workspace::Workspace;
 use crate::domain::{RunId, Tally};
 use crate::report::{InputRecord, Journal, JournalIndex, OutputError, ReportFiles, RunRecord, Status};
@@ -95,8 +95,12 @@ impl ReportSink for FileSink<'_> {
         self.workspace.journal_to_resume()
     }
 
-    async fn begin(&self, record: &mut RunRecord, carried: &[&str], index: &mut JournalIndex) -> Result<Journal, RunError> {
-        self.workspace.begin(self.start.config.operation, record, carried, index)
+    fn known_users(&self, index: &JournalIndex) -> Option<&Path> {
+        index.has_header().then_some(&self.workspace.files.lookups)
+    }
+
+    async fn begin(&self, record: &mut RunRecord, source: &impl ResolvedSource, index: &mut JournalIndex) -> Result<Journal, RunError> {
+        self.workspace.begin(self.start.config.operation, record, source, index)
     }
 
     fn finish(&self, results: RunResults, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError> {

@@ -1,5 +1,4 @@
-//! Resolves the users of an input before anything is changed. In a resumed run, users known from the journal are not looked up
-//! again.
+//! Resolves the users of an input before anything is changed. A resumed run looks nobody up again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,24 +8,26 @@ use tokio::sync::watch;
 use super::context::Context;
 use super::error::RunError;
 use super::reading::unless_stopped;
-use crate::domain::{Outcome, RowNumber};
 use crate::file_error::FileError;
-use crate::input::{Resolution, ResolvedUsers, ValidInput};
+use crate::input::{ResolvedUsers, ValidInput};
 use crate::lookup::{LookUp, NotLookedUp};
-use crate::report::{Column, read_journal};
+use crate::report::read_lookups;
 use crate::ui::Progress;
 
-/// The input with its users resolved. In a resumed run, `journal` already names the users of settled rows.
-pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, journal: Option<&Path>) -> Result<ValidInput, RunError> {
+/// The input with its users resolved. In a resumed run, they stand in the file `known`.
+pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, known: Option<&Path>) -> Result<ValidInput, RunError> {
     let rows = input.plan().lookups.rows;
     let Some(lookup) = input.layout.lookup.as_ref().filter(|_| rows > 0) else {
         return Ok(input);
     };
     let folder = std::env::temp_dir();
     let resolved = ResolvedUsers::new(&folder, input.rows()).map_err(not_stored)?;
-    let before = journal.map_or(Ok(0), |journal| resume_users(journal, &resolved, input.rows()))?;
+    if let Some(known) = known {
+        read_lookups(known, rows, input.rows(), |row, resolution| resolved.set(row, &resolution).map_err(not_stored))?;
+        return Ok(unless_stopped(context.stop(), move || input.with_users(resolved)).await??);
+    }
     let (count, looked_up) = watch::channel(0);
-    let progress = Progress::of_looking_up(context.console(), rows.saturating_sub(before), looked_up, Arc::clone(&context.session().pacer));
+    let progress = Progress::of_looking_up(context.console(), rows, looked_up, Arc::clone(&context.session().pacer));
     let looking_up = LookUp::new(context.session(), lookup.by, context.stop(), context.concurrency());
     let done = looking_up.all(&input, &resolved, &count).await;
     drop(count);
@@ -39,34 +40,6 @@ pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, journal: O
         Err(NotLookedUp::Kept(source)) => Err(not_stored(source)),
         Err(NotLookedUp::Stopped) => Err(RunError::before_the_first_row(context.stop())),
     }
-}
-
-/// Stores in `resolved` the users of the rows that have a line in the `journal`. Returns the number of rows stored.
-fn resume_users(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u64, RunError> {
-    let mut count = 0;
-    read_journal(journal, rows, |line| {
-        let (row, user) = (RowNumber(line.row), Column::UserId.parsed(line.values));
-        let resolution = match (user, line.outcome) {
-            (Some(user), _) => Resolution::User(user),
-            (None, Outcome::NotFound | Outcome::Ambiguous | Outcome::Rejected) => Resolution::Unresolved(line.outcome, Box::default()),
-            (
-                None,
-                Outcome::Granted
-                | Outcome::Kept
-                | Outcome::Ended
-                | Outcome::Active
-                | Outcome::Inactive
-                | Outcome::Duplicate
-                | Outcome::Mismatch
-                | Outcome::Failed
-                | Outcome::Unknown
-                | Outcome::Invalid,
-            ) => return Ok(()),
-        };
-        count += u64::from(resolved.of(row).map_err(not_stored)?.is_none());
-        resolved.set(row, &resolution).map_err(not_stored)
-    })?;
-    Ok(count)
 }
 
 fn not_stored(source: std::io::Error) -> RunError {

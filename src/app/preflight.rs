@@ -21,13 +21,14 @@ const CLOCK_OFF: Duration = Duration::from_secs(60);
 /// The environment type for which `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
 
-/// Resolves the users, shows the plan and asks for confirmation. Returns the source with its users. In a resumed run, the users
-/// in its `journal` are known already.
+/// Resolves the users, shows the plan and asks for confirmation. Returns the source with its users. A resumed run has a `journal`,
+/// and those of its users that were looked up are `known`.
 pub(super) async fn preflight<S: RowSource>(
     context: &mut Context<'_>,
     source: S,
     record: &mut RunRecord,
     journal: Option<&Path>,
+    known: Option<&Path>,
 ) -> Result<S::Resolved, RunError> {
     let config = context.config();
     let changes = config.operation.changes() && !context.info().is_sandbox;
@@ -51,7 +52,7 @@ pub(super) async fn preflight<S: RowSource>(
     let source = set_clock(context, source, record, offset, journal.is_none()).await?;
     record.environment.name = info.name.as_ref().map(ToString::to_string);
     record.environment.kind = info.kind.as_ref().map(ToString::to_string);
-    let source = source.resolve(context, journal).await?;
+    let source = source.resolve(context, known).await?;
     let target = display_name(&info, &context.info().name);
     let planned = source.planned();
     let users = planned.users();

@@ -18,7 +18,7 @@ use crate::config::{Existing, RunConfig, Users};
 use crate::domain::RunId;
 use crate::exit::EXIT_SUCCESS;
 use crate::pingone::LicenceRates;
-use crate::report::{Destination, RunRecord};
+use crate::report::{Destination, ReportFiles, RunRecord};
 use crate::ui::Console;
 
 /// Runs the operation in `config` for every row of an input, or every user of the directory.
@@ -41,7 +41,7 @@ async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: 
     }
     match &config.destination {
         Destination::StandardOutput => Box::pin(run::<S, _>(start, spec, Stream::open(start)?)).await,
-        Destination::Files(files) => Box::pin(run::<S, _>(start, spec, FileSink::open(start, files.clone(), to_resume)?)).await,
+        Destination::Files(files) => Box::pin(run::<S, _>(start, spec, FileSink::open(start, ReportFiles::clone(files), to_resume)?)).await,
     }
 }
 
@@ -58,8 +58,8 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     let target = Target::connect(&config.connection).await?;
     target.note_in(&mut record);
     let mut context = Context::new(start, target, run_id)?;
-    let source = preflight(&mut context, source, &mut record, sink.journal_to_resume()).await?;
-    let journal = sink.begin(&mut record, &source.carried_names(), &mut index).await?;
+    let source = preflight(&mut context, source, &mut record, sink.journal_to_resume(), sink.known_users(&index)).await?;
+    let journal = sink.begin(&mut record, &source, &mut index).await?;
     let (before, is_resumed) = (index.settled_tally(), index.has_header());
     let resume_point = ResumePoint {
         index,

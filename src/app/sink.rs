@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::context::RunResults;
 use super::error::RunError;
-use super::source::{RowSource, SourceRows};
+use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::domain::{RunId, Tally};
 use crate::report::{InputRecord, Journal, JournalIndex, RunRecord};
 
@@ -31,8 +31,12 @@ pub(super) trait ReportSink {
     /// The journal of the run to resume; `None` for a new run.
     fn journal_to_resume(&self) -> Option<&Path>;
 
-    /// Opens the journal, of which `index` says what it already contains. With files, the record is on disk when this returns.
-    async fn begin(&self, record: &mut RunRecord, carried: &[&str], index: &mut JournalIndex) -> Result<Journal, RunError>;
+    /// The file of the users that the run to resume has looked up, of whose journal `index` tells; `None` for a new run.
+    fn known_users(&self, index: &JournalIndex) -> Option<&Path>;
+
+    /// Opens the journal, of which `index` says what it already contains. With files, the record and the looked-up users of the
+    /// `source` are on disk when this returns.
+    async fn begin(&self, record: &mut RunRecord, source: &impl ResolvedSource, index: &mut JournalIndex) -> Result<Journal, RunError>;
 
     /// Concludes the run; `before` counts the rows settled by earlier processes. Returns the exit code.
     fn finish(&self, results: RunResults, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError>;

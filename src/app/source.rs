@@ -10,8 +10,9 @@ use super::context::Context;
 use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use crate::config::RunConfig;
+use crate::file_error::FileError;
 use crate::lookup::Forecast;
-use crate::report::{InputRecord, Numbers, RowsByNumber};
+use crate::report::{InputRecord, Numbers, Replaced, RowsByNumber};
 use crate::stop::Stop;
 use crate::ui::{Console, Planned};
 
@@ -58,9 +59,9 @@ pub(super) trait RowSource: Sized + Send + 'static {
     /// The source for a run with a corrected start time, from which time spans count.
     async fn restart(self, config: &RunConfig, start: DateTime<Utc>, stop: &Stop) -> Result<Self, RunError>;
 
-    /// Resolves the users, before anything is changed. Rows that have a line in the `journal` of a resumed run are known
-    /// already.
-    async fn resolve(self, context: &Context<'_>, journal: Option<&Path>) -> Result<Self::Resolved, RunError>;
+    /// Resolves the users, before anything is changed. In a resumed run, those that were looked up are `known`: they stand in
+    /// this file.
+    async fn resolve(self, context: &Context<'_>, known: Option<&Path>) -> Result<Self::Resolved, RunError>;
 }
 
 /// A source whose users, or at least their number, are known.
@@ -73,6 +74,9 @@ pub(super) trait ResolvedSource {
 
     /// The names of the columns that are carried into the report.
     fn carried_names(&self) -> Vec<&str>;
+
+    /// Writes the users that were looked up, if any were, to `place`.
+    fn keep_users(&self, place: &Replaced) -> Result<(), FileError>;
 
     /// Its original rows, and the feed of those still to be done.
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(Self::Rows, Self::Feed), RunError>;

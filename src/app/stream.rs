@@ -8,7 +8,7 @@ use super::context::{RunResults, Start};
 use super::error::RunError;
 use super::finish::{MetricsFile, code_of, summary_of, why_stopped};
 use super::sink::{Admitted, ReportSink};
-use super::source::{RowSource, SourceRows};
+use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::domain::{Lines, RunId, Tally};
 use crate::report::{InputRecord, Journal, JournalIndex, NotWritten, RunRecord, Target};
 use crate::stdio;
@@ -41,10 +41,14 @@ impl ReportSink for Stream<'_> {
         None
     }
 
-    async fn begin(&self, _: &mut RunRecord, carried: &[&str], _: &mut JournalIndex) -> Result<Journal, RunError> {
+    fn known_users(&self, _: &JournalIndex) -> Option<&Path> {
+        None
+    }
+
+    async fn begin(&self, _: &mut RunRecord, source: &impl ResolvedSource, _: &mut JournalIndex) -> Result<Journal, RunError> {
         let Start { config, stop, .. } = self.start;
         let target = Target::Stream(Box::new(stdio::Stream::output()?), config.lines);
-        let journal = Journal::start(target, carried.iter().copied())?;
+        let journal = Journal::start(target, source.carried_names().into_iter())?;
         match journal.begun(stop).await {
             Ok(journal) => Ok(journal),
             Err(NotWritten::File(error)) => Err(error.into()),

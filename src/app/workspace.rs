@@ -5,6 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::error::RunError;
+use super::source::ResolvedSource;
 use crate::config::Existing;
 use crate::domain::{Operation, RunId};
 use crate::file_error::FileError;
@@ -102,14 +103,14 @@ impl Workspace {
         &self,
         operation: Operation,
         record: &mut RunRecord,
-        carried: &[&str],
+        source: &impl ResolvedSource,
         index: &mut JournalIndex,
     ) -> Result<Journal, RunError> {
         // A read whose line is lost is simply repeated.
         record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency) } else { 0 });
         match self.former() {
-            Some(former) => self.resume(former, operation, record, carried, index),
-            None => self.begin_new(record, carried),
+            Some(former) => self.resume(former, operation, record, source, index),
+            None => self.begin_new(record, source),
         }
     }
 
@@ -119,7 +120,7 @@ impl Workspace {
         former: &RunRecord,
         operation: Operation,
         record: &mut RunRecord,
-        carried: &[&str],
+        source: &impl ResolvedSource,
         index: &mut JournalIndex,
     ) -> Result<Journal, RunError> {
         let mut file = reopen_journal(&self.files.partial, index)?;
@@ -127,20 +128,24 @@ impl Workspace {
             record.take_over_doubt(former, index.last_row);
             doubt_failures(&mut file, &self.files.partial, index, record.in_doubt_up_to)?;
         }
+        if !index.has_header() {
+            source.keep_users(&self.files.lookups)?;
+        }
         record.write(&self.files.record)?;
         let target = Target::File(file, self.files.partial.to_path_buf());
-        if index.has_header() { Ok(Journal::resume(target)?) } else { Ok(Journal::start(target, carried.iter().copied())?) }
+        if index.has_header() { Ok(Journal::resume(target)?) } else { Ok(Journal::start(target, source.carried_names().into_iter())?) }
     }
 
-    /// Starts with the first row. The record and the journal are on disk when this returns. If they cannot be written, neither
-    /// is left behind.
-    fn begin_new(&self, record: &RunRecord, carried: &[&str]) -> Result<Journal, RunError> {
+    /// Starts with the first row. The looked-up users, the record and the journal are on disk when this returns. If they cannot
+    /// be written, none is left behind.
+    fn begin_new(&self, record: &RunRecord, source: &impl ResolvedSource) -> Result<Journal, RunError> {
         if self.existing != Existing::Keep {
             self.files.make_way()?;
         }
+        source.keep_users(&self.files.lookups)?;
         // Create the journal before the record: a record without a journal means a finished run.
         let target = Target::File(self.files.create_partial()?, self.files.partial.to_path_buf());
-        let begun = Journal::start(target, carried.iter().copied());
+        let begun = Journal::start(target, source.carried_names().into_iter());
         let begun = begun.and_then(|journal| record.write(&self.files.record).map(|()| journal));
         begun.map_err(|error| {
             // The first error is the one to report.

@@ -2,7 +2,7 @@
 
 use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::{Action, Detail, Operation};
+use crate::domain::{Action, Detail, Operation, Resolution};
 
 fn checked(text: &str, operation: Operation, dialect: &Dialect) -> ValidInput {
     checked_input(text.as_bytes(), rules(operation), dialect, true).expect("valid")

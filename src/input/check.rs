@@ -8,10 +8,10 @@ use super::blocks::Fingerprint;
 use super::columns::Layout;
 use super::error::{BadRows, refused};
 use super::repeats::{Repeats, Suspects, find_repeats, hash, row_key, suspects};
-use super::resolved_users::{Resolution, ResolvedUsers, resolution_of};
+use super::resolved_users::{ResolvedUsers, resolution_of};
 use super::rows::{Requested, RowReader, Rules, UserRef};
 use super::{InputError, Source};
-use crate::domain::{BypassUntil, Outcome, Tally};
+use crate::domain::{BypassUntil, Outcome, Resolution, Tally};
 use crate::external_sort::Sorter;
 
 /// The counts of what will be done for an input.

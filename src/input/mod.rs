@@ -45,7 +45,7 @@ pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};
 pub(crate) use self::error::RowFault;
 pub(crate) use self::opened::{OpenedInput, ReadOptions, is_pipe, name_of};
-pub(crate) use self::resolved_users::{Resolution, ResolvedUsers};
+pub(crate) use self::resolved_users::ResolvedUsers;
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::{BytesRead, Expected, Source};
 pub(crate) use self::table::{Table, Values};
@@ -54,7 +54,7 @@ use self::check::{Checked, Recheck, check};
 use self::repeats::Repeat;
 use self::resolved_users::resolution_of;
 use self::rows::{ReadRow, Requested, RowReader, UserRef};
-use crate::domain::{Outcome, Previous, Row, RowNumber, RowSet, Work};
+use crate::domain::{Outcome, Previous, Resolution, Row, RowNumber, RowSet, Work};
 use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 
 /// Which rows of a checked input are still to be done.
@@ -182,6 +182,16 @@ impl ValidInput {
 
     pub(crate) fn rows(&self) -> u64 {
         self.checked.plan.rows
+    }
+
+    /// The users found for the rows that do not name theirs by ID, in order.
+    pub(crate) fn found_users(&self) -> impl Iterator<Item = io::Result<(RowNumber, Resolution)>> {
+        let resolved = self.resolved.as_ref();
+        let rows = (1..=self.rows()).map(RowNumber).take_while(move |_| resolved.is_some());
+        rows.filter_map(move |row| {
+            let found = resolved.map_or(Ok(None), |resolved| resolved.of(row));
+            found.map(|found| found.map(|resolution| (row, resolution))).transpose()
+        })
     }
 
     pub(crate) fn lookup_rows(&self) -> io::Result<LookupRows<'_>> {

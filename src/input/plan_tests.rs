@@ -2,7 +2,7 @@
 
 use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::{Action, Operation};
+use crate::domain::{Action, Operation, Resolution};
 
 const C: &str = "1a94b96e-0364-463b-a059-d97d1e4cb1d5";
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 use super::rows::{Requested, UserRef};
-use crate::domain::{Detail, ForeignText, Outcome, RowNumber, UserId};
+use crate::domain::{Detail, ForeignText, Outcome, Resolution, RowNumber};
 use crate::external_sort::unnamed_file;
 use crate::platform::PositionedIo;
 
@@ -17,14 +17,6 @@ use crate::platform::PositionedIo;
 const RECORD: usize = 17;
 const USER: u8 = 1;
 const UNRESOLVED: u8 = 2;
-
-/// The result of looking up a row's user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Resolution {
-    User(UserId),
-    /// No user, or no unambiguous one. Nothing is sent, and this is the row's outcome.
-    Unresolved(Outcome, Box<Detail>),
-}
 
 /// The users of looked-up rows, as far as they are resolved.
 #[derive(Debug)]

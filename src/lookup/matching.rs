@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{Attribute, Detail, ForeignText, Outcome, UserId};
-use crate::input::Resolution;
+use crate::domain::{Attribute, Detail, ForeignText, Outcome, Resolution, UserId};
 use crate::pingone::ListedUser;
 
 /// How many users of an ambiguous value are listed.

@@ -22,9 +22,9 @@ use futures::{StreamExt, stream};
 use tokio::sync::watch;
 
 use crate::directory::{ListedFor, ListingError};
-use crate::domain::{Attribute, Detail, Outcome};
+use crate::domain::{Attribute, Detail, Outcome, Resolution};
 use crate::external_sort::Sorter;
-use crate::input::{Resolution, ResolvedUsers, ValidInput};
+use crate::input::{ResolvedUsers, ValidInput};
 use crate::pingone::{Endless, PageResult, PingOneError, Session, Transport, USUAL_BUDGET};
 use crate::stop::Stop;
 

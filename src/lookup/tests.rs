@@ -4,6 +4,7 @@ use reqwest::Url;
 use serde_json::json;
 
 use super::*;
+use crate::domain::Resolution;
 use crate::pingone::user_list::{UserList, answer};
 
 /// The results for each batch of values in turn, and the filters requested. The list answers a filter with the emails

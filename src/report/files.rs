@@ -27,7 +27,7 @@ pub(crate) enum Destination {
     /// To standard output, as rows settle.
     StandardOutput,
     /// To files.
-    Files(ReportFiles),
+    Files(Box<ReportFiles>),
 }
 
 /// The report and the files beside it.
@@ -42,6 +42,8 @@ pub(crate) struct ReportFiles {
     pub(crate) record: Replaced,
     /// The failed rows.
     pub(crate) failed: Replaced,
+    /// The users found for rows that do not name theirs by ID, until the report is published.
+    pub(crate) lookups: Replaced,
     /// The lock held by the run that writes these files.
     pub(crate) lock: OwnPath,
 }
@@ -59,6 +61,9 @@ pub enum OutputError {
     /// Another run is writing it.
     #[error("{}: another run is writing this report", shown(.0))]
     InUse(PathBuf),
+    /// The run to resume has found users for the names in its input, and the file with them is gone.
+    #[error("{}: the run cannot be resumed: the file of the users that it found is not there", shown(.0))]
+    NoLookups(PathBuf),
     /// There is a journal but no record of its run.
     #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
@@ -144,6 +149,9 @@ impl OutputError {
             Self::WouldReplace { option, .. } => Some(format!("name another file with `{option}`")),
             Self::NotMetrics(_) => Some("name another file with `--metrics-file`".into()),
             Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
+            Self::NoLookups(_) => {
+                Some("put the file back: looked up again, a name may be another user's; or name another report with `--output`".into())
+            }
             Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
             }
@@ -182,14 +190,17 @@ impl ReportFiles {
             ordered: OwnPath::of(beside("", ".partial.csv.tmp")),
             record: Replaced::of(beside("", ".run.json")),
             failed: Replaced::of(beside("", ".failed.csv")),
+            lookups: Replaced::of(beside("", ".lookup.csv")),
             lock: OwnPath::of(beside(".", ".lock")),
         })
     }
 
     /// Every path that is written, with the name of what is written there.
-    pub(super) fn written(&self) -> [(&'static str, &OwnPath); 8] {
-        let Self { report, partial, ordered, record, failed, lock } = self;
-        let ([record_path, record_beside], [failed_path, failed_beside]) = (record.written(), failed.written());
+    pub(super) fn written(&self) -> [(&'static str, &OwnPath); 10] {
+        let Self { report, partial, ordered, record, failed, lookups, lock } = self;
+        let [record_path, record_beside] = record.written();
+        let [failed_path, failed_beside] = failed.written();
+        let [lookups_path, lookups_beside] = lookups.written();
         [
             ("the report", report),
             ("the journal", partial),
@@ -198,6 +209,8 @@ impl ReportFiles {
             ("the run's record, while it is written,", record_beside),
             ("the file of the rows that failed", failed_path),
             ("the file of the rows that failed, while it is written,", failed_beside),
+            ("the file of the users that were found", lookups_path),
+            ("the file of the users that were found, while it is written,", lookups_beside),
             ("the lock of the report", lock),
         ]
     }
@@ -232,12 +245,15 @@ impl ReportFiles {
 
     /// Removes the journal of an earlier run that is to be overwritten. Its other files stay until they are replaced.
     pub(crate) fn make_way(&self) -> Result<(), FileError> {
-        [&self.ordered, &self.partial].into_iter().try_for_each(remove_if_there)
+        [&self.ordered, &self.partial].into_iter().try_for_each(remove_if_there)?;
+        self.lookups.remove_if_there()
     }
 
     /// Removes the files of a run in which no row was settled.
     pub(crate) fn remove_traces(&self) -> Result<(), FileError> {
-        self.record.remove_if_there().and_then(|()| remove_if_there(&self.partial))
+        self.record.remove_if_there()?;
+        self.lookups.remove_if_there()?;
+        remove_if_there(&self.partial)
     }
 
     /// Creates the journal. An existing report is not touched until the new one replaces it.

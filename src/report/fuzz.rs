@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::files::ReportFiles;
+use super::journal_reader::read_journal;
 use super::record::tests::record;
 use super::*;
 use crate::domain::{ForeignText, Lines, Outcome};

@@ -127,7 +127,7 @@ mod tests {
         let files = ReportFiles::beside(&folder.join(report)).expect("a file");
         let (input, metrics) = (folder.join(input), metrics.map(|name| folder.join(name)));
         let read = [ReadFile { what: "the input", path: &input }];
-        let found = check_output_paths(&Destination::Files(files), metrics.as_deref(), &read).err()?;
+        let found = check_output_paths(&Destination::Files(Box::new(files)), metrics.as_deref(), &read).err()?;
         Some(found.to_string().replace(&format!("{}/", folder.display()), ""))
     }
 
@@ -164,7 +164,7 @@ mod tests {
         // Streams that are not regular files have no identity, so they never count as the same file.
         for input in [Path::new("-"), &input] {
             let read = [ReadFile { what: "the input", path: input }];
-            for destination in [Destination::Files(files.clone()), Destination::StandardOutput] {
+            for destination in [Destination::Files(Box::new(files.clone())), Destination::StandardOutput] {
                 let place = check_output_paths(&destination, Some(&metrics), &read).expect("apart").expect("a place");
                 assert_eq!(&*place, metrics);
                 assert!(check_output_paths(&destination, None, &read).expect("apart").is_none());

@@ -163,6 +163,7 @@ impl WrittenReport<'_> {
                 remove_if_there(&files.partial)?;
             }
         }
+        files.lookups.remove_if_there()?;
         sync_folder_of(&files.report)?;
         Ok(published)
     }

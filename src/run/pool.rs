@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::meaning::RowResult;
-use super::row_state::{Next, RowState, Step};
-use super::row_task::{Done, Job, log_settled, perform, settle_sent, settle_unsent};
+use super::row_state::{Next, Step};
+use super::row_task::{Done, Job, log_settled, perform, settle_sent, start};
 use super::run_state::RunState;
 use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
@@ -227,18 +227,9 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Starts a row. Returns `None` if it needs no request and is settled already.
     fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
-        let Row { number, mut carried, in_doubt, previous, work } = row;
-        self.state.begin(number);
-        match settle_unsent(number, work, previous, &mut carried, self.pipeline.clock.now()) {
-            Ok(action) => {
-                let state = RowState::new(action, self.pipeline.limits, in_doubt, previous);
-                Some(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }))
-            }
-            Err(settlement) => {
-                self.record(*settlement);
-                None
-            }
-        }
+        self.state.begin(row.number);
+        let Pipeline { limits, clock, .. } = self.pipeline;
+        start(row, *limits, clock.now()).map_err(|settlement| self.record(*settlement)).ok()
     }
 
     /// Sends the next row with the granted permit. If a row turns out to need no request, the permit goes to the next one.
@@ -255,13 +246,13 @@ impl<'a, W: Transport> Pool<'a, W> {
                 Step::Settle(result) => self.settle(row, result),
                 Step::Send { call, is_retry } => {
                     let slot = row.slot.take().or_else(|| self.slot.take()).expect("a row that lacks its permit alone has a slot");
-                    return self.start(Job::Send { row, call, is_retry, slot, token: Arc::clone(token) });
+                    return self.perform(Job::Send { row, call, is_retry, slot, token: Arc::clone(token) });
                 }
             }
         }
     }
 
-    fn start(&mut self, job: Job) {
+    fn perform(&mut self, job: Job) {
         self.in_flight.push(Box::pin(perform(self.pipeline, job)));
     }
 
@@ -294,11 +285,11 @@ impl<'a, W: Transport> Pool<'a, W> {
                 Some(said) => {
                     let (line, job) = Job::announce(row, said, self.pipeline.clock.now(), slot);
                     self.write(line);
-                    self.start(job);
+                    self.perform(job);
                 }
                 None => self.second_call(row, slot),
             },
-            Next::Settle(result) if result.outcome == Outcome::NotFound => self.start(Job::CheckEnvironment { row, result, slot }),
+            Next::Settle(result) if result.outcome == Outcome::NotFound => self.perform(Job::CheckEnvironment { row, result, slot }),
             Next::Settle(result) => self.settle(row, result),
             Next::TokenRefused(detail) => {
                 let refused = self.pipeline.session.fresh_token_refused(&detail);

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use super::Pipeline;
 use super::meaning::RowResult;
+use super::row_state::RowState;
 use super::started_row::{Slot, StartedRow};
-use crate::domain::{Action, Detail, Outcome, Previous, RowNumber, Work, quote};
-use crate::pingone::{AccessToken, Answered, Call, PingOneError, RowRequest, Transport};
+use crate::domain::{Detail, Outcome, Row, Work, quote};
+use crate::pingone::{AccessToken, Answered, Call, Limits, PingOneError, RowRequest, Transport};
 use crate::report::{Line, Settlement};
 
 /// The work to do in flight.
@@ -100,17 +101,15 @@ fn settlement(row: &StartedRow, result: RowResult, completed: DateTime<Utc>, car
     }
 }
 
-/// The action of a row that needs a request, or else the row's settlement.
-pub(super) fn settle_unsent(
-    number: RowNumber,
-    work: Work,
-    previous: Option<Previous>,
-    carried: &mut ByteRecord,
-    completed: DateTime<Utc>,
-) -> Result<Action, Box<Settlement>> {
+/// Starts a row, or settles it if it needs no request.
+pub(super) fn start(row: Row, limits: Limits, now: DateTime<Utc>) -> Result<Box<StartedRow>, Box<Settlement>> {
+    let Row { number, carried, in_doubt, previous, work } = row;
     let own = |why: &str| Detail::own(None, why.to_owned());
     let (user, outcome, requested, detail) = match work {
-        Work::Send(action) => return Ok(action),
+        Work::Send(action) => {
+            let state = RowState::new(action, limits, in_doubt, previous);
+            return Ok(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }));
+        }
         Work::Duplicate(action) => {
             (action.user().to_string(), Outcome::Duplicate, action.until(), own("the same request stands in an earlier row"))
         }
@@ -131,8 +130,8 @@ pub(super) fn settle_unsent(
         detail,
         attempts: 0,
         took: Duration::ZERO,
-        completed,
-        carried: std::mem::take(carried),
+        completed: now,
+        carried,
     }))
 }
 

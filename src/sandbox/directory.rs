@@ -77,6 +77,12 @@ impl Directory {
         }
     }
 
+    /// Gives the names of the `number`th named user to it anew, as when an address goes over to another user.
+    pub(super) fn rename(&mut self, number: usize, named: NamedUser) {
+        self.named[number] = named;
+        self.counted.clear();
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.made_up + self.named.len() as u64
     }

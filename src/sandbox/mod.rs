@@ -209,6 +209,15 @@ impl Sandbox {
         self.with(|machine| machine.directory.user_id(index))
     }
 
+    /// Gives the `number`th named user, from 0, these names: an address may go over from one user to another.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many named users.
+    pub fn rename(&self, number: usize, named: NamedUser) {
+        self.with(|machine| machine.directory.rename(number, named));
+    }
+
     /// The population of the `index`th user.
     #[must_use]
     pub fn population_of(&self, index: u64) -> Uuid {

@@ -1,0 +1,155 @@
+//! `NAME.lookup.csv`: which user was found for each row that names its user otherwise than by ID.
+//!
+//! It is on disk before anything is sent for a user, and lasts until the report is published. A resumed run reads it and looks
+//! nobody up again: in between, an address may have gone over to another user.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use csv::StringRecord;
+
+use super::files::{OutputError, Replaced};
+use super::version::NotRead;
+use crate::domain::{Detail, Outcome, Resolution, RowNumber};
+use crate::file_error::FileError;
+
+const COLUMNS: [&str; 8] = ["row", "userID", "result", "httpStatus", "errorCode", "errorMessage", "errorId", "correlationId"];
+/// Bytes read or written at a time.
+const BUFFER: usize = 256 << 10;
+
+/// Writes the file anew, and syncs it to disk.
+pub(crate) fn write_lookups(
+    place: &Replaced,
+    mut found: impl Iterator<Item = io::Result<(RowNumber, Resolution)>>,
+) -> Result<(), FileError> {
+    place.replace(|file| {
+        let mut writer = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(file);
+        writer.write_record(COLUMNS)?;
+        found.try_for_each(|found| {
+            let (row, resolution) = found?;
+            io::Result::Ok(writer.write_record(values_of(row, &resolution))?)
+        })?;
+        writer.flush()
+    })
+}
+
+/// Reads the file at `path`, which has a line for this many `rows` of an input whose last row is `last`.
+pub(crate) fn read_lookups<E: From<NotRead>>(
+    path: &Path,
+    rows: u64,
+    last: u64,
+    mut take: impl FnMut(RowNumber, Resolution) -> Result<(), E>,
+) -> Result<(), E> {
+    let failed = |source| NotRead::File(FileError::new("read", path, source));
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => NotRead::Refused(OutputError::NoLookups(path.to_owned())),
+        _ => failed(error),
+    })?;
+    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(file);
+    let wrong = |what: String| failed(io::Error::new(io::ErrorKind::InvalidData, what));
+    if reader.headers().map_err(|error| failed(error.into()))? != COLUMNS[..] {
+        return Err(wrong("its columns are not those of found users".to_owned()).into());
+    }
+    let mut record = StringRecord::new();
+    let mut count = 0;
+    while reader.read_record(&mut record).map_err(|error| failed(error.into()))? {
+        let (row, resolution) = read(&record)
+            .filter(|(row, _)| row.0 <= last)
+            .ok_or_else(|| wrong(format!("line {} is not that of a found user", count + 2)))?;
+        count += 1;
+        take(row, resolution)?;
+    }
+    if count != rows {
+        return Err(wrong(format!("it has users for {count} rows, and {rows} are to be found")).into());
+    }
+    Ok(())
+}
+
+fn values_of(row: RowNumber, resolution: &Resolution) -> [String; COLUMNS.len()] {
+    let (user, outcome, detail) = match resolution {
+        Resolution::User(user) => (user.to_string(), String::new(), &Detail::default()),
+        Resolution::Unresolved(outcome, detail) => (String::new(), outcome.name().to_owned(), &**detail),
+    };
+    let Detail { status, code, message, id, correlation } = detail;
+    let [code, message, id, correlation] = [code, message, id, correlation].map(ToString::to_string);
+    [row.to_string(), user, outcome, status.map(|status| status.to_string()).unwrap_or_default(), code, message, id, correlation]
+}
+
+fn read(record: &StringRecord) -> Option<(RowNumber, Resolution)> {
+    let values: [&str; COLUMNS.len()] = record.iter().collect::<Vec<_>>().try_into().ok()?;
+    let [row, user, outcome, status, code, message, id, correlation] = values;
+    let row = RowNumber(row.parse().ok().filter(|row| *row > 0)?);
+    if outcome.is_empty() {
+        return Some((row, Resolution::User(user.parse().ok()?)));
+    }
+    let status = if status.is_empty() { None } else { Some(status.parse().ok()?) };
+    let detail = Detail { status, code: code.into(), message: message.into(), id: id.into(), correlation: correlation.into() };
+    Some((row, Resolution::Unresolved(Outcome::named(outcome).filter(|_| user.is_empty())?, Box::new(detail))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ReportFiles;
+    use super::*;
+    use std::fs;
+
+    fn resolutions() -> Vec<(RowNumber, Resolution)> {
+        let user = Resolution::User(uuid::Uuid::from_u128(7).into());
+        let detail = Detail { status: Some(400), code: "C".into(), message: "=m\n\"ü".into(), id: "i".into(), correlation: "c".into() };
+        let refused = Resolution::Unresolved(Outcome::Rejected, Box::new(detail));
+        let none = Resolution::Unresolved(Outcome::NotFound, Box::default());
+        [(1, user.clone()), (3, refused), (4, none), (900, user)].map(|(row, resolution)| (RowNumber(row), resolution)).into()
+    }
+
+    fn written() -> (tempfile::TempDir, ReportFiles) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        write_lookups(&files.lookups, resolutions().into_iter().map(Ok)).expect("written");
+        (folder, files)
+    }
+
+    fn read_back(files: &ReportFiles, rows: u64) -> Result<Vec<(RowNumber, Resolution)>, NotRead> {
+        let mut found = Vec::new();
+        read_lookups(&files.lookups, rows, 900, |row, resolution| {
+            found.push((row, resolution));
+            Ok::<_, NotRead>(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn users_read_back_as_they_were_found() {
+        let (_folder, files) = written();
+        let found = read_back(&files, 4).expect("readable");
+        // Text of a server's is neutralised when it is written.
+        let shown = |(row, resolution): &(RowNumber, Resolution)| values_of(*row, resolution);
+        assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), resolutions().iter().map(shown).collect::<Vec<_>>());
+        assert_eq!(found[0], resolutions()[0]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_as_it_was_written_is_refused() {
+        let (_folder, files) = written();
+        assert!(read_back(&files, 5).is_err() && read_back(&files, 3).is_err(), "another number of rows");
+        let whole = fs::read_to_string(&*files.lookups).expect("there");
+        let id = "00000000-0000-0000-0000-000000000007";
+        for (from, to) in [
+            ("row,", "line,"),
+            (id, "7"),
+            ("\n1,", "\n0,"),
+            ("\n900,", "\n901,"),
+            ("not_found", "nowhere"),
+            ("4,,not_found", &format!("4,{id},not_found")),
+            (",400,", ",x,"),
+            ("4,,not_found,", "4,,not_found"),
+        ] {
+            let edited = whole.replacen(from, to, 1);
+            assert_ne!(edited, whole);
+            fs::write(&*files.lookups, edited).expect("written");
+            assert!(matches!(read_back(&files, 4), Err(NotRead::File(_))), "{from} {to}");
+        }
+        fs::remove_file(&*files.lookups).expect("there");
+        assert!(matches!(read_back(&files, 4), Err(NotRead::Refused(OutputError::NoLookups(_)))));
+    }
+}
