@@ -69,7 +69,7 @@ pub use self::dumps::forbid_core_dumps;
 pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::jwt::KeyFault;
-pub use self::pingone::{Endless, PingOneError, ServerMessage};
+pub use self::pingone::{Endless, MadeWith, PingOneError, ServerMessage};
 pub use self::report::{OutputError, Summary};
 pub use self::stop::Signal;
 pub use self::ui::Console;

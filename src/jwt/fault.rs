@@ -52,6 +52,9 @@ pub enum KeyFault {
     /// The EC key is written in an unusual way.
     #[error("this is an EC key {0}, which is not understood")]
     Form(&'static str),
+    /// The EC key has no public key beside it.
+    #[error("this is an EC key without its public half, which is not understood")]
+    NoPublicHalf,
     /// The key contradicts itself.
     #[error("this is a key that signs nothing: {0}")]
     Unusable(String),
@@ -102,7 +105,13 @@ impl KeyFault {
                  -out client.pem)`"
             ),
             Self::Mismatch { fitting, .. } => format!("say `--client-key-alg` {fitting}, or name another key"),
-            Self::Unknown(_) | Self::Damaged | Self::Kind(_) | Self::Curve(_) | Self::RsaSize { .. } | Self::Unusable(_) => fresh.into(),
+            Self::Unknown(_)
+            | Self::Damaged
+            | Self::Kind(_)
+            | Self::Curve(_)
+            | Self::RsaSize { .. }
+            | Self::NoPublicHalf
+            | Self::Unusable(_) => fresh.into(),
         }
     }
 }

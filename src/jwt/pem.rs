@@ -197,7 +197,7 @@ fn ec_fields(der: &[u8]) -> Option<EcFields<'_>> {
 /// Checks that an EC private key has the public point beside it, uncompressed: ring takes no other.
 fn check_point(der: &[u8]) -> Result<(), KeyFault> {
     let fields = ec_fields(der).ok_or(KeyFault::Damaged)?;
-    let point = fields.point.ok_or(KeyFault::Form("without its public half"))?;
+    let point = fields.point.ok_or(KeyFault::NoPublicHalf)?;
     match only(point, BITS).and_then(whole_bytes).and_then(<[u8]>::first) {
         Some(4) => Ok(()),
         Some(2 | 3) => Err(KeyFault::Form("with a compressed public half")),

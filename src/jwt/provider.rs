@@ -7,6 +7,7 @@ use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind, Result, new_error};
 use jsonwebtoken::signature::{self, Signer, Verifier};
 use jsonwebtoken::{DecodingKey, EncodingKey};
+use ring::error::KeyRejected;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
@@ -16,8 +17,12 @@ use ring::signature::{
 
 use super::Algorithm;
 
-static RING: CryptoProvider =
-    CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };
+static RING: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| signer(*algorithm, key),
+    verifier_factory: |algorithm, key| verifier(*algorithm, key),
+    // For JWKs, which are not used here.
+    key_utils: KeyUtils::new_unimplemented(),
+};
 
 /// Makes jsonwebtoken use ring.
 pub(super) fn install() {
@@ -30,12 +35,12 @@ fn ours(algorithm: jsonwebtoken::Algorithm) -> Result<Algorithm> {
     known.ok_or_else(|| new_error(ErrorKind::UnsupportedAlgorithm))
 }
 
-fn rejected(why: impl ToString) -> Error {
+fn rejected(why: KeyRejected) -> Error {
     new_error(ErrorKind::Provider(why.to_string()))
 }
 
-fn signer(algorithm: &jsonwebtoken::Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
-    let algorithm = ours(*algorithm)?;
+fn signer(algorithm: jsonwebtoken::Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+    let algorithm = ours(algorithm)?;
     let pair = match algorithm {
         Algorithm::Rs256 => rsa_pair(key, &RSA_PKCS1_SHA256)?,
         Algorithm::Rs384 => rsa_pair(key, &RSA_PKCS1_SHA384)?,
@@ -52,8 +57,8 @@ fn rsa_pair(key: &EncodingKey, encoding: &'static dyn RsaEncoding) -> Result<Pai
     Ok(Pair::Rsa(Box::new(RsaKeyPair::from_der(key.as_bytes()).map_err(rejected)?), encoding))
 }
 
-fn verifier(algorithm: &jsonwebtoken::Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
-    let algorithm = ours(*algorithm)?;
+fn verifier(algorithm: jsonwebtoken::Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+    let algorithm = ours(algorithm)?;
     let by: &'static dyn VerificationAlgorithm = match algorithm {
         Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
         Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,

@@ -37,6 +37,32 @@ impl fmt::Display for Endless {
     }
 }
 
+/// What a refused assertion was made with.
+#[derive(Debug, Clone)]
+pub struct MadeWith {
+    /// The file of the key.
+    pub(super) key: String,
+    /// The key's ID, if it was given.
+    pub(super) key_id: Option<String>,
+    /// What the key signs with.
+    pub(super) algorithm: &'static str,
+    /// The clock here in comparison with PingOne's.
+    pub(super) clock: String,
+}
+
+impl MadeWith {
+    fn hint(&self, auth_environment: EnvironmentId, host: &str) -> String {
+        let Self { key, key_id, algorithm, clock } = self;
+        let key_id = key_id.as_ref().map_or_else(|| "none is given".to_owned(), |id| format!("`{}`", quote(id)));
+        format!(
+            "check that the public key of {key} is the application's (`openssl pkey -in {key} -pubout` prints it), `--client-key-id` ({key_id}), \
+             `--client-key-alg` ({algorithm}), the client ID, that the application authenticates by PRIVATE_KEY_JWT (`--auth-method`), whether \
+             it lives in environment {auth_environment} (if it lives in another one, say so with `--auth-environment-id`), whether `{host}` \
+             is its region, and the clock here ({clock})"
+        )
+    }
+}
+
 /// Why no more rows can be sent.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -60,14 +86,8 @@ pub enum PingOneError {
         host: String,
         /// The server's message.
         message: ServerMessage,
-        /// The file of the key.
-        key: String,
-        /// The key's ID, if it was given.
-        key_id: Option<String>,
-        /// What the key signs with.
-        algorithm: &'static str,
-        /// The clock here in comparison with PingOne's.
-        clock: String,
+        /// What its assertion was made with.
+        made_with: Box<MadeWith>,
     },
     /// The client key signs nothing.
     #[error("the client key cannot sign: {0}")]
@@ -159,7 +179,7 @@ impl fmt::Display for ServerMessage {
 }
 
 impl PingOneError {
-    pub(super) fn unsigned(why: NotSigned) -> Self {
+    pub(super) fn unsigned(why: &NotSigned) -> Self {
         Self::Unsigned(why.to_string())
     }
 
@@ -170,13 +190,7 @@ impl PingOneError {
                 "check the client ID and secret and `--auth-method`, whether the application lives in environment {auth_environment} \
                  (if it lives in another one, say so with `--auth-environment-id`), and whether `{host}` is its region"
             )),
-            Self::Assertion { auth_environment, host, key, key_id, algorithm, clock, .. } => Some(format!(
-                "check that the public key of {key} is the application's (`openssl pkey -in {key} -pubout` prints it), `--client-key-id` ({}), \
-                 `--client-key-alg` ({algorithm}), the client ID, that the application authenticates by PRIVATE_KEY_JWT (`--auth-method`), whether it \
-                 lives in environment {auth_environment} (if it lives in another one, say so with `--auth-environment-id`), whether `{host}` \
-                 is its region, and the clock here ({clock})",
-                key_id.as_ref().map_or_else(|| "none is given".to_owned(), |id| format!("`{}`", quote(id)))
-            )),
+            Self::Assertion { auth_environment, host, made_with, .. } => Some(made_with.hint(*auth_environment, host)),
             Self::NoToken { .. } => Some("check the network, the proxy variables, `--region` and `--auth-url`".into()),
             Self::ReadyToken(_) => Some("a token lives one hour: fetch a new one, or give a client ID and secret, which renews it".into()),
             Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),

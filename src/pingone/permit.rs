@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Reply};
 use super::credentials::{ASSERTION_LIFETIME, Assertion, Authentication, Credentials};
-use super::error::PingOneError;
+use super::error::{MadeWith, PingOneError};
 use super::session::Session;
 use super::token::{AccessToken, TokenSource, read_token};
 use super::transport::Transport;
@@ -83,7 +83,7 @@ impl<W: Transport> Session<W> {
             let sent = Instant::now();
             // A server may refuse an assertion that it has seen, so each request has its own.
             let authentication =
-                credentials.authentication(self.endpoints.token().as_str(), self.time()).map_err(PingOneError::unsigned)?;
+                credentials.authentication(self.endpoints.token().as_str(), self.time()).map_err(|why| PingOneError::unsigned(&why))?;
             self.secrets.note(&authentication);
             let reply = tokio::select! {
                 biased;
@@ -163,10 +163,12 @@ impl<W: Transport> Session<W> {
                 auth_environment,
                 host,
                 message,
-                key: shown(&signed_by.path).to_string(),
-                key_id: signed_by.id.clone(),
-                algorithm: signed_by.key.algorithm.name(),
-                clock: self.clock_compared(),
+                made_with: Box::new(MadeWith {
+                    key: shown(&signed_by.path).to_string(),
+                    key_id: signed_by.id.clone(),
+                    algorithm: signed_by.key.algorithm.name(),
+                    clock: self.clock_compared(),
+                }),
             },
         }
     }
