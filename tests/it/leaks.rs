@@ -65,7 +65,8 @@ fn no_byte_of_a_key_or_an_assertion_is_in_any_output_or_file() {
             &["--auth-environment-id", "7e94b96e-0364-463b-a059-d97d1e4cb1d5", "--log-format", "json"],
             &["--client-key-alg", if make == RSA { "ES256" } else { "RS256" }],
         ] {
-            let arguments = [&["grant", "in.csv", "-vv", "--overwrite", "--rate", "unlimited", "--max-failures", "100%"], extra].concat();
+            let options = ["-vv", "--overwrite", "--rate", "unlimited", "--max-failures", "100%", "--max-attempts", "3"];
+            let arguments = [&["grant", "in.csv"], &options[..], extra].concat();
             let ended = done(by_key(&field, &arguments).env("RUST_LOG", "trace").output().expect("the tool runs"));
             assert!([1, 2, 4].contains(&ended.code), "{extra:?}: {}", ended.stderr);
             let sent = assertions(&field);
