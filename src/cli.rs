@@ -1,6 +1,7 @@
 //! The command line, as typed. `config` interprets it.
 
 mod audit;
+mod client_key;
 mod diff;
 mod sandbox;
 mod verify;
@@ -17,6 +18,7 @@ use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
+pub(crate) use self::client_key::ClientKeyArgs;
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::verify::VerifyArgs;
@@ -122,6 +124,8 @@ pub(crate) struct ConnectionArgs {
     /// How the worker application authenticates: a setting of the application
     #[arg(long, value_name = "METHOD", env = "PINGONE_AUTH_METHOD", hide_env_values = true, default_value = "basic", ignore_case = true)]
     pub(crate) auth_method: AuthMethod,
+    #[command(flatten)]
+    pub(crate) key: ClientKeyArgs,
     /// The file that holds a ready access token (or PINGONE_API_ACCESS_TOKEN), instead of an application
     #[arg(long, value_name = "PATH")]
     pub(crate) access_token_file: Option<PathBuf>,
@@ -273,7 +277,9 @@ impl Cli {
                 return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
             }
             if let Some(run) = cli.run_mut() {
-                run.connection.application_typed = ["client_id", "client_secret_file"].into_iter().any(|id| is_typed(matches, id));
+                let application = ["client_id", "client_secret_file", "client_key_file"];
+                run.connection.application_typed = application.into_iter().any(|id| is_typed(matches, id));
+                run.connection.key.file_typed = is_typed(matches, "client_key_file");
             }
         }
         cli.typed = typed.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -305,7 +311,7 @@ fn surplus_beside_sandbox(matches: &ArgMatches) -> Option<String> {
     if matches.try_get_one::<bool>("sandbox").ok().flatten() != Some(&true) {
         return None;
     }
-    SURPLUS.into_iter().find(|id| is_typed(matches, id)).map(|id| format!("--{}", id.replace('_', "-")))
+    SURPLUS.into_iter().chain(ClientKeyArgs::IDS).find(|id| is_typed(matches, id)).map(|id| format!("--{}", id.replace('_', "-")))
 }
 
 fn is_typed(matches: &ArgMatches, id: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Validates the options and environment variables, once, and turns them into a run's configuration.
 
+mod credentials;
 mod error;
 mod files;
 mod proxy;
@@ -10,16 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use secrecy::SecretString;
-
 use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
-use crate::domain::{Lines, Operation, Selection, quote, shown};
+use crate::domain::{Lines, Operation, Selection, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
+use chrono::{DateTime, Utc};
 
-pub use self::error::ConfigError;
+pub use self::error::{ConfigError, Missing};
+
+pub(crate) use self::credentials::read_public_key;
+
+use self::credentials::{identity, variable};
 
 /// The server that the run sends its requests to.
 #[derive(Debug)]
@@ -175,10 +178,11 @@ fn read_files<'a>(users: &'a Users, connection: &'a ConnectionArgs) -> Vec<ReadF
         Users::File(path) => Some(path),
         Users::Directory(_) => None,
     };
-    let ConnectionArgs { client_secret_file, access_token_file, ca_cert, .. } = connection;
+    let ConnectionArgs { client_secret_file, key, access_token_file, ca_cert, .. } = connection;
     let all = [
         ("the input", input),
         ("the client secret", client_secret_file.as_ref()),
+        ("the client key", key.client_key_file.as_ref()),
         ("the access token", access_token_file.as_ref()),
         ("the certificate authority", ca_cert.as_ref()),
     ];
@@ -209,8 +213,11 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
     if arguments.sandbox {
         return Ok(Connection::Sandbox);
     }
-    let environment = arguments.environment_id.ok_or(ConfigError::NoEnvironment)?;
-    let identity = identity(arguments)?;
+    let mut missing: Vec<Missing> = arguments.environment_id.is_none().then_some(Missing::Environment).into_iter().collect();
+    let identity = identity(arguments, &mut missing)?;
+    let (Some(environment), Some(identity)) = (arguments.environment_id, identity) else {
+        return Err(ConfigError::Missing(missing));
+    };
     let ca = arguments.ca_cert.as_deref().map(trusted).transpose()?.unwrap_or_default();
     let api = base_url("--api-url", arguments.api_url.as_deref())?;
     let auth = base_url("--auth-url", arguments.auth_url.as_deref())?;
@@ -241,42 +248,6 @@ fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, Conf
         (None, Some(domain)) => Region::of_top_level_domain(&domain).ok_or(ConfigError::NoSuchDomain(domain)),
         (None, None) => Ok(Region::Na),
     }
-}
-
-/// A ready token, if there is one, or else the worker application.
-fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
-    let named = "PINGONE_API_ACCESS_TOKEN";
-    let token_counts = arguments.access_token_file.is_some() || !arguments.application_typed;
-    if token_counts && let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
-        let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| shown(path).to_string());
-        let token = AccessToken::new(&token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
-        return Ok(Identity::Ready(Arc::new(token)));
-    }
-    let client_id = arguments.client_id.clone().filter(|id| !id.is_empty()).ok_or(ConfigError::NoCredentials)?;
-    let client_secret =
-        secret("client secret", arguments.client_secret_file.as_deref(), "PINGONE_CLIENT_SECRET")?.ok_or(ConfigError::NoSecret)?;
-    Ok(Identity::Worker(Credentials { client_id, client_secret, method: arguments.auth_method }))
-}
-
-/// The secret from the file at `path`, or else from the environment variable `name`.
-fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
-    let (text, from) = match path {
-        Some(path) => (Some(files::read_secret(what, path)?), shown(path).to_string()),
-        None => (variable(name), name.to_owned()),
-    };
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    let text = text.trim();
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(ConfigError::NotASecret { what, from });
-    }
-    Ok(Some(text.to_owned().into()))
-}
-
-/// An environment variable; an empty one counts as not set.
-fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {

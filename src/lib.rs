@@ -24,6 +24,7 @@
 //! | [`sandbox`] | imitates PingOne, for rehearsals and tests |
 //! | `pace` | decides when the next request may be sent, and when a failed one is retried |
 //! | `clock`, `external_sort`, `stdio` | tell the time of the run; sort more than fits into memory; write to the standard streams |
+//! | `jwt` | signs JSON Web Tokens with a private key, and verifies them with the public key |
 //! | `file_error` | the error for a local file |
 //! | `domain`, `exit`, `platform`, `stop` | the values that every module uses; the exit codes; what is asked of Unix; the stop signal |
 //!
@@ -44,6 +45,7 @@ mod file_error;
 #[cfg(test)]
 mod fuzz;
 mod input;
+mod jwt;
 #[cfg(test)]
 mod logged;
 mod lookup;
@@ -59,13 +61,14 @@ mod ui;
 pub use self::app::run;
 pub use self::cli::Cli;
 pub use self::clock::Side;
-pub use self::config::ConfigError;
+pub use self::config::{ConfigError, Missing};
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
 pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAUuid, Outcome, Tally, UserId};
 pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};
-pub use self::pingone::{Endless, PingOneError, ServerMessage};
+pub use self::jwt::KeyFault;
+pub use self::pingone::{Endless, MadeWith, PingOneError, ServerMessage};
 pub use self::platform::forbid_core_dumps;
 pub use self::report::{OutputError, Summary, VerifyError};
 pub use self::stop::Signal;

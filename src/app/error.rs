@@ -188,6 +188,7 @@ impl RunError {
             | Self::ClockBefore1970 => EXIT_USAGE,
             Self::PingOne(error) => match error {
                 PingOneError::Credentials { .. }
+                | PingOneError::Assertion { .. }
                 | PingOneError::ReadyToken(_)
                 | PingOneError::FreshToken(_)
                 | PingOneError::NoEnvironment { .. } => EXIT_REFUSED,
@@ -196,7 +197,7 @@ impl RunError {
                 | PingOneError::Untrusted { .. }
                 | PingOneError::ForeignPage { .. }
                 | PingOneError::EndlessList { .. } => EXIT_STOPPED,
-                PingOneError::Client(_) => EXIT_USAGE,
+                PingOneError::Client(_) | PingOneError::Unsigned(_) => EXIT_USAGE,
             },
             Self::Listing(error) => error.code(),
             Self::Diff(_) | Self::Verify(_) => EXIT_TROUBLE,

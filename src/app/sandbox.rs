@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::error::RunError;
 use super::print;
 use crate::cli::SandboxArgs;
+use crate::config::{ConfigError, read_public_key};
 use crate::domain::shown;
 use crate::pingone::AuthMethod;
-use crate::sandbox::{Sandbox, SandboxConfig};
+use crate::sandbox::{PublicKey, Sandbox, SandboxConfig};
 
 pub(super) async fn start_sandbox(config: SandboxConfig) -> Result<Sandbox, RunError> {
     let address = config.listen.to_string();
@@ -17,6 +18,8 @@ pub(super) async fn start_sandbox(config: SandboxConfig) -> Result<Sandbox, RunE
 
 /// Serves a sandbox until the program is stopped.
 pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError> {
+    let method = arguments.auth_method;
+    let client_key = public_key(method, arguments.client_public_key.as_deref())?;
     let config = SandboxConfig {
         listen: arguments.listen,
         users: arguments.users,
@@ -32,8 +35,9 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
         faults: arguments.faults,
         seed: arguments.seed,
         token_lifetime: arguments.token_lifetime,
-        basic: arguments.auth_method != Some(AuthMethod::Post),
-        post: arguments.auth_method != Some(AuthMethod::Basic),
+        basic: matches!(method, None | Some(AuthMethod::Basic)),
+        post: matches!(method, None | Some(AuthMethod::Post)),
+        client_key,
         ..SandboxConfig::default()
     };
     let sandbox = start_sandbox(config).await?;
@@ -47,22 +51,34 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
     if let Some(path) = &arguments.request_log {
         sandbox.log_calls(path).map_err(file_error(path))?;
     }
-    print(sandbox_variables(&sandbox, arguments.auth_method).as_bytes())?;
+    print(sandbox_variables(&sandbox, method).as_bytes())?;
     std::future::pending().await
+}
+
+/// The key that verifies the application's assertions, if it authenticates by them.
+fn public_key(method: Option<AuthMethod>, path: Option<&Path>) -> Result<Option<PublicKey>, RunError> {
+    match (method, path) {
+        (Some(AuthMethod::PrivateKeyJwt), Some(path)) => Ok(Some(read_public_key(path)?)),
+        (Some(method), Some(_)) => Err(ConfigError::Unused { option: "--client-public-key", method: method.name() }.into()),
+        (_, None) | (None, Some(_)) => Ok(None),
+    }
 }
 
 /// The environment variables that direct a run to the sandbox, ready to paste into a shell.
 fn sandbox_variables(sandbox: &Sandbox, method: Option<AuthMethod>) -> String {
-    let mut variables = format!(
-        "export PINGONE_ENVIRONMENT_ID={}\nexport PINGONE_CLIENT_ID={}\nexport PINGONE_CLIENT_SECRET={}\nexport PINGONE_API_URL={}\nexport PINGONE_AUTH_URL={}\n",
+    let (secret, other) = match method {
+        None | Some(AuthMethod::Basic) => (Some(sandbox.client_secret()), ""),
+        Some(AuthMethod::Post) => (Some(sandbox.client_secret()), "export PINGONE_AUTH_METHOD=post\n"),
+        Some(AuthMethod::PrivateKeyJwt) => {
+            (None, "export PINGONE_AUTH_METHOD=private-key-jwt\n# PINGONE_CLIENT_KEY_FILE is the file of your private key\n")
+        }
+    };
+    let secret = secret.map(|secret| format!("export PINGONE_CLIENT_SECRET={secret}\n")).unwrap_or_default();
+    format!(
+        "export PINGONE_ENVIRONMENT_ID={}\nexport PINGONE_CLIENT_ID={}\n{secret}export PINGONE_API_URL={}\nexport PINGONE_AUTH_URL={}\n{other}",
         sandbox.environment_id(),
         sandbox.client_id(),
-        sandbox.client_secret(),
         sandbox.api_url(),
         sandbox.auth_url()
-    );
-    if method == Some(AuthMethod::Post) {
-        variables.push_str("export PINGONE_AUTH_METHOD=post\n");
-    }
-    variables
+    )
 }

@@ -4,7 +4,7 @@ use super::error::RunError;
 use super::sandbox::start_sandbox;
 use crate::config::{Connection, Identity};
 use crate::domain::EnvironmentId;
-use crate::pingone::{AuthMethod, Credentials, Endpoints, TrustedCa};
+use crate::pingone::{Credentials, Endpoints, Proof, TrustedCa};
 use crate::report::RunRecord;
 use crate::sandbox::{Sandbox, SandboxConfig};
 
@@ -66,8 +66,8 @@ impl Target {
                 let environment = sandbox.environment_id();
                 let loopback = |url: String| url.parse().expect("the sandbox listens on loopback");
                 let (api, auth) = (loopback(sandbox.api_url()), loopback(sandbox.auth_url()));
-                let client_secret = sandbox.client_secret().into();
-                let credentials = Credentials { client_id: sandbox.client_id(), client_secret, method: AuthMethod::Basic };
+                let proof = Proof::Basic(sandbox.client_secret().into());
+                let credentials = Credentials { client_id: sandbox.client_id(), proof };
                 Ok(Self {
                     endpoints: Endpoints { api, auth, environment, auth_environment: environment },
                     identity: Identity::Worker(credentials),

@@ -54,9 +54,12 @@ pub(crate) struct SandboxArgs {
     /// How long a token lives
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_span)]
     pub(crate) token_lifetime: Duration,
-    /// How the worker application must authenticate [default: either way]
-    #[arg(long, value_name = "METHOD", ignore_case = true)]
+    /// How the worker application must authenticate [default: either way, with a secret]
+    #[arg(long, value_name = "METHOD", ignore_case = true, requires_if("private-key-jwt", "client_public_key"))]
     pub(crate) auth_method: Option<AuthMethod>,
+    /// The application's public key, for `private-key-jwt`: assertions are verified with it
+    #[arg(long, value_name = "PEM", requires = "auth_method")]
+    pub(crate) client_public_key: Option<PathBuf>,
     /// Write each request to this file, as CSV
     #[arg(long, value_name = "PATH")]
     pub(crate) request_log: Option<PathBuf>,

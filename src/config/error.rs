@@ -1,9 +1,42 @@
 //! Errors in options and environment variables, with a hint for each.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use crate::domain::{quote, shown};
+use crate::jwt::KeyFault;
+
+use super::credentials::CLIENT_KEY;
+
+/// A setting that is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The environment of the users.
+    Environment,
+    /// The client ID of the worker application.
+    ClientId,
+    /// Its secret.
+    Secret,
+    /// Its secret, by which it is to authenticate, although its key is given.
+    SecretBesideKey,
+    /// Its key.
+    Key,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID",
+            Self::ClientId => "there is no client ID: expected `--client-id` or PINGONE_CLIENT_ID",
+            Self::Secret | Self::SecretBesideKey => {
+                "there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`"
+            }
+            Self::Key => "there is no key for the client ID: expected `--client-key-file` or PINGONE_CLIENT_KEY_FILE",
+        })
+    }
+}
 
 /// Why the configuration is refused. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -17,15 +50,25 @@ pub enum ConfigError {
         "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
     )]
     NobodyToAudit,
-    /// No environment is given.
-    #[error("there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID")]
-    NoEnvironment,
-    /// No credentials are given.
-    #[error("there are no credentials: expected a client ID and a secret, or an access token")]
-    NoCredentials,
-    /// A client ID is given without a secret.
-    #[error("there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`")]
-    NoSecret,
+    /// Settings are missing.
+    #[error("{}", joined(.0))]
+    Missing(Vec<Missing>),
+    /// An option was given that is of no use with the method.
+    #[error("`{option}` is not used by `--auth-method {method}`")]
+    Unused {
+        /// The option.
+        option: &'static str,
+        /// The method.
+        method: &'static str,
+    },
+    /// A file holds no key that can be used.
+    #[error("{}: {fault}", shown(path))]
+    Key {
+        /// Its path.
+        path: PathBuf,
+        /// Why it cannot be used.
+        fault: KeyFault,
+    },
     /// A file cannot be read.
     #[error("{}: the {what} cannot be read", shown(path))]
     Unreadable {
@@ -94,16 +137,22 @@ impl ConfigError {
     /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::NoEnvironment | Self::NoCredentials => Some(
-                "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
-                    .into(),
-            ),
-            Self::WorldWritable { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
+            Self::Missing(missing) => hint_at(missing).map(Into::into),
+            Self::Unused { option: "--client-secret-file", .. } => {
+                Some("leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into())
+            }
+            Self::Unused { .. } => Some("say `--auth-method private-key-jwt` to authenticate by a key".into()),
+            Self::Key { path, fault } => Some(fault.hint(path)),
+            Self::Unreadable { what: CLIENT_KEY, .. } => {
+                Some("check the path in `--client-key-file` or PINGONE_CLIENT_KEY_FILE, and that this user may read the file".into())
+            }
+            Self::WorldWritable { path, .. } => {
+                Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path)))
+            }
             Self::NotAProxy(variable) => Some(format!("mend it, or unset {variable} to connect directly")),
             Self::ProxyUnderCgi(_) => Some("unset REQUEST_METHOD".into()),
             Self::NoInput
             | Self::NobodyToAudit
-            | Self::NoSecret
             | Self::Unreadable { .. }
             | Self::TooLong { .. }
             | Self::NotASecret { .. }
@@ -112,5 +161,25 @@ impl ConfigError {
             | Self::Url { .. }
             | Self::Until(_) => None,
         }
+    }
+}
+
+/// All that is missing, in one line.
+fn joined(missing: &[Missing]) -> String {
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn hint_at(missing: &[Missing]) -> Option<&'static str> {
+    match missing {
+        [Missing::Secret] => None,
+        [.., Missing::SecretBesideKey] => Some("a client key is given: say `--auth-method private-key-jwt` to authenticate by it"),
+        [.., Missing::Key] => Some(
+            "make a key pair with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out client.pem`, give its public key to a worker \
+             application, or rehearse with `--sandbox`",
+        ),
+        _ => Some(
+            "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with \
+             `--sandbox`",
+        ),
     }
 }

@@ -5,6 +5,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
+use secrecy::zeroize::Zeroizing;
+
 use super::ConfigError;
 use crate::domain::shown;
 use crate::platform::{is_device, is_own, mode_of};
@@ -13,6 +15,9 @@ use crate::platform::{is_device, is_own, mode_of};
 const MAX_SECRET: u64 = 64 << 10;
 /// The longest file of certificates, in bytes. All authorities of a system together take some 200 KiB.
 const MAX_CERTIFICATES: u64 = 1 << 20;
+
+/// A file up to this length, in bytes, is read in one piece. The PEM file of an RSA key of 4096 bits has 3.2 KiB.
+const ROOM: usize = 8 << 10;
 
 /// The permission bit for writing by others than the owner and the group.
 const WORLD_WRITABLE: u32 = 0o002;
@@ -24,16 +29,25 @@ const BEYOND_GROUP_READ: u32 = 0o037;
 
 /// Reads a secret from the file at `path`.
 pub(super) fn read_secret(what: &'static str, path: &Path) -> Result<String, ConfigError> {
+    let mut bytes = read_secret_bytes(what, path)?;
+    String::from_utf8(std::mem::take(&mut *bytes)).map_err(|_| ConfigError::NotASecret { what, from: shown(path).to_string() })
+}
+
+/// Reads a secret, text or not, from the file at `path`. Its memory is cleared when it is dropped.
+pub(super) fn read_secret_bytes(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { what, path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     check_mode(what, path, &file.metadata().map_err(unreadable)?)?;
-    let bytes = read(what, path, &file, MAX_SECRET)?;
-    String::from_utf8(bytes).map_err(|_| ConfigError::NotASecret { what, from: shown(path).to_string() })
+    read(what, path, &file, MAX_SECRET).map(Zeroizing::new)
 }
 
 /// Reads certificates from the file at `path`.
 pub(super) fn read_certificates(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let what = "certificate";
+    read_public("certificate", path)
+}
+
+/// Reads what is no secret from the file at `path`.
+pub(super) fn read_public(what: &'static str, path: &Path) -> Result<Vec<u8>, ConfigError> {
     let file = File::open(path).map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
     read(what, path, &file, MAX_CERTIFICATES)
 }
@@ -60,7 +74,8 @@ fn is_open(mode: u32, is_own: bool) -> bool {
 }
 
 fn read(what: &'static str, path: &Path, file: &File, most: u64) -> Result<Vec<u8>, ConfigError> {
-    let mut bytes = Vec::new();
+    // Room for a small file, so that growing leaves no copies of a secret behind.
+    let mut bytes = Vec::with_capacity(ROOM);
     let read: io::Result<usize> = file.take(most + 1).read_to_end(&mut bytes);
     let length = read.map_err(|source| ConfigError::Unreadable { what, path: path.to_owned(), source })?;
     if length as u64 > most {

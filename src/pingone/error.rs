@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::{Detail, EnvironmentId, ForeignText};
+use crate::domain::{Detail, EnvironmentId, ForeignText, quote};
+use crate::jwt::NotSigned;
 
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
 /// it if users have joined meanwhile.
@@ -36,6 +37,32 @@ impl fmt::Display for Endless {
     }
 }
 
+/// What a refused assertion was made with.
+#[derive(Debug, Clone)]
+pub struct MadeWith {
+    /// The file of the key.
+    pub(super) key: String,
+    /// The key's ID, if it was given.
+    pub(super) key_id: Option<String>,
+    /// What the key signs with.
+    pub(super) algorithm: &'static str,
+    /// The clock here in comparison with PingOne's.
+    pub(super) clock: String,
+}
+
+impl MadeWith {
+    fn hint(&self, auth_environment: EnvironmentId, host: &str) -> String {
+        let Self { key, key_id, algorithm, clock } = self;
+        let key_id = key_id.as_ref().map_or_else(|| "none is given".to_owned(), |id| format!("`{}`", quote(id)));
+        format!(
+            "check that the public key of {key} is the application's (`openssl pkey -in {key} -pubout` prints it), `--client-key-id` ({key_id}), \
+             `--client-key-alg` ({algorithm}), the client ID, that the application authenticates by PRIVATE_KEY_JWT (`--auth-method`), whether \
+             it lives in environment {auth_environment} (if it lives in another one, say so with `--auth-environment-id`), whether `{host}` \
+             is its region, and the clock here ({clock})"
+        )
+    }
+}
+
 /// Why no more rows can be sent.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +77,21 @@ pub enum PingOneError {
         /// The server's message.
         message: ServerMessage,
     },
+    /// The worker application was refused, which authenticates by its key.
+    #[error("PingOne refused the worker application: {message}")]
+    Assertion {
+        /// The environment that the application was looked for in.
+        auth_environment: EnvironmentId,
+        /// The host that was asked.
+        host: String,
+        /// The server's message.
+        message: ServerMessage,
+        /// What its assertion was made with.
+        made_with: Box<MadeWith>,
+    },
+    /// The client key signs nothing.
+    #[error("the client key cannot sign: {0}")]
+    Unsigned(String),
     /// The token endpoint gave no usable answer.
     #[error("no token could be had from `{host}` in {attempts} tries: {message}")]
     NoToken {
@@ -137,6 +179,10 @@ impl fmt::Display for ServerMessage {
 }
 
 impl PingOneError {
+    pub(super) fn unsigned(why: &NotSigned) -> Self {
+        Self::Unsigned(why.to_string())
+    }
+
     /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
@@ -144,6 +190,7 @@ impl PingOneError {
                 "check the client ID and secret and `--auth-method`, whether the application lives in environment {auth_environment} \
                  (if it lives in another one, say so with `--auth-environment-id`), and whether `{host}` is its region"
             )),
+            Self::Assertion { auth_environment, host, made_with, .. } => Some(made_with.hint(*auth_environment, host)),
             Self::NoToken { .. } => Some("check the network, the proxy variables, `--region` and `--auth-url`".into()),
             Self::ReadyToken(_) => Some("a token lives one hour: fetch a new one, or give a client ID and secret, which renews it".into()),
             Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),
@@ -152,7 +199,7 @@ impl PingOneError {
             Self::ForeignPage { .. } => {
                 Some("check `--api-url`: it must be the URL under which PingOne's own answers link to each other".into())
             }
-            Self::EndlessList { .. } | Self::Client(_) => None,
+            Self::EndlessList { .. } | Self::Client(_) | Self::Unsigned(_) => None,
             Self::HeldTooLong { .. } => Some(
                 "take the run up later, with a lower `--rate`; one IP address may use 35 % of the licence's rate, unless it is entered \
                  under `Rate Limits and Allowed IPs` in the admin console"

@@ -10,11 +10,13 @@ use reqwest::{Client, Method, Request, RequestBuilder, Response, Url};
 use secrecy::ExposeSecret;
 
 use super::answer::{Answer, Fault, Reply};
+use super::credentials::Authentication;
 use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
-use super::token::{AccessToken, AuthMethod, Credentials};
+use super::token::AccessToken;
 use super::transport::{Call, Resource, Transport};
 use crate::domain::{ForeignText, RowNumber, RunId};
+use crate::jwt::CLIENT_ASSERTION_TYPE;
 
 /// The longest body that is read, in bytes. PingOne's answers have less than 2 KiB.
 const MAX_BODY: usize = 64 << 10;
@@ -80,15 +82,20 @@ impl HttpTransport {
         Ok(Self { api, auth, bypass_urls, session, transactions, settings })
     }
 
-    fn token_request(&self, credentials: &Credentials) -> RequestBuilder {
+    fn token_request(&self, authentication: &Authentication<'_>) -> RequestBuilder {
         let request = self.auth.post(self.settings.endpoints.token()).timeout(self.settings.timeout);
         let request = request.header(SESSION_ID, self.session.clone());
-        let Credentials { client_id, client_secret, method } = credentials;
-        let secret = client_secret.expose_secret();
         let grant = ("grant_type", "client_credentials");
-        match method {
-            AuthMethod::Basic => request.basic_auth(client_id, Some(secret)).form(&[grant]),
-            AuthMethod::Post => request.form(&[grant, ("client_id", client_id), ("client_secret", secret)]),
+        match authentication {
+            Authentication::Basic { client_id, secret } => request.basic_auth(client_id, Some(secret.expose_secret())).form(&[grant]),
+            Authentication::Post { client_id, secret } => {
+                request.form(&[grant, ("client_id", client_id), ("client_secret", secret.expose_secret())])
+            }
+            Authentication::Assertion(assertion) => request.form(&[
+                grant,
+                ("client_assertion_type", CLIENT_ASSERTION_TYPE),
+                ("client_assertion", assertion.text.expose_secret()),
+            ]),
         }
     }
 
@@ -132,8 +139,8 @@ impl Transport for HttpTransport {
         exchange(most, self.api.execute(self.request(Method::GET, url, token, limit)), limit).await
     }
 
-    async fn fetch_token(&self, credentials: &Credentials) -> Reply {
-        exchange(MAX_BODY, self.token_request(credentials).send(), self.settings.timeout).await
+    async fn fetch_token(&self, authentication: &Authentication<'_>) -> Reply {
+        exchange(MAX_BODY, self.token_request(authentication).send(), self.settings.timeout).await
     }
 }
 

@@ -60,10 +60,6 @@ fn transport(port: u16, timeout: Duration) -> HttpTransport {
     HttpTransport::new(HttpSettings { endpoints, ca: TrustedCa::default(), timeout, concurrency: 1, run }).expect("a client")
 }
 
-fn credentials(method: AuthMethod) -> Credentials {
-    Credentials { client_id: "an id".to_owned(), client_secret: SecretString::from("s3cr+t"), method }
-}
-
 fn token() -> AccessToken {
     AccessToken::new(&SecretString::from("abc"), 1, None).expect("a token")
 }
@@ -80,8 +76,9 @@ async fn each_request_is_sent_as_documented() {
     transport.fetch(Resource::Environment, &token()).await.expect("an answer");
     transport.fetch(Resource::Licence, &token()).await.expect("an answer");
     transport.fetch(Resource::Users(&transport.settings.endpoints.users(None)), &token()).await.expect("an answer");
-    transport.fetch_token(&credentials(AuthMethod::Basic)).await.expect("an answer");
-    transport.fetch_token(&credentials(AuthMethod::Post)).await.expect("an answer");
+    let (client_id, secret) = ("an id", &SecretString::from("s3cr+t"));
+    transport.fetch_token(&Authentication::Basic { client_id, secret }).await.expect("an answer");
+    transport.fetch_token(&Authentication::Post { client_id, secret }).await.expect("an answer");
     let path = format!("/v1/environments/{ENVIRONMENT}");
     let (bearer, session) = ("authorization: Bearer abc", format!("x-ping-external-session-id: {RUN}"));
     let transaction = |row: u64| format!("x-ping-external-transaction-id: {RUN}-{row}");

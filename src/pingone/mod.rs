@@ -7,6 +7,7 @@
 //! [`Transport`] is the seam: in the program it is [`HttpTransport`], in tests a script.
 
 mod answer;
+mod credentials;
 mod endpoints;
 mod environment;
 mod error;
@@ -28,15 +29,16 @@ pub(crate) mod user_list;
 mod users;
 mod verdict;
 
-pub use self::error::{Endless, PingOneError, ServerMessage};
+pub use self::error::{Endless, MadeWith, PingOneError, ServerMessage};
 
+pub(crate) use self::credentials::{AuthMethod, ClientKey, Credentials, Proof};
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
 pub(crate) use self::environment::EnvironmentInfo;
 pub(crate) use self::http::{HttpSettings, HttpTransport, TrustedCa};
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;
 pub(crate) use self::session::{Answered, Limits, RowRequest, Session};
-pub(crate) use self::token::{AccessToken, AuthMethod, Credentials, TokenSource};
+pub(crate) use self::token::{AccessToken, TokenSource};
 pub(crate) use self::transport::{Call, Transport};
 pub(crate) use self::url_budget::{USUAL_BUDGET, encoded_len};
 pub(crate) use self::users::{ListedUser, PageResult, UserPage};
@@ -44,5 +46,7 @@ pub(crate) use self::verdict::{BypassStatus, Verdict};
 
 #[cfg(test)]
 pub(crate) use self::answer::{Answer, Fault, Reply};
+#[cfg(test)]
+pub(crate) use self::credentials::Authentication;
 #[cfg(test)]
 pub(crate) use self::transport::Resource;

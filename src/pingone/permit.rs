@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Reply};
-use super::error::PingOneError;
+use super::credentials::{ASSERTION_LIFETIME, Assertion, Authentication, Credentials};
+use super::error::{MadeWith, PingOneError};
 use super::session::Session;
-use super::token::{AccessToken, Credentials, TokenSource, read_token};
+use super::token::{AccessToken, TokenSource, read_token};
 use super::transport::Transport;
 use super::verdict::{Class, class, error_detail, text};
-use crate::domain::Detail;
+use crate::clock::GOOD_TO;
+use crate::domain::{Detail, shown};
 use crate::pace::{Backoff, QueueHead};
 use crate::stop::Stop;
 
@@ -73,18 +76,28 @@ impl<W: Transport> Session<W> {
         let deadline = Instant::now() + self.limits.give_up_after;
         let mut attempts = 0;
         let mut backoff = Backoff::new();
+        let mut redated = false;
         loop {
             self.count(attempts > 0);
             attempts += 1;
             let sent = Instant::now();
+            // A server may refuse an assertion that it has seen, so each request has its own.
+            let authentication =
+                credentials.authentication(self.endpoints.token().as_str(), self.time()).map_err(|why| PingOneError::unsigned(&why))?;
+            self.secrets.note(&authentication);
             let reply = tokio::select! {
                 biased;
-                reply = self.transport.fetch_token(credentials) => reply,
+                reply = self.transport.fetch_token(&authentication) => reply,
                 () = stop.abandoned() => return Ok(None),
             };
             self.note_reply(self.endpoints.auth.host(), &reply)?;
-            match self.classify_token(&reply, sent)? {
+            match self.classify_token(&reply, sent, &authentication) {
                 TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
+                TokenVerdict::Refused(_) if !redated && self.is_misdated(&authentication) => {
+                    redated = true;
+                    tracing::info!("PingOne refused an assertion whose dates its clock contradicts: another one is signed by its time");
+                }
+                TokenVerdict::Refused(error) => return Err(error),
                 TokenVerdict::Throttled(wait, detail) => {
                     self.throttled(wait, None, &detail)?;
                     if self.pacer.held_until().is_some_and(|until| until >= deadline) {
@@ -110,30 +123,65 @@ impl<W: Transport> Session<W> {
         }
     }
 
-    fn classify_token(&self, reply: &Reply, sent: Instant) -> Result<TokenVerdict, PingOneError> {
+    fn classify_token(&self, reply: &Reply, sent: Instant, authentication: &Authentication<'_>) -> TokenVerdict {
         let answer = match reply {
             Ok(answer) => answer,
             Err(fault) => {
                 let detail = Detail::own(None, fault.what.clone()).map(|text| self.redact(text, None));
-                return Ok(TokenVerdict::Faulted(detail, None));
+                return TokenVerdict::Faulted(detail, None);
             }
         };
         let detail = oauth_detail(answer).map(|text| self.redact(text, None));
         match class(answer.status) {
-            Class::Answered => Ok(match read_token(answer, sent, self.tokens.next_generation()) {
+            Class::Answered => match read_token(answer, sent, self.tokens.next_generation()) {
                 Ok(token) => TokenVerdict::Granted(token),
                 Err(why) => TokenVerdict::Faulted(Detail::own(Some(answer.status), why), answer.retry_after),
-            }),
-            Class::Throttled => Ok(TokenVerdict::Throttled(answer.retry_after, detail)),
-            Class::Transient => Ok(TokenVerdict::Faulted(detail, answer.retry_after)),
+            },
+            Class::Throttled => TokenVerdict::Throttled(answer.retry_after, detail),
+            Class::Transient => TokenVerdict::Faulted(detail, answer.retry_after),
             Class::Unauthorized | Class::NotFound | Class::Refused if matches!(answer.status, 400 | 401 | 403 | 404) => {
-                Err(PingOneError::Credentials {
-                    auth_environment: self.endpoints.auth_environment,
-                    host: self.endpoints.auth.host().to_owned(),
-                    message: detail.into(),
-                })
+                TokenVerdict::Refused(self.application_refused(authentication, detail))
             }
-            Class::Unauthorized | Class::NotFound | Class::Refused => Err(self.no_token(1, detail)),
+            Class::Unauthorized | Class::NotFound | Class::Refused => TokenVerdict::Refused(self.no_token(1, detail)),
+        }
+    }
+
+    /// Whether the dates of a refused assertion may be why: PingOne's time, which is known from the refusal, is another one.
+    fn is_misdated(&self, authentication: &Authentication<'_>) -> bool {
+        match authentication {
+            Authentication::Basic { .. } | Authentication::Post { .. } => false,
+            Authentication::Assertion(Assertion { made, .. }) => (self.time() - made).abs() > TimeDelta::seconds(ASSERTION_LIFETIME / 2),
+        }
+    }
+
+    fn application_refused(&self, authentication: &Authentication<'_>, detail: Detail) -> PingOneError {
+        let auth_environment = self.endpoints.auth_environment;
+        let (host, message) = (self.endpoints.auth.host().to_owned(), detail.into());
+        match authentication {
+            Authentication::Basic { .. } | Authentication::Post { .. } => PingOneError::Credentials { auth_environment, host, message },
+            Authentication::Assertion(Assertion { signed_by, .. }) => PingOneError::Assertion {
+                auth_environment,
+                host,
+                message,
+                made_with: Box::new(MadeWith {
+                    key: shown(&signed_by.path).to_string(),
+                    key_id: signed_by.id.clone(),
+                    algorithm: signed_by.key.algorithm.name(),
+                    clock: self.clock_compared(),
+                }),
+            },
+        }
+    }
+
+    /// What is known of the clock here, in comparison with PingOne's.
+    fn clock_compared(&self) -> String {
+        match self.offset() {
+            None => "PingOne did not tell its time".to_owned(),
+            Some(offset) if offset.off <= GOOD_TO => "it agrees with PingOne's".to_owned(),
+            Some(offset) => {
+                let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs()));
+                format!("it is {off} {} PingOne's, which assertions are dated by", offset.side)
+            }
         }
     }
 
@@ -153,6 +201,8 @@ async fn permit_of(queue: &mut QueueHead<'_>, stop: &Stop) -> bool {
 
 enum TokenVerdict {
     Granted(AccessToken),
+    /// A retry cannot help.
+    Refused(PingOneError),
     Throttled(Option<Duration>, Detail),
     Faulted(Detail, Option<Duration>),
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -50,8 +51,8 @@ pub(crate) struct Session<W> {
     pub(crate) traffic: Traffic,
     /// Set once the environment is known to exist.
     pub(super) environment: OnceCell<()>,
-    /// The client secret in every form in which it is sent.
-    secrets: Secrets,
+    /// The client secret in every form in which it is sent, or the last assertion.
+    pub(super) secrets: Secrets,
     pub(super) limits: Limits,
     clock: Clock,
     /// Its offset from PingOne's clock, from the first answer that stated the time.
@@ -89,6 +90,11 @@ impl<W: Transport> Session<W> {
     /// The offset of this machine's clock from PingOne's, if an answer has stated the time.
     pub(crate) fn offset(&self) -> Option<Offset> {
         self.offset.get().copied()
+    }
+
+    /// PingOne's time; this machine's as long as no answer has stated the time.
+    pub(super) fn time(&self) -> DateTime<Utc> {
+        self.offset().map_or(self.clock, |offset| self.clock.corrected(offset)).now()
     }
 
     /// The offset of this machine's clock from the server's, given the `date` of an answer that has just arrived.

@@ -7,8 +7,8 @@ use super::*;
 use crate::logged::Logged;
 use crate::pace::Rate;
 use crate::pingone::answer::{Answer, Fault};
+use crate::pingone::credentials::Authentication;
 use crate::pingone::error::ServerMessage;
-use crate::pingone::token::Credentials;
 use crate::pingone::transport::Resource;
 use crate::pingone::user_list::answer;
 use crate::pingone::{PageResult, Region};
@@ -72,7 +72,7 @@ impl Transport for &Script {
         }
     }
 
-    async fn fetch_token(&self, _: &Credentials) -> Reply {
+    async fn fetch_token(&self, _: &Authentication<'_>) -> Reply {
         self.reply("token", &self.tokens, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
     }
 }

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -14,29 +12,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::Answer;
+use super::credentials::{Authentication, Credentials, Proof};
 use super::redact::{Pieces, redact};
 
 /// A token is renewed this long before it expires…
 const MARGIN: Duration = Duration::from_secs(60);
 /// …or a 50th of its lifetime before, if that is less.
 const MARGIN_PART: u32 = 50;
-
-/// How the worker application authenticates: a setting of the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum AuthMethod {
-    // By HTTP Basic (CLIENT_SECRET_BASIC).
-    Basic,
-    // In the form (CLIENT_SECRET_POST).
-    Post,
-}
-
-/// A worker application's client ID and secret.
-#[derive(Debug, Clone)]
-pub(crate) struct Credentials {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
-    pub(crate) method: AuthMethod,
-}
 
 /// A bearer token.
 pub(crate) struct AccessToken {
@@ -89,21 +71,34 @@ impl AccessToken {
     }
 }
 
-/// The client secret in the forms in which it is sent, to be redacted.
+/// The client secret in the forms in which it is sent, or the last assertion, to be redacted.
 #[derive(Debug, Default)]
-pub(super) struct Secrets(Vec<Pieces>);
+pub(super) struct Secrets {
+    lasting: Vec<Pieces>,
+    /// The assertion that was sent last; none, without a lock being taken, where there never is one.
+    assertion: Option<Mutex<Option<Arc<Pieces>>>>,
+}
 
 impl Secrets {
-    fn of(client_id: &str, client_secret: &SecretString) -> Self {
-        let secret = client_secret.expose_secret();
-        // The form body has it escaped, and escapes are removed before the search.
-        let basic = SecretString::from(BASE64_STANDARD.encode(format!("{client_id}:{secret}")));
-        Self([secret, basic.expose_secret()].into_iter().map(Pieces::of).collect())
+    fn of(credentials: &Credentials) -> Self {
+        let assertion = match credentials.proof {
+            Proof::Basic(_) | Proof::Post(_) => None,
+            Proof::PrivateKeyJwt(_) => Some(Mutex::default()),
+        };
+        Self { lasting: credentials.secrets(), assertion }
+    }
+
+    /// Notes what is about to be sent.
+    pub(super) fn note(&self, sent: &Authentication<'_>) {
+        if let (Authentication::Assertion(sent), Some(last)) = (sent, &self.assertion) {
+            *last.lock().expect("no panic while it is held") = Some(Arc::new(Pieces::of(sent.text.expose_secret())));
+        }
     }
 
     /// `text` without any piece of these secrets or of the `token`.
     pub(super) fn redact(&self, text: String, token: Option<&AccessToken>) -> String {
-        let all: Vec<&Pieces> = self.0.iter().chain(token.map(|token| &token.pieces)).collect();
+        let assertion = self.assertion.as_ref().and_then(|last| last.lock().expect("no panic while it is held").clone());
+        let all: Vec<&Pieces> = self.lasting.iter().chain(assertion.as_deref()).chain(token.map(|token| &token.pieces)).collect();
         redact(text, &all)
     }
 }
@@ -122,14 +117,14 @@ impl TokenSource {
     pub(super) fn secrets(&self) -> Secrets {
         match self {
             Self::Ready(_) => Secrets::default(),
-            Self::Endpoint(Credentials { client_id, client_secret, .. }) => Secrets::of(client_id, client_secret),
+            Self::Endpoint(credentials) => Secrets::of(credentials),
         }
     }
 
     /// A token endpoint whose secrets are too short to be redacted.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self::Endpoint(Credentials { client_id: "i".to_owned(), client_secret: "s".into(), method: AuthMethod::Basic })
+        Self::Endpoint(Credentials { client_id: "i".to_owned(), proof: Proof::Basic("s".into()) })
     }
 }
 
@@ -266,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_redacted_in_every_form_in_which_it_is_sent() {
-        let secrets = Secrets::of("id", &SecretString::from("s3cr+t/&x"));
+        let secrets = Secrets::of(&Credentials { client_id: "id".to_owned(), proof: Proof::Post("s3cr+t/&x".into()) });
         let text = "s3cr+t/&x, aWQ6czNjcit0LyZ4, s3cr%2Bt%2F%26x.".to_owned();
         assert_eq!(secrets.redact(text, None), "[redacted], [redacted], [redacted].");
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::answer::Reply;
-use super::token::{AccessToken, Credentials};
+use super::credentials::Authentication;
+use super::token::AccessToken;
 use crate::domain::{BypassUntil, RowNumber, UserId};
 
 /// A request for a user. There are only these two.
@@ -51,5 +52,5 @@ pub(crate) trait Transport: Send + Sync {
     /// Requests what belongs to no row.
     fn fetch(&self, resource: Resource<'_>, token: &AccessToken) -> impl Future<Output = Reply> + Send;
 
-    fn fetch_token(&self, credentials: &Credentials) -> impl Future<Output = Reply> + Send;
+    fn fetch_token(&self, authentication: &Authentication<'_>) -> impl Future<Output = Reply> + Send;
 }

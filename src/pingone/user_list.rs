@@ -7,9 +7,10 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::answer::{Answer, Reply};
+use super::credentials::Authentication;
 use super::endpoints::{Endpoints, Region};
 use super::session::{Limits, Session};
-use super::token::{AccessToken, Credentials, TokenSource};
+use super::token::{AccessToken, TokenSource};
 use super::transport::{Call, Resource, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
@@ -56,7 +57,7 @@ impl Transport for &UserList {
         (self.answers)(page)
     }
 
-    async fn fetch_token(&self, _: &Credentials) -> Reply {
+    async fn fetch_token(&self, _: &Authentication<'_>) -> Reply {
         answer(200, r#"{"access_token":"s3cr3t-token","expires_in":3600}"#)
     }
 }

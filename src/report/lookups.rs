@@ -42,9 +42,8 @@ pub(crate) fn read_lookups<E: From<NotRead>>(
     mut take: impl FnMut(RowNumber, Resolution) -> Result<(), E>,
 ) -> Result<(), E> {
     let failed = |source| NotRead::File(FileError::new("read", path, source));
-    let file = File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => NotRead::Refused(OutputError::NoLookups(path.to_owned())),
-        _ => failed(error),
+    let file = File::open(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound { NotRead::Refused(OutputError::NoLookups(path.to_owned())) } else { failed(error) }
     })?;
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(file);
     let wrong = |what: String| failed(io::Error::new(io::ErrorKind::InvalidData, what));

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::domain::{Action, BypassUntil, EnvironmentId, Operation, Outcome, RowNumber, UserId, Work};
 use crate::pace::{Pacer, Rate};
-use crate::pingone::{AccessToken, Answer, Call, Credentials, Endpoints, Fault, Region, Reply, Resource, TokenSource};
+use crate::pingone::{AccessToken, Answer, Authentication, Call, Endpoints, Fault, Region, Reply, Resource, TokenSource};
 use crate::report::{Journal, Target};
 
 /// What happens to a request.
@@ -189,7 +189,7 @@ impl Transport for Arc<Script> {
         reply(event, good, "{}")
     }
 
-    async fn fetch_token(&self, _: &Credentials) -> Reply {
+    async fn fetch_token(&self, _: &Authentication<'_>) -> Reply {
         *self.tokens_sent.lock().expect("whole") += 1;
         tokio::time::sleep(self.latency).await;
         let event = next(Some(&mut self.tokens.lock().expect("whole")));

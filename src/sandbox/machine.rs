@@ -52,7 +52,7 @@ impl Machine {
     pub(super) fn new(config: SandboxConfig, origin: &str) -> Self {
         Self {
             origin: origin.to_owned(),
-            application: Application::new(&config),
+            application: Application::new(&config, origin),
             directory: Directory::new(&config, Utc::now()),
             tokens: Tokens::new(&config),
             started: Instant::now(),
@@ -66,7 +66,7 @@ impl Machine {
     pub(super) fn answer(&mut self, request: &Request, now: Instant, date: DateTime<Utc>) -> Answer {
         let segments: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
         if let [environment, "as", "token"] = segments[..] {
-            return self.tokens.answer(request, environment, &self.application, now);
+            return self.tokens.answer(request, environment, &self.application, now, date);
         }
         if let Some(limiter) = &mut self.limiter
             && !limiter.admits(now - self.started)

@@ -10,6 +10,7 @@
 //!                                └─ Tokens, the worker application, the rate limit
 //! ```
 
+mod assertions;
 mod directory;
 mod faults;
 mod filter;
@@ -38,6 +39,7 @@ pub use self::faults::{Faults, NotFaults};
 pub use self::limit::{LimitKind, LimitWindow, NotARateLimit, RateLimit, RetryAfterForm};
 pub use self::log::LoggedCall;
 pub use self::others::{NotAShare, Share};
+pub use crate::jwt::PublicKey;
 
 use self::directory::one_of;
 use self::machine::Machine;
@@ -92,6 +94,8 @@ pub struct SandboxConfig {
     pub basic: bool,
     /// Whether the application may authenticate in the form.
     pub post: bool,
+    /// The key that verifies the application's assertions, if it may authenticate by them.
+    pub client_key: Option<PublicKey>,
 }
 
 impl Default for SandboxConfig {
@@ -115,6 +119,7 @@ impl Default for SandboxConfig {
             token_lifetime: Duration::from_secs(3600),
             basic: true,
             post: true,
+            client_key: None,
         }
     }
 }

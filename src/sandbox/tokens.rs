@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::SandboxConfig;
+use super::assertions::{Assertions, NotAccepted};
 use super::directory::made_id;
 use super::faults::drawn;
 use super::message::{Answer, Request};
 use crate::domain::EnvironmentId;
+use crate::jwt::{CLIENT_ASSERTION_TYPE, Claimed, PublicKey};
 
 /// A younger token is not revoked: no server's tokens end as soon as they begin.
 const YOUNG: Duration = Duration::from_secs(1);
@@ -22,8 +25,11 @@ pub(super) struct Application {
     pub(super) environment: EnvironmentId,
     pub(super) client_id: String,
     pub(super) client_secret: String,
+    /// The token endpoint's URL.
+    token_url: String,
     basic: bool,
     post: bool,
+    key: Option<PublicKey>,
 }
 
 /// The environment of a sandbox with this seed.
@@ -32,26 +38,58 @@ pub(super) fn environment_of(seed: u64) -> EnvironmentId {
 }
 
 impl Application {
-    pub(super) fn new(config: &SandboxConfig) -> Self {
+    pub(super) fn new(config: &SandboxConfig, origin: &str) -> Self {
         let seed = config.seed;
+        let environment = environment_of(seed);
         Self {
-            environment: environment_of(seed),
+            environment,
+            token_url: format!("{origin}/{environment}/as/token"),
             client_id: made_id(seed, "client", 0).to_string(),
             client_secret: format!("sandbox-secret-{}", made_id(seed, "secret", 0).simple()),
             basic: config.basic,
             post: config.post,
+            key: config.client_key.clone(),
         }
     }
 
-    /// Whether the request carries the application's credentials in exactly one of the two ways.
-    fn sent(&self, request: &Request, form: &HashMap<String, String>) -> bool {
+    /// Checks that the request carries the application's credentials in exactly one way, which the application uses. An assertion
+    /// must not be among those `seen`.
+    fn check(
+        &self,
+        request: &Request,
+        form: &HashMap<String, String>,
+        seen: &mut Assertions,
+        date: DateTime<Utc>,
+    ) -> Result<(), NotAccepted> {
         let Self { client_id, client_secret, .. } = self;
         let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{client_id}:{client_secret}")));
-        match (&request.authorization, form.get("client_id"), form.get("client_secret")) {
-            (Some(sent), None, None) => self.basic && *sent == basic,
-            (None, Some(id), Some(secret)) => self.post && id == client_id && secret == client_secret,
-            _ => false,
+        let good = |is_method: bool, is_right: bool| match (is_method, is_right) {
+            (false, _) => Err(NotAccepted::Method),
+            (true, false) => Err(NotAccepted::Client),
+            (true, true) => Ok(()),
+        };
+        match (&request.authorization, form.get("client_id"), form.get("client_secret"), form.get("client_assertion")) {
+            (Some(sent), None, None, None) => good(self.basic, *sent == basic),
+            (None, Some(id), Some(secret), None) => good(self.post, id == client_id && secret == client_secret),
+            (None, id, None, Some(assertion)) if id.is_none_or(|id| id == client_id) => self.check_assertion(assertion, form, seen, date),
+            _ => Err(NotAccepted::Client),
         }
+    }
+
+    fn check_assertion(
+        &self,
+        assertion: &str,
+        form: &HashMap<String, String>,
+        seen: &mut Assertions,
+        date: DateTime<Utc>,
+    ) -> Result<(), NotAccepted> {
+        let key = self.key.as_ref().ok_or(NotAccepted::Method)?;
+        if form.get("client_assertion_type").map(String::as_str) != Some(CLIENT_ASSERTION_TYPE) {
+            return Err(NotAccepted::Assertion("its type is not jwt-bearer".to_owned()));
+        }
+        // The token endpoint or the issuer.
+        let audiences = [self.token_url.as_str(), self.token_url.trim_end_matches("/token")];
+        seen.check(assertion, key, &Claimed { issuer: &self.client_id, audiences }, date)
     }
 }
 
@@ -62,6 +100,7 @@ pub(super) struct Tokens {
     lifetime: Duration,
     good: HashMap<String, Issued>,
     issued: u64,
+    assertions: Assertions,
 }
 
 /// When a token was issued, and when it expires.
@@ -73,7 +112,7 @@ struct Issued {
 
 impl Tokens {
     pub(super) fn new(config: &SandboxConfig) -> Self {
-        Self { seed: config.seed, lifetime: config.token_lifetime, good: HashMap::new(), issued: 0 }
+        Self { seed: config.seed, lifetime: config.token_lifetime, good: HashMap::new(), issued: 0, assertions: Assertions::default() }
     }
 
     /// The token of `request`, if it is valid.
@@ -99,7 +138,14 @@ impl Tokens {
     }
 
     /// The token endpoint's answer. An application of another environment is refused in the same way as a wrong secret.
-    pub(super) fn answer(&mut self, request: &Request, environment: &str, application: &Application, now: Instant) -> Answer {
+    pub(super) fn answer(
+        &mut self,
+        request: &Request,
+        environment: &str,
+        application: &Application,
+        now: Instant,
+        date: DateTime<Utc>,
+    ) -> Answer {
         let oauth = |status, error: &str, why: &str| Answer::new(status, json!({"error": error, "error_description": why}).to_string());
         if request.method != "POST" {
             return Answer::refusal(405, "REQUEST_FAILED", "The method is not allowed.");
@@ -112,8 +158,9 @@ impl Tokens {
             return oauth(400, "unsupported_grant_type", "The grant type is not client_credentials.");
         }
         let known = environment.parse() == Ok(application.environment);
-        if !known || !application.sent(request, &form) {
-            return oauth(401, "invalid_client", "Request denied: Unsupported authentication method or unknown client.");
+        let checked = application.check(request, &form, &mut self.assertions, date);
+        if let Err(why) = checked.and_then(|()| known.then_some(()).ok_or(NotAccepted::Client)) {
+            return oauth(401, "invalid_client", &why.to_string());
         }
         let token = self.issue(self.lifetime, now);
         let body = json!({"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime.as_secs()});

@@ -111,7 +111,7 @@ fn what_is_not_clear_is_not_guessed() {
     field.users(1, "+4h");
     for (unset, expected) in [
         ("PINGONE_ENVIRONMENT_ID", "there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID"),
-        ("PINGONE_CLIENT_ID", "there are no credentials"),
+        ("PINGONE_CLIENT_ID", "there is no client ID: expected `--client-id` or PINGONE_CLIENT_ID"),
         ("PINGONE_CLIENT_SECRET", "there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`"),
     ] {
         let done = crate::harness::done(field.tool(&["grant", "in.csv"]).env_remove(unset).output().expect("the tool runs"));

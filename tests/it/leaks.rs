@@ -4,13 +4,17 @@ use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pingone_bypass::sandbox::SandboxConfig;
 
 use crate::harness::{Done, Field, answering, done, faulty, field, send_signal};
+use crate::keys::{EC, KeyPair, RSA, assertions, by_key, write_key};
 
 /// Everything that a run leaves behind for others to read.
 fn texts(field: &Field, done: Done) -> Vec<String> {
     let files = std::fs::read_dir(field.folder()).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let files = files.filter(|path| path.file_name().is_some_and(|name| name != "secret"));
+    let files = files.filter(|path| path.file_name().is_some_and(|name| name != "secret" && name != "client.pem"));
     files.map(|path| std::fs::read_to_string(path).expect("text")).chain([done.stdout, done.stderr]).collect()
 }
 
@@ -34,6 +38,77 @@ fn no_secret_or_token_is_in_any_output_file_or_argument() {
             for word in ["sandbox-secret", "sandbox-token", "Bearer", "Basic "] {
                 assert!(!text.contains(word), "{word} in: {text}");
             }
+        }
+    }
+}
+
+/// The lines of a PEM text that are the key.
+fn key_lines(pem: &str) -> Vec<&str> {
+    pem.lines().filter(|line| !line.is_empty() && !line.contains("-----")).collect()
+}
+
+#[test]
+fn no_byte_of_a_key_or_an_assertion_is_in_any_output_or_file() {
+    for make in [RSA, EC] {
+        let Some(pair) = KeyPair::made(make) else {
+            return;
+        };
+        let faults = "500=20%,401=10%,400=10%,expired=10%,truncate=10%".parse().expect("faults");
+        let field = pair.field(SandboxConfig { faults, ..SandboxConfig::default() });
+        field.users(20, "+4h");
+        assert!(key_lines(&pair.private).len() >= 3);
+        for extra in [
+            &["--metrics-file", "m.prom"][..],
+            &["--log-format", "json", "--metrics-file", "m.prom"],
+            &["--client-key-id", "k-1"],
+            // Refused: by the sandbox, and before anything is sent.
+            &["--auth-environment-id", "7e94b96e-0364-463b-a059-d97d1e4cb1d5", "--log-format", "json"],
+            &["--client-key-alg", if make == RSA { "ES256" } else { "RS256" }],
+        ] {
+            let options = ["-vv", "--overwrite", "--rate", "unlimited", "--max-failures", "100%", "--max-attempts", "3"];
+            let arguments = [&["grant", "in.csv"], &options[..], extra].concat();
+            let ended = done(by_key(&field, &arguments).env("RUST_LOG", "trace").output().expect("the tool runs"));
+            assert!([1, 2, 4].contains(&ended.code), "{extra:?}: {}", ended.stderr);
+            let sent = assertions(&field);
+            assert_eq!(sent.is_empty(), ended.code == 2, "{extra:?}: {}", ended.stderr);
+            let texts = texts(&field, ended);
+            for line in key_lines(&pair.private) {
+                assert!(!texts.iter().any(|text| text.contains(line)), "{extra:?}: {line}: {texts:?}");
+            }
+            // Nor are 16 characters in a row.
+            let all = [key_lines(&pair.private).concat(), sent.join("\n")].join("\n");
+            assert!(!is_told(&all, &texts), "{extra:?}: {texts:?}");
+        }
+    }
+}
+
+#[test]
+fn no_piece_of_an_echoed_assertion_gets_out() {
+    let Some(pair) = KeyPair::made(EC) else {
+        return;
+    };
+    for (status, code) in [("401 Unauthorized", 4), ("503 Service Unavailable", 3), ("405 Method Not Allowed", 3), ("200 OK", 3)] {
+        for format in ["text", "json"] {
+            let field = field();
+            field.users(1, "+4h");
+            write_key(&field, "client.pem", &pair.private);
+            let sent: Arc<Mutex<Vec<String>>> = Arc::default();
+            let seen = Arc::clone(&sent);
+            let url = answering(move |request| {
+                let (_, assertion) = request.split_once("client_assertion=").expect("an assertion");
+                let mut seen = seen.lock().expect("whole");
+                seen.push(assertion.to_owned());
+                let [one, two] = [0, 1].map(|more| echoed(assertion, 7 * seen.len() + more));
+                (status.to_owned(), format!(r#"{{"error":"You sent {one}","error_description":"and {assertion} and {two}"}}"#))
+            });
+            let arguments = ["audit", "in.csv", "-vv", "--log-format", format, "--max-attempts", "3"];
+            let ended = done(by_key(&field, &arguments).env("PINGONE_AUTH_URL", &url).output().expect("the tool runs"));
+            assert_eq!(ended.code, code, "{}", ended.stderr);
+            assert!(status == "200 OK" || ended.stderr.contains("[redacted]"), "it is echoed: {}", ended.stderr);
+            let texts = texts(&field, ended);
+            let sent = sent.lock().expect("whole");
+            assert_eq!(sent.len(), if [405, 401].contains(&status[..3].parse().unwrap_or(0)) { 1 } else { 3 });
+            assert!(!sent.iter().any(|assertion| is_told(assertion, &texts)), "{status}: {texts:?}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod faults;
 mod files;
 mod harness;
 mod inputs;
+mod keys;
 mod kills;
 mod leaks;
 mod licence;
