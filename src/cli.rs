@@ -2,6 +2,7 @@
 
 mod audit;
 mod diff;
+mod safety;
 mod sandbox;
 
 use std::ffi::OsString;
@@ -11,12 +12,13 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{EnvironmentId, Grace, MaxFailures, parse_span, shell_word};
+use crate::domain::{EnvironmentId, Grace, parse_span, shell_word};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::diff::DiffArgs;
+pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
@@ -172,29 +174,6 @@ pub(crate) struct PaceArgs {
     /// How long one row may take, all tries and waits together
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_span)]
     pub(crate) give_up_after: Duration,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Safety")]
-pub(crate) struct SafetyArgs {
-    /// Ask no question
-    #[arg(long)]
-    pub(crate) yes: bool,
-    /// Show the plan and stop there; nothing is sent, not even a token request
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Refuse an input of more rows
-    #[arg(long, value_name = "N")]
-    pub(crate) max_users: Option<u64>,
-    /// Settle the first N rows alone, and go on only if every one of them succeeded
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) canary: Option<u64>,
-    /// Stop when more rows than this have failed; a share counts once 50 rows have settled
-    #[arg(long, value_name = "N|P%", default_value = "20%")]
-    pub(crate) max_failures: MaxFailures,
-    /// Why, for the run's record: a ticket number, say
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

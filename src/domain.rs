@@ -5,6 +5,7 @@ mod detail;
 mod lines;
 mod max_failures;
 mod outcome;
+mod plan_digest;
 mod row;
 mod row_set;
 mod selection;
@@ -19,6 +20,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use uuid::Uuid;
 
 pub use self::outcome::{Counts, Outcome, Tally};
+pub use self::plan_digest::{NotAPlanDigest, PlanDigest};
 pub use self::text::ForeignText;
 
 pub(crate) use self::detail::Detail;

@@ -62,7 +62,7 @@ pub use self::clock::Side;
 pub use self::config::ConfigError;
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
-pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAUuid, Outcome, Tally, UserId};
+pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAPlanDigest, NotAUuid, Outcome, PlanDigest, Tally, UserId};
 pub use self::dumps::forbid_core_dumps;
 pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};

@@ -6,6 +6,7 @@ use crate::clock::Side;
 use crate::config::{ConfigError, Refused};
 use crate::diff::DiffError;
 use crate::directory::{ListingError, NotListed};
+use crate::domain::PlanDigest;
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
 use crate::file_error::FileError;
 use crate::input::InputError;
@@ -66,6 +67,14 @@ pub enum RunError {
     /// A confirmation is required, and there is no terminal.
     #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command")]
     NobodyToAsk,
+    /// `--approve` names another plan.
+    #[error("this is not the plan that was approved: `--approve` has `{approved}`, and this plan's digest is `{plan}`; nothing was sent")]
+    OtherPlan {
+        /// The digest that was approved.
+        approved: PlanDigest,
+        /// The digest of this plan.
+        plan: PlanDigest,
+    },
     /// The operator did not confirm.
     #[error("not confirmed; nothing was changed by this command")]
     NotConfirmed,
@@ -179,6 +188,7 @@ impl RunError {
             | Self::Sandbox { .. }
             | Self::Signals(_)
             | Self::NobodyToAsk
+            | Self::OtherPlan { .. }
             | Self::NotConfirmed
             | Self::ClockOff { .. }
             | Self::ClockWrong { .. }
@@ -220,7 +230,13 @@ impl RunError {
             Self::Exceeded { code: EXIT_REFUSED, .. } => {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
             }
-            Self::NobodyToAsk => Some("see what would be done with `--dry-run`, and say `--yes` if it is what you want".into()),
+            Self::NobodyToAsk => Some(
+                "see what would be done with `--dry-run`, and say `--yes` if it is what you want, or have its digest approved and say `--approve`"
+                    .into(),
+            ),
+            Self::OtherPlan { .. } => Some(
+                "the operation, the input, the environment or an option is not the approved one: compare with `--dry-run`, or have this plan approved".into(),
+            ),
             Self::ClockOff { .. } => Some("set the clock here, or have bypasses end later with `--in`".into()),
             Self::ClockWrong { .. } => Some(
                 "set the clock here, or say `--trust-clock` if PingOne's is the one that is wrong: end dates then count from the clock here".into(),

@@ -1,5 +1,6 @@
 //! Runs each command, from its arguments to its last line.
 
+mod approval;
 mod context;
 mod csv_source;
 mod diff;

@@ -2,6 +2,7 @@
 
 use tracing::Instrument;
 
+use super::approval::{Approval, check_approved, plan_digest, terminal};
 use super::context::{Context, Start};
 use super::csv_source::CsvSource;
 use super::directory_source::DirectorySource;
@@ -36,6 +37,10 @@ async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: 
     if config.safety.dry_run {
         return dry_run::<S>(start, spec).await;
     }
+    if config.existing != Existing::Resume {
+        // Before an input is waited for. A run to resume may be finished, and then asks nothing.
+        terminal(start)?;
+    }
     if let Some(metrics) = &config.metrics {
         metrics.try_out(|_| Ok(()))?;
     }
@@ -55,10 +60,11 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
         Admitted::Done(code) => return Ok(code),
         Admitted::Rows(source, record, index) => (source, *record, index),
     };
+    let approval = Approval::of(start, &record.input)?;
     let target = Target::connect(&config.connection).await?;
     target.note_in(&mut record);
     let mut context = Context::new(start, target, run_id)?;
-    let source = preflight(&mut context, source, &mut record, sink.journal_to_resume()).await?;
+    let source = preflight(&mut context, source, &mut record, approval, sink.journal_to_resume()).await?;
     let journal = sink.begin(&mut record, &source.carried_names(), &mut index).await?;
     let (before, is_resumed) = (index.settled_tally(), index.has_header());
     let resume_point = ResumePoint {
@@ -83,8 +89,10 @@ async fn dry_run<S: RowSource>(start: &Start<'_>, spec: &S::Spec) -> Result<u8, 
     }
     let source = S::read(spec, config, clock.millis(), stop, console).await?;
     let (source, forecast) = unless_stopped(stop, move || source.forecast().map(|forecast| (source, forecast))).await??;
-    console.show_plan(&view(config, source.planned(forecast), info, info.name.clone(), LicenceRates::default()), true);
+    let plan = plan_digest(config, &source.record());
+    console.show_plan(&view(config, source.planned(forecast), info, info.name.clone(), LicenceRates::default(), plan), true);
     source.approve(config.safety.max_users)?;
+    check_approved(config, plan)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! End-to-end tests: the built binary against the sandbox, over real sockets and files.
 
+mod approval;
 mod changed;
 mod cli;
 mod clock;
