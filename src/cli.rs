@@ -1,6 +1,7 @@
 //! The command line, as typed. `config` interprets it.
 
 mod audit;
+mod blame;
 mod diff;
 mod safety;
 mod sandbox;
@@ -20,6 +21,8 @@ pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
+
+use self::blame::blame_variable;
 
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
@@ -136,6 +139,11 @@ pub(crate) struct ConnectionArgs {
     /// Whether the application was named on the command line, which outranks a token of the environment.
     #[arg(skip)]
     pub(crate) application_typed: bool,
+    /// Where each URL comes from: its option, or its variable.
+    #[arg(skip)]
+    pub(crate) api_url_from: &'static str,
+    #[arg(skip)]
+    pub(crate) auth_url_from: &'static str,
 }
 
 #[derive(Debug, Args)]
@@ -241,7 +249,8 @@ impl Cli {
         let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         let sandbox = typed.iter().any(|word| word == "--sandbox");
         let mut command = Self::command().mut_subcommands(|command| without_idle_variables(command, sandbox));
-        let matches = command.try_get_matches_from_mut(&typed)?;
+        let matches = command.try_get_matches_from_mut(&typed);
+        let matches = matches.map_err(|error| blame_variable(error, &command, &typed))?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, matches)) = matches.subcommand() {
             if let Some(surplus) = surplus_beside_sandbox(matches) {
@@ -249,7 +258,10 @@ impl Cli {
                 return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
             }
             if let Some(run) = cli.run_mut() {
-                run.connection.application_typed = ["client_id", "client_secret_file"].into_iter().any(|id| is_typed(matches, id));
+                let connection = &mut run.connection;
+                connection.application_typed = ["client_id", "client_secret_file"].into_iter().any(|id| is_typed(matches, id));
+                connection.api_url_from = if is_typed(matches, "api_url") { "--api-url" } else { "PINGONE_API_URL" };
+                connection.auth_url_from = if is_typed(matches, "auth_url") { "--auth-url" } else { "PINGONE_AUTH_URL" };
             }
         }
         cli.typed = typed.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();

@@ -19,7 +19,7 @@ use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 
-pub use self::error::ConfigError;
+pub use self::error::{ConfigError, Setting};
 
 /// The server that the run sends its requests to.
 #[derive(Debug)]
@@ -211,16 +211,29 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
     if arguments.sandbox {
         return Ok(Connection::Sandbox);
     }
-    let environment = arguments.environment_id.ok_or(ConfigError::NoEnvironment)?;
-    let identity = identity(arguments)?;
+    let mut missing = Vec::new();
+    let environment = arguments.environment_id;
+    if environment.is_none() {
+        missing.push(Setting::Environment);
+    }
+    let identity = identity(arguments, &mut missing)?;
     let ca = arguments.ca_cert.as_deref().map(trusted).transpose()?.unwrap_or_default();
-    let api = base_url("--api-url", arguments.api_url.as_deref())?;
-    let auth = base_url("--auth-url", arguments.auth_url.as_deref())?;
+    let api = base_url(arguments.api_url_from, arguments.api_url.as_deref())?;
+    let auth = base_url(arguments.auth_url_from, arguments.auth_url.as_deref())?;
+    // With one of them, requests would go to the one place and the application's secret to another.
+    match (&api, &auth) {
+        (Some(_), None) => missing.push(Setting::AuthUrl),
+        (None, Some(_)) => missing.push(Setting::ApiUrl),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let (Some(environment), Some(identity), true) = (environment, identity, missing.is_empty()) else {
+        return Err(ConfigError::Missing(missing));
+    };
     let (api, auth) = match (api, auth) {
         (Some(api), Some(auth)) => (api, auth),
-        (api, auth) => {
+        (_, _) => {
             let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
-            (api.unwrap_or_else(|| region.api_url()), auth.unwrap_or_else(|| region.auth_url()))
+            (region.api_url(), region.auth_url())
         }
     };
     for base in [&api, &auth] {
@@ -231,9 +244,9 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
     Ok(Connection::PingOne { endpoints, identity, ca })
 }
 
-fn base_url(option: &'static str, text: Option<&str>) -> Result<Option<BaseUrl>, ConfigError> {
+fn base_url(from: &'static str, text: Option<&str>) -> Result<Option<BaseUrl>, ConfigError> {
     let read = text.map(|text| text.trim().parse()).transpose();
-    read.map_err(|error: NotABaseUrl| ConfigError::Url { option, why: error.to_string() })
+    read.map_err(|error: NotABaseUrl| ConfigError::Url { from, why: error.to_string() })
 }
 
 /// The region that was named, or else that of the domain.
@@ -245,25 +258,31 @@ fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, Conf
     }
 }
 
-/// A ready token, if there is one, or else the worker application.
-fn identity(arguments: &ConnectionArgs) -> Result<Identity, ConfigError> {
+/// A ready token, if there is one, or else the worker application. `None` if a part of it is `missing`.
+fn identity(arguments: &ConnectionArgs, missing: &mut Vec<Setting>) -> Result<Option<Identity>, ConfigError> {
     let named = "PINGONE_API_ACCESS_TOKEN";
     let token_counts = arguments.access_token_file.is_some() || !arguments.application_typed;
     if token_counts && let Some(token) = secret("access token", arguments.access_token_file.as_deref(), named)? {
         let from = arguments.access_token_file.as_ref().map_or_else(|| named.to_owned(), |path| shown(path).to_string());
         let token = AccessToken::new(&token, 1, None).map_err(|_| ConfigError::NotASecret { what: "access token", from })?;
-        return Ok(Identity::Ready(Arc::new(token)));
+        return Ok(Some(Identity::Ready(Arc::new(token))));
     }
-    let client_id = arguments.client_id.clone().filter(|id| !id.is_empty()).ok_or(ConfigError::NoCredentials)?;
-    let client_secret =
-        secret("client secret", arguments.client_secret_file.as_deref(), "PINGONE_CLIENT_SECRET")?.ok_or(ConfigError::NoSecret)?;
-    Ok(Identity::Worker(Credentials { client_id, client_secret, method: arguments.auth_method }))
+    let client_id = arguments.client_id.clone().filter(|id| !id.is_empty());
+    let client_secret = secret("client secret", arguments.client_secret_file.as_deref(), "PINGONE_CLIENT_SECRET")?;
+    missing.extend(client_id.is_none().then_some(Setting::ClientId));
+    missing.extend(client_secret.is_none().then_some(Setting::ClientSecret));
+    let application = client_id.zip(client_secret);
+    Ok(application
+        .map(|(client_id, client_secret)| Identity::Worker(Credentials { client_id, client_secret, method: arguments.auth_method })))
 }
 
 /// The secret from the file at `path`, or else from the environment variable `name`.
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
         Some(path) => (Some(files::read_secret(what, path)?), shown(path).to_string()),
+        None if env::var_os(name).is_some_and(|value| value.to_str().is_none()) => {
+            return Err(ConfigError::NotASecret { what, from: name.to_owned() });
+        }
         None => (variable(name), name.to_owned()),
     };
     let Some(text) = text else {

@@ -59,7 +59,7 @@ mod ui;
 pub use self::app::run;
 pub use self::cli::Cli;
 pub use self::clock::Side;
-pub use self::config::ConfigError;
+pub use self::config::{ConfigError, Setting};
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
 pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAPlanDigest, NotAUuid, Outcome, PlanDigest, Tally, UserId};

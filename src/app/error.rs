@@ -10,7 +10,7 @@ use crate::domain::PlanDigest;
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
 use crate::file_error::FileError;
 use crate::input::InputError;
-use crate::pingone::PingOneError;
+use crate::pingone::{PingOneError, WRONG_PATH};
 use crate::report::{NoLock, NotRead, OutputError};
 use crate::stop::{Signal, Stop};
 
@@ -55,6 +55,15 @@ pub enum RunError {
         /// The exit code.
         code: u8,
         /// The last failed row and its error.
+        #[source]
+        last: LastFailure,
+    },
+    /// What answers is not PingOne but a gateway in front of it.
+    #[error("stopped: each of the first {settled} rows was answered 403, and not by PingOne itself")]
+    NotPingOne {
+        /// The number of rows.
+        settled: u64,
+        /// The last row and its error.
         #[source]
         last: LastFailure,
     },
@@ -208,6 +217,7 @@ impl RunError {
             Self::Listing(error) => error.code(),
             Self::Diff(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
+            Self::NotPingOne { .. } => EXIT_REFUSED,
             Self::Unaccounted => EXIT_STOPPED,
             Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
             Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
@@ -227,6 +237,7 @@ impl RunError {
             Self::Listing(error) => error.hint(),
             Self::Diff(error) => error.hint(),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
+            Self::NotPingOne { .. } => Some(WRONG_PATH.into()),
             Self::Exceeded { code: EXIT_REFUSED, .. } => {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
             }

@@ -144,7 +144,7 @@ fn must_not_publish(results: &RunResults, index: &JournalIndex) -> bool {
     match &results.ended.stopped {
         Some(StopReason::Refused(_) | StopReason::Canary(_) | StopReason::JournalClosed) => true,
         // If every row is done, there was nothing to stop: the report has the details.
-        Some(StopReason::Exceeded { why, .. }) => *why == Exceeded::Forbidden,
+        Some(StopReason::Exceeded { why, .. }) => matches!(why, Exceeded::Forbidden | Exceeded::Gateway),
         Some(StopReason::Signal(_)) => !index.unsettled.is_empty(),
         Some(StopReason::Source) | None => false,
     }
@@ -248,6 +248,7 @@ fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError 
     let (what, code) = match why {
         Exceeded::Failures => (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED),
         Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED),
+        Exceeded::Gateway => return RunError::NotPingOne { settled, last: LastFailure(last) },
         Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED),
     };
     RunError::Exceeded { what, code, last: LastFailure(last) }

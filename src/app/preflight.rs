@@ -13,12 +13,14 @@ use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Operation, PlanDigest, shown};
 use crate::pace::Rate;
-use crate::pingone::{EnvironmentInfo, LicenceRates};
+use crate::pingone::{EnvironmentInfo, LicenceRates, WRONG_PATH};
 use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// With a clock off by more than this, nothing is granted. From the contract.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
+/// The status of a refusal, by PingOne or a gateway in front of it.
+const FORBIDDEN: u16 = 403;
 /// The environment type for which `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
 
@@ -136,7 +138,8 @@ fn warn_about_rate(rate: Rate, licence: &LicenceRates) {
 fn warn_about_environment(info: &EnvironmentInfo) {
     if let Some(refusal) = &info.unread {
         let why = format!("{} {}", refusal.code, refusal.message);
-        tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
+        let hint = if refusal.status == Some(FORBIDDEN) && !refusal.is_of_pingone() { format!("; {WRONG_PATH}") } else { String::new() };
+        tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID{hint}", why.trim());
     }
 }
 

@@ -17,15 +17,9 @@ pub enum ConfigError {
         "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
     )]
     NobodyToAudit,
-    /// No environment is given.
-    #[error("there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID")]
-    NoEnvironment,
-    /// No credentials are given.
-    #[error("there are no credentials: expected a client ID and a secret, or an access token")]
-    NoCredentials,
-    /// A client ID is given without a secret.
-    #[error("there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`")]
-    NoSecret,
+    /// Settings are missing: all of them.
+    #[error("{}", listed(.0))]
+    Missing(Vec<Setting>),
     /// A file cannot be read.
     #[error("{}: the {what} cannot be read", shown(path))]
     Unreadable {
@@ -66,10 +60,10 @@ pub enum ConfigError {
     #[error("{}: there is no certificate in PEM form", shown(.0))]
     NotACertificate(PathBuf),
     /// A token must not be sent to this URL. The URL is not shown: it may contain a password.
-    #[error("{option}: {why}")]
+    #[error("{from}: {why}")]
     Url {
-        /// The option that names it.
-        option: &'static str,
+        /// The option or the variable that it comes from.
+        from: &'static str,
         /// What is wrong with it.
         why: String,
     },
@@ -96,20 +90,68 @@ pub enum ConfigError {
     Until(String),
 }
 
+/// A setting that a run cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// The environment of the users.
+    Environment,
+    /// The worker application's ID.
+    ClientId,
+    /// The worker application's secret.
+    ClientSecret,
+    /// The API's URL, where the token endpoint's is set.
+    ApiUrl,
+    /// The token endpoint's URL, where the API's is set.
+    AuthUrl,
+}
+
+impl Setting {
+    /// What it is, and the option and the variable that set it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Environment => ("environment", "`--environment-id` or PINGONE_ENVIRONMENT_ID"),
+            Self::ClientId => ("client ID", "`--client-id` or PINGONE_CLIENT_ID"),
+            Self::ClientSecret => ("secret for the client ID", "PINGONE_CLIENT_SECRET or `--client-secret-file`"),
+            Self::ApiUrl => ("API URL beside the auth URL", "`--api-url` or PINGONE_API_URL"),
+            Self::AuthUrl => ("auth URL beside the API URL", "`--auth-url` or PINGONE_AUTH_URL"),
+        }
+    }
+}
+
+/// What is missing: one setting in a line, several in one line each.
+fn listed(settings: &[Setting]) -> String {
+    if let [setting] = settings {
+        let (what, expected) = setting.words();
+        return format!("there is no {what}: expected {expected}");
+    }
+    let line = |setting: &Setting| {
+        let (what, expected) = setting.words();
+        format!("\n  {what}: {expected}")
+    };
+    format!("{} settings are missing:{}", settings.len(), settings.iter().map(line).collect::<String>())
+}
+
+fn hint_for(settings: &[Setting]) -> &'static str {
+    if settings.iter().all(|setting| matches!(setting, Setting::ApiUrl | Setting::AuthUrl)) {
+        return "set both URLs, or neither: `--region` then decides";
+    }
+    "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application (an access token in \
+     PINGONE_API_ACCESS_TOKEN does for the last two), or rehearse with `--sandbox`"
+}
+
 impl ConfigError {
     /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::NoEnvironment | Self::NoCredentials => Some(
-                "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with `--sandbox`"
-                    .into(),
-            ),
-            Self::WorldWritable { path, .. } => Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path))),
+            Self::Missing(settings) => Some(hint_for(settings).into()),
+            Self::WorldWritable { path, .. } => {
+                Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path)))
+            }
             Self::NotAProxy { variable } => Some(format!("mend it, or unset {variable} to connect directly")),
             Self::ProxyUnderCgi { .. } => Some("unset REQUEST_METHOD".into()),
             Self::NoInput
             | Self::NobodyToAudit
-            | Self::NoSecret
             | Self::Unreadable { .. }
             | Self::TooLong { .. }
             | Self::NotASecret { .. }

@@ -32,6 +32,7 @@ pub use self::error::{Endless, PingOneError, ServerMessage};
 
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
 pub(crate) use self::environment::EnvironmentInfo;
+pub(crate) use self::error::WRONG_PATH;
 pub(crate) use self::http::{HttpSettings, HttpTransport, TrustedCa};
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;

@@ -253,7 +253,7 @@ fn a_run_is_taken_up_with_the_digest_that_it_began_with() {
     assert_eq!(run_alone(&field, &arguments).code, 3);
     field.calls();
     let other = if digest.starts_with('0') { digest.replacen('0', "1", 1) } else { format!("0{}", &digest[1..]) };
-    let refused = run_alone(&field, &[&arguments[..8], &[&other, "--resume"]].concat());
+    let refused = run_alone(&field, &[&arguments[..9], &[&other, "--resume"]].concat());
     assert_eq!((refused.code, field.calls().len()), (2, 0), "{}", refused.stderr);
     assert!(refused.stderr.contains("error: this is not the plan that was approved"), "{}", refused.stderr);
     let resumed = run_alone(&field, &[&arguments[..], &["--resume"]].concat());

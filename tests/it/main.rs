@@ -12,6 +12,7 @@ mod end;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;
 mod files;
+mod gateway;
 mod harness;
 mod inputs;
 mod kills;
