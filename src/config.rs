@@ -103,15 +103,35 @@ pub(crate) enum Refused {
     Output(#[from] OutputError),
 }
 
+/// A configuration that is refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) why: Refused,
+    /// The metrics file that tells of it, and the operation. `None` if there is none, or before its path is found to be safe.
+    pub(crate) told: Option<(Replaced, Operation)>,
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self { why: error.into(), told: None }
+    }
+}
+
+impl From<OutputError> for Refusal {
+    fn from(error: OutputError) -> Self {
+        Self { why: error.into(), told: None }
+    }
+}
+
 impl RunConfig {
-    pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refused> {
+    pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refusal> {
         let until = arguments.until.map(|text| text.trim().to_owned());
         let users = file(&arguments.run)?;
         let config = Self::of(Operation::Grant, users, arguments.run, arguments.until_column)?;
         Ok(Self { until, max_window: Some(arguments.max_window), trust_clock: arguments.trust_clock, ..config })
     }
 
-    pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
+    pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refusal> {
         let DirectoryArgs { all_users, filter, population, group } = arguments.directory;
         let users = match Selection::of(filter, population, group) {
             selection if all_users || !selection.is_of_all() => Users::Directory(selection),
@@ -121,23 +141,25 @@ impl RunConfig {
         Ok(Self { lines, ..Self::of(Operation::Audit, users, arguments.run, None)? })
     }
 
-    pub(crate) fn of_end(arguments: EndArgs) -> Result<Self, Refused> {
+    pub(crate) fn of_end(arguments: EndArgs) -> Result<Self, Refusal> {
         Self::of(Operation::End(arguments.grace), file(&arguments.run)?, arguments.run, None)
     }
 
-    fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refused> {
-        let connection = connection(&arguments.connection)?;
+    fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refusal> {
         let output = arguments.output;
         let destination = destination(output.output.as_deref(), &users)?;
+        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
+        // From here on, the metrics can tell of a refusal.
+        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| (place, operation));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,
             (false, false) => Existing::Keep,
         };
         if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
-            return Err(OutputError::NoResume.into());
+            return Err(Refusal { why: OutputError::NoResume.into(), told });
         }
-        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
+        let connection = connection(&arguments.connection).map_err(|error| Refusal { why: error.into(), told })?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };

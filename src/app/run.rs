@@ -9,6 +9,7 @@ use super::directory_source::DirectorySource;
 use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use super::file_sink::FileSink;
+use super::metrics_file::MetricsFile;
 use super::preflight::{preflight, view};
 use super::reading::unless_stopped;
 use super::sink::{Admitted, ReportSink};
@@ -23,8 +24,8 @@ use crate::report::{Destination, RunRecord};
 use crate::ui::Console;
 
 /// Runs the operation in `config` for every row of an input, or every user of the directory.
-pub(super) async fn run_rows(config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
-    let start = Start::new(&config, console)?;
+pub(super) async fn run_rows(config: &RunConfig, metrics: &MetricsFile<'_>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let start = Start::new(config, metrics, console)?;
     match &config.users {
         Users::File(path) => run_source::<CsvSource>(&start, path, to_resume).await,
         Users::Directory(selection) => run_source::<DirectorySource>(&start, selection, to_resume).await,
@@ -37,12 +38,10 @@ async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: 
     if config.safety.dry_run {
         return dry_run::<S>(start, spec).await;
     }
+    start.metrics.try_out()?;
     if config.existing != Existing::Resume {
         // Before an input is waited for. A run to resume may be finished, and then asks nothing.
         terminal(start)?;
-    }
-    if let Some(metrics) = &config.metrics {
-        metrics.try_out(|_| Ok(()))?;
     }
     match &config.destination {
         Destination::StandardOutput => Box::pin(run::<S, _>(start, spec, Stream::open(start)?)).await,
@@ -64,7 +63,9 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     let target = Target::connect(&config.connection).await?;
     target.note_in(&mut record);
     let mut context = Context::new(start, target, run_id)?;
-    let source = preflight(&mut context, source, &mut record, approval, sink.journal_to_resume()).await?;
+    let source = preflight(&mut context, source, &mut record, approval, sink.journal_to_resume()).await;
+    context.note_requests();
+    let source = source?;
     let journal = sink.begin(&mut record, &source.carried_names(), &mut index).await?;
     let (before, is_resumed) = (index.settled_tally(), index.has_header());
     let resume_point = ResumePoint {
