@@ -108,7 +108,7 @@ pub(crate) enum Refused {
 pub(crate) struct Refusal {
     pub(crate) why: Refused,
     /// The metrics file that tells of it, and the operation. `None` if there is none, or before its path is found to be safe.
-    pub(crate) told: Option<(Replaced, Operation)>,
+    pub(crate) told: Option<Box<(Replaced, Operation)>>,
 }
 
 impl From<ConfigError> for Refusal {
@@ -150,7 +150,7 @@ impl RunConfig {
         let destination = destination(output.output.as_deref(), &users)?;
         let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         // From here on, the metrics can tell of a refusal.
-        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| (place, operation));
+        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new((place, operation)));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,
@@ -251,12 +251,11 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
     let (Some(environment), Some(identity), true) = (environment, identity, missing.is_empty()) else {
         return Err(ConfigError::Missing(missing));
     };
-    let (api, auth) = match (api, auth) {
-        (Some(api), Some(auth)) => (api, auth),
-        (_, _) => {
-            let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
-            (region.api_url(), region.auth_url())
-        }
+    let (api, auth) = if let (Some(api), Some(auth)) = (api, auth) {
+        (api, auth)
+    } else {
+        let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
+        (region.api_url(), region.auth_url())
     };
     for base in [&api, &auth] {
         proxy::check_proxy(base, &|name| env::var_os(name))?;

@@ -89,8 +89,8 @@ fn outlive_file_limits() -> Result<(), RunError> {
 async fn run_config(config: Result<RunConfig, Refusal>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     let config = config.map_err(|Refusal { why, told }| {
         let error = RunError::from(why);
-        if let Some((place, operation)) = told {
-            MetricsFile::at(Some(&place), operation).write_failed(error.code());
+        if let Some((place, operation)) = told.as_deref() {
+            MetricsFile::at(Some(place), *operation).write_failed(error.code());
         }
         error
     })?;

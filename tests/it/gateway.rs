@@ -4,7 +4,7 @@ use crate::harness::{Done, Field, answering, done, field};
 
 /// The body that an API gateway answers with, which quotes the request's header.
 fn refusal(request: &str) -> String {
-    let header = request.lines().find_map(|line| line.to_ascii_lowercase().starts_with("authorization:").then_some(line));
+    let header = request.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization:"));
     let (_, token) = header.unwrap_or_default().split_once("earer ").unwrap_or_default();
     format!(r#"{{"message":"Invalid key=value pair (missing equal-sign) in Authorization header: 'Bearer {token}'."}}"#)
 }
