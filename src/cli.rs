@@ -1,8 +1,10 @@
 //! The command line, as typed. `config` interprets it.
 
 mod audit;
+mod blame;
 mod client_key;
 mod diff;
+mod safety;
 mod sandbox;
 mod verify;
 
@@ -13,15 +15,18 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{EnvironmentId, Grace, MaxFailures, parse_span, shell_word};
+use crate::domain::{EnvironmentId, Grace, parse_span, shell_word};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::client_key::ClientKeyArgs;
 pub(crate) use self::diff::DiffArgs;
+pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::verify::VerifyArgs;
+
+use self::blame::blame_variable;
 
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
@@ -147,6 +152,11 @@ pub(crate) struct ConnectionArgs {
     /// Whether the application was named on the command line, which outranks a token of the environment.
     #[arg(skip)]
     pub(crate) application_typed: bool,
+    /// Where each URL comes from: its option, or its variable.
+    #[arg(skip)]
+    pub(crate) api_url_from: &'static str,
+    #[arg(skip)]
+    pub(crate) auth_url_from: &'static str,
 }
 
 #[derive(Debug, Args)]
@@ -185,29 +195,6 @@ pub(crate) struct PaceArgs {
     /// How long one row may take, all tries and waits together
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_span)]
     pub(crate) give_up_after: Duration,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Safety")]
-pub(crate) struct SafetyArgs {
-    /// Ask no question
-    #[arg(long)]
-    pub(crate) yes: bool,
-    /// Show the plan and stop there; nothing is sent, not even a token request
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Refuse an input of more rows
-    #[arg(long, value_name = "N")]
-    pub(crate) max_users: Option<u64>,
-    /// Settle the first N rows alone, and go on only if every one of them succeeded
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) canary: Option<u64>,
-    /// Stop when more rows than this have failed; a share counts once 50 rows have settled
-    #[arg(long, value_name = "N|P%", default_value = "20%")]
-    pub(crate) max_failures: MaxFailures,
-    /// Why, for the run's record: a ticket number, say
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -269,7 +256,8 @@ impl Cli {
         let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         let sandbox = typed.iter().any(|word| word == "--sandbox");
         let mut command = Self::command().mut_subcommands(|command| without_idle_variables(command, sandbox));
-        let matches = command.try_get_matches_from_mut(&typed)?;
+        let matches = command.try_get_matches_from_mut(&typed);
+        let matches = matches.map_err(|error| blame_variable(error, &command, &typed))?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, matches)) = matches.subcommand() {
             if let Some(surplus) = surplus_beside_sandbox(matches) {
@@ -277,9 +265,12 @@ impl Cli {
                 return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
             }
             if let Some(run) = cli.run_mut() {
+                let connection = &mut run.connection;
                 let application = ["client_id", "client_secret_file", "client_key_file"];
-                run.connection.application_typed = application.into_iter().any(|id| is_typed(matches, id));
-                run.connection.key.file_typed = is_typed(matches, "client_key_file");
+                connection.application_typed = application.into_iter().any(|id| is_typed(matches, id));
+                connection.key.file_typed = is_typed(matches, "client_key_file");
+                connection.api_url_from = if is_typed(matches, "api_url") { "--api-url" } else { "PINGONE_API_URL" };
+                connection.auth_url_from = if is_typed(matches, "auth_url") { "--auth-url" } else { "PINGONE_AUTH_URL" };
             }
         }
         cli.typed = typed.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();

@@ -106,8 +106,28 @@ pub(crate) enum Refused {
     Output(#[from] OutputError),
 }
 
+/// A configuration that is refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) why: Refused,
+    /// The metrics file that tells of it, and the operation. `None` if there is none, or before its path is found to be safe.
+    pub(crate) told: Option<Box<(Replaced, Operation)>>,
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self { why: error.into(), told: None }
+    }
+}
+
+impl From<OutputError> for Refusal {
+    fn from(error: OutputError) -> Self {
+        Self { why: error.into(), told: None }
+    }
+}
+
 impl RunConfig {
-    pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refused> {
+    pub(crate) fn of_grant(arguments: GrantArgs) -> Result<Self, Refusal> {
         let until = arguments.until.map(|text| text.trim().to_owned());
         let users = file(&arguments.run)?;
         let operation = if arguments.look_first { Operation::LookAndGrant } else { Operation::Grant };
@@ -115,7 +135,7 @@ impl RunConfig {
         Ok(Self { until, max_window: Some(arguments.max_window), trust_clock: arguments.trust_clock, ..config })
     }
 
-    pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refused> {
+    pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refusal> {
         let DirectoryArgs { all_users, filter, population, group } = arguments.directory;
         let users = match Selection::of(filter, population, group) {
             selection if all_users || !selection.is_of_all() => Users::Directory(selection),
@@ -125,23 +145,25 @@ impl RunConfig {
         Ok(Self { lines, ..Self::of(Operation::Audit, users, arguments.run, None)? })
     }
 
-    pub(crate) fn of_end(arguments: EndArgs) -> Result<Self, Refused> {
+    pub(crate) fn of_end(arguments: EndArgs) -> Result<Self, Refusal> {
         Self::of(Operation::End(arguments.grace), file(&arguments.run)?, arguments.run, None)
     }
 
-    fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refused> {
-        let connection = connection(&arguments.connection)?;
+    fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refusal> {
         let output = arguments.output;
         let destination = destination(output.output.as_deref(), &users)?;
+        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
+        // From here on, the metrics can tell of a refusal.
+        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new((place, operation)));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,
             (false, false) => Existing::Keep,
         };
         if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
-            return Err(OutputError::NoResume.into());
+            return Err(Refusal { why: OutputError::NoResume.into(), told });
         }
-        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
+        let connection = connection(&arguments.connection).map_err(|error| Refusal { why: error.into(), told })?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
@@ -214,19 +236,25 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
         return Ok(Connection::Sandbox);
     }
     let mut missing: Vec<Missing> = arguments.environment_id.is_none().then_some(Missing::Environment).into_iter().collect();
+    let environment = arguments.environment_id;
     let identity = identity(arguments, &mut missing)?;
-    let (Some(environment), Some(identity)) = (arguments.environment_id, identity) else {
+    let ca = arguments.ca_cert.as_deref().map(trusted).transpose()?.unwrap_or_default();
+    let api = base_url(arguments.api_url_from, arguments.api_url.as_deref())?;
+    let auth = base_url(arguments.auth_url_from, arguments.auth_url.as_deref())?;
+    // With one of them, requests would go to the one place and the application's secret to another.
+    match (&api, &auth) {
+        (Some(_), None) => missing.push(Missing::AuthUrl),
+        (None, Some(_)) => missing.push(Missing::ApiUrl),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let (Some(environment), Some(identity), true) = (environment, identity, missing.is_empty()) else {
         return Err(ConfigError::Missing(missing));
     };
-    let ca = arguments.ca_cert.as_deref().map(trusted).transpose()?.unwrap_or_default();
-    let api = base_url("--api-url", arguments.api_url.as_deref())?;
-    let auth = base_url("--auth-url", arguments.auth_url.as_deref())?;
-    let (api, auth) = match (api, auth) {
-        (Some(api), Some(auth)) => (api, auth),
-        (api, auth) => {
-            let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
-            (api.unwrap_or_else(|| region.api_url()), auth.unwrap_or_else(|| region.auth_url()))
-        }
+    let (api, auth) = if let (Some(api), Some(auth)) = (api, auth) {
+        (api, auth)
+    } else {
+        let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
+        (region.api_url(), region.auth_url())
     };
     for base in [&api, &auth] {
         proxy::check_proxy(base, &|name| env::var_os(name))?;
@@ -236,9 +264,9 @@ fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
     Ok(Connection::PingOne { endpoints, identity, ca })
 }
 
-fn base_url(option: &'static str, text: Option<&str>) -> Result<Option<BaseUrl>, ConfigError> {
+fn base_url(from: &'static str, text: Option<&str>) -> Result<Option<BaseUrl>, ConfigError> {
     let read = text.map(|text| text.trim().parse()).transpose();
-    read.map_err(|error: NotABaseUrl| ConfigError::Url { option, why: error.to_string() })
+    read.map_err(|error: NotABaseUrl| ConfigError::Url { from, why: error.to_string() })
 }
 
 /// The region that was named, or else that of the domain.

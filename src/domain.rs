@@ -7,6 +7,7 @@ mod detail;
 mod lines;
 mod max_failures;
 mod outcome;
+mod plan_digest;
 mod previous;
 mod resolution;
 mod row;
@@ -22,6 +23,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use uuid::Uuid;
 
 pub use self::outcome::{Counts, Outcome, Tally};
+pub use self::plan_digest::{NotAPlanDigest, PlanDigest};
 pub use self::text::ForeignText;
 
 pub(crate) use self::action::{Action, Operation};

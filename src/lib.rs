@@ -64,7 +64,7 @@ pub use self::clock::Side;
 pub use self::config::{ConfigError, Missing};
 pub use self::diff::{DiffError, LineFault};
 pub use self::directory::{ListedFor, ListingError};
-pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAUuid, Outcome, Tally, UserId};
+pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAPlanDigest, NotAUuid, Outcome, PlanDigest, Tally, UserId};
 pub use self::file_error::FileError;
 pub use self::input::{BadRows, HeaderFault, InputError};
 pub use self::jwt::KeyFault;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::error::RunError;
 use super::feed::RowFeed;
+use super::metrics_file::MetricsFile;
 use super::signals::listen;
 use super::target::{Target, TargetInfo};
 use crate::clock::{Clock, Offset};
@@ -20,7 +21,7 @@ use crate::domain::{RunId, Tally};
 use crate::input::READ_TOGETHER;
 use crate::pace::Pacer;
 use crate::pingone::{EnvironmentInfo, HttpSettings, HttpTransport, LicenceRates, Limits, PingOneError, Session, TokenSource};
-use crate::report::{Journal, NotWritten, RequestsRecord};
+use crate::report::{Journal, NotWritten, RequestsRecord, Summary};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
 use crate::stop::Stop;
@@ -34,6 +35,7 @@ pub(super) struct Start<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) info: TargetInfo,
     pub(super) console: &'a Console,
+    pub(super) metrics: &'a MetricsFile<'a>,
     pub(super) clock: Clock,
     pub(super) stop: Stop,
     /// Passes signals on to `stop`.
@@ -42,11 +44,11 @@ pub(super) struct Start<'a> {
 
 impl<'a> Start<'a> {
     /// Listens for signals from here on.
-    pub(super) fn new(config: &'a RunConfig, console: &'a Console) -> Result<Self, RunError> {
+    pub(super) fn new(config: &'a RunConfig, metrics: &'a MetricsFile<'a>, console: &'a Console) -> Result<Self, RunError> {
         let clock = Clock::of_this_machine().map_err(|_| RunError::ClockBefore1970)?;
         let stop = Stop::default();
         let signals = listen(stop.clone())?;
-        Ok(Self { config, info: TargetInfo::of(&config.connection), console, clock, stop, signals })
+        Ok(Self { config, info: TargetInfo::of(&config.connection), console, metrics, clock, stop, signals })
     }
 }
 
@@ -172,6 +174,20 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The requests so far.
+    fn requests(&self) -> RequestsRecord {
+        let traffic = &self.session().traffic;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RequestsRecord { sent: count(&traffic.sent), retried: count(&traffic.retried), throttled: count(&traffic.throttled) }
+    }
+
+    /// Notes the requests so far for the metrics, in case the run fails before its first row.
+    pub(super) fn note_requests(&self) {
+        let RequestsRecord { sent, retried, throttled } = self.requests();
+        let held = self.session().pacer.lost();
+        self.start.metrics.note(Summary { sent, retried, throttled, held, ..Summary::default() }, self.session().traffic.statuses());
+    }
+
     /// Records that an earlier process settled rows, and tells the operator.
     pub(super) fn resume(&mut self, run: RunId, before: Tally, expected: Option<u64>) {
         self.pipeline.rules.is_resumed = true;
@@ -192,17 +208,14 @@ impl<'a> Context<'a> {
         progress.finish().await;
         let written = journal.finish().await;
         self.start.signals.abort();
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let traffic = &session.traffic;
-        let requests =
-            RequestsRecord { sent: count(&traffic.sent), retried: count(&traffic.retried), throttled: count(&traffic.throttled) };
         RunResults {
             ended,
             rows,
             expected,
             written,
-            requests,
-            sent_for_users: count(&traffic.for_users) > 0,
+            requests: self.requests(),
+            sent_for_users: traffic.for_users.load(Ordering::Relaxed) > 0,
             statuses: traffic.statuses(),
             took: began.elapsed(),
             held: session.pacer.lost(),

@@ -16,6 +16,7 @@ use super::csv_source::CsvSource;
 use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use super::finish::{Conclusion, report_finished};
+use super::metrics_file::MetricsFile;
 use super::source::{ResolvedSource, RowSource};
 use super::target::TargetInfo;
 use super::workspace::Workspace;
@@ -248,8 +249,17 @@ impl World {
             held: Duration::ZERO,
             finished: clock.millis(),
         };
-        let conclusion =
-            Conclusion { config: &config, console: &console, target: "", workspace: &workspace, to_resume: "", record, before };
+        let metrics = MetricsFile::of(&config);
+        let conclusion = Conclusion {
+            config: &config,
+            console: &console,
+            metrics: &metrics,
+            target: "",
+            workspace: &workspace,
+            to_resume: "",
+            record,
+            before,
+        };
         Some(conclusion.conclude(results, &*rows).expect("files can be written"))
     }
 

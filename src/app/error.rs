@@ -6,10 +6,11 @@ use crate::clock::Side;
 use crate::config::{ConfigError, Refused};
 use crate::diff::DiffError;
 use crate::directory::{ListingError, NotListed};
+use crate::domain::PlanDigest;
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
 use crate::file_error::FileError;
 use crate::input::InputError;
-use crate::pingone::PingOneError;
+use crate::pingone::{PingOneError, WRONG_PATH};
 use crate::report::{NoLock, NotRead, OutputError, VerifyError};
 use crate::stop::{Signal, Stop};
 
@@ -60,6 +61,15 @@ pub enum RunError {
         #[source]
         last: LastFailure,
     },
+    /// What answers is not PingOne but a gateway in front of it.
+    #[error("stopped: each of the first {settled} rows was answered 403, and not by PingOne itself")]
+    NotPingOne {
+        /// The number of rows.
+        settled: u64,
+        /// The last row and its error.
+        #[source]
+        last: LastFailure,
+    },
     /// Some rows are not settled, and no reason is known. This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
     Unaccounted,
@@ -69,6 +79,14 @@ pub enum RunError {
     /// A confirmation is required, and there is no terminal.
     #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command")]
     NobodyToAsk,
+    /// `--approve` names another plan.
+    #[error("this is not the plan that was approved: `--approve` has `{approved}`, and this plan's digest is `{plan}`; nothing was sent")]
+    OtherPlan {
+        /// The digest that was approved.
+        approved: PlanDigest,
+        /// The digest of this plan.
+        plan: PlanDigest,
+    },
     /// The operator did not confirm.
     #[error("not confirmed; nothing was changed by this command")]
     NotConfirmed,
@@ -182,6 +200,7 @@ impl RunError {
             | Self::Sandbox { .. }
             | Self::Signals(_)
             | Self::NobodyToAsk
+            | Self::OtherPlan { .. }
             | Self::NotConfirmed
             | Self::ClockOff { .. }
             | Self::ClockWrong { .. }
@@ -202,6 +221,7 @@ impl RunError {
             Self::Listing(error) => error.code(),
             Self::Diff(_) | Self::Verify(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
+            Self::NotPingOne { .. } => EXIT_REFUSED,
             Self::Unaccounted => EXIT_STOPPED,
             Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
             Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
@@ -222,10 +242,17 @@ impl RunError {
             Self::Diff(error) => error.hint(),
             Self::Verify(error) => Some(error.hint().into()),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
+            Self::NotPingOne { .. } => Some(WRONG_PATH.into()),
             Self::Exceeded { code: EXIT_REFUSED, .. } => {
                 Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
             }
-            Self::NobodyToAsk => Some("see what would be done with `--dry-run`, and say `--yes` if it is what you want".into()),
+            Self::NobodyToAsk => Some(
+                "see what would be done with `--dry-run`, and say `--yes` if it is what you want, or have its digest approved and say `--approve`"
+                    .into(),
+            ),
+            Self::OtherPlan { .. } => Some(
+                "the operation, the input, the environment or an option is not the approved one: compare with `--dry-run`, or have this plan approved".into(),
+            ),
             Self::ClockOff { .. } => Some("set the clock here, or have bypasses end later with `--in`".into()),
             Self::ClockWrong { .. } => Some(
                 "set the clock here, or say `--trust-clock` if PingOne's is the one that is wrong: end dates then count from the clock here".into(),

@@ -104,9 +104,17 @@ impl ReportSink for FileSink<'_> {
     }
 
     fn finish(&self, results: RunResults, rows: &impl SourceRows, record: RunRecord, before: Tally) -> Result<u8, RunError> {
-        let Start { config, info, console, .. } = self.start;
-        let conclusion =
-            Conclusion { config, console, target: &info.name, workspace: &self.workspace, to_resume: self.to_resume, record, before };
+        let Start { config, info, console, metrics, .. } = self.start;
+        let conclusion = Conclusion {
+            config,
+            console,
+            metrics,
+            target: &info.name,
+            workspace: &self.workspace,
+            to_resume: self.to_resume,
+            record,
+            before,
+        };
         conclusion.conclude(results, rows)
     }
 }

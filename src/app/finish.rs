@@ -1,14 +1,14 @@
 //! Ends a run that writes files. Either its report is published and its record completed, or the journal is kept, and the
 //! operator is told why the run stopped and how to resume it.
 
-use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
 use super::complain;
 use super::context::RunResults;
 use super::error::{LastFailure, RunError};
+use super::metrics_file::MetricsFile;
 use super::source::SourceRows;
 use super::workspace::Workspace;
 use crate::clock::Clock;
@@ -16,8 +16,8 @@ use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
-    EndedJournal, Extent, JournalIndex, Metrics, NotWritten, OutputError, Published, Replaced, ReportFiles, RowsByNumber, RunRecord,
-    Status, Summary, count_report, index_journal, tally, totals,
+    EndedJournal, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
+    count_report, index_journal, tally, totals,
 };
 use crate::run::{Exceeded, StopReason};
 use crate::ui::Console;
@@ -26,6 +26,7 @@ use crate::ui::Console;
 pub(super) struct Conclusion<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) console: &'a Console,
+    pub(super) metrics: &'a MetricsFile<'a>,
     /// The target's name in the summary.
     pub(super) target: &'a str,
     pub(super) workspace: &'a Workspace,
@@ -34,32 +35,6 @@ pub(super) struct Conclusion<'a> {
     pub(super) record: RunRecord,
     /// The rows settled by earlier processes.
     pub(super) before: Tally,
-}
-
-/// Where the metrics are written, if requested.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MetricsFile<'a> {
-    place: Option<&'a Replaced>,
-    operation: &'static str,
-}
-
-impl<'a> MetricsFile<'a> {
-    /// The metrics file that `config` names.
-    pub(super) fn of(config: &'a RunConfig) -> Self {
-        Self { place: config.metrics.as_ref(), operation: config.operation.name() }
-    }
-
-    /// Writes the metrics of a run. A failure is logged and does not change the run's result.
-    pub(super) fn write(self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
-        let Some(place) = self.place else {
-            return;
-        };
-        let metrics =
-            Metrics { operation: self.operation, summary, statuses, exit_code, now: DateTime::<Utc>::from(SystemTime::now()).timestamp() };
-        if let Err(error) = metrics.write(place) {
-            tracing::error!("{error}");
-        }
-    }
 }
 
 impl Conclusion<'_> {
@@ -72,7 +47,9 @@ impl Conclusion<'_> {
         }
         let mut summary = summary_of(&results, self.target);
         summary.rows = results.expected;
-        let (statuses, metrics) = (results.statuses.clone(), MetricsFile::of(self.config));
+        let (statuses, metrics) = (results.statuses.clone(), self.metrics);
+        // If the journal cannot be read, this is what is known.
+        metrics.note(Summary { tally: results.ended.tally, ..summary.clone() }, statuses.clone());
         let sent_nothing = !results.sent_for_users && self.before.rows() == 0;
         let published = if let Some(count) = self.all_rows(&results) {
             let journal = EndedJournal::read(&self.workspace.files, rows.most_rows())?;
@@ -144,7 +121,7 @@ fn must_not_publish(results: &RunResults, index: &JournalIndex) -> bool {
     match &results.ended.stopped {
         Some(StopReason::Refused(_) | StopReason::Canary(_) | StopReason::JournalClosed) => true,
         // If every row is done, there was nothing to stop: the report has the details.
-        Some(StopReason::Exceeded { why, .. }) => *why == Exceeded::Forbidden,
+        Some(StopReason::Exceeded { why, .. }) => matches!(why, Exceeded::Forbidden | Exceeded::Gateway),
         Some(StopReason::Signal(_)) => !index.unsettled.is_empty(),
         Some(StopReason::Source) | None => false,
     }
@@ -248,6 +225,7 @@ fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError 
     let (what, code) = match why {
         Exceeded::Failures => (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED),
         Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED),
+        Exceeded::Gateway => return RunError::NotPingOne { settled, last: LastFailure(last) },
         Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED),
     };
     RunError::Exceeded { what, code, last: LastFailure(last) }

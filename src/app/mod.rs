@@ -1,5 +1,6 @@
 //! Runs each command, from its arguments to its last line.
 
+mod approval;
 mod context;
 mod csv_source;
 mod diff;
@@ -11,6 +12,7 @@ mod feed;
 mod file_sink;
 mod finish;
 mod look_up;
+mod metrics_file;
 mod preflight;
 mod reading;
 mod record;
@@ -31,7 +33,7 @@ use std::path::Path;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
-use crate::config::{Refused, RunConfig};
+use crate::config::{Refusal, RunConfig};
 use crate::exit::EXIT_SUCCESS;
 use crate::file_error::FileError;
 use crate::platform::outlive_file_size_limit;
@@ -41,6 +43,7 @@ use crate::ui::Console;
 pub use self::error::{LastFailure, RunError};
 
 use self::diff::diff;
+use self::metrics_file::MetricsFile;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
 use self::verify::verify_report;
@@ -79,8 +82,18 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
     }
 }
 
-async fn run_config(config: Result<RunConfig, Refused>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
-    run_rows(config?, to_resume, console).await
+/// Runs what is configured. The metrics tell of a run that was refused or failed, too.
+async fn run_config(config: Result<RunConfig, Refusal>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let config = config.map_err(|Refusal { why, told }| {
+        let error = RunError::from(why);
+        if let Some((place, operation)) = told.as_deref() {
+            MetricsFile::at(Some(place), *operation).write_failed(error.code());
+        }
+        error
+    })?;
+    let metrics = MetricsFile::of(&config);
+    let ended = run_rows(&config, &metrics, to_resume, console).await;
+    ended.inspect_err(|error| metrics.write_failed(error.code()))
 }
 
 fn complete(shell: clap_complete::Shell) -> Result<u8, RunError> {

@@ -4,20 +4,23 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
+use super::approval::Approval;
 use super::context::Context;
 use super::error::RunError;
 use super::source::{ResolvedSource, RowSource};
 use super::target::TargetInfo;
 use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, Operation, shown};
+use crate::domain::{BypassUntil, Operation, PlanDigest, shown};
 use crate::pace::Rate;
-use crate::pingone::{EnvironmentInfo, LicenceRates};
+use crate::pingone::{EnvironmentInfo, LicenceRates, WRONG_PATH};
 use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// With a clock off by more than this, nothing is granted. From the contract.
 const CLOCK_OFF: Duration = Duration::from_secs(60);
+/// The status of a refusal, by PingOne or a gateway in front of it.
+const FORBIDDEN: u16 = 403;
 /// The environment type for which `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
 
@@ -27,13 +30,12 @@ pub(super) async fn preflight<S: RowSource>(
     context: &mut Context<'_>,
     source: S,
     record: &mut RunRecord,
+    approval: Approval,
     journal: Option<&Path>,
     known: Option<&Path>,
 ) -> Result<S::Resolved, RunError> {
     let config = context.config();
     let changes = config.operation.changes() && !context.info().is_sandbox;
-    let asks = changes && !config.safety.yes;
-    let terminal = if asks { Some(Terminal::controlling().ok_or(RunError::NobodyToAsk)?) } else { None };
     // Check the token first, so that a refused run touches no file of an earlier run.
     context.has_token().await?;
     let info = if changes { context.environment().await? } else { EnvironmentInfo::default() };
@@ -56,9 +58,10 @@ pub(super) async fn preflight<S: RowSource>(
     let target = display_name(&info, &context.info().name);
     let planned = source.planned();
     let users = planned.users();
-    let plan = view(config, planned, context.info(), target, licence);
-    context.console().show_plan(&plan, asks);
-    if let Some(terminal) = terminal {
+    let plan = view(config, planned, context.info(), target, licence, approval.plan);
+    context.console().show_plan(&plan, approval.terminal.is_some());
+    record.confirmed = approval.record(config);
+    if let Some(terminal) = approval.terminal {
         // The terminal must show the plan that is confirmed, even if standard error is redirected.
         let plan = if io::stderr().is_terminal() { String::new() } else { format!("{plan}\n") };
         ask(&question(config.operation, users, &record.environment), &plan, terminal, context).await?;
@@ -104,12 +107,14 @@ pub(super) fn view<'a>(
     info: &TargetInfo,
     target: String,
     licence: LicenceRates,
+    digest: PlanDigest,
 ) -> PlanView<'a> {
     let report = match &config.destination {
         Destination::StandardOutput => "standard output".to_owned(),
         Destination::Files(files) => shown(&files.report).to_string(),
     };
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity: info.identity.clone(), report }
+    let identity = info.identity.clone();
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report, digest }
 }
 
 fn display_name(info: &EnvironmentInfo, target: &str) -> String {
@@ -134,7 +139,8 @@ fn warn_about_rate(rate: Rate, licence: &LicenceRates) {
 fn warn_about_environment(info: &EnvironmentInfo) {
     if let Some(refusal) = &info.unread {
         let why = format!("{} {}", refusal.code, refusal.message);
-        tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID", why.trim());
+        let hint = if refusal.status == Some(FORBIDDEN) && !refusal.is_of_pingone() { format!("; {WRONG_PATH}") } else { String::new() };
+        tracing::warn!("the environment's name and type may not be read ({}): it is called by its ID{hint}", why.trim());
     }
 }
 

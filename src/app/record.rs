@@ -6,8 +6,8 @@ use super::target::TargetInfo;
 use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Lines, Operation, RunId, Tally};
 use crate::report::{
-    CURRENT_FORMAT, Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord,
-    Status, totals,
+    CURRENT_FORMAT, ConfirmationRecord, Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord,
+    RequestsRecord, RunRecord, Status, totals,
 };
 
 impl RunRecord {
@@ -27,6 +27,7 @@ impl RunRecord {
             environment: EnvironmentRecord { id: target.environment.to_string(), name: None, kind: None },
             api_url: target.api_url.clone(),
             reason: config.safety.reason.clone(),
+            confirmed: ConfirmationRecord::default(),
             licence: None,
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
             finished_at: None,

@@ -2,12 +2,14 @@
 
 use tracing::Instrument;
 
+use super::approval::{Approval, check_approved, plan_digest, terminal};
 use super::context::{Context, Start};
 use super::csv_source::CsvSource;
 use super::directory_source::DirectorySource;
 use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use super::file_sink::FileSink;
+use super::metrics_file::MetricsFile;
 use super::preflight::{preflight, view};
 use super::reading::unless_stopped;
 use super::sink::{Admitted, ReportSink};
@@ -22,8 +24,8 @@ use crate::report::{Destination, ReportFiles, RunRecord};
 use crate::ui::Console;
 
 /// Runs the operation in `config` for every row of an input, or every user of the directory.
-pub(super) async fn run_rows(config: RunConfig, to_resume: &str, console: &Console) -> Result<u8, RunError> {
-    let start = Start::new(&config, console)?;
+pub(super) async fn run_rows(config: &RunConfig, metrics: &MetricsFile<'_>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let start = Start::new(config, metrics, console)?;
     match &config.users {
         Users::File(path) => run_source::<CsvSource>(&start, path, to_resume).await,
         Users::Directory(selection) => run_source::<DirectorySource>(&start, selection, to_resume).await,
@@ -36,8 +38,10 @@ async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: 
     if config.safety.dry_run {
         return dry_run::<S>(start, spec).await;
     }
-    if let Some(metrics) = &config.metrics {
-        metrics.try_out(|_| Ok(()))?;
+    start.metrics.try_out()?;
+    if config.existing != Existing::Resume {
+        // Before an input is waited for. A run to resume may be finished, and then asks nothing.
+        terminal(start)?;
     }
     match &config.destination {
         Destination::StandardOutput => Box::pin(run::<S, _>(start, spec, Stream::open(start)?)).await,
@@ -55,10 +59,13 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
         Admitted::Done(code) => return Ok(code),
         Admitted::Rows(source, record, index) => (source, *record, index),
     };
+    let approval = Approval::of(start, &record.input)?;
     let target = Target::connect(&config.connection).await?;
     target.note_in(&mut record);
     let mut context = Context::new(start, target, run_id)?;
-    let source = preflight(&mut context, source, &mut record, sink.journal_to_resume(), sink.known_users(&index)).await?;
+    let source = preflight(&mut context, source, &mut record, approval, sink.journal_to_resume(), sink.known_users(&index)).await;
+    context.note_requests();
+    let source = source?;
     let journal = sink.begin(&mut record, &source, &mut index).await?;
     let (before, is_resumed) = (index.settled_tally(), index.has_header());
     let resume_point = ResumePoint {
@@ -83,8 +90,10 @@ async fn dry_run<S: RowSource>(start: &Start<'_>, spec: &S::Spec) -> Result<u8, 
     }
     let source = S::read(spec, config, clock.millis(), stop, console).await?;
     let (source, forecast) = unless_stopped(stop, move || source.forecast().map(|forecast| (source, forecast))).await??;
-    console.show_plan(&view(config, source.planned(forecast), info, info.name.clone(), LicenceRates::default()), true);
+    let plan = plan_digest(config, &source.record());
+    console.show_plan(&view(config, source.planned(forecast), info, info.name.clone(), LicenceRates::default(), plan), true);
     source.approve(config.safety.max_users)?;
+    check_approved(config, plan)?;
     console.tell("this was a dry run: nothing was sent");
     Ok(EXIT_SUCCESS)
 }

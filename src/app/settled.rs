@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::context::Start;
 use super::error::RunError;
-use super::finish::{MetricsFile, conclude_published, publish_all, timestamp};
+use super::finish::{conclude_published, publish_all, timestamp};
 use super::source::RowSource;
 use super::workspace::Workspace;
 use crate::config::RunConfig;
@@ -44,7 +44,7 @@ pub(super) fn publish_settled(
     rows: u64,
     originals: Option<&mut dyn RowsByNumber>,
 ) -> Result<u8, RunError> {
-    let Start { config, info, console, clock, .. } = start;
+    let Start { config, info, console, metrics, clock, .. } = start;
     let files = &workspace.files;
     if let Some(former) = workspace.former() {
         let RunRecord { environment, api_url, licence, clock_offset_seconds, .. } = former.clone();
@@ -67,7 +67,7 @@ pub(super) fn publish_settled(
         files: Vec::new(),
     };
     let code = conclude_published(files, config, &published, &mut summary, console);
-    MetricsFile::of(config).write(&summary, &BTreeMap::new(), code);
+    metrics.write(&summary, &BTreeMap::new(), code);
     Ok(code)
 }
 

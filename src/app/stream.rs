@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::context::{RunResults, Start};
 use super::error::RunError;
-use super::finish::{MetricsFile, code_of, summary_of, why_stopped};
+use super::finish::{code_of, summary_of, why_stopped};
 use super::sink::{Admitted, ReportSink};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::domain::{Lines, RunId, Tally};
@@ -57,7 +57,7 @@ impl ReportSink for Stream<'_> {
     }
 
     fn finish(&self, results: RunResults, _: &impl SourceRows, _: RunRecord, _: Tally) -> Result<u8, RunError> {
-        let Start { config, info, console, .. } = self.start;
+        let Start { config, info, console, metrics, .. } = self.start;
         let mut summary = summary_of(&results, &info.name);
         let statuses = results.statuses.clone();
         summary.tally = results.ended.tally;
@@ -75,7 +75,7 @@ impl ReportSink for Stream<'_> {
         }
         let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(results)) };
         let code = concluded.as_ref().map_or_else(RunError::code, |code| *code);
-        MetricsFile::of(config).write(&summary, &statuses, code);
+        metrics.write(&summary, &statuses, code);
         concluded
     }
 }

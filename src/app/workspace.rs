@@ -74,7 +74,8 @@ impl Workspace {
         }
     }
 
-    /// Fails if the run of this `record` is not the one to resume. Otherwise adds the former run's requests to its count.
+    /// Fails if the run of this `record` is not the one to resume. Otherwise takes over the former run's confirmation and
+    /// count of requests.
     pub(super) fn refuse_another(&self, record: &mut RunRecord) -> Result<(), RunError> {
         let Some(Former { record: former, .. }) = &self.former else {
             return Ok(());
@@ -83,6 +84,8 @@ impl Workspace {
             return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
         record.requests = former.requests;
+        // It holds until this process sends something too.
+        record.confirmed.clone_from(&former.confirmed);
         Ok(())
     }
 

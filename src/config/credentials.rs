@@ -95,6 +95,9 @@ pub(crate) fn read_public_key(path: &Path) -> Result<PublicKey, ConfigError> {
 fn secret(what: &'static str, path: Option<&Path>, name: &str) -> Result<Option<SecretString>, ConfigError> {
     let (text, from) = match path {
         Some(path) => (Some(files::read_secret(what, path)?), shown(path).to_string()),
+        None if env::var_os(name).is_some_and(|value| value.to_str().is_none()) => {
+            return Err(ConfigError::NotASecret { what, from: name.to_owned() });
+        }
         None => (variable(name), name.to_owned()),
     };
     let Some(text) = text else {

@@ -1,6 +1,5 @@
 //! Errors in options and environment variables, with a hint for each.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -23,18 +22,23 @@ pub enum Missing {
     SecretBesideKey,
     /// Its key.
     Key,
+    /// The API's URL, where the token endpoint's is set.
+    ApiUrl,
+    /// The token endpoint's URL, where the API's is set.
+    AuthUrl,
 }
 
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Environment => "there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID",
-            Self::ClientId => "there is no client ID: expected `--client-id` or PINGONE_CLIENT_ID",
-            Self::Secret | Self::SecretBesideKey => {
-                "there is no secret for the client ID: expected PINGONE_CLIENT_SECRET or `--client-secret-file`"
-            }
-            Self::Key => "there is no key for the client ID: expected `--client-key-file` or PINGONE_CLIENT_KEY_FILE",
-        })
+impl Missing {
+    /// What it is, and the option and the variable that set it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Environment => ("environment", "`--environment-id` or PINGONE_ENVIRONMENT_ID"),
+            Self::ClientId => ("client ID", "`--client-id` or PINGONE_CLIENT_ID"),
+            Self::Secret | Self::SecretBesideKey => ("secret for the client ID", "PINGONE_CLIENT_SECRET or `--client-secret-file`"),
+            Self::Key => ("key for the client ID", "`--client-key-file` or PINGONE_CLIENT_KEY_FILE"),
+            Self::ApiUrl => ("API URL beside the auth URL", "`--api-url` or PINGONE_API_URL"),
+            Self::AuthUrl => ("auth URL beside the API URL", "`--auth-url` or PINGONE_AUTH_URL"),
+        }
     }
 }
 
@@ -50,8 +54,8 @@ pub enum ConfigError {
         "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
     )]
     NobodyToAudit,
-    /// Settings are missing.
-    #[error("{}", joined(.0))]
+    /// Settings are missing: all of them.
+    #[error("{}", listed(.0))]
     Missing(Vec<Missing>),
     /// An option was given that is of no use with the method.
     #[error("`{option}` is not used by `--auth-method {method}`")]
@@ -109,10 +113,10 @@ pub enum ConfigError {
     #[error("{}: there is no certificate in PEM form", shown(.0))]
     NotACertificate(PathBuf),
     /// A token must not be sent to this URL. The URL is not shown: it may contain a password.
-    #[error("{option}: {why}")]
+    #[error("{from}: {why}")]
     Url {
-        /// The option that names it.
-        option: &'static str,
+        /// The option or the variable that it comes from.
+        from: &'static str,
         /// What is wrong with it.
         why: String,
     },
@@ -137,7 +141,7 @@ impl ConfigError {
     /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Missing(missing) => hint_at(missing).map(Into::into),
+            Self::Missing(missing) => Some(hint_at(missing).into()),
             Self::Unused { option: "--client-secret-file", .. } => {
                 Some("leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into())
             }
@@ -165,21 +169,30 @@ impl ConfigError {
 }
 
 /// All that is missing, in one line.
-fn joined(missing: &[Missing]) -> String {
-    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+/// What is missing: one setting in a line, several in one line each.
+fn listed(missing: &[Missing]) -> String {
+    if let [missing] = missing {
+        let (what, expected) = missing.words();
+        return format!("there is no {what}: expected {expected}");
+    }
+    let line = |missing: &Missing| {
+        let (what, expected) = missing.words();
+        format!("\n  {what}: {expected}")
+    };
+    format!("{} settings are missing:{}", missing.len(), missing.iter().map(line).collect::<String>())
 }
 
-fn hint_at(missing: &[Missing]) -> Option<&'static str> {
-    match missing {
-        [Missing::Secret] => None,
-        [.., Missing::SecretBesideKey] => Some("a client key is given: say `--auth-method private-key-jwt` to authenticate by it"),
-        [.., Missing::Key] => Some(
-            "make a key pair with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out client.pem`, give its public key to a worker \
-             application, or rehearse with `--sandbox`",
-        ),
-        _ => Some(
-            "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or rehearse with \
-             `--sandbox`",
-        ),
+fn hint_at(missing: &[Missing]) -> &'static str {
+    if missing.iter().all(|missing| matches!(missing, Missing::ApiUrl | Missing::AuthUrl)) {
+        return "set both URLs, or neither: `--region` then decides";
     }
+    if missing.contains(&Missing::SecretBesideKey) {
+        return "a client key is given: say `--auth-method private-key-jwt` to authenticate by it";
+    }
+    if missing.contains(&Missing::Key) {
+        return "make a key pair with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out client.pem`, give its public key to a worker \
+                application, or rehearse with `--sandbox`";
+    }
+    "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application (an access token in \
+     PINGONE_API_ACCESS_TOKEN does for the last two), or rehearse with `--sandbox`"
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::exit::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
-use crate::pingone::{PingOneError, ServerMessage};
+use crate::pingone::{PingOneError, ServerMessage, WRONG_PATH};
 use crate::stop::Signal;
 
 /// What the list is read for.
@@ -87,6 +87,7 @@ impl ListingError {
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
+            Self::Forbidden { message, .. } if !message.is_of_pingone() => Some(WRONG_PATH.into()),
             Self::Forbidden { list, .. } => {
                 let or = match list {
                     ListedFor::Audit(_) => "action for a population that it may read with `--population`",

@@ -22,6 +22,11 @@ impl Detail {
         Self { status, code, message, id, correlation }
     }
 
+    /// Whether it is an error in PingOne's own form. Gateways in front of PingOne answer too, in forms of their own.
+    pub(crate) fn is_of_pingone(&self) -> bool {
+        !self.code.is_empty() || !self.id.is_empty()
+    }
+
     /// A detail with a message of this program.
     pub(crate) fn own(status: Option<u16>, message: String) -> Self {
         Self { status, message: message.into(), ..Self::default() }

@@ -9,6 +9,11 @@ use crate::jwt::NotSigned;
 /// it if users have joined meanwhile.
 pub(super) const MAX_IDLE_PAGES: u32 = 3;
 
+/// What to do about a 403 that is not in PingOne's own form. Source: seen on a tenant, where the API gateway answers so for a path
+/// that it does not know.
+pub(crate) const WRONG_PATH: &str = "check `--api-url` and `--region`: this is a gateway's answer for a path that it does not know. The URL is the \
+                                     part before `/environments`, such as `https://api.pingone.eu/v1`";
+
 /// Why a list looks endless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -162,6 +167,13 @@ pub struct ServerMessage(Box<Detail>);
 impl From<Detail> for ServerMessage {
     fn from(detail: Detail) -> Self {
         Self(Box::new(detail))
+    }
+}
+
+impl ServerMessage {
+    /// Whether it is an error in PingOne's own form.
+    pub(crate) fn is_of_pingone(&self) -> bool {
+        self.0.is_of_pingone()
     }
 }
 

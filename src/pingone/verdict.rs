@@ -220,7 +220,9 @@ pub(crate) fn error_detail(answer: &Answer) -> (Detail, bool) {
     let body: Value = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     let (code, message, id) = (text(&body, "code"), text(&body, "message"), text(&body, "id"));
     if code.is_none() && (message.is_none() || id.is_none()) {
-        let detail = Detail::own(Some(status), "the answer has no error body of PingOne's".to_owned());
+        // A gateway's own words say what it takes offence at.
+        let said = message.map(|message| format!(": {message}")).unwrap_or_default();
+        let detail = Detail::own(Some(status), format!("the answer has no error body of PingOne's{said}"));
         return (Detail { correlation: answer.correlation.clone(), ..detail }, false);
     }
     let details = body.get("details").and_then(Value::as_array).into_iter().flatten();

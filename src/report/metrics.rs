@@ -80,7 +80,8 @@ impl Metrics<'_> {
         family("duration_seconds", "How long the last run took.", &one(format!("{:.3}", self.summary.took.as_secs_f64())));
         family("held_seconds", "How long PingOne held the last run back.", &one(format!("{:.3}", self.summary.held.as_secs_f64())));
         family("exit_code", "The exit code of the last run.", &one(self.exit_code.to_string()));
-        if operation == "audit" {
+        // A run that asked nobody knows of nobody: to say 0 would be an all-clear.
+        if operation == "audit" && (self.exit_code == 0 || tally.rows() > 0) {
             family("active", "Users who could bypass MFA at the last run.", &one(tally.of(Outcome::Active).to_string()));
         }
         family("last_run_timestamp_seconds", "When the last run ended.", &one(self.now.to_string()));

@@ -38,8 +38,8 @@ pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
 pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
-    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
-    totals,
+    ConfirmationRecord, Confirmed, DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord,
+    RequestsRecord, RunRecord, Status, tally, totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};

@@ -28,6 +28,9 @@ pub(crate) struct RunRecord {
     pub(crate) environment: EnvironmentRecord,
     pub(crate) api_url: String,
     pub(crate) reason: Option<String>,
+    /// Empty in records of versions that did not write this.
+    #[serde(default)]
+    pub(crate) confirmed: ConfirmationRecord,
     /// The rates that the licence allows, by PingOne's names for them; `None` if PingOne did not report them.
     #[serde(default)]
     pub(crate) licence: Option<BTreeMap<String, u64>>,
@@ -70,6 +73,32 @@ pub(crate) struct EnvironmentRecord {
     pub(crate) name: Option<String>,
     #[serde(rename = "type")]
     pub(crate) kind: Option<String>,
+}
+
+/// How the run was confirmed, by the process that last sent requests for it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConfirmationRecord {
+    /// `None` if nothing had to be confirmed: an audit changes nothing.
+    pub(crate) how: Option<Confirmed>,
+    /// The digest of the plan.
+    pub(crate) plan: Option<String>,
+    /// Who agreed, as typed.
+    pub(crate) approved_by: Option<String>,
+}
+
+/// How a run was confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Confirmed {
+    /// The question was answered on the terminal.
+    Typed,
+    /// By `--yes`.
+    Yes,
+    /// `--approve` named this plan.
+    Approve,
+    /// It ran against the sandbox, which needs no confirmation.
+    Sandbox,
 }
 
 /// The state of a run.

@@ -13,6 +13,7 @@ pub(in crate::report) fn record() -> RunRecord {
         environment: EnvironmentRecord { id: "e".into(), name: None, kind: None },
         api_url: "https://api.pingone.eu/v1".into(),
         reason: None,
+        confirmed: ConfirmationRecord::default(),
         licence: None,
         started_at: "2026-02-27T10:20:30.456Z".into(),
         finished_at: None,

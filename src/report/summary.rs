@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::{Counts, Tally, shown};
 
 /// What a run has done.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// The environment and API that the run used.
     pub target: String,

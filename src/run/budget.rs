@@ -1,6 +1,6 @@
 //! The failure budget: how many rows may fail before the run stops. Pure: takes outcomes, returns a reason to stop.
 
-use crate::domain::{Counts, MaxFailures, Outcome};
+use crate::domain::{Counts, Detail, MaxFailures, Outcome};
 
 /// A percentage applies only once this many rows have settled. From the contract.
 const SETTLED_FOR_A_SHARE: u64 = 50;
@@ -17,6 +17,8 @@ pub(crate) enum Exceeded {
     Outage,
     /// Every row so far was answered 403.
     Forbidden,
+    /// The same, but not once in PingOne's own form: a gateway answers, for a path that it does not know.
+    Gateway,
 }
 
 /// The budget and how much of it is used.
@@ -27,25 +29,28 @@ pub(crate) struct Budget {
     failed: u64,
     /// Rows answered 403 since the start; `None` once a row had another status.
     forbidden: Option<u64>,
+    /// Of them, those that PingOne itself answered.
+    forbidden_by_pingone: u64,
 }
 
 impl Budget {
     /// The budget of a run. A resumed run starts with a fresh one, because the operator has seen what failed.
     pub(crate) fn new(most: MaxFailures, is_resumed: bool) -> Self {
-        Self { most, settled: 0, failed: 0, forbidden: (!is_resumed).then_some(0) }
+        Self { most, settled: 0, failed: 0, forbidden: (!is_resumed).then_some(0), forbidden_by_pingone: 0 }
     }
 
     pub(crate) fn spent(&self) -> (u64, u64) {
         (self.failed, self.settled)
     }
 
-    /// Counts a settled row for which at least one request was sent; `status` is that of its last answer.
-    pub(crate) fn spend(&mut self, outcome: Outcome, status: Option<u16>) -> Option<Exceeded> {
+    /// Counts a settled row for which at least one request was sent; `detail` is of its last answer.
+    pub(crate) fn spend(&mut self, outcome: Outcome, detail: &Detail) -> Option<Exceeded> {
         self.settled += 1;
         self.failed += u64::from(outcome.counts() == Counts::Failure);
-        self.forbidden = self.forbidden.filter(|_| status == Some(FORBIDDEN)).map(|rows| rows + 1);
+        self.forbidden = self.forbidden.filter(|_| detail.status == Some(FORBIDDEN)).map(|rows| rows + 1);
+        self.forbidden_by_pingone += u64::from(self.forbidden.is_some() && detail.is_of_pingone());
         if self.forbidden == Some(REFUSED_FROM_THE_START) {
-            return Some(Exceeded::Forbidden);
+            return Some(if self.forbidden_by_pingone > 0 { Exceeded::Forbidden } else { Exceeded::Gateway });
         }
         self.is_over().then_some(Exceeded::Failures)
     }
@@ -70,7 +75,7 @@ mod tests {
         let mut budget = Budget::new(most.parse().expect("a budget"), false);
         for (outcome, times) in outcomes {
             for _ in 0..*times {
-                if let Some(exceeded) = budget.spend(*outcome, None) {
+                if let Some(exceeded) = budget.spend(*outcome, &Detail::default()) {
                     return (Some(exceeded), budget.settled);
                 }
             }
@@ -92,12 +97,15 @@ mod tests {
 
     #[test]
     fn ten_403s_from_the_start_stop_the_run_and_later_ones_do_not() {
-        let run = |first: u16, is_resumed| {
+        let answered = |status, code: &str| Detail { status: Some(status), code: code.into(), ..Detail::default() };
+        let run_of = |first: u16, code: &str, is_resumed| {
             let mut budget = Budget::new(MaxFailures::Percent(100.0), is_resumed);
-            budget.spend(Rejected, Some(first));
-            (1..50).find_map(|_| budget.spend(Rejected, Some(403)))
+            budget.spend(Rejected, &answered(first, code));
+            (1..50).find_map(|_| budget.spend(Rejected, &answered(403, "")))
         };
+        let run = |first, is_resumed| run_of(first, "ACCESS_FAILED", is_resumed);
         assert_eq!(run(403, false), Some(Exceeded::Forbidden));
+        assert_eq!(run_of(403, "", false), Some(Exceeded::Gateway), "PingOne itself answered nothing");
         assert_eq!(run(400, false), None);
         assert_eq!(run(403, true), None, "the first rows were others");
     }

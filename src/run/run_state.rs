@@ -60,7 +60,7 @@ impl RunState {
         if *attempts == 0 {
             return None;
         }
-        let spent = self.budget.spend(*outcome, settlement.detail.status);
+        let spent = self.budget.spend(*outcome, &settlement.detail);
         let why = spent.or_else(|| self.breaker.is_final().then_some(Exceeded::Outage))?;
         let (failed, settled) = self.budget.spent();
         Some(StopReason::Exceeded { why, failed, settled, last: settlement.failure() })

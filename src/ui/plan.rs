@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{BypassUntil, Operation, Outcome, Selection, quote};
+use crate::domain::{BypassUntil, Operation, Outcome, PlanDigest, Selection, quote};
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
@@ -25,6 +25,8 @@ pub(crate) struct PlanView<'a> {
     pub(crate) identity: String,
     /// Where the report will be.
     pub(crate) report: String,
+    /// What `--approve` takes.
+    pub(crate) digest: PlanDigest,
 }
 
 /// The users that the run covers.
@@ -92,7 +94,8 @@ impl fmt::Display for PlanView<'_> {
         }
         writeln!(f, "against    {}", self.target)?;
         writeln!(f, "as         {}", self.identity)?;
-        write!(f, "report     {}", self.report)
+        writeln!(f, "report     {}", self.report)?;
+        write!(f, "digest     {}", self.digest)
     }
 }
 

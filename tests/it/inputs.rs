@@ -119,10 +119,11 @@ fn what_is_not_clear_is_not_guessed() {
         assert!(done.stderr.contains(expected), "{}", done.stderr);
     }
     for (name, value, expected) in [
-        ("PINGONE_API_URL", "http://api.pingone.eu/v1", "is not encrypted"),
-        ("PINGONE_AUTH_URL", "ftp://localhost", "--auth-url: this is not a URL"),
+        ("PINGONE_API_URL", "http://api.pingone.eu/v1", "error: PINGONE_API_URL: `http://api.pingone.eu/v1` is not encrypted"),
+        ("PINGONE_AUTH_URL", "ftp://localhost", "error: PINGONE_AUTH_URL: this is not a URL"),
         ("PINGONE_CLIENT_SECRET", "two words", "PINGONE_CLIENT_SECRET: this is no client secret"),
-        ("PINGONE_ENVIRONMENT_ID", "x", "is not a UUID"),
+        ("PINGONE_ENVIRONMENT_ID", "x", "invalid value 'x' for 'PINGONE_ENVIRONMENT_ID': `x` is not a UUID"),
+        ("PINGONE_REGION", "MARS", "invalid value 'MARS' for 'PINGONE_REGION'\n  [possible values: NA, "),
     ] {
         let done = crate::harness::done(field.tool(&["grant", "in.csv"]).env(name, value).output().expect("the tool runs"));
         assert_eq!(done.code, 2);
@@ -130,16 +131,53 @@ fn what_is_not_clear_is_not_guessed() {
         assert!(!done.stderr.contains("two words"));
     }
     let mut tool = field.tool(&["grant", "in.csv"]);
-    tool.env_remove("PINGONE_API_URL").env("PINGONE_TOP_LEVEL_DOMAIN", "co.uk");
+    tool.env_remove("PINGONE_API_URL").env_remove("PINGONE_AUTH_URL").env("PINGONE_TOP_LEVEL_DOMAIN", "co.uk");
     let done = crate::harness::done(tool.output().expect("the tool runs"));
     assert!(done.code == 2 && done.stderr.contains("`co.uk` is not a domain of PingOne's"), "{}", done.stderr);
     for option in ["--api-url", "--auth-url"] {
         let done = field.run(&["grant", "in.csv", option, "https://user:hunter2@api.pingone.eu/v1"]);
         assert!(done.code == 2 && !done.stderr.contains("hunter2"), "{}", done.stderr);
+        assert!(done.stderr.starts_with(&format!("error: {option}: ")), "{}", done.stderr);
     }
+    let done = field.run(&["grant", "in.csv", "--environment-id=y"]);
+    assert!(done.stderr.contains("invalid value 'y' for '--environment-id <UUID>'"), "the option was typed: {}", done.stderr);
     for arguments in [["--until", "yesterday"], ["--rate", "0"], ["--timeout", "0s"], ["--delimiter", "ab"], ["--concurrency", "0"]] {
         let done = field.run(&[&["grant", "in.csv"], &arguments[..]].concat());
         assert_eq!(done.code, 2, "{arguments:?}: {}", done.stderr);
     }
+    assert!(field.calls().is_empty());
+}
+
+#[test]
+fn whatever_is_missing_is_named_at_once() {
+    let field = field();
+    field.users(1, "+4h");
+    let refuse = |unset: &[&str]| {
+        let mut tool = field.tool(&["grant", "in.csv"]);
+        for name in unset {
+            tool.env_remove(name);
+        }
+        let done = crate::harness::done(tool.output().expect("the tool runs"));
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        done.stderr
+    };
+    let hint = "\nhint: set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application";
+    let all = refuse(&["PINGONE_ENVIRONMENT_ID", "PINGONE_CLIENT_ID", "PINGONE_CLIENT_SECRET", "PINGONE_AUTH_URL"]);
+    for expected in [
+        "error: 4 settings are missing:\n",
+        "\n  environment: `--environment-id` or PINGONE_ENVIRONMENT_ID\n",
+        "\n  client ID: `--client-id` or PINGONE_CLIENT_ID\n",
+        "\n  secret for the client ID: PINGONE_CLIENT_SECRET or `--client-secret-file`\n",
+        "\n  auth URL beside the API URL: `--auth-url` or PINGONE_AUTH_URL",
+        hint,
+    ] {
+        assert!(all.contains(expected), "{all}\nshould have: {expected}");
+    }
+    let one = refuse(&["PINGONE_CLIENT_SECRET"]);
+    assert!(one.starts_with("error: there is no secret for the client ID: expected ") && one.contains(hint), "{one}");
+    // The secret of the one place must not be sent to another.
+    let half = refuse(&["PINGONE_API_URL"]);
+    assert!(half.starts_with("error: there is no API URL beside the auth URL: expected `--api-url` or PINGONE_API_URL"), "{half}");
+    assert!(half.contains("\nhint: set both URLs, or neither: `--region` then decides"), "{half}");
     assert!(field.calls().is_empty());
 }

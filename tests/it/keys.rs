@@ -325,15 +325,14 @@ fn what_is_missing_is_named_at_once_and_what_contradicts_is_refused() {
     let said = without(&[environment, client, secret], &by_key);
     assert!(
         said.contains(
-            "error: there is no environment: expected `--environment-id` or PINGONE_ENVIRONMENT_ID; there is no client ID: expected \
-             `--client-id` or PINGONE_CLIENT_ID; there is no key for the client ID: expected `--client-key-file` or PINGONE_CLIENT_KEY_FILE\n\
-             hint: make a key pair with `openssl genpkey"
+            "error: 3 settings are missing:\n  environment: `--environment-id` or PINGONE_ENVIRONMENT_ID\n  client ID: `--client-id` or \
+             PINGONE_CLIENT_ID\n  key for the client ID: `--client-key-file` or PINGONE_CLIENT_KEY_FILE\nhint: make a key pair with `openssl genpkey"
         ),
         "{said}"
     );
     let said = without(&[environment, client, secret], &[]);
     assert!(
-        said.contains("PINGONE_ENVIRONMENT_ID; ") && said.contains("PINGONE_CLIENT_ID; ") && said.contains("`--client-secret-file`"),
+        said.contains("PINGONE_ENVIRONMENT_ID\n") && said.contains("PINGONE_CLIENT_ID\n") && said.contains("`--client-secret-file`\n"),
         "{said}"
     );
     let said = without(&[secret], &["--client-key-file", "client.pem"]);

@@ -1,5 +1,6 @@
 //! End-to-end tests: the built binary against the sandbox, over real sockets and files.
 
+mod approval;
 mod changed;
 mod cli;
 mod clock;
@@ -11,6 +12,7 @@ mod end;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;
 mod files;
+mod gateway;
 mod harness;
 mod inputs;
 mod keys;

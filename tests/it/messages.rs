@@ -26,11 +26,14 @@ fn error_of(field: &Field, mut tool: Command) -> String {
 fn without_what_varies(text: &str) -> String {
     let mut shown = String::new();
     for word in text.split_inclusive([' ', '\n']) {
-        let bare = word.trim_end().trim_matches(|c| c == '`' || c == ',' || c == ':');
+        let bare = word.trim_end().trim_matches(|c| matches!(c, '`' | ',' | ':' | ';'));
+        let is_digest = bare.len() == 64 && bare.bytes().all(|digit| digit.is_ascii_hexdigit()) && bare != "0".repeat(64);
         let is_time = bare.len() == 24 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';
         let is_id = bare.len() == 36 && bare != A && bare.matches('-').count() == 4;
         let mark = if is_time {
             "<time>"
+        } else if is_digest {
+            "<digest>"
         } else if is_id {
             "<id>"
         } else {
@@ -107,9 +110,18 @@ fn provoke_connection(all: &mut Provoked) {
     let mut tool = all.field.tool(&["grant", "in.csv"]);
     tool.env_remove("PINGONE_CLIENT_SECRET");
     all.add("No secret", tool);
+    let mut tool = all.field.tool(&["grant", "in.csv"]);
+    tool.env_remove("PINGONE_ENVIRONMENT_ID").env_remove("PINGONE_CLIENT_ID").env_remove("PINGONE_CLIENT_SECRET");
+    all.add("No settings at all", tool);
+    let mut tool = with(&all.field, &[], "PINGONE_ENVIRONMENT_ID", "nonsense");
+    tool.arg("--dry-run");
+    all.add("A variable that holds no environment's ID", tool);
     let mut tool = all.field.tool(&[]);
     tool.args(["grant", "in.csv"]);
     all.add("Nobody to ask", without_terminal(&tool));
+    let mut tool = all.field.tool(&[]);
+    tool.args(["audit", "in.csv", "--approve", &"0".repeat(64)]);
+    all.add("Another plan than the approved one", tool);
 }
 
 fn provoke_files(all: &mut Provoked) {

@@ -1,0 +1,75 @@
+//! The metrics file of a command: written once, whether the run was carried out, refused or failed early. Otherwise the file would
+//! go on telling of the last run that was not.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::{Instant, SystemTime};
+
+use chrono::{DateTime, Utc};
+
+use crate::config::RunConfig;
+use crate::domain::Operation;
+use crate::file_error::FileError;
+use crate::report::{Metrics, Replaced, Summary};
+
+/// Where the metrics are written, if requested.
+#[derive(Debug)]
+pub(super) struct MetricsFile<'a> {
+    place: Option<&'a Replaced>,
+    operation: &'static str,
+    began: Instant,
+    /// What is told of the run if it fails.
+    known: RefCell<Option<Known>>,
+    /// Whether the metrics are written, or cannot be.
+    is_done: Cell<bool>,
+}
+
+/// What is known of a run: its summary, and its requests by the status of their answers.
+#[derive(Debug)]
+struct Known(Summary, BTreeMap<Option<u16>, u64>);
+
+impl<'a> MetricsFile<'a> {
+    /// The metrics file that `config` names. A dry run writes none.
+    pub(super) fn of(config: &'a RunConfig) -> Self {
+        Self::at(config.metrics.as_ref().filter(|_| !config.safety.dry_run), config.operation)
+    }
+
+    /// A metrics file at this place, which has been found to be safe to write to.
+    pub(super) fn at(place: Option<&'a Replaced>, operation: Operation) -> Self {
+        let (known, is_done) = (RefCell::new(None), Cell::new(false));
+        Self { place, operation: operation.name(), began: Instant::now(), known, is_done }
+    }
+
+    /// Checks that the file can be written, without changing it.
+    pub(super) fn try_out(&self) -> Result<(), FileError> {
+        let tried = self.place.map_or(Ok(()), |place| place.try_out(|_| Ok(())));
+        tried.inspect_err(|_| self.is_done.set(true))
+    }
+
+    /// Remembers what the run has done so far, in case it fails.
+    pub(super) fn note(&self, summary: Summary, statuses: BTreeMap<Option<u16>, u64>) {
+        *self.known.borrow_mut() = Some(Known(summary, statuses));
+    }
+
+    /// Writes the metrics of a run. A failure is logged and does not change the run's result.
+    pub(super) fn write(&self, summary: &Summary, statuses: &BTreeMap<Option<u16>, u64>, exit_code: u8) {
+        self.is_done.set(true);
+        let Some(place) = self.place else {
+            return;
+        };
+        let metrics =
+            Metrics { operation: self.operation, summary, statuses, exit_code, now: DateTime::<Utc>::from(SystemTime::now()).timestamp() };
+        if let Err(error) = metrics.write(place) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Writes the metrics of a run that was refused or failed, unless they are written.
+    pub(super) fn write_failed(&self, exit_code: u8) {
+        if !self.is_done.get() {
+            let Known(summary, statuses) = self.known.take().unwrap_or_else(|| Known(Summary::default(), BTreeMap::new()));
+            let took = if summary.took.is_zero() { self.began.elapsed() } else { summary.took };
+            self.write(&Summary { took, ..summary }, &statuses, exit_code);
+        }
+    }
+}

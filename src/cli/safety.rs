@@ -1,0 +1,34 @@
+//! Options that keep a run from doing what nobody wanted.
+
+use clap::Args;
+
+use crate::domain::{MaxFailures, PlanDigest};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Safety")]
+pub(crate) struct SafetyArgs {
+    /// Ask no question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// In place of the question: go on only if this is the plan's digest, as `--dry-run` prints it
+    #[arg(long, value_name = "DIGEST", conflicts_with = "yes")]
+    pub(crate) approve: Option<PlanDigest>,
+    /// Who agreed, for the run's record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) approved_by: Option<String>,
+    /// Show the plan and stop there; nothing is sent, not even a token request
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Refuse an input of more rows
+    #[arg(long, value_name = "N")]
+    pub(crate) max_users: Option<u64>,
+    /// Settle the first N rows alone, and go on only if every one of them succeeded
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) canary: Option<u64>,
+    /// Stop when more rows than this have failed; a share counts once 50 rows have settled
+    #[arg(long, value_name = "N|P%", default_value = "20%")]
+    pub(crate) max_failures: MaxFailures,
+    /// Why, for the run's record: a ticket number, say
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
