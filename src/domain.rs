@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::text::ForeignText;
 
-pub(crate) use self::action::{Action, Operation};
+pub(crate) use self::action::{Action, Operation, Restoration};
 pub(crate) use self::detail::Detail;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;

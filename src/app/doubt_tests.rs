@@ -287,7 +287,9 @@ impl World {
                     prop_assert!(bypass.is_none_or(|until| until.instant() < soon), "{after}: row {row} is ended: {bypass:?}");
                 }
                 Outcome::Unknown | Outcome::Mismatch => {}
-                Outcome::Active | Outcome::Ambiguous | Outcome::Duplicate => prop_assert!(false, "{after}: row {row} is {outcome}"),
+                Outcome::Restored | Outcome::Changed | Outcome::Untouched | Outcome::Active | Outcome::Ambiguous | Outcome::Duplicate => {
+                    prop_assert!(false, "{after}: row {row} is {outcome}")
+                }
             }
         }
         Ok(())

@@ -53,6 +53,9 @@ fn resume_users(journal: &Path, resolved: &ResolvedUsers, rows: u64) -> Result<u
                 None,
                 Outcome::Granted
                 | Outcome::Kept
+                | Outcome::Restored
+                | Outcome::Changed
+                | Outcome::Untouched
                 | Outcome::Ended
                 | Outcome::Active
                 | Outcome::Inactive

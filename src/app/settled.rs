@@ -65,7 +65,7 @@ impl<'a> Settled<'a> {
             Operation::Grant | Operation::LookAndGrant => {
                 Some(named(&reading.until_column).unwrap_or_else(|| "bypassMFAEnabledUntil".to_owned()))
             }
-            Operation::Audit | Operation::End(_) => None,
+            Operation::Audit | Operation::End(_) | Operation::Restore(_) => None,
         };
         let from = if finished.is_some() {
             &files.report

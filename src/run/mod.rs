@@ -39,6 +39,8 @@ mod events;
 mod look_tests;
 mod meaning;
 mod pool;
+#[cfg(test)]
+mod restore_tests;
 mod row_state;
 mod row_task;
 #[cfg(test)]

@@ -155,7 +155,7 @@ impl RowState {
         }
         match self.action {
             Action::Grant(_, until) if !self.is_last_look => self.put(user, until),
-            Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) => {
+            Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) | Action::Restore(..) => {
                 Step::Send { call: Call::Get(user), is_retry: self.attempts > 0 }
             }
         }
@@ -260,14 +260,23 @@ impl RowState {
         match found {
             Found::Settled(result) => Next::Settle(result),
             Found::ToPut(_) if !self.is_last_look => {
-                // A bypass that still runs resolves the doubt of an end. That of a grant lasts until its date is seen.
+                // A bypass that still runs resolves the doubt of an end. Otherwise it lasts until the date that was put is seen.
                 self.doubt &= !matches!(self.action, Action::End(..));
                 self.running = Some(observed);
-                let verb = if matches!(self.action, Action::End(..)) { "end" } else { "grant" };
-                self.last_fault = Detail::own(None, format!("no turn came to {verb} the bypass before the row's time was over"));
+                self.last_fault = Detail::own(None, format!("no turn came to {} the bypass before the row's time was over", self.verb()));
                 Next::SecondCall
             }
             Found::ToPut(_) | Found::Open => Next::Settle(self.unknown(observed)),
+        }
+    }
+
+    /// What is done with the bypass, in a message.
+    fn verb(&self) -> &'static str {
+        match self.action {
+            Action::Grant(..) | Action::LookAndGrant(..) => "grant",
+            Action::Read(_) => "read",
+            Action::End(..) => "end",
+            Action::Restore(..) => "restore",
         }
     }
 

@@ -124,6 +124,10 @@ pub(super) fn settle_unsent(row: Row, completed: DateTime<Utc>) -> Result<(Row, 
             let detail = Detail::clone(detail);
             settlement(row, String::new(), outcome, until, detail)
         }
+        Work::Untouched { ref user, result } => {
+            let (user, why) = (user.clone(), reason(&format!("the result of the grant was `{result}`")));
+            settlement(row, user, Outcome::Untouched, None, why)
+        }
         Work::Invalid { ref user, ref why } => {
             let (user, why) = (user.clone(), reason(why));
             settlement(row, user, Outcome::Invalid, None, why)

@@ -36,4 +36,5 @@ mod terminal;
 mod texts;
 mod tls;
 mod trial;
+mod undo;
 mod versions;
