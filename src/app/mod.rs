@@ -22,6 +22,8 @@ mod sink;
 mod source;
 mod stream;
 mod target;
+#[cfg(test)]
+mod undo_tests;
 mod workspace;
 
 use std::io::Write;

@@ -147,5 +147,5 @@ fn the_failed_rows_of_a_restore_are_an_input_of_their_own() {
     assert_eq!(asks(&input), [format!("{A} from {GRANTED} to none")]);
     let mut rows = input.original_rows().expect("rows");
     assert_eq!(rows.header().iter().count(), HEADER.split(',').count());
-    assert_eq!(rows.row(1, &ByteRecord::new()).expect("a row").iter().last(), Some(&b"x"[..]));
+    assert_eq!(rows.row(1, &ByteRecord::new()).expect("a row").iter().next_back(), Some(&b"x"[..]));
 }

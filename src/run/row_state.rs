@@ -7,7 +7,7 @@
 //!
 //! What the user had *before* is what a GET finds, unless a PUT of the row, whose answer was not seen, may have set just that. What
 //! is known is kept then: from an earlier GET, or from the line of an earlier process. A row that is to be granted puts it into the
-//! journal before its PUT is sent ([`RowState::to_be_announced`]), so that a killed process does not take it along.
+//! journal before its PUT is sent ([`RowState::take_announcement`]), so that a killed process does not take it along.
 //!
 //! A row is in *doubt* when a PUT may have been applied: its answer was not seen, or does not rule it out. Only a 200 resolves
 //! the doubt: the answer to a later PUT, which states the user's status, or to a GET. So a row that would end in doubt gets one
@@ -120,7 +120,7 @@ impl RowState {
 
     /// What the journal must say of a row before its PUT is sent, which overwrites what the user had before: nothing, if it is
     /// said already or not wanted.
-    pub(crate) fn to_be_announced(&mut self) -> Option<RowResult> {
+    pub(crate) fn take_announcement(&mut self) -> Option<RowResult> {
         let observed = self.running.filter(|_| matches!(self.action, Action::LookAndGrant(..)))?;
         let previous = self.previous.filter(|previous| self.announced != Some(*previous))?;
         self.announced = Some(previous);
