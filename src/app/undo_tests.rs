@@ -47,8 +47,20 @@ fn has() -> impl Strategy<Value = Has> {
 fn lives() -> impl Strategy<Value = (Vec<Has>, Vec<Life>, Vec<Life>)> {
     prop::collection::vec(has(), 1..10).prop_flat_map(|users| {
         let rows = users.len();
-        (Just(users), prop::collection::vec(life(rows), 0..4), prop::collection::vec(life(rows), 0..4))
+        let kept = |lives: Vec<Life>, keeps: bool| lives.into_iter().map(|life| if keeps { durable(life) } else { life }).collect();
+        let first = (prop::collection::vec(life(rows), 0..4), prop::bool::weighted(0.7)).prop_map(move |(lives, keeps)| kept(lives, keeps));
+        (Just(users), first, prop::collection::vec(life(rows), 0..4))
     })
+}
+
+/// The same process, except that what it has written stays written, as it does after `kill -9`.
+fn durable(life: Life) -> Life {
+    let end = match life.end {
+        End::Killed { after, .. } => End::Killed { after, kept: 1.0 },
+        End::Starved { after, .. } => End::Starved { after, kept: 1.0 },
+        end @ (End::Own | End::Stopped { .. }) => end,
+    };
+    Life { end, ..life }
 }
 
 /// A process that is left alone.
