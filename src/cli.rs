@@ -88,6 +88,9 @@ pub(crate) struct GrantArgs {
 pub(crate) struct EndArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    /// INPUT is a grant's report: give its users back what they had before, where nobody has changed it since
+    #[arg(long, conflicts_with_all = ["user_column", "no_headers"], help_heading = "Input")]
+    pub(crate) restore: bool,
     /// How long after its request a bypass ends: PingOne takes no date that has passed
     #[arg(long = "in", value_name = "DURATION", default_value = "60s", value_parser = grace, help_heading = "Input")]
     pub(crate) grace: Grace,

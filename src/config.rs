@@ -146,7 +146,8 @@ impl RunConfig {
     }
 
     pub(crate) fn of_end(arguments: EndArgs) -> Result<Self, Refusal> {
-        Self::of(Operation::End(arguments.grace), file(&arguments.run)?, arguments.run, None)
+        let end = if arguments.restore { Operation::Restore } else { Operation::End };
+        Self::of(end(arguments.grace), file(&arguments.run)?, arguments.run, None)
     }
 
     fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refusal> {

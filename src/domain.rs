@@ -26,7 +26,7 @@ pub use self::outcome::{Counts, Outcome, Tally};
 pub use self::plan_digest::{NotAPlanDigest, PlanDigest};
 pub use self::text::ForeignText;
 
-pub(crate) use self::action::{Action, Operation};
+pub(crate) use self::action::{Action, Operation, Restoration};
 pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
 pub(crate) use self::lines::Lines;

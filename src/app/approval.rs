@@ -95,6 +95,7 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         Operation::LookAndGrant => ("grant --look-first", None),
         Operation::Audit => ("audit", None),
         Operation::End(grace) => ("end", Some(grace.span())),
+        Operation::Restore(grace) => ("end --restore", Some(grace.span())),
     };
     Covered {
         format: FORMAT,

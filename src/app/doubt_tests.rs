@@ -39,7 +39,7 @@ type PipelineResult = (Ended, Result<Option<u64>, RunError>);
 
 /// How one process of the program ends.
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(super) enum End {
     /// By itself.
     Own,
     /// By `kill -9` or a power cut after this many milliseconds, with this share of the journal on disk.
@@ -52,13 +52,13 @@ enum End {
 
 /// One process of the program, and how PingOne behaves during it.
 #[derive(Debug, Clone)]
-struct Life {
-    scripts: Vec<Vec<Event>>,
-    end: End,
-    max_attempts: u32,
-    give_up_after: u64,
+pub(super) struct Life {
+    pub(super) scripts: Vec<Vec<Event>>,
+    pub(super) end: End,
+    pub(super) max_attempts: u32,
+    pub(super) give_up_after: u64,
     /// Whether the end date of a grant has passed when this process resumes an earlier one.
-    is_late: bool,
+    pub(super) is_late: bool,
 }
 
 impl End {
@@ -136,7 +136,7 @@ fn end() -> impl Strategy<Value = End> {
     ]
 }
 
-fn life(rows: usize) -> impl Strategy<Value = Life> {
+pub(super) fn life(rows: usize) -> impl Strategy<Value = Life> {
     let scripts = prop::collection::vec(prop::collection::vec(event(), 0..6), rows);
     (scripts, end(), 1_u32..5, 1_u64..90, prop::bool::weighted(0.1)).prop_map(|(scripts, end, max_attempts, give_up_after, is_late)| Life {
         scripts,
@@ -147,25 +147,35 @@ fn life(rows: usize) -> impl Strategy<Value = Life> {
     })
 }
 
-const UNTIL: &str = "+1h";
+pub(super) const GRANT: &[&str] = &["grant", "--until", "+1h", "--max-window", "40000d"];
+pub(super) const LOOK_AND_GRANT: &[&str] = &["grant", "--look-first", "--until", "+1h", "--max-window", "40000d"];
+const END: &[&str] = &["end"];
+const AUDIT: &[&str] = &["audit"];
 
 /// A folder with an input, and what PingOne knows of its users.
-struct World {
+pub(super) struct World {
     folder: tempfile::TempDir,
-    command: &'static str,
+    command: &'static [&'static str],
+    /// The names of the input and of the report.
+    pub(super) files: [&'static str; 2],
     run: RunId,
-    bypasses: HashMap<u64, BypassUntil>,
+    pub(super) bypasses: HashMap<u64, BypassUntil>,
     unconfirmed: std::collections::HashSet<u64>,
 }
 
 impl World {
-    fn new(command: &'static str, rows: usize) -> Self {
+    pub(super) fn new(command: &'static [&'static str], rows: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let users: String = (1..=rows as u64).map(|row| format!("{}\n", user(row))).collect();
         std::fs::write(folder.path().join("in.csv"), format!("userID\n{users}")).expect("written");
         let later = BypassUntil::from_instant(now() + TimeDelta::days(1)).expect("in range");
-        let bypasses = if command == "end" { (1..=rows as u64).map(|row| (row, later)).collect() } else { HashMap::new() };
-        Self { folder, command, run: RunId::random(), bypasses, unconfirmed: std::collections::HashSet::new() }
+        let bypasses = if command[0] == "end" { (1..=rows as u64).map(|row| (row, later)).collect() } else { HashMap::new() };
+        Self { folder, command, files: ["in.csv", "r.csv"], run: RunId::random(), bypasses, unconfirmed: std::collections::HashSet::new() }
+    }
+
+    /// Goes on with a run of this `command` and these files.
+    pub(super) fn begin(&mut self, command: &'static [&'static str], files: [&'static str; 2]) {
+        (self.command, self.files, self.run) = (command, files, RunId::random());
     }
 
     fn path(&self, name: &str) -> String {
@@ -173,12 +183,9 @@ impl World {
     }
 
     fn config(&self) -> (RunConfig, Console) {
-        let (input, report) = (self.path("in.csv"), self.path("r.csv"));
-        let mut typed =
-            vec!["pingone-bypass", self.command, &input, "-o", &report, "--sandbox", "--resume", "-q", "--max-failures", "100%"];
-        if self.command == "grant" {
-            typed.extend(["--until", UNTIL, "--max-window", "40000d"]);
-        }
+        let [input, report] = self.files.map(|name| self.path(name));
+        let always = ["-o", &report, "--sandbox", "--resume", "-q", "--max-failures", "100%", &input];
+        let typed = [&["pingone-bypass"], self.command, &always[..]].concat();
         let cli = Cli::read(typed).expect("sound");
         let console = Console::of(&cli);
         let config = match cli.command {
@@ -191,7 +198,7 @@ impl World {
     }
 
     /// Runs one process. Returns the exit code, if the process lived to return one.
-    fn live(&mut self, life: &Life) -> Option<u8> {
+    pub(super) fn live(&mut self, life: &Life) -> Option<u8> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let scripts: HashMap<_, _> = (1..).zip(life.scripts.clone()).collect();
         let script = Arc::new(Script {
@@ -264,9 +271,9 @@ impl World {
     }
 
     /// What the report says of each row, or the last line of the journal if there is no report.
-    fn reported(&self) -> HashMap<u64, (Outcome, String)> {
-        let report = Path::new(&self.path("r.csv")).to_owned();
-        let path = if report.exists() { report } else { Path::new(&self.path("r.partial.csv")).to_owned() };
+    pub(super) fn reported(&self) -> HashMap<u64, (Outcome, String)> {
+        let report = Path::new(&self.path(self.files[1])).to_owned();
+        let path = if report.exists() { report } else { report.with_extension("partial.csv") };
         // The last line may be torn.
         let mut text = std::fs::read(path).unwrap_or_default();
         text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
@@ -296,7 +303,9 @@ impl World {
                     prop_assert!(bypass.is_none_or(|until| until.instant() < soon), "{after}: row {row} is ended: {bypass:?}");
                 }
                 Outcome::Unknown | Outcome::Mismatch => {}
-                Outcome::Active | Outcome::Ambiguous | Outcome::Duplicate => prop_assert!(false, "{after}: row {row} is {outcome}"),
+                Outcome::Restored | Outcome::Changed | Outcome::Untouched | Outcome::Active | Outcome::Ambiguous | Outcome::Duplicate => {
+                    prop_assert!(false, "{after}: row {row} is {outcome}");
+                }
             }
         }
         Ok(())
@@ -318,7 +327,7 @@ fn cut(files: &ReportFiles, kept: f64) {
 fn a_failed_row_that_may_have_been_sent_again_becomes_unknown() {
     let life = |events: &[Event], end, is_late| Life { scripts: vec![events.to_vec()], end, max_attempts: 1, give_up_after: 60, is_late };
     for last in [life(&[], End::Stopped { after: 0, second: None }, false), life(&[], End::Own, true)] {
-        let mut world = World::new("grant", 1);
+        let mut world = World::new(GRANT, 1);
         world.live(&life(&[Event::NoConnection], End::Killed { after: 5_000, kept: 1.0 }, false));
         assert_eq!(world.reported()[&1].0, Outcome::Failed);
         world.live(&life(&[Event::Lost], End::Killed { after: 60, kept: 1.0 }, false));
@@ -332,7 +341,7 @@ fn a_failed_row_that_may_have_been_sent_again_becomes_unknown() {
 #[test]
 fn a_read_that_failed_before_a_kill_stays_failed() {
     let life = |events: &[Event], end| Life { scripts: vec![events.to_vec()], end, max_attempts: 1, give_up_after: 60, is_late: false };
-    let mut world = World::new("audit", 1);
+    let mut world = World::new(AUDIT, 1);
     world.live(&life(&[Event::Silence], End::Killed { after: 5_000, kept: 1.0 }));
     world.live(&life(&[], End::Stopped { after: 0, second: None }));
     assert_eq!(world.reported()[&1].0, Outcome::Failed);
@@ -345,7 +354,7 @@ proptest! {
     /// nobody has read since, and none says `granted` or `ended` falsely.
     #[test]
     fn whatever_happens_no_line_is_false(
-        command in prop::sample::select(vec!["grant", "end"]),
+        command in prop::sample::select(vec![GRANT, LOOK_AND_GRANT, END]),
         lives in (1_usize..16).prop_flat_map(|rows| prop::collection::vec(life(rows), 1..5)),
     ) {
         let rows = lives[0].scripts.len();

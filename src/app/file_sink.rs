@@ -87,7 +87,7 @@ impl ReportSink for FileSink<'_> {
                 let code = publish_settled(self.start, workspace, record, count, Some(&mut *rows.original_rows()?))?;
                 Ok(Admitted::Done(code))
             }
-            _ => Ok(Admitted::Rows(source, Box::new(record), index)),
+            _ => Ok(Admitted::Rows(source, Box::new(record), Box::new(index))),
         }
     }
 

@@ -24,6 +24,8 @@ mod sink;
 mod source;
 mod stream;
 mod target;
+#[cfg(test)]
+mod undo_tests;
 mod verify;
 mod workspace;
 

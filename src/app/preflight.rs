@@ -154,7 +154,7 @@ fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
             return Err(RunError::ClockWrong { off, side });
         }
         Operation::Grant | Operation::LookAndGrant | Operation::Audit => CLOCK_OFF,
-        Operation::End(grace) if offset.off >= grace.span() => {
+        Operation::End(grace) | Operation::Restore(grace) if offset.off >= grace.span() => {
             let then = match side {
                 Side::Ahead => "bypasses that run would be taken for ended",
                 Side::Behind => "bypasses would be asked to end in the past",
@@ -162,7 +162,7 @@ fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
             return Err(RunError::ClockOff { off, side, grace: grace.to_string(), then });
         }
         // The nearer the end dates, the smaller the error that puts them in the past.
-        Operation::End(grace) => (grace.span() / 2).clamp(GOOD_TO, CLOCK_OFF),
+        Operation::End(grace) | Operation::Restore(grace) => (grace.span() / 2).clamp(GOOD_TO, CLOCK_OFF),
     };
     if offset.off > most {
         let dates = if config.trust_clock { "it is trusted, and end dates are off by as much" } else { "dates count from PingOne's time" };
@@ -189,6 +189,7 @@ fn yes_or_no(operation: Operation, users: u64) -> String {
         Operation::Grant => format!("Grant a bypass of MFA for {users} users?"),
         Operation::LookAndGrant => format!("Grant a bypass of MFA for each of {users} users who has none that runs as long?"),
         Operation::Audit => format!("Read the bypass of MFA of {users} users?"),
+        Operation::Restore(_) => format!("Give each of {users} users back what they had before the grant?"),
         Operation::End(_) => format!("End the bypass of MFA of each of {users} users who has one?"),
     }
 }

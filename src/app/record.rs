@@ -63,6 +63,7 @@ impl OptionsRecord {
                 Lines::Active => Some("active".to_owned()),
             },
             look_first: config.operation == Operation::LookAndGrant,
+            restore: matches!(config.operation, Operation::Restore(_)),
             grace: config.operation.grace().map(|grace| grace.to_string()),
             rate: pace.rate.to_string(),
             concurrency: pace.concurrency,

@@ -57,7 +57,7 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     let source = S::read(spec, config, started_at, stop, console).await;
     let (source, mut record, mut index) = match sink.admit(source, |input| RunRecord::of(config, input, started_at, info, run_id))? {
         Admitted::Done(code) => return Ok(code),
-        Admitted::Rows(source, record, index) => (source, *record, index),
+        Admitted::Rows(source, record, index) => (source, *record, *index),
     };
     let approval = Approval::of(start, &record.input)?;
     let target = Target::connect(&config.connection).await?;

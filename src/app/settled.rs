@@ -79,7 +79,7 @@ fn journal_rows(config: &RunConfig, record: &RunRecord, index: &JournalIndex) ->
         Operation::Grant | Operation::LookAndGrant => {
             Some(named(&reading.until_column).unwrap_or_else(|| "bypassMFAEnabledUntil".to_owned()))
         }
-        Operation::Audit | Operation::End(_) => None,
+        Operation::Audit | Operation::End(_) | Operation::Restore(_) => None,
     };
     JournalRows::of(index, named(&reading.user_column).as_deref(), until.as_deref())
 }

@@ -16,7 +16,7 @@ pub(super) enum Admitted<S> {
     /// Nothing: it had finished already. The exit code.
     Done(u8),
     /// Process these rows; with the record of the run, and what the journal to resume says.
-    Rows(S, Box<RunRecord>, JournalIndex),
+    Rows(S, Box<RunRecord>, Box<JournalIndex>),
 }
 
 /// Receives the lines of a run, and concludes it.

@@ -34,7 +34,7 @@ impl ReportSink for Stream<'_> {
     fn admit<S: RowSource>(&self, source: Result<S, RunError>, record: impl Fn(InputRecord) -> RunRecord) -> Result<Admitted<S>, RunError> {
         let source = source?.approve(self.start.config.safety.max_users)?;
         let record = record(source.record());
-        Ok(Admitted::Rows(source, Box::new(record), JournalIndex::default()))
+        Ok(Admitted::Rows(source, Box::new(record), Box::default()))
     }
 
     fn journal_to_resume(&self) -> Option<&Path> {

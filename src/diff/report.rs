@@ -70,11 +70,14 @@ fn entry_of(values: &Values<'_>, columns: &Columns) -> Result<Entry, Fault> {
     let outcome = Outcome::named(result).ok_or_else(|| Fault::Result(result.to_owned()))?;
     let user = values.get(columns.user)?.parse::<UserId>();
     let state = match outcome {
-        Outcome::Granted | Outcome::Kept | Outcome::Active => State::Active(until(values, columns)?),
+        Outcome::Granted | Outcome::Kept | Outcome::Restored | Outcome::Active => State::Active(until(values, columns)?),
         Outcome::Inactive => until(values, columns).map(|_| State::Inactive)?,
         // An ended bypass still runs until the near date in the line, unless it was over already.
         Outcome::Ended => until(values, columns)?.map_or(State::Inactive, |until| State::Active(Some(until))),
+        // An untouched line says nothing about the user.
         Outcome::Mismatch
+        | Outcome::Changed
+        | Outcome::Untouched
         | Outcome::NotFound
         | Outcome::Ambiguous
         | Outcome::Rejected

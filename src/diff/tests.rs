@@ -45,7 +45,12 @@ fn compared(old: &str, new: &str) -> Result<(String, Summary), DiffError> {
 /// Whether a line with this result, which is no failure, means that the user can bypass MFA; an ended bypass runs until
 /// the line's date, if it has one.
 fn can_bypass(outcome: Outcome, has_date: bool) -> bool {
-    ["granted", "kept", "active"].contains(&outcome.name()) || (outcome.name() == "ended" && has_date)
+    ["granted", "kept", "restored", "active"].contains(&outcome.name()) || (outcome.name() == "ended" && has_date)
+}
+
+/// Whether a line with this result leaves open what is so.
+fn is_open(outcome: Outcome) -> bool {
+    outcome.counts() == Counts::Failure || outcome == Outcome::Untouched
 }
 
 /// What a report states about each user, as the changes show it, and whether that is a failure; computed naively.
@@ -54,7 +59,7 @@ fn naive_states(lines: &[Line]) -> BTreeMap<String, (bool, String)> {
     let users: BTreeSet<String> = lines.iter().filter(|line| line.1 != Outcome::Duplicate).map(|line| line.user()).collect();
     for user in users {
         let own = || lines.iter().filter(|line| line.user() == user && line.1 != Outcome::Duplicate);
-        let failed = own().filter(|line| line.1.counts() == Counts::Failure).min_by_key(|line| line.1 as usize);
+        let failed = own().filter(|line| is_open(line.1)).min_by_key(|line| line.1 as usize);
         let state = match (failed, own().next()) {
             (Some(line), _) => (true, line.1.to_string()),
             (None, Some(line)) if !can_bypass(line.1, line.2.is_some()) => (false, "inactive".to_owned()),
@@ -128,6 +133,7 @@ fn every_result_has_its_state() {
         let expected = match outcome.counts() {
             Counts::Success => can_bypass(outcome, true).then_some("new"),
             Counts::Failure => Some("undetermined"),
+            Counts::Neither if is_open(outcome) => Some("undetermined"),
             Counts::Neither => Some("removed"),
         };
         assert_eq!(change, expected, "{outcome}");

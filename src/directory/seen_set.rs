@@ -106,7 +106,9 @@ mod tests {
         rows.extend(seen_set.take_remaining());
         let of = |row: &Row| match &row.work {
             Work::Send(action) => (row.number.0, action.user()),
-            Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Invalid { .. } => panic!("{row:?}"),
+            Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Untouched { .. } | Work::Invalid { .. } => {
+                panic!("{row:?}")
+            }
         };
         (rows.iter().map(of).collect(), seen_set.users())
     }

@@ -1,6 +1,8 @@
 //! The operation of a run, and what it asks for each row.
 
-use super::{BypassUntil, Grace, UserId};
+use chrono::{DateTime, Utc};
+
+use super::{BypassUntil, Grace, Previous, UserId};
 
 /// The operation of a run, applied to each user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub(crate) enum Operation {
     Audit,
     /// Ends the user's bypass early, if there is one (GET, then PUT).
     End(Grace),
+    /// Gives the user back what a grant's report says that was there before, if nobody has changed it since (GET, then PUT).
+    Restore(Grace),
 }
 
 impl Operation {
@@ -22,7 +26,7 @@ impl Operation {
         match self {
             Self::Grant | Self::LookAndGrant => "grant",
             Self::Audit => "audit",
-            Self::End(_) => "end",
+            Self::End(_) | Self::Restore(_) => "end",
         }
     }
 
@@ -30,17 +34,40 @@ impl Operation {
     #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
-            Self::Grant | Self::LookAndGrant | Self::End(_) => true,
+            Self::Grant | Self::LookAndGrant | Self::End(_) | Self::Restore(_) => true,
             Self::Audit => false,
         }
     }
 
-    /// For `End`: how long the bypasses still run.
+    /// For `End` and `Restore`: how long the bypasses that end still run.
     #[must_use]
     pub(crate) fn grace(self) -> Option<Grace> {
         match self {
-            Self::End(grace) => Some(grace),
+            Self::End(grace) | Self::Restore(grace) => Some(grace),
             Self::Grant | Self::LookAndGrant | Self::Audit => None,
+        }
+    }
+}
+
+/// How to undo a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Restoration {
+    /// The end date that the grant gave.
+    pub(crate) granted: BypassUntil,
+    /// What the user had before.
+    pub(crate) previous: Previous,
+    /// How long the bypass still runs if there is nothing to go back to.
+    pub(crate) grace: Grace,
+}
+
+impl Restoration {
+    /// The earlier end date, if a bypass until then still makes a difference `now`: PingOne rejects end dates in the past, and by
+    /// the near date a bypass ends anyway.
+    #[must_use]
+    pub(crate) fn earlier(self, now: DateTime<Utc>) -> Option<BypassUntil> {
+        match self.previous {
+            Previous::Until(until) if until > self.grace.after(now) => Some(until),
+            Previous::Until(_) | Previous::NoBypass => None,
         }
     }
 }
@@ -56,6 +83,8 @@ pub(crate) enum Action {
     Read(UserId),
     /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
     End(UserId, Grace),
+    /// Undoes a grant, unless somebody has changed the user's bypass since.
+    Restore(UserId, Restoration),
 }
 
 impl Action {
@@ -63,7 +92,7 @@ impl Action {
     #[must_use]
     pub(crate) fn user(&self) -> UserId {
         match *self {
-            Self::Grant(user, _) | Self::LookAndGrant(user, _) | Self::Read(user) | Self::End(user, _) => user,
+            Self::Grant(user, _) | Self::LookAndGrant(user, _) | Self::Read(user) | Self::End(user, _) | Self::Restore(user, _) => user,
         }
     }
 
@@ -72,7 +101,7 @@ impl Action {
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
             Self::Grant(_, until) | Self::LookAndGrant(_, until) => Some(until),
-            Self::Read(_) | Self::End(..) => None,
+            Self::Read(_) | Self::End(..) | Self::Restore(..) => None,
         }
     }
 
@@ -80,7 +109,7 @@ impl Action {
     #[must_use]
     pub(crate) fn changes(&self) -> bool {
         match self {
-            Self::Grant(..) | Self::LookAndGrant(..) | Self::End(..) => true,
+            Self::Grant(..) | Self::LookAndGrant(..) | Self::End(..) | Self::Restore(..) => true,
             Self::Read(_) => false,
         }
     }

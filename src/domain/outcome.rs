@@ -13,6 +13,12 @@ pub enum Outcome {
     Kept,
     /// The user's bypass ends at the requested date or earlier, or there is none.
     Ended,
+    /// The user's end date is again what it was before the grant.
+    Restored,
+    /// Somebody has changed the user's bypass since the grant, and it was left as it was.
+    Changed,
+    /// The grant had not changed the user.
+    Untouched,
     /// The user can bypass MFA now.
     Active,
     /// The user cannot bypass MFA now.
@@ -46,14 +52,17 @@ pub enum Counts {
 
 impl Outcome {
     /// Every outcome, in the order of the summary.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Granted,
         Self::Kept,
         Self::Ended,
+        Self::Restored,
         Self::Active,
         Self::Inactive,
+        Self::Untouched,
         Self::Duplicate,
         Self::Mismatch,
+        Self::Changed,
         Self::NotFound,
         Self::Ambiguous,
         Self::Rejected,
@@ -70,6 +79,9 @@ impl Outcome {
             Self::Mismatch => "mismatch",
             Self::Kept => "kept",
             Self::Ended => "ended",
+            Self::Restored => "restored",
+            Self::Changed => "changed",
+            Self::Untouched => "untouched",
             Self::Active => "active",
             Self::Inactive => "inactive",
             Self::NotFound => "not_found",
@@ -95,6 +107,9 @@ impl Outcome {
             | Self::Mismatch
             | Self::Kept
             | Self::Ended
+            | Self::Restored
+            | Self::Changed
+            | Self::Untouched
             | Self::Active
             | Self::Inactive
             | Self::NotFound
@@ -109,11 +124,16 @@ impl Outcome {
     #[must_use]
     pub fn counts(self) -> Counts {
         match self {
-            Self::Granted | Self::Kept | Self::Ended | Self::Active | Self::Inactive => Counts::Success,
-            Self::Mismatch | Self::NotFound | Self::Ambiguous | Self::Rejected | Self::Failed | Self::Unknown | Self::Invalid => {
-                Counts::Failure
-            }
-            Self::Duplicate => Counts::Neither,
+            Self::Granted | Self::Kept | Self::Ended | Self::Restored | Self::Active | Self::Inactive => Counts::Success,
+            Self::Mismatch
+            | Self::Changed
+            | Self::NotFound
+            | Self::Ambiguous
+            | Self::Rejected
+            | Self::Failed
+            | Self::Unknown
+            | Self::Invalid => Counts::Failure,
+            Self::Untouched | Self::Duplicate => Counts::Neither,
         }
     }
 }
@@ -181,12 +201,12 @@ mod tests {
             names.insert(outcome.name());
         }
         assert_eq!(names.len(), Outcome::ALL.len());
-        assert_eq!(tally.rows(), 13);
-        assert_eq!(tally.failures(), 7);
+        assert_eq!(tally.rows(), 16);
+        assert_eq!(tally.failures(), 8);
         assert!(tally.seen().all(|(_, rows)| rows == 1));
         tally.remove(Outcome::Failed);
-        assert_eq!((tally.rows(), tally.failures(), tally.of(Outcome::Failed)), (12, 6, 0));
-        assert!(tally.seen().count() == 12 && tally.seen().all(|(outcome, _)| outcome != Outcome::Failed));
+        assert_eq!((tally.rows(), tally.failures(), tally.of(Outcome::Failed)), (15, 7, 0));
+        assert!(tally.seen().count() == 15 && tally.seen().all(|(outcome, _)| outcome != Outcome::Failed));
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub(crate) enum Work {
         /// The end date that the row requests.
         until: Option<BypassUntil>,
     },
+    /// Nothing: a grant had not changed the row's user.
+    Untouched {
+        /// The text in the user ID column.
+        user: String,
+        /// The result of the grant.
+        result: Outcome,
+    },
     /// Nothing: the row cannot be read.
     Invalid {
         /// The text in the user ID column, or the ID that was found.
@@ -51,7 +58,7 @@ impl Work {
                 detail.message = format!("this may have been carried out before the run was broken off; now: {}", detail.message).into();
                 Self::Unresolved { outcome: Outcome::Unknown, detail, until }
             }
-            work @ (Self::Send(_) | Self::Duplicate(_) | Self::Expired(..) | Self::Invalid { .. }) => work,
+            work @ (Self::Send(_) | Self::Duplicate(_) | Self::Expired(..) | Self::Untouched { .. } | Self::Invalid { .. }) => work,
         }
     }
 }

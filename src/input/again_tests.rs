@@ -20,6 +20,7 @@ fn fed(input: &ValidInput, remaining: &Remaining) -> Vec<String> {
             Work::Duplicate(action) => format!("duplicate {}", of(action)),
             Work::Expired(action, outcome) => format!("passed {} {outcome}", of(action)),
             Work::Unresolved { outcome, detail, .. } => format!("unresolved {outcome} {}", detail.message),
+            Work::Untouched { result, .. } => format!("untouched {result}"),
             Work::Invalid { why, .. } => format!("invalid {}", why.rsplit(": ").next().unwrap_or_default()),
         };
         format!("{}{} {}", row.number.0, if row.in_doubt { "?" } else { "" }, task.trim_end())

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use chrono::{DateTime, Utc};
+
 use super::blocks::Fingerprint;
 use super::columns::Layout;
 use super::error::{BadRows, refused};
 use super::repeats::{Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
-use super::rows::{Requested, RowReader, Rules, UserRef};
+use super::rows::{Asked, Requested, RowOperation, RowReader, Rules, UserRef};
 use super::{InputError, Source};
 use crate::domain::{BypassUntil, Outcome, Resolution, Tally};
 use crate::external_sort::Sorter;
@@ -28,6 +30,10 @@ pub(crate) struct Plan {
     pub(crate) lookups: LookupCounts,
     /// The number of rows to send. Before users are looked up, this is an upper bound.
     pub(crate) to_send: u64,
+    /// The number of rows of a grant's report in which there is nothing to undo.
+    pub(crate) untouched: u64,
+    /// The number of rows whose users are to have an earlier end date back.
+    pub(crate) given_back: u64,
     /// The earliest and the latest end date requested.
     pub(crate) dates: Option<(BypassUntil, BypassUntil)>,
 }
@@ -63,7 +69,10 @@ impl LookupCounts {
 }
 
 impl Plan {
-    fn note(&mut self, requested: &Requested<'_>, resolution: Option<&Resolution>) {
+    fn note(&mut self, requested: &Requested<'_>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
+        if let RowOperation::Restore(back) = requested.operation {
+            self.given_back += u64::from(back.earlier(start).is_some());
+        }
         if let Some(until) = requested.operation.until() {
             let (first, last) = self.dates.unwrap_or((until, until));
             self.dates = Some((first.min(until), last.max(until)));
@@ -116,10 +125,11 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
         plan.rows = row.number.0;
-        match &row.requested {
-            Ok(requested) => {
+        match &row.asked {
+            Ok(Asked::Nothing(_)) => plan.untouched += 1,
+            Ok(Asked::For(requested)) => {
                 let resolution = resolution_of(requested, row.number, resolved)?;
-                plan.note(requested, resolution.as_ref());
+                plan.note(requested, resolution.as_ref(), rules.start);
                 if let Some(Resolution::User(user)) = resolution {
                     users.push([hash(user)])?;
                 }
@@ -128,7 +138,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
         }
     }
     let fingerprint = reader.fingerprint().clone();
-    plan.users = plan.rows - bad.count - plan.lookups.unresolved.rows();
+    plan.users = plan.rows - bad.count - plan.untouched - plan.lookups.unresolved.rows();
     let mut repeats = Repeats::default();
     if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
@@ -137,7 +147,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
         plan.users -= repeats.later;
     }
     plan.duplicates = repeats.repeated;
-    plan.to_send = plan.rows - bad.count - plan.duplicates - plan.lookups.unresolved.rows();
+    plan.to_send = plan.rows - bad.count - plan.untouched - plan.duplicates - plan.lookups.unresolved.rows();
     plan.invalid.clone_from(&bad.kinds);
     Ok(Checked { plan, bad, fingerprint, repeats })
 }
@@ -146,7 +156,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
 fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<5>> {
     let mut rows = Sorter::new(&std::env::temp_dir());
     while let Some(row) = reader.next_row()? {
-        if let Ok(requested) = &row.requested
+        if let Ok(Asked::For(requested)) = &row.asked
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {

@@ -7,7 +7,7 @@ use super::error::HeaderFault;
 use super::source::Beginning;
 use super::{InputError, parser};
 use crate::domain::{Attribute, Operation, UserId};
-use crate::report::{COLUMNS, is_of_a_report};
+use crate::report::{COLUMNS, FAILED_COLUMNS, is_of_a_report};
 
 /// The delimiters that are detected, most likely first.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
@@ -40,6 +40,18 @@ pub(crate) struct Lookup {
     pub(crate) by: Attribute,
 }
 
+/// The columns of a grant's report by which the grant is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GrantColumns {
+    pub(crate) result: Column,
+    /// The end date that PingOne answered.
+    pub(crate) until: Column,
+    /// The end date that was requested.
+    pub(crate) requested: Column,
+    /// What the user had before.
+    pub(crate) previous: Column,
+}
+
 /// The format of an input.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -52,6 +64,8 @@ pub(crate) struct Layout {
     pub(crate) lookup: Option<Lookup>,
     /// The column of end dates, if the operation needs them and there is one.
     pub(crate) until: Option<Column>,
+    /// The further columns of a grant's report, if the operation undoes one.
+    pub(crate) grant: Option<GrantColumns>,
     /// The columns that are carried into the report.
     pub(crate) carried: Vec<Column>,
     /// The columns that are not, because the report has its own column of that name.
@@ -70,10 +84,20 @@ impl Layout {
             header_names(&first).map_err(fault)?
         };
         let find = Finder { names: &names, first: &first, no_headers: dialect.no_headers };
-        let (user, lookup) = find.user(dialect.user_column.as_deref()).map_err(fault)?;
+        let (user, lookup, grant) = match operation {
+            Operation::Restore(_) => {
+                let find = Finder { names: own_names(&names), ..find };
+                let (user, grant) = find.grant().map_err(fault)?;
+                (user, None, Some(grant))
+            }
+            Operation::Grant | Operation::LookAndGrant | Operation::Audit | Operation::End(_) => {
+                let (user, lookup) = find.user(dialect.user_column.as_deref()).map_err(fault)?;
+                (user, lookup, None)
+            }
+        };
         let is_looked_up = lookup.as_ref().is_some_and(|lookup| lookup.column == user);
         let until = match operation {
-            Operation::Audit | Operation::End(_) => None,
+            Operation::Audit | Operation::End(_) | Operation::Restore(_) => None,
             Operation::Grant | Operation::LookAndGrant if has_until && dialect.until_column.is_none() => {
                 find.optional(UNTIL, 1).map_err(fault)?
             }
@@ -86,7 +110,7 @@ impl Layout {
             .map(|(index, name)| Column { index, name: name.clone() })
             .partition::<Vec<_>, _>(|column| COLUMNS.iter().any(|own| plain(own) == plain(&column.name)));
         let superseded = superseded.into_iter().map(|column| column.name).collect();
-        Ok(Self { delimiter, has_header: !dialect.no_headers, user, lookup, until, carried, superseded, names })
+        Ok(Self { delimiter, has_header: !dialect.no_headers, user, lookup, until, grant, carried, superseded, names })
     }
 
     /// Whether the input is itself a report, with all of a report's columns.
@@ -162,6 +186,13 @@ pub(super) fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFau
     header.iter().map(name).collect()
 }
 
+/// The names of a report's columns without those that it has as a file of failed rows: two of them have names of its own.
+fn own_names(names: &[String]) -> &[String] {
+    let own = names.len().saturating_sub(FAILED_COLUMNS.len());
+    let is_of_failures = names[own..] == FAILED_COLUMNS && FAILED_COLUMNS.iter().all(|name| names[..own].iter().any(|own| own == name));
+    if is_of_failures { &names[..own] } else { names }
+}
+
 /// Finds columns in the first record.
 struct Finder<'a> {
     names: &'a [String],
@@ -190,6 +221,16 @@ impl Finder<'_> {
                 None => self.required(None, USER, 0).map(|user| (user, None)),
             },
         }
+    }
+
+    /// The column of user IDs of a grant's report, and its further columns.
+    fn grant(&self) -> Result<(Column, GrantColumns), HeaderFault> {
+        let column = |name: &str| {
+            self.by_name(name)?.ok_or_else(|| HeaderFault::NotAGrantsReport { wanted: name.to_owned(), found: self.names.to_vec() })
+        };
+        let until = column("bypassMFAEnabledUntil")?;
+        let (result, requested, previous) = (column("result")?, column("requestedUntil")?, column("previousUntil")?);
+        Ok((column("userID")?, GrantColumns { result, until, requested, previous }))
     }
 
     /// The column that the user named, or else the first with one of the `known` names. Without a header, the column with the

@@ -110,6 +110,9 @@ impl InputError {
             Self::Header { fault, .. } => fault.hint(),
             Self::BadRows { bad, .. } if bad.fatal => Some("close the quote, or write it twice if it is part of the value".into()),
             Self::BadRows { bad, .. } if bad.not_utf8() => Some(IN_EXCEL.into()),
+            Self::BadRows { bad, .. } if bad.lacks_previous() => Some(
+                "a grant tells what was there before with `--look-first`; where nobody knows, end the bypasses without `--restore`, or write an end date or `none` into the column".into(),
+            ),
             Self::BadRows { .. } => Some("mend the rows, or use `--skip-invalid` to run the others and report these".into()),
         }
     }
@@ -130,6 +133,14 @@ pub enum HeaderFault {
         found: Vec<String>,
         /// Whether the first line contains a user ID, so that it looks like data.
         data: bool,
+    },
+    /// A column of a grant's report is missing.
+    #[error("there is no column `{}`: the columns are {}", quote(.wanted), listed(.found))]
+    NotAGrantsReport {
+        /// The column's name.
+        wanted: String,
+        /// The columns that are there.
+        found: Vec<String>,
     },
     /// A column appears twice.
     #[error("there are two columns `{}`", quote(.0))]
@@ -158,6 +169,9 @@ impl HeaderFault {
             Self::Missing { .. } => {
                 Some("`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`".into())
             }
+            Self::NotAGrantsReport { .. } => Some(
+                "`end --restore` takes the report of a `grant --look-first`, which has it; without `--restore`, the bypasses are ended".into(),
+            ),
             Self::Twice(_) => Some("rename one of them, or name another column with `--user-column` or `--until-column`".into()),
             Self::NotUtf8 => Some(IN_EXCEL.into()),
             Self::BareCarriageReturn | Self::TooLong | Self::NotANumber(..) => None,
@@ -194,6 +208,10 @@ impl BadRows {
     /// No invalid rows so far of the input that messages call `name`.
     pub(crate) fn of(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    fn lacks_previous(&self) -> bool {
+        self.named.iter().any(|(_, fault)| matches!(fault, RowFault::NoPrevious { .. }))
     }
 
     /// Counts rows with this fault without naming them.
@@ -252,6 +270,16 @@ pub(crate) enum RowFault {
     Until { column: String, fault: UntilError },
     #[error("column `{}`: `` is not an end date, and there is no `--until` for rows that have none", quote(.column))]
     NoUntil { column: String },
+    #[error("column `{}`: `{}` is not a result of a report", quote(.column), quote(.value))]
+    Result { column: String, value: String },
+    #[error("column `{}`: `{}` is not an end date that was granted: expected the form `2026-08-31T17:00:00.000Z`", quote(.column), quote(.value))]
+    Granted { column: String, value: String },
+    #[error("column `{}`: `` does not tell what the user had before the grant", quote(.column))]
+    NoPrevious { column: String },
+    #[error("column `{}`: `{}` is not what a user had before: expected the form `2026-08-31T17:00:00.000Z`, or `none`", quote(.column), quote(.value))]
+    Previous { column: String, value: String },
+    #[error("column `{}`: `{previous}` is not before `{granted}`, which the grant gave", quote(.column))]
+    NotBefore { column: String, previous: String, granted: String },
     #[error(
         "column `{}`: `{user}` is to end at `{until}` here, and at `{other}` on line {line}: expected one end date for a user",
         quote(.column)
@@ -271,6 +299,9 @@ impl RowFault {
             Self::Until { fault: UntilError::Past { .. }, .. } => "with an end date that has passed",
             Self::Until { fault: UntilError::TooFar { .. }, .. } => "beyond `--max-window`",
             Self::Until { .. } | Self::NoUntil { .. } => "without an end date that can be read",
+            Self::Result { .. } => "without a result of a report",
+            Self::NoPrevious { .. } => "that do not tell what was there before",
+            Self::Granted { .. } | Self::Previous { .. } | Self::NotBefore { .. } => "without the dates of a grant",
             Self::Conflict { .. } => "with several end dates for one user",
         }
     }

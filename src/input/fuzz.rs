@@ -70,7 +70,7 @@ fn check(input: &ValidInput) -> Result<(), TestCaseError> {
                 "duplicate"
             }
             Work::Invalid { .. } => "invalid",
-            Work::Expired(..) | Work::Unresolved { .. } => "other",
+            Work::Expired(..) | Work::Unresolved { .. } | Work::Untouched { .. } => "other",
         };
         *counts.entry(what).or_default() += 1;
     }
@@ -149,7 +149,7 @@ proptest! {
                     .iter()
                     .map(|row| match &row.work {
                         Work::Send(action) | Work::Duplicate(action) | Work::Expired(action, _) => Some((action.user(), action.until())),
-                        Work::Unresolved { .. } | Work::Invalid { .. } => None,
+                        Work::Unresolved { .. } | Work::Untouched { .. } | Work::Invalid { .. } => None,
                     })
                     .collect()
             };

@@ -25,6 +25,8 @@ mod plan_tests;
 mod records;
 mod repeats;
 mod resolved_users;
+#[cfg(test)]
+mod restore_tests;
 mod rows;
 mod source;
 mod spool;
@@ -53,7 +55,7 @@ pub(crate) use self::table::{Table, Values};
 use self::check::{Checked, Recheck, check};
 use self::repeats::Repeat;
 use self::resolved_users::resolution_of;
-use self::rows::{ReadRow, Requested, RowReader, UserRef};
+use self::rows::{Asked, ReadRow, Requested, RowReader, UserRef};
 use crate::domain::{Outcome, Previous, Resolution, Row, RowNumber, RowSet, Work};
 use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 
@@ -85,7 +87,12 @@ impl Remaining {
                 let was = if self.doubts(row) { Outcome::Unknown } else { self.again.get(&row.0).copied().unwrap_or(Outcome::Invalid) };
                 Work::Expired(action, was)
             }
-            work @ (Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Invalid { .. }) => work,
+            work @ (Work::Send(_)
+            | Work::Duplicate(_)
+            | Work::Expired(..)
+            | Work::Unresolved { .. }
+            | Work::Untouched { .. }
+            | Work::Invalid { .. }) => work,
         }
     }
 }
@@ -214,7 +221,7 @@ impl LookupRows<'_> {
     /// The next such row. The value to look up is written to `value`.
     pub(crate) fn next_row(&mut self, value: &mut String) -> io::Result<Option<RowNumber>> {
         while let Some(row) = self.0.next_row()? {
-            if let Ok(Requested { user: UserRef::Value(named), .. }) = row.requested {
+            if let Ok(Asked::For(Requested { user: UserRef::Value(named), .. })) = row.asked {
                 named.clone_into(value);
                 return Ok(Some(row.number));
             }
@@ -268,8 +275,9 @@ impl RowsByNumber for OriginalRows<'_> {
 fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
     let name = &input.source.name;
     let invalid = |user, fault: &error::RowFault| Work::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
-    let requested = match &row.requested {
-        Ok(requested) => requested,
+    let requested = match &row.asked {
+        Ok(Asked::For(requested)) => requested,
+        Ok(Asked::Nothing(result)) => return Ok(Work::Untouched { user: row.user_text(), result: *result }),
         Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
     let action = match resolution_of(requested, row.number, input.resolved.as_ref())? {

@@ -109,7 +109,7 @@ fn what_may_have_been_sent_is_in_doubt_and_a_date_that_has_passed_is_not_asked_f
         let remaining = Remaining { resumed, again: remaining.again.clone(), in_doubt_up_to: 3, ..Remaining::default() };
         let passed = match remaining.unless_expired(work(), RowNumber(row)) {
             Work::Expired(_, outcome) => Some(outcome),
-            Work::Send(_) | Work::Duplicate(_) | Work::Unresolved { .. } | Work::Invalid { .. } => None,
+            Work::Send(_) | Work::Duplicate(_) | Work::Unresolved { .. } | Work::Untouched { .. } | Work::Invalid { .. } => None,
         };
         assert_eq!(passed, expected, "{later} ms, row {row}");
     }

@@ -25,7 +25,11 @@ const NO_DATE: u64 = 0;
 
 pub(super) fn row_key(action: &Action, row: RowNumber, line: u64) -> RowKey {
     let (high, low) = action.user().uuid().as_u64_pair();
-    let until = action.until().map_or(NO_DATE, |until| until.millis().cast_unsigned());
+    let until = match action {
+        Action::Restore(_, back) => Some(back.granted),
+        Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) => action.until(),
+    };
+    let until = until.map_or(NO_DATE, |until| until.millis().cast_unsigned());
     [high, low, row.0, line, until]
 }
 

@@ -9,10 +9,10 @@ use csv::ByteRecord;
 
 use super::Source;
 use super::blocks::Fingerprint;
-use super::columns::{Column, Layout};
+use super::columns::{Column, GrantColumns, Layout};
 use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Action, BypassUntil, Grace, Operation, RowNumber, UntilError, UserId, parse_until};
+use crate::domain::{Action, BypassUntil, Grace, Operation, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until};
 
 /// The most characters of a lookup value: no email has more than 254. Even at twelve bytes of URL per character, such a
 /// value fits into a request. Texts in PingOne's answers are truncated at a greater length, so a truncated text never
@@ -72,6 +72,7 @@ pub(crate) enum RowOperation {
     LookAndGrant(BypassUntil),
     Read,
     End(Grace),
+    Restore(Restoration),
 }
 
 impl RowOperation {
@@ -82,6 +83,7 @@ impl RowOperation {
             Self::LookAndGrant(until) => Action::LookAndGrant(user, until),
             Self::Read => Action::Read(user),
             Self::End(grace) => Action::End(user, grace),
+            Self::Restore(back) => Action::Restore(user, back),
         }
     }
 
@@ -89,7 +91,7 @@ impl RowOperation {
     pub(crate) fn until(self) -> Option<BypassUntil> {
         match self {
             Self::Grant(until) | Self::LookAndGrant(until) => Some(until),
-            Self::Read | Self::End(_) => None,
+            Self::Read | Self::End(_) | Self::Restore(_) => None,
         }
     }
 }
@@ -101,10 +103,19 @@ pub(crate) struct Requested<'a> {
     pub(crate) operation: RowOperation,
 }
 
+/// What a row is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asked<'a> {
+    /// This request.
+    For(Requested<'a>),
+    /// Nothing: it is of a grant that had this result, and there is nothing to undo.
+    Nothing(Outcome),
+}
+
 /// One row of the input.
 pub(crate) struct ReadRow<'a> {
     pub(crate) number: RowNumber,
-    pub(crate) requested: Result<Requested<'a>, RowFault>,
+    pub(crate) asked: Result<Asked<'a>, RowFault>,
     place: Place,
     record: &'a ByteRecord,
     layout: &'a Layout,
@@ -128,8 +139,8 @@ impl<'a> RowReader<'a> {
             return Ok(None);
         };
         self.number += 1;
-        let requested = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.requested() };
-        Ok(Some(ReadRow { number: RowNumber(self.number), requested, place, record: &self.record, layout: self.layout }))
+        let asked = if place.is_unclosed() { Err(unclosed_fault(&self.record, &self.layout.names)) } else { self.asked() };
+        Ok(Some(ReadRow { number: RowNumber(self.number), asked, place, record: &self.record, layout: self.layout }))
     }
 
     /// The fingerprint of the input, complete once the last row has been read.
@@ -137,21 +148,69 @@ impl<'a> RowReader<'a> {
         self.records.fingerprint()
     }
 
-    fn requested(&self) -> Result<Requested<'_>, RowFault> {
+    fn asked(&self) -> Result<Asked<'_>, RowFault> {
         check_width(&self.record, &self.layout.names)?;
         if !self.record.as_slice().is_ascii() {
             for index in 0..self.record.len() {
                 self.text(index)?;
             }
         }
-        let user = self.user_ref()?;
-        let operation = match self.rules.operation {
-            Operation::Audit => RowOperation::Read,
-            Operation::Grant => RowOperation::Grant(self.until()?),
-            Operation::LookAndGrant => RowOperation::LookAndGrant(self.until()?),
-            Operation::End(grace) => RowOperation::End(grace),
+        let asked = |user, operation| Ok(Asked::For(Requested { user, operation }));
+        match self.rules.operation {
+            Operation::Audit => asked(self.user_ref()?, RowOperation::Read),
+            Operation::Grant => asked(self.user_ref()?, RowOperation::Grant(self.until()?)),
+            Operation::LookAndGrant => asked(self.user_ref()?, RowOperation::LookAndGrant(self.until()?)),
+            Operation::End(grace) => asked(self.user_ref()?, RowOperation::End(grace)),
+            Operation::Restore(grace) => {
+                let columns = self.layout.grant.as_ref().expect("the layout for this operation has them");
+                self.to_restore(columns, grace)
+            }
+        }
+    }
+
+    /// How to undo the grant that the row is a line of.
+    fn to_restore(&self, columns: &GrantColumns, grace: Grace) -> Result<Asked<'_>, RowFault> {
+        let text = self.value(&columns.result)?;
+        let not_a_result = || RowFault::Result { column: columns.result.name.clone(), value: text.to_owned() };
+        let result = Outcome::named(text).ok_or_else(not_a_result)?;
+        let date = match result {
+            Outcome::Granted => &columns.until,
+            // The grant was applied, but not as requested: this is what it gave, if anything.
+            Outcome::Mismatch if !self.value(&columns.until)?.is_empty() => &columns.until,
+            // It may have been applied: then the user has the date requested.
+            Outcome::Unknown => &columns.requested,
+            Outcome::Kept
+            | Outcome::Mismatch
+            | Outcome::Ended
+            | Outcome::Restored
+            | Outcome::Changed
+            | Outcome::Untouched
+            | Outcome::Active
+            | Outcome::Inactive
+            | Outcome::NotFound
+            | Outcome::Ambiguous
+            | Outcome::Rejected
+            | Outcome::Failed
+            | Outcome::Invalid
+            | Outcome::Duplicate => return Ok(Asked::Nothing(result)),
         };
-        Ok(Requested { user, operation })
+        let user = self.user_ref()?;
+        let text = self.value(date)?;
+        let granted = BypassUntil::read(text).ok_or_else(|| RowFault::Granted { column: date.name.clone(), value: text.to_owned() })?;
+        let previous = self.previous(&columns.previous)?;
+        // A grant that looks first keeps such a bypass. Where PingOne gave another date, anything may have been there.
+        if result != Outcome::Mismatch && matches!(previous, Previous::Until(until) if until >= granted) {
+            let (previous, granted) = (previous.to_string(), granted.to_string());
+            return Err(RowFault::NotBefore { column: columns.previous.name.clone(), previous, granted });
+        }
+        Ok(Asked::For(Requested { user, operation: RowOperation::Restore(Restoration { granted, previous, grace }) }))
+    }
+
+    fn previous(&self, column: &Column) -> Result<Previous, RowFault> {
+        match self.value(column)? {
+            "" => Err(RowFault::NoPrevious { column: column.name.clone() }),
+            text => Previous::read(text).ok_or_else(|| RowFault::Previous { column: column.name.clone(), value: text.to_owned() }),
+        }
     }
 
     fn user_ref(&self) -> Result<UserRef<'_>, RowFault> {

@@ -51,6 +51,7 @@ fn asks(rows: &[Row]) -> Vec<String> {
         Work::Duplicate(action) => format!("duplicate {}", action.user()),
         Work::Expired(action, outcome) => format!("passed {} {outcome}", action.user()),
         Work::Unresolved { outcome, detail, .. } => format!("{outcome} {}", detail.message),
+        Work::Untouched { user, result } => format!("untouched {user} {result}"),
         Work::Invalid { user, why } => format!("invalid {user} {why}"),
     };
     rows.iter().map(show).collect()
@@ -275,6 +276,8 @@ fn a_user_found_before_a_crash_but_not_now_may_have_been_granted() {
             assert_eq!(outcome, Outcome::Unknown);
             assert!(detail.message.as_received().ends_with("broken off; now: no user has this email"), "{}", detail.message);
         }
-        Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Invalid { .. } => panic!("it is unresolved"),
+        Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Untouched { .. } | Work::Invalid { .. } => {
+            panic!("it is unresolved")
+        }
     }
 }

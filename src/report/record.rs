@@ -157,6 +157,9 @@ pub(crate) struct OptionsRecord {
     /// Whether a grant looks at each user before it changes anything.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) look_first: bool,
+    /// Whether an end gives back what was there before a grant.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) restore: bool,
     /// How long a bypass that `end` ends still runs.
     #[serde(rename = "in", default)]
     pub(crate) grace: Option<String>,
@@ -267,8 +270,11 @@ impl RunRecord {
 
     /// The operation, with the options that make another one of it.
     fn operation_as_typed(&self) -> String {
-        let look_first = if self.options.look_first { " --look-first" } else { "" };
-        format!("{}{look_first}", self.operation)
+        let OptionsRecord { look_first, restore, grace, .. } = &self.options;
+        let look_first = if *look_first { " --look-first" } else { "" };
+        // A near date that an earlier process may have set is recognised by it.
+        let restore = restore.then(|| format!(" --restore --in {}", grace.as_deref().unwrap_or_default())).unwrap_or_default();
+        format!("{}{look_first}{restore}", self.operation)
     }
 
     /// Describes the first difference that makes the `other` run a different one; `None` if this run can be resumed as it.

@@ -33,6 +33,7 @@ pub(in crate::report) fn record() -> RunRecord {
             },
             only: None,
             look_first: false,
+            restore: false,
             grace: None,
             rate: "50/s".into(),
             concurrency: 64,
@@ -92,6 +93,8 @@ fn what_differs_is_named() {
         record().difference(&other).expect("a difference")
     };
     assert_eq!(named(|other| other.operation = "audit".into()), "the operation was `grant` and is `audit`");
+    let restoring = named(|other| (other.options.restore, other.options.grace) = (true, Some("1m".into())));
+    assert_eq!(restoring, "the operation was `grant` and is `grant --restore --in 1m`");
     assert_eq!(named(|other| other.options.look_first = true), "the operation was `grant` and is `grant --look-first`");
     let finished = |only: Option<&str>| {
         let mut record = record();
@@ -197,7 +200,7 @@ fn totals_and_requests_of_several_runs_add_up() {
         all.add_rows(outcome, rows);
     }
     let written = totals(&all);
-    assert_eq!(written.len(), 14);
+    assert_eq!(written.len(), 17);
     assert_eq!(["rows", "granted", "failed", "duplicate", "unknown"].map(|name| written[name]), [6, 3, 2, 1, 0]);
     assert_eq!(tally(&written), all);
     let mut requests = RequestsRecord { sent: 10, retried: 2, throttled: 1 };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Action, BypassUntil, Detail, Grace, Outcome, Previous};
+use crate::domain::{Action, BypassUntil, Detail, Grace, Outcome, Previous, Restoration};
 use crate::pingone::BypassStatus;
 
 /// The message of a granted row whose GET found the date asked for, which a process that was killed may have set.
@@ -96,6 +96,7 @@ pub(super) fn after_get(action: Action, observed: Observed, date: DateTime<Utc>,
         Action::Grant(_, until) if observed.runs_until(until) => Found::Settled(observed.settled(Outcome::Granted)),
         Action::Grant(..) => Found::Open,
         Action::LookAndGrant(_, until) => to_grant(observed, until, history),
+        Action::Restore(_, back) => to_restore(observed, back, date, history),
         Action::End(_, grace) => match nothing_to_end(observed, grace, date, history) {
             Some(result) => Found::Settled(result),
             None => Found::ToPut(grace.after(date)),
@@ -111,13 +112,19 @@ pub(super) fn after_waiting(action: Action, observed: Observed, date: DateTime<U
 /// What the answer to a PUT of this date means; `None` if a GET must show whether it was applied.
 pub(super) fn after_put(action: Action, until: BypassUntil, observed: Observed) -> Option<RowResult> {
     match (action, observed.bypass.can_bypass, observed.bypass.until) {
-        (Action::End(..), true, Some(found)) if found <= until => Some(observed.settled(Outcome::Ended)),
+        (Action::Restore(_, back), true, Some(found)) if back.previous == Previous::Until(until) && found == until => {
+            Some(observed.settled(Outcome::Restored))
+        }
+        (Action::Restore(_, back), true, _) if back.previous == Previous::Until(until) => {
+            Some(observed.mismatch(contradiction(observed.bypass)))
+        }
+        (Action::End(..) | Action::Restore(..), true, Some(found)) if found <= until => Some(observed.settled(Outcome::Ended)),
         // The bypass should run until then. A GET shows whether it ended or the PUT was not applied.
-        (Action::End(..), false, _) => None,
+        (Action::End(..) | Action::Restore(..), false, _) => None,
         // The end date in the answer can differ from the one sent (as in the documentation's own example), so the two are
         // compared for every row.
         (Action::Grant(..) | Action::LookAndGrant(..), true, Some(found)) if found == until => Some(observed.settled(Outcome::Granted)),
-        (Action::End(..) | Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_), _, _) => {
+        (Action::End(..) | Action::Restore(..) | Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_), _, _) => {
             Some(observed.mismatch(contradiction(observed.bypass)))
         }
     }
@@ -135,6 +142,7 @@ pub(super) fn previous(action: Action, bypass: BypassStatus, date: DateTime<Utc>
         // An earlier near date cannot be later than that of now, and may have passed.
         (Action::End(_, grace), Previous::Until(until)) => until <= grace.after(date),
         (Action::End(..), Previous::NoBypass) => true,
+        (Action::Restore(_, back), found) => found != Previous::Until(back.granted),
         (Action::LookAndGrant(_, requested), found) => found == Previous::Until(requested),
         (Action::Grant(..) | Action::Read(_), _) => return None,
     };
@@ -154,6 +162,30 @@ fn to_grant(observed: Observed, until: BypassUntil, history: History) -> Found {
         (true, Some(found)) if found >= until => Found::Settled(observed.settled(Outcome::Kept)),
         (true, None) => Found::Settled(endless(observed)),
         (true | false, _) => Found::ToPut(until),
+    }
+}
+
+/// What undoes a grant: a PUT, only if the user has exactly what the grant gave.
+fn to_restore(observed: Observed, back: Restoration, date: DateTime<Utc>, history: History) -> Found {
+    let (near, earlier) = (back.grace.after(date), back.earlier(date));
+    let ends = earlier.is_none();
+    match (observed.bypass.can_bypass, observed.bypass.until) {
+        (false, _) if ends && history.has_put => Found::Settled(observed.settled(Outcome::Ended)),
+        (false, _) => Found::Settled(observed.settled(Outcome::Inactive)),
+        (true, None) => Found::Settled(endless(observed)),
+        (true, Some(found)) if is_long_over(found, near, back.grace) => Found::Settled(long_over(observed)),
+        (true, Some(found)) if found == back.granted && ends && found <= near => Found::Settled(observed.settled(Outcome::Ended)),
+        (true, Some(found)) if found == back.granted => Found::ToPut(earlier.unwrap_or(near)),
+        (true, Some(found)) if back.previous == Previous::Until(found) => Found::Settled(observed.settled(Outcome::Restored)),
+        // An earlier near date of the row's own.
+        (true, Some(found)) if history.in_doubt && ends && found <= near => Found::Settled(observed.settled(Outcome::Ended)),
+        // Somebody else has changed it meanwhile, and the PUT without an answer may still be applied.
+        (true, Some(_)) if history.in_doubt && history.has_put => Found::Open,
+        (true, Some(_)) => {
+            let why = format!("the grant gave {}, and somebody has changed it since: the bypass is left as it is", back.granted);
+            let detail = Detail::own(Some(observed.status), why);
+            Found::Settled(RowResult { detail, ..observed.settled(Outcome::Changed) })
+        }
     }
 }
 

@@ -26,7 +26,8 @@
 //! zeroed by a power cut; any other malformed line is an error, because somebody has edited the file. Rows without a line, or
 //! whose last line is `failed` or `unknown`, are sent again. Those within the stated range are in doubt, and their `failed`
 //! lines become `unknown` before anything is sent: a row in doubt is never reported as failed or refused until a 200 shows its
-//! state. Reads leave no doubt. The journal disappears only when the report replaces it, so a record without a journal means a
+//! state. Reads leave no doubt. A grant that looks first overwrites what it is to tell, so a row's line with what was there before
+//! (`unknown` for now) is in the journal before its PUT is sent. The journal disappears only when the report replaces it, so a record without a journal means a
 //! finished run: nothing is sent, and an incomplete record is completed.
 
 mod breaker;
@@ -38,6 +39,8 @@ mod end_tests;
 mod look_tests;
 mod meaning;
 mod pool;
+#[cfg(test)]
+mod restore_tests;
 mod row_state;
 mod row_task;
 #[cfg(test)]

@@ -281,7 +281,7 @@ impl<'a, W: Transport> Pool<'a, W> {
         match next {
             Next::SecondCall | Next::Retry(_) if self.is_stopping => self.leave(row),
             Next::Leave => self.leave(row),
-            Next::SecondCall => match row.state.announce() {
+            Next::SecondCall => match row.state.take_announcement() {
                 Some(said) => {
                     let (line, job) = Job::announce(row, said, self.pipeline.clock.now(), slot);
                     self.write(line);

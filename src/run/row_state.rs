@@ -7,7 +7,7 @@
 //!
 //! What the user had *before* is what a GET finds, unless a PUT of the row, whose answer was not seen, may have set just that. What
 //! is known is kept then: from an earlier GET, or from the line of an earlier process. A row that is to be granted puts it into the
-//! journal before its PUT is sent ([`RowState::announce`]), so that a killed process does not take it along.
+//! journal before its PUT is sent ([`RowState::take_announcement`]), so that a killed process does not take it along.
 //!
 //! A row is in *doubt* when a PUT may have been applied: its answer was not seen, or does not rule it out. Only a 200 resolves
 //! the doubt: the answer to a later PUT, which states the user's status, or to a GET. So a row that would end in doubt gets one
@@ -120,7 +120,7 @@ impl RowState {
 
     /// What the journal must say of a row before its PUT is sent, which overwrites what the user had before: nothing, if it is
     /// said already or not wanted.
-    pub(crate) fn announce(&mut self) -> Option<RowResult> {
+    pub(crate) fn take_announcement(&mut self) -> Option<RowResult> {
         let observed = self.running.filter(|_| matches!(self.action, Action::LookAndGrant(..)))?;
         let previous = self.previous.filter(|previous| self.announced != Some(*previous))?;
         self.announced = Some(previous);
@@ -155,7 +155,7 @@ impl RowState {
         }
         match self.action {
             Action::Grant(_, until) if !self.is_last_look => self.put(user, until),
-            Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) => {
+            Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) | Action::Restore(..) => {
                 Step::Send { call: Call::Get(user), is_retry: self.attempts > 0 }
             }
         }
@@ -260,14 +260,23 @@ impl RowState {
         match found {
             Found::Settled(result) => Next::Settle(result),
             Found::ToPut(_) if !self.is_last_look => {
-                // A bypass that still runs resolves the doubt of an end. That of a grant lasts until its date is seen.
+                // A bypass that still runs resolves the doubt of an end. Otherwise it lasts until the date that was put is seen.
                 self.doubt &= !matches!(self.action, Action::End(..));
                 self.running = Some(observed);
-                let verb = if matches!(self.action, Action::End(..)) { "end" } else { "grant" };
-                self.last_fault = Detail::own(None, format!("no turn came to {verb} the bypass before the row's time was over"));
+                self.last_fault = Detail::own(None, format!("no turn came to {} the bypass before the row's time was over", self.verb()));
                 Next::SecondCall
             }
             Found::ToPut(_) | Found::Open => Next::Settle(self.unknown(observed)),
+        }
+    }
+
+    /// What is done with the bypass, in a message.
+    fn verb(&self) -> &'static str {
+        match self.action {
+            Action::Grant(..) | Action::LookAndGrant(..) => "grant",
+            Action::Read(_) => "read",
+            Action::End(..) => "end",
+            Action::Restore(..) => "restore",
         }
     }
 

@@ -117,6 +117,7 @@ pub(super) fn start(row: Row, limits: Limits, now: DateTime<Utc>) -> Result<Box<
             (action.user().to_string(), outcome, action.until(), own("the end date has passed since the run was begun"))
         }
         Work::Unresolved { outcome, detail, until } => (String::new(), outcome, until, *detail),
+        Work::Untouched { user, result } => (user, Outcome::Untouched, None, own(&format!("the result of the grant was `{result}`"))),
         Work::Invalid { user, why } => (user, Outcome::Invalid, None, own(&why)),
     };
     Err(Box::new(Settlement {

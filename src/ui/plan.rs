@@ -102,7 +102,7 @@ impl fmt::Display for PlanView<'_> {
 impl PlanView<'_> {
     fn write_input(&self, f: &mut fmt::Formatter<'_>, input: &PlannedInput<'_>) -> fmt::Result {
         let PlannedInput { name, plan, start, .. } = *input;
-        let Plan { rows, users, duplicates, invalid, lookups, to_send, dates } = plan;
+        let Plan { rows, users, duplicates, invalid, lookups, to_send, untouched, given_back, dates } = plan;
         let operation = self.operation.name();
         if lookups.is_complete() {
             writeln!(f, "plan       {operation} {to_send} of {rows} rows, {users} users")?;
@@ -125,6 +125,10 @@ impl PlanView<'_> {
                 writeln!(f, " to {last} ({})", ahead(*last, start))?;
             }
         }
+        if matches!(self.operation, Operation::Restore(_)) {
+            let ended = to_send.saturating_sub(*given_back);
+            writeln!(f, "restore    {given_back} to the end date that they had, {ended} to an end; {untouched} untouched")?;
+        }
         self.write_requests(f, *to_send)
     }
 
@@ -134,7 +138,7 @@ impl PlanView<'_> {
         }
         match self.operation {
             Operation::Grant | Operation::Audit => writeln!(f, "requests   {to_send}{}", self.at_least(to_send)),
-            Operation::LookAndGrant | Operation::End(_) => {
+            Operation::LookAndGrant | Operation::End(_) | Operation::Restore(_) => {
                 write!(f, "requests   {to_send} GETs{}", self.at_least(to_send))?;
                 writeln!(f, "; at most {to_send} PUTs, which take as long again")
             }

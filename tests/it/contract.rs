@@ -346,7 +346,7 @@ fn the_records_totals_have_a_key_for_each_result() {
         assert_eq!(record["operation"], command);
         let mut keys: Vec<_> = record["totals"].as_object().expect("an object").keys().map(String::as_str).collect();
         keys.sort_unstable();
-        let results = "active ambiguous duplicate ended failed granted inactive invalid mismatch not_found rejected rows unknown";
+        let results = "active ambiguous changed duplicate ended failed granted inactive invalid kept mismatch not_found rejected restored rows unknown untouched";
         assert_eq!(keys.join(" "), results);
     }
     // All ten were granted for four hours, which are over now.

@@ -70,7 +70,7 @@ fn every_user_is_read_once_and_stands_in_the_lists_order() {
     for (index, line) in report.lines.iter().enumerate() {
         let index = index as u64;
         assert_eq!(line[1], field.sandbox.user_id(index).to_string());
-        assert_eq!(line[14..], [format!("user{index:06}@example.com"), field.sandbox.population_of(index).to_string()]);
+        assert_eq!(line[16..], [format!("user{index:06}@example.com"), field.sandbox.population_of(index).to_string()]);
     }
     let record = record(&field);
     assert_eq!(record["input"], serde_json::json!({"path": null, "sha256": null, "rows": 450, "directory": {"filter": null}}));

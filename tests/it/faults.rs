@@ -93,10 +93,10 @@ fn rounds(of: &[(Asks, World)]) {
 
 #[test]
 fn whichever_call_on_a_file_fails_the_run_is_taken_up_to_a_true_report() {
-    rounds(&[(Asks::Grant, World::Kind), (Asks::End, World::Kind)]);
+    rounds(&[(Asks::Grant, World::Kind), (Asks::End, World::Kind), (Asks::LookAndGrant, World::Kind)]);
 }
 
 #[test]
 fn whichever_call_on_a_file_fails_nobody_is_said_to_have_no_bypass_who_may_have_one() {
-    rounds(&[(Asks::Grant, World::Hostile), (Asks::End, World::Hostile), (Asks::Grant, World::Open)]);
+    rounds(&[(Asks::Grant, World::Hostile), (Asks::End, World::Hostile), (Asks::Grant, World::Open), (Asks::LookAndGrant, World::Open)]);
 }

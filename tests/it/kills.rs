@@ -38,10 +38,10 @@ fn kills(of: &[(Asks, World)]) {
 
 #[test]
 fn whenever_a_run_is_killed_it_is_taken_up_to_a_true_report() {
-    kills(&[(Asks::Grant, World::Open), (Asks::End, World::Open), (Asks::Grant, World::Kind)]);
+    kills(&[(Asks::Grant, World::Open), (Asks::End, World::Open), (Asks::Grant, World::Kind), (Asks::LookAndGrant, World::Open)]);
 }
 
 #[test]
 fn whenever_a_run_is_killed_nobody_is_said_to_have_no_bypass_who_may_have_one() {
-    kills(&[(Asks::Grant, World::Hostile), (Asks::End, World::Hostile)]);
+    kills(&[(Asks::Grant, World::Hostile), (Asks::End, World::Hostile), (Asks::LookAndGrant, World::Hostile)]);
 }

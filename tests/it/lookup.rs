@@ -385,7 +385,7 @@ fn killed_grant_by_email() -> (Field, [&'static str; 4]) {
     let rows: String = (0..100).map(|index| format!("user{index:06}@example.com\n")).collect();
     field.write("in.csv", format!("email\n{rows}ann@example.com\n"));
     let arguments = ["grant", "in.csv", "--until", "+4h"];
-    let mut child = field.tool(&[&arguments[..], &["--rate", "100/s"]].concat()).spawn().expect("the tool runs");
+    let mut child = field.tool(&[&arguments[..], &["--rate", "100/s"]].concat()).stderr(Stdio::null()).spawn().expect("the tool runs");
     let lines = || std::fs::read_to_string(field.path("in.report.partial.csv")).map_or(0, |text| text.lines().count());
     let began = Instant::now();
     while lines() < 20 {

@@ -39,5 +39,6 @@ mod terminal;
 mod texts;
 mod tls;
 mod trial;
+mod undo;
 mod verify;
 mod versions;
