@@ -64,6 +64,14 @@ pub enum OutputError {
     /// The run to resume has found users for the names in its input, and the file with them is gone.
     #[error("{}: the run cannot be resumed: the file of the users that it found is not there", shown(.0))]
     NoLookups(PathBuf),
+    /// The file with them is not as it was written.
+    #[error("{}: the run cannot be resumed: this is not the file of the users that it found: {fault}", shown(path))]
+    BadLookups {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// There is a journal but no record of its run.
     #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
@@ -149,9 +157,9 @@ impl OutputError {
             Self::WouldReplace { option, .. } => Some(format!("name another file with `{option}`")),
             Self::NotMetrics(_) => Some("name another file with `--metrics-file`".into()),
             Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
-            Self::NoLookups(_) => {
-                Some("put the file back: looked up again, a name may be another user's; or name another report with `--output`".into())
-            }
+            Self::NoLookups(_) | Self::BadLookups { .. } => Some(
+                "put the file back as it was: looked up again, a name may be another user's; or name another report with `--output`".into(),
+            ),
             Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
             }
