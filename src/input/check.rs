@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::blocks::Fingerprint;
 use super::columns::Layout;
 use super::error::{BadRows, refused};
-use super::repeats::{Repeats, Suspects, find_repeats, hash, row_key, suspects};
+use super::repeats::{ROW_KEY, Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
 use super::rows::{Asked, Requested, RowOperation, RowReader, Rules, UserRef};
 use super::{InputError, Source};
@@ -143,8 +143,10 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
         let rows = suspected(again, &suspects, resolved)?;
-        repeats = find_repeats(rows, layout, &mut bad, skip_invalid)?;
+        let near = rules.operation.grace().map(|grace| grace.after(rules.start));
+        repeats = find_repeats(rows, layout, &mut bad, skip_invalid, near)?;
         plan.users -= repeats.later;
+        plan.given_back -= repeats.not_given_back;
     }
     plan.duplicates = repeats.repeated;
     plan.to_send = plan.rows - bad.count - plan.untouched - plan.duplicates - plan.lookups.unresolved.rows();
@@ -153,7 +155,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
 }
 
 /// The rows of the `suspects`.
-fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<5>> {
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<ROW_KEY>> {
     let mut rows = Sorter::new(&std::env::temp_dir());
     while let Some(row) = reader.next_row()? {
         if let Ok(Asked::For(requested)) = &row.asked
