@@ -56,7 +56,7 @@ pub enum KeyFault {
     #[error("this is an EC key without its public half, which is not understood")]
     NoPublicHalf,
     /// The key contradicts itself.
-    #[error("this is a key that signs nothing: {0}")]
+    #[error("this is a key that signs nothing: its numbers do not fit each other, or are too small (`{0}`)")]
     Unusable(String),
     /// The key cannot sign with the algorithm.
     #[error("`--client-key-alg` is {}, and this is {}: expected {}", .asked, .family, .fitting)]
