@@ -47,9 +47,9 @@ pub(crate) fn read_lookups<E: From<NotRead>>(
         let line = error.position().map_or(0, csv::Position::line);
         if error.is_io_error() { NotRead::File(FileError::new("read", path, error.into())) } else { not_found_users(line) }
     };
-    let file = File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => NotRead::Refused(OutputError::NoLookups(path.to_owned())),
-        _ => NotRead::File(FileError::new("read", path, source)),
+    let file = File::open(path).map_err(|error| {
+        let is_gone = error.kind() == io::ErrorKind::NotFound;
+        if is_gone { NotRead::Refused(OutputError::NoLookups(path.to_owned())) } else { FileError::new("read", path, error).into() }
     })?;
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(file);
     if reader.headers().map_err(failed)? != COLUMNS[..] {
