@@ -448,3 +448,15 @@ fn without_the_users_that_were_found_a_run_is_not_resumed() {
     field.write("in.report.lookup.csv", &whole);
     assert_eq!(resume().code, 0);
 }
+
+#[test]
+fn the_readme_names_each_file_that_a_killed_run_leaves() {
+    let readme = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let (field, _) = killed_grant_by_email();
+    let names = std::fs::read_dir(field.folder()).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let names: Vec<_> = names.filter_map(|name| Some(name.to_str()?.strip_prefix("in.report.")?.to_owned())).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    for name in names {
+        assert!(readme.contains(&format!("\n| `NAME.{name}` | ")), "{name}");
+    }
+}
