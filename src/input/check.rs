@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::blocks::Fingerprint;
 use super::columns::Layout;
 use super::error::{BadRows, refused};
-use super::repeats::{Repeats, Suspects, find_repeats, hash, row_key, suspects};
+use super::repeats::{Repeat, Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
 use super::rows::{Asked, Requested, RowOperation, RowReader, Rules, UserRef};
 use super::{InputError, Source};
@@ -20,15 +20,13 @@ use crate::external_sort::Sorter;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) rows: u64,
-    /// The number of distinct users in the valid rows.
-    pub(crate) users: u64,
     /// The number of rows that repeat an earlier one.
     pub(crate) duplicates: u64,
     /// The number of invalid rows, by what is wrong with them.
     pub(crate) invalid: BTreeMap<&'static str, u64>,
     /// The rows that do not name their user by ID.
     pub(crate) lookups: LookupCounts,
-    /// The number of rows to send. Before users are looked up, this is an upper bound.
+    /// The number of rows to send, each for another user. Before users are looked up, this is an upper bound.
     pub(crate) to_send: u64,
     /// The number of rows of a grant's report in which there is nothing to undo.
     pub(crate) untouched: u64,
@@ -73,15 +71,21 @@ impl Plan {
         if let RowOperation::Restore(back) = requested.operation {
             self.given_back += u64::from(back.earlier(start).is_some());
         }
-        if let Some(until) = requested.operation.until() {
-            let (first, last) = self.dates.unwrap_or((until, until));
-            self.dates = Some((first.min(until), last.max(until)));
-        }
+        self.dates = with_date(self.dates, requested.operation.until());
         match requested.user {
             UserRef::Id(_) => {}
             UserRef::Value(_) => self.lookups.note(resolution),
         }
     }
+}
+
+/// The earliest and the latest date of `dates` and one more.
+fn with_date(dates: Option<(BypassUntil, BypassUntil)>, until: Option<BypassUntil>) -> Option<(BypassUntil, BypassUntil)> {
+    let Some(until) = until else {
+        return dates;
+    };
+    let (first, last) = dates.unwrap_or((until, until));
+    Some((first.min(until), last.max(until)))
 }
 
 /// The results of a pass over the whole input.
@@ -138,18 +142,44 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
         }
     }
     let fingerprint = reader.fingerprint().clone();
-    plan.users = plan.rows - bad.count - plan.untouched - plan.lookups.unresolved.rows();
     let mut repeats = Repeats::default();
     if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
         let rows = suspected(again, &suspects, resolved)?;
         repeats = find_repeats(rows, layout, &mut bad, skip_invalid)?;
-        plan.users -= repeats.later;
+        if repeats.has_conflicts() {
+            let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
+            plan.dates = dates_without_conflicts(again, layout, &repeats, resolved)?;
+        }
     }
     plan.duplicates = repeats.repeated;
     plan.to_send = plan.rows - bad.count - plan.untouched - plan.duplicates - plan.lookups.unresolved.rows();
     plan.invalid.clone_from(&bad.kinds);
     Ok(Checked { plan, bad, fingerprint, repeats })
+}
+
+/// The earliest and the latest end date of rows that contradict no other.
+fn dates_without_conflicts(
+    mut reader: RowReader<'_>,
+    layout: &Layout,
+    repeats: &Repeats,
+    resolved: Option<&ResolvedUsers>,
+) -> io::Result<Option<(BypassUntil, BypassUntil)>> {
+    let mut dates = None;
+    while let Some(row) = reader.next_row()? {
+        let Ok(Asked::For(requested)) = &row.asked else {
+            continue;
+        };
+        let is_left_out = match resolution_of(requested, row.number, resolved)? {
+            Some(Resolution::User(user)) => {
+                matches!(repeats.of(&requested.operation.of(user), row.number, row.line(), layout), Repeat::Conflict(_))
+            }
+            Some(Resolution::Unresolved(..)) => true,
+            None => false,
+        };
+        dates = with_date(dates, requested.operation.until().filter(|_| !is_left_out));
+    }
+    Ok(dates)
 }
 
 /// The rows of the `suspects`.

@@ -281,7 +281,7 @@ pub(crate) enum RowFault {
     #[error("column `{}`: `{previous}` is not before `{granted}`, which the grant gave", quote(.column))]
     NotBefore { column: String, previous: String, granted: String },
     #[error(
-        "column `{}`: `{user}` is to end at `{until}` here, and at `{other}` on line {line}: expected one end date for a user",
+        "column `{}`: the user {user} has the end date `{until}` here, and `{other}` on line {line}: expected one end date for a user",
         quote(.column)
     )]
     Conflict { column: String, user: String, until: String, other: String, line: u64 },

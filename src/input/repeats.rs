@@ -75,8 +75,6 @@ impl Suspects {
 /// The rows whose user also appears in an earlier row, or in another row with a different end date.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    /// The number of rows that are not the first of their user.
-    pub(crate) later: u64,
     /// The number of rows that repeat an earlier one and contradict none.
     pub(crate) repeated: u64,
     duplicates: RowSet,
@@ -92,6 +90,11 @@ pub(crate) enum Repeat {
 }
 
 impl Repeats {
+    /// Whether rows that contradict each other are remembered.
+    pub(super) fn has_conflicts(&self) -> bool {
+        !self.conflicts.is_empty()
+    }
+
     /// Classifies the row that requests `action`.
     pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
         let here = row_key(action, row, line);
@@ -123,7 +126,6 @@ pub(super) fn find_repeats(rows: Sorter<5>, layout: &Layout, bad: &mut BadRows, 
                 other.get_or_insert(key);
             }
         }
-        repeats.later += later;
         let Some(other) = other else {
             repeats.repeated += later;
             continue;
