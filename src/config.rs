@@ -18,7 +18,7 @@ use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, 
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 use chrono::{DateTime, Utc};
 
-pub use self::error::{ConfigError, Missing};
+pub(crate) use self::error::{ConfigError, Missing};
 
 pub(crate) use self::credentials::read_public_key;
 

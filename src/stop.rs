@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A signal that asks a run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
+pub(crate) enum Signal {
     /// SIGINT, sent by Ctrl-C.
     Interrupt,
     /// SIGTERM.
@@ -19,8 +19,7 @@ pub enum Signal {
 
 impl Signal {
     /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",

@@ -8,8 +8,9 @@ use super::print;
 use crate::cli::SandboxArgs;
 use crate::config::{ConfigError, read_public_key};
 use crate::domain::shown;
+use crate::jwt::PublicKey;
 use crate::pingone::AuthMethod;
-use crate::sandbox::{PublicKey, Sandbox, SandboxConfig};
+use crate::sandbox::{Sandbox, SandboxConfig};
 
 pub(super) async fn start_sandbox(config: SandboxConfig) -> Result<Sandbox, RunError> {
     let address = config.listen.to_string();

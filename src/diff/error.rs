@@ -9,31 +9,17 @@ use crate::input::{HeaderFault, InputError, RowFault};
 
 /// Why two reports cannot be compared.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DiffError {
-    /// A file cannot be read, or lacks a report's columns.
+pub(crate) enum DiffError {
     #[error(transparent)]
     Report(#[from] InputError),
-    /// A file is a journal.
     #[error("{}: this is the journal of a run that has not finished: expected its report", shown(.0))]
     Journal(PathBuf),
-    /// Standard input can only be read once.
     #[error("`-` stands for both reports: expected a file for one of them at least")]
     BothStandardInput,
-    /// A line is not a report's.
     #[error("{name}:{line}: {fault}")]
-    Line {
-        /// The report's name in messages.
-        name: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        fault: LineFault,
-    },
-    /// Sorting needs a temporary file, which fails.
+    Line { name: String, line: u64, fault: LineFault },
     #[error("what is compared cannot be kept in a temporary file")]
     Temporary(#[source] io::Error),
-    /// The changes cannot be written out.
     #[error(transparent)]
     Output(#[from] FileError),
 }
@@ -41,7 +27,7 @@ pub enum DiffError {
 /// What is wrong with a line of a report.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct LineFault(Box<Fault>);
+pub(crate) struct LineFault(Box<Fault>);
 
 impl From<Fault> for LineFault {
     fn from(fault: Fault) -> Self {

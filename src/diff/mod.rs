@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::path::Path;
 
-pub use self::error::{DiffError, LineFault};
+pub(crate) use self::error::DiffError;
 
 pub(crate) use self::summary::Summary;
 

@@ -21,7 +21,6 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// The command's name.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Grant | Self::LookAndGrant => "grant",
@@ -31,7 +30,6 @@ impl Operation {
     }
 
     /// Whether it can change users' bypasses.
-    #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
             Self::Grant | Self::LookAndGrant | Self::End(_) | Self::Restore(_) => true,
@@ -40,7 +38,6 @@ impl Operation {
     }
 
     /// For `End` and `Restore`: how long the bypasses that end still run.
-    #[must_use]
     pub(crate) fn grace(self) -> Option<Grace> {
         match self {
             Self::End(grace) | Self::Restore(grace) => Some(grace),
@@ -63,7 +60,6 @@ pub(crate) struct Restoration {
 impl Restoration {
     /// The earlier end date, if a bypass until then still makes a difference `now`: PingOne rejects end dates in the past, and by
     /// the near date a bypass ends anyway.
-    #[must_use]
     pub(crate) fn earlier(self, now: DateTime<Utc>) -> Option<BypassUntil> {
         match self.previous {
             Previous::Until(until) if until > self.grace.after(now) => Some(until),
@@ -89,7 +85,6 @@ pub(crate) enum Action {
 
 impl Action {
     /// The row's user.
-    #[must_use]
     pub(crate) fn user(&self) -> UserId {
         match *self {
             Self::Grant(user, _) | Self::LookAndGrant(user, _) | Self::Read(user) | Self::End(user, _) | Self::Restore(user, _) => user,
@@ -97,7 +92,6 @@ impl Action {
     }
 
     /// The end date to set, for a grant.
-    #[must_use]
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
             Self::Grant(_, until) | Self::LookAndGrant(_, until) => Some(until),
@@ -106,7 +100,6 @@ impl Action {
     }
 
     /// Whether it can change the user's bypass.
-    #[must_use]
     pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Grant(..) | Self::LookAndGrant(..) | Self::End(..) | Self::Restore(..) => true,

@@ -41,7 +41,7 @@ use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 use tokio::sync::mpsc;
 
-pub use self::error::{BadRows, HeaderFault, InputError};
+pub(crate) use self::error::{HeaderFault, InputError};
 
 pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};

@@ -23,9 +23,9 @@ mod summary;
 mod verify;
 mod version;
 
-pub use self::files::OutputError;
-pub use self::summary::Summary;
-pub use self::verify::VerifyError;
+pub(crate) use self::files::OutputError;
+pub(crate) use self::summary::Summary;
+pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};

@@ -28,7 +28,6 @@ pub enum LimitWindow {
 
 impl LimitWindow {
     /// Its length.
-    #[must_use]
     pub fn get(self) -> Duration {
         match self {
             Self::Second => Duration::from_secs(1),
@@ -78,7 +77,6 @@ pub struct NotARateLimit(String);
 
 impl RateLimit {
     /// The limit at this time after the first request.
-    #[must_use]
     pub fn at(&self, since: Duration) -> u32 {
         self.steps.iter().rev().find(|(from, _)| *from <= since).map_or(u32::MAX, |(_, limit)| *limit)
     }

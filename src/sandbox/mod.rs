@@ -34,12 +34,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::domain::{BypassUntil, EnvironmentId, UserId};
+use crate::jwt::PublicKey;
 
-pub use self::faults::{Faults, NotFaults};
-pub use self::limit::{LimitKind, LimitWindow, NotARateLimit, RateLimit, RetryAfterForm};
+pub use self::faults::Faults;
+pub use self::limit::{LimitKind, LimitWindow, RateLimit, RetryAfterForm};
 pub use self::log::LoggedCall;
-pub use self::others::{NotAShare, Share};
-pub use crate::jwt::PublicKey;
+pub use self::others::Share;
 
 use self::directory::one_of;
 use self::machine::Machine;
@@ -167,43 +167,36 @@ impl Sandbox {
     }
 
     /// The value for `PINGONE_API_URL`.
-    #[must_use]
     pub fn api_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The value for `PINGONE_AUTH_URL`.
-    #[must_use]
     pub fn auth_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The ID of its only environment.
-    #[must_use]
     pub fn environment_id(&self) -> EnvironmentId {
         self.with(|machine| machine.application.environment)
     }
 
     /// The worker application's client ID.
-    #[must_use]
     pub fn client_id(&self) -> String {
         self.with(|machine| machine.application.client_id.clone())
     }
 
     /// The worker application's secret, which is valid for this sandbox only.
-    #[must_use]
     pub fn client_secret(&self) -> String {
         self.with(|machine| machine.application.client_secret.clone())
     }
 
     /// A token valid for `lifetime`, as if the application had fetched it.
-    #[must_use]
     pub fn issue_token(&self, lifetime: Duration) -> String {
         self.with(|machine| machine.tokens.issue(lifetime, std::time::Instant::now()))
     }
 
     /// The end date of the user's bypass, whether it has passed or not.
-    #[must_use]
     pub fn bypass_of(&self, user: UserId) -> Option<BypassUntil> {
         self.with(|machine| machine.directory.bypass_of(user))
     }
@@ -214,7 +207,6 @@ impl Sandbox {
     }
 
     /// The ID of the `index`th user, from 0; named users come after the others.
-    #[must_use]
     pub fn user_id(&self, index: u64) -> UserId {
         self.with(|machine| machine.directory.user_id(index))
     }
@@ -229,19 +221,16 @@ impl Sandbox {
     }
 
     /// The population of the `index`th user.
-    #[must_use]
     pub fn population_of(&self, index: u64) -> Uuid {
         self.with(|machine| one_of(&machine.directory.populations, index))
     }
 
     /// The group of the `index`th user.
-    #[must_use]
     pub fn group_of(&self, index: u64) -> Uuid {
         self.with(|machine| one_of(&machine.directory.groups, index))
     }
 
     /// Receives every call from now on, in the order of arrival. A later receiver replaces this one.
-    #[must_use]
     pub fn calls(&self) -> mpsc::Receiver<LoggedCall> {
         let (sender, receiver) = mpsc::channel();
         *self.shared.calls.lock().expect("no panic while it is held") = Some(sender);
@@ -265,7 +254,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// If the file cannot be created.
-    pub fn log_calls(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn log_calls(&self, path: &Path) -> io::Result<()> {
         log::write_calls(path, self.calls())
     }
 
@@ -274,7 +263,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn export_users(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn export_users(&self, path: &Path) -> io::Result<()> {
         let users = self.with(|machine| machine.directory.len());
         let mut file = csv::Writer::from_path(path)?;
         file.write_record(["userID", "username", "email"])?;

@@ -23,13 +23,11 @@ pub struct NotAShare(String);
 
 impl Share {
     /// The share, from 0 to 1.
-    #[must_use]
     pub fn get(self) -> f64 {
         self.0
     }
 
     /// The part of a limit, from 0 to 1, that the other caller leaves on average over `time`, in a sandbox with this `seed`.
-    #[must_use]
     pub fn left(self, seed: u64, time: Duration) -> f64 {
         let mut others = Others::new(self, seed);
         let steps = (time.as_millis() / STEP.as_millis()).max(1);
