@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::clock::Side;
-use crate::config::{ConfigError, Refused};
+use crate::config::ConfigError;
 use crate::diff::DiffError;
 use crate::directory::{ListingError, NotListed};
 use crate::domain::PlanDigest;
@@ -11,7 +11,7 @@ use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTE
 use crate::file_error::FileError;
 use crate::input::InputError;
 use crate::pingone::{PingOneError, WRONG_PATH};
-use crate::report::{NoLock, NotRead, OutputError, VerifyError};
+use crate::report::{OutputError, VerifyError};
 use crate::stop::{Signal, Stop};
 
 /// An error that ends the whole run.
@@ -82,39 +82,12 @@ pub(crate) enum RunError {
 #[error("{0}")]
 pub(crate) struct LastFailure(pub(crate) String);
 
-impl From<Refused> for RunError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Config(error) => Self::Config(error),
-            Refused::Output(error) => Self::Output(error),
-        }
-    }
-}
-
-impl From<NoLock> for RunError {
-    fn from(no_lock: NoLock) -> Self {
-        match no_lock {
-            NoLock::Taken(error) => Self::Output(error),
-            NoLock::File(error) => Self::File(error),
-        }
-    }
-}
-
 impl From<NotListed> for RunError {
     fn from(not_listed: NotListed) -> Self {
         match not_listed {
             NotListed::List(error) => Self::Listing(error),
             NotListed::PingOne(error) => Self::PingOne(error),
             NotListed::Stopped(signal) => Self::stopped_first(signal),
-        }
-    }
-}
-
-impl From<NotRead> for RunError {
-    fn from(not_read: NotRead) -> Self {
-        match not_read {
-            NotRead::Refused(error) => Self::Output(error),
-            NotRead::File(error) => Self::File(error),
         }
     }
 }
@@ -133,6 +106,7 @@ impl RunError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Input(error) if error.is_of_the_disk() => EXIT_FILES,
+            Self::File(_) | Self::Output(OutputError::File(_)) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
             Self::Config(_)
             | Self::Input(_)
             | Self::Output(_)
@@ -165,7 +139,6 @@ impl RunError {
             Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
             Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
             Self::Interrupted(Signal::Hangup) | Self::InterruptedFirst(Signal::Hangup) => EXIT_SIGHUP,
-            Self::File(_) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
         }
     }
 

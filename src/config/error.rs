@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::domain::{quote, shown};
 use crate::jwt::KeyFault;
+use crate::report::OutputError;
 
 use super::credentials::CLIENT_KEY;
 
@@ -76,6 +77,8 @@ pub(crate) enum ConfigError {
     NoSuchDomain(String),
     #[error("--until: {0}")]
     Until(String),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 impl ConfigError {
@@ -96,6 +99,7 @@ impl ConfigError {
             }
             Self::NotAProxy(variable) => Some(format!("mend it, or unset {variable} to connect directly")),
             Self::ProxyUnderCgi(_) => Some("unset REQUEST_METHOD".into()),
+            Self::Output(error) => error.hint(),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::Unreadable { .. }

@@ -84,6 +84,8 @@ pub(crate) enum OutputError {
     NotMetrics(PathBuf),
     #[error("{}: expected the path of a file", shown(.0))]
     NotAFile(PathBuf),
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl OutputError {
@@ -112,7 +114,7 @@ impl OutputError {
             Self::OtherColumns { writer, .. } => Some(format!(
                 "resume it with pingone-bypass `{writer}` and the journal as that version wrote it, or discard it with `--overwrite`"
             )),
-            Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume => None,
+            Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume | Self::File(_) => None,
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Settlement};
-pub(crate) use self::lock::{Lock, NoLock};
+pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{read_lookups, write_lookups};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
@@ -43,4 +43,4 @@ pub(crate) use self::record::{
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};
-pub(crate) use self::version::{CURRENT_FORMAT, NotRead, check_journal, is_of_a_report};
+pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};
