@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(100);
 
 /// The most that another caller takes of a limit, from 0 to 1; written `60%` or `0.6`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share(f64);
 
 /// Text that is not a share.
