@@ -68,26 +68,37 @@ impl Restoration {
     }
 }
 
-/// What to do for one row.
+/// What to do for one row. Before its user is known, `U` is how the row names the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum Action<U = UserId> {
     /// Lets the user bypass MFA until this date.
-    Grant(UserId, BypassUntil),
+    Grant(U, BypassUntil),
     /// The same, unless a bypass runs at least as long.
-    LookAndGrant(UserId, BypassUntil),
+    LookAndGrant(U, BypassUntil),
     /// Reads the user's status.
-    Read(UserId),
+    Read(U),
     /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
-    End(UserId, Grace),
+    End(U, Grace),
     /// Undoes a grant, unless somebody has changed the user's bypass since.
-    Restore(UserId, Restoration),
+    Restore(U, Restoration),
 }
 
-impl Action {
+impl<U: Copy> Action<U> {
     /// The row's user.
-    pub(crate) fn user(&self) -> UserId {
+    pub(crate) fn user(&self) -> U {
         match *self {
             Self::Grant(user, _) | Self::LookAndGrant(user, _) | Self::Read(user) | Self::End(user, _) | Self::Restore(user, _) => user,
+        }
+    }
+
+    /// The same for this user.
+    pub(crate) fn of(&self, user: UserId) -> Action {
+        match *self {
+            Self::Grant(_, until) => Action::Grant(user, until),
+            Self::LookAndGrant(_, until) => Action::LookAndGrant(user, until),
+            Self::Read(_) => Action::Read(user),
+            Self::End(_, grace) => Action::End(user, grace),
+            Self::Restore(_, back) => Action::Restore(user, back),
         }
     }
 

@@ -11,9 +11,9 @@ use super::columns::Layout;
 use super::error::{BadRows, refused};
 use super::repeats::{Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
-use super::rows::{Asked, Requested, RowOperation, RowReader, Rules, UserRef};
+use super::rows::{Asked, RowReader, Rules, UserRef};
 use super::{InputError, Source};
-use crate::domain::{BypassUntil, Outcome, Resolution, Tally};
+use crate::domain::{Action, BypassUntil, Outcome, Resolution, Tally};
 use crate::external_sort::Sorter;
 
 /// The counts of what will be done for an input.
@@ -69,15 +69,15 @@ impl LookupCounts {
 }
 
 impl Plan {
-    fn note(&mut self, requested: &Requested<'_>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
-        if let RowOperation::Restore(back) = requested.operation {
+    fn note(&mut self, requested: &Action<UserRef<'_>>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
+        if let Action::Restore(_, back) = requested {
             self.given_back += u64::from(back.earlier(start).is_some());
         }
-        if let Some(until) = requested.operation.until() {
+        if let Some(until) = requested.until() {
             let (first, last) = self.dates.unwrap_or((until, until));
             self.dates = Some((first.min(until), last.max(until)));
         }
-        match requested.user {
+        match requested.user() {
             UserRef::Id(_) => {}
             UserRef::Value(_) => self.lookups.note(resolution),
         }
@@ -160,7 +160,7 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&R
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
-            rows.push(row_key(&requested.operation.of(user), row.number, row.line()))?;
+            rows.push(row_key(&requested.of(user), row.number, row.line()))?;
         }
     }
     Ok(rows)
