@@ -21,9 +21,6 @@ pub(crate) const EXIT_TROUBLE: u8 = 2;
 /// `verify`: the report does not stand as its record says.
 pub(crate) const EXIT_UNVERIFIED: u8 = 1;
 
-/// Interrupted by SIGINT.
 pub(crate) const EXIT_SIGINT: u8 = 130;
-/// Interrupted by SIGTERM.
 pub(crate) const EXIT_SIGTERM: u8 = 143;
-/// Interrupted by SIGHUP.
 pub(crate) const EXIT_SIGHUP: u8 = 129;

@@ -11,14 +11,12 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum Signal {
     /// SIGINT, sent by Ctrl-C.
     Interrupt,
-    /// SIGTERM.
     Terminate,
     /// SIGHUP, sent when the terminal is closed.
     Hangup,
 }
 
 impl Signal {
-    /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",

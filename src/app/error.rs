@@ -36,19 +36,10 @@ pub(crate) enum RunError {
     #[error(transparent)]
     Verify(#[from] VerifyError),
     #[error("stopped: {what}")]
-    Exceeded {
-        what: String,
-        code: u8,
-        #[source]
-        last: LastFailure,
-    },
+    Exceeded { what: String, code: u8, source: LastFailure },
     /// A gateway in front of PingOne answers.
     #[error("stopped: each of the first {settled} rows was answered 403, and not by PingOne itself")]
-    NotPingOne {
-        settled: u64,
-        #[source]
-        last: LastFailure,
-    },
+    NotPingOne { settled: u64, source: LastFailure },
     /// This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
     Unaccounted,

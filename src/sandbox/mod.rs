@@ -259,19 +259,11 @@ impl Sandbox {
     }
 
     /// Writes each call to the file at `path` as it comes, as CSV.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be created.
     pub(crate) fn log_calls(&self, path: &Path) -> io::Result<()> {
         log::write_calls(path, self.calls())
     }
 
     /// Writes the users to the file at `path`, as an input for an audit.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
     pub(crate) fn export_users(&self, path: &Path) -> io::Result<()> {
         let users = self.with(|machine| machine.directory.len());
         let mut file = csv::Writer::from_path(path)?;
