@@ -18,7 +18,7 @@ use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, 
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 use chrono::{DateTime, Utc};
 
-pub use self::error::{ConfigError, Missing};
+pub(crate) use self::error::{ConfigError, Missing};
 
 pub(crate) use self::credentials::read_public_key;
 
@@ -97,31 +97,16 @@ pub(crate) enum Existing {
     Resume,
 }
 
-/// An error in the configuration or the output files, found before the input is read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Output(#[from] OutputError),
-}
-
 /// A configuration that is refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    pub(crate) why: Refused,
+    pub(crate) why: ConfigError,
     /// The metrics file that tells of it, and the operation. `None` if there is none, or before its path is found to be safe.
     pub(crate) told: Option<Box<(Replaced, Operation)>>,
 }
 
-impl From<ConfigError> for Refusal {
-    fn from(error: ConfigError) -> Self {
-        Self { why: error.into(), told: None }
-    }
-}
-
-impl From<OutputError> for Refusal {
-    fn from(error: OutputError) -> Self {
+impl<E: Into<ConfigError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
         Self { why: error.into(), told: None }
     }
 }
@@ -164,7 +149,7 @@ impl RunConfig {
         if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
             return Err(Refusal { why: OutputError::NoResume.into(), told });
         }
-        let connection = connection(&arguments.connection).map_err(|error| Refusal { why: error.into(), told })?;
+        let connection = connection(&arguments.connection).map_err(|why| Refusal { why, told })?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };

@@ -215,7 +215,7 @@ pub(super) fn why_stopped(results: RunResults) -> RunError {
         Some(StopReason::Exceeded { why, failed, settled, last }) => exceeded(why, failed, settled, last),
         Some(StopReason::Canary(last)) => {
             let what = "one of the first rows, which `--canary` settles alone, did not succeed".to_owned();
-            RunError::Exceeded { what, code: EXIT_STOPPED, last: LastFailure(last) }
+            RunError::Exceeded { what, code: EXIT_STOPPED, source: LastFailure(last) }
         }
         Some(StopReason::Source | StopReason::JournalClosed) | None => RunError::Unaccounted,
     }
@@ -225,10 +225,10 @@ fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError 
     let (what, code) = match why {
         Exceeded::Failures => (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED),
         Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED),
-        Exceeded::Gateway => return RunError::NotPingOne { settled, last: LastFailure(last) },
+        Exceeded::Gateway => return RunError::NotPingOne { settled, source: LastFailure(last) },
         Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED),
     };
-    RunError::Exceeded { what, code, last: LastFailure(last) }
+    RunError::Exceeded { what, code, source: LastFailure(last) }
 }
 
 /// The summary of a run against `target`: its requests and its duration.

@@ -42,9 +42,8 @@ use crate::platform::outlive_file_size_limit;
 use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 
-pub use self::error::{LastFailure, RunError};
-
 use self::diff::diff;
+use self::error::RunError;
 use self::metrics_file::MetricsFile;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;

@@ -28,7 +28,7 @@ impl ChangedInput {
     pub(super) fn of(former: &RunRecord, read: &Result<impl RowSource, RunError>) -> Option<Self> {
         let was = former.input.sha256.as_ref()?;
         match read {
-            Ok(source) => source.sha256().filter(|is| is != was).map(Self::Another),
+            Ok(source) => source.record().sha256.filter(|is| is != was).map(Self::Another),
             Err(RunError::Input(error)) if !error.is_of_the_disk() => Some(Self::Gone),
             Err(_) => None,
         }

@@ -11,9 +11,9 @@ use super::columns::Layout;
 use super::error::{BadRows, refused};
 use super::repeats::{Repeat, Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
-use super::rows::{Asked, Requested, RowOperation, RowReader, Rules, UserRef};
+use super::rows::{Asked, RowReader, Rules, UserRef};
 use super::{InputError, Source};
-use crate::domain::{BypassUntil, Outcome, Resolution, Tally};
+use crate::domain::{Action, BypassUntil, Outcome, Resolution, Tally};
 use crate::external_sort::Sorter;
 
 /// The counts of what will be done for an input.
@@ -67,12 +67,12 @@ impl LookupCounts {
 }
 
 impl Plan {
-    fn note(&mut self, requested: &Requested<'_>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
-        if let RowOperation::Restore(back) = requested.operation {
+    fn note(&mut self, requested: &Action<UserRef<'_>>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
+        if let Action::Restore(_, back) = requested {
             self.given_back += u64::from(back.earlier(start).is_some());
         }
-        self.dates = with_date(self.dates, requested.operation.until());
-        match requested.user {
+        self.dates = with_date(self.dates, requested.until());
+        match requested.user() {
             UserRef::Id(_) => {}
             UserRef::Value(_) => self.lookups.note(resolution),
         }
@@ -172,12 +172,12 @@ fn dates_without_conflicts(
         };
         let is_left_out = match resolution_of(requested, row.number, resolved)? {
             Some(Resolution::User(user)) => {
-                matches!(repeats.of(&requested.operation.of(user), row.number, row.line(), layout), Repeat::Conflict(_))
+                matches!(repeats.of(&requested.of(user), row.number, row.line(), layout), Repeat::Conflict(_))
             }
             Some(Resolution::Unresolved(..)) => true,
             None => false,
         };
-        dates = with_date(dates, requested.operation.until().filter(|_| !is_left_out));
+        dates = with_date(dates, requested.until().filter(|_| !is_left_out));
     }
     Ok(dates)
 }
@@ -190,7 +190,7 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&R
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
-            rows.push(row_key(&requested.operation.of(user), row.number, row.line()))?;
+            rows.push(row_key(&requested.of(user), row.number, row.line()))?;
         }
     }
     Ok(rows)

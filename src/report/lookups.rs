@@ -10,7 +10,6 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::files::{OutputError, Replaced};
-use super::version::NotRead;
 use crate::domain::{Detail, Outcome, Resolution, RowNumber};
 use crate::file_error::FileError;
 
@@ -35,16 +34,15 @@ pub(crate) fn write_lookups(
 }
 
 /// Reads the file at `path`, which has a line for this many `rows` of an input whose last row is `last`.
-pub(crate) fn read_lookups<E: From<NotRead>>(
+pub(crate) fn read_lookups<E: From<OutputError>>(
     path: &Path,
     rows: u64,
     last: u64,
     mut take: impl FnMut(RowNumber, Resolution) -> Result<(), E>,
 ) -> Result<(), E> {
-    let failed = |source| NotRead::File(FileError::new("read", path, source));
-    let file = File::open(path).map_err(|error| {
-        if error.kind() == io::ErrorKind::NotFound { NotRead::Refused(OutputError::NoLookups(path.to_owned())) } else { failed(error) }
-    })?;
+    let failed = |source| OutputError::from(FileError::new("read", path, source));
+    let file = File::open(path)
+        .map_err(|error| if error.kind() == io::ErrorKind::NotFound { OutputError::NoLookups(path.to_owned()) } else { failed(error) })?;
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(file);
     let wrong = |what: String| failed(io::Error::new(io::ErrorKind::InvalidData, what));
     if reader.headers().map_err(|error| failed(error.into()))? != COLUMNS[..] {
@@ -108,11 +106,11 @@ mod tests {
         (folder, files)
     }
 
-    fn read_back(files: &ReportFiles, rows: u64) -> Result<Vec<(RowNumber, Resolution)>, NotRead> {
+    fn read_back(files: &ReportFiles, rows: u64) -> Result<Vec<(RowNumber, Resolution)>, OutputError> {
         let mut found = Vec::new();
         read_lookups(&files.lookups, rows, 900, |row, resolution| {
             found.push((row, resolution));
-            Ok::<_, NotRead>(())
+            Ok::<_, OutputError>(())
         })?;
         Ok(found)
     }
@@ -146,9 +144,9 @@ mod tests {
             let edited = whole.replacen(from, to, 1);
             assert_ne!(edited, whole);
             fs::write(&*files.lookups, edited).expect("written");
-            assert!(matches!(read_back(&files, 4), Err(NotRead::File(_))), "{from} {to}");
+            assert!(matches!(read_back(&files, 4), Err(OutputError::File(_))), "{from} {to}");
         }
         fs::remove_file(&*files.lookups).expect("there");
-        assert!(matches!(read_back(&files, 4), Err(NotRead::Refused(OutputError::NoLookups(_)))));
+        assert!(matches!(read_back(&files, 4), Err(OutputError::NoLookups(_))));
     }
 }

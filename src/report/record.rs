@@ -9,8 +9,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::files::Replaced;
-use super::version::{CURRENT_FORMAT, Keys, NotRead, check_record};
+use super::files::{OutputError, Replaced};
+use super::version::{CURRENT_FORMAT, Keys, check_record};
 use crate::domain::{Outcome, RunId, Tally, escaped};
 use crate::file_error::FileError;
 
@@ -227,7 +227,7 @@ impl RunRecord {
     }
 
     /// The record at `path`; `None` if there is none. Its format is checked before anything else in it is read.
-    pub(crate) fn read(path: &Path) -> Result<Option<Self>, NotRead> {
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, OutputError> {
         let Some((text, keys)) = read_keys(path)? else {
             return Ok(None);
         };

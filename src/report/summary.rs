@@ -8,25 +8,25 @@ use crate::domain::{Counts, Tally, shown};
 
 /// What a run has done.
 #[derive(Debug, Clone, Default)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The environment and API that the run used.
-    pub target: String,
+    pub(crate) target: String,
     /// Rows by outcome.
-    pub tally: Tally,
+    pub(crate) tally: Tally,
     /// The number of rows, if not all of them are settled.
-    pub rows: Option<u64>,
+    pub(crate) rows: Option<u64>,
     /// Requests sent, those for tokens included.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Of them, those that repeated an earlier one.
-    pub retried: u64,
+    pub(crate) retried: u64,
     /// Of them, those that were answered 429.
-    pub throttled: u64,
+    pub(crate) throttled: u64,
     /// The time from the first row to the last.
-    pub took: Duration,
+    pub(crate) took: Duration,
     /// For how much of that time all requests were held back because PingOne asked for it.
-    pub held: Duration,
+    pub(crate) held: Duration,
     /// The report and the files beside it.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl fmt::Display for Summary {
