@@ -113,7 +113,6 @@ impl ConfigError {
     }
 }
 
-/// All that is missing, in one line.
 /// What is missing: one setting in a line, several in one line each.
 fn listed(missing: &[Missing]) -> String {
     if let [missing] = missing {
