@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use super::approval::{check_approved, plan_digest};
 use super::context::{RunResults, Start};
 use super::error::RunError;
 use super::finish::{Conclusion, report_finished};
@@ -75,6 +76,8 @@ impl ReportSink for FileSink<'_> {
         let source = source?.approve(config.safety.max_users)?;
         let mut record = record(source.record());
         workspace.refuse_another(&mut record)?;
+        // A run that has finished is not reported as done to somebody who approved another plan.
+        check_approved(config, plan_digest(config, &record.input))?;
         if let Some(former) = workspace.finished() {
             return Ok(Admitted::Done(self.report_finished(former)?));
         }

@@ -11,7 +11,7 @@ use super::reading::unless_stopped;
 use crate::file_error::FileError;
 use crate::input::{ResolvedUsers, ValidInput};
 use crate::lookup::{LookUp, NotLookedUp};
-use crate::report::read_lookups;
+use crate::report::{OutputError, read_lookups};
 use crate::ui::Progress;
 
 /// The input with its users resolved. In a resumed run, they stand in the file `known`.
@@ -24,7 +24,11 @@ pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, known: Opt
     let resolved = ResolvedUsers::new(&folder, input.rows()).map_err(not_stored)?;
     if let Some(known) = known {
         read_lookups(known, rows, input.rows(), |row, resolution| resolved.set(row, &resolution).map_err(not_stored))?;
-        return Ok(unless_stopped(context.stop(), move || input.with_users(resolved)).await??);
+        let input = unless_stopped(context.stop(), move || input.with_users(resolved)).await??;
+        if !input.plan().lookups.is_complete() {
+            return Err(OutputError::BadLookups { path: known.to_owned(), fault: "it has users for other rows".to_owned() }.into());
+        }
+        return Ok(input);
     }
     let (count, looked_up) = watch::channel(0);
     let progress = Progress::of_looking_up(context.console(), rows, looked_up, Arc::clone(&context.session().pacer));

@@ -52,9 +52,10 @@ pub(super) fn read_public(what: &'static str, path: &Path) -> Result<Vec<u8>, Co
     read(what, path, &file, MAX_CERTIFICATES)
 }
 
-/// Warns about a secret that others may use, and refuses one that everyone may replace. Devices, such as terminals, are exempt.
+/// Warns about a secret that others may use, and refuses one that everyone may replace. Devices, such as terminals, are exempt, and
+/// so is a folder, which is no secret's file.
 fn check_mode(what: &'static str, path: &Path, there: &Metadata) -> Result<(), ConfigError> {
-    if is_device(there) {
+    if is_device(there) || there.is_dir() {
         return Ok(());
     }
     let mode = mode_of(there);
@@ -136,9 +137,7 @@ mod tests {
         assert!(matches!(read_secret("client secret", Path::new("/dev/zero")), Err(ConfigError::TooLong { .. })));
         assert!(read_certificates(&file(folder.path(), "c", &size(MAX_CERTIFICATES, 0), 0o644)).is_ok());
         assert!(matches!(read_certificates(Path::new("/dev/zero")), Err(ConfigError::TooLong { most: 1024, .. })));
-        assert!(matches!(
-            read_secret("client secret", folder.path()),
-            Err(ConfigError::WorldWritable { .. } | ConfigError::Unreadable { .. })
-        ));
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("its own");
+        assert!(matches!(read_secret("client secret", folder.path()), Err(ConfigError::Unreadable { .. })));
     }
 }

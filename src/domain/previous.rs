@@ -21,6 +21,14 @@ impl Previous {
     pub(crate) fn read(text: &str) -> Option<Self> {
         if text == NONE { Some(Self::NoBypass) } else { BypassUntil::read(text).map(Self::Until) }
     }
+
+    /// The end date of the bypass, if there was one.
+    pub(crate) fn until(self) -> Option<BypassUntil> {
+        match self {
+            Self::NoBypass => None,
+            Self::Until(until) => Some(until),
+        }
+    }
 }
 
 impl fmt::Display for Previous {

@@ -25,7 +25,7 @@ pub(crate) enum Work {
     Duplicate(Action),
     /// Nothing: the end date has passed since the run started. The row keeps this outcome.
     Expired(Action, Outcome),
-    /// Nothing: the lookup found no user, or no unambiguous one.
+    /// Nothing: the lookup found no user, or no unambiguous one. A resumed run looks nobody up again, so nothing was sent before.
     Unresolved {
         outcome: Outcome,
         /// The reason, for the report.
@@ -47,18 +47,4 @@ pub(crate) enum Work {
         /// What is wrong.
         why: String,
     },
-}
-
-impl Work {
-    /// The same work for a row whose request an interrupted run may already have carried out. A user that cannot be resolved
-    /// now may have been found then, so its outcome becomes unknown.
-    pub(crate) fn in_doubt(self) -> Self {
-        match self {
-            Self::Unresolved { until, mut detail, .. } => {
-                detail.message = format!("this may have been carried out before the run was broken off; now: {}", detail.message).into();
-                Self::Unresolved { outcome: Outcome::Unknown, detail, until }
-            }
-            work @ (Self::Send(_) | Self::Duplicate(_) | Self::Expired(..) | Self::Untouched { .. } | Self::Invalid { .. }) => work,
-        }
-    }
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::blocks::Fingerprint;
 use super::columns::Layout;
 use super::error::{BadRows, refused};
-use super::repeats::{Repeat, Repeats, Suspects, find_repeats, hash, row_key, suspects};
+use super::repeats::{ROW_KEY, Repeat, Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
 use super::rows::{Asked, RowReader, Rules, UserRef};
 use super::{InputError, Source};
@@ -146,7 +146,9 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
         let rows = suspected(again, &suspects, resolved)?;
-        repeats = find_repeats(rows, layout, &mut bad, skip_invalid)?;
+        let near = rules.operation.grace().map(|grace| grace.after(rules.start));
+        repeats = find_repeats(rows, layout, &mut bad, skip_invalid, near)?;
+        plan.given_back -= repeats.not_given_back;
         if repeats.has_conflicts() {
             let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
             plan.dates = dates_without_conflicts(again, layout, &repeats, resolved)?;
@@ -183,7 +185,7 @@ fn dates_without_conflicts(
 }
 
 /// The rows of the `suspects`.
-fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<5>> {
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<ROW_KEY>> {
     let mut rows = Sorter::new(&std::env::temp_dir());
     while let Some(row) = reader.next_row()? {
         if let Ok(Asked::For(requested)) = &row.asked

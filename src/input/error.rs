@@ -63,6 +63,9 @@ impl InputError {
             Self::Header { fault, .. } => fault.hint(),
             Self::BadRows { bad, .. } if bad.fatal => Some("close the quote, or write it twice if it is part of the value".into()),
             Self::BadRows { bad, .. } if bad.not_utf8() => Some(IN_EXCEL.into()),
+            Self::BadRows { bad, .. } if bad.is_no_grants_report() => Some(
+                "`end --restore` takes the report of a `grant --look-first`, not that of an audit or an end".into(),
+            ),
             Self::BadRows { bad, .. } if bad.lacks_previous() => Some(
                 "a grant tells what was there before with `--look-first`; where nobody knows, end the bypasses without `--restore`, or write an end date or `none` into the column".into(),
             ),
@@ -142,6 +145,10 @@ impl BadRows {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
+    fn is_no_grants_report(&self) -> bool {
+        self.named.iter().any(|(_, fault)| matches!(fault, RowFault::Result { .. }))
+    }
+
     fn lacks_previous(&self) -> bool {
         self.named.iter().any(|(_, fault)| matches!(fault, RowFault::NoPrevious { .. }))
     }
@@ -202,7 +209,7 @@ pub(crate) enum RowFault {
     Until { column: String, fault: UntilError },
     #[error("column `{}`: `` is not an end date, and there is no `--until` for rows that have none", quote(.column))]
     NoUntil { column: String },
-    #[error("column `{}`: `{}` is not a result of a report", quote(.column), quote(.value))]
+    #[error("column `{}`: `{}` is not a result of a grant", quote(.column), quote(.value))]
     Result { column: String, value: String },
     #[error("column `{}`: `{}` is not an end date that was granted: expected the form `2026-08-31T17:00:00.000Z`", quote(.column), quote(.value))]
     Granted { column: String, value: String },
@@ -212,6 +219,8 @@ pub(crate) enum RowFault {
     Previous { column: String, value: String },
     #[error("column `{}`: `{previous}` is not before `{granted}`, which the grant gave", quote(.column))]
     NotBefore { column: String, previous: String, granted: String },
+    #[error("column `{}`: `{user}` had `{previous}` here, and `{other}` on line {line}: expected one for a user", quote(.column))]
+    Contradiction { column: String, user: String, previous: String, other: String, line: u64 },
     #[error(
         "column `{}`: the user {user} has the end date `{until}` here, and `{other}` on line {line}: expected one end date for a user",
         quote(.column)
@@ -231,8 +240,9 @@ impl RowFault {
             Self::Until { fault: UntilError::Past { .. }, .. } => "with an end date that has passed",
             Self::Until { fault: UntilError::TooFar { .. }, .. } => "beyond `--max-window`",
             Self::Until { .. } | Self::NoUntil { .. } => "without an end date that can be read",
-            Self::Result { .. } => "without a result of a report",
+            Self::Result { .. } => "without a result of a grant",
             Self::NoPrevious { .. } => "that do not tell what was there before",
+            Self::Contradiction { .. } => "that contradict another row of their user",
             Self::Granted { .. } | Self::Previous { .. } | Self::NotBefore { .. } => "without the dates of a grant",
             Self::Conflict { .. } => "with several end dates for one user",
         }

@@ -121,7 +121,6 @@ fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remainin
         if !remaining.settled.contains(row.number.0) {
             let in_doubt = remaining.doubts(row.number);
             let work = remaining.unless_expired(work(&row, input)?, row.number);
-            let work = if in_doubt && input.rules.operation.changes() { work.in_doubt() } else { work };
             let previous = remaining.previous.get(&row.number.0).copied();
             return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, previous, work }));
         }

@@ -10,27 +10,35 @@ use uuid::Uuid;
 
 use super::columns::Layout;
 use super::error::{BadRows, NAMED, RowFault};
-use crate::domain::{Action, BitSet, BypassUntil, RowNumber, RowSet, UserId};
+use crate::domain::{Action, BitSet, BypassUntil, Previous, RowNumber, RowSet, UserId};
 use crate::external_sort::Sorter;
 
-/// A row as integers that sort by user and then by row: the two halves of the user ID, the row number, its line, and the
-/// end date.
-type RowKey = [u64; 5];
+/// A row as integers that sort by user and then by row: the two halves of the user ID, the row number, its line, the end date,
+/// and the one before, if a grant is undone.
+pub(super) type RowKey = [u64; ROW_KEY];
+/// The length of a [`RowKey`].
+pub(super) const ROW_KEY: usize = 6;
 const ROW: usize = 2;
 const LINE: usize = 3;
 const UNTIL: usize = 4;
+const PREVIOUS: usize = 5;
 
 /// The end date of operations that request none (`audit`) or the same for all rows (`end`): all rows of a user agree.
 const NO_DATE: u64 = 0;
 
 pub(super) fn row_key(action: &Action, row: RowNumber, line: u64) -> RowKey {
     let (high, low) = action.user().uuid().as_u64_pair();
-    let until = match action {
-        Action::Restore(_, back) => Some(back.granted),
-        Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) => action.until(),
+    let (until, previous) = match action {
+        Action::Restore(_, back) => (Some(back.granted), back.previous.until()),
+        Action::Grant(..) | Action::LookAndGrant(..) | Action::Read(_) | Action::End(..) => (action.until(), None),
     };
-    let until = until.map_or(NO_DATE, |until| until.millis().cast_unsigned());
-    [high, low, row.0, line, until]
+    let [until, previous] = [until, previous].map(|date| date.map_or(NO_DATE, |date| date.millis().cast_unsigned()));
+    [high, low, row.0, line, until, previous]
+}
+
+/// The dates of a row, in which all rows of a user must agree.
+fn dates(key: &RowKey) -> &[u64] {
+    &key[UNTIL..]
 }
 
 /// A hash of a user's ID. Its first bits depend on the random bits of the UUID, whatever its version.
@@ -77,6 +85,8 @@ impl Suspects {
 pub(crate) struct Repeats {
     /// The number of rows that repeat an earlier one and contradict none.
     pub(crate) repeated: u64,
+    /// The number of rows that are not sent, and would give their user an earlier end date back.
+    pub(crate) not_given_back: u64,
     duplicates: RowSet,
     /// For each such user, ordered by user: the first row, and the first row that contradicts it.
     conflicts: Vec<(RowKey, RowKey)>,
@@ -107,25 +117,36 @@ impl Repeats {
 }
 
 /// Goes through the `rows` ordered by user. Rows that contradict each other are added to `bad`. They are remembered in the
-/// result only with `skip_invalid`, when the run continues without them.
-pub(super) fn find_repeats(rows: Sorter<5>, layout: &Layout, bad: &mut BadRows, skip_invalid: bool) -> io::Result<Repeats> {
+/// result only with `skip_invalid`, when the run continues without them. End dates after `near` are given back.
+pub(super) fn find_repeats(
+    rows: Sorter<ROW_KEY>,
+    layout: &Layout,
+    bad: &mut BadRows,
+    skip_invalid: bool,
+    near: Option<BypassUntil>,
+) -> io::Result<Repeats> {
+    let near = near.map_or(u64::MAX, |near| near.millis().cast_unsigned());
+    let gives_back = |key: &RowKey| u64::from(key[PREVIOUS] > near);
     let mut repeats = Repeats::default();
     let mut keys = rows.sorted()?.peekable();
     while let Some(first) = keys.next().transpose()? {
         let is_of_the_same_user = |key: &io::Result<RowKey>| key.as_ref().is_ok_and(|key| key[..ROW] == first[..ROW]);
         // The first row that contradicts the first, and as many of the later rows as a message names.
         let (mut later, mut other, mut named) = (0, None, Vec::new());
+        let mut not_given_back = 0;
         while let Some(key) = keys.next_if(is_of_the_same_user).transpose()? {
             later += 1;
+            not_given_back += gives_back(&key);
             if named.len() + 1 < NAMED {
                 named.push(key);
             }
-            if key[UNTIL] == first[UNTIL] {
+            if dates(&key) == dates(&first) {
                 repeats.duplicates.insert(key[ROW]);
             } else {
                 other.get_or_insert(key);
             }
         }
+        repeats.not_given_back += not_given_back + other.map_or(0, |_| gives_back(&first));
         let Some(other) = other else {
             repeats.repeated += later;
             continue;
@@ -143,17 +164,25 @@ pub(super) fn find_repeats(rows: Sorter<5>, layout: &Layout, bad: &mut BadRows, 
 
 /// The fault of the row `here`, which contradicts the `first` of its user's rows or, if it agrees with that, the `other`.
 fn conflict(layout: &Layout, here: RowKey, (first, other): (RowKey, RowKey)) -> RowFault {
-    let there = if here[UNTIL] == first[UNTIL] { other } else { first };
-    let date = |key: RowKey| {
-        let instant = DateTime::from_timestamp_millis(key[UNTIL].cast_signed());
-        instant.and_then(BypassUntil::from_instant).map(|until| until.to_string()).unwrap_or_default()
-    };
-    RowFault::Conflict {
-        column: layout.until.as_ref().map_or_else(|| "until".to_owned(), |column| column.name.clone()),
-        user: UserId::from(Uuid::from_u64_pair(here[0], here[1])).to_string(),
-        until: date(here),
-        other: date(there),
-        line: there[LINE],
+    let there = if dates(&here) == dates(&first) { other } else { first };
+    let (user, line) = (UserId::from(Uuid::from_u64_pair(here[0], here[1])).to_string(), there[LINE]);
+    let date = |millis: u64| DateTime::from_timestamp_millis(millis.cast_signed()).and_then(BypassUntil::from_instant);
+    let column = layout.until.as_ref().or(layout.grant.as_ref().map(|columns| &columns.until));
+    match &layout.grant {
+        Some(columns) if here[UNTIL] == there[UNTIL] => {
+            let before = |key: RowKey| match key[PREVIOUS] {
+                NO_DATE => Previous::NoBypass.to_string(),
+                millis => date(millis).map(|until| until.to_string()).unwrap_or_default(),
+            };
+            RowFault::Contradiction { column: columns.previous.name.clone(), user, previous: before(here), other: before(there), line }
+        }
+        Some(_) | None => RowFault::Conflict {
+            column: column.map_or_else(|| "until".to_owned(), |column| column.name.clone()),
+            user,
+            until: date(here[UNTIL]).map(|until| until.to_string()).unwrap_or_default(),
+            other: date(there[UNTIL]).map(|until| until.to_string()).unwrap_or_default(),
+            line,
+        },
     }
 }
 

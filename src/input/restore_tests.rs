@@ -100,6 +100,37 @@ fn two_lines_of_one_user_must_agree() {
 }
 
 #[test]
+fn two_lines_of_one_user_must_agree_about_what_was_there_before() {
+    let text = report(&[(A, "granted", GRANTED, BEFORE), (A, "granted", GRANTED, "none"), (B, "granted", GRANTED, BEFORE)]);
+    let (error, _) = read(&text, false).expect_err("they disagree");
+    for expected in [
+        "2 of 3 rows are invalid".to_owned(),
+        format!(":2: column `previousUntil`: `{A}` had `{BEFORE}` here, and `none` on line 3: expected one for a user"),
+        format!(":3: column `previousUntil`: `{A}` had `none` here, and `{BEFORE}` on line 2: expected one for a user"),
+    ] {
+        assert!(error.contains(&expected), "{expected}\n{error}");
+    }
+    assert_eq!(read(&text, true).expect("the other runs").plan().given_back, 1);
+}
+
+#[test]
+fn a_repeated_line_gives_nothing_back_a_second_time() {
+    let text = report(&[(A, "granted", GRANTED, BEFORE), (A, "granted", GRANTED, BEFORE), (B, "granted", GRANTED, "none")]);
+    let input = read(&text, false).expect("valid");
+    let Plan { to_send, given_back, duplicates, .. } = *input.plan();
+    assert_eq!((to_send, given_back, duplicates), (2, 1, 1));
+}
+
+#[test]
+fn the_report_of_another_command_is_refused_with_a_hint() {
+    for result in ["active", "inactive", "ended", "restored", "changed", "untouched"] {
+        let (error, hint) = read(&report(&[(A, result, GRANTED, BEFORE)]), false).expect_err("no grant has it");
+        assert!(error.contains(&format!("column `result`: `{result}` is not a result of a grant")), "{error}");
+        assert!(hint.contains("not that of an audit or an end"), "{hint}");
+    }
+}
+
+#[test]
 fn rows_that_do_not_tell_what_was_there_before_are_refused_with_a_hint() {
     let text = report(&[(A, "granted", GRANTED, ""), (B, "granted", GRANTED, "none")]);
     let (error, hint) = read(&text, false).expect_err("nobody looked");
@@ -113,7 +144,7 @@ fn rows_that_do_not_tell_what_was_there_before_are_refused_with_a_hint() {
 #[test]
 fn a_line_that_no_grant_has_written_is_refused() {
     for (line, expected) in [
-        ((A, "graned", GRANTED, "none"), "column `result`: `graned` is not a result of a report"),
+        ((A, "graned", GRANTED, "none"), "column `result`: `graned` is not a result of a grant"),
         ((A, "granted", "28/02/2026", "none"), "column `bypassMFAEnabledUntil`: `28/02/2026` is not an end date that was granted"),
         ((A, "granted", "", "none"), "column `bypassMFAEnabledUntil`: `` is not an end date that was granted"),
         ((A, "granted", GRANTED, "never"), "column `previousUntil`: `never` is not what a user had before"),

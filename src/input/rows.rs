@@ -141,18 +141,16 @@ impl<'a> RowReader<'a> {
             Outcome::Unknown => &columns.requested,
             Outcome::Kept
             | Outcome::Mismatch
-            | Outcome::Ended
-            | Outcome::Restored
-            | Outcome::Changed
-            | Outcome::Untouched
-            | Outcome::Active
-            | Outcome::Inactive
             | Outcome::NotFound
             | Outcome::Ambiguous
             | Outcome::Rejected
             | Outcome::Failed
             | Outcome::Invalid
             | Outcome::Duplicate => return Ok(Asked::Nothing(result)),
+            // The report of an audit or of an end.
+            Outcome::Ended | Outcome::Restored | Outcome::Changed | Outcome::Untouched | Outcome::Active | Outcome::Inactive => {
+                return Err(not_a_result());
+            }
         };
         let user = self.user_ref()?;
         let text = self.value(date)?;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Detail, Operation};
+use crate::domain::Operation;
 
 pub(super) const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 pub(super) const B: &str = "0a94b96e-0364-463b-a059-d97d1e4cb1d5";
@@ -265,19 +265,5 @@ proptest! {
         let rows = read(&text, rules(Operation::Audit), &dialect, false).expect("valid");
         let carried: Vec<_> = rows.iter().map(|row| String::from_utf8(row.carried[0].to_vec()).expect("UTF-8")).collect();
         prop_assert_eq!(carried, values);
-    }
-}
-
-#[test]
-fn a_user_found_before_a_crash_but_not_now_may_have_been_granted() {
-    let detail = || Box::new(Detail::own(None, "no user has this email".to_owned()));
-    match (Work::Unresolved { outcome: Outcome::NotFound, detail: detail(), until: None }).in_doubt() {
-        Work::Unresolved { outcome, detail, .. } => {
-            assert_eq!(outcome, Outcome::Unknown);
-            assert!(detail.message.as_received().ends_with("broken off; now: no user has this email"), "{}", detail.message);
-        }
-        Work::Send(_) | Work::Duplicate(_) | Work::Expired(..) | Work::Untouched { .. } | Work::Invalid { .. } => {
-            panic!("it is unresolved")
-        }
     }
 }

@@ -33,8 +33,7 @@ pub enum KeyFault {
     Form(&'static str),
     #[error("this is an EC key without its public half, which is not understood")]
     NoPublicHalf,
-    /// Its numbers contradict each other.
-    #[error("this is a key that signs nothing: {0}")]
+    #[error("this is a key that signs nothing: its numbers do not fit each other, or are too small (`{0}`)")]
     Unusable(String),
     #[error("`--client-key-alg` is {}, and this is {}: expected {}", .asked, .family, .fitting)]
     Mismatch { asked: &'static str, family: &'static str, fitting: String },

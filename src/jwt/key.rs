@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -49,7 +50,10 @@ impl SigningKey {
     pub(crate) fn sign(&self, claims: &impl Serialize, id: Option<&str>) -> Result<SecretString, NotSigned> {
         let header = Header { kid: id.map(str::to_owned), ..Header::new(self.algorithm.of_crate()) };
         let signed = jsonwebtoken::encode(&header, claims, &self.key);
-        signed.map(SecretString::from).map_err(|error| NotSigned(error.to_string()))
+        signed.map(SecretString::from).map_err(|error| {
+            // What ring says, without what jsonwebtoken calls it.
+            NotSigned(if let ErrorKind::Provider(why) = error.kind() { why.clone() } else { error.to_string() })
+        })
     }
 }
 

@@ -137,7 +137,11 @@ fn what_is_no_usable_key_is_told_apart() {
             "--client-key-file <(openssl pkey -in key.pem)",
         ),
         ("openssl genrsa -out key.pem 1024", "this is an RSA key of 1024 bits: expected 2048 to 4096", "rsa_keygen_bits:3072"),
-        ("openssl genrsa -3 -out key.pem 2048", "signs nothing", "rsa_keygen_bits:3072"),
+        (
+            "openssl genrsa -3 -out key.pem 2048",
+            "signs nothing: its numbers do not fit each other, or are too small (`TooSmall`)",
+            "rsa_keygen_bits:3072",
+        ),
         (
             "openssl ecparam -name secp384r1 -genkey -out key.pem",
             "an EC key of the curve P-384: expected one of the curve P-256",

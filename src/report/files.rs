@@ -59,6 +59,8 @@ pub(crate) enum OutputError {
     InUse(PathBuf),
     #[error("{}: the run cannot be resumed: the file of the users that it found is not there", shown(.0))]
     NoLookups(PathBuf),
+    #[error("{}: the run cannot be resumed: this is not the file of the users that it found: {fault}", shown(path))]
+    BadLookups { path: PathBuf, fault: String },
     #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
     #[error("{}: this is not the report of the run that its record tells of", shown(.0))]
@@ -96,9 +98,9 @@ impl OutputError {
             Self::WouldReplace { option, .. } => Some(format!("name another file with `{option}`")),
             Self::NotMetrics(_) => Some("name another file with `--metrics-file`".into()),
             Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
-            Self::NoLookups(_) => {
-                Some("put the file back: looked up again, a name may be another user's; or name another report with `--output`".into())
-            }
+            Self::NoLookups(_) | Self::BadLookups { .. } => Some(
+                "put the file back as it was: looked up again, a name may be another user's; or name another report with `--output`".into(),
+            ),
             Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
                 Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
             }

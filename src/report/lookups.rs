@@ -40,21 +40,29 @@ pub(crate) fn read_lookups<E: From<OutputError>>(
     last: u64,
     mut take: impl FnMut(RowNumber, Resolution) -> Result<(), E>,
 ) -> Result<(), E> {
-    let failed = |source| OutputError::from(FileError::new("read", path, source));
-    let file = File::open(path)
-        .map_err(|error| if error.kind() == io::ErrorKind::NotFound { OutputError::NoLookups(path.to_owned()) } else { failed(error) })?;
+    let wrong = |fault: String| OutputError::BadLookups { path: path.to_owned(), fault };
+    let not_found_users = |line: u64| wrong(format!("line {line} is not that of a found user"));
+    let failed = |error: csv::Error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        if error.is_io_error() { FileError::new("read", path, error.into()).into() } else { not_found_users(line) }
+    };
+    let file = File::open(path).map_err(|error| {
+        let is_gone = error.kind() == io::ErrorKind::NotFound;
+        if is_gone { OutputError::NoLookups(path.to_owned()) } else { FileError::new("read", path, error).into() }
+    })?;
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(file);
-    let wrong = |what: String| failed(io::Error::new(io::ErrorKind::InvalidData, what));
-    if reader.headers().map_err(|error| failed(error.into()))? != COLUMNS[..] {
-        return Err(wrong("its columns are not those of found users".to_owned()).into());
+    if reader.headers().map_err(failed)? != COLUMNS[..] {
+        return Err(wrong("it has other columns".to_owned()).into());
     }
     let mut record = StringRecord::new();
-    let mut count = 0;
-    while reader.read_record(&mut record).map_err(|error| failed(error.into()))? {
-        let (row, resolution) = read(&record)
-            .filter(|(row, _)| row.0 <= last)
-            .ok_or_else(|| wrong(format!("line {} is not that of a found user", count + 2)))?;
-        count += 1;
+    let (mut count, mut before) = (0, 0);
+    while reader.read_record(&mut record).map_err(failed)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        let (row, resolution) = read(&record).ok_or_else(|| not_found_users(line))?;
+        if row.0 <= before || row.0 > last {
+            return Err(wrong(format!("line {line} is out of order")).into());
+        }
+        (count, before) = (count + 1, row.0);
         take(row, resolution)?;
     }
     if count != rows {
@@ -140,11 +148,13 @@ mod tests {
             ("4,,not_found", &format!("4,{id},not_found")),
             (",400,", ",x,"),
             ("4,,not_found,", "4,,not_found"),
+            ("\n3,", "\n1,"),
+            ("\n3,", "\n5,"),
         ] {
             let edited = whole.replacen(from, to, 1);
             assert_ne!(edited, whole);
             fs::write(&*files.lookups, edited).expect("written");
-            assert!(matches!(read_back(&files, 4), Err(OutputError::File(_))), "{from} {to}");
+            assert!(matches!(read_back(&files, 4), Err(OutputError::BadLookups { .. })), "{from} {to}");
         }
         fs::remove_file(&*files.lookups).expect("there");
         assert!(matches!(read_back(&files, 4), Err(OutputError::NoLookups(_))));

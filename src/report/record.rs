@@ -183,6 +183,29 @@ pub(crate) struct ReadingRecord {
     pub(crate) skip_invalid: bool,
 }
 
+impl ReadingRecord {
+    /// Describes the first option that was another.
+    fn difference(&self, other: &Self) -> Option<String> {
+        let options = |reading: &Self| {
+            let Self { until, user_column, until_column, delimiter, no_headers, skip_invalid } = reading.clone();
+            let value = |value: Option<String>| value.map(|value| format!("`{}`", escaped(&value)));
+            let flag = |is_given: bool| is_given.then(|| "given".to_owned());
+            [
+                ("--until", value(until)),
+                ("--user-column", value(user_column)),
+                ("--until-column", value(until_column)),
+                ("--delimiter", value(delimiter.map(String::from))),
+                ("--no-headers", flag(no_headers)),
+                ("--skip-invalid", flag(skip_invalid)),
+            ]
+        };
+        let mut both = options(self).into_iter().zip(options(other));
+        let ((option, was), (_, is)) = both.find(|(was, is)| was != is)?;
+        let shown = |value: Option<String>| value.unwrap_or_else(|| "not given".to_owned());
+        Some(format!("`{option}` was {} and is {}", shown(was), shown(is)))
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RequestsRecord {
     pub(crate) sent: u64,
@@ -281,7 +304,6 @@ impl RunRecord {
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let differ =
             |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{}` and is `{}`", escaped(was), escaped(is)));
-        let shown = |reading: &ReadingRecord| serde_json::to_string(reading).unwrap_or_default();
         // Each built-in sandbox has its own port.
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
         let is_listed = self.input.directory.is_some() || other.input.directory.is_some();
@@ -290,7 +312,7 @@ impl RunRecord {
             .or_else(|| differ("the environment", &self.environment.id, &other.environment.id))
             .or_else(|| differ("the API", &url(self), &url(other)))
             .or_else(|| differ(input, &self.input.identity(), &other.input.identity()))
-            .or_else(|| differ("the reading of the input", &shown(&self.options.reading), &shown(&other.options.reading)))
+            .or_else(|| self.options.reading.difference(&other.options.reading))
             .or_else(|| self.difference_when_finished(other))
     }
 

@@ -107,7 +107,9 @@ fn what_differs_is_named() {
     assert_eq!(named(|other| other.environment.id = "f".into()), "the environment was `e` and is `f`");
     assert!(named(|other| other.api_url = "https://x".into()).starts_with("the API was"));
     assert!(named(|other| other.input.sha256 = Some("t".into())).starts_with("the input's SHA-256 was"));
-    assert!(named(|other| other.options.reading.until = None).contains(r#""until":"+4h""#));
+    assert_eq!(named(|other| other.options.reading.until = None), "`--until` was `+4h` and is not given");
+    assert_eq!(named(|other| other.options.reading.delimiter = Some('\t')), "`--delimiter` was `;` and is `\\t`");
+    assert_eq!(named(|other| other.options.reading.skip_invalid = true), "`--skip-invalid` was not given and is given");
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl VerifyError {
         match self {
             Self::Path(_) => "name a report, such as `users.report.csv`",
             Self::NoRecord { .. } => "name the report by the name that it had, and put its `.run.json` beside it",
-            Self::File(_) => "check that the file is there and may be read",
+            Self::File(_) => "check that the file is there, may be read, and is as the run wrote it",
             Self::OtherFormat { .. } => "check it with the version of pingone-bypass that wrote it, or a newer one",
         }
     }
@@ -172,14 +172,18 @@ fn input_of(record: &RunRecord) -> Finding {
         return Finding::Aside("the users of the directory, which has no digest".to_owned());
     };
     let name = quote(path);
-    match sha256_of(Path::new(path)) {
+    match sha256_of_file(Path::new(path)) {
         Ok(now) if now == *sha256 => Finding::Holds(format!("{name} is as it was, SHA-256 {now}")),
         Ok(now) => Finding::Aside(format!("{name} is another file now, SHA-256 {now}; the run's had {}", escaped(sha256))),
         Err(error) => Finding::Aside(format!("{name} cannot be read here ({error}); the run's had SHA-256 {}", escaped(sha256))),
     }
 }
 
-fn sha256_of(path: &Path) -> io::Result<String> {
+/// The SHA-256 of a regular file. What was a pipe, `/dev/stdin` say, has been read, and waiting for more would take for ever.
+fn sha256_of_file(path: &Path) -> io::Result<String> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
     let mut file = Hashing::open(path)?;
     io::copy(&mut file, &mut io::sink())?;
     Ok(file.finish())
@@ -218,7 +222,9 @@ impl Contents {
             let line = values.position().map_or(0, csv::Position::line);
             let outcome = outcome_of(&values);
             let fault = match (Column::Row.parsed(&values), outcome) {
-                _ if values.len() != width => Some(format!("it has {} values, and the header has {width}", values.len())),
+                _ if values.len() != width => {
+                    Some(format!("it has {} value{}, and the header has {width}", values.len(), if values.len() == 1 { "" } else { "s" }))
+                }
                 (None, _) => Some("it has no row number".to_owned()),
                 (_, None) => Some(format!("`{}` is no result", quote(&String::from_utf8_lossy(Column::Result.of(&values))))),
                 (_, Some(outcome)) if !is_reported(record, outcome) => Some(format!("`{outcome}` is not among the selected lines")),

@@ -261,6 +261,9 @@ fn a_run_is_taken_up_with_the_digest_that_it_began_with() {
     assert_eq!(digest_in(&resumed.stderr), digest);
     assert_eq!(field.report("in.report.csv").count("granted"), 29);
     assert_eq!(confirmed(&field, "in.report.run.json"), json!({"how": "approve", "plan": digest, "approvedBy": null}));
+    let refused = run_alone(&field, &[&arguments[..9], &[&other, "--resume"]].concat());
+    assert_eq!(refused.code, 2, "the plan that has finished is another: {}", refused.stderr);
+    assert_eq!(run_alone(&field, &[&arguments[..], &["--resume"]].concat()).code, 1, "as it finished");
 }
 
 #[test]

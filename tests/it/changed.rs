@@ -198,7 +198,7 @@ fn another_run_is_not_taken_for_one_whose_input_was_edited() {
     fs::remove_file(field.path("in.csv")).expect("there");
     for (arguments, expected) in [
         (&["audit", "in.csv", "--resume"][..], "the operation was `grant` and is `audit`"),
-        (&["grant", "in.csv", "--resume", "--until", "+1h"], "the reading of the input was `"),
+        (&["grant", "in.csv", "--resume", "--until", "+1h"], "`--until` was not given and is `+1h`"),
         (&["audit", "--all-users", "-o", "in.report.csv", "--resume"], "the operation was `grant` and is `audit`"),
     ] {
         let refused = field.run(arguments);

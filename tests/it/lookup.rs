@@ -429,10 +429,21 @@ fn without_the_users_that_were_found_a_run_is_not_resumed() {
     let expected =
         "error: in.report.lookup.csv: the run cannot be resumed: the file of the users that it found is not there\nhint: put the file back";
     assert!(refused.stderr.contains(expected), "{}", refused.stderr);
-    field.write("in.report.lookup.csv", &whole[..whole.len() - 60]);
-    let refused = resume();
-    assert_eq!(refused.code, 5, "{}", refused.stderr);
-    assert!(refused.stderr.contains("in.report.lookup.csv: the file cannot be read"), "{}", refused.stderr);
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let with = |from: usize, line: &str| [&lines[..from].concat(), line, &lines[from + 1..].concat()].concat();
+    for (text, fault) in [
+        (whole[..whole.len() - 60].to_owned(), "line 101 is not that of a found user"),
+        (with(90, lines[89]), "line 91 is out of order"),
+        (with(90, ""), "it has users for 100 rows, and 101 are to be found"),
+    ] {
+        field.write("in.report.lookup.csv", text);
+        let refused = resume();
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        let expected = format!(
+            "error: in.report.lookup.csv: the run cannot be resumed: this is not the file of the users that it found: {fault}\nhint: put the file back as it was"
+        );
+        assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
+    }
     assert_eq!(puts(&field.calls()), 0);
     field.write("in.report.lookup.csv", &whole);
     assert_eq!(resume().code, 0);

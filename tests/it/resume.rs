@@ -154,7 +154,7 @@ fn a_run_that_is_not_the_same_is_not_taken_up() {
     refused(&["grant", "in.csv"], "in.report.partial.csv: an earlier run of this report has not finished");
     refused(&["audit", "in.csv", "--resume"], "the operation was `grant` and is `audit`");
     refused(&["grant", "in.csv", "--resume", "--environment-id", other], "the environment was `");
-    refused(&["grant", "in.csv", "--resume", "--until", "+1h"], "the reading of the input was `");
+    refused(&["grant", "in.csv", "--resume", "--until", "+1h"], "`--until` was not given and is `+1h`");
     refused(&["grant", "in.csv", "--resume", "-o", "-"], "a run whose report goes to standard output cannot be taken up");
     let input = fs::read(field.path("in.csv")).expect("there");
     fs::write(field.path("in.csv"), [&input[..], b"\n"].concat()).expect("written");

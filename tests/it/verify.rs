@@ -182,3 +182,19 @@ fn a_report_of_an_unfinished_run_does_not_stand() {
     let found = field.run(&["verify", "in.report.csv"]);
     assert!(found.code == 1 && found.stdout.contains("FAILED  run      the run is not finished: its journal is there"), "{}", found.stdout);
 }
+
+/// The record names the input, and what it names may be anything by now.
+#[test]
+fn an_input_that_is_no_regular_file_is_not_waited_for() {
+    let field = granted();
+    assert!(std::process::Command::new("mkfifo").arg(field.path("pipe")).status().expect("there").success());
+    let mut record = record(&field);
+    for path in ["pipe", "/dev/zero"] {
+        record["input"]["path"] = path.into();
+        field.write("in.report.run.json", record.to_string());
+        let found = field.run(&["verify", "in.report.csv"]);
+        assert_eq!(found.code, 0, "{}{}", found.stdout, found.stderr);
+        let expected = format!("note    input    {path} cannot be read here (it is no regular file); the run's had SHA-256 ");
+        assert!(found.stdout.contains(&expected), "{}", found.stdout);
+    }
+}
