@@ -4,6 +4,7 @@
 mod action;
 mod bit_set;
 mod detail;
+mod end_dates;
 mod lines;
 mod max_failures;
 mod outcome;
@@ -29,6 +30,7 @@ pub use self::text::ForeignText;
 pub(crate) use self::action::{Action, Operation, Restoration};
 pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
+pub(crate) use self::end_dates::EndDates;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
 pub(crate) use self::previous::Previous;

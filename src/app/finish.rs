@@ -13,7 +13,7 @@ use super::source::SourceRows;
 use super::workspace::Workspace;
 use crate::clock::Clock;
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
+use crate::domain::{BypassUntil, EndDates, Lines, Outcome, Tally, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
     EndedJournal, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
@@ -49,14 +49,15 @@ impl Conclusion<'_> {
         summary.rows = results.expected;
         let (statuses, metrics) = (results.statuses.clone(), self.metrics);
         // If the journal cannot be read, this is what is known.
-        metrics.note(Summary { tally: results.ended.tally, ..summary.clone() }, statuses.clone());
+        metrics.note(Summary { tally: results.ended.tally, bypass_ends: results.ended.bypass_ends, ..summary.clone() }, statuses.clone());
         let sent_nothing = !results.sent_for_users && self.before.rows() == 0;
         let published = if let Some(count) = self.all_rows(&results) {
             let journal = EndedJournal::read(&self.workspace.files, rows.most_rows())?;
-            summary.tally = journal.index.tally;
+            (summary.tally, summary.bypass_ends) = (journal.index.tally, journal.index.bypass_ends);
             if must_not_publish(&results, &journal.index) { Err(why_stopped(results)) } else { self.publish(journal, count, rows) }
         } else {
-            summary.tally = index_journal(&self.workspace.files.partial, rows.most_rows())?.tally;
+            let index = index_journal(&self.workspace.files.partial, rows.most_rows())?;
+            (summary.tally, summary.bypass_ends) = (index.tally, index.bypass_ends);
             Err(why_stopped(results))
         };
         let code = match published {
@@ -166,11 +167,18 @@ pub(super) fn conclude_published(
     if published.tally.failures() > 0 {
         console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
     }
-    code_of(&published.tally)
+    code_of(&published.tally, &config.safety.allow, console)
 }
 
-/// Reports a finished run once more. If it crashed after publishing the report, its record is completed.
-pub(super) fn report_finished(files: &ReportFiles, mut record: RunRecord, clock: Clock, console: &Console) -> Result<u8, RunError> {
+/// Reports a finished run once more. If it crashed after publishing the report, its record is completed. The exit code is the
+/// run's own, unless what the run allowed, or what is `allowed` now, makes it 0.
+pub(super) fn report_finished(
+    files: &ReportFiles,
+    mut record: RunRecord,
+    allowed: &[Outcome],
+    clock: Clock,
+    console: &Console,
+) -> Result<u8, RunError> {
     let found = count_report(&files.report)?;
     let has_all_rows = record.options.only.is_none();
     // If the report lacks lines, the record has the totals.
@@ -190,7 +198,9 @@ pub(super) fn report_finished(files: &ReportFiles, mut record: RunRecord, clock:
         record.write(&files.record)?;
     }
     console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
-    Ok(code_of(&published.tally))
+    let allowed_then = record.options.allow.iter().filter_map(|name| Outcome::named(name));
+    let allowed: Vec<Outcome> = allowed_then.chain(allowed.iter().copied()).collect();
+    Ok(code_of(&published.tally, &allowed, console))
 }
 
 fn complete(record: &mut RunRecord, published: &Published) {
@@ -236,6 +246,7 @@ pub(super) fn summary_of(results: &RunResults, target: &str) -> Summary {
     Summary {
         target: target.to_owned(),
         tally: Tally::default(),
+        bypass_ends: EndDates::default(),
         rows: None,
         sent: results.requests.sent,
         retried: results.requests.retried,
@@ -246,8 +257,14 @@ pub(super) fn summary_of(results: &RunResults, target: &str) -> Summary {
     }
 }
 
-pub(super) fn code_of(tally: &Tally) -> u8 {
-    if tally.failures() > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
+/// The exit code of a run that has settled every row. Failures that are `allowed` do not count, and the operator is told so.
+pub(super) fn code_of(tally: &Tally, allowed: &[Outcome], console: &Console) -> u8 {
+    let outcomes = tally.seen().filter(|(outcome, _)| allowed.contains(outcome));
+    let spared: Vec<String> = outcomes.map(|(outcome, rows)| format!("{rows} {outcome}")).collect();
+    if !spared.is_empty() {
+        console.tell(&format!("not counted in the exit code, as `--allow` says: {}", spared.join(", ")));
+    }
+    if tally.failures_besides(allowed) > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
 }
 
 pub(super) fn timestamp(at: DateTime<Utc>) -> String {

@@ -88,8 +88,8 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
 async fn run_config(config: Result<RunConfig, Refusal>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     let config = config.map_err(|Refusal { why, told }| {
         let error = RunError::from(why);
-        if let Some((place, operation)) = told.as_deref() {
-            MetricsFile::at(Some(place), *operation).write_failed(error.code());
+        if let Some(told) = told.as_deref() {
+            MetricsFile::of_refusal(told).write_failed(error.code());
         }
         error
     })?;

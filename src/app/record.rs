@@ -71,6 +71,7 @@ impl OptionsRecord {
             timeout: humantime::format_duration(pace.timeout).to_string(),
             give_up_after: humantime::format_duration(pace.give_up_after).to_string(),
             max_failures: config.safety.max_failures.to_string(),
+            allow: config.safety.allow.iter().map(|outcome| outcome.name().to_owned()).collect(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Options that keep a run from doing what nobody wanted.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::domain::{MaxFailures, PlanDigest};
+use crate::domain::{Counts, MaxFailures, Outcome, PlanDigest};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Safety")]
@@ -28,7 +29,16 @@ pub(crate) struct SafetyArgs {
     /// Stop when more rows than this have failed; a share counts once 50 rows have settled
     #[arg(long, value_name = "N|P%", default_value = "20%")]
     pub(crate) max_failures: MaxFailures,
+    /// Failures that do not make the exit code 1; they are counted, reported and limited as ever
+    #[arg(long, value_name = "RESULT,…", value_delimiter = ',', value_parser = failure())]
+    pub(crate) allow: Vec<Outcome>,
     /// Why, for the run's record: a ticket number, say
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+}
+
+/// A result that counts as a failure.
+fn failure() -> impl TypedValueParser<Value = Outcome> {
+    let failures = Outcome::ALL.into_iter().filter(|outcome| outcome.counts() == Counts::Failure);
+    PossibleValuesParser::new(failures.map(Outcome::name)).try_map(|name| Outcome::named(&name).ok_or("no such result"))
 }

@@ -145,6 +145,11 @@ impl Settlement {
         format!("row {}: {}: {}", self.row, self.outcome.name(), parts.collect::<Vec<_>>().join(", "))
     }
 
+    /// When the bypass ends, if the row is settled for good and its user can bypass MFA.
+    pub(crate) fn active_until(&self) -> Option<BypassUntil> {
+        self.until.filter(|_| self.can_bypass == Some(true) && !self.outcome.is_to_be_sent_again())
+    }
+
     /// Writes the row's values to `line`.
     pub(crate) fn write_to(&self, line: &mut ByteRecord) {
         fn text(value: Option<impl ToString>) -> String {

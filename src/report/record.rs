@@ -169,6 +169,9 @@ pub(crate) struct OptionsRecord {
     pub(crate) timeout: String,
     pub(crate) give_up_after: String,
     pub(crate) max_failures: String,
+    /// The results of failed rows that do not make the exit code 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<String>,
 }
 
 /// The options that decide what a row of the input means.

@@ -41,6 +41,7 @@ pub(in crate::report) fn record() -> RunRecord {
             timeout: "30s".into(),
             give_up_after: "10m".into(),
             max_failures: "20%".into(),
+            allow: Vec::new(),
         },
         totals: totals(&Tally::default()),
         requests: RequestsRecord::default(),

@@ -58,7 +58,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::clock::Clock;
-use crate::domain::{MaxFailures, Row, Tally};
+use crate::domain::{EndDates, MaxFailures, Row, Tally};
 use crate::pingone::{Limits, PingOneError, Session, Transport};
 use crate::report::Appender;
 use crate::stop::{Signal, Stop};
@@ -99,6 +99,8 @@ pub(crate) struct StopRules {
 pub(crate) struct Ended {
     /// Rows settled in this run, by outcome.
     pub(crate) tally: Tally,
+    /// The end dates of the users who can bypass MFA, as far as these rows tell.
+    pub(crate) bypass_ends: EndDates,
     /// Why it stopped before the last row; `None` if it did not.
     pub(crate) stopped: Option<StopReason>,
 }

@@ -6,12 +6,13 @@ use super::breaker::CircuitBreaker;
 use super::budget::{Budget, Exceeded};
 use super::canary::Canary;
 use super::{Ended, StopReason, StopRules};
-use crate::domain::{RowNumber, Tally};
+use crate::domain::{EndDates, RowNumber, Tally};
 use crate::report::Settlement;
 
 #[derive(Debug)]
 pub(super) struct RunState {
     tally: Tally,
+    bypass_ends: EndDates,
     budget: Budget,
     canary: Option<Canary>,
     pub(super) breaker: CircuitBreaker,
@@ -22,6 +23,7 @@ impl RunState {
     pub(super) fn new(rules: &StopRules, concurrency: usize) -> Self {
         Self {
             tally: Tally::default(),
+            bypass_ends: EndDates::default(),
             budget: Budget::new(rules.max_failures, rules.is_resumed),
             canary: rules.canary.map(Canary::new),
             breaker: CircuitBreaker::new(concurrency),
@@ -43,6 +45,9 @@ impl RunState {
     /// Counts a settled row. Returns a reason if the run must stop.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> Option<StopReason> {
         self.tally.add(settlement.outcome);
+        if let Some(until) = settlement.active_until() {
+            self.bypass_ends.add(until);
+        }
         self.stops_after(settlement)
     }
 
@@ -67,6 +72,6 @@ impl RunState {
     }
 
     pub(super) fn ended(self) -> Ended {
-        Ended { tally: self.tally, stopped: self.stopped }
+        Ended { tally: self.tally, bypass_ends: self.bypass_ends, stopped: self.stopped }
     }
 }

@@ -208,7 +208,8 @@ fn the_record_and_the_failed_rows_of_an_end_are_as_promised() {
         "userID,ticket,result,errorMessage\n00000000-0000-4000-8000-000000000000,x,not_found,The requested user was not found.\n"
     );
     let metrics = std::fs::read_to_string(field.path("m.prom")).expect("metrics");
-    assert!(metrics.contains("pingone_bypass_rows{operation=\"end\",result=\"ended\"} 3\n"), "{metrics}");
+    let labels = format!("operation=\"end\",environment=\"{}\",result=\"ended\"", field.sandbox.environment_id());
+    assert!(metrics.contains(&format!("pingone_bypass_rows{{{labels}}} 3\n")), "{metrics}");
     let dates = field.report("in.report.csv");
     let now = Utc::now();
     for date in dates.column("requestedUntil").into_iter().filter(|date| !date.is_empty()) {
