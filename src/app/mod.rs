@@ -33,6 +33,7 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Refusal, RunConfig};
@@ -49,6 +50,9 @@ use self::metrics_file::MetricsFile;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
 use self::verify::verify_report;
+
+/// The program's name.
+const NAME: &str = "pingone-bypass";
 
 /// Runs the command in `cli`, with messages on `console`. Returns the program's exit code.
 pub async fn run(cli: Cli, console: &Console) -> u8 {
@@ -98,11 +102,22 @@ async fn run_config(config: Result<RunConfig, Refusal>, to_resume: &str, console
     ended.inspect_err(|error| metrics.write_failed(error.code()))
 }
 
-fn complete(shell: clap_complete::Shell) -> Result<u8, RunError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pingone-bypass", &mut script);
-    print(&script)?;
+fn complete(shell: Shell) -> Result<u8, RunError> {
+    print(completions(shell).as_bytes())?;
     Ok(EXIT_SUCCESS)
+}
+
+/// The completion script for a `shell`.
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        // clap_complete 4.6 names the state of a command after a program with a hyphen in two ways: with `__` for the hyphen where
+        // it is set, and with `__subcmd__` where its options stand, which then are never reached.
+        Shell::Bash => script.replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__")),
+        _ => script,
+    }
 }
 
 fn print(bytes: &[u8]) -> Result<(), RunError> {
