@@ -35,7 +35,7 @@ pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
 pub(crate) use self::previous::Previous;
 pub(crate) use self::resolution::Resolution;
-pub(crate) use self::row::{Row, Work};
+pub(crate) use self::row::{Origin, Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
 pub(crate) use self::text::{escaped, escaped_lines, is_unseen, quote, shell_word, shown};
 pub(crate) use self::when::{UntilError, parse_span, parse_until};

@@ -76,7 +76,7 @@ pub use self::ui::Console;
 
 /// The errors that end a run early, and the exit codes.
 pub mod error {
-    pub use crate::app::{LastFailure, RunError};
+    pub use crate::app::{FailureCause, RunError};
     pub use crate::exit::{
         EXIT_CHANGES, EXIT_FILES, EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_SUCCESS,
         EXIT_TROUBLE, EXIT_UNVERIFIED, EXIT_USAGE,

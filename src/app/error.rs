@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::failure_cause::FailureCause;
 use crate::clock::Side;
 use crate::config::{ConfigError, Refused};
 use crate::diff::DiffError;
@@ -57,18 +58,20 @@ pub enum RunError {
         what: String,
         /// The exit code.
         code: u8,
-        /// The last failed row and its error.
+        /// What the user can do.
+        hint: &'static str,
+        /// Why rows failed.
         #[source]
-        last: LastFailure,
+        cause: Option<FailureCause>,
     },
     /// What answers is not PingOne but a gateway in front of it.
     #[error("stopped: each of the first {settled} rows was answered 403, and not by PingOne itself")]
     NotPingOne {
         /// The number of rows.
         settled: u64,
-        /// The last row and its error.
+        /// Why they failed.
         #[source]
-        last: LastFailure,
+        cause: Option<FailureCause>,
     },
     /// Some rows are not settled, and no reason is known. This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
@@ -136,11 +139,6 @@ pub enum RunError {
         source: io::Error,
     },
 }
-
-/// A failed row and its error.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LastFailure(pub(crate) String);
 
 impl From<Refused> for RunError {
     fn from(refused: Refused) -> Self {
@@ -230,6 +228,14 @@ impl RunError {
         }
     }
 
+    /// The error for the run's record: with its causes in short.
+    pub(super) fn in_short(&self) -> String {
+        if let Self::Exceeded { cause: Some(cause), .. } | Self::NotPingOne { cause: Some(cause), .. } = self {
+            return format!("{self}: {}", cause.in_short());
+        }
+        self.to_string()
+    }
+
     /// What the user can do, in one line.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -243,9 +249,7 @@ impl RunError {
             Self::Verify(error) => Some(error.hint().into()),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
             Self::NotPingOne { .. } => Some(WRONG_PATH.into()),
-            Self::Exceeded { code: EXIT_REFUSED, .. } => {
-                Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
-            }
+            Self::Exceeded { hint, .. } => Some((*hint).into()),
             Self::NobodyToAsk => Some(
                 "see what would be done with `--dry-run`, and say `--yes` if it is what you want, or have its digest approved and say `--approve`"
                     .into(),
@@ -259,7 +263,6 @@ impl RunError {
             ),
             Self::ClockBefore1970 => Some("set the clock here".into()),
             Self::NotConfirmed
-            | Self::Exceeded { .. }
             | Self::Unaccounted
             | Self::Signals(_)
             | Self::Interrupted(_)

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::complain;
 use super::context::RunResults;
-use super::error::{LastFailure, RunError};
+use super::error::RunError;
+use super::failure_cause::FailureCause;
 use super::metrics_file::MetricsFile;
 use super::source::SourceRows;
 use super::workspace::Workspace;
@@ -19,8 +20,14 @@ use crate::report::{
     EndedJournal, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
     count_report, index_journal, tally, totals,
 };
-use crate::run::{Exceeded, StopReason};
+use crate::run::{Causes, Exceeded, StopReason};
 use crate::ui::Console;
+
+/// The hints for runs that stop by themselves.
+const MAX_FAILURES: &str = "mend the most frequent cause before the other rows are sent; if such failures are to be expected, allow more of them with `--max-failures`";
+const OUTAGE: &str = "see whether PingOne is up and can be reached from here, and take the run up once it answers again";
+const ROLE: &str = "give the worker application the role Identity Data Admin for the environment, or for these users' population";
+const CANARY: &str = "see whether the other rows would fail alike before they are sent: a run that is taken up begins with another canary";
 
 /// What the end of a run needs.
 pub(super) struct Conclusion<'a> {
@@ -41,6 +48,7 @@ impl Conclusion<'_> {
     /// Publishes the report if every row is settled. Otherwise says why not and how to resume. Returns the exit code.
     pub(super) fn conclude(mut self, results: RunResults, rows: &impl SourceRows) -> Result<u8, RunError> {
         self.record.requests.add(results.requests);
+        self.record.canary_succeeded |= results.ended.canary_succeeded;
         self.record.finished_at = Some(timestamp(results.finished));
         if results.written.is_ok() {
             self.record.in_doubt_ahead = Some(0);
@@ -107,7 +115,7 @@ impl Conclusion<'_> {
 
     fn note_in_record(&mut self, stopped: &RunError, tally: &Tally) {
         self.record.status = if matches!(stopped, RunError::Interrupted(_)) { Status::Interrupted } else { Status::Stopped };
-        self.record.stop_reason = Some(stopped.to_string());
+        self.record.stop_reason = Some(stopped.in_short());
         self.record.totals = totals(tally);
         if let Err(error) = self.record.write(&self.workspace.files.record) {
             // The record still says that the run is in progress, and the run can be resumed all the same.
@@ -222,23 +230,26 @@ pub(super) fn why_stopped(results: RunResults) -> RunError {
     match results.ended.stopped {
         Some(StopReason::Signal(signal)) => RunError::Interrupted(signal),
         Some(StopReason::Refused(error)) => error.into(),
-        Some(StopReason::Exceeded { why, failed, settled, last }) => exceeded(why, failed, settled, last),
-        Some(StopReason::Canary(last)) => {
+        Some(StopReason::Exceeded { why, failed, settled, causes }) => exceeded(why, failed, settled, causes),
+        Some(StopReason::Canary(row)) => {
             let what = "one of the first rows, which `--canary` settles alone, did not succeed".to_owned();
-            RunError::Exceeded { what, code: EXIT_STOPPED, last: LastFailure(last) }
+            RunError::Exceeded { what, code: EXIT_STOPPED, hint: CANARY, cause: Some(FailureCause::of_row(&row)) }
         }
         Some(StopReason::Source | StopReason::JournalClosed) | None => RunError::Unaccounted,
     }
 }
 
-fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError {
-    let (what, code) = match why {
-        Exceeded::Failures => (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED),
-        Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED),
-        Exceeded::Gateway => return RunError::NotPingOne { settled, last: LastFailure(last) },
-        Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED),
+fn exceeded(why: Exceeded, failed: u64, settled: u64, causes: Causes) -> RunError {
+    let cause = FailureCause::of(causes);
+    let (what, code, hint) = match why {
+        Exceeded::Failures => {
+            (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED, MAX_FAILURES)
+        }
+        Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED, OUTAGE),
+        Exceeded::Gateway => return RunError::NotPingOne { settled, cause },
+        Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED, ROLE),
     };
-    RunError::Exceeded { what, code, last: LastFailure(last) }
+    RunError::Exceeded { what, code, hint, cause }
 }
 
 /// The summary of a run against `target`: its requests and its duration.

@@ -8,6 +8,7 @@ mod directory_source;
 #[cfg(test)]
 mod doubt_tests;
 mod error;
+mod failure_cause;
 mod feed;
 mod file_sink;
 mod finish;
@@ -43,7 +44,8 @@ use crate::platform::outlive_file_size_limit;
 use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 
-pub use self::error::{LastFailure, RunError};
+pub use self::error::RunError;
+pub use self::failure_cause::FailureCause;
 
 use self::diff::diff;
 use self::metrics_file::MetricsFile;
@@ -112,12 +114,12 @@ fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    match shell {
-        // clap_complete 4.6 names the state of a command after a program with a hyphen in two ways: with `__` for the hyphen where
-        // it is set, and with `__subcmd__` where its options stand, which then are never reached.
-        Shell::Bash => script.replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__")),
-        _ => script,
+    if shell != Shell::Bash {
+        return script;
     }
+    // clap_complete 4.6 names the state of a command after a program with a hyphen in two ways: with `__` for the hyphen where it is
+    // set, and with `__subcmd__` where its options stand, which then are never reached.
+    script.replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__"))
 }
 
 fn print(bytes: &[u8]) -> Result<(), RunError> {

@@ -34,6 +34,7 @@ impl RunRecord {
             clock_offset_seconds: None,
             status: Status::Running,
             stop_reason: None,
+            canary_succeeded: false,
             input,
             options: OptionsRecord::of(config, target.is_sandbox),
             totals: totals(&Tally::default()),

@@ -23,7 +23,7 @@ pub(crate) struct SafetyArgs {
     /// Refuse an input of more rows
     #[arg(long, value_name = "N")]
     pub(crate) max_users: Option<u64>,
-    /// Settle the first N rows alone, and go on only if every one of them succeeded
+    /// Settle the first N rows for which something is sent alone, and go on only if every one of them succeeded
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) canary: Option<u64>,
     /// Stop when more rows than this have failed; a share counts once 50 rows have settled

@@ -158,8 +158,8 @@ pub(crate) fn read_journal<E: From<FileError>>(
             Some((row, outcome)) => {
                 let previous = Column::PreviousUntil.text(&values).and_then(Previous::read);
                 let counts = index.add(row, Unsettled { outcome, previous, line: place.clone() });
-                if counts && !outcome.is_to_be_sent_again() {
-                    active_until(&values).into_iter().for_each(|until| index.bypass_ends.add(until));
+                if let Some(until) = active_until(&values).filter(|_| counts && !outcome.is_to_be_sent_again()) {
+                    index.bypass_ends.add(until);
                 }
                 let was_looked_up = !matches!(outcome, Outcome::Invalid | Outcome::Duplicate);
                 index.has_nameless |= was_looked_up && Column::UserId.of(&values).is_empty();

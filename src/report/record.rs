@@ -43,6 +43,9 @@ pub(crate) struct RunRecord {
     pub(crate) clock_offset_seconds: Option<i64>,
     pub(crate) status: Status,
     pub(crate) stop_reason: Option<String>,
+    /// Whether the rows of `--canary` have all succeeded. While it is not known, a resumed run begins with a canary.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) canary_succeeded: bool,
     pub(crate) input: InputRecord,
     pub(crate) options: OptionsRecord,
     pub(crate) totals: BTreeMap<String, u64>,

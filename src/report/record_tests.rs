@@ -20,6 +20,7 @@ pub(in crate::report) fn record() -> RunRecord {
         clock_offset_seconds: None,
         status: Status::Running,
         stop_reason: None,
+        canary_succeeded: false,
         input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), directory: None },
         options: OptionsRecord {
             sandbox: false,

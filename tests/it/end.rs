@@ -180,7 +180,8 @@ fn a_put_that_is_never_answered_leaves_the_row_in_doubt_and_a_resume_finds_out()
     };
     let stopped = run(&["--max-attempts", "2"]);
     assert_eq!(stopped.code, 3, "{}", stopped.stderr);
-    let why = "caused by: row 1: unknown: HTTP 200, the answer has no error body of PingOne's; asked for afterwards, the user can bypass MFA until 2099";
+    assert!(stopped.stderr.contains("caused by: line 2: `") && stopped.stderr.contains("`: unknown HTTP 200 \""), "{}", stopped.stderr);
+    let why = "the answer has no error body of PingOne's; asked for afterwards, the user can bypass MFA until 2099";
     assert!(stopped.stderr.contains(why), "{}", stopped.stderr);
     is_over.store(true, Ordering::SeqCst);
     let resumed = run(&["--resume"]);

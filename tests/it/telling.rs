@@ -170,6 +170,26 @@ fn when_bypasses_run_out_stands_in_the_metrics() {
 }
 
 #[test]
+fn what_an_earlier_process_has_settled_counts_in_the_metrics() {
+    let field = field_with(SandboxConfig { users: Some(20), ..SandboxConfig::default() });
+    let nobody = |index: u64| format!("00000000-0000-4000-8000-{index:012}");
+    let rows = [field.sandbox.user_id(0).to_string(), nobody(1), nobody(2), nobody(3), field.sandbox.user_id(1).to_string()];
+    field.write("in.csv", format!("userID\n{}\n", rows.join("\n")));
+    let always = ["audit", "in.csv", "--concurrency", "1", "--rate", "unlimited", "--metrics-file", "m.prom", "--max-failures"];
+    let mut told = Vec::new();
+    for (more, code) in [(&["1"][..], 3), (&["100", "--resume"], 1)] {
+        let run = field.run(&[&always[..], more].concat());
+        assert_eq!(run.code, code, "{}", run.stderr);
+        let after = metrics(&field);
+        told.push(
+            ["active", "active_until_earliest_timestamp_seconds"].map(|name| after[&(format!("pingone_bypass_{name}"), String::new())]),
+        );
+    }
+    assert_eq!(told[0][0].to_bits(), 1.0_f64.to_bits(), "{told:?}");
+    assert_eq!(told[0].map(f64::to_bits), told[1].map(f64::to_bits), "the second process has seen nobody with a bypass: {told:?}");
+}
+
+#[test]
 fn a_signal_before_the_first_row_and_a_question_to_nobody_are_told_too() {
     let field = field();
     let success = audited(&field);
