@@ -150,7 +150,9 @@ fn failures_that_are_allowed_do_not_make_the_exit_code_1() {
 #[test]
 fn when_bypasses_run_out_stands_in_the_metrics() {
     let field = field();
-    // Of these, the sandbox's users 0, 10 and 20 can bypass MFA.
+    // Every tenth user of the sandbox has a bypass for a day; these two get others.
+    field.write("some.csv", format!("userID,until\n{},+1h\n{},+3d\n", field.sandbox.user_id(0), field.sandbox.user_id(2)));
+    assert_eq!(field.run(&["grant", "some.csv"]).code, 0);
     field.users(30, "");
     let ends = |name: &str| metrics(&field).get(&(format!("pingone_bypass_active_until_{name}_timestamp_seconds"), String::new())).copied();
     for output in ["r.csv", "-"] {
@@ -162,6 +164,7 @@ fn when_bypasses_run_out_stands_in_the_metrics() {
         let seconds = |date: &str| chrono::DateTime::parse_from_rfc3339(date).expect("a date").timestamp();
         let expected = [dates[0], dates[dates.len() - 1]].map(|date| Some(f64::from(u32::try_from(seconds(date)).expect("this century"))));
         assert_eq!([ends("earliest"), ends("latest")], expected, "{output}: {dates:?}");
+        assert!(dates.len() == 5 && dates[0] < dates[1] && dates[3] < dates[4], "{dates:?}");
         std::fs::remove_file(field.path("m.prom")).expect("there");
     }
     field.write("in.csv", format!("userID\n{}\n", field.sandbox.user_id(1)));
@@ -173,7 +176,7 @@ fn when_bypasses_run_out_stands_in_the_metrics() {
 fn what_an_earlier_process_has_settled_counts_in_the_metrics() {
     let field = field_with(SandboxConfig { users: Some(20), ..SandboxConfig::default() });
     let nobody = |index: u64| format!("00000000-0000-4000-8000-{index:012}");
-    let rows = [field.sandbox.user_id(0).to_string(), nobody(1), nobody(2), nobody(3), field.sandbox.user_id(1).to_string()];
+    let rows = [field.sandbox.user_id(9).to_string(), nobody(1), nobody(2), nobody(3), field.sandbox.user_id(1).to_string()];
     field.write("in.csv", format!("userID\n{}\n", rows.join("\n")));
     let always = ["audit", "in.csv", "--concurrency", "1", "--rate", "unlimited", "--metrics-file", "m.prom", "--max-failures"];
     let mut told = Vec::new();
