@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
-use crate::domain::{Lines, Operation, Selection, quote};
+use crate::domain::{EnvironmentId, Lines, Operation, Selection, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
@@ -101,8 +101,16 @@ pub(crate) enum Existing {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) why: ConfigError,
-    /// The metrics file that tells of it, and the operation. `None` if there is none, or before its path is found to be safe.
-    pub(crate) told: Option<Box<(Replaced, Operation)>>,
+    /// `None` if there is no metrics file, or before its path is found to be safe.
+    pub(crate) told: Option<Box<ToldIn>>,
+}
+
+/// The metrics file that tells of a refused configuration, and what it says of it.
+#[derive(Debug)]
+pub(crate) struct ToldIn {
+    pub(crate) place: Replaced,
+    pub(crate) operation: Operation,
+    pub(crate) environment: Option<EnvironmentId>,
 }
 
 impl<E: Into<ConfigError>> From<E> for Refusal {
@@ -140,7 +148,8 @@ impl RunConfig {
         let destination = destination(output.output.as_deref(), &users)?;
         let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         // From here on, the metrics can tell of a refusal.
-        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new((place, operation)));
+        let environment = arguments.connection.environment_id;
+        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new(ToldIn { place, operation, environment }));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,

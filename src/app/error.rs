@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::failure_cause::FailureCause;
 use crate::clock::Side;
 use crate::config::ConfigError;
 use crate::diff::DiffError;
@@ -36,10 +37,21 @@ pub(crate) enum RunError {
     #[error(transparent)]
     Verify(#[from] VerifyError),
     #[error("stopped: {what}")]
-    Exceeded { what: String, code: u8, source: LastFailure },
+    /// `cause` tells why rows failed.
+    Exceeded {
+        what: String,
+        code: u8,
+        hint: &'static str,
+        #[source]
+        cause: Option<FailureCause>,
+    },
     /// A gateway in front of PingOne answers.
     #[error("stopped: each of the first {settled} rows was answered 403, and not by PingOne itself")]
-    NotPingOne { settled: u64, source: LastFailure },
+    NotPingOne {
+        settled: u64,
+        #[source]
+        cause: Option<FailureCause>,
+    },
     /// This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
     Unaccounted,
@@ -67,11 +79,6 @@ pub(crate) enum RunError {
     #[error("{path}: the sandbox cannot write the file")]
     SandboxFile { path: String, source: io::Error },
 }
-
-/// A failed row and its error.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct LastFailure(pub(crate) String);
 
 impl From<NotListed> for RunError {
     fn from(not_listed: NotListed) -> Self {
@@ -133,6 +140,14 @@ impl RunError {
         }
     }
 
+    /// The error for the run's record: with its causes in short.
+    pub(super) fn in_short(&self) -> String {
+        if let Self::Exceeded { cause: Some(cause), .. } | Self::NotPingOne { cause: Some(cause), .. } = self {
+            return format!("{self}: {}", cause.in_short());
+        }
+        self.to_string()
+    }
+
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
@@ -145,9 +160,7 @@ impl RunError {
             Self::Verify(error) => Some(error.hint().into()),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
             Self::NotPingOne { .. } => Some(WRONG_PATH.into()),
-            Self::Exceeded { code: EXIT_REFUSED, .. } => {
-                Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
-            }
+            Self::Exceeded { hint, .. } => Some((*hint).into()),
             Self::NobodyToAsk => Some(
                 "see what would be done with `--dry-run`, and say `--yes` if it is what you want, or have its digest approved and say `--approve`"
                     .into(),
@@ -161,7 +174,6 @@ impl RunError {
             ),
             Self::ClockBefore1970 => Some("set the clock here".into()),
             Self::NotConfirmed
-            | Self::Exceeded { .. }
             | Self::Unaccounted
             | Self::Signals(_)
             | Self::Interrupted(_)

@@ -80,6 +80,9 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     if is_resumed {
         context.resume(run_id, before, feed.expected());
     }
+    if record.canary_succeeded {
+        context.leave_out_canary();
+    }
     let results = context.run(journal, feed, before).instrument(console.run_span(run_id)).await;
     sink.finish(results, &*rows, record, before)
 }

@@ -53,11 +53,13 @@ pub(super) fn publish_settled(
     record.finished_at = Some(timestamp(clock.millis()));
     let journal = EndedJournal::read(files, rows)?;
     let mut journal_rows = journal_rows(config, &record, &journal.index);
+    let bypass_ends = journal.index.bypass_ends;
     let extent = Extent { rows, numbers: Numbers::Whole, lines: config.lines };
     let published = publish_all(files, journal, extent, &mut record, originals.unwrap_or(&mut journal_rows))?;
     let mut summary = Summary {
         target: info.name.clone(),
         tally: published.tally,
+        bypass_ends,
         rows: None,
         sent: 0,
         retried: 0,

@@ -174,7 +174,13 @@ impl Tally {
 
     /// How many rows failed.
     pub(crate) fn failures(&self) -> u64 {
-        self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).fold(0, |all, (_, rows)| all.saturating_add(rows))
+        self.failures_besides(&[])
+    }
+
+    /// How many rows failed with an outcome that is not `allowed`.
+    pub(crate) fn failures_besides(&self, allowed: &[Outcome]) -> u64 {
+        let failed = self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure && !allowed.contains(outcome));
+        failed.fold(0, |all, (_, rows)| all.saturating_add(rows))
     }
 
     /// The outcomes that occurred, with their counts.
@@ -198,6 +204,7 @@ mod tests {
         assert_eq!(names.len(), Outcome::ALL.len());
         assert_eq!(tally.rows(), 16);
         assert_eq!(tally.failures(), 8);
+        assert_eq!(tally.failures_besides(&[Outcome::NotFound, Outcome::Invalid, Outcome::Granted]), 6);
         assert!(tally.seen().all(|(_, rows)| rows == 1));
         tally.remove(Outcome::Failed);
         assert_eq!((tally.rows(), tally.failures(), tally.of(Outcome::Failed)), (15, 7, 0));

@@ -122,7 +122,7 @@ fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remainin
             let in_doubt = remaining.doubts(row.number);
             let work = remaining.unless_expired(work(&row, input)?, row.number);
             let previous = remaining.previous.get(&row.number.0).copied();
-            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, previous, work }));
+            return Ok(Some(Row { number: row.number, origin: row.origin(), carried: row.carried(), in_doubt, previous, work }));
         }
     }
     Ok(None)

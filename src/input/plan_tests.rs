@@ -56,7 +56,9 @@ fn the_plan_of_rows_that_are_looked_up_adds_up_before_and_after() {
     let (send, mut receive) = mpsc::channel(READ_TOGETHER);
     feed(&after, &Remaining::default(), &send).expect("unchanged");
     drop(send);
-    let works: Vec<Work> = std::iter::from_fn(|| receive.blocking_recv()).map(|row| row.work).collect();
+    let (origins, works): (Vec<_>, Vec<_>) = std::iter::from_fn(|| receive.blocking_recv()).map(|row| (row.origin, row.work)).unzip();
+    let origins: Vec<_> = origins.iter().map(|origin| (origin.line, origin.named.as_deref())).collect();
+    assert_eq!(origins, [(Some(2), Some("a@x")), (Some(3), Some("b@x")), (Some(4), Some("A@x")), (Some(5), Some("c@x"))]);
     assert!(matches!(&works[..], [Work::Send(_), Work::Unresolved { .. }, Work::Duplicate(_), Work::Unresolved { .. }]), "{works:?}");
 }
 

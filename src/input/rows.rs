@@ -12,7 +12,9 @@ use super::blocks::Fingerprint;
 use super::columns::{Column, GrantColumns, Layout};
 use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Action, BypassUntil, Grace, Operation, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until};
+use crate::domain::{
+    Action, BypassUntil, Grace, Operation, Origin, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until,
+};
 
 /// The most characters of a lookup value: no email has more than 254. Even at twelve bytes of URL per character, such a
 /// value fits into a request. Texts in PingOne's answers are truncated at a greater length, so a truncated text never
@@ -247,6 +249,18 @@ impl ReadRow<'_> {
     /// The line on which the row begins, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.place.line(self.record)
+    }
+
+    /// How the row stands in the input.
+    pub(crate) fn origin(&self) -> Origin {
+        let named = match &self.asked {
+            Ok(Asked::For(requested)) => match requested.user() {
+                UserRef::Value(value) => Some(value.into()),
+                UserRef::Id(_) => None,
+            },
+            Ok(Asked::Nothing(_)) | Err(_) => None,
+        };
+        Origin { line: Some(self.line()), named }
     }
 
     /// The values of the columns that are carried into the report, unchanged. Missing values are empty.

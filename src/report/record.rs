@@ -43,6 +43,9 @@ pub(crate) struct RunRecord {
     pub(crate) clock_offset_seconds: Option<i64>,
     pub(crate) status: Status,
     pub(crate) stop_reason: Option<String>,
+    /// Whether the rows of `--canary` have all succeeded. While it is not known, a resumed run begins with a canary.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) canary_succeeded: bool,
     pub(crate) input: InputRecord,
     pub(crate) options: OptionsRecord,
     pub(crate) totals: BTreeMap<String, u64>,
@@ -169,6 +172,9 @@ pub(crate) struct OptionsRecord {
     pub(crate) timeout: String,
     pub(crate) give_up_after: String,
     pub(crate) max_failures: String,
+    /// The results of failed rows that do not make the exit code 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<String>,
 }
 
 /// The options that decide what a row of the input means.

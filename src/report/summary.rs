@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::{Counts, Tally, shown};
+use crate::domain::{Counts, EndDates, Tally, shown};
 
 /// What a run has done.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     pub(crate) target: String,
     /// Rows by outcome.
     pub(crate) tally: Tally,
+    /// The end dates of the users who can bypass MFA, as far as settled rows tell.
+    pub(crate) bypass_ends: EndDates,
     /// The number of rows, if not all of them are settled.
     pub(crate) rows: Option<u64>,
     /// Requests sent, those for tokens included.
@@ -64,6 +66,7 @@ mod tests {
         let summary = Summary {
             target: "environment e at https://api.pingone.eu/v1".to_owned(),
             tally,
+            bypass_ends: EndDates::default(),
             rows: None,
             sent: 105,
             retried: 4,
