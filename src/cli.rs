@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{EnvironmentId, Grace, parse_span, shell_word};
+use crate::domain::{EnvironmentId, Grace, parse_span, positive_span, shell_word, span_up_to};
 use crate::pace::Rate;
 use crate::pingone::{AuthMethod, Region};
 
@@ -331,25 +331,9 @@ fn delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A time to wait, at most a year.
-fn positive_span(text: &str) -> Result<Duration, String> {
-    span_up_to(365, text)
-}
-
 /// How far ahead a date may be; beyond some centuries this is no limit.
 fn window(text: &str) -> Result<Duration, String> {
     span_up_to(100_000, text)
-}
-
-fn span_up_to(days: u32, text: &str) -> Result<Duration, String> {
-    match parse_span(text) {
-        Ok(Duration::ZERO) => Err("expected more than nothing".to_owned()),
-        Ok(span) if span > DAY * days => Err(format!("expected at most {days}d")),
-        Ok(span) => Ok(span),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn grace(text: &str) -> Result<Grace, String> {

@@ -33,7 +33,7 @@ pub(crate) struct Offset {
 
 /// Whether the local clock is ahead of PingOne's or behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// It is ahead.
     Ahead,
     /// It is behind.

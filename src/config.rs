@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
-use crate::domain::{Lines, Operation, Selection, quote};
+use crate::domain::{EnvironmentId, Lines, Operation, Selection, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 use chrono::{DateTime, Utc};
 
-pub use self::error::{ConfigError, Missing};
+pub(crate) use self::error::{ConfigError, Missing};
 
 pub(crate) use self::credentials::read_public_key;
 
@@ -97,31 +97,24 @@ pub(crate) enum Existing {
     Resume,
 }
 
-/// An error in the configuration or the output files, found before the input is read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Output(#[from] OutputError),
-}
-
 /// A configuration that is refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    pub(crate) why: Refused,
-    /// The metrics file that tells of it, and the operation. `None` if there is none, or before its path is found to be safe.
-    pub(crate) told: Option<Box<(Replaced, Operation)>>,
+    pub(crate) why: ConfigError,
+    /// `None` if there is no metrics file, or before its path is found to be safe.
+    pub(crate) told: Option<Box<ToldIn>>,
 }
 
-impl From<ConfigError> for Refusal {
-    fn from(error: ConfigError) -> Self {
-        Self { why: error.into(), told: None }
-    }
+/// The metrics file that tells of a refused configuration, and what it says of it.
+#[derive(Debug)]
+pub(crate) struct ToldIn {
+    pub(crate) place: Replaced,
+    pub(crate) operation: Operation,
+    pub(crate) environment: Option<EnvironmentId>,
 }
 
-impl From<OutputError> for Refusal {
-    fn from(error: OutputError) -> Self {
+impl<E: Into<ConfigError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
         Self { why: error.into(), told: None }
     }
 }
@@ -155,7 +148,8 @@ impl RunConfig {
         let destination = destination(output.output.as_deref(), &users)?;
         let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
         // From here on, the metrics can tell of a refusal.
-        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new((place, operation)));
+        let environment = arguments.connection.environment_id;
+        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new(ToldIn { place, operation, environment }));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,
@@ -164,7 +158,7 @@ impl RunConfig {
         if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
             return Err(Refusal { why: OutputError::NoResume.into(), told });
         }
-        let connection = connection(&arguments.connection).map_err(|error| Refusal { why: error.into(), told })?;
+        let connection = connection(&arguments.connection).map_err(|why| Refusal { why, told })?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };

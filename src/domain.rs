@@ -4,6 +4,7 @@
 mod action;
 mod bit_set;
 mod detail;
+mod end_dates;
 mod lines;
 mod max_failures;
 mod outcome;
@@ -22,21 +23,22 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use uuid::Uuid;
 
-pub use self::outcome::{Counts, Outcome, Tally};
-pub use self::plan_digest::{NotAPlanDigest, PlanDigest};
-pub use self::text::ForeignText;
+pub use self::outcome::Outcome;
 
 pub(crate) use self::action::{Action, Operation, Restoration};
 pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
+pub(crate) use self::end_dates::EndDates;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
+pub(crate) use self::outcome::{Counts, Tally};
+pub(crate) use self::plan_digest::PlanDigest;
 pub(crate) use self::previous::Previous;
 pub(crate) use self::resolution::Resolution;
-pub(crate) use self::row::{Row, Work};
+pub(crate) use self::row::{Origin, Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
-pub(crate) use self::text::{escaped, escaped_lines, is_unseen, quote, shell_word, shown};
-pub(crate) use self::when::{UntilError, parse_span, parse_until};
+pub(crate) use self::text::{ForeignText, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
+pub(crate) use self::when::{UntilError, parse_span, parse_until, positive_span, span_up_to};
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +89,6 @@ identifier! {
 }
 impl UserId {
     /// The identifier as a UUID.
-    #[must_use]
     pub fn uuid(self) -> Uuid {
         self.0
     }
@@ -138,7 +139,6 @@ pub struct BypassUntil(DateTime<Utc>);
 
 impl BypassUntil {
     /// `instant`, truncated to milliseconds, or `None` if its year does not fit the format.
-    #[must_use]
     pub fn from_instant(instant: DateTime<Utc>) -> Option<Self> {
         let cut = DateTime::from_timestamp_millis(instant.timestamp_millis())?;
         (1..=9999).contains(&cut.year()).then_some(Self(cut))
@@ -153,7 +153,6 @@ impl BypassUntil {
     }
 
     /// The end date as an instant.
-    #[must_use]
     pub fn instant(self) -> DateTime<Utc> {
         self.0
     }

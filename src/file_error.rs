@@ -8,7 +8,7 @@ use crate::domain::shown;
 /// A local file could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: the file cannot be {verb}", shown(path))]
-pub struct FileError {
+pub(crate) struct FileError {
     verb: &'static str,
     path: PathBuf,
     source: io::Error,

@@ -60,25 +60,6 @@ mod ui;
 
 pub use self::app::run;
 pub use self::cli::Cli;
-pub use self::clock::Side;
-pub use self::config::{ConfigError, Missing};
-pub use self::diff::{DiffError, LineFault};
-pub use self::directory::{ListedFor, ListingError};
-pub use self::domain::{BypassUntil, Counts, EnvironmentId, ForeignText, NotAPlanDigest, NotAUuid, Outcome, PlanDigest, Tally, UserId};
-pub use self::file_error::FileError;
-pub use self::input::{BadRows, HeaderFault, InputError};
-pub use self::jwt::KeyFault;
-pub use self::pingone::{Endless, MadeWith, PingOneError, ServerMessage};
+pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, Outcome, UserId};
 pub use self::platform::forbid_core_dumps;
-pub use self::report::{OutputError, Summary, VerifyError};
-pub use self::stop::Signal;
 pub use self::ui::Console;
-
-/// The errors that end a run early, and the exit codes.
-pub mod error {
-    pub use crate::app::{LastFailure, RunError};
-    pub use crate::exit::{
-        EXIT_CHANGES, EXIT_FILES, EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_SUCCESS,
-        EXIT_TROUBLE, EXIT_UNVERIFIED, EXIT_USAGE,
-    };
-}

@@ -79,8 +79,8 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         existing: _,
         metrics: _,
     } = config;
-    // How it is confirmed, and what is noted about that, is not part of what is confirmed.
-    let SafetyArgs { yes: _, approve: _, approved_by: _, dry_run: _, max_users, canary, max_failures, reason: _ } = safety;
+    // How it is confirmed, what is noted about that, and what the exit code counts is not part of what is confirmed.
+    let SafetyArgs { yes: _, approve: _, approved_by: _, dry_run: _, max_users, canary, max_failures, allow: _, reason: _ } = safety;
     let InputRecord { path: _, sha256, rows: _, directory } = input;
     let (environment, api) = match connection {
         Connection::Sandbox => (None, None),

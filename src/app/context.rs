@@ -195,6 +195,11 @@ impl<'a> Context<'a> {
         self.console().tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
     }
 
+    /// Starts all rows as they come: the rows of the canary have succeeded in an earlier process.
+    pub(super) fn leave_out_canary(&mut self) {
+        self.pipeline.rules.canary = None;
+    }
+
     /// Runs the rows of `feed` through the pipeline; `before` counts the rows settled by earlier processes.
     pub(super) async fn run(&self, journal: Journal, feed: impl RowFeed, before: Tally) -> RunResults {
         let began = Instant::now();

@@ -104,10 +104,6 @@ impl RowSource for CsvSource {
         }
     }
 
-    fn sha256(&self) -> Option<String> {
-        Some(self.input.sha256())
-    }
-
     fn forecast(&self) -> Result<Option<Forecast>, RunError> {
         let lookup = self.input.layout.lookup.as_ref().filter(|_| self.input.plan().lookups.rows > 0);
         let forecast = lookup.map(|lookup| forecast(&self.input, lookup.by)).transpose();

@@ -79,10 +79,6 @@ impl RowSource for DirectorySource {
         InputRecord { path: None, sha256: None, rows: None, directory: Some(DirectoryRecord { filter }) }
     }
 
-    fn sha256(&self) -> Option<String> {
-        None
-    }
-
     fn forecast(&self) -> Result<Option<Forecast>, RunError> {
         Ok(None)
     }

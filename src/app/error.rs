@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::failure_cause::FailureCause;
 use crate::clock::Side;
-use crate::config::{ConfigError, Refused};
+use crate::config::ConfigError;
 use crate::diff::DiffError;
 use crate::directory::{ListingError, NotListed};
 use crate::domain::PlanDigest;
@@ -11,153 +12,72 @@ use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTE
 use crate::file_error::FileError;
 use crate::input::InputError;
 use crate::pingone::{PingOneError, WRONG_PATH};
-use crate::report::{NoLock, NotRead, OutputError, VerifyError};
+use crate::report::{OutputError, VerifyError};
 use crate::stop::{Signal, Stop};
 
 /// An error that ends the whole run.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// The options or the configuration are wrong.
+pub(crate) enum RunError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The input is not valid.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The user list cannot be read.
     #[error(transparent)]
     Listing(#[from] ListingError),
-    /// The report cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// PingOne accepts no requests from us.
     #[error(transparent)]
     PingOne(#[from] PingOneError),
-    /// A local file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The input could be read when it was checked, but not any more.
     #[error("{name}: the input cannot be read any more")]
-    Reading {
-        /// The input's name in messages.
-        name: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Two reports cannot be compared.
+    Reading { name: String, source: io::Error },
     #[error(transparent)]
     Diff(#[from] DiffError),
-    /// A report cannot be checked.
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// Too many rows failed.
     #[error("stopped: {what}")]
+    /// `cause` tells why rows failed.
     Exceeded {
-        /// Why the run stopped.
         what: String,
-        /// The exit code.
         code: u8,
-        /// The last failed row and its error.
+        hint: &'static str,
         #[source]
-        last: LastFailure,
+        cause: Option<FailureCause>,
     },
-    /// What answers is not PingOne but a gateway in front of it.
+    /// A gateway in front of PingOne answers.
     #[error("stopped: each of the first {settled} rows was answered 403, and not by PingOne itself")]
     NotPingOne {
-        /// The number of rows.
         settled: u64,
-        /// The last row and its error.
         #[source]
-        last: LastFailure,
+        cause: Option<FailureCause>,
     },
-    /// Some rows are not settled, and no reason is known. This is a bug.
+    /// This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
     Unaccounted,
-    /// The program cannot listen for signals.
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
-    /// A confirmation is required, and there is no terminal.
     #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command")]
     NobodyToAsk,
-    /// `--approve` names another plan.
     #[error("this is not the plan that was approved: `--approve` has `{approved}`, and this plan's digest is `{plan}`; nothing was sent")]
-    OtherPlan {
-        /// The digest that was approved.
-        approved: PlanDigest,
-        /// The digest of this plan.
-        plan: PlanDigest,
-    },
-    /// The operator did not confirm.
+    OtherPlan { approved: PlanDigest, plan: PlanDigest },
     #[error("not confirmed; nothing was changed by this command")]
     NotConfirmed,
-    /// The clock is off by at least the grace of an end, so no end of a bypass can be checked.
+    /// No end of a bypass could be checked.
     #[error("the clock here is {off} {side} PingOne's, and `--in` is {grace}: {then}; nothing was changed by this command")]
-    ClockOff {
-        /// How far the clock is off.
-        off: String,
-        /// Whether it is ahead of PingOne's or behind it.
-        side: Side,
-        /// How long bypasses were to run on.
-        grace: String,
-        /// What would happen.
-        then: &'static str,
-    },
-    /// The clock is too far off for grants: their end dates would be wrong.
+    ClockOff { off: String, side: Side, grace: String, then: &'static str },
     #[error("the clock here is {off} {side} PingOne's: nothing is granted by it, and nothing was changed by this command")]
-    ClockWrong {
-        /// How far the clock is off.
-        off: String,
-        /// Whether it is ahead of PingOne's or behind it.
-        side: Side,
-    },
-    /// The clock gives no usable date.
+    ClockWrong { off: String, side: Side },
     #[error("the clock here is before 1970: no date can be told by it")]
     ClockBefore1970,
-    /// A signal stopped the run.
     #[error("stopped by {}", .0.name())]
     Interrupted(Signal),
-    /// A signal stopped the run before anything was changed.
     #[error("stopped by {} before the first row was sent: nothing was changed by this command", .0.name())]
     InterruptedFirst(Signal),
-    /// The sandbox could not start.
     #[error("{address}: the sandbox cannot listen there")]
-    Sandbox {
-        /// The address to listen on.
-        address: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The sandbox could not write a file.
+    Sandbox { address: String, source: io::Error },
     #[error("{path}: the sandbox cannot write the file")]
-    SandboxFile {
-        /// The file's path.
-        path: String,
-        /// The cause.
-        source: io::Error,
-    },
-}
-
-/// A failed row and its error.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LastFailure(pub(crate) String);
-
-impl From<Refused> for RunError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Config(error) => Self::Config(error),
-            Refused::Output(error) => Self::Output(error),
-        }
-    }
-}
-
-impl From<NoLock> for RunError {
-    fn from(no_lock: NoLock) -> Self {
-        match no_lock {
-            NoLock::Taken(error) => Self::Output(error),
-            NoLock::File(error) => Self::File(error),
-        }
-    }
+    SandboxFile { path: String, source: io::Error },
 }
 
 impl From<NotListed> for RunError {
@@ -166,15 +86,6 @@ impl From<NotListed> for RunError {
             NotListed::List(error) => Self::Listing(error),
             NotListed::PingOne(error) => Self::PingOne(error),
             NotListed::Stopped(signal) => Self::stopped_first(signal),
-        }
-    }
-}
-
-impl From<NotRead> for RunError {
-    fn from(not_read: NotRead) -> Self {
-        match not_read {
-            NotRead::Refused(error) => Self::Output(error),
-            NotRead::File(error) => Self::File(error),
         }
     }
 }
@@ -190,10 +101,10 @@ impl RunError {
     }
 
     /// The program's exit code.
-    #[must_use]
-    pub fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Input(error) if error.is_of_the_disk() => EXIT_FILES,
+            Self::File(_) | Self::Output(OutputError::File(_)) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
             Self::Config(_)
             | Self::Input(_)
             | Self::Output(_)
@@ -226,13 +137,19 @@ impl RunError {
             Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
             Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
             Self::Interrupted(Signal::Hangup) | Self::InterruptedFirst(Signal::Hangup) => EXIT_SIGHUP,
-            Self::File(_) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
         }
     }
 
+    /// The error for the run's record: with its causes in short.
+    pub(super) fn in_short(&self) -> String {
+        if let Self::Exceeded { cause: Some(cause), .. } | Self::NotPingOne { cause: Some(cause), .. } = self {
+            return format!("{self}: {}", cause.in_short());
+        }
+        self.to_string()
+    }
+
     /// What the user can do, in one line.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
             Self::Input(error) => error.hint(),
@@ -243,9 +160,7 @@ impl RunError {
             Self::Verify(error) => Some(error.hint().into()),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
             Self::NotPingOne { .. } => Some(WRONG_PATH.into()),
-            Self::Exceeded { code: EXIT_REFUSED, .. } => {
-                Some("give the worker application the role Identity Data Admin for the environment, or for these users' population".into())
-            }
+            Self::Exceeded { hint, .. } => Some((*hint).into()),
             Self::NobodyToAsk => Some(
                 "see what would be done with `--dry-run`, and say `--yes` if it is what you want, or have its digest approved and say `--approve`"
                     .into(),
@@ -259,7 +174,6 @@ impl RunError {
             ),
             Self::ClockBefore1970 => Some("set the clock here".into()),
             Self::NotConfirmed
-            | Self::Exceeded { .. }
             | Self::Unaccounted
             | Self::Signals(_)
             | Self::Interrupted(_)

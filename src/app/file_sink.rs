@@ -50,8 +50,8 @@ impl<'a> FileSink<'a> {
     }
 
     fn report_finished(&self, former: &RunRecord) -> Result<u8, RunError> {
-        let Start { console, clock, .. } = self.start;
-        report_finished(&self.workspace.files, former.clone(), *clock, console)
+        let Start { config, console, clock, .. } = self.start;
+        report_finished(&self.workspace.files, former.clone(), &config.safety.allow, *clock, console)
     }
 }
 

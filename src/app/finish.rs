@@ -7,20 +7,27 @@ use chrono::{DateTime, Utc};
 
 use super::complain;
 use super::context::RunResults;
-use super::error::{LastFailure, RunError};
+use super::error::RunError;
+use super::failure_cause::FailureCause;
 use super::metrics_file::MetricsFile;
 use super::source::SourceRows;
 use super::workspace::Workspace;
 use crate::clock::Clock;
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, Lines, Outcome, Tally, shown};
+use crate::domain::{BypassUntil, EndDates, Lines, Outcome, Tally, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
     EndedJournal, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
     count_report, index_journal, tally, totals,
 };
-use crate::run::{Exceeded, StopReason};
+use crate::run::{Causes, Exceeded, StopReason};
 use crate::ui::Console;
+
+/// The hints for runs that stop by themselves.
+const MAX_FAILURES: &str = "mend the most frequent cause before the other rows are sent; if such failures are to be expected, allow more of them with `--max-failures`";
+const OUTAGE: &str = "see whether PingOne is up and can be reached from here, and take the run up once it answers again";
+const ROLE: &str = "give the worker application the role Identity Data Admin for the environment, or for these users' population";
+const CANARY: &str = "see whether the other rows would fail alike before they are sent: a run that is taken up begins with another canary";
 
 /// What the end of a run needs.
 pub(super) struct Conclusion<'a> {
@@ -41,6 +48,7 @@ impl Conclusion<'_> {
     /// Publishes the report if every row is settled. Otherwise says why not and how to resume. Returns the exit code.
     pub(super) fn conclude(mut self, results: RunResults, rows: &impl SourceRows) -> Result<u8, RunError> {
         self.record.requests.add(results.requests);
+        self.record.canary_succeeded |= results.ended.canary_succeeded;
         self.record.finished_at = Some(timestamp(results.finished));
         if results.written.is_ok() {
             self.record.in_doubt_ahead = Some(0);
@@ -49,14 +57,15 @@ impl Conclusion<'_> {
         summary.rows = results.expected;
         let (statuses, metrics) = (results.statuses.clone(), self.metrics);
         // If the journal cannot be read, this is what is known.
-        metrics.note(Summary { tally: results.ended.tally, ..summary.clone() }, statuses.clone());
+        metrics.note(Summary { tally: results.ended.tally, bypass_ends: results.ended.bypass_ends, ..summary.clone() }, statuses.clone());
         let sent_nothing = !results.sent_for_users && self.before.rows() == 0;
         let published = if let Some(count) = self.all_rows(&results) {
             let journal = EndedJournal::read(&self.workspace.files, rows.most_rows())?;
-            summary.tally = journal.index.tally;
+            (summary.tally, summary.bypass_ends) = (journal.index.tally, journal.index.bypass_ends);
             if must_not_publish(&results, &journal.index) { Err(why_stopped(results)) } else { self.publish(journal, count, rows) }
         } else {
-            summary.tally = index_journal(&self.workspace.files.partial, rows.most_rows())?.tally;
+            let index = index_journal(&self.workspace.files.partial, rows.most_rows())?;
+            (summary.tally, summary.bypass_ends) = (index.tally, index.bypass_ends);
             Err(why_stopped(results))
         };
         let code = match published {
@@ -106,7 +115,7 @@ impl Conclusion<'_> {
 
     fn note_in_record(&mut self, stopped: &RunError, tally: &Tally) {
         self.record.status = if matches!(stopped, RunError::Interrupted(_)) { Status::Interrupted } else { Status::Stopped };
-        self.record.stop_reason = Some(stopped.to_string());
+        self.record.stop_reason = Some(stopped.in_short());
         self.record.totals = totals(tally);
         if let Err(error) = self.record.write(&self.workspace.files.record) {
             // The record still says that the run is in progress, and the run can be resumed all the same.
@@ -166,11 +175,18 @@ pub(super) fn conclude_published(
     if published.tally.failures() > 0 {
         console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
     }
-    code_of(&published.tally)
+    code_of(&published.tally, &config.safety.allow, console)
 }
 
-/// Reports a finished run once more. If it crashed after publishing the report, its record is completed.
-pub(super) fn report_finished(files: &ReportFiles, mut record: RunRecord, clock: Clock, console: &Console) -> Result<u8, RunError> {
+/// Reports a finished run once more. If it crashed after publishing the report, its record is completed. The exit code is the
+/// run's own, unless what the run allowed, or what is `allowed` now, makes it 0.
+pub(super) fn report_finished(
+    files: &ReportFiles,
+    mut record: RunRecord,
+    allowed: &[Outcome],
+    clock: Clock,
+    console: &Console,
+) -> Result<u8, RunError> {
     let found = count_report(&files.report)?;
     let has_all_rows = record.options.only.is_none();
     // If the report lacks lines, the record has the totals.
@@ -190,7 +206,9 @@ pub(super) fn report_finished(files: &ReportFiles, mut record: RunRecord, clock:
         record.write(&files.record)?;
     }
     console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
-    Ok(code_of(&published.tally))
+    let allowed_then = record.options.allow.iter().filter_map(|name| Outcome::named(name));
+    let allowed: Vec<Outcome> = allowed_then.chain(allowed.iter().copied()).collect();
+    Ok(code_of(&published.tally, &allowed, console))
 }
 
 fn complete(record: &mut RunRecord, published: &Published) {
@@ -212,23 +230,26 @@ pub(super) fn why_stopped(results: RunResults) -> RunError {
     match results.ended.stopped {
         Some(StopReason::Signal(signal)) => RunError::Interrupted(signal),
         Some(StopReason::Refused(error)) => error.into(),
-        Some(StopReason::Exceeded { why, failed, settled, last }) => exceeded(why, failed, settled, last),
-        Some(StopReason::Canary(last)) => {
+        Some(StopReason::Exceeded { why, failed, settled, causes }) => exceeded(why, failed, settled, causes),
+        Some(StopReason::Canary(row)) => {
             let what = "one of the first rows, which `--canary` settles alone, did not succeed".to_owned();
-            RunError::Exceeded { what, code: EXIT_STOPPED, last: LastFailure(last) }
+            RunError::Exceeded { what, code: EXIT_STOPPED, hint: CANARY, cause: Some(FailureCause::of_row(&row)) }
         }
         Some(StopReason::Source | StopReason::JournalClosed) | None => RunError::Unaccounted,
     }
 }
 
-fn exceeded(why: Exceeded, failed: u64, settled: u64, last: String) -> RunError {
-    let (what, code) = match why {
-        Exceeded::Failures => (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED),
-        Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED),
-        Exceeded::Gateway => return RunError::NotPingOne { settled, last: LastFailure(last) },
-        Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED),
+fn exceeded(why: Exceeded, failed: u64, settled: u64, causes: Causes) -> RunError {
+    let cause = FailureCause::of(causes);
+    let (what, code, hint) = match why {
+        Exceeded::Failures => {
+            (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED, MAX_FAILURES)
+        }
+        Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED, OUTAGE),
+        Exceeded::Gateway => return RunError::NotPingOne { settled, cause },
+        Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED, ROLE),
     };
-    RunError::Exceeded { what, code, last: LastFailure(last) }
+    RunError::Exceeded { what, code, hint, cause }
 }
 
 /// The summary of a run against `target`: its requests and its duration.
@@ -236,6 +257,7 @@ pub(super) fn summary_of(results: &RunResults, target: &str) -> Summary {
     Summary {
         target: target.to_owned(),
         tally: Tally::default(),
+        bypass_ends: EndDates::default(),
         rows: None,
         sent: results.requests.sent,
         retried: results.requests.retried,
@@ -246,8 +268,14 @@ pub(super) fn summary_of(results: &RunResults, target: &str) -> Summary {
     }
 }
 
-pub(super) fn code_of(tally: &Tally) -> u8 {
-    if tally.failures() > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
+/// The exit code of a run that has settled every row. Failures that are `allowed` do not count, and the operator is told so.
+pub(super) fn code_of(tally: &Tally, allowed: &[Outcome], console: &Console) -> u8 {
+    let outcomes = tally.seen().filter(|(outcome, _)| allowed.contains(outcome));
+    let spared: Vec<String> = outcomes.map(|(outcome, rows)| format!("{rows} {outcome}")).collect();
+    if !spared.is_empty() {
+        console.tell(&format!("not counted in the exit code, as `--allow` says: {}", spared.join(", ")));
+    }
+    if tally.failures_besides(allowed) > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
 }
 
 pub(super) fn timestamp(at: DateTime<Utc>) -> String {

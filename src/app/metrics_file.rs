@@ -7,8 +7,9 @@ use std::time::{Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
 
-use crate::config::RunConfig;
-use crate::domain::Operation;
+use super::target::TargetInfo;
+use crate::config::{RunConfig, ToldIn};
+use crate::domain::EnvironmentId;
 use crate::file_error::FileError;
 use crate::report::{Metrics, Replaced, Summary};
 
@@ -17,6 +18,8 @@ use crate::report::{Metrics, Replaced, Summary};
 pub(super) struct MetricsFile<'a> {
     place: Option<&'a Replaced>,
     operation: &'static str,
+    /// `None` if the run was refused before it was known.
+    environment: Option<EnvironmentId>,
     began: Instant,
     /// What is told of the run if it fails.
     known: RefCell<Option<Known>>,
@@ -31,13 +34,18 @@ struct Known(Summary, BTreeMap<Option<u16>, u64>);
 impl<'a> MetricsFile<'a> {
     /// The metrics file that `config` names. A dry run writes none.
     pub(super) fn of(config: &'a RunConfig) -> Self {
-        Self::at(config.metrics.as_ref().filter(|_| !config.safety.dry_run), config.operation)
+        let place = config.metrics.as_ref().filter(|_| !config.safety.dry_run);
+        Self::at(place, config.operation.name(), Some(TargetInfo::of(&config.connection).environment))
     }
 
-    /// A metrics file at this place, which has been found to be safe to write to.
-    pub(super) fn at(place: Option<&'a Replaced>, operation: Operation) -> Self {
+    /// The metrics file that tells of a refused configuration.
+    pub(super) fn of_refusal(told: &'a ToldIn) -> Self {
+        Self::at(Some(&told.place), told.operation.name(), told.environment)
+    }
+
+    fn at(place: Option<&'a Replaced>, operation: &'static str, environment: Option<EnvironmentId>) -> Self {
         let (known, is_done) = (RefCell::new(None), Cell::new(false));
-        Self { place, operation: operation.name(), began: Instant::now(), known, is_done }
+        Self { place, operation, environment, began: Instant::now(), known, is_done }
     }
 
     /// Checks that the file can be written, without changing it.
@@ -57,8 +65,9 @@ impl<'a> MetricsFile<'a> {
         let Some(place) = self.place else {
             return;
         };
-        let metrics =
-            Metrics { operation: self.operation, summary, statuses, exit_code, now: DateTime::<Utc>::from(SystemTime::now()).timestamp() };
+        let Self { operation, environment, .. } = *self;
+        let now = DateTime::<Utc>::from(SystemTime::now()).timestamp();
+        let metrics = Metrics { operation, environment, summary, statuses, exit_code, now };
         if let Err(error) = metrics.write(place) {
             tracing::error!("{error}");
         }

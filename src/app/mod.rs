@@ -8,6 +8,7 @@ mod directory_source;
 #[cfg(test)]
 mod doubt_tests;
 mod error;
+mod failure_cause;
 mod feed;
 mod file_sink;
 mod finish;
@@ -33,6 +34,7 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Refusal, RunConfig};
@@ -42,13 +44,15 @@ use crate::platform::outlive_file_size_limit;
 use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 
-pub use self::error::{LastFailure, RunError};
-
 use self::diff::diff;
+use self::error::RunError;
 use self::metrics_file::MetricsFile;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
 use self::verify::verify_report;
+
+/// The program's name.
+const NAME: &str = "pingone-bypass";
 
 /// Runs the command in `cli`, with messages on `console`. Returns the program's exit code.
 pub async fn run(cli: Cli, console: &Console) -> u8 {
@@ -88,8 +92,8 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
 async fn run_config(config: Result<RunConfig, Refusal>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
     let config = config.map_err(|Refusal { why, told }| {
         let error = RunError::from(why);
-        if let Some((place, operation)) = told.as_deref() {
-            MetricsFile::at(Some(place), *operation).write_failed(error.code());
+        if let Some(told) = told.as_deref() {
+            MetricsFile::of_refusal(told).write_failed(error.code());
         }
         error
     })?;
@@ -98,11 +102,22 @@ async fn run_config(config: Result<RunConfig, Refusal>, to_resume: &str, console
     ended.inspect_err(|error| metrics.write_failed(error.code()))
 }
 
-fn complete(shell: clap_complete::Shell) -> Result<u8, RunError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pingone-bypass", &mut script);
-    print(&script)?;
+fn complete(shell: Shell) -> Result<u8, RunError> {
+    print(completions(shell).as_bytes())?;
     Ok(EXIT_SUCCESS)
+}
+
+/// The completion script for a `shell`.
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    if shell != Shell::Bash {
+        return script;
+    }
+    // clap_complete 4.6 names the state of a command after a program with a hyphen in two ways: with `__` for the hyphen where it is
+    // set, and with `__subcmd__` where its options stand, which then are never reached.
+    script.replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__"))
 }
 
 fn print(bytes: &[u8]) -> Result<(), RunError> {

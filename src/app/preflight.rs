@@ -11,7 +11,7 @@ use super::source::{ResolvedSource, RowSource};
 use super::target::TargetInfo;
 use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, Operation, PlanDigest, shown};
+use crate::domain::{BypassUntil, Operation, PlanDigest, RunId, shown};
 use crate::pace::Rate;
 use crate::pingone::{EnvironmentInfo, LicenceRates, WRONG_PATH};
 use crate::report::{Destination, EnvironmentRecord, RunRecord};
@@ -24,15 +24,22 @@ const FORBIDDEN: u16 = 403;
 /// The environment type for which `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
 const SANDBOX: &str = "SANDBOX";
 
-/// Resolves the users, shows the plan and asks for confirmation. Returns the source with its users. A resumed run has a `journal`,
-/// and those of its users that were looked up are `known`.
+/// A run that is resumed.
+pub(super) struct Resumed<'a> {
+    pub(super) run: RunId,
+    /// How many of its rows are settled.
+    pub(super) settled: u64,
+    /// The file of the users that it has looked up; `None` if it was stopped before.
+    pub(super) known: Option<&'a Path>,
+}
+
+/// Resolves the users, shows the plan and asks for confirmation. Returns the source with its users.
 pub(super) async fn preflight<S: RowSource>(
     context: &mut Context<'_>,
     source: S,
     record: &mut RunRecord,
     approval: Approval,
-    journal: Option<&Path>,
-    known: Option<&Path>,
+    resumed: Option<Resumed<'_>>,
 ) -> Result<S::Resolved, RunError> {
     let config = context.config();
     let changes = config.operation.changes() && !context.info().is_sandbox;
@@ -51,20 +58,21 @@ pub(super) async fn preflight<S: RowSource>(
             tracing::warn!("PingOne did not tell its time: end dates count from the clock here, right or wrong");
         }
     }
-    let source = set_clock(context, source, record, offset, journal.is_none()).await?;
+    let source = set_clock(context, source, record, offset, resumed.is_none()).await?;
     record.environment.name = info.name.as_ref().map(ToString::to_string);
     record.environment.kind = info.kind.as_ref().map(ToString::to_string);
-    let source = source.resolve(context, known).await?;
+    let source = source.resolve(context, resumed.as_ref().and_then(|resumed| resumed.known)).await?;
     let target = display_name(&info, &context.info().name);
     let planned = source.planned();
     let users = planned.users();
-    let plan = view(config, planned, context.info(), target, licence, approval.plan);
+    let before = resumed.map(|Resumed { run, settled, .. }| (run, settled)).filter(|(_, settled)| *settled > 0);
+    let plan = PlanView { resumes: before, ..view(config, planned, context.info(), target, licence, approval.plan) };
     context.console().show_plan(&plan, approval.terminal.is_some());
     record.confirmed = approval.record(config);
     if let Some(terminal) = approval.terminal {
         // The terminal must show the plan that is confirmed, even if standard error is redirected.
         let plan = if io::stderr().is_terminal() { String::new() } else { format!("{plan}\n") };
-        ask(&question(config.operation, users, &record.environment), &plan, terminal, context).await?;
+        ask(&question(config.operation, users, before.map(|(_, settled)| settled), &record.environment), &plan, terminal, context).await?;
     }
     Ok(source)
 }
@@ -114,7 +122,7 @@ pub(super) fn view<'a>(
         Destination::Files(files) => shown(&files.report).to_string(),
     };
     let identity = info.identity.clone();
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report, digest }
+    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report, digest, resumes: None }
 }
 
 fn display_name(info: &EnvironmentInfo, target: &str) -> String {
@@ -173,9 +181,10 @@ fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
 
 /// The question for this environment. An unknown type is treated like PRODUCTION. If the name cannot be displayed, the ID must
 /// be typed.
-fn question(operation: Operation, users: u64, environment: &EnvironmentRecord) -> Question {
+fn question(operation: Operation, users: u64, settled: Option<u64>, environment: &EnvironmentRecord) -> Question {
     if environment.kind.as_deref() == Some(SANDBOX) {
-        return Question::YesOrNo(yes_or_no(operation, users));
+        let resumes = settled.map(|settled| format!("Resume the run, of which {settled} rows are settled? ")).unwrap_or_default();
+        return Question::YesOrNo(resumes + &yes_or_no(operation, users));
     }
     match &environment.name {
         // Invisible characters have been replaced with spaces.
@@ -201,7 +210,7 @@ mod tests {
 
     fn question_in(kind: Option<&str>, name: Option<&str>) -> Question {
         let text = |text: Option<&str>| text.map(|text| ForeignText::from(text).to_string());
-        question(Operation::Grant, 2, &EnvironmentRecord { id: "its-id".into(), name: text(name), kind: text(kind) })
+        question(Operation::Grant, 2, None, &EnvironmentRecord { id: "its-id".into(), name: text(name), kind: text(kind) })
     }
 
     fn to_be_typed(question: Question) -> String {

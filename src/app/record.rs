@@ -34,6 +34,7 @@ impl RunRecord {
             clock_offset_seconds: None,
             status: Status::Running,
             stop_reason: None,
+            canary_succeeded: false,
             input,
             options: OptionsRecord::of(config, target.is_sandbox),
             totals: totals(&Tally::default()),
@@ -71,6 +72,7 @@ impl OptionsRecord {
             timeout: humantime::format_duration(pace.timeout).to_string(),
             give_up_after: humantime::format_duration(pace.give_up_after).to_string(),
             max_failures: config.safety.max_failures.to_string(),
+            allow: config.safety.allow.iter().map(|outcome| outcome.name().to_owned()).collect(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use super::file_sink::FileSink;
 use super::metrics_file::MetricsFile;
-use super::preflight::{preflight, view};
+use super::preflight::{Resumed, preflight, view};
 use super::reading::unless_stopped;
 use super::sink::{Admitted, ReportSink};
 use super::source::{ResolvedSource, RowSource};
@@ -63,7 +63,9 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     let target = Target::connect(&config.connection).await?;
     target.note_in(&mut record);
     let mut context = Context::new(start, target, run_id)?;
-    let source = preflight(&mut context, source, &mut record, approval, sink.journal_to_resume(), sink.known_users(&index)).await;
+    let settled = index.settled_tally().rows();
+    let resumed = sink.journal_to_resume().map(|_| Resumed { run: run_id, settled, known: sink.known_users(&index) });
+    let source = preflight(&mut context, source, &mut record, approval, resumed).await;
     context.note_requests();
     let source = source?;
     let journal = sink.begin(&mut record, &source, &mut index).await?;
@@ -77,6 +79,9 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     let (rows, feed) = source.into_feed(resume_point)?;
     if is_resumed {
         context.resume(run_id, before, feed.expected());
+    }
+    if record.canary_succeeded {
+        context.leave_out_canary();
     }
     let results = context.run(journal, feed, before).instrument(console.run_span(run_id)).await;
     sink.finish(results, &*rows, record, before)

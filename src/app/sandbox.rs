@@ -1,15 +1,15 @@
 //! `pingone-bypass sandbox`, and the sandbox inside the process.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::error::RunError;
 use super::print;
 use crate::cli::SandboxArgs;
 use crate::config::{ConfigError, read_public_key};
 use crate::domain::shown;
+use crate::jwt::PublicKey;
 use crate::pingone::AuthMethod;
-use crate::sandbox::{PublicKey, Sandbox, SandboxConfig};
+use crate::sandbox::{Sandbox, SandboxConfig};
 
 pub(super) async fn start_sandbox(config: SandboxConfig) -> Result<Sandbox, RunError> {
     let address = config.listen.to_string();
@@ -21,24 +21,10 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
     let method = arguments.auth_method;
     let client_key = public_key(method, arguments.client_public_key.as_deref())?;
     let config = SandboxConfig {
-        listen: arguments.listen,
-        users: arguments.users,
-        no_or: arguments.no_or,
-        rate_limit: arguments.rate_limit,
-        limit_kind: arguments.limit_kind,
-        limit_window: arguments.limit_window,
-        burst: arguments.burst,
-        other_callers: arguments.other_callers,
-        retry_after: arguments.retry_after,
-        licence_rates: arguments.licence_rate,
-        latency: Duration::from_millis(arguments.latency),
-        faults: arguments.faults,
-        seed: arguments.seed,
-        token_lifetime: arguments.token_lifetime,
         basic: matches!(method, None | Some(AuthMethod::Basic)),
         post: matches!(method, None | Some(AuthMethod::Post)),
         client_key,
-        ..SandboxConfig::default()
+        ..arguments.config
     };
     let sandbox = start_sandbox(config).await?;
     let file_error = |path: &Path| {

@@ -28,7 +28,7 @@ impl ChangedInput {
     pub(super) fn of(former: &RunRecord, read: &Result<impl RowSource, RunError>) -> Option<Self> {
         let was = former.input.sha256.as_ref()?;
         match read {
-            Ok(source) => source.sha256().filter(|is| is != was).map(Self::Another),
+            Ok(source) => source.record().sha256.filter(|is| is != was).map(Self::Another),
             Err(RunError::Input(error)) if !error.is_of_the_disk() => Some(Self::Gone),
             Err(_) => None,
         }
@@ -53,11 +53,13 @@ pub(super) fn publish_settled(
     record.finished_at = Some(timestamp(clock.millis()));
     let journal = EndedJournal::read(files, rows)?;
     let mut journal_rows = journal_rows(config, &record, &journal.index);
+    let bypass_ends = journal.index.bypass_ends;
     let extent = Extent { rows, numbers: Numbers::Whole, lines: config.lines };
     let published = publish_all(files, journal, extent, &mut record, originals.unwrap_or(&mut journal_rows))?;
     let mut summary = Summary {
         target: info.name.clone(),
         tally: published.tally,
+        bypass_ends,
         rows: None,
         sent: 0,
         retried: 0,

@@ -47,9 +47,6 @@ pub(super) trait RowSource: Sized + Send + 'static {
     /// What the run record says about the source.
     fn record(&self) -> InputRecord;
 
-    /// The SHA-256 of its content, if it is a file.
-    fn sha256(&self) -> Option<String>;
-
     /// How many lookups are needed, if any.
     fn forecast(&self) -> Result<Option<Forecast>, RunError>;
 

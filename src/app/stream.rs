@@ -60,7 +60,7 @@ impl ReportSink for Stream<'_> {
         let Start { config, info, console, metrics, .. } = self.start;
         let mut summary = summary_of(&results, &info.name);
         let statuses = results.statuses.clone();
-        summary.tally = results.ended.tally;
+        (summary.tally, summary.bypass_ends) = (results.ended.tally, results.ended.bypass_ends);
         let is_whole = results.written.is_ok() && matches!(results.rows, Ok(Some(rows)) if rows == summary.tally.rows());
         summary.rows = results.expected.filter(|_| !is_whole);
         if summary.tally.rows() > 0 || is_whole {
@@ -73,7 +73,7 @@ impl ReportSink for Stream<'_> {
         if matches!(results.written, Err(NotWritten::GivenUp)) {
             console.tell_anyhow("standard output was not read to its end: the last of these rows are not in it");
         }
-        let concluded = if is_whole { Ok(code_of(&summary.tally)) } else { Err(why_stopped(results)) };
+        let concluded = if is_whole { Ok(code_of(&summary.tally, &config.safety.allow, console)) } else { Err(why_stopped(results)) };
         let code = concluded.as_ref().map_or_else(RunError::code, |code| *code);
         metrics.write(&summary, &statuses, code);
         concluded

@@ -75,7 +75,7 @@ impl Workspace {
     }
 
     /// Fails if the run of this `record` is not the one to resume. Otherwise takes over the former run's confirmation and
-    /// count of requests.
+    /// count of requests, and whether its canary has succeeded.
     pub(super) fn refuse_another(&self, record: &mut RunRecord) -> Result<(), RunError> {
         let Some(Former { record: former, .. }) = &self.former else {
             return Ok(());
@@ -84,6 +84,7 @@ impl Workspace {
             return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
         record.requests = former.requests;
+        record.canary_succeeded = former.canary_succeeded;
         // It holds until this process sends something too.
         record.confirmed.clone_from(&former.confirmed);
         Ok(())

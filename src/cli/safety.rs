@@ -1,8 +1,9 @@
 //! Options that keep a run from doing what nobody wanted.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::domain::{MaxFailures, PlanDigest};
+use crate::domain::{Counts, MaxFailures, Outcome, PlanDigest};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Safety")]
@@ -22,13 +23,22 @@ pub(crate) struct SafetyArgs {
     /// Refuse an input of more rows
     #[arg(long, value_name = "N")]
     pub(crate) max_users: Option<u64>,
-    /// Settle the first N rows alone, and go on only if every one of them succeeded
+    /// Settle the first N rows for which something is sent alone, and go on only if every one of them succeeded
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) canary: Option<u64>,
     /// Stop when more rows than this have failed; a share counts once 50 rows have settled
     #[arg(long, value_name = "N|P%", default_value = "20%")]
     pub(crate) max_failures: MaxFailures,
+    /// Failures that do not make the exit code 1; they are counted, reported and limited as ever
+    #[arg(long, value_name = "RESULT,…", value_delimiter = ',', value_parser = failure())]
+    pub(crate) allow: Vec<Outcome>,
     /// Why, for the run's record: a ticket number, say
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+}
+
+/// A result that counts as a failure.
+fn failure() -> impl TypedValueParser<Value = Outcome> {
+    let failures = Outcome::ALL.into_iter().filter(|outcome| outcome.counts() == Counts::Failure);
+    PossibleValuesParser::new(failures.map(Outcome::name)).try_map(|name| Outcome::named(&name).ok_or("no such result"))
 }

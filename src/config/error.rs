@@ -5,26 +5,20 @@ use std::path::PathBuf;
 
 use crate::domain::{quote, shown};
 use crate::jwt::KeyFault;
+use crate::report::OutputError;
 
 use super::credentials::CLIENT_KEY;
 
 /// A setting that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Missing {
-    /// The environment of the users.
+pub(crate) enum Missing {
     Environment,
-    /// The client ID of the worker application.
     ClientId,
-    /// Its secret.
     Secret,
-    /// Its secret, by which it is to authenticate, although its key is given.
+    /// The secret by which it is to authenticate, although its key is given.
     SecretBesideKey,
-    /// Its key.
     Key,
-    /// The API's URL, where the token endpoint's is set.
     ApiUrl,
-    /// The token endpoint's URL, where the API's is set.
     AuthUrl,
 }
 
@@ -44,97 +38,47 @@ impl Missing {
 
 /// Why the configuration is refused. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// There is no input.
+pub(crate) enum ConfigError {
     #[error("there is no input: expected a CSV file, or `-` for standard input")]
     NoInput,
-    /// There is no input, and no option selects users from the directory.
     #[error(
         "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
     )]
     NobodyToAudit,
-    /// Settings are missing: all of them.
     #[error("{}", listed(.0))]
     Missing(Vec<Missing>),
-    /// An option was given that is of no use with the method.
     #[error("`{option}` is not used by `--auth-method {method}`")]
-    Unused {
-        /// The option.
-        option: &'static str,
-        /// The method.
-        method: &'static str,
-    },
-    /// A file holds no key that can be used.
+    Unused { option: &'static str, method: &'static str },
     #[error("{}: {fault}", shown(path))]
-    Key {
-        /// Its path.
-        path: PathBuf,
-        /// Why it cannot be used.
-        fault: KeyFault,
-    },
-    /// A file cannot be read.
+    Key { path: PathBuf, fault: KeyFault },
     #[error("{}: the {what} cannot be read", shown(path))]
-    Unreadable {
-        /// What it should contain.
-        what: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// The file system's error.
-        source: io::Error,
-    },
-    /// A secret is empty, or has characters that no secret has.
+    Unreadable { what: &'static str, path: PathBuf, source: io::Error },
     #[error("{from}: this is no {what}: expected one line of text without spaces")]
-    NotASecret {
-        /// What it should be.
-        what: &'static str,
-        /// Its file or environment variable.
-        from: String,
-    },
-    /// A secret's file is writable for everyone, so anyone may have replaced it.
+    NotASecret { what: &'static str, from: String },
+    /// Anybody may have replaced the secret.
     #[error("{}: anybody may write to this file of the {what}", shown(path))]
-    WorldWritable {
-        /// What it should contain.
-        what: &'static str,
-        /// Its path.
-        path: PathBuf,
-    },
-    /// A file is too long for what it should contain.
+    WorldWritable { what: &'static str, path: PathBuf },
     #[error("{}: this is no {what}: it is longer than {most} KiB", shown(path))]
-    TooLong {
-        /// What it should contain.
-        what: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// The limit, in KiB.
-        most: u64,
-    },
-    /// A file contains no certificate.
+    TooLong { what: &'static str, path: PathBuf, most: u64 },
     #[error("{}: there is no certificate in PEM form", shown(.0))]
     NotACertificate(PathBuf),
-    /// A token must not be sent to this URL. The URL is not shown: it may contain a password.
+    /// A token must not be sent to this URL, which is not shown: it may contain a password.
     #[error("{from}: {why}")]
-    Url {
-        /// The option or the variable that it comes from.
-        from: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A variable names a proxy that cannot be used. Its value is not shown: it may contain a password.
+    Url { from: &'static str, why: String },
+    /// The value of the variable is not shown: it may contain a password.
     #[error("{0}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
     NotAProxy(&'static str),
-    /// A variable names a proxy, but the HTTP client would ignore it.
     #[error("{0}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
     ProxyUnderCgi(&'static str),
-    /// There is no such region.
     #[error(
         "PINGONE_TOP_LEVEL_DOMAIN: `{}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`",
         quote(.0)
     )]
     NoSuchDomain(String),
-    /// `--until` is not an end date.
     #[error("--until: {0}")]
     Until(String),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 impl ConfigError {
@@ -155,6 +99,7 @@ impl ConfigError {
             }
             Self::NotAProxy(variable) => Some(format!("mend it, or unset {variable} to connect directly")),
             Self::ProxyUnderCgi(_) => Some("unset REQUEST_METHOD".into()),
+            Self::Output(error) => error.hint(),
             Self::NoInput
             | Self::NobodyToAudit
             | Self::Unreadable { .. }
@@ -168,7 +113,6 @@ impl ConfigError {
     }
 }
 
-/// All that is missing, in one line.
 /// What is missing: one setting in a line, several in one line each.
 fn listed(missing: &[Missing]) -> String {
     if let [missing] = missing {

@@ -9,39 +9,41 @@ use crate::input::{HeaderFault, InputError, RowFault};
 
 /// Why two reports cannot be compared.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DiffError {
-    /// A file cannot be read, or lacks a report's columns.
+pub(crate) enum DiffError {
     #[error(transparent)]
     Report(#[from] InputError),
-    /// A file is a journal.
     #[error("{}: this is the journal of a run that has not finished: expected its report", shown(.0))]
     Journal(PathBuf),
-    /// Standard input can only be read once.
     #[error("`-` stands for both reports: expected a file for one of them at least")]
     BothStandardInput,
-    /// A line is not a report's.
+    /// The records beside the reports tell that they do not belong together.
+    #[error("{0}")]
+    Apart(Apart),
     #[error("{name}:{line}: {fault}")]
-    Line {
-        /// The report's name in messages.
-        name: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        fault: LineFault,
-    },
-    /// Sorting needs a temporary file, which fails.
+    Line { name: String, line: u64, fault: LineFault },
     #[error("what is compared cannot be kept in a temporary file")]
     Temporary(#[source] io::Error),
-    /// The changes cannot be written out.
     #[error(transparent)]
     Output(#[from] FileError),
+}
+
+/// Why two reports are not an earlier and a later one of the same users.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Apart {
+    #[error("OLD is of environment `{}`, and NEW of environment `{}`", quote(.0), quote(.1))]
+    Environments(String, String),
+    #[error("OLD is of a run that began at {0}, and NEW of one that began before, at {1}")]
+    Swapped(String, String),
+    #[error(
+        "{0} has lines only for users who could bypass MFA (`--only active`), and the other report has all: whoever is missing there would be taken for removed or added"
+    )]
+    Selections(&'static str),
 }
 
 /// What is wrong with a line of a report.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct LineFault(Box<Fault>);
+pub(crate) struct LineFault(Box<Fault>);
 
 impl From<Fault> for LineFault {
     fn from(fault: Fault) -> Self {
@@ -84,6 +86,9 @@ impl DiffError {
             }
             Self::Report(error) => error.hint().or_else(|| Some("name two reports, the earlier one first".into())),
             Self::Journal(_) => Some("finish the run with `--resume`, and compare the report that it leaves".into()),
+            Self::Apart(Apart::Environments(..)) => Some("compare two reports of one environment".into()),
+            Self::Apart(Apart::Swapped(..)) => Some("name the earlier report first".into()),
+            Self::Apart(Apart::Selections(_)) => Some("compare two reports with `--only active`, or two without".into()),
             Self::BothStandardInput => Some("keep one of the reports in a file".into()),
             Self::Line { fault, .. } => Some(fault.0.hint().into()),
             Self::Temporary(_) => Some("make room in the folder for temporary files, or name another one in TMPDIR".into()),

@@ -18,14 +18,18 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::path::Path;
 
-pub use self::error::{DiffError, LineFault};
+use chrono::SecondsFormat;
+
+pub(crate) use self::error::DiffError;
 
 pub(crate) use self::summary::Summary;
 
 use self::change::{Change, State};
+use self::error::Apart;
 use self::pairs::{Lines, Pair, Pairs, Side};
 use self::report::{Entry, Report};
 use crate::external_sort::unnamed_file;
+use crate::report::{Origin, origin_of};
 
 /// The columns of the output.
 const COLUMNS: [&str; 4] = ["userID", "change", "before", "after"];
@@ -46,6 +50,9 @@ pub(crate) fn compare(old: &Path, new: &Path) -> Result<Comparison, DiffError> {
     if [old, new].iter().all(|path| path.as_os_str() == "-") {
         return Err(DiffError::BothStandardInput);
     }
+    if let (Some(old), Some(new)) = (origin_of(old), origin_of(new)) {
+        check_origins(&old, &new).map_err(DiffError::Apart)?;
+    }
     let mut lines = Lines::new();
     let mut summary = Summary::default();
     let reports = [Report::open(old)?, Report::open(new)?];
@@ -55,6 +62,22 @@ pub(crate) fn compare(old: &Path, new: &Path) -> Result<Comparison, DiffError> {
     }
     let changes = write_changes(lines.pairs(names)?, &mut summary)?;
     Ok(Comparison { changes, summary })
+}
+
+/// Checks that the reports can be an earlier and a later one of the same users.
+fn check_origins(old: &Origin, new: &Origin) -> Result<(), Apart> {
+    if old.environment != new.environment {
+        return Err(Apart::Environments(old.environment.clone(), new.environment.clone()));
+    }
+    if new.started < old.started {
+        let [old, new] = [old, new].map(|origin| origin.started.to_rfc3339_opts(SecondsFormat::Millis, true));
+        return Err(Apart::Swapped(old, new));
+    }
+    match (&old.only, &new.only) {
+        (Some(_), None) => Err(Apart::Selections("OLD")),
+        (None, Some(_)) => Err(Apart::Selections("NEW")),
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+    }
 }
 
 /// Reads a report to its end; returns the number of failed lines whose user is not known.

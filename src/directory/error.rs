@@ -8,10 +8,8 @@ use crate::stop::Signal;
 
 /// What the list is read for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListedFor {
-    /// To audit these users.
+pub(crate) enum ListedFor {
     Audit(String),
-    /// To look up the users of an input by this attribute.
     LookUp(&'static str),
 }
 
@@ -26,52 +24,20 @@ impl fmt::Display for ListedFor {
 
 /// Why the user list cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ListingError {
-    /// The worker application may not read the list. No request for a user was sent.
+pub(crate) enum ListingError {
     #[error("{list}: PingOne does not let the user list be read: {message}")]
-    Forbidden {
-        /// What the list is read for.
-        list: ListedFor,
-        /// PingOne's answer.
-        message: ServerMessage,
-    },
-    /// PingOne refused the first page. No request for a user was sent.
+    Forbidden { list: ListedFor, message: ServerMessage },
+    /// The first page was refused. A filter may be the cause, if the list was `filtered`.
     #[error("{list}: PingOne refused the list: {message}")]
-    Refused {
-        /// The users that were selected.
-        list: String,
-        /// Whether a filter was sent, which may be the cause.
-        filtered: bool,
-        /// PingOne's answer.
-        message: ServerMessage,
-    },
-    /// PingOne refused a later page, or all attempts ended without a usable answer.
+    Refused { list: String, filtered: bool, message: ServerMessage },
+    /// A later page was refused, or all attempts ended without a usable answer.
     #[error("{list}: a page of the list could not be had: {message}")]
-    Unread {
-        /// What the list is read for.
-        list: ListedFor,
-        /// The last answer or network error.
-        message: ServerMessage,
-    },
-    /// There are more users than allowed.
+    Unread { list: ListedFor, message: ServerMessage },
     #[error("{list}: there are {users} users, and `--max-users` allows {most}; nothing was sent for them")]
-    TooMany {
-        /// The users that were selected.
-        list: String,
-        /// The number of users that PingOne reports.
-        users: u64,
-        /// The most users allowed.
-        most: u64,
-    },
-    /// The list turned out longer than PingOne reported, and longer than allowed.
+    TooMany { list: String, users: u64, most: u64 },
+    /// The list is longer than PingOne said.
     #[error("{list}: the list goes on after {most} users, which is what `--max-users` allows")]
-    Grown {
-        /// The users that were selected.
-        list: String,
-        /// The most users allowed.
-        most: u64,
-    },
+    Grown { list: String, most: u64 },
 }
 
 impl ListingError {

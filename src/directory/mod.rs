@@ -8,7 +8,7 @@ mod error;
 mod listing;
 mod seen_set;
 
-pub use self::error::{ListedFor, ListingError};
+pub(crate) use self::error::{ListedFor, ListingError};
 
 pub(crate) use self::error::NotListed;
 pub(crate) use self::listing::Listing;

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use csv::ByteRecord;
 
-use crate::domain::{Action, ForeignText, Row, RowNumber, RowSet, UserId, Work};
+use crate::domain::{Action, ForeignText, Origin, Row, RowNumber, RowSet, UserId, Work};
 use crate::pingone::ListedUser;
 use crate::report::ResumedUsers;
 
@@ -79,7 +79,14 @@ impl SeenSet {
 }
 
 fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
-    Row { number: RowNumber(number), carried, in_doubt: false, previous: None, work: Work::Send(Action::Read(user)) }
+    Row {
+        number: RowNumber(number),
+        origin: Origin::default(),
+        carried,
+        in_doubt: false,
+        previous: None,
+        work: Work::Send(Action::Read(user)),
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// The command's name.
-    #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Grant | Self::LookAndGrant => "grant",
@@ -31,7 +30,6 @@ impl Operation {
     }
 
     /// Whether it can change users' bypasses.
-    #[must_use]
     pub(crate) fn changes(self) -> bool {
         match self {
             Self::Grant | Self::LookAndGrant | Self::End(_) | Self::Restore(_) => true,
@@ -40,7 +38,6 @@ impl Operation {
     }
 
     /// For `End` and `Restore`: how long the bypasses that end still run.
-    #[must_use]
     pub(crate) fn grace(self) -> Option<Grace> {
         match self {
             Self::End(grace) | Self::Restore(grace) => Some(grace),
@@ -63,7 +60,6 @@ pub(crate) struct Restoration {
 impl Restoration {
     /// The earlier end date, if a bypass until then still makes a difference `now`: PingOne rejects end dates in the past, and by
     /// the near date a bypass ends anyway.
-    #[must_use]
     pub(crate) fn earlier(self, now: DateTime<Utc>) -> Option<BypassUntil> {
         match self.previous {
             Previous::Until(until) if until > self.grace.after(now) => Some(until),
@@ -72,32 +68,41 @@ impl Restoration {
     }
 }
 
-/// What to do for one row.
+/// What to do for one row. Before its user is known, `U` is how the row names the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum Action<U = UserId> {
     /// Lets the user bypass MFA until this date.
-    Grant(UserId, BypassUntil),
+    Grant(U, BypassUntil),
     /// The same, unless a bypass runs at least as long.
-    LookAndGrant(UserId, BypassUntil),
+    LookAndGrant(U, BypassUntil),
     /// Reads the user's status.
-    Read(UserId),
+    Read(U),
     /// Ends the user's bypass this long after the request. Never grants or extends a bypass.
-    End(UserId, Grace),
+    End(U, Grace),
     /// Undoes a grant, unless somebody has changed the user's bypass since.
-    Restore(UserId, Restoration),
+    Restore(U, Restoration),
 }
 
-impl Action {
+impl<U: Copy> Action<U> {
     /// The row's user.
-    #[must_use]
-    pub(crate) fn user(&self) -> UserId {
+    pub(crate) fn user(&self) -> U {
         match *self {
             Self::Grant(user, _) | Self::LookAndGrant(user, _) | Self::Read(user) | Self::End(user, _) | Self::Restore(user, _) => user,
         }
     }
 
+    /// The same for this user.
+    pub(crate) fn of(&self, user: UserId) -> Action {
+        match *self {
+            Self::Grant(_, until) => Action::Grant(user, until),
+            Self::LookAndGrant(_, until) => Action::LookAndGrant(user, until),
+            Self::Read(_) => Action::Read(user),
+            Self::End(_, grace) => Action::End(user, grace),
+            Self::Restore(_, back) => Action::Restore(user, back),
+        }
+    }
+
     /// The end date to set, for a grant.
-    #[must_use]
     pub(crate) fn until(&self) -> Option<BypassUntil> {
         match *self {
             Self::Grant(_, until) | Self::LookAndGrant(_, until) => Some(until),
@@ -106,7 +111,6 @@ impl Action {
     }
 
     /// Whether it can change the user's bypass.
-    #[must_use]
     pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Grant(..) | Self::LookAndGrant(..) | Self::End(..) | Self::Restore(..) => true,

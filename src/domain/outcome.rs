@@ -41,7 +41,7 @@ pub enum Outcome {
 
 /// How an outcome counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counts {
+pub(crate) enum Counts {
     /// The row succeeded.
     Success,
     /// The row failed.
@@ -72,8 +72,7 @@ impl Outcome {
     ];
 
     /// Its name in the report's column `result`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Granted => "granted",
             Self::Mismatch => "mismatch",
@@ -121,8 +120,7 @@ impl Outcome {
     }
 
     /// How it counts.
-    #[must_use]
-    pub fn counts(self) -> Counts {
+    pub(crate) fn counts(self) -> Counts {
         match self {
             Self::Granted | Self::Kept | Self::Ended | Self::Restored | Self::Active | Self::Inactive => Counts::Success,
             Self::Mismatch
@@ -146,7 +144,7 @@ impl fmt::Display for Outcome {
 
 /// How many rows had which outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally([u64; Outcome::ALL.len()]);
+pub(crate) struct Tally([u64; Outcome::ALL.len()]);
 
 impl Tally {
     pub(crate) fn add(&mut self, outcome: Outcome) {
@@ -165,25 +163,28 @@ impl Tally {
     }
 
     /// How many rows had this outcome.
-    #[must_use]
-    pub fn of(&self, outcome: Outcome) -> u64 {
+    pub(crate) fn of(&self, outcome: Outcome) -> u64 {
         self.0[outcome as usize]
     }
 
     /// How many rows there were.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.0.iter().fold(0, |all, rows| all.saturating_add(*rows))
     }
 
     /// How many rows failed.
-    #[must_use]
-    pub fn failures(&self) -> u64 {
-        self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure).fold(0, |all, (_, rows)| all.saturating_add(rows))
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures_besides(&[])
+    }
+
+    /// How many rows failed with an outcome that is not `allowed`.
+    pub(crate) fn failures_besides(&self, allowed: &[Outcome]) -> u64 {
+        let failed = self.seen().filter(|(outcome, _)| outcome.counts() == Counts::Failure && !allowed.contains(outcome));
+        failed.fold(0, |all, (_, rows)| all.saturating_add(rows))
     }
 
     /// The outcomes that occurred, with their counts.
-    pub fn seen(&self) -> impl Iterator<Item = (Outcome, u64)> {
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (Outcome, u64)> {
         Outcome::ALL.into_iter().map(|outcome| (outcome, self.of(outcome))).filter(|(_, rows)| *rows > 0)
     }
 }
@@ -203,6 +204,7 @@ mod tests {
         assert_eq!(names.len(), Outcome::ALL.len());
         assert_eq!(tally.rows(), 16);
         assert_eq!(tally.failures(), 8);
+        assert_eq!(tally.failures_besides(&[Outcome::NotFound, Outcome::Invalid, Outcome::Granted]), 6);
         assert!(tally.seen().all(|(_, rows)| rows == 1));
         tally.remove(Outcome::Failed);
         assert_eq!((tally.rows(), tally.failures(), tally.of(Outcome::Failed)), (15, 7, 0));

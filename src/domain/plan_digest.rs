@@ -12,12 +12,12 @@ const BYTES: usize = 32;
 
 /// The SHA-256 of everything in a plan that decides what is sent to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlanDigest([u8; BYTES]);
+pub(crate) struct PlanDigest([u8; BYTES]);
 
 /// Text that is not the digest of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a plan's digest: expected the 64 hexadecimal digits that `--dry-run` prints", quote(.0))]
-pub struct NotAPlanDigest(String);
+pub(crate) struct NotAPlanDigest(String);
 
 impl PlanDigest {
     /// The digest of a plan in its canonical form.

@@ -8,6 +8,7 @@ use super::{Action, BypassUntil, Detail, Outcome, Previous, RowNumber};
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) number: RowNumber,
+    pub(crate) origin: Origin,
     /// The values of the columns that are carried into the report.
     pub(crate) carried: ByteRecord,
     /// Whether its request may have been carried out already.
@@ -15,6 +16,15 @@ pub(crate) struct Row {
     /// What the user had before, if an earlier process of the run has recorded it.
     pub(crate) previous: Option<Previous>,
     pub(crate) work: Work,
+}
+
+/// How a row stands in its input, for messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The line on which it begins, from 1; `None` for a user of the directory.
+    pub(crate) line: Option<u64>,
+    /// The value that names its user, if that is not the user's ID.
+    pub(crate) named: Option<Box<str>>,
 }
 
 /// The work to do for a row.

@@ -14,7 +14,7 @@ const MAX_QUOTED: usize = 60;
 
 /// Untrusted text, which may be long or harmful. `Display` makes it short and harmless.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct ForeignText(String);
+pub(crate) struct ForeignText(String);
 
 impl ForeignText {
     /// The text as received, for comparisons and lookups. Do not show it.

@@ -9,26 +9,24 @@ use chrono::{DateTime, Utc};
 use super::blocks::Fingerprint;
 use super::columns::Layout;
 use super::error::{BadRows, refused};
-use super::repeats::{ROW_KEY, Repeats, Suspects, find_repeats, hash, row_key, suspects};
+use super::repeats::{ROW_KEY, Repeat, Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
-use super::rows::{Asked, Requested, RowOperation, RowReader, Rules, UserRef};
+use super::rows::{Asked, RowReader, Rules, UserRef};
 use super::{InputError, Source};
-use crate::domain::{BypassUntil, Outcome, Resolution, Tally};
+use crate::domain::{Action, BypassUntil, Outcome, Resolution, Tally};
 use crate::external_sort::Sorter;
 
 /// The counts of what will be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) rows: u64,
-    /// The number of distinct users in the valid rows.
-    pub(crate) users: u64,
     /// The number of rows that repeat an earlier one.
     pub(crate) duplicates: u64,
     /// The number of invalid rows, by what is wrong with them.
     pub(crate) invalid: BTreeMap<&'static str, u64>,
     /// The rows that do not name their user by ID.
     pub(crate) lookups: LookupCounts,
-    /// The number of rows to send. Before users are looked up, this is an upper bound.
+    /// The number of rows to send, each for another user. Before users are looked up, this is an upper bound.
     pub(crate) to_send: u64,
     /// The number of rows of a grant's report in which there is nothing to undo.
     pub(crate) untouched: u64,
@@ -69,19 +67,25 @@ impl LookupCounts {
 }
 
 impl Plan {
-    fn note(&mut self, requested: &Requested<'_>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
-        if let RowOperation::Restore(back) = requested.operation {
+    fn note(&mut self, requested: &Action<UserRef<'_>>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
+        if let Action::Restore(_, back) = requested {
             self.given_back += u64::from(back.earlier(start).is_some());
         }
-        if let Some(until) = requested.operation.until() {
-            let (first, last) = self.dates.unwrap_or((until, until));
-            self.dates = Some((first.min(until), last.max(until)));
-        }
-        match requested.user {
+        self.dates = with_date(self.dates, requested.until());
+        match requested.user() {
             UserRef::Id(_) => {}
             UserRef::Value(_) => self.lookups.note(resolution),
         }
     }
+}
+
+/// The earliest and the latest date of `dates` and one more.
+fn with_date(dates: Option<(BypassUntil, BypassUntil)>, until: Option<BypassUntil>) -> Option<(BypassUntil, BypassUntil)> {
+    let Some(until) = until else {
+        return dates;
+    };
+    let (first, last) = dates.unwrap_or((until, until));
+    Some((first.min(until), last.max(until)))
 }
 
 /// The results of a pass over the whole input.
@@ -138,20 +142,46 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
         }
     }
     let fingerprint = reader.fingerprint().clone();
-    plan.users = plan.rows - bad.count - plan.untouched - plan.lookups.unresolved.rows();
     let mut repeats = Repeats::default();
     if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
         let rows = suspected(again, &suspects, resolved)?;
         let near = rules.operation.grace().map(|grace| grace.after(rules.start));
         repeats = find_repeats(rows, layout, &mut bad, skip_invalid, near)?;
-        plan.users -= repeats.later;
         plan.given_back -= repeats.not_given_back;
+        if repeats.has_conflicts() {
+            let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
+            plan.dates = dates_without_conflicts(again, layout, &repeats, resolved)?;
+        }
     }
     plan.duplicates = repeats.repeated;
     plan.to_send = plan.rows - bad.count - plan.untouched - plan.duplicates - plan.lookups.unresolved.rows();
     plan.invalid.clone_from(&bad.kinds);
     Ok(Checked { plan, bad, fingerprint, repeats })
+}
+
+/// The earliest and the latest end date of rows that contradict no other.
+fn dates_without_conflicts(
+    mut reader: RowReader<'_>,
+    layout: &Layout,
+    repeats: &Repeats,
+    resolved: Option<&ResolvedUsers>,
+) -> io::Result<Option<(BypassUntil, BypassUntil)>> {
+    let mut dates = None;
+    while let Some(row) = reader.next_row()? {
+        let Ok(Asked::For(requested)) = &row.asked else {
+            continue;
+        };
+        let is_left_out = match resolution_of(requested, row.number, resolved)? {
+            Some(Resolution::User(user)) => {
+                matches!(repeats.of(&requested.of(user), row.number, row.line(), layout), Repeat::Conflict(_))
+            }
+            Some(Resolution::Unresolved(..)) => true,
+            None => false,
+        };
+        dates = with_date(dates, requested.until().filter(|_| !is_left_out));
+    }
+    Ok(dates)
 }
 
 /// The rows of the `suspects`.
@@ -162,7 +192,7 @@ fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&R
             && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
             && suspects.include(user)
         {
-            rows.push(row_key(&requested.operation.of(user), row.number, row.line()))?;
+            rows.push(row_key(&requested.of(user), row.number, row.line()))?;
         }
     }
     Ok(rows)

@@ -15,77 +15,30 @@ pub(crate) const NAMED: usize = 20;
 
 /// Why an input is refused as a whole. Nothing was sent. Every variant has the name of the input in messages.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InputError {
-    /// It could not be opened or read.
+pub(crate) enum InputError {
     #[error("{name}: the input cannot be read")]
-    Unreadable {
-        /// The input, as messages call it.
-        name: String,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// There is no room for a copy of it.
+    Unreadable { name: String, source: io::Error },
+    /// There is no room for a copy.
     #[error("{name}: the input cannot be kept while it is used")]
-    NotKept {
-        /// The input, as messages call it.
-        name: String,
-        /// Where the copy was to be stored, and what the file system said.
-        source: io::Error,
-    },
-    /// It is empty.
+    NotKept { name: String, source: io::Error },
     #[error("{0}: the input is empty")]
     Empty(String),
-    /// There is nothing below the header.
     #[error("{0}: there are no rows below the header")]
     NoRows(String),
-    /// It is encoded as UTF-16.
     #[error("{0}:1: the text is encoded as UTF-16: expected UTF-8")]
     Utf16(String),
-    /// It is not text.
     #[error("{0}: this is not text: there are zero bytes in it")]
     NotText(String),
-    /// It is a Microsoft Excel workbook.
     #[error("{0}: this is an Excel workbook: expected a CSV file")]
     Workbook(String),
-    /// The header cannot be read.
     #[error("{name}:{line}: {fault}")]
-    Header {
-        /// The input, as messages call it.
-        name: String,
-        /// The header's line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        fault: HeaderFault,
-    },
-    /// There are more rows than allowed.
+    Header { name: String, line: u64, fault: HeaderFault },
     #[error("{name}: there are {rows} rows, and `--max-users` allows {most}; nothing was sent")]
-    TooManyRows {
-        /// The input, as messages call it.
-        name: String,
-        /// How many rows the input has.
-        rows: u64,
-        /// How many it may have.
-        most: u64,
-    },
-    /// There are more rows than allowed. Reading stopped there, so their number is unknown.
+    TooManyRows { name: String, rows: u64, most: u64 },
     #[error("{name}: there are more than {most} rows, which is what `--max-users` allows; the rest was not read, and nothing was sent")]
-    MoreRows {
-        /// The input, as messages call it.
-        name: String,
-        /// How many it may have.
-        most: u64,
-    },
-    /// Rows are invalid.
+    MoreRows { name: String, most: u64 },
     #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed by this command" } else { "sent" })]
-    BadRows {
-        /// The input, as messages call it.
-        name: String,
-        /// How many rows the input has.
-        rows: u64,
-        /// Those that are invalid.
-        bad: BadRows,
-    },
+    BadRows { name: String, rows: u64, bad: BadRows },
 }
 
 fn share(bad: u64, all: u64) -> String {
@@ -123,41 +76,20 @@ impl InputError {
 
 /// What is wrong with a header.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HeaderFault {
-    /// A required column is missing.
+pub(crate) enum HeaderFault {
+    /// The column of the `users` or that of the end dates. The first line looks like `data` if it has a user ID.
     #[error("there is no column `{}`: the columns are {}", quote(.wanted), listed(.found))]
-    Missing {
-        /// The column's name.
-        wanted: String,
-        /// Whether the column is for user IDs; otherwise it is for end dates.
-        users: bool,
-        /// The columns that are there.
-        found: Vec<String>,
-        /// Whether the first line contains a user ID, so that it looks like data.
-        data: bool,
-    },
-    /// A column of a grant's report is missing.
+    Missing { wanted: String, users: bool, found: Vec<String>, data: bool },
     #[error("there is no column `{}`: the columns are {}", quote(.wanted), listed(.found))]
-    NotAGrantsReport {
-        /// The column's name.
-        wanted: String,
-        /// The columns that are there.
-        found: Vec<String>,
-    },
-    /// A column appears twice.
+    NotAGrantsReport { wanted: String, found: Vec<String> },
     #[error("there are two columns `{}`", quote(.0))]
     Twice(String),
-    /// The header is not UTF-8.
     #[error("the header is not UTF-8")]
     NotUtf8,
-    /// The first line is too long to be a header.
     #[error("the header is longer than 64 KiB")]
     TooLong,
-    /// Lines end in a carriage return without a line feed.
     #[error("the lines end in a carriage return alone: expected CRLF or LF")]
     BareCarriageReturn,
-    /// Without a header, columns must be given by number.
     #[error("`{}` is not a column's number: without a header, columns are numbered from 1 to {}", quote(.0), .1)]
     NotANumber(String, usize),
 }
@@ -188,9 +120,9 @@ fn listed(names: &[String]) -> String {
 
 /// The invalid rows of an input: the first 20, and the total.
 #[derive(Debug, Default)]
-pub struct BadRows {
+pub(crate) struct BadRows {
     /// How many there are.
-    pub count: u64,
+    pub(crate) count: u64,
     /// Whether the input cannot be run even without them.
     pub(crate) fatal: bool,
     /// Whether lookup requests were sent before the rows turned out to be invalid.
@@ -290,7 +222,7 @@ pub(crate) enum RowFault {
     #[error("column `{}`: `{user}` had `{previous}` here, and `{other}` on line {line}: expected one for a user", quote(.column))]
     Contradiction { column: String, user: String, previous: String, other: String, line: u64 },
     #[error(
-        "column `{}`: `{user}` is to end at `{until}` here, and at `{other}` on line {line}: expected one end date for a user",
+        "column `{}`: the user {user} has the end date `{until}` here, and `{other}` on line {line}: expected one end date for a user",
         quote(.column)
     )]
     Conflict { column: String, user: String, until: String, other: String, line: u64 },

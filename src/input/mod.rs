@@ -41,7 +41,7 @@ use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 use tokio::sync::mpsc;
 
-pub use self::error::{BadRows, HeaderFault, InputError};
+pub(crate) use self::error::{HeaderFault, InputError};
 
 pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};
@@ -55,7 +55,7 @@ pub(crate) use self::table::{Table, Values};
 use self::check::{Checked, Recheck, check};
 use self::repeats::Repeat;
 use self::resolved_users::resolution_of;
-use self::rows::{Asked, ReadRow, Requested, RowReader, UserRef};
+use self::rows::{Asked, ReadRow, RowReader, UserRef};
 use crate::domain::{Outcome, Previous, Resolution, Row, RowNumber, RowSet, Work};
 use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 
@@ -122,7 +122,7 @@ fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remainin
             let in_doubt = remaining.doubts(row.number);
             let work = remaining.unless_expired(work(&row, input)?, row.number);
             let previous = remaining.previous.get(&row.number.0).copied();
-            return Ok(Some(Row { number: row.number, carried: row.carried(), in_doubt, previous, work }));
+            return Ok(Some(Row { number: row.number, origin: row.origin(), carried: row.carried(), in_doubt, previous, work }));
         }
     }
     Ok(None)
@@ -220,7 +220,9 @@ impl LookupRows<'_> {
     /// The next such row. The value to look up is written to `value`.
     pub(crate) fn next_row(&mut self, value: &mut String) -> io::Result<Option<RowNumber>> {
         while let Some(row) = self.0.next_row()? {
-            if let Ok(Asked::For(Requested { user: UserRef::Value(named), .. })) = row.asked {
+            if let Ok(Asked::For(requested)) = row.asked
+                && let UserRef::Value(named) = requested.user()
+            {
                 named.clone_into(value);
                 return Ok(Some(row.number));
             }
@@ -280,9 +282,9 @@ fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
         Err(fault) => return Ok(invalid(row.user_text(), fault)),
     };
     let action = match resolution_of(requested, row.number, input.resolved.as_ref())? {
-        Some(Resolution::User(user)) => requested.operation.of(user),
+        Some(Resolution::User(user)) => requested.of(user),
         Some(Resolution::Unresolved(outcome, detail)) => {
-            return Ok(Work::Unresolved { outcome, detail, until: requested.operation.until() });
+            return Ok(Work::Unresolved { outcome, detail, until: requested.until() });
         }
         None => return Err(io::Error::other(format!("row {}: the user has not been looked up", row.number))),
     };

@@ -83,8 +83,6 @@ impl Suspects {
 /// The rows whose user also appears in an earlier row, or in another row with a different end date.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    /// The number of rows that are not the first of their user.
-    pub(crate) later: u64,
     /// The number of rows that repeat an earlier one and contradict none.
     pub(crate) repeated: u64,
     /// The number of rows that are not sent, and would give their user an earlier end date back.
@@ -102,6 +100,11 @@ pub(crate) enum Repeat {
 }
 
 impl Repeats {
+    /// Whether rows that contradict each other are remembered.
+    pub(super) fn has_conflicts(&self) -> bool {
+        !self.conflicts.is_empty()
+    }
+
     /// Classifies the row that requests `action`.
     pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
         let here = row_key(action, row, line);
@@ -143,7 +146,6 @@ pub(super) fn find_repeats(
                 other.get_or_insert(key);
             }
         }
-        repeats.later += later;
         repeats.not_given_back += not_given_back + other.map_or(0, |_| gives_back(&first));
         let Some(other) = other else {
             repeats.repeated += later;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-use super::rows::{Requested, UserRef};
-use crate::domain::{Detail, ForeignText, Outcome, Resolution, RowNumber};
+use super::rows::UserRef;
+use crate::domain::{Action, Detail, ForeignText, Outcome, Resolution, RowNumber};
 use crate::external_sort::unnamed_file;
 use crate::platform::PositionedIo;
 
@@ -82,8 +82,12 @@ impl ResolvedUsers {
 }
 
 /// The user of a row: the one its ID names, or the result of the lookup, if there is one.
-pub(super) fn resolution_of(requested: &Requested<'_>, row: RowNumber, resolved: Option<&ResolvedUsers>) -> io::Result<Option<Resolution>> {
-    match (requested.user, resolved) {
+pub(super) fn resolution_of(
+    requested: &Action<UserRef<'_>>,
+    row: RowNumber,
+    resolved: Option<&ResolvedUsers>,
+) -> io::Result<Option<Resolution>> {
+    match (requested.user(), resolved) {
         (UserRef::Id(user), _) => Ok(Some(Resolution::User(user))),
         (UserRef::Value(_), Some(resolved)) => resolved.of(row),
         (UserRef::Value(_), None) => Ok(None),

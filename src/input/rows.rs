@@ -12,7 +12,9 @@ use super::blocks::Fingerprint;
 use super::columns::{Column, GrantColumns, Layout};
 use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
-use crate::domain::{Action, BypassUntil, Grace, Operation, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until};
+use crate::domain::{
+    Action, BypassUntil, Grace, Operation, Origin, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until,
+};
 
 /// The most characters of a lookup value: no email has more than 254. Even at twelve bytes of URL per character, such a
 /// value fits into a request. Texts in PingOne's answers are truncated at a greater length, so a truncated text never
@@ -65,49 +67,10 @@ pub(crate) enum UserRef<'a> {
     Value(&'a str),
 }
 
-/// What a row requests for its user.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum RowOperation {
-    Grant(BypassUntil),
-    LookAndGrant(BypassUntil),
-    Read,
-    End(Grace),
-    Restore(Restoration),
-}
-
-impl RowOperation {
-    /// The request, once the user is known.
-    pub(crate) fn of(self, user: UserId) -> Action {
-        match self {
-            Self::Grant(until) => Action::Grant(user, until),
-            Self::LookAndGrant(until) => Action::LookAndGrant(user, until),
-            Self::Read => Action::Read(user),
-            Self::End(grace) => Action::End(user, grace),
-            Self::Restore(back) => Action::Restore(user, back),
-        }
-    }
-
-    /// The requested end date, if the row requests one.
-    pub(crate) fn until(self) -> Option<BypassUntil> {
-        match self {
-            Self::Grant(until) | Self::LookAndGrant(until) => Some(until),
-            Self::Read | Self::End(_) | Self::Restore(_) => None,
-        }
-    }
-}
-
-/// What a row requests, and for which user.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Requested<'a> {
-    pub(crate) user: UserRef<'a>,
-    pub(crate) operation: RowOperation,
-}
-
 /// What a row is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Asked<'a> {
-    /// This request.
-    For(Requested<'a>),
+    For(Action<UserRef<'a>>),
     /// Nothing: it is of a grant that had this result, and there is nothing to undo.
     Nothing(Outcome),
 }
@@ -155,12 +118,11 @@ impl<'a> RowReader<'a> {
                 self.text(index)?;
             }
         }
-        let asked = |user, operation| Ok(Asked::For(Requested { user, operation }));
         match self.rules.operation {
-            Operation::Audit => asked(self.user_ref()?, RowOperation::Read),
-            Operation::Grant => asked(self.user_ref()?, RowOperation::Grant(self.until()?)),
-            Operation::LookAndGrant => asked(self.user_ref()?, RowOperation::LookAndGrant(self.until()?)),
-            Operation::End(grace) => asked(self.user_ref()?, RowOperation::End(grace)),
+            Operation::Audit => Ok(Asked::For(Action::Read(self.user_ref()?))),
+            Operation::Grant => Ok(Asked::For(Action::Grant(self.user_ref()?, self.until()?))),
+            Operation::LookAndGrant => Ok(Asked::For(Action::LookAndGrant(self.user_ref()?, self.until()?))),
+            Operation::End(grace) => Ok(Asked::For(Action::End(self.user_ref()?, grace))),
             Operation::Restore(grace) => {
                 let columns = self.layout.grant.as_ref().expect("the layout for this operation has them");
                 self.to_restore(columns, grace)
@@ -201,7 +163,7 @@ impl<'a> RowReader<'a> {
             let (previous, granted) = (previous.to_string(), granted.to_string());
             return Err(RowFault::NotBefore { column: columns.previous.name.clone(), previous, granted });
         }
-        Ok(Asked::For(Requested { user, operation: RowOperation::Restore(Restoration { granted, previous, grace }) }))
+        Ok(Asked::For(Action::Restore(user, Restoration { granted, previous, grace })))
     }
 
     fn previous(&self, column: &Column) -> Result<Previous, RowFault> {
@@ -287,6 +249,18 @@ impl ReadRow<'_> {
     /// The line on which the row begins, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.place.line(self.record)
+    }
+
+    /// How the row stands in the input.
+    pub(crate) fn origin(&self) -> Origin {
+        let named = match &self.asked {
+            Ok(Asked::For(requested)) => match requested.user() {
+                UserRef::Value(value) => Some(value.into()),
+                UserRef::Id(_) => None,
+            },
+            Ok(Asked::Nothing(_)) | Err(_) => None,
+        };
+        Origin { line: Some(self.line()), named }
     }
 
     /// The values of the columns that are carried into the report, unchanged. Missing values are empty.

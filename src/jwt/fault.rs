@@ -7,67 +7,36 @@ use crate::domain::{quote, shell_word};
 
 /// Why a file of a key is refused. No part of the key is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeyFault {
-    /// There is nothing in PEM form.
     #[error("there is no key in PEM form: expected a file with a line such as `-----BEGIN {expected}-----`")]
-    NotPem {
-        /// The label that was expected.
-        expected: &'static str,
-    },
-    /// It holds something public.
+    NotPem { expected: &'static str },
     #[error("this is what PingOne gets, not the private key: it has `-----BEGIN {}-----`", quote(.0))]
     Public(String),
-    /// It holds a private key, and a public one was expected.
     #[error("this is a private key: expected the public key, `-----BEGIN PUBLIC KEY-----`")]
     Private,
-    /// The private key is encrypted.
     #[error("the private key is encrypted: expected one without a passphrase")]
     Encrypted,
-    /// It holds something else in PEM form.
     #[error("there is no private key of a known form: it has `-----BEGIN {}-----`", quote(.0))]
     Unknown(String),
-    /// It holds several keys.
     #[error("there are {0} keys: expected one")]
     Several(usize),
-    /// It is cut short, or was changed.
     #[error("the key cannot be read: the file is damaged")]
     Damaged,
-    /// The key is of a kind that signs with none of the algorithms.
     #[error("this is {0}: expected an RSA key or an EC key of the curve P-256")]
     Kind(&'static str),
-    /// The EC key is of another curve.
     #[error("this is an EC key of {0}: expected one of the curve P-256 (`prime256v1`)")]
     Curve(&'static str),
-    /// The RSA key is too short to be safe, or too long.
     #[error("this is an RSA key of {bits} bits: expected {least} to {most}")]
-    RsaSize {
-        /// Its length.
-        bits: usize,
-        /// The least.
-        least: usize,
-        /// The most.
-        most: usize,
-    },
-    /// The EC key is written in an unusual way.
+    RsaSize { bits: usize, least: usize, most: usize },
+    /// It is written in an unusual way.
     #[error("this is an EC key {0}, which is not understood")]
     Form(&'static str),
-    /// The EC key has no public key beside it.
     #[error("this is an EC key without its public half, which is not understood")]
     NoPublicHalf,
-    /// The key contradicts itself.
     #[error("this is a key that signs nothing: its numbers do not fit each other, or are too small (`{0}`)")]
     Unusable(String),
-    /// The key cannot sign with the algorithm.
     #[error("`--client-key-alg` is {}, and this is {}: expected {}", .asked, .family, .fitting)]
-    Mismatch {
-        /// The algorithm that was asked for.
-        asked: &'static str,
-        /// What the key is.
-        family: &'static str,
-        /// What it can sign with.
-        fitting: String,
-    },
+    Mismatch { asked: &'static str, family: &'static str, fitting: String },
 }
 
 impl KeyFault {
@@ -77,7 +46,6 @@ impl KeyFault {
     }
 
     /// What the operator can do about the file at `path`, in one line.
-    #[must_use]
     pub(crate) fn hint(&self, path: &Path) -> String {
         let file = shell_word(&path.to_string_lossy());
         let fresh = "make a key pair with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out client.pem`, and give its public \

@@ -10,8 +10,8 @@ mod key;
 mod pem;
 mod provider;
 
-pub use self::fault::KeyFault;
-pub use self::key::PublicKey;
+pub(crate) use self::fault::KeyFault;
+pub(crate) use self::key::PublicKey;
 
 pub(crate) use self::key::{Claimed, NotSigned, SigningKey};
 

@@ -16,19 +16,10 @@ pub(crate) const WRONG_PATH: &str = "check `--api-url` and `--region`: this is a
 
 /// Why a list looks endless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Endless {
-    /// Its pages are linked in a circle.
+pub(crate) enum Endless {
     LeadsBack,
-    /// Its pages have no new users.
     NobodyNew,
-    /// It has more users than the server stated.
-    Beyond {
-        /// The stated number of users.
-        counted: u64,
-        /// The number of users read.
-        users: u64,
-    },
+    Beyond { counted: u64, users: u64 },
 }
 
 impl fmt::Display for Endless {
@@ -44,7 +35,7 @@ impl fmt::Display for Endless {
 
 /// What a refused assertion was made with.
 #[derive(Debug, Clone)]
-pub struct MadeWith {
+pub(crate) struct MadeWith {
     /// The file of the key.
     pub(super) key: String,
     /// The key's ID, if it was given.
@@ -70,99 +61,36 @@ impl MadeWith {
 
 /// Why no more rows can be sent.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum PingOneError {
-    /// The worker application was refused.
+pub(crate) enum PingOneError {
     #[error("PingOne refused the worker application: {message}")]
-    Credentials {
-        /// The environment that the application was looked for in.
-        auth_environment: EnvironmentId,
-        /// The host that was asked.
-        host: String,
-        /// The server's message.
-        message: ServerMessage,
-    },
-    /// The worker application was refused, which authenticates by its key.
+    Credentials { auth_environment: EnvironmentId, host: String, message: ServerMessage },
     #[error("PingOne refused the worker application: {message}")]
-    Assertion {
-        /// The environment that the application was looked for in.
-        auth_environment: EnvironmentId,
-        /// The host that was asked.
-        host: String,
-        /// The server's message.
-        message: ServerMessage,
-        /// What its assertion was made with.
-        made_with: Box<MadeWith>,
-    },
-    /// The client key signs nothing.
+    Assertion { auth_environment: EnvironmentId, host: String, message: ServerMessage, made_with: Box<MadeWith> },
     #[error("the client key cannot sign: {0}")]
     Unsigned(String),
-    /// The token endpoint gave no usable answer.
     #[error("no token could be had from `{host}` in {attempts} tries: {message}")]
-    NoToken {
-        /// The host that was asked.
-        host: String,
-        /// The number of attempts.
-        attempts: u32,
-        /// The last message of the server or the network.
-        message: ServerMessage,
-    },
-    /// The access token that the user supplied was refused.
+    NoToken { host: String, attempts: u32, message: ServerMessage },
     #[error("PingOne refused the access token: {0}")]
     ReadyToken(ServerMessage),
-    /// A newly fetched token was refused.
     #[error("PingOne refused a token that had just been fetched: {0}")]
     FreshToken(ServerMessage),
-    /// There is no such environment.
     #[error("there is no environment {environment} at `{host}`: {message}")]
-    NoEnvironment {
-        /// The environment that was asked for.
-        environment: EnvironmentId,
-        /// The host that was asked.
-        host: String,
-        /// The server's message.
-        message: ServerMessage,
-    },
-    /// The link to the next page of the user list leads to another place.
+    NoEnvironment { environment: EnvironmentId, host: String, message: ServerMessage },
     #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
-    ForeignPage {
-        /// The host that the link names.
-        host: ForeignText,
-        /// The list's own URL.
-        api: String,
-    },
-    /// The user list has no end.
+    ForeignPage { host: ForeignText, api: String },
     #[error("the user list at `{host}` has no end: {why}")]
-    EndlessList {
-        /// The host that was asked.
-        host: String,
-        /// Why it looks endless.
-        why: Endless,
-    },
-    /// The server asks for a longer wait than `--give-up-after` allows.
+    EndlessList { host: String, why: Endless },
     #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {message}")]
-    HeldTooLong {
-        /// The wait that it asks for.
-        seconds: u64,
-        /// The server's message.
-        message: ServerMessage,
-    },
-    /// The server's certificate is not trusted.
+    HeldTooLong { seconds: u64, message: ServerMessage },
     #[error("the certificate of `{host}` is not trusted: {why}")]
-    Untrusted {
-        /// The host.
-        host: String,
-        /// What is wrong with it.
-        why: ForeignText,
-    },
-    /// The HTTP client could not be set up.
+    Untrusted { host: String, why: ForeignText },
     #[error("the HTTP client cannot be set up: {0}")]
     Client(String),
 }
 
 /// A message of the server or the network: status, code, text and ID, as far as known.
 #[derive(Debug, Clone)]
-pub struct ServerMessage(Box<Detail>);
+pub(crate) struct ServerMessage(Box<Detail>);
 
 impl From<Detail> for ServerMessage {
     fn from(detail: Detail) -> Self {

@@ -34,6 +34,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const HEADERS: usize = 6;
 const CORRELATION_ID: HeaderName = HeaderName::from_static("correlation-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-ping-external-session-id");
+/// The row in the transaction ID of a request that belongs to none. Rows count from 1.
+const NO_ROW: RowNumber = RowNumber(0);
 const TRANSACTION_ID: HeaderName = HeaderName::from_static("x-ping-external-transaction-id");
 
 /// Certificate authorities to trust besides the system's.
@@ -63,7 +65,7 @@ pub(crate) struct HttpTransport {
     bypass_urls: BypassUrls,
     /// The run ID, sent with every request.
     session: HeaderValue,
-    /// The prefix of the transaction IDs of requests for rows.
+    /// The prefix of the transaction IDs.
     transactions: String,
     settings: HttpSettings,
 }
@@ -99,11 +101,14 @@ impl HttpTransport {
         }
     }
 
-    fn request(&self, method: Method, url: Url, token: &AccessToken, limit: Duration) -> Request {
+    /// A request for `row`.
+    fn request(&self, method: Method, url: Url, row: RowNumber, token: &AccessToken, limit: Duration) -> Request {
         let mut request = Request::new(method, url);
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(AUTHORIZATION, token.header());
         headers.insert(SESSION_ID, self.session.clone());
+        let transaction = [self.transactions.as_str(), &row.to_string()].concat();
+        headers.insert(TRANSACTION_ID, HeaderValue::try_from(transaction).expect("UUIDs and numbers are header text"));
         *request.headers_mut() = headers;
         *request.timeout_mut() = Some(limit);
         request
@@ -113,19 +118,16 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     async fn send(&self, call: Call, row: RowNumber, token: &AccessToken, limit: Duration) -> Reply {
         let url = self.bypass_urls.of(call.user());
-        let mut request = match call {
-            Call::Get(_) => self.request(Method::GET, url, token, limit),
+        let request = match call {
+            Call::Get(_) => self.request(Method::GET, url, row, token, limit),
             // The end date needs no escaping: it consists of digits, `-`, `:`, `.`, `T` and `Z`.
             Call::Put(_, until) => {
-                let mut request = self.request(Method::PUT, url, token, limit);
+                let mut request = self.request(Method::PUT, url, row, token, limit);
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 *request.body_mut() = Some(format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#).into());
                 request
             }
         };
-        let transaction = [self.transactions.as_str(), &row.to_string()].concat();
-        let transaction = HeaderValue::try_from(transaction).expect("UUIDs and numbers are header text");
-        request.headers_mut().insert(TRANSACTION_ID, transaction);
         exchange(MAX_BODY, self.api.execute(request), limit).await
     }
 
@@ -136,7 +138,7 @@ impl Transport for HttpTransport {
             Resource::Licence => (endpoints.capabilities(), MAX_CAPABILITIES, LICENCE_TIMEOUT.min(*timeout)),
             Resource::Users(page) => (page.clone(), MAX_PAGE, *timeout),
         };
-        exchange(most, self.api.execute(self.request(Method::GET, url, token, limit)), limit).await
+        exchange(most, self.api.execute(self.request(Method::GET, url, NO_ROW, token, limit)), limit).await
     }
 
     async fn fetch_token(&self, authentication: &Authentication<'_>) -> Reply {

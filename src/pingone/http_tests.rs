@@ -90,9 +90,9 @@ async fn each_request_is_sent_as_documented() {
             vec![bearer, &session, &transaction(8), "content-type: application/json"],
             r#"{"bypassMFAEnabledUntil":"2026-08-31T00:00:00.000Z"}"#,
         ),
-        (format!("GET {path}"), vec![bearer, &session], ""),
-        (format!("GET {path}/capabilities"), vec![bearer, &session], ""),
-        (format!("GET {path}/users?limit=200"), vec![bearer, &session], ""),
+        (format!("GET {path}"), vec![bearer, &session, &transaction(0)], ""),
+        (format!("GET {path}/capabilities"), vec![bearer, &session, &transaction(0)], ""),
+        (format!("GET {path}/users?limit=200"), vec![bearer, &session, &transaction(0)], ""),
         (
             format!("POST /{ENVIRONMENT}/as/token"),
             vec!["authorization: Basic YW4gaWQ6czNjcit0", &session, form],

@@ -29,7 +29,7 @@ pub(crate) mod user_list;
 mod users;
 mod verdict;
 
-pub use self::error::{Endless, MadeWith, PingOneError, ServerMessage};
+pub(crate) use self::error::{Endless, PingOneError, ServerMessage};
 
 pub(crate) use self::credentials::{AuthMethod, ClientKey, Credentials, Proof};
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};

@@ -50,103 +50,44 @@ pub(crate) struct ReportFiles {
 
 /// Why the report cannot be written. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OutputError {
-    /// It would replace an existing file.
+pub(crate) enum OutputError {
     #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
     Exists(PathBuf),
-    /// An earlier run has not finished.
     #[error("{}: an earlier run of this report has not finished: this is what it has settled", shown(.0))]
     Unfinished(PathBuf),
-    /// Another run is writing it.
     #[error("{}: another run is writing this report", shown(.0))]
     InUse(PathBuf),
-    /// The run to resume has found users for the names in its input, and the file with them is gone.
     #[error("{}: the run cannot be resumed: the file of the users that it found is not there", shown(.0))]
     NoLookups(PathBuf),
-    /// The file with them is not as it was written.
     #[error("{}: the run cannot be resumed: this is not the file of the users that it found: {fault}", shown(path))]
-    BadLookups {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// There is a journal but no record of its run.
+    BadLookups { path: PathBuf, fault: String },
     #[error("{}: there is no record of the run that this is the journal of", shown(.0))]
     NoRecord(PathBuf),
-    /// The report does not belong to the run to resume.
     #[error("{}: this is not the report of the run that its record tells of", shown(.0))]
     NotItsReport(PathBuf),
-    /// The run to resume is a different one.
     #[error("{}: the run cannot be taken up: {difference}", shown(path))]
-    Another {
-        /// The record of the run.
-        path: PathBuf,
-        /// The first difference between the runs.
-        difference: String,
-    },
-    /// The input has changed since the run to resume started, and that run still has rows to do.
+    Another { path: PathBuf, difference: String },
+    /// Of a run that still has rows to do.
     #[error("{}: the run cannot be taken up: the input's SHA-256 was `{was}` and is `{is}`", shown(path))]
-    AnotherInput {
-        /// The record of the run.
-        path: PathBuf,
-        /// The SHA-256 of the run's input.
-        was: String,
-        /// The SHA-256 of the input now.
-        is: String,
-    },
-    /// The record of the run has a format that this version cannot read.
+    AnotherInput { path: PathBuf, was: String, is: String },
+    /// `writer` is the version of the program that wrote the record.
     #[error("{}: the run cannot be resumed: the record's `formatVersion` is `{found}`, expected one of {expected}", shown(path))]
-    OtherFormat {
-        /// The record of the run.
-        path: PathBuf,
-        /// Its format.
-        found: String,
-        /// The formats that can be resumed.
-        expected: String,
-        /// The version of the program that wrote it, if the record has one.
-        writer: Option<String>,
-    },
-    /// The journal of the run has other columns than this version writes.
+    OtherFormat { path: PathBuf, found: String, expected: String, writer: Option<String> },
     #[error("{}: the run cannot be resumed: this version of pingone-bypass writes other columns than this journal has", shown(path))]
-    OtherColumns {
-        /// The journal.
-        path: PathBuf,
-        /// The version of the program that wrote the record.
-        writer: String,
-    },
-    /// A report on standard output cannot be resumed.
+    OtherColumns { path: PathBuf, writer: String },
     #[error("a run whose report goes to standard output cannot be taken up")]
     NoResume,
-    /// A file to write is another file of the run.
+    /// `option` names what is written.
     #[error("{}: {what} would replace {other}", shown(path))]
-    WouldReplace {
-        /// The path that is written.
-        path: PathBuf,
-        /// What is written there.
-        what: &'static str,
-        /// The other role of this file, and its name.
-        other: String,
-        /// The option that names what is written.
-        option: &'static str,
-    },
-    /// The path holds something that may not be replaced.
+    WouldReplace { path: PathBuf, what: &'static str, other: String, option: &'static str },
     #[error("{}: {what} would replace {kind}: expected a regular file, or none", shown(path))]
-    NotRegular {
-        /// The path that is written.
-        path: PathBuf,
-        /// What is written there.
-        what: &'static str,
-        /// What is there.
-        kind: &'static str,
-    },
-    /// The existing file does not hold the metrics of an earlier run.
+    NotRegular { path: PathBuf, what: &'static str, kind: &'static str },
     #[error("{}: the metrics file would replace another file: expected metrics of an earlier run, or none", shown(.0))]
     NotMetrics(PathBuf),
-    /// The path does not name a file.
     #[error("{}: expected the path of a file", shown(.0))]
     NotAFile(PathBuf),
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl OutputError {
@@ -175,7 +116,7 @@ impl OutputError {
             Self::OtherColumns { writer, .. } => Some(format!(
                 "resume it with pingone-bypass `{writer}` and the journal as that version wrote it, or discard it with `--overwrite`"
             )),
-            Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume => None,
+            Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume | Self::File(_) => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use csv::ByteRecord;
 
 use super::journal::encoded;
 use super::line::{COLUMNS, Column, carried, outcome_of, parsed};
-use crate::domain::{Outcome, Previous, RowSet, Tally};
+use crate::domain::{BypassUntil, EndDates, Outcome, Previous, RowSet, Tally};
 use crate::file_error::FileError;
 
 /// Bytes read at a time.
@@ -34,6 +34,8 @@ pub(crate) struct JournalIndex {
     pub(crate) unsettled: BTreeMap<u64, Unsettled>,
     /// The outcomes of all rows that have a line.
     pub(crate) tally: Tally,
+    /// The end dates of the users who can bypass MFA, as far as the settled rows tell.
+    pub(crate) bypass_ends: EndDates,
     /// The highest row that has a line.
     pub(crate) last_row: u64,
     /// Whether a user was looked up and not found: its line has no user ID.
@@ -156,6 +158,9 @@ pub(crate) fn read_journal<E: From<FileError>>(
             Some((row, outcome)) => {
                 let previous = Column::PreviousUntil.text(&values).and_then(Previous::read);
                 let counts = index.add(row, Unsettled { outcome, previous, line: place.clone() });
+                if let Some(until) = active_until(&values).filter(|_| counts && !outcome.is_to_be_sent_again()) {
+                    index.bypass_ends.add(until);
+                }
                 let was_looked_up = !matches!(outcome, Outcome::Invalid | Outcome::Duplicate);
                 index.has_nameless |= was_looked_up && Column::UserId.of(&values).is_empty();
                 take(&Line { row, outcome, values: &values, place: place.clone(), counts })?;
@@ -223,6 +228,12 @@ fn doubted(line: &ByteRecord) -> ByteRecord {
         Some(_) | None => value.to_vec(),
     };
     line.iter().enumerate().map(change).collect()
+}
+
+/// The end date, if the user can bypass MFA.
+fn active_until(values: &ByteRecord) -> Option<BypassUntil> {
+    let can_bypass = Column::CanBypass.of(values) == b"true";
+    Column::Until.text(values).filter(|_| can_bypass).and_then(BypassUntil::read)
 }
 
 fn is_own_header(values: &ByteRecord) -> bool {

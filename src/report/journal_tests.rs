@@ -24,6 +24,7 @@ impl Write for Slow {
 fn settlement(row: u64, outcome: Outcome) -> Settlement {
     Settlement {
         row: RowNumber(row),
+        origin: crate::domain::Origin::default(),
         user: format!("u{row}"),
         outcome,
         can_bypass: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
-use crate::domain::{BypassUntil, Detail, Outcome, Previous, RowNumber};
+use crate::domain::{BypassUntil, Detail, Origin, Outcome, Previous, RowNumber};
 
 /// A column of the report that is its own. The input's other columns follow these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,8 @@ pub(super) fn carried(line: &ByteRecord) -> impl Iterator<Item = &[u8]> {
 #[derive(Debug)]
 pub(crate) struct Settlement {
     pub(crate) row: RowNumber,
+    /// How the row stands in the input; no column of the report.
+    pub(crate) origin: Origin,
     pub(crate) user: String,
     pub(crate) outcome: Outcome,
     /// `None` if not known.
@@ -137,12 +139,9 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
-    /// One line about a failed row.
-    pub(crate) fn failure(&self) -> String {
-        let status = self.detail.status.map(|status| format!("HTTP {status}"));
-        let texts = [&self.detail.code, &self.detail.message].map(ToString::to_string);
-        let parts = status.into_iter().chain(texts).filter(|text| !text.is_empty());
-        format!("row {}: {}: {}", self.row, self.outcome.name(), parts.collect::<Vec<_>>().join(", "))
+    /// When the bypass ends, if the row is settled for good and its user can bypass MFA.
+    pub(crate) fn active_until(&self) -> Option<BypassUntil> {
+        self.until.filter(|_| self.can_bypass == Some(true) && !self.outcome.is_to_be_sent_again())
     }
 
     /// Writes the row's values to `line`.
@@ -188,6 +187,7 @@ mod tests {
     fn a_line_has_a_value_for_each_column_and_then_the_carried_ones() {
         let settlement = Settlement {
             row: RowNumber(7),
+            origin: Origin::default(),
             user: "7e94b96e-0364-463b-a059-d97d1e4cb1d5".into(),
             outcome: Outcome::Mismatch,
             can_bypass: Some(false),

@@ -16,20 +16,11 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Why the lock cannot be acquired.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NoLock {
-    #[error(transparent)]
-    Taken(OutputError),
-    #[error(transparent)]
-    File(FileError),
-}
-
 impl Lock {
     /// Acquires the lock at `path` for the report at `report`.
-    pub(crate) fn take(path: &OwnPath, report: &Path) -> Result<Self, NoLock> {
+    pub(crate) fn take(path: &OwnPath, report: &Path) -> Result<Self, OutputError> {
         // The error names the report: that is the file the user knows.
-        let failed = |source| NoLock::File(FileError::new("created", report, source));
+        let failed = |source| OutputError::from(FileError::new("created", report, source));
         loop {
             // A link could point outside the folder.
             if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
@@ -38,7 +29,7 @@ impl Lock {
             let file = open_or_create(path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(NoLock::Taken(OutputError::InUse(report.to_owned()))),
+                Err(TryLockError::WouldBlock) => return Err(OutputError::InUse(report.to_owned())),
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
             // The previous holder may have removed the file between the two calls. Then another run would find a different
@@ -68,7 +59,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file").lock;
         let lock = Lock::take(&path, Path::new("r.csv")).expect("free");
-        assert!(matches!(Lock::take(&path, Path::new("r.csv")), Err(NoLock::Taken(_))));
+        assert!(matches!(Lock::take(&path, Path::new("r.csv")), Err(OutputError::InUse(_))));
         drop(lock);
         assert!(!path.exists());
         assert!(Lock::take(&path, Path::new("r.csv")).is_ok());

@@ -10,7 +10,6 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::files::{OutputError, Replaced};
-use super::version::NotRead;
 use crate::domain::{Detail, Outcome, Resolution, RowNumber};
 use crate::file_error::FileError;
 
@@ -35,21 +34,21 @@ pub(crate) fn write_lookups(
 }
 
 /// Reads the file at `path`, which has a line for this many `rows` of an input whose last row is `last`.
-pub(crate) fn read_lookups<E: From<NotRead>>(
+pub(crate) fn read_lookups<E: From<OutputError>>(
     path: &Path,
     rows: u64,
     last: u64,
     mut take: impl FnMut(RowNumber, Resolution) -> Result<(), E>,
 ) -> Result<(), E> {
-    let wrong = |fault: String| NotRead::Refused(OutputError::BadLookups { path: path.to_owned(), fault });
+    let wrong = |fault: String| OutputError::BadLookups { path: path.to_owned(), fault };
     let not_found_users = |line: u64| wrong(format!("line {line} is not that of a found user"));
     let failed = |error: csv::Error| {
         let line = error.position().map_or(0, csv::Position::line);
-        if error.is_io_error() { NotRead::File(FileError::new("read", path, error.into())) } else { not_found_users(line) }
+        if error.is_io_error() { FileError::new("read", path, error.into()).into() } else { not_found_users(line) }
     };
     let file = File::open(path).map_err(|error| {
         let is_gone = error.kind() == io::ErrorKind::NotFound;
-        if is_gone { NotRead::Refused(OutputError::NoLookups(path.to_owned())) } else { FileError::new("read", path, error).into() }
+        if is_gone { OutputError::NoLookups(path.to_owned()) } else { FileError::new("read", path, error).into() }
     })?;
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(file);
     if reader.headers().map_err(failed)? != COLUMNS[..] {
@@ -115,11 +114,11 @@ mod tests {
         (folder, files)
     }
 
-    fn read_back(files: &ReportFiles, rows: u64) -> Result<Vec<(RowNumber, Resolution)>, NotRead> {
+    fn read_back(files: &ReportFiles, rows: u64) -> Result<Vec<(RowNumber, Resolution)>, OutputError> {
         let mut found = Vec::new();
         read_lookups(&files.lookups, rows, 900, |row, resolution| {
             found.push((row, resolution));
-            Ok::<_, NotRead>(())
+            Ok::<_, OutputError>(())
         })?;
         Ok(found)
     }
@@ -155,9 +154,9 @@ mod tests {
             let edited = whole.replacen(from, to, 1);
             assert_ne!(edited, whole);
             fs::write(&*files.lookups, edited).expect("written");
-            assert!(matches!(read_back(&files, 4), Err(NotRead::Refused(OutputError::BadLookups { .. }))), "{from} {to}");
+            assert!(matches!(read_back(&files, 4), Err(OutputError::BadLookups { .. })), "{from} {to}");
         }
         fs::remove_file(&*files.lookups).expect("there");
-        assert!(matches!(read_back(&files, 4), Err(NotRead::Refused(OutputError::NoLookups(_)))));
+        assert!(matches!(read_back(&files, 4), Err(OutputError::NoLookups(_))));
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::Summary;
 use super::files::Replaced;
-use crate::domain::Outcome;
+use crate::domain::{BypassUntil, EnvironmentId, Outcome};
 use crate::file_error::FileError;
 use crate::platform::{let_all_read, not_regular};
 
@@ -34,6 +34,8 @@ pub(super) fn may_hold_metrics(path: &Path) -> bool {
 #[derive(Debug)]
 pub(crate) struct Metrics<'a> {
     pub(crate) operation: &'static str,
+    /// `None` if it is not known.
+    pub(crate) environment: Option<EnvironmentId>,
     pub(crate) summary: &'a Summary,
     /// Requests by the status of their answer; `None` for those without an answer.
     pub(crate) statuses: &'a BTreeMap<Option<u16>, u64>,
@@ -43,15 +45,17 @@ pub(crate) struct Metrics<'a> {
 }
 
 impl Metrics<'_> {
-    /// Atomically writes the metrics to `place`. If this run did not succeed, the time of the last success is kept from the
-    /// previous file.
+    /// Atomically writes the metrics to `place`. If this run did not succeed, the last success of the same operation in the same
+    /// environment is kept from the previous file. Where this run's environment is not known, so is any.
     pub(crate) fn write(&self, place: &Replaced) -> Result<(), FileError> {
-        let label = format!("{LAST_SUCCESS}{{operation=\"{}\"}} ", self.operation);
-        // A file that cannot be read has no time to keep.
+        // A file that cannot be read has no success to keep.
         let before = previous_text(place).unwrap_or_default();
-        let before = before.lines().find_map(|line| line.strip_prefix(&label)?.parse().ok());
-        let last_success = if self.exit_code == 0 { Some(self.now) } else { before };
-        let text = self.text(last_success);
+        let label = self.label();
+        let text = match self.last_success(&before) {
+            _ if self.exit_code == 0 => self.text(Some((&label, self.now))),
+            Some((environment, at)) if self.environment.is_none() || environment == label => self.text(Some((environment, at))),
+            Some(_) | None => self.text(None),
+        };
         place.replace(|file| {
             std::io::Write::write_all(file, text.as_bytes())?;
             // The collector runs as another user, and the metrics hold no secret.
@@ -59,15 +63,32 @@ impl Metrics<'_> {
         })
     }
 
-    fn text(&self, last_success: Option<i64>) -> String {
-        let operation = self.operation;
+    /// The value of the label `environment`; empty, which Prometheus takes for none, if it is not known.
+    fn label(&self) -> String {
+        self.environment.map(|environment| environment.to_string()).unwrap_or_default()
+    }
+
+    /// The environment and the time of this operation's last success, as an earlier run's file tells them.
+    fn last_success<'t>(&self, before: &'t str) -> Option<(&'t str, i64)> {
+        let beginning = format!("{LAST_SUCCESS}{{operation=\"{}\",environment=\"", self.operation);
+        before.lines().find_map(|line| {
+            let (environment, at) = line.strip_prefix(&beginning)?.split_once("\"} ")?;
+            Some((environment, at.parse().ok()?))
+        })
+    }
+
+    fn text(&self, last_success: Option<(&str, i64)>) -> String {
+        let Self { operation, .. } = *self;
+        let environment = self.label();
         let mut text = String::new();
-        let mut family = |name: &str, help: &str, samples: &[(String, String)]| {
+        let mut family_of = |environment: &str, name: &str, help: &str, samples: &[(String, String)]| {
             writeln!(text, "# HELP pingone_bypass_{name} {help}\n# TYPE pingone_bypass_{name} gauge").expect("memory");
             for (labels, value) in samples {
-                writeln!(text, "pingone_bypass_{name}{{operation=\"{operation}\"{labels}}} {value}").expect("memory");
+                let labels = format!("operation=\"{operation}\",environment=\"{environment}\"{labels}");
+                writeln!(text, "pingone_bypass_{name}{{{labels}}} {value}").expect("memory");
             }
         };
+        let mut family = |name: &str, help: &str, samples: &[(String, String)]| family_of(&environment, name, help, samples);
         let tally = &self.summary.tally;
         let rows: Vec<_> =
             Outcome::ALL.into_iter().map(|outcome| (format!(",result=\"{}\"", outcome.name()), tally.of(outcome).to_string())).collect();
@@ -84,9 +105,27 @@ impl Metrics<'_> {
         if operation == "audit" && (self.exit_code == 0 || tally.rows() > 0) {
             family("active", "Users who could bypass MFA at the last run.", &one(tally.of(Outcome::Active).to_string()));
         }
+        if let Some((earliest, latest)) = self.summary.bypass_ends.span() {
+            let seconds = |until: BypassUntil| one(until.instant().timestamp().to_string());
+            family(
+                "active_until_earliest_timestamp_seconds",
+                "The earliest end date of the users who could bypass MFA at the last run.",
+                &seconds(earliest),
+            );
+            family(
+                "active_until_latest_timestamp_seconds",
+                "The latest end date of the users who could bypass MFA at the last run.",
+                &seconds(latest),
+            );
+        }
         family("last_run_timestamp_seconds", "When the last run ended.", &one(self.now.to_string()));
-        if let Some(at) = last_success {
-            family("last_success_timestamp_seconds", "When the last run ended in which every row succeeded.", &one(at.to_string()));
+        if let Some((environment, at)) = last_success {
+            family_of(
+                environment,
+                "last_success_timestamp_seconds",
+                "When the last run ended whose exit code was 0.",
+                &one(at.to_string()),
+            );
         }
         text
     }
@@ -107,7 +146,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::Tally;
     use crate::platform::mode_of;
 
     #[test]
@@ -129,24 +167,26 @@ mod tests {
         assert!(!may_hold_metrics(folder.path()), "a folder cannot be read");
     }
 
-    /// The lines of the metrics file, without comments, after a run with this operation, exit code and time.
-    fn after(place: &Replaced, operation: &'static str, exit_code: u8, now: i64) -> Vec<String> {
-        let mut tally = Tally::default();
-        tally.add_rows(Outcome::Active, 7);
-        tally.add_rows(Outcome::Failed, 2);
-        let summary = Summary {
-            target: String::new(),
-            tally,
-            rows: None,
+    const PROD: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
+
+    /// The lines of the metrics file, without comments, after a run with this operation, environment, exit code and time.
+    fn after_in(place: &Replaced, operation: &'static str, environment: Option<&str>, exit_code: u8, now: i64) -> Vec<String> {
+        let mut summary = Summary {
             sent: 12,
             retried: 3,
             throttled: 1,
             took: Duration::from_millis(2_500),
             held: Duration::from_millis(1_250),
-            files: Vec::new(),
+            ..Summary::default()
         };
+        summary.tally.add_rows(Outcome::Active, 7);
+        summary.tally.add_rows(Outcome::Failed, 2);
+        for until in ["2026-11-28T17:00:00.000Z", "2026-11-27T09:30:00.500Z", "2026-11-27T10:00:00.000Z"] {
+            summary.bypass_ends.add(BypassUntil::read(until).expect("a date"));
+        }
         let statuses = [(None, 1), (Some(200), 9), (Some(503), 2)].into();
-        Metrics { operation, summary: &summary, statuses: &statuses, exit_code, now }.write(place).expect("written");
+        let environment = environment.map(|id| id.parse().expect("a UUID"));
+        Metrics { operation, environment, summary: &summary, statuses: &statuses, exit_code, now }.write(place).expect("written");
         let text = fs::read_to_string(place).expect("there");
         assert!(text.starts_with(BEGINNING) && may_hold_metrics(place));
         text.lines()
@@ -155,17 +195,38 @@ mod tests {
             .collect()
     }
 
+    fn after(place: &Replaced, operation: &'static str, exit_code: u8, now: i64) -> Vec<String> {
+        after_in(place, operation, Some(PROD), exit_code, now)
+    }
+
+    fn success(lines: &[String]) -> Option<String> {
+        lines.iter().find_map(|line| line.strip_prefix("last_success_timestamp_seconds").map(str::to_owned))
+    }
+
     #[test]
     fn the_last_success_of_an_operation_stays_until_the_next() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = Replaced::named(&folder.path().join("m.prom")).expect("a file");
-        let success =
-            |lines: &[String]| lines.iter().find_map(|line| line.strip_prefix("last_success_timestamp_seconds").map(str::to_owned));
+        let at_200 = format!("{{operation=\"audit\",environment=\"{PROD}\"}} 200");
         assert_eq!(success(&after(&place, "audit", 1, 100)), None);
-        assert_eq!(success(&after(&place, "audit", 0, 200)).as_deref(), Some("{operation=\"audit\"} 200"));
-        assert_eq!(success(&after(&place, "audit", 1, 300)).as_deref(), Some("{operation=\"audit\"} 200"));
+        assert_eq!(success(&after(&place, "audit", 0, 200)).as_deref(), Some(&*at_200));
+        assert_eq!(success(&after(&place, "audit", 1, 300)).as_deref(), Some(&*at_200));
         assert_eq!(success(&after(&place, "grant", 1, 400)), None, "that was another operation");
         assert_eq!(mode_of(&fs::metadata(&place).expect("there")) & 0o777, 0o644, "the collector is another user");
+    }
+
+    #[test]
+    fn the_last_success_is_of_one_environment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Replaced::named(&folder.path().join("m.prom")).expect("a file");
+        let at_200 = format!("{{operation=\"audit\",environment=\"{PROD}\"}} 200");
+        after(&place, "audit", 0, 200);
+        let unknown = after_in(&place, "audit", None, 2, 300);
+        assert_eq!(success(&unknown).as_deref(), Some(&*at_200), "a run that does not know its environment forgets none");
+        assert!(unknown.contains(&"exit_code{operation=\"audit\",environment=\"\"} 2".to_owned()), "{unknown:?}");
+        assert_eq!(success(&after(&place, "audit", 1, 400)).as_deref(), Some(&*at_200));
+        let other = "00000000-0364-463b-a059-d97d1e4cb1d5";
+        assert_eq!(success(&after_in(&place, "audit", Some(other), 1, 500)), None, "that was another environment");
     }
 
     #[test]
@@ -174,19 +235,22 @@ mod tests {
         let place = Replaced::named(&folder.path().join("m.prom")).expect("a file");
         let lines = after(&place, "audit", 0, 200);
         for expected in [
-            "rows{operation=\"audit\",result=\"active\"} 7",
-            "rows{operation=\"audit\",result=\"failed\"} 2",
-            "rows{operation=\"audit\",result=\"granted\"} 0",
-            "requests{operation=\"audit\",status=\"none\"} 1",
-            "requests{operation=\"audit\",status=\"503\"} 2",
-            "duration_seconds{operation=\"audit\"} 2.500",
-            "held_seconds{operation=\"audit\"} 1.250",
-            "exit_code{operation=\"audit\"} 0",
-            "active{operation=\"audit\"} 7",
-            "last_run_timestamp_seconds{operation=\"audit\"} 200",
+            "rows{,result=\"active\"} 7",
+            "rows{,result=\"failed\"} 2",
+            "rows{,result=\"granted\"} 0",
+            "requests{,status=\"none\"} 1",
+            "requests{,status=\"503\"} 2",
+            "duration_seconds{} 2.500",
+            "held_seconds{} 1.250",
+            "exit_code{} 0",
+            "active{} 7",
+            "active_until_earliest_timestamp_seconds{} 1795771800",
+            "active_until_latest_timestamp_seconds{} 1795885200",
+            "last_run_timestamp_seconds{} 200",
         ] {
-            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
+            let expected = expected.replacen('{', &format!("{{operation=\"audit\",environment=\"{PROD}\""), 1);
+            assert!(lines.contains(&expected), "{expected}: {lines:?}");
         }
-        assert!(!after(&place, "grant", 0, 200).iter().any(|line| line.starts_with("active")), "nobody was asked");
+        assert!(!after(&place, "grant", 0, 200).iter().any(|line| line.starts_with("active{")), "nobody was asked");
     }
 }

@@ -15,6 +15,7 @@ mod line;
 mod lock;
 mod lookups;
 mod metrics;
+mod origin;
 mod output_paths;
 mod publish;
 mod record;
@@ -23,16 +24,17 @@ mod summary;
 mod verify;
 mod version;
 
-pub use self::files::OutputError;
-pub use self::summary::Summary;
-pub use self::verify::VerifyError;
+pub(crate) use self::files::OutputError;
+pub(crate) use self::origin::{Origin, origin_of};
+pub(crate) use self::summary::Summary;
+pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Settlement};
-pub(crate) use self::lock::{Lock, NoLock};
+pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{read_lookups, write_lookups};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
@@ -43,4 +45,4 @@ pub(crate) use self::record::{
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};
-pub(crate) use self::version::{CURRENT_FORMAT, NotRead, check_journal, is_of_a_report};
+pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};

@@ -9,8 +9,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::files::Replaced;
-use super::version::{CURRENT_FORMAT, Keys, NotRead, check_record};
+use super::files::{OutputError, Replaced};
+use super::version::{CURRENT_FORMAT, Keys, check_record};
 use crate::domain::{Outcome, RunId, Tally, escaped};
 use crate::file_error::FileError;
 
@@ -43,6 +43,9 @@ pub(crate) struct RunRecord {
     pub(crate) clock_offset_seconds: Option<i64>,
     pub(crate) status: Status,
     pub(crate) stop_reason: Option<String>,
+    /// Whether the rows of `--canary` have all succeeded. While it is not known, a resumed run begins with a canary.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) canary_succeeded: bool,
     pub(crate) input: InputRecord,
     pub(crate) options: OptionsRecord,
     pub(crate) totals: BTreeMap<String, u64>,
@@ -169,6 +172,9 @@ pub(crate) struct OptionsRecord {
     pub(crate) timeout: String,
     pub(crate) give_up_after: String,
     pub(crate) max_failures: String,
+    /// The results of failed rows that do not make the exit code 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<String>,
 }
 
 /// The options that decide what a row of the input means.
@@ -250,7 +256,7 @@ impl RunRecord {
     }
 
     /// The record at `path`; `None` if there is none. Its format is checked before anything else in it is read.
-    pub(crate) fn read(path: &Path) -> Result<Option<Self>, NotRead> {
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, OutputError> {
         let Some((text, keys)) = read_keys(path)? else {
             return Ok(None);
         };

@@ -20,6 +20,7 @@ pub(in crate::report) fn record() -> RunRecord {
         clock_offset_seconds: None,
         status: Status::Running,
         stop_reason: None,
+        canary_succeeded: false,
         input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), directory: None },
         options: OptionsRecord {
             sandbox: false,
@@ -41,6 +42,7 @@ pub(in crate::report) fn record() -> RunRecord {
             timeout: "30s".into(),
             give_up_after: "10m".into(),
             max_failures: "20%".into(),
+            allow: Vec::new(),
         },
         totals: totals(&Tally::default()),
         requests: RequestsRecord::default(),

@@ -4,29 +4,31 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::{Counts, Tally, shown};
+use crate::domain::{Counts, EndDates, Tally, shown};
 
 /// What a run has done.
 #[derive(Debug, Clone, Default)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The environment and API that the run used.
-    pub target: String,
+    pub(crate) target: String,
     /// Rows by outcome.
-    pub tally: Tally,
+    pub(crate) tally: Tally,
+    /// The end dates of the users who can bypass MFA, as far as settled rows tell.
+    pub(crate) bypass_ends: EndDates,
     /// The number of rows, if not all of them are settled.
-    pub rows: Option<u64>,
+    pub(crate) rows: Option<u64>,
     /// Requests sent, those for tokens included.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// Of them, those that repeated an earlier one.
-    pub retried: u64,
+    pub(crate) retried: u64,
     /// Of them, those that were answered 429.
-    pub throttled: u64,
+    pub(crate) throttled: u64,
     /// The time from the first row to the last.
-    pub took: Duration,
+    pub(crate) took: Duration,
     /// For how much of that time all requests were held back because PingOne asked for it.
-    pub held: Duration,
+    pub(crate) held: Duration,
     /// The report and the files beside it.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl fmt::Display for Summary {
@@ -64,6 +66,7 @@ mod tests {
         let summary = Summary {
             target: "environment e at https://api.pingone.eu/v1".to_owned(),
             tally,
+            bypass_ends: EndDates::default(),
             rows: None,
             sent: 105,
             retried: 4,

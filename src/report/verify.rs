@@ -23,8 +23,7 @@ const NAMED: usize = 20;
 
 /// Why a report cannot be checked.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifyError {
+pub(crate) enum VerifyError {
     /// The path names no file.
     #[error(transparent)]
     Path(OutputError),

@@ -89,15 +89,6 @@ const COLUMNS_3: [&str; 15] = [
     "completedAt",
 ];
 
-/// Why a record or a journal cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotRead {
-    #[error(transparent)]
-    Refused(#[from] OutputError),
-    #[error(transparent)]
-    File(#[from] FileError),
-}
-
 /// Checks the format of the record at `path`, which has these `keys`.
 pub(super) fn check_record(path: &Path, keys: &Keys) -> Result<(), OutputError> {
     let format = format_of(keys);
@@ -120,12 +111,12 @@ pub(super) fn check_record(path: &Path, keys: &Keys) -> Result<(), OutputError> 
 /// Checks that the journal at `path`, written by version `writer` of the program, has the columns of a format that can be
 /// resumed. A journal with a torn header has no lines yet, and passes. So does a file that is no journal of any version: it
 /// cannot be read.
-pub(crate) fn check_journal(path: &Path, writer: &str) -> Result<(), NotRead> {
+pub(crate) fn check_journal(path: &Path, writer: &str) -> Result<(), OutputError> {
     let header = journal_header(path).map_err(|source| FileError::new("read", path, source))?;
     let is_known = |header: &ByteRecord| FORMATS.iter().any(|format| format.reading == Reading::Honour && begins(header, format));
     match header {
         Some(header) if is_of_a_journal(&header) && !is_known(&header) => {
-            Err(OutputError::OtherColumns { path: path.to_owned(), writer: quote(writer) }.into())
+            Err(OutputError::OtherColumns { path: path.to_owned(), writer: quote(writer) })
         }
         Some(_) | None => Ok(()),
     }

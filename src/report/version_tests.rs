@@ -34,7 +34,7 @@ const RECORDS: [&str; FORMATS.len()] = [
         "requests":{"sent":5,"retried":1,"throttled":0},"report":{"path":"r.csv","sha256":null,"rows":null},"inDoubtAhead":0}"#,
 ];
 
-fn read_text(text: &str) -> Result<RunRecord, NotRead> {
+fn read_text(text: &str) -> Result<RunRecord, OutputError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("r.run.json");
     fs::write(&path, text).expect("written");
@@ -46,7 +46,7 @@ fn refusal(format: Value) -> OutputError {
     let mut keys: Map<String, Value> = serde_json::from_str(RECORDS[RECORDS.len() - 1]).expect("a record");
     keys.insert(KEY.to_owned(), format);
     match read_text(&Value::from(keys).to_string()) {
-        Err(NotRead::Refused(error)) => error,
+        Err(error) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -62,7 +62,7 @@ fn each_format_is_honoured_or_refused_as_the_table_says() {
                 assert_eq!(read.input.sha256.as_deref(), Some("s"));
                 assert_eq!(read.format_version, CURRENT_FORMAT, "it is converted");
             }
-            (Reading::Refuse, Err(NotRead::Refused(OutputError::OtherFormat { .. }))) => {}
+            (Reading::Refuse, Err(OutputError::OtherFormat { .. })) => {}
             (reading, read) => panic!("{}: {reading:?}, {read:?}", format.version),
         }
     }
@@ -95,15 +95,15 @@ fn a_format_that_is_not_in_the_table_is_refused() {
 #[test]
 fn the_format_is_checked_before_anything_else_in_the_record_is_read() {
     let told = |text: &str| match read_text(text) {
-        Err(NotRead::Refused(error)) => error.hint().expect("a hint"),
+        Err(error) => error.hint().expect("a hint"),
         other => panic!("{other:?}"),
     };
     assert!(told(r#"{"formatVersion":4,"version":"0.9.0","runId":7}"#).starts_with("resume it with pingone-bypass `0.9.0`, "));
     for text in [r#"{"formatVersion":4}"#, r#"{"formatVersion":4,"version":9}"#] {
         assert!(told(text).starts_with("resume it with the version of pingone-bypass that wrote the record"), "{text}");
     }
-    assert!(matches!(read_text("[]"), Err(NotRead::File(_))), "not a record");
-    assert!(matches!(read_text(r#"{"formatVersion":3}"#), Err(NotRead::File(_))), "it has no other keys");
+    assert!(matches!(read_text("[]"), Err(OutputError::File(_))), "not a record");
+    assert!(matches!(read_text(r#"{"formatVersion":3}"#), Err(OutputError::File(_))), "it has no other keys");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn the_table_ends_with_what_this_version_writes() {
 }
 
 /// What `check_journal` says of a journal of this text.
-fn checked(text: &str) -> Result<(), NotRead> {
+fn checked(text: &str) -> Result<(), OutputError> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("r.partial.csv");
     fs::write(&path, text).expect("written");
@@ -151,7 +151,7 @@ fn a_journal_of_other_columns_is_refused_and_a_torn_one_is_not() {
     }
     for text in [header.replacen(",errorId", "", 1), header.replacen(",httpStatus", ",previousUntil,httpStatus", 1)] {
         let refused = checked(&text);
-        let Err(NotRead::Refused(error)) = refused else { panic!("{text}: {refused:?}") };
+        let error = refused.expect_err(&text);
         let expected =
             "r.partial.csv: the run cannot be resumed: this version of pingone-bypass writes other columns than this journal has";
         assert!(error.to_string().ends_with(expected), "{error}");
@@ -159,7 +159,7 @@ fn a_journal_of_other_columns_is_refused_and_a_torn_one_is_not() {
         assert_eq!(error.hint().as_deref(), Some(hint));
     }
     let missing = check_journal(Path::new("/nowhere/r.partial.csv"), &record().version);
-    assert!(matches!(missing, Err(NotRead::File(_))), "{missing:?}");
+    assert!(matches!(missing, Err(OutputError::File(_))), "{missing:?}");
 }
 
 #[test]

@@ -1,74 +1,59 @@
-//! The canary: the first rows run alone, and the rest start only once all of them have succeeded.
+//! The canary: the first rows for which something is sent run alone, and the rest start only once all of them have succeeded.
 
-use crate::domain::{Counts, Outcome, RowNumber};
+use crate::domain::{Counts, Row, Work};
+use crate::report::Settlement;
 
-/// The first rows of an input, which run alone.
+/// The first rows for which something is sent.
 #[derive(Debug)]
 pub(super) struct Canary {
-    /// The row number of the last canary row.
-    last: u64,
-    /// Canary rows started and not yet settled. Rows arrive in ascending order of their numbers, so when the first other row
-    /// arrives, every canary row has been started.
+    /// How many rows are still to be started.
+    to_start: u64,
+    /// Rows started and not yet settled.
     unsettled: u64,
+    has_failed: bool,
 }
 
 impl Canary {
-    /// A canary of the rows up to `last`.
-    pub(super) fn new(last: u64) -> Self {
-        Self { last, unsettled: 0 }
+    /// A canary of this many `rows`.
+    pub(super) fn new(rows: u64) -> Self {
+        Self { to_start: rows, unsettled: 0, has_failed: false }
     }
 
-    pub(super) fn allows(&self, row: RowNumber) -> bool {
-        row.0 <= self.last || self.unsettled == 0
+    /// Whether the next row may start: it is one of the canary, or the canary has succeeded. A row for which nothing is sent is
+    /// none of it.
+    pub(super) fn allows_next(&self) -> bool {
+        self.to_start > 0 || self.has_succeeded()
     }
 
-    pub(super) fn begin(&mut self, row: RowNumber) {
-        self.unsettled += u64::from(row.0 <= self.last);
+    /// Whether every row of the canary has succeeded.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.to_start == 0 && self.unsettled == 0 && !self.has_failed
     }
 
-    /// Records a settled row. Returns true if it is a canary row that did not succeed; the other rows then never start.
-    pub(super) fn fails(&mut self, row: RowNumber, outcome: Outcome) -> bool {
-        if row.0 > self.last {
+    pub(super) fn begin(&mut self, row: &Row) {
+        if self.to_start > 0 && sends(&row.work) {
+            self.to_start -= 1;
+            self.unsettled += 1;
+        }
+    }
+
+    /// Records a settled row. Returns true if it is a canary row that did not succeed; the other rows then never start. Until the
+    /// canary has succeeded, nothing is sent for other rows.
+    pub(super) fn fails(&mut self, settlement: &Settlement) -> bool {
+        if settlement.attempts == 0 || self.unsettled == 0 {
             return false;
         }
-        if outcome.counts() == Counts::Failure {
-            return true;
-        }
         self.unsettled -= 1;
-        false
+        let fails = settlement.outcome.counts() == Counts::Failure;
+        self.has_failed |= fails;
+        fails
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn begun(rows: u64) -> Canary {
-        let mut canary = Canary::new(rows);
-        for row in (1..=rows).map(RowNumber) {
-            assert!(canary.allows(row));
-            canary.begin(row);
-        }
-        canary
-    }
-
-    #[test]
-    fn others_wait_until_the_first_have_succeeded() {
-        let mut canary = begun(2);
-        assert!(!canary.allows(RowNumber(3)));
-        assert!(!canary.fails(RowNumber(2), Outcome::Duplicate));
-        assert!(!canary.allows(RowNumber(3)));
-        assert!(!canary.fails(RowNumber(1), Outcome::Granted));
-        assert!(canary.allows(RowNumber(3)));
-        canary.begin(RowNumber(3));
-        assert!(canary.allows(RowNumber(4)) && !canary.fails(RowNumber(3), Outcome::Failed), "it is none of the first");
-    }
-
-    #[test]
-    fn others_never_begin_after_a_failure() {
-        let mut canary = begun(2);
-        assert!(canary.fails(RowNumber(1), Outcome::NotFound));
-        assert!(!canary.fails(RowNumber(2), Outcome::Granted));
-        assert!(!canary.allows(RowNumber(3)));
+/// Whether something is sent for a row.
+fn sends(work: &Work) -> bool {
+    match work {
+        Work::Send(_) => true,
+        Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Untouched { .. } | Work::Invalid { .. } => false,
     }
 }

@@ -33,6 +33,7 @@
 mod breaker;
 mod budget;
 mod canary;
+mod causes;
 #[cfg(test)]
 mod end_tests;
 #[cfg(test)]
@@ -58,12 +59,13 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::clock::Clock;
-use crate::domain::{MaxFailures, Row, Tally};
+use crate::domain::{EndDates, MaxFailures, Row, Tally};
 use crate::pingone::{Limits, PingOneError, Session, Transport};
 use crate::report::Appender;
 use crate::stop::{Signal, Stop};
 
 pub(crate) use self::budget::Exceeded;
+pub(crate) use self::causes::{Cause, Causes, FailedRow};
 
 use self::pool::Pool;
 
@@ -88,7 +90,7 @@ pub(crate) struct Pipeline<W> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StopRules {
     pub(crate) max_failures: MaxFailures,
-    /// The number of first rows that run alone.
+    /// The number of first rows that run alone, of those for which something is sent.
     pub(crate) canary: Option<u64>,
     /// Whether an earlier process settled rows.
     pub(crate) is_resumed: bool,
@@ -99,6 +101,10 @@ pub(crate) struct StopRules {
 pub(crate) struct Ended {
     /// Rows settled in this run, by outcome.
     pub(crate) tally: Tally,
+    /// The end dates of the users who can bypass MFA, as far as these rows tell.
+    pub(crate) bypass_ends: EndDates,
+    /// Whether there was a canary, and each of its rows has succeeded.
+    pub(crate) canary_succeeded: bool,
     /// Why it stopped before the last row; `None` if it did not.
     pub(crate) stopped: Option<StopReason>,
 }
@@ -112,10 +118,10 @@ pub(crate) enum StopReason {
     Source,
     /// PingOne accepts no requests from us.
     Refused(PingOneError),
-    /// Too many rows failed; `last` is the message of the last one.
-    Exceeded { why: Exceeded, failed: u64, settled: u64, last: String },
-    /// A canary row did not succeed; this is its message.
-    Canary(String),
+    /// Too many rows failed, for these causes.
+    Exceeded { why: Exceeded, failed: u64, settled: u64, causes: Causes },
+    /// This row of the canary did not succeed.
+    Canary(FailedRow),
     /// The journal accepts no more lines.
     JournalClosed,
 }

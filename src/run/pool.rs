@@ -194,7 +194,7 @@ impl<'a, W: Transport> Pool<'a, W> {
             return Some(if row.slot.is_some() || self.has_slot() { Missing::Permit } else { Missing::Slot });
         }
         self.fetch_next();
-        let may_begin = self.next.as_ref().is_some_and(|row| self.state.allows(row.number));
+        let may_begin = self.next.as_ref().is_some() && self.state.allows_next();
         if !may_begin || self.is_stopping || self.waiting.len() >= MOST_WAITING {
             // A page of the user list may need it.
             self.slot = None;
@@ -209,7 +209,7 @@ impl<'a, W: Transport> Pool<'a, W> {
             if self.next.is_none() {
                 self.next = self.rows.try_recv().ok();
             }
-            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.work, Work::Send(_)) && self.state.allows(row.number));
+            let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.work, Work::Send(_)) && self.state.allows_next());
             let row = self.next.take_if(|_| is_settled && self.unwritten.is_empty());
             let Some(row) = row else {
                 return;
@@ -227,7 +227,7 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Starts a row. Returns `None` if it needs no request and is settled already.
     fn begin(&mut self, row: Row) -> Option<Box<StartedRow>> {
-        self.state.begin(row.number);
+        self.state.begin(&row);
         let Pipeline { limits, clock, .. } = self.pipeline;
         start(row, *limits, clock.now()).map_err(|settlement| self.record(*settlement)).ok()
     }

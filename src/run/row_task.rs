@@ -87,6 +87,7 @@ fn settlement(row: &StartedRow, result: RowResult, completed: DateTime<Utc>, car
     let state = &row.state;
     Settlement {
         row: row.number,
+        origin: row.origin.clone(),
         user: row.action.user().to_string(),
         outcome: result.outcome,
         can_bypass: result.bypass.map(|bypass| bypass.can_bypass),
@@ -103,12 +104,12 @@ fn settlement(row: &StartedRow, result: RowResult, completed: DateTime<Utc>, car
 
 /// Starts a row, or settles it if it needs no request.
 pub(super) fn start(row: Row, limits: Limits, now: DateTime<Utc>) -> Result<Box<StartedRow>, Box<Settlement>> {
-    let Row { number, carried, in_doubt, previous, work } = row;
+    let Row { number, origin, carried, in_doubt, previous, work } = row;
     let own = |why: &str| Detail::own(None, why.to_owned());
     let (user, outcome, requested, detail) = match work {
         Work::Send(action) => {
             let state = RowState::new(action, limits, in_doubt, previous);
-            return Ok(Box::new(StartedRow { number, action, state, carried, has_faulted: false, slot: None }));
+            return Ok(Box::new(StartedRow { number, origin, action, state, carried, has_faulted: false, slot: None }));
         }
         Work::Duplicate(action) => {
             (action.user().to_string(), Outcome::Duplicate, action.until(), own("the same request stands in an earlier row"))
@@ -122,6 +123,7 @@ pub(super) fn start(row: Row, limits: Limits, now: DateTime<Utc>) -> Result<Box<
     };
     Err(Box::new(Settlement {
         row: number,
+        origin,
         user,
         outcome,
         can_bypass: None,

@@ -157,9 +157,40 @@ async fn the_canary_runs_alone_and_no_row_follows_a_failure() {
 
     let script = Arc::new(Script::of(&[(2, &[Event::Status(404)])]));
     let output = run(&canary(&script), rows()).await;
-    let expected = "row 2: not_found: HTTP 404, SOME_CODE, Said so.";
-    assert!(matches!(&output.ended.stopped, Some(StopReason::Canary(why)) if why == expected), "{:?}", output.ended);
+    let Some(StopReason::Canary(why)) = &output.ended.stopped else { panic!("the canary fails: {:?}", output.ended) };
+    assert_eq!(why.told(), format!("row 2: `{}`: HTTP 404 SOME_CODE \"Said so.\"", user(2)));
+    assert!(!output.ended.canary_succeeded);
     assert_eq!((output.ended.tally.rows(), script.sent.lock().expect("whole").len()), (3, 3));
+}
+
+/// Rows of which the plan knows that nothing is sent for them are none of the canary, whatever their outcome.
+#[tokio::test(start_paused = true)]
+async fn the_canary_counts_rows_for_which_something_is_sent() {
+    let rows = |script: &Arc<Script>| {
+        let mut pipeline = pipeline(script, Rate::Unlimited, 64, PATIENCE);
+        pipeline.rules.canary = Some(3);
+        let missing = |number: u64| {
+            let work = Work::Unresolved { outcome: Outcome::NotFound, detail: Box::default(), until: None };
+            Row { work, ..row(Operation::Grant, number) }
+        };
+        let rows = (1..=40).map(|number| if number <= 10 || number == 12 { missing(number) } else { row(Operation::Grant, number) });
+        (pipeline, rows.collect::<Vec<_>>())
+    };
+    let script = Arc::new(Script { latency: Duration::from_secs(5), ..Script::of(&[]) });
+    let (first, all) = rows(&script);
+    let output = run(&first, all).await;
+    assert_eq!((output.ended.tally.of(Outcome::NotFound), output.ended.tally.of(Outcome::Granted)), (11, 29));
+    assert!(output.ended.stopped.is_none() && output.ended.canary_succeeded);
+    let sent = script.sent.lock().expect("whole").clone();
+    let (canary, others): (Vec<_>, Vec<_>) = sent.iter().partition(|(row, ..)| [11, 13, 14].contains(row));
+    let settled = canary.iter().map(|(_, at, _)| *at).max().expect("sent") + script.latency;
+    assert!(canary.len() == 3 && others.iter().all(|(_, at, _)| *at >= settled), "{sent:?}");
+
+    let script = Arc::new(Script::of(&[(14, &[Event::Status(404)])]));
+    let (second, all) = rows(&script);
+    let output = run(&second, all).await;
+    assert!(matches!(&output.ended.stopped, Some(StopReason::Canary(_))), "{:?}", output.ended);
+    assert_eq!(script.sent.lock().expect("whole").len(), 3);
 }
 
 /// A row in doubt keeps its old line in the journal if no request was sent for it.

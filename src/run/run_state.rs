@@ -5,15 +5,19 @@
 use super::breaker::CircuitBreaker;
 use super::budget::{Budget, Exceeded};
 use super::canary::Canary;
+use super::causes::{Causes, FailedRow};
 use super::{Ended, StopReason, StopRules};
-use crate::domain::{RowNumber, Tally};
+use crate::domain::{Counts, EndDates, Row, Tally};
 use crate::report::Settlement;
 
 #[derive(Debug)]
 pub(super) struct RunState {
     tally: Tally,
+    bypass_ends: EndDates,
     budget: Budget,
     canary: Option<Canary>,
+    /// Why rows failed for which something was sent.
+    causes: Causes,
     pub(super) breaker: CircuitBreaker,
     stopped: Option<StopReason>,
 }
@@ -22,19 +26,21 @@ impl RunState {
     pub(super) fn new(rules: &StopRules, concurrency: usize) -> Self {
         Self {
             tally: Tally::default(),
+            bypass_ends: EndDates::default(),
             budget: Budget::new(rules.max_failures, rules.is_resumed),
             canary: rules.canary.map(Canary::new),
+            causes: Causes::default(),
             breaker: CircuitBreaker::new(concurrency),
             stopped: None,
         }
     }
 
-    /// Whether this row, the next of the input, may be started now.
-    pub(super) fn allows(&self, row: RowNumber) -> bool {
-        !self.breaker.is_open() && self.canary.as_ref().is_none_or(|canary| canary.allows(row))
+    /// Whether the next row of the input may be started now.
+    pub(super) fn allows_next(&self) -> bool {
+        !self.breaker.is_open() && self.canary.as_ref().is_none_or(Canary::allows_next)
     }
 
-    pub(super) fn begin(&mut self, row: RowNumber) {
+    pub(super) fn begin(&mut self, row: &Row) {
         if let Some(canary) = &mut self.canary {
             canary.begin(row);
         }
@@ -43,6 +49,9 @@ impl RunState {
     /// Counts a settled row. Returns a reason if the run must stop.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> Option<StopReason> {
         self.tally.add(settlement.outcome);
+        if let Some(until) = settlement.active_until() {
+            self.bypass_ends.add(until);
+        }
         self.stops_after(settlement)
     }
 
@@ -52,21 +61,24 @@ impl RunState {
     }
 
     fn stops_after(&mut self, settlement: &Settlement) -> Option<StopReason> {
-        let Settlement { row, outcome, attempts, .. } = settlement;
-        if self.canary.as_mut().is_some_and(|canary| canary.fails(*row, *outcome)) {
-            return Some(StopReason::Canary(settlement.failure()));
+        if self.canary.as_mut().is_some_and(|canary| canary.fails(settlement)) {
+            return Some(StopReason::Canary(FailedRow::of(settlement)));
         }
         // Rows that needed no request do not count against the budget.
-        if *attempts == 0 {
+        if settlement.attempts == 0 {
             return None;
         }
-        let spent = self.budget.spend(*outcome, &settlement.detail);
+        if settlement.outcome.counts() == Counts::Failure {
+            self.causes.add(settlement);
+        }
+        let spent = self.budget.spend(settlement.outcome, &settlement.detail);
         let why = spent.or_else(|| self.breaker.is_final().then_some(Exceeded::Outage))?;
         let (failed, settled) = self.budget.spent();
-        Some(StopReason::Exceeded { why, failed, settled, last: settlement.failure() })
+        Some(StopReason::Exceeded { why, failed, settled, causes: self.causes.clone() })
     }
 
     pub(super) fn ended(self) -> Ended {
-        Ended { tally: self.tally, stopped: self.stopped }
+        let canary_succeeded = self.canary.as_ref().is_some_and(Canary::has_succeeded);
+        Ended { tally: self.tally, bypass_ends: self.bypass_ends, canary_succeeded, stopped: self.stopped }
     }
 }

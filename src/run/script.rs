@@ -9,7 +9,7 @@ use csv::ByteRecord;
 use tokio::time::Instant;
 
 use super::*;
-use crate::domain::{Action, BypassUntil, EnvironmentId, Operation, Outcome, Previous, Restoration, RowNumber, UserId, Work};
+use crate::domain::{Action, BypassUntil, EnvironmentId, Operation, Origin, Outcome, Previous, Restoration, RowNumber, UserId, Work};
 use crate::pace::{Pacer, Rate};
 use crate::pingone::{AccessToken, Answer, Authentication, Call, Endpoints, Fault, Region, Reply, Resource, TokenSource};
 use crate::report::{Journal, Target};
@@ -235,7 +235,14 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
         Operation::End(grace) => Action::End(user, grace),
         Operation::Restore(grace) => Action::Restore(user, Restoration { granted: until, previous: Previous::NoBypass, grace }),
     };
-    Row { number: RowNumber(number), carried: ByteRecord::new(), in_doubt: false, previous: None, work: Work::Send(action) }
+    Row {
+        number: RowNumber(number),
+        origin: Origin::default(),
+        carried: ByteRecord::new(),
+        in_doubt: false,
+        previous: None,
+        work: Work::Send(action),
+    }
 }
 
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {

@@ -4,7 +4,7 @@ use csv::ByteRecord;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::row_state::RowState;
-use crate::domain::{Action, RowNumber};
+use crate::domain::{Action, Origin, RowNumber};
 
 /// The right to have one request in flight.
 pub(super) type Slot = OwnedSemaphorePermit;
@@ -13,6 +13,7 @@ pub(super) type Slot = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub(super) struct StartedRow {
     pub(super) number: RowNumber,
+    pub(super) origin: Origin,
     pub(super) action: Action,
     pub(super) state: RowState,
     pub(super) carried: ByteRecord,

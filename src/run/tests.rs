@@ -254,6 +254,10 @@ async fn too_many_failures_stop_the_run() {
     let output = run(&pipeline, (1..=200).map(|number| row(Operation::Grant, number)).collect()).await;
     let stopped = output.ended.stopped.expect("stopped");
     assert!(matches!(stopped, StopReason::Exceeded { why: Exceeded::Failures, failed: 25, settled: 50, .. }), "{stopped:?}");
+    let StopReason::Exceeded { causes, .. } = stopped else { panic!("too many failures") };
+    let (causes, others) = causes.most_frequent(5);
+    let told: Vec<_> = causes.iter().map(Cause::told).collect();
+    assert_eq!((told, others), (vec!["25 × HTTP 404 SOME_CODE \"Said so.\" (first: row 2)".to_owned()], 0));
     assert!(output.ended.tally.rows() <= 54);
 }
 
@@ -277,7 +281,10 @@ async fn an_outage_does_not_use_up_the_input() {
         run(&pipeline(&script, Rate::PerSecond(100.0), 20, PATIENCE), (1..=5000).map(|number| row(Operation::Grant, number)).collect())
             .await;
     let stopped = output.ended.stopped.expect("stopped");
-    assert!(matches!(&stopped, StopReason::Exceeded { why: Exceeded::Outage, last, .. } if last.contains("no connection")), "{stopped:?}");
+    assert!(matches!(&stopped, StopReason::Exceeded { why: Exceeded::Outage, .. }), "{stopped:?}");
+    let StopReason::Exceeded { causes, .. } = stopped else { panic!("too many failures") };
+    let (causes, others) = causes.most_frequent(5);
+    assert!(others == 0 && causes.len() == 1 && causes[0].told().contains("no connection"), "{causes:?}");
     assert!(output.took < Duration::from_secs(100), "{:?}", output.took);
     let begun = script.sent.lock().expect("whole").iter().map(|(row, ..)| *row).max().expect("sent");
     assert!(begun <= 500 + 40, "rows up to {begun} were begun");

@@ -110,7 +110,7 @@ mod tests {
     use csv::ByteRecord;
 
     use super::*;
-    use crate::domain::{Action, RowNumber};
+    use crate::domain::{Action, Origin, RowNumber};
     use crate::run::row_state::RowState;
     use crate::run::script::{PATIENCE, user};
 
@@ -121,7 +121,15 @@ mod tests {
         let action = Action::Read(user(number));
         let mut state = RowState::new(action, PATIENCE, false, None);
         state.count(sent, sent);
-        Box::new(StartedRow { number: RowNumber(number), action, state, carried: ByteRecord::new(), has_faulted: false, slot: None })
+        Box::new(StartedRow {
+            number: RowNumber(number),
+            origin: Origin::default(),
+            action,
+            state,
+            carried: ByteRecord::new(),
+            has_faulted: false,
+            slot: None,
+        })
     }
 
     fn numbers(waiting: &mut WaitingRows) -> Vec<u64> {

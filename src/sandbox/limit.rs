@@ -15,10 +15,9 @@ use crate::domain::quote;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The window of a rate limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LimitWindow {
     /// A second.
-    #[default]
     #[value(name = "1s")]
     Second,
     /// A minute.
@@ -28,7 +27,6 @@ pub enum LimitWindow {
 
 impl LimitWindow {
     /// Its length.
-    #[must_use]
     pub fn get(self) -> Duration {
         match self {
             Self::Second => Duration::from_secs(1),
@@ -38,10 +36,9 @@ impl LimitWindow {
 }
 
 /// How a server counts requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LimitKind {
     /// Those of the last window, at every instant.
-    #[default]
     Sliding,
     /// Those since the clock's last full window.
     Fixed,
@@ -50,10 +47,9 @@ pub enum LimitKind {
 }
 
 /// The form of a 429's `Retry-After`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum RetryAfterForm {
     /// The seconds until one is let in again: `1`, where they are counted by the second.
-    #[default]
     Seconds,
     /// An HTTP date, as far ahead.
     Date,
@@ -78,7 +74,6 @@ pub struct NotARateLimit(String);
 
 impl RateLimit {
     /// The limit at this time after the first request.
-    #[must_use]
     pub fn at(&self, since: Duration) -> u32 {
         self.steps.iter().rev().find(|(from, _)| *from <= since).map_or(u32::MAX, |(_, limit)| *limit)
     }

@@ -33,7 +33,6 @@ pub struct LoggedCall {
 
 impl LoggedCall {
     /// Whether it is a token request.
-    #[must_use]
     pub fn is_token(&self) -> bool {
         self.path.ends_with("/as/token")
     }

@@ -12,7 +12,7 @@ use super::directory::{Directory, Listed, made_id};
 use super::faults::FaultKind;
 use super::filter::Filter;
 use super::limit::{Limiter, RetryAfterForm};
-use super::message::{Answer, Cut, Request};
+use super::message::{Answer, Cut, Request, SESSION, TRANSACTION, header, media_type, query_value};
 use super::tokens::{Application, Tokens};
 use crate::domain::{BypassUntil, UserId};
 
@@ -64,7 +64,7 @@ impl Machine {
 
     /// The answer to `request`, which arrived `now`.
     pub(super) fn answer(&mut self, request: &Request, now: Instant, date: DateTime<Utc>) -> Answer {
-        let segments: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
+        let segments: Vec<&str> = request.uri().path().trim_start_matches('/').split('/').collect();
         if let [environment, "as", "token"] = segments[..] {
             return self.tokens.answer(request, environment, &self.application, now, date);
         }
@@ -74,10 +74,10 @@ impl Machine {
             let wait = limiter.wait();
             return self.limited(date, wait);
         }
-        if request.headers > MOST_HEADERS {
+        if size_of_head(request) > MOST_HEADERS {
             return Answer::refusal(431, "REQUEST_FAILED", "The request's headers are larger than 6 KB.");
         }
-        if [&request.transaction, &request.session].into_iter().any(|id| id.chars().count() > MOST_OF_AN_ID) {
+        if [TRANSACTION, SESSION].into_iter().any(|id| header(request, id).is_some_and(|id| id.len() > MOST_OF_AN_ID)) {
             return Answer::refusal(400, "INVALID_REQUEST", "A correlation ID is longer than 100 characters.");
         }
         let Some(token) = self.tokens.carried_by(request, now) else {
@@ -89,7 +89,7 @@ impl Machine {
         if environment.parse() != Ok(self.application.environment) {
             return Answer::not_found("environment");
         }
-        match (request.method.as_str(), rest) {
+        match (request.method().as_str(), rest) {
             ("GET", []) => self.environment(),
             ("GET", ["capabilities"]) => self.capabilities(),
             ("GET", ["users"]) => self.list(request, token, now, date),
@@ -130,7 +130,7 @@ impl Machine {
 
     /// A page of the user list, or its fault; faults that only concern bypasses are skipped.
     fn list(&mut self, request: &Request, token: String, now: Instant, date: DateTime<Utc>) -> Answer {
-        let page = made_id(0, &request.query, 0).into();
+        let page = made_id(0, request.uri().query().unwrap_or_default(), 0).into();
         let nth = self.pages.entry(page).or_default();
         *nth += 1;
         let fault = self.config.faults.of(self.config.seed, page, *nth - 1);
@@ -143,17 +143,17 @@ impl Machine {
     }
 
     fn users(&mut self, request: &Request) -> Answer {
-        let limit = match request.query_value("limit").map(|limit| limit.parse::<u64>()) {
+        let limit = match query_value(request, "limit").map(|limit| limit.parse::<u64>()) {
             None => self.config.page,
             Some(Ok(limit)) if limit > 0 => limit.min(self.config.page),
             Some(_) => return Answer::invalid("limit", "The limit is not a positive number."),
         };
-        let text = request.query_value("filter");
+        let text = query_value(request, "filter");
         let filter = match text.as_deref().map(Filter::read).transpose() {
             Ok(filter) => filter,
             Err(why) => return Answer::invalid("filter", &format!("The filter is not valid: {why}.")),
         };
-        let from = match request.query_value("cursor").map(|cursor| u64::from_str_radix(&cursor, 16)) {
+        let from = match query_value(request, "cursor").map(|cursor| u64::from_str_radix(&cursor, 16)) {
             None => 0,
             Some(Ok(from)) => from,
             Some(Err(_)) => return Answer::invalid("cursor", "The cursor is not valid."),
@@ -243,6 +243,12 @@ impl Machine {
     }
 }
 
+/// The bytes of a request's first line and headers.
+fn size_of_head(request: &Request) -> usize {
+    let first = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri()).len();
+    first + request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+}
+
 /// The answer as a fault on the way back changes it.
 fn corrupted(answer: Answer, kind: Option<FaultKind>) -> Answer {
     match kind {
@@ -263,11 +269,11 @@ struct PutBody {
 
 /// The end date that a PUT asks for: "the date format used in the example is the only date format that can be used".
 fn asked_until(request: &Request, date: DateTime<Utc>) -> Result<BypassUntil, Box<Answer>> {
-    if request.media_type() != "application/json" {
+    if media_type(request) != "application/json" {
         return Err(Box::new(Answer::refusal(415, "REQUEST_FAILED", "The content type is not supported.")));
     }
     let invalid = |message: &str| Box::new(Answer::invalid("bypassMFAEnabledUntil", message));
-    let body: PutBody = serde_json::from_slice(&request.body).map_err(|_| invalid("The body is not as documented."))?;
+    let body: PutBody = serde_json::from_slice(request.body()).map_err(|_| invalid("The body is not as documented."))?;
     let read = DateTime::parse_from_rfc3339(&body.until).ok().and_then(|at| BypassUntil::from_instant(at.to_utc()));
     match read {
         Some(until) if until.to_string() != body.until => Err(invalid("The date is not of the form yyyy-MM-ddTHH:mm:ss.SSSZ.")),
@@ -288,14 +294,13 @@ mod tests {
         let token = machine.tokens.issue(Duration::from_secs(3600), now);
         let path = format!("/v1/environments/{}/users/{}/bypassMFA", machine.application.environment, machine.directory.user_id(0));
         let mut answer = |&(method, until, seconds): &(&str, &str, i64)| {
-            let request = Request {
-                method: method.to_owned(),
-                path: path.clone(),
-                authorization: Some(format!("Bearer {token}")),
-                content_type: Some("application/json".to_owned()),
-                body: format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#).into_bytes(),
-                ..Request::default()
-            };
+            let request = hyper::Request::builder()
+                .method(method)
+                .uri(&path)
+                .header("authorization", format!("Bearer {token}"))
+                .header("content-type", "application/json")
+                .body(format!(r#"{{"bypassMFAEnabledUntil":"{until}"}}"#).into())
+                .expect("a request");
             let answer = machine.answer(&request, now, start + chrono::TimeDelta::seconds(seconds));
             (answer.status, serde_json::from_str(&answer.body).expect("JSON"))
         };

@@ -2,22 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use hyper::header::{AsHeaderName, CONTENT_TYPE};
 use serde_json::json;
 use uuid::Uuid;
 
-/// The parts of a request that the machine uses.
-#[derive(Debug, Default)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) query: String,
-    pub(super) authorization: Option<String>,
-    pub(super) content_type: Option<String>,
-    pub(super) transaction: String,
-    pub(super) session: String,
-    pub(super) headers: usize,
-    pub(super) body: Vec<u8>,
-}
+/// The header of a request's own ID.
+pub(super) const TRANSACTION: &str = "x-ping-external-transaction-id";
+/// The header of the ID of its run.
+pub(super) const SESSION: &str = "x-ping-external-session-id";
+
+/// A request whose body has arrived.
+pub(super) type Request = hyper::Request<Bytes>;
 
 /// An answer, and what happens to it on the way.
 #[derive(Debug)]
@@ -70,15 +66,19 @@ impl Answer {
     }
 }
 
-impl Request {
-    /// A value of the query.
-    pub(super) fn query_value(&self, name: &str) -> Option<String> {
-        form_urlencoded::parse(self.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-    }
+/// The text of a header; `None` if it has characters beyond ASCII.
+pub(super) fn header(request: &Request, name: impl AsHeaderName) -> Option<&str> {
+    request.headers().get(name)?.to_str().ok()
+}
 
-    /// The content type without its parameters, in lower case.
-    pub(super) fn media_type(&self) -> String {
-        let content_type = self.content_type.as_deref().unwrap_or_default();
-        content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
+/// A value of the query.
+pub(super) fn query_value(request: &Request, name: &str) -> Option<String> {
+    let query = request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The content type without its parameters, in lower case.
+pub(super) fn media_type(request: &Request) -> String {
+    let content_type = header(request, CONTENT_TYPE).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -28,18 +28,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use clap::builder::TypedValueParser;
+use clap::{Args, FromArgMatches};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::domain::{BypassUntil, EnvironmentId, UserId};
+use crate::domain::{BypassUntil, EnvironmentId, UserId, positive_span};
+use crate::jwt::PublicKey;
 
-pub use self::faults::{Faults, NotFaults};
-pub use self::limit::{LimitKind, LimitWindow, NotARateLimit, RateLimit, RetryAfterForm};
+pub use self::faults::Faults;
+pub use self::limit::{LimitKind, LimitWindow, RateLimit, RetryAfterForm};
 pub use self::log::LoggedCall;
-pub use self::others::{NotAShare, Share};
-pub use crate::jwt::PublicKey;
+pub use self::others::Share;
 
 use self::directory::one_of;
 use self::machine::Machine;
@@ -55,73 +57,80 @@ pub struct NamedUser {
     pub external_id: String,
 }
 
-/// How the sandbox behaves.
-#[derive(Debug, Clone)]
+/// How the sandbox behaves. What clap does not skip is an option of `sandbox`.
+#[derive(Debug, Clone, Args)]
 pub struct SandboxConfig {
-    /// The address to listen on, on loopback. Port 0 takes any free one.
+    /// Where it listens: a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8089")]
     pub listen: SocketAddr,
-    /// The number of users, with no others. `None`: 1,000, and any other ID or name exists too.
+    /// How many users there are, and no others [default: 1000, and whoever else is asked for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     pub users: Option<u64>,
-    /// Users with given names, in addition to these.
-    pub named: Vec<NamedUser>,
-    /// Whether user-list filters with an `or` are refused.
+    /// Refuse filters of the user list that have an `or`
+    #[arg(long)]
     pub no_or: bool,
-    /// The most users on a page of the list, even if more are asked for.
-    pub page: u64,
-    /// The most API requests a window; further ones are answered 429.
+    /// The most API requests of a window; more are answered 429. Changes after so many seconds: `100,40@10,100@20`
+    #[arg(long, value_name = "N")]
     pub rate_limit: Option<RateLimit>,
-    /// How they are counted.
+    /// How they are counted: in the last window, since the last full one, or by a bucket of tokens
+    #[arg(long, value_name = "KIND", default_value = "sliding")]
     pub limit_kind: LimitKind,
-    /// The window in which they are counted.
+    /// The window that they are counted in: a second or a minute
+    #[arg(long, value_name = "WINDOW", default_value = "1s", requires = "rate_limit")]
     pub limit_window: LimitWindow,
-    /// The size of a bucket, if that is not a window's worth.
+    /// The most that a bucket holds [default: a window's worth]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "rate_limit")]
     pub burst: Option<u32>,
-    /// The most that another caller of the same licence takes of the limit.
+    /// What another caller of the same licence takes of the limit, at most: every 5 s another part of it
+    #[arg(long, value_name = "SHARE", default_value = "0%", requires = "rate_limit")]
     pub other_callers: Share,
-    /// The form of a 429's `Retry-After`.
+    /// What a 429 says of how long to wait
+    #[arg(long, value_name = "FORM", default_value = "seconds")]
     pub retry_after: RetryAfterForm,
-    /// The rates that the licence states, by PingOne's names.
+    /// What `capabilities` tells of the licence's rates, such as `rlgMfaRps=100,rlgDirAccessRps=200`
+    #[arg(long = "licence-rate", value_name = "GROUP=N,…", value_delimiter = ',', value_parser = licence_rate)]
     pub licence_rates: Vec<(String, u64)>,
-    /// How long each answer takes.
+    /// How long each answer takes, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=3_600_000).map(Duration::from_millis))]
     pub latency: Duration,
-    /// Which share of requests meets which fault.
+    /// Shares of requests that meet faults: a status from 400 to 599, html, reset, truncate, slow, expired, otherdate, nobypass
+    #[arg(long, value_name = "KIND=SHARE,…", default_value = "")]
     pub faults: Faults,
-    /// Users, tokens and faults are derived from this.
+    /// What users, credentials and faults follow from
+    #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,
-    /// How long a token is valid.
+    /// How long a token lives
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_span)]
     pub token_lifetime: Duration,
+    /// Users with given names, in addition to these.
+    #[arg(skip)]
+    pub named: Vec<NamedUser>,
+    /// The most users on a page of the list, even if more are asked for.
+    #[arg(skip = machine::MOST_ON_A_PAGE)]
+    pub page: u64,
     /// Whether the application may authenticate by HTTP Basic.
+    #[arg(skip = true)]
     pub basic: bool,
     /// Whether the application may authenticate in the form.
+    #[arg(skip = true)]
     pub post: bool,
     /// The key that verifies the application's assertions, if it may authenticate by them.
+    #[arg(skip)]
     pub client_key: Option<PublicKey>,
 }
 
 impl Default for SandboxConfig {
+    /// Without any option, and on any free port.
     fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            users: None,
-            named: Vec::new(),
-            no_or: false,
-            page: machine::MOST_ON_A_PAGE,
-            rate_limit: None,
-            limit_kind: LimitKind::default(),
-            limit_window: LimitWindow::default(),
-            burst: None,
-            other_callers: Share::default(),
-            retry_after: RetryAfterForm::default(),
-            licence_rates: Vec::new(),
-            latency: Duration::ZERO,
-            faults: Faults::default(),
-            seed: 0,
-            token_lifetime: Duration::from_secs(3600),
-            basic: true,
-            post: true,
-            client_key: None,
-        }
+        let matches = Self::augment_args(clap::Command::new("sandbox")).try_get_matches_from(["sandbox"]);
+        let options = matches.and_then(|matches| Self::from_arg_matches(&matches)).expect("no option is required");
+        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..options }
     }
+}
+
+fn licence_rate(text: &str) -> Result<(String, u64), String> {
+    let read = text.split_once('=').and_then(|(group, limit)| Some((group.trim().to_owned(), limit.trim().parse().ok()?)));
+    read.ok_or_else(|| "expected a group and its rate, such as `rlgMfaRps=100`".to_owned())
 }
 
 impl SandboxConfig {
@@ -167,43 +176,36 @@ impl Sandbox {
     }
 
     /// The value for `PINGONE_API_URL`.
-    #[must_use]
     pub fn api_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The value for `PINGONE_AUTH_URL`.
-    #[must_use]
     pub fn auth_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The ID of its only environment.
-    #[must_use]
     pub fn environment_id(&self) -> EnvironmentId {
         self.with(|machine| machine.application.environment)
     }
 
     /// The worker application's client ID.
-    #[must_use]
     pub fn client_id(&self) -> String {
         self.with(|machine| machine.application.client_id.clone())
     }
 
     /// The worker application's secret, which is valid for this sandbox only.
-    #[must_use]
     pub fn client_secret(&self) -> String {
         self.with(|machine| machine.application.client_secret.clone())
     }
 
     /// A token valid for `lifetime`, as if the application had fetched it.
-    #[must_use]
     pub fn issue_token(&self, lifetime: Duration) -> String {
         self.with(|machine| machine.tokens.issue(lifetime, std::time::Instant::now()))
     }
 
     /// The end date of the user's bypass, whether it has passed or not.
-    #[must_use]
     pub fn bypass_of(&self, user: UserId) -> Option<BypassUntil> {
         self.with(|machine| machine.directory.bypass_of(user))
     }
@@ -214,7 +216,6 @@ impl Sandbox {
     }
 
     /// The ID of the `index`th user, from 0; named users come after the others.
-    #[must_use]
     pub fn user_id(&self, index: u64) -> UserId {
         self.with(|machine| machine.directory.user_id(index))
     }
@@ -229,19 +230,16 @@ impl Sandbox {
     }
 
     /// The population of the `index`th user.
-    #[must_use]
     pub fn population_of(&self, index: u64) -> Uuid {
         self.with(|machine| one_of(&machine.directory.populations, index))
     }
 
     /// The group of the `index`th user.
-    #[must_use]
     pub fn group_of(&self, index: u64) -> Uuid {
         self.with(|machine| one_of(&machine.directory.groups, index))
     }
 
     /// Receives every call from now on, in the order of arrival. A later receiver replaces this one.
-    #[must_use]
     pub fn calls(&self) -> mpsc::Receiver<LoggedCall> {
         let (sender, receiver) = mpsc::channel();
         *self.shared.calls.lock().expect("no panic while it is held") = Some(sender);
@@ -261,20 +259,12 @@ impl Sandbox {
     }
 
     /// Writes each call to the file at `path` as it comes, as CSV.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be created.
-    pub fn log_calls(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn log_calls(&self, path: &Path) -> io::Result<()> {
         log::write_calls(path, self.calls())
     }
 
     /// Writes the users to the file at `path`, as an input for an audit.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
-    pub fn export_users(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn export_users(&self, path: &Path) -> io::Result<()> {
         let users = self.with(|machine| machine.directory.len());
         let mut file = csv::Writer::from_path(path)?;
         file.write_record(["userID", "username", "email"])?;

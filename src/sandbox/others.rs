@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(100);
 
 /// The most that another caller takes of a limit, from 0 to 1; written `60%` or `0.6`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share(f64);
 
 /// Text that is not a share.
@@ -23,13 +23,11 @@ pub struct NotAShare(String);
 
 impl Share {
     /// The share, from 0 to 1.
-    #[must_use]
     pub fn get(self) -> f64 {
         self.0
     }
 
     /// The part of a limit, from 0 to 1, that the other caller leaves on average over `time`, in a sandbox with this `seed`.
-    #[must_use]
     pub fn left(self, seed: u64, time: Duration) -> f64 {
         let mut others = Others::new(self, seed);
         let steps = (time.as_millis() / STEP.as_millis()).max(1);

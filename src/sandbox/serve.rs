@@ -11,17 +11,17 @@ use chrono::Utc;
 use futures::stream;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::Response;
 use hyper::body::{Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::message::{Answer, Cut, Request};
+use super::message::{Answer, Cut, Request, TRANSACTION, header};
 use super::{LoggedCall, Shared};
 
 /// The most bytes of a request's body.
@@ -66,11 +66,13 @@ where
 /// An error closes the connection without an answer.
 async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Body>, io::Error> {
     let arrived = Instant::now();
-    let request = taken(request).await?;
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, MOST_OF_A_BODY).collect().await.map_err(io::Error::other)?;
+    let request = Request::from_parts(head, body.to_bytes());
     let answer = {
         let mut machine = shared.machine.lock().expect("no panic while it is held");
         let answer = machine.answer(&request, arrived, Utc::now());
-        shared.record(request, &answer, arrived.duration_since(machine.started));
+        shared.record(&request, &answer, arrived.duration_since(machine.started));
         answer
     };
     let delay = shared.latency + answer.delay;
@@ -80,40 +82,22 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Resu
     response(answer)
 }
 
-async fn taken(request: hyper::Request<Incoming>) -> Result<Request, io::Error> {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MOST_OF_A_BODY).collect().await.map_err(io::Error::other)?;
-    let text = |headers: &HeaderMap, name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let request_line = format!("{} {} HTTP/1.1\r\n", parts.method, parts.uri).len();
-    Ok(Request {
-        method: parts.method.to_string(),
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        authorization: text(&parts.headers, AUTHORIZATION.as_str()),
-        content_type: text(&parts.headers, CONTENT_TYPE.as_str()),
-        transaction: text(&parts.headers, "x-ping-external-transaction-id").unwrap_or_default(),
-        session: text(&parts.headers, "x-ping-external-session-id").unwrap_or_default(),
-        headers: request_line + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>(),
-        body: body.to_bytes().to_vec(),
-    })
-}
-
 impl Shared {
-    fn record(&self, request: Request, answer: &Answer, at: std::time::Duration) {
+    fn record(&self, request: &Request, answer: &Answer, at: std::time::Duration) {
         let mut calls = self.calls.lock().expect("no panic while it is held");
         let Some(sender) = &*calls else {
             return;
         };
         let call = LoggedCall {
             at,
-            method: request.method,
-            path: request.path,
-            query: request.query,
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
             status: (answer.cut != Cut::Nothing).then_some(answer.status),
             faulted: answer.faulted,
-            transaction: request.transaction,
+            transaction: header(request, TRANSACTION).unwrap_or_default().to_owned(),
             correlation: answer.correlation.clone(),
-            body: String::from_utf8_lossy(&request.body).into_owned(),
+            body: String::from_utf8_lossy(request.body()).into_owned(),
         };
         if sender.send(call).is_err() {
             // The receiver is gone.

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
+use hyper::header::AUTHORIZATION;
 use serde_json::json;
 
 use super::SandboxConfig;
 use super::assertions::{Assertions, NotAccepted};
 use super::directory::made_id;
 use super::faults::drawn;
-use super::message::{Answer, Request};
+use super::message::{Answer, Request, header, media_type};
 use crate::domain::EnvironmentId;
 use crate::jwt::{CLIENT_ASSERTION_TYPE, Claimed, PublicKey};
 
@@ -68,8 +69,8 @@ impl Application {
             (true, false) => Err(NotAccepted::Client),
             (true, true) => Ok(()),
         };
-        match (&request.authorization, form.get("client_id"), form.get("client_secret"), form.get("client_assertion")) {
-            (Some(sent), None, None, None) => good(self.basic, *sent == basic),
+        match (header(request, AUTHORIZATION), form.get("client_id"), form.get("client_secret"), form.get("client_assertion")) {
+            (Some(sent), None, None, None) => good(self.basic, sent == basic),
             (None, Some(id), Some(secret), None) => good(self.post, id == client_id && secret == client_secret),
             (None, id, None, Some(assertion)) if id.is_none_or(|id| id == client_id) => self.check_assertion(assertion, form, seen, date),
             _ => Err(NotAccepted::Client),
@@ -117,7 +118,7 @@ impl Tokens {
 
     /// The token of `request`, if it is valid.
     pub(super) fn carried_by(&self, request: &Request, now: Instant) -> Option<String> {
-        let token = request.authorization.as_ref()?.strip_prefix("Bearer ")?;
+        let token = header(request, AUTHORIZATION)?.strip_prefix("Bearer ")?;
         self.good.get(token).filter(|issued| now < issued.expires).map(|_| token.to_owned())
     }
 
@@ -147,13 +148,13 @@ impl Tokens {
         date: DateTime<Utc>,
     ) -> Answer {
         let oauth = |status, error: &str, why: &str| Answer::new(status, json!({"error": error, "error_description": why}).to_string());
-        if request.method != "POST" {
+        if request.method() != "POST" {
             return Answer::refusal(405, "REQUEST_FAILED", "The method is not allowed.");
         }
-        if request.media_type() != "application/x-www-form-urlencoded" {
+        if media_type(request) != "application/x-www-form-urlencoded" {
             return Answer::refusal(415, "REQUEST_FAILED", "The content type is not supported.");
         }
-        let form: HashMap<String, String> = form_urlencoded::parse(&request.body).into_owned().collect();
+        let form: HashMap<String, String> = form_urlencoded::parse(request.body()).into_owned().collect();
         if form.get("grant_type").map(String::as_str) != Some("client_credentials") {
             return oauth(400, "unsupported_grant_type", "The grant type is not client_credentials.");
         }

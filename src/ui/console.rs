@@ -56,7 +56,6 @@ pub struct Console {
 
 impl Console {
     /// Creates the console configured by `cli`, and starts logging.
-    #[must_use]
     pub fn of(cli: &Cli) -> Self {
         let output = match &cli.command {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
@@ -165,7 +164,7 @@ impl Console {
     }
 
     /// Shows the summary of a run.
-    pub fn summarize(&self, summary: &Summary) {
+    pub(crate) fn summarize(&self, summary: &Summary) {
         if self.quiet {
             return;
         }
@@ -188,7 +187,7 @@ impl Console {
     }
 
     /// Shows an error, its causes, and a hint; JSON logs also have the exit code.
-    pub fn complain(&self, error: &dyn Error, hint: Option<&str>, exit_code: u8) {
+    pub(crate) fn complain(&self, error: &dyn Error, hint: Option<&str>, exit_code: u8) {
         let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string).collect();
         if self.form == Form::Json {
             tracing::error!(causes = causes.join(": "), hint = hint.unwrap_or_default(), exit_code, "{error}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{BypassUntil, Operation, Outcome, PlanDigest, Selection, quote};
+use crate::domain::{BypassUntil, Operation, Outcome, PlanDigest, RunId, Selection, quote};
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
@@ -27,6 +27,8 @@ pub(crate) struct PlanView<'a> {
     pub(crate) report: String,
     /// What `--approve` takes.
     pub(crate) digest: PlanDigest,
+    /// The run that is resumed, and how many of its rows are settled.
+    pub(crate) resumes: Option<(RunId, u64)>,
 }
 
 /// The users that the run covers.
@@ -95,6 +97,9 @@ impl fmt::Display for PlanView<'_> {
         writeln!(f, "against    {}", self.target)?;
         writeln!(f, "as         {}", self.identity)?;
         writeln!(f, "report     {}", self.report)?;
+        if let Some((run, settled)) = self.resumes {
+            writeln!(f, "resumes    run {run}: {settled} rows are settled, and only the others are sent")?;
+        }
         write!(f, "digest     {}", self.digest)
     }
 }
@@ -102,10 +107,10 @@ impl fmt::Display for PlanView<'_> {
 impl PlanView<'_> {
     fn write_input(&self, f: &mut fmt::Formatter<'_>, input: &PlannedInput<'_>) -> fmt::Result {
         let PlannedInput { name, plan, start, .. } = *input;
-        let Plan { rows, users, duplicates, invalid, lookups, to_send, untouched, given_back, dates } = plan;
+        let Plan { rows, duplicates, invalid, lookups, to_send, untouched, given_back, dates } = plan;
         let operation = self.operation.name();
         if lookups.is_complete() {
-            writeln!(f, "plan       {operation} {to_send} of {rows} rows, {users} users")?;
+            writeln!(f, "plan       {operation} {to_send} of {rows} rows, {to_send} users")?;
         } else {
             writeln!(f, "plan       {operation} at most {to_send} of {rows} rows")?;
         }

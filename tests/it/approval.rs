@@ -75,6 +75,7 @@ fn a_plan_has_one_digest_wherever_and_however_it_is_carried_out() {
         &["--overwrite"],
         &["--resume"],
         &["--metrics-file", "m.prom"],
+        &["--allow", "not_found,invalid"],
         &["--log-format", "text"],
         &["-v"],
         &["--progress", "none"],

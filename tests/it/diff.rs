@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Stdio;
 
 use pingone_bypass::Outcome;
+use pingone_bypass::sandbox::SandboxConfig;
 use tempfile::TempDir;
 
-use crate::harness::{Done, Report, done, field, tool};
+use crate::harness::{Done, Report, done, field, field_with, tool};
 
 const HEADER: &str = "row,userID,result,canBypassMFA,bypassMFAEnabledUntil,requestedUntil,previousUntil,httpStatus,errorCode,errorMessage,errorId,correlationId,attempts,durationMs,completedAt,team";
 const MAY: &str = "2026-05-31T17:00:00.000Z";
@@ -332,6 +333,9 @@ fn what_a_grant_has_changed_is_told_from_the_audits_around_it() {
     let changes = Report::read(&ran.stdout);
     assert_eq!(changes.column("userID"), expected);
     assert!(changes.column("after").iter().all(|after| *after == "2099-08-31T00:00:00.000Z"), "{changes:?}");
+    let swapped = field.run(&["diff", "after.csv", "before.csv"]);
+    assert!(swapped.code == 2 && swapped.stderr.contains("hint: name the earlier report first\n"), "{}", swapped.stderr);
+    std::fs::remove_file(field.path("after.run.json")).expect("a record");
     let back = field.run(&["diff", "after.csv", "before.csv"]);
     assert_eq!((back.code, back.stderr.as_str()), (1, "11 changes of 30 users: 1 shortened, 10 lapsed\n"));
     let proof = field.run(&["diff", "granted.csv", "some-after.csv"]);
@@ -346,4 +350,34 @@ fn the_help_says_what_the_changes_and_exit_codes_mean() {
     }
     let completions = done(tool().args(["completions", "bash"]).output().expect("the tool runs")).stdout;
     assert!(completions.contains("diff"), "{completions}");
+}
+
+#[test]
+fn reports_that_do_not_belong_together_by_their_records_are_refused() {
+    let field = field_with(SandboxConfig { users: Some(50), ..SandboxConfig::default() });
+    let audit = |arguments: &[&str]| assert_eq!(field.run(&[&["audit", "--all-users"], arguments].concat()).code, 0);
+    audit(&["-o", "first.csv"]);
+    audit(&["-o", "active.csv", "--only", "active"]);
+    audit(&["-o", "second.csv"]);
+    audit(&["-o", "active2.csv", "--only", "active"]);
+    for (old, new, code, expected) in [
+        ("first.csv", "second.csv", 0, "0 changes of 50 users"),
+        ("active.csv", "active2.csv", 0, "0 changes of 5 users"),
+        ("second.csv", "first.csv", 2, "\nhint: name the earlier report first\n"),
+        ("first.csv", "active.csv", 2, "error: NEW has lines only for users who could bypass MFA (`--only active`)"),
+        ("active.csv", "second.csv", 2, "error: OLD has lines only for users who could bypass MFA (`--only active`)"),
+    ] {
+        let found = field.run(&["diff", old, new]);
+        assert_eq!(found.code, code, "{old} {new}: {}", found.stderr);
+        assert!(found.stderr.contains(expected), "{old} {new}: {}", found.stderr);
+        assert!(code == 0 || found.stdout.is_empty());
+    }
+    let record = std::fs::read_to_string(field.path("second.run.json")).expect("a record");
+    let id = field.sandbox.environment_id().to_string();
+    field.write("second.run.json", record.replace(&id, "00000000-0000-4000-8000-000000000001"));
+    let found = field.run(&["diff", "first.csv", "second.csv"]);
+    assert!(found.code == 2 && found.stderr.contains("hint: compare two reports of one environment"), "{}", found.stderr);
+    // Without a record, or with one of another report, nothing is known.
+    std::fs::remove_file(field.path("first.run.json")).expect("there");
+    assert_eq!(field.run(&["diff", "second.csv", "first.csv"]).code, 0);
 }

@@ -180,7 +180,8 @@ fn a_put_that_is_never_answered_leaves_the_row_in_doubt_and_a_resume_finds_out()
     };
     let stopped = run(&["--max-attempts", "2"]);
     assert_eq!(stopped.code, 3, "{}", stopped.stderr);
-    let why = "caused by: row 1: unknown: HTTP 200, the answer has no error body of PingOne's; asked for afterwards, the user can bypass MFA until 2099";
+    assert!(stopped.stderr.contains("caused by: line 2: `") && stopped.stderr.contains("`: unknown HTTP 200 \""), "{}", stopped.stderr);
+    let why = "the answer has no error body of PingOne's; asked for afterwards, the user can bypass MFA until 2099";
     assert!(stopped.stderr.contains(why), "{}", stopped.stderr);
     is_over.store(true, Ordering::SeqCst);
     let resumed = run(&["--resume"]);
@@ -208,7 +209,8 @@ fn the_record_and_the_failed_rows_of_an_end_are_as_promised() {
         "userID,ticket,result,errorMessage\n00000000-0000-4000-8000-000000000000,x,not_found,The requested user was not found.\n"
     );
     let metrics = std::fs::read_to_string(field.path("m.prom")).expect("metrics");
-    assert!(metrics.contains("pingone_bypass_rows{operation=\"end\",result=\"ended\"} 3\n"), "{metrics}");
+    let labels = format!("operation=\"end\",environment=\"{}\",result=\"ended\"", field.sandbox.environment_id());
+    assert!(metrics.contains(&format!("pingone_bypass_rows{{{labels}}} 3\n")), "{metrics}");
     let dates = field.report("in.report.csv");
     let now = Utc::now();
     for date in dates.column("requestedUntil").into_iter().filter(|date| !date.is_empty()) {

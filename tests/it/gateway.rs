@@ -18,7 +18,8 @@ fn run(field: &Field, arguments: &[&str], body: impl Fn(&str) -> String + Send +
 
 const HINT: &str = "check `--api-url` and `--region`: this is a gateway's answer for a path that it does not know. The URL is the part before \
                     `/environments`, such as `https://api.pingone.eu/v1`";
-const SAID: &str = "HTTP 403, the answer has no error body of PingOne's: Invalid key=value pair (missing equal-sign) in Authorization header: 'Bearer [redacted]'.";
+const SAID: &str =
+    "the answer has no error body of PingOne's: Invalid key=value pair (missing equal-sign) in Authorization header: 'Bearer [redacted]'.";
 
 #[test]
 fn a_gateway_that_knows_no_path_is_not_taken_for_a_missing_role() {

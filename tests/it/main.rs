@@ -4,6 +4,7 @@ mod approval;
 mod changed;
 mod cli;
 mod clock;
+mod completions;
 mod contract;
 mod diff;
 mod directory;

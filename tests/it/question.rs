@@ -98,3 +98,25 @@ fn without_a_terminal_nothing_is_asked_of_pingone_either() {
         assert!(field.calls().is_empty(), "not even for a token");
     }
 }
+
+#[test]
+fn the_question_of_a_resumed_run_says_how_many_rows_are_settled() {
+    let field = field();
+    field.users(200, "+4h");
+    let mut child = field.tool(&["grant", "in.csv", "--rate", "50/s", "-q"]).spawn().expect("the tool runs");
+    let lines = || std::fs::read_to_string(field.path("in.report.partial.csv")).map_or(0, |text| text.lines().count());
+    let began = std::time::Instant::now();
+    while lines() < 10 {
+        assert!(began.elapsed().as_secs() < 60, "no line was written");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().expect("it ran");
+    child.wait().expect("it ended");
+    let settled = lines() - 1;
+    let mut terminal = Terminal::of(field.tool(&[]).args(["grant", "in.csv", "--resume", "--rate", "unlimited"]), 100);
+    terminal.see(&format!("Resume the run, of which {settled} rows are settled? Grant a bypass of MFA for 200 users? [y/N] "));
+    assert!(terminal.shown.contains(&format!(": {settled} rows are settled, and only the others are sent")), "{}", terminal.shown);
+    terminal.type_in("y\n");
+    let (_, shown) = terminal.ended();
+    assert_eq!(field.report("in.report.csv").count("granted"), 200, "{shown}");
+}

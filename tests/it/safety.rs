@@ -82,29 +82,98 @@ fn what_goes_too_far_is_refused_before_any_request() {
     assert!(field.calls().is_empty());
 }
 
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
 #[test]
-fn a_canary_that_fails_keeps_the_others_back() {
+fn a_canary_that_fails_keeps_the_others_back_and_a_resume_begins_with_another() {
     let field = field_with(SandboxConfig { users: Some(200), latency: Duration::from_millis(20), ..SandboxConfig::default() });
     let mut users: Vec<_> = (0..200).map(|index| field.sandbox.user_id(index).to_string()).collect();
-    users[2] = "00000000-0000-4000-8000-000000000000".to_owned();
+    users[2] = NOBODY.to_owned();
+    users[7] = NOBODY.replacen('0', "1", 1);
     field.write("in.csv", format!("userID\n{}\n", users.join("\n")));
     let arguments = ["grant", "in.csv", "--until", "+1h", "--canary", "5", "--rate", "unlimited", "--reason", "INC-4711"];
     let stopped = field.run(&arguments);
     assert_eq!(stopped.code, 3, "{}", stopped.stderr);
-    assert!(
-        stopped.stderr.contains("error: stopped: one of the first rows, which `--canary` settles alone, did not succeed"),
-        "{}",
-        stopped.stderr
+    let why = format!(
+        "error: stopped: one of the first rows, which `--canary` settles alone, did not succeed\n\
+         caused by: line 4: `{NOBODY}`: HTTP 404 NOT_FOUND \"The requested user was not found.\"\n\
+         hint: see whether the other rows would fail alike before they are sent: a run that is taken up begins with another canary\n"
     );
-    assert!(stopped.stderr.contains("caused by: row 3: not_found: HTTP 404, NOT_FOUND"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains(&why), "{}", stopped.stderr);
     assert_eq!(field.api_calls().len(), 5);
     let record = std::fs::read_to_string(field.path("in.report.run.json")).expect("a record");
-    assert!(record.contains(r#""reason": "INC-4711""#), "{record}");
-    let resumed = field.run(&[&arguments[..], &["--resume"]].concat());
+    assert!(record.contains(r#""reason": "INC-4711""#) && !record.contains("canarySucceeded"), "{record}");
+    assert!(record.contains("did not succeed: line 4: HTTP 404 NOT_FOUND\""), "{record}");
+    let resume = [&arguments[..], &["--resume"]].concat();
+    let stopped = field.run(&resume);
+    assert_eq!(stopped.code, 3, "the next five have one too: {}", stopped.stderr);
+    assert!(stopped.stderr.contains("\ncaused by: line 9: `1"), "{}", stopped.stderr);
+    assert_eq!(field.api_calls().len(), 5, "three rows that were proven before do not stand for the others");
+    let resumed = field.run(&resume);
     assert_eq!(resumed.code, 1, "{}", resumed.stderr);
     let report = field.report("in.report.csv");
-    assert!(report.is_whole(200) && report.count("granted") == 199);
-    assert_eq!(field.api_calls().len(), 195);
+    assert!(report.is_whole(200) && report.count("granted") == 198);
+    assert_eq!(field.api_calls().len(), 190);
+    let record = std::fs::read_to_string(field.path("in.report.run.json")).expect("a record");
+    assert!(record.contains("\"canarySucceeded\": true"), "{record}");
+}
+
+#[test]
+fn a_canary_that_has_succeeded_is_not_repeated_when_the_run_is_taken_up() {
+    let field = field_with(SandboxConfig { users: Some(60), ..SandboxConfig::default() });
+    let bad = |index: u64| (10..20).contains(&index);
+    let users = (0..60)
+        .map(|index| if bad(index) { format!("00000000-0000-4000-8000-{index:012}") } else { field.sandbox.user_id(index).to_string() });
+    field.write("in.csv", format!("userID\n{}\n", users.collect::<Vec<_>>().join("\n")));
+    let arguments = ["audit", "in.csv", "--canary", "5", "--concurrency", "1", "--rate", "unlimited", "--max-failures"];
+    let stopped = field.run(&[&arguments[..], &["2"]].concat());
+    assert!(stopped.code == 3 && stopped.stderr.contains("3 of 13 rows failed"), "{}", stopped.stderr);
+    let resumed = field.run(&[&arguments[..], &["100", "--resume"]].concat());
+    assert_eq!(resumed.code, 1, "the first rows that are left fail, and are no canary: {}", resumed.stderr);
+}
+
+/// A row of which the lookup told that nobody is meant takes no request, and proves nothing either way.
+#[test]
+fn a_canary_counts_rows_for_which_something_is_sent() {
+    let field = field_with(SandboxConfig { users: Some(100), latency: Duration::from_millis(20), ..SandboxConfig::default() });
+    let names = |known: std::ops::Range<u64>| known.map(|index| format!("user{index:06}")).collect::<Vec<_>>().join("\n");
+    field.write("in.csv", format!("username\nnobody\nno-one\n{}\n", names(0..60)));
+    let arguments = ["grant", "in.csv", "--until", "+1h", "--canary", "3", "--rate", "unlimited", "--overwrite"];
+    let run = field.run(&arguments);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let report = field.report("in.report.csv");
+    assert_eq!((report.count("granted"), report.count("not_found")), (60, 2));
+    assert!(report.is_whole(62));
+}
+
+#[test]
+fn what_stopped_a_run_is_told_by_its_causes() {
+    let field = field_with(SandboxConfig { users: Some(100), ..SandboxConfig::default() });
+    // Every third row from line 4 on fails, and the row that stops the run is not the most telling one.
+    let row = |index: u64| match index % 3 {
+        2 => format!("{},+4h", NOBODY.replace("8000", &format!("{:04}", 8000 + index))),
+        _ => format!("{},+4h", field.sandbox.user_id(index)),
+    };
+    field.write("in.csv", format!("userID,until\n{}\n", (0..90).map(row).collect::<Vec<_>>().join("\n")));
+    let stopped = field.run(&["grant", "in.csv", "--concurrency", "1", "--rate", "unlimited"]);
+    assert_eq!(stopped.code, 3, "{}", stopped.stderr);
+    let why = "error: stopped: 16 of 50 rows failed, which is more than `--max-failures` allows\n\
+               caused by: 16 × HTTP 404 NOT_FOUND \"The requested user was not found.\" (first: line 4)\n\
+               hint: mend the most frequent cause";
+    assert!(stopped.stderr.contains(why), "row 50 was granted: {}", stopped.stderr);
+    let record = std::fs::read_to_string(field.path("in.report.run.json")).expect("a record");
+    let reason = "\"stopReason\": \"stopped: 16 of 50 rows failed, which is more than `--max-failures` allows: 16 × HTTP 404 NOT_FOUND (first: line 4)\"";
+    assert!(record.contains(reason), "{record}");
+    let streamed = field.run(&["grant", "in.csv", "-o", "-", "--concurrency", "1", "--rate", "unlimited"]);
+    assert!(streamed.code == 3 && streamed.stderr.contains(why), "{}", streamed.stderr);
+    let faulty = field_with(SandboxConfig { faults: "400=40%,503=60%".parse().expect("faults"), ..SandboxConfig::default() });
+    faulty.users(60, "+4h");
+    let limits = ["--max-failures", "20", "--max-attempts", "1", "--concurrency", "4", "--rate", "unlimited"];
+    let several = faulty.run(&[&["audit", "in.csv"][..], &limits].concat());
+    let causes: Vec<&str> = several.stderr.lines().filter_map(|line| line.strip_prefix("caused by: ")).collect();
+    let rows: Vec<u64> = causes.iter().filter_map(|cause| cause.split_once(" × ")?.0.parse().ok()).collect();
+    assert!(rows.len() == 2 && rows[0] >= rows[1] && rows.iter().sum::<u64>() == 21, "{}", several.stderr);
+    assert!(["HTTP 503", "HTTP 400"].iter().all(|status| causes.iter().any(|cause| cause.contains(status))), "{}", several.stderr);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::harness::{Field, done, ended_within, faulty, field, field_with, send_signal};
 use crate::terminal::without_terminal;
 
+/// The samples by name and by result or status. Each has the operation and the environment as labels.
 fn metrics(field: &Field) -> HashMap<(String, String), f64> {
     let text = std::fs::read_to_string(field.path("m.prom")).expect("metrics");
     let lines = text.lines().map(|line| Ok(line.to_owned()));
@@ -17,6 +18,12 @@ fn metrics(field: &Field) -> HashMap<(String, String), f64> {
         let prometheus_parse::Value::Gauge(value) = value else { panic!("a gauge, not {value:?}") };
         value
     };
+    let environment = field.sandbox.environment_id().to_string();
+    for sample in &scrape.samples {
+        let of = sample.labels.get("environment");
+        assert!(of == Some("") || of == Some(&environment), "{sample:?}");
+        assert_eq!(sample.labels.get("operation"), Some("audit"), "{sample:?}");
+    }
     let label = |labels: &prometheus_parse::Labels| labels.get("result").or_else(|| labels.get("status")).unwrap_or_default().to_owned();
     scrape.samples.into_iter().map(|sample| ((sample.metric, label(&sample.labels)), value(sample.value))).collect()
 }
@@ -91,6 +98,100 @@ fn a_run_that_is_refused_or_fails_early_is_told_in_its_metrics() {
     }
 }
 
+/// The exit code, and the time of the last success.
+fn told(field: &Field) -> (f64, Option<f64>) {
+    let after = metrics(field);
+    let of = |name: &str| after.get(&(format!("pingone_bypass_{name}"), String::new())).copied();
+    (of("exit_code").expect("each run tells it"), of("last_success_timestamp_seconds"))
+}
+
+#[test]
+fn failures_that_are_allowed_do_not_make_the_exit_code_1() {
+    let field = field_with(SandboxConfig { users: Some(10), ..SandboxConfig::default() });
+    let users = std::fs::read_to_string(field.users(10, "")).expect("there");
+    field.write("in.csv", format!("{users}7e94b96e-0364-463b-a059-d97d1e4cb1d5,\nx,\n"));
+    let audit = |more: &[&str]| {
+        let always = ["audit", "in.csv", "--skip-invalid", "--rate", "unlimited", "--metrics-file", "m.prom"];
+        field.run(&[&always[..], more].concat())
+    };
+    let counted = audit(&["--allow", "not_found", "--overwrite"]);
+    assert_eq!((counted.code, told(&field)), (1, (1.0, None)), "a row is invalid: {}", counted.stderr);
+    let allowed = audit(&["--allow", "not_found,invalid", "--overwrite"]);
+    assert_eq!(allowed.code, 0, "{}", allowed.stderr);
+    let said = "not counted in the exit code, as `--allow` says: 1 not_found, 1 invalid";
+    assert!(allowed.stderr.contains(said) && allowed.stderr.contains("not_found        1 (failed)"), "{}", allowed.stderr);
+    let (code, success) = told(&field);
+    assert!(code == 0.0 && success.is_some(), "the last success follows");
+    let record: Value = serde_json::from_slice(&std::fs::read(field.path("in.report.run.json")).expect("a record")).expect("JSON");
+    assert_eq!(record["options"]["allow"], serde_json::json!(["not_found", "invalid"]));
+    assert_eq!(record["totals"]["not_found"], 1);
+    assert!(field.path("in.report.failed.csv").exists(), "they are reported as ever");
+    // The finished run, once more.
+    let again = audit(&["--resume"]);
+    assert_eq!(again.code, 0, "what the run allowed: {}", again.stderr);
+    assert!(again.stderr.contains("has finished already") && again.stderr.contains(said), "{}", again.stderr);
+    assert_eq!(audit(&["-o", "other.csv"]).code, 1);
+    assert_eq!(audit(&["-o", "other.csv", "--resume"]).code, 1);
+    assert_eq!(audit(&["-o", "other.csv", "--resume", "--allow", "not_found", "--allow", "invalid"]).code, 0, "what is allowed now");
+    let streamed = audit(&["-o", "-", "--allow", "not_found,invalid"]);
+    assert!(streamed.code == 0 && streamed.stderr.contains(said), "{}", streamed.stderr);
+    // It says nothing of when a run stops.
+    field.write("in.csv", users.replacen('\n', "\n7e94b96e-0364-463b-a059-d97d1e4cb1d5,\n", 1));
+    for limit in [&["--max-failures", "0", "--concurrency", "1"][..], &["--canary", "1"]] {
+        let stopped = audit(&[&["--overwrite", "--allow", "not_found"], limit].concat());
+        assert_eq!(stopped.code, 3, "{limit:?}: {}", stopped.stderr);
+    }
+    for wrong in ["granted", "duplicate", "Not_Found", "not_found,"] {
+        let refused = audit(&["-o", "none.csv", "--allow", wrong]);
+        assert!(refused.code == 2 && refused.stderr.contains("changed, not_found, ambiguous"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn when_bypasses_run_out_stands_in_the_metrics() {
+    let field = field();
+    // Every tenth user of the sandbox has a bypass for a day; these two get others.
+    field.write("some.csv", format!("userID,until\n{},+1h\n{},+3d\n", field.sandbox.user_id(0), field.sandbox.user_id(2)));
+    assert_eq!(field.run(&["grant", "some.csv"]).code, 0);
+    field.users(30, "");
+    let ends = |name: &str| metrics(&field).get(&(format!("pingone_bypass_active_until_{name}_timestamp_seconds"), String::new())).copied();
+    for output in ["r.csv", "-"] {
+        let run = field.run(&["audit", "in.csv", "-o", output, "--rate", "unlimited", "--metrics-file", "m.prom"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let report = field.report("r.csv");
+        let mut dates: Vec<_> = report.column("bypassMFAEnabledUntil").into_iter().filter(|date| !date.is_empty()).collect();
+        dates.sort_unstable();
+        let seconds = |date: &str| chrono::DateTime::parse_from_rfc3339(date).expect("a date").timestamp();
+        let expected = [dates[0], dates[dates.len() - 1]].map(|date| Some(f64::from(u32::try_from(seconds(date)).expect("this century"))));
+        assert_eq!([ends("earliest"), ends("latest")], expected, "{output}: {dates:?}");
+        assert!(dates.len() == 5 && dates[0] < dates[1] && dates[3] < dates[4], "{dates:?}");
+        std::fs::remove_file(field.path("m.prom")).expect("there");
+    }
+    field.write("in.csv", format!("userID\n{}\n", field.sandbox.user_id(1)));
+    assert_eq!(field.run(&["audit", "in.csv", "--rate", "unlimited", "--metrics-file", "m.prom"]).code, 0);
+    assert_eq!((ends("earliest"), ends("latest")), (None, None), "nobody has one");
+}
+
+#[test]
+fn what_an_earlier_process_has_settled_counts_in_the_metrics() {
+    let field = field_with(SandboxConfig { users: Some(20), ..SandboxConfig::default() });
+    let nobody = |index: u64| format!("00000000-0000-4000-8000-{index:012}");
+    let rows = [field.sandbox.user_id(9).to_string(), nobody(1), nobody(2), nobody(3), field.sandbox.user_id(1).to_string()];
+    field.write("in.csv", format!("userID\n{}\n", rows.join("\n")));
+    let always = ["audit", "in.csv", "--concurrency", "1", "--rate", "unlimited", "--metrics-file", "m.prom", "--max-failures"];
+    let mut told = Vec::new();
+    for (more, code) in [(&["1"][..], 3), (&["100", "--resume"], 1)] {
+        let run = field.run(&[&always[..], more].concat());
+        assert_eq!(run.code, code, "{}", run.stderr);
+        let after = metrics(&field);
+        told.push(
+            ["active", "active_until_earliest_timestamp_seconds"].map(|name| after[&(format!("pingone_bypass_{name}"), String::new())]),
+        );
+    }
+    assert_eq!(told[0][0].to_bits(), 1.0_f64.to_bits(), "{told:?}");
+    assert_eq!(told[0].map(f64::to_bits), told[1].map(f64::to_bits), "the second process has seen nobody with a bypass: {told:?}");
+}
+
 #[test]
 fn a_signal_before_the_first_row_and_a_question_to_nobody_are_told_too() {
     let field = field();
@@ -108,7 +209,8 @@ fn a_signal_before_the_first_row_and_a_question_to_nobody_are_told_too() {
     tool.args(["grant", "in.csv", "--metrics-file", "grant.prom"]);
     assert_eq!(done(without_terminal(&tool).output().expect("the tool runs")).code, 2);
     let text = std::fs::read_to_string(field.path("grant.prom")).expect("metrics");
-    assert!(text.contains("pingone_bypass_exit_code{operation=\"grant\"} 2\n") && !text.contains("last_success"), "{text}");
+    let labels = format!("operation=\"grant\",environment=\"{}\"", field.sandbox.environment_id());
+    assert!(text.contains(&format!("pingone_bypass_exit_code{{{labels}}} 2\n")) && !text.contains("last_success"), "{text}");
 }
 
 #[test]
