@@ -139,8 +139,8 @@ impl ResolvedSource for ResolvedInput {
         self.0.layout.carried_names().collect()
     }
 
-    fn keep_users(&self, place: &Replaced) -> Result<(), FileError> {
-        if self.0.plan().lookups.rows > 0 { write_lookups(place, self.0.found_users()) } else { Ok(()) }
+    fn keep_users(&self, place: &Replaced) -> Result<Option<String>, FileError> {
+        (self.0.plan().lookups.rows > 0).then(|| write_lookups(place, self.0.found_users())).transpose()
     }
 
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(Arc<ValidInput>, CsvFeed), RunError> {

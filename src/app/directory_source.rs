@@ -111,8 +111,8 @@ impl ResolvedSource for BegunList {
     }
 
     /// Writes nothing: the list names its users by ID.
-    fn keep_users(&self, _: &Replaced) -> Result<(), FileError> {
-        Ok(())
+    fn keep_users(&self, _: &Replaced) -> Result<Option<String>, FileError> {
+        Ok(None)
     }
 
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(&'static ListRows, ListFeed), RunError> {

@@ -90,7 +90,10 @@ impl ReportSink for FileSink<'_> {
                 let code = publish_settled(self.start, workspace, record, count, Some(&mut *rows.original_rows()?))?;
                 Ok(Admitted::Done(code))
             }
-            _ => Ok(Admitted::Rows(source, Box::new(record), Box::new(index))),
+            _ => {
+                workspace.check_lookups(&index)?;
+                Ok(Admitted::Rows(source, Box::new(record), Box::new(index)))
+            }
         }
     }
 

@@ -40,6 +40,7 @@ impl RunRecord {
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             report: ReportRecord { path: report, sha256: None, rows: None },
+            lookup_sha256: None,
             in_doubt_ahead: Some(0),
             in_doubt_up_to: 0,
         }

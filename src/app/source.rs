@@ -72,8 +72,8 @@ pub(super) trait ResolvedSource {
     /// The names of the columns that are carried into the report.
     fn carried_names(&self) -> Vec<&str>;
 
-    /// Writes the users that were looked up, if any were, to `place`.
-    fn keep_users(&self, place: &Replaced) -> Result<(), FileError>;
+    /// Writes the users that were looked up, if any were, to `place`. Returns the SHA-256 of the file.
+    fn keep_users(&self, place: &Replaced) -> Result<Option<String>, FileError>;
 
     /// Its original rows, and the feed of those still to be done.
     fn into_feed(self, resume_point: ResumePoint<'_>) -> Result<(Self::Rows, Self::Feed), RunError>;

@@ -10,8 +10,8 @@ use crate::config::Existing;
 use crate::domain::{Operation, RunId};
 use crate::file_error::FileError;
 use crate::report::{
-    Journal, JournalIndex, Lock, OutputError, ReportFiles, RunRecord, Target, UNRECORDED, check_journal, doubt_failures, index_journal,
-    reopen_journal,
+    Journal, JournalIndex, Lock, OutputError, ReportFiles, RunRecord, Target, UNRECORDED, check_journal, check_lookups, doubt_failures,
+    index_journal, reopen_journal,
 };
 use crate::run::MOST_WAITING;
 
@@ -74,6 +74,14 @@ impl Workspace {
         }
     }
 
+    /// Checks that the users which the run to resume has looked up, of whose journal `index` tells, are as they were.
+    pub(super) fn check_lookups(&self, index: &JournalIndex) -> Result<(), RunError> {
+        match self.former().and_then(|former| former.lookup_sha256.as_deref()) {
+            Some(sha256) if index.has_header() => Ok(check_lookups(&self.files.lookups, sha256)?),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Fails if the run of this `record` is not the one to resume. Otherwise takes over the former run's confirmation and
     /// count of requests, and whether its canary has succeeded.
     pub(super) fn refuse_another(&self, record: &mut RunRecord) -> Result<(), RunError> {
@@ -84,6 +92,7 @@ impl Workspace {
             return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
         record.requests = former.requests;
+        record.lookup_sha256.clone_from(&former.lookup_sha256);
         record.canary_succeeded = former.canary_succeeded;
         // It holds until this process sends something too.
         record.confirmed.clone_from(&former.confirmed);
@@ -133,7 +142,7 @@ impl Workspace {
             doubt_failures(&mut file, &self.files.partial, index, record.in_doubt_up_to)?;
         }
         if !index.has_header() {
-            source.keep_users(&self.files.lookups)?;
+            record.lookup_sha256 = source.keep_users(&self.files.lookups)?;
         }
         record.write(&self.files.record)?;
         let target = Target::File(file, self.files.partial.to_path_buf());
@@ -142,11 +151,11 @@ impl Workspace {
 
     /// Starts with the first row. The looked-up users, the record and the journal are on disk when this returns. If they cannot
     /// be written, none is left behind.
-    fn begin_new(&self, record: &RunRecord, source: &impl ResolvedSource) -> Result<Journal, RunError> {
+    fn begin_new(&self, record: &mut RunRecord, source: &impl ResolvedSource) -> Result<Journal, RunError> {
         if self.existing != Existing::Keep {
             self.files.make_way()?;
         }
-        source.keep_users(&self.files.lookups)?;
+        record.lookup_sha256 = source.keep_users(&self.files.lookups)?;
         // Create the journal before the record: a record without a journal means a finished run.
         let target = Target::File(self.files.create_partial()?, self.files.partial.to_path_buf());
         let begun = Journal::start(target, source.carried_names().into_iter());

@@ -10,18 +10,19 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::files::{OutputError, Replaced};
-use crate::domain::{Detail, Outcome, Resolution, RowNumber};
+use super::publish::sha256_of;
+use crate::domain::{Detail, Outcome, Resolution, RowNumber, escaped};
 use crate::file_error::FileError;
 
 const COLUMNS: [&str; 8] = ["row", "userID", "result", "httpStatus", "errorCode", "errorMessage", "errorId", "correlationId"];
 /// Bytes read or written at a time.
 const BUFFER: usize = 256 << 10;
 
-/// Writes the file anew, and syncs it to disk.
+/// Writes the file anew, and syncs it to disk. Returns its SHA-256, in hexadecimal.
 pub(crate) fn write_lookups(
     place: &Replaced,
     mut found: impl Iterator<Item = io::Result<(RowNumber, Resolution)>>,
-) -> Result<(), FileError> {
+) -> Result<String, FileError> {
     place.replace(|file| {
         let mut writer = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(file);
         writer.write_record(COLUMNS)?;
@@ -30,6 +31,22 @@ pub(crate) fn write_lookups(
             io::Result::Ok(writer.write_record(values_of(row, &resolution))?)
         })?;
         writer.flush()
+    })?;
+    sha256_of(place).map_err(|source| FileError::new("read", place, source))
+}
+
+/// Checks that the file at `path` has this SHA-256: an edited user would be granted what another was to get.
+pub(crate) fn check_lookups(path: &Path, sha256: &str) -> Result<(), OutputError> {
+    let now = sha256_of(path).map_err(|source| {
+        let is_gone = source.kind() == io::ErrorKind::NotFound;
+        if is_gone { OutputError::NoLookups(path.to_owned()) } else { FileError::new("read", path, source).into() }
+    })?;
+    if now == sha256 {
+        return Ok(());
+    }
+    Err(OutputError::BadLookups {
+        path: path.to_owned(),
+        fault: format!("its SHA-256 is `{now}`, and the record has `{}`", escaped(sha256)),
     })
 }
 

@@ -35,7 +35,7 @@ pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, Not
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Settlement};
 pub(crate) use self::lock::Lock;
-pub(crate) use self::lookups::{read_lookups, write_lookups};
+pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
 pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
 pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report, hex};

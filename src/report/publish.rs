@@ -243,6 +243,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The SHA-256 of the file at `path`, in hexadecimal.
+pub(super) fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut file = Hashing::open(path)?;
+    io::copy(&mut file, &mut io::sink())?;
+    Ok(file.finish())
+}
+
 /// Hashes a file while it is read.
 pub(super) struct Hashing {
     file: File,

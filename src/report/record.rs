@@ -51,6 +51,9 @@ pub(crate) struct RunRecord {
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
     pub(crate) report: ReportRecord,
+    /// The SHA-256 of the file of the users that were looked up; `None` if nobody was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lookup_sha256: Option<String>,
     /// While the run lasts, how many rows beyond the last one in its journal may have been sent; 0 once the journal is known
     /// to be complete. `None` in records of versions that did not write this.
     #[serde(default)]

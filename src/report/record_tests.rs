@@ -47,6 +47,7 @@ pub(in crate::report) fn record() -> RunRecord {
         totals: totals(&Tally::default()),
         requests: RequestsRecord::default(),
         report: ReportRecord { path: "r.csv".into(), sha256: None, rows: None },
+        lookup_sha256: None,
         in_doubt_ahead: Some(0),
         in_doubt_up_to: 0,
     }

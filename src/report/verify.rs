@@ -10,7 +10,7 @@ use csv::ByteRecord;
 
 use super::files::{OutputError, ReportFiles};
 use super::line::{Column, outcome_of};
-use super::publish::Hashing;
+use super::publish::{Hashing, sha256_of};
 use super::record::{RunRecord, Status, tally};
 use super::version::columns_of;
 use crate::domain::{Outcome, Tally, escaped, quote, shown};
@@ -184,9 +184,7 @@ fn sha256_of_file(path: &Path) -> io::Result<String> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
     }
-    let mut file = Hashing::open(path)?;
-    io::copy(&mut file, &mut io::sink())?;
-    Ok(file.finish())
+    sha256_of(path)
 }
 
 /// What a report has in it.

@@ -431,20 +431,17 @@ fn without_the_users_that_were_found_a_run_is_not_resumed() {
     assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     let with = |from: usize, line: &str| [&lines[..from].concat(), line, &lines[from + 1..].concat()].concat();
-    for (text, fault) in [
-        (whole[..whole.len() - 60].to_owned(), "line 101 is not that of a found user"),
-        (with(90, lines[89]), "line 91 is out of order"),
-        (with(90, ""), "it has users for 100 rows, and 101 are to be found"),
-    ] {
+    let other = whole.replacen(&field.sandbox.user_id(100).to_string(), &field.sandbox.user_id(101).to_string(), 1);
+    for text in [whole[..whole.len() - 60].to_owned(), with(90, lines[89]), with(90, ""), other] {
+        assert_ne!(text, whole);
         field.write("in.report.lookup.csv", text);
         let refused = resume();
         assert_eq!(refused.code, 2, "{}", refused.stderr);
-        let expected = format!(
-            "error: in.report.lookup.csv: the run cannot be resumed: this is not the file of the users that it found: {fault}\nhint: put the file back as it was"
-        );
-        assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
+        let expected =
+            "error: in.report.lookup.csv: the run cannot be resumed: this is not the file of the users that it found: its SHA-256 is `";
+        assert!(refused.stderr.contains(expected) && refused.stderr.contains("\nhint: put the file back as it was"), "{}", refused.stderr);
     }
-    assert_eq!(puts(&field.calls()), 0);
+    assert!(field.calls().is_empty(), "nothing is asked of PingOne");
     field.write("in.report.lookup.csv", &whole);
     assert_eq!(resume().code, 0);
 }
