@@ -155,11 +155,13 @@ impl Workspace {
         if self.existing != Existing::Keep {
             self.files.make_way()?;
         }
-        record.lookup_sha256 = source.keep_users(&self.files.lookups)?;
-        // Create the journal before the record: a record without a journal means a finished run.
+        // The journal comes first: a record without a journal means a finished run.
         let target = Target::File(self.files.create_partial()?, self.files.partial.to_path_buf());
-        let begun = Journal::start(target, source.carried_names().into_iter());
-        let begun = begun.and_then(|journal| record.write(&self.files.record).map(|()| journal));
+        let begun = Journal::start(target, source.carried_names().into_iter()).and_then(|journal| {
+            record.lookup_sha256 = source.keep_users(&self.files.lookups)?;
+            record.write(&self.files.record)?;
+            Ok(journal)
+        });
         begun.map_err(|error| {
             // The first error is the one to report.
             drop(self.files.make_way());
