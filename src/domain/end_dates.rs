@@ -17,3 +17,9 @@ impl EndDates {
         self.0
     }
 }
+
+impl Extend<BypassUntil> for EndDates {
+    fn extend<T: IntoIterator<Item = BypassUntil>>(&mut self, dates: T) {
+        dates.into_iter().for_each(|until| self.add(until));
+    }
+}

@@ -35,7 +35,7 @@ fn by_the_rules_of_another_start_spans_count_from_that() {
     let again = input.with_rules(earlier).expect("valid");
     let expected = [format!("1 send {A} 2026-02-01T04:00:00.000Z"), format!("2 send {B} 2026-03-01T00:00:00.000Z")];
     assert_eq!(fed(&again, &Remaining::default()), expected);
-    let (first, last) = again.plan().dates.expect("dates");
+    let (first, last) = again.plan().dates.span().expect("dates");
     assert_eq!((first.to_string(), last.to_string()), ("2026-02-01T04:00:00.000Z".to_owned(), "2026-03-01T00:00:00.000Z".to_owned()));
     let strict = input_of_two().with_rules(Rules { start: "2026-03-02T00:00:00Z".parse().expect("an instant"), ..rules(Operation::Grant) });
     let message = strict.expect_err("the date has passed").to_string();

@@ -13,7 +13,7 @@ use super::repeats::{ROW_KEY, Repeat, Repeats, Suspects, find_repeats, hash, row
 use super::resolved_users::{ResolvedUsers, resolution_of};
 use super::rows::{Asked, RowReader, Rules, UserRef};
 use super::{InputError, Source};
-use crate::domain::{Action, BypassUntil, Outcome, Resolution, Tally};
+use crate::domain::{Action, EndDates, Outcome, Resolution, Tally};
 use crate::external_sort::Sorter;
 
 /// The counts of what will be done for an input.
@@ -33,7 +33,7 @@ pub(crate) struct Plan {
     /// The number of rows whose users are to have an earlier end date back.
     pub(crate) given_back: u64,
     /// The earliest and the latest end date requested.
-    pub(crate) dates: Option<(BypassUntil, BypassUntil)>,
+    pub(crate) dates: EndDates,
 }
 
 /// The rows whose user is looked up, and the results.
@@ -71,21 +71,12 @@ impl Plan {
         if let Action::Restore(_, back) = requested {
             self.given_back += u64::from(back.earlier(start).is_some());
         }
-        self.dates = with_date(self.dates, requested.until());
+        self.dates.extend(requested.until());
         match requested.user() {
             UserRef::Id(_) => {}
             UserRef::Value(_) => self.lookups.note(resolution),
         }
     }
-}
-
-/// The earliest and the latest date of `dates` and one more.
-fn with_date(dates: Option<(BypassUntil, BypassUntil)>, until: Option<BypassUntil>) -> Option<(BypassUntil, BypassUntil)> {
-    let Some(until) = until else {
-        return dates;
-    };
-    let (first, last) = dates.unwrap_or((until, until));
-    Some((first.min(until), last.max(until)))
 }
 
 /// The results of a pass over the whole input.
@@ -166,8 +157,8 @@ fn dates_without_conflicts(
     layout: &Layout,
     repeats: &Repeats,
     resolved: Option<&ResolvedUsers>,
-) -> io::Result<Option<(BypassUntil, BypassUntil)>> {
-    let mut dates = None;
+) -> io::Result<EndDates> {
+    let mut dates = EndDates::default();
     while let Some(row) = reader.next_row()? {
         let Ok(Asked::For(requested)) = &row.asked else {
             continue;
@@ -179,7 +170,7 @@ fn dates_without_conflicts(
             Some(Resolution::Unresolved(..)) => true,
             None => false,
         };
-        dates = with_date(dates, requested.until().filter(|_| !is_left_out));
+        dates.extend(requested.until().filter(|_| !is_left_out));
     }
     Ok(dates)
 }

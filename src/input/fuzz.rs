@@ -80,7 +80,7 @@ fn check(input: &ValidInput) -> Result<(), TestCaseError> {
     prop_assert_eq!(count("invalid"), plan.invalid.values().sum::<u64>());
     let dates: Vec<_> = asked.values().flatten().flatten().copied().collect();
     let (first, last) = (dates.iter().min().copied(), dates.iter().max().copied());
-    let planned = plan.dates;
+    let planned = plan.dates.span();
     prop_assert!(first.is_none_or(|first| planned.is_some_and(|(from, _)| from <= first)));
     prop_assert!(last.is_none_or(|last| planned.is_some_and(|(_, to)| to >= last)));
     Ok(())

@@ -18,7 +18,7 @@ fn the_plan_adds_up() {
     let invalid = [("with several end dates for one user", 2), ("without a UUID", 1), ("without an end date that can be read", 1)];
     assert_eq!(plan.invalid, invalid.into());
     let date = |text: &str| rules(Operation::Grant).read_until(text).expect("a date");
-    assert_eq!(plan.dates, Some((date("+4h"), date("+5h"))), "no date of a row that is left out");
+    assert_eq!(plan.dates.span(), Some((date("+4h"), date("+5h"))), "no date of a row that is left out");
     assert_eq!((plan.lookups.rows, plan.lookups.is_complete()), (0, true));
     let apart = grant(&format!("userID,until\n{A},+4h\n{B},+4h\n{C},+4h\n"), false).plan().clone();
     assert_eq!((apart.rows, apart.duplicates, apart.to_send), (3, 0, 3));

@@ -10,13 +10,12 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::files::{OutputError, Replaced};
+use super::journal_reader::BUFFER;
 use super::publish::sha256_of;
 use crate::domain::{Detail, Outcome, Resolution, RowNumber, escaped};
 use crate::file_error::FileError;
 
 const COLUMNS: [&str; 8] = ["row", "userID", "result", "httpStatus", "errorCode", "errorMessage", "errorId", "correlationId"];
-/// Bytes read or written at a time.
-const BUFFER: usize = 256 << 10;
 
 /// Writes the file anew, and syncs it to disk. Returns its SHA-256, in hexadecimal.
 pub(crate) fn write_lookups(

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use csv::ByteRecord;
 
 use super::files::{OutputError, ReportFiles};
+use super::journal_reader::BUFFER;
 use super::line::{Column, outcome_of};
 use super::publish::{Hashing, sha256_of};
 use super::record::{RunRecord, Status, tally};
@@ -16,8 +17,6 @@ use super::version::columns_of;
 use crate::domain::{Outcome, Tally, escaped, quote, shown};
 use crate::file_error::FileError;
 
-/// Bytes read at a time.
-const BUFFER: usize = 256 << 10;
 /// The most faulty lines that are named.
 const NAMED: usize = 20;
 
@@ -85,6 +84,8 @@ impl Verification {
 /// Checks the report at `report` against the record beside it.
 pub(crate) fn verify(report: &Path) -> Result<Verification, VerifyError> {
     let files = ReportFiles::beside(report).map_err(VerifyError::Path)?;
+    // A missing report is told of before its missing record.
+    report.metadata().map_err(|source| VerifyError::File(FileError::new("read", report, source)))?;
     let no_record = || VerifyError::NoRecord { report: report.to_owned(), record: files.record.to_path_buf() };
     let (record, keys) = RunRecord::read_any(&files.record).map_err(VerifyError::File)?.ok_or_else(no_record)?;
     let columns = columns_of(&keys).ok_or_else(|| VerifyError::OtherFormat {

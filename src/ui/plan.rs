@@ -122,12 +122,12 @@ impl PlanView<'_> {
         }
         writeln!(f)?;
         input.look_up(f, lookups)?;
-        if let Some((first, last)) = dates {
-            write!(f, "end dates  {first} ({})", ahead(*first, start))?;
+        if let Some((first, last)) = dates.span() {
+            write!(f, "end dates  {first} ({})", ahead(first, start))?;
             if first == last {
                 writeln!(f)?;
             } else {
-                writeln!(f, " to {last} ({})", ahead(*last, start))?;
+                writeln!(f, " to {last} ({})", ahead(last, start))?;
             }
         }
         if matches!(self.operation, Operation::Restore(_)) {
