@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::jwt::{Claimed, PublicKey};
-
 /// The longest lifetime. Source: auth-config-options/create-a-private-key-jwt.
 const LONGEST: TimeDelta = TimeDelta::hours(1);
 
@@ -28,24 +26,18 @@ pub(super) enum NotAccepted {
 #[derive(Debug, Default)]
 pub(super) struct Assertions(HashMap<String, DateTime<Utc>>);
 
+/// What an assertion claims about itself.
 #[derive(Deserialize)]
-struct Claims {
+pub(super) struct Claims {
     exp: i64,
     nbf: Option<i64>,
     jti: String,
 }
 
 impl Assertions {
-    /// Checks an `assertion`, which cannot be used again.
-    pub(super) fn check(
-        &mut self,
-        assertion: &str,
-        key: &PublicKey,
-        claimed: &Claimed<'_>,
-        date: DateTime<Utc>,
-    ) -> Result<(), NotAccepted> {
+    /// Checks the `claims` of a signed assertion, which cannot be used again.
+    pub(super) fn check(&mut self, claims: Claims, date: DateTime<Utc>) -> Result<(), NotAccepted> {
         let invalid = |why: &str| Err(NotAccepted::Assertion(why.to_owned()));
-        let claims: Claims = key.verify(assertion, claimed).map_err(NotAccepted::Assertion)?;
         let Some(expires) = DateTime::from_timestamp(claims.exp, 0) else {
             return invalid("exp is no date");
         };

@@ -31,17 +31,12 @@ pub(super) struct Directory {
     named: Vec<NamedUser>,
     /// Whether any ID or name that is asked for is a user.
     open: bool,
-    users: HashMap<UserId, User>,
+    /// The bypass of each user, if there ever was one.
+    users: HashMap<UserId, Option<BypassUntil>>,
     pub(super) populations: Vec<Uuid>,
     pub(super) groups: Vec<Uuid>,
     /// Cached number of users for each filter: every page of a list states it, and the set of users is fixed.
     counted: HashMap<String, u64>,
-}
-
-#[derive(Debug, Default)]
-struct User {
-    bypass: Option<BypassUntil>,
-    requests: u64,
 }
 
 /// A user as the user list shows it.
@@ -62,7 +57,7 @@ impl Directory {
         let bypass = BypassUntil::from_instant(now + FIRST_BYPASSES);
         let user = |index| {
             let bypass = if index < made_up && index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1 { bypass } else { None };
-            (user_id(seed, index), User { bypass, requests: 0 })
+            (made_id(seed, "user", index).into(), bypass)
         };
         let ids = |purpose: &str, count| (0..count).map(|number| made_id(seed, purpose, number)).collect();
         Self {
@@ -115,6 +110,7 @@ impl Directory {
     /// The users that the `filter` selects, by place, if it only asks for usernames, emails and external IDs: these are
     /// found without a scan of all users.
     fn by_names(&self, filter: &Filter) -> Option<BTreeMap<u64, Listed>> {
+        let is_name = |attribute: Attribute| matches!(attribute, Attribute::Username | Attribute::Email | Attribute::ExternalId);
         let alternatives = filter.alternatives().filter(|all| all.iter().all(|(attribute, _)| is_name(*attribute)))?;
         Some(
             alternatives.into_iter().zip(self.len()..).flat_map(|((attribute, value), at)| self.with_value(attribute, value, at)).collect(),
@@ -150,7 +146,7 @@ impl Directory {
     }
 
     pub(super) fn user_id(&self, index: u64) -> UserId {
-        user_id(self.seed, index)
+        made_id(self.seed, "user", index).into()
     }
 
     /// Whether this user exists.
@@ -158,19 +154,12 @@ impl Directory {
         self.open || self.users.contains_key(&user)
     }
 
-    /// Counts a request for the user; returns how many there were before.
-    pub(super) fn count_request(&mut self, user: UserId) -> u64 {
-        let requests = &mut self.users.entry(user).or_default().requests;
-        *requests += 1;
-        *requests - 1
-    }
-
     pub(super) fn bypass_of(&self, user: UserId) -> Option<BypassUntil> {
-        self.users.get(&user).and_then(|user| user.bypass)
+        self.users.get(&user).copied().flatten()
     }
 
     pub(super) fn grant(&mut self, user: UserId, until: BypassUntil) {
-        self.users.entry(user).or_default().bypass = Some(until);
+        self.users.insert(user, Some(until));
     }
 
     /// Whether `filter` selects the `index`th user.
@@ -217,18 +206,6 @@ impl Directory {
 pub(super) fn one_of(ids: &[Uuid], index: u64) -> Uuid {
     let count = ids.len() as u64;
     ids[usize::try_from(index % count).expect("there are few")]
-}
-
-/// Whether the attribute is a username, email or external ID.
-fn is_name(attribute: Attribute) -> bool {
-    match attribute {
-        Attribute::Username | Attribute::Email | Attribute::ExternalId => true,
-        Attribute::Id | Attribute::Population | Attribute::Enabled | Attribute::Group => false,
-    }
-}
-
-fn user_id(seed: u64, index: u64) -> UserId {
-    made_id(seed, "user", index).into()
 }
 
 /// A UUID derived from the seed.

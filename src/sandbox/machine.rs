@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::faults::FaultKind;
 use super::filter::Filter;
 use super::limit::{Limiter, RetryAfterForm};
 use super::message::{Answer, Cut, Request, SESSION, TRANSACTION, header, media_type, query_value};
-use super::tokens::{Application, Tokens};
+use super::tokens::Application;
 use crate::domain::{BypassUntil, UserId};
 
 /// The most users on a page. Source: paging-ordering-filtering-collections.
@@ -25,10 +25,8 @@ const MOST_OF_AN_ID: usize = 100;
 /// How much longer a slow answer takes.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// A parsed request for a user's bypass.
-struct BypassCall {
-    user: UserId,
-    puts: bool,
+/// The token that a request carries, and when it arrived.
+struct Arrival {
     token: String,
     now: Instant,
     date: DateTime<Utc>,
@@ -37,15 +35,14 @@ struct BypassCall {
 /// The sandbox's state.
 #[derive(Debug)]
 pub(super) struct Machine {
-    config: SandboxConfig,
+    pub(super) config: SandboxConfig,
     origin: String,
     pub(super) application: Application,
     pub(super) directory: Directory,
-    pub(super) tokens: Tokens,
     pub(super) started: Instant,
     limiter: Option<Limiter>,
-    /// How often each page of the user list was requested.
-    pages: HashMap<UserId, u64>,
+    /// How often each user's bypass and each page of the user list was requested.
+    requests: HashMap<UserId, u64>,
 }
 
 impl Machine {
@@ -54,10 +51,9 @@ impl Machine {
             origin: origin.to_owned(),
             application: Application::new(&config, origin),
             directory: Directory::new(&config, Utc::now()),
-            tokens: Tokens::new(&config),
             started: Instant::now(),
             limiter: Limiter::of(&config),
-            pages: HashMap::new(),
+            requests: HashMap::new(),
             config,
         }
     }
@@ -66,7 +62,7 @@ impl Machine {
     pub(super) fn answer(&mut self, request: &Request, now: Instant, date: DateTime<Utc>) -> Answer {
         let segments: Vec<&str> = request.uri().path().trim_start_matches('/').split('/').collect();
         if let [environment, "as", "token"] = segments[..] {
-            return self.tokens.answer(request, environment, &self.application, now, date);
+            return self.application.answer(request, environment, now, date);
         }
         if let Some(limiter) = &mut self.limiter
             && !limiter.admits(now - self.started)
@@ -80,9 +76,10 @@ impl Machine {
         if [TRANSACTION, SESSION].into_iter().any(|id| header(request, id).is_some_and(|id| id.len() > MOST_OF_AN_ID)) {
             return Answer::refusal(400, "INVALID_REQUEST", "A correlation ID is longer than 100 characters.");
         }
-        let Some(token) = self.tokens.carried_by(request, now) else {
+        let Some(token) = self.application.carried_by(request, now) else {
             return Answer::unauthorized();
         };
+        let arrival = Arrival { token, now, date };
         let ["v1", "environments", environment, rest @ ..] = &segments[..] else {
             return Answer::not_found("resource");
         };
@@ -92,11 +89,9 @@ impl Machine {
         match (request.method().as_str(), rest) {
             ("GET", []) => self.environment(),
             ("GET", ["capabilities"]) => self.capabilities(),
-            ("GET", ["users"]) => self.list(request, token, now, date),
-            (method @ ("GET" | "PUT"), ["users", user, "bypassMFA"]) => match user.parse() {
-                Ok(user) if self.directory.knows(user) => {
-                    self.bypass(&BypassCall { user, puts: method == "PUT", token, now, date }, request)
-                }
+            ("GET", ["users"]) => self.list(request, &arrival),
+            ("GET" | "PUT", ["users", user, "bypassMFA"]) => match user.parse() {
+                Ok(user) if self.directory.knows(user) => self.bypass(user, request, &arrival),
                 Ok(_) | Err(_) => Answer::not_found("user"),
             },
             (_, [] | ["capabilities" | "users"] | ["users", _, "bypassMFA"]) => {
@@ -129,17 +124,48 @@ impl Machine {
     }
 
     /// A page of the user list, or its fault; faults that only concern bypasses are skipped.
-    fn list(&mut self, request: &Request, token: String, now: Instant, date: DateTime<Utc>) -> Answer {
+    fn list(&mut self, request: &Request, arrival: &Arrival) -> Answer {
         let page = made_id(0, request.uri().query().unwrap_or_default(), 0).into();
-        let nth = self.pages.entry(page).or_default();
-        *nth += 1;
-        let fault = self.config.faults.of(self.config.seed, page, *nth - 1);
-        let Some((kind, _)) = fault.filter(|(kind, _)| !matches!(kind, FaultKind::OtherDate | FaultKind::NoBypass)) else {
-            return self.users(request);
-        };
-        let call = BypassCall { user: page, puts: false, token, now, date };
-        let answer = self.instead(kind, &call).unwrap_or_else(|| corrupted(self.users(request), Some(kind)));
-        Answer { faulted: true, ..answer }
+        let fault = self.fault_of(page).filter(|(kind, _)| !matches!(kind, FaultKind::OtherDate | FaultKind::NoBypass));
+        self.unless_replaced(fault, arrival, |machine, _| Ok(machine.users(request)))
+    }
+
+    fn bypass(&mut self, user: UserId, request: &Request, arrival: &Arrival) -> Answer {
+        let fault = self.fault_of(user);
+        let coin = fault.is_some_and(|(_, coin)| coin);
+        self.unless_replaced(fault, arrival, |machine, kind| {
+            let asked = (request.method() == "PUT").then(|| asked_until(request, arrival.date)).transpose()?;
+            let is_applied = kind != Some(FaultKind::NoBypass) && (kind != Some(FaultKind::Reset) || coin);
+            if let Some(until) = asked.filter(|_| is_applied) {
+                machine.directory.grant(user, until);
+            }
+            Ok(machine.bypass_answer(user, kind, arrival.date))
+        })
+    }
+
+    /// Counts a request for a user's bypass or for a page. Returns the fault that it meets.
+    fn fault_of(&mut self, target: UserId) -> Option<(FaultKind, bool)> {
+        let requests = self.requests.entry(target).or_default();
+        *requests += 1;
+        self.config.faults.of(self.config.seed, target, *requests - 1)
+    }
+
+    /// The request's `own` answer, as the fault changes it, unless it replaces it. A refusal arrives unchanged.
+    fn unless_replaced(
+        &mut self,
+        fault: Option<(FaultKind, bool)>,
+        arrival: &Arrival,
+        own: impl FnOnce(&mut Self, Option<FaultKind>) -> Result<Answer, Box<Answer>>,
+    ) -> Answer {
+        let kind = fault.map(|(kind, _)| kind);
+        let instead = kind.and_then(|kind| match kind {
+            FaultKind::Status(429) => Some(self.limited(arrival.date, Duration::from_secs(1))),
+            FaultKind::Status(status) => Some(Answer::refusal(status, "UNEXPECTED_ERROR", "A fault of the sandbox's.")),
+            FaultKind::Expired => self.application.revoke(&arrival.token, arrival.now).then(Answer::unauthorized),
+            FaultKind::Html | FaultKind::Reset | FaultKind::Truncate | FaultKind::Slow | FaultKind::OtherDate | FaultKind::NoBypass => None,
+        });
+        let own = || own(self, kind).map_or_else(|refusal| *refusal, |answer| corrupted(answer, kind));
+        Answer { faulted: kind.is_some(), ..instead.unwrap_or_else(own) }
     }
 
     fn users(&mut self, request: &Request) -> Answer {
@@ -196,49 +222,16 @@ impl Machine {
         })
     }
 
-    fn bypass(&mut self, call: &BypassCall, request: &Request) -> Answer {
-        let nth = self.directory.count_request(call.user);
-        let fault = self.config.faults.of(self.config.seed, call.user, nth);
-        let instead = fault.and_then(|(kind, _)| self.instead(kind, call));
-        let answer = instead.unwrap_or_else(|| self.bypass_with(call, request, fault));
-        Answer { faulted: fault.is_some(), ..answer }
-    }
-
-    /// The answer, if the fault replaces the request's own.
-    fn instead(&mut self, kind: FaultKind, call: &BypassCall) -> Option<Answer> {
-        match kind {
-            FaultKind::Status(429) => Some(self.limited(call.date, Duration::from_secs(1))),
-            FaultKind::Status(status) => Some(Answer::refusal(status, "UNEXPECTED_ERROR", "A fault of the sandbox's.")),
-            FaultKind::Expired => self.tokens.revoke(&call.token, call.now).then(Answer::unauthorized),
-            FaultKind::Html | FaultKind::Reset | FaultKind::Truncate | FaultKind::Slow | FaultKind::OtherDate | FaultKind::NoBypass => None,
-        }
-    }
-
-    fn bypass_with(&mut self, call: &BypassCall, request: &Request, fault: Option<(FaultKind, bool)>) -> Answer {
-        let (kind, coin) = fault.unzip();
-        let asked = match call.puts.then(|| asked_until(request, call.date)).transpose() {
-            Ok(asked) => asked,
-            Err(refusal) => return *refusal,
-        };
-        let is_applied = kind != Some(FaultKind::NoBypass) && (kind != Some(FaultKind::Reset) || coin == Some(true));
-        if let Some(until) = asked.filter(|_| is_applied) {
-            self.directory.grant(call.user, until);
-        }
-        corrupted(self.bypass_answer(call.user, kind, call.date), kind)
-    }
-
     fn bypass_answer(&self, user: UserId, kind: Option<FaultKind>, date: DateTime<Utc>) -> Answer {
         let href = format!("{}/v1/environments/{}/users/{user}", self.origin, self.application.environment);
         let links = json!({"self": {"href": format!("{href}/bypassMFA")}, "user": {"href": href}});
         let running = self.directory.bypass_of(user).filter(|until| until.instant() > date);
-        let body = match (running, kind) {
-            (_, Some(FaultKind::NoBypass)) | (None, _) => json!({"_links": links}),
-            (Some(until), Some(FaultKind::OtherDate)) => {
-                let other = BypassUntil::from_instant(until.instant() - chrono::TimeDelta::days(4)).unwrap_or(until);
-                json!({"_links": links, "bypassMFAEnabledUntil": other.to_string(), "canBypassMFA": true})
-            }
-            (Some(until), _) => json!({"_links": links, "bypassMFAEnabledUntil": until.to_string(), "canBypassMFA": true}),
-        };
+        let mut body = json!({"_links": links});
+        if let Some(until) = running.filter(|_| kind != Some(FaultKind::NoBypass)) {
+            let other = BypassUntil::from_instant(until.instant() - TimeDelta::days(4)).filter(|_| kind == Some(FaultKind::OtherDate));
+            body["bypassMFAEnabledUntil"] = other.unwrap_or(until).to_string().into();
+            body["canBypassMFA"] = true.into();
+        }
         Answer::new(200, body.to_string())
     }
 }
@@ -291,7 +284,7 @@ mod tests {
     fn answers(calls: &[(&str, &str, i64)]) -> Vec<(u16, serde_json::Value)> {
         let mut machine = Machine::new(SandboxConfig::default(), "http://127.0.0.1:1");
         let (now, start) = (Instant::now(), DateTime::from_timestamp(1_800_000_000, 0).expect("in range"));
-        let token = machine.tokens.issue(Duration::from_secs(3600), now);
+        let token = machine.application.issue(Duration::from_secs(3600), now);
         let path = format!("/v1/environments/{}/users/{}/bypassMFA", machine.application.environment, machine.directory.user_id(0));
         let mut answer = |&(method, until, seconds): &(&str, &str, i64)| {
             let request = hyper::Request::builder()

@@ -7,7 +7,7 @@
 //! serve (hyper) ── Request ──▶ Machine (pure: the clock is an argument) ── Answer ──▶ serve
 //!                                ├─ Faults    which request meets which fault, by the seed alone
 //!                                ├─ Directory users and their bypasses
-//!                                └─ Tokens, the worker application, the rate limit
+//!                                └─ Application and its tokens, the rate limit
 //! ```
 
 mod assertions;
@@ -151,7 +151,6 @@ pub struct Sandbox {
 #[derive(Debug)]
 struct Shared {
     machine: Mutex<Machine>,
-    latency: Duration,
     calls: Mutex<Option<mpsc::Sender<LoggedCall>>>,
 }
 
@@ -167,9 +166,8 @@ impl Sandbox {
         }
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let latency = config.latency;
         let machine = Mutex::new(Machine::new(config, &format!("http://{address}")));
-        let shared = Arc::new(Shared { machine, latency, calls: Mutex::new(None) });
+        let shared = Arc::new(Shared { machine, calls: Mutex::new(None) });
         let closing = CancellationToken::new();
         tokio::spawn(closing.clone().run_until_cancelled_owned(serve::accept(listener, Arc::clone(&shared), closing.clone())));
         Ok(Self { address, shared, _closing: closing.drop_guard() })
@@ -202,7 +200,7 @@ impl Sandbox {
 
     /// A token valid for `lifetime`, as if the application had fetched it.
     pub fn issue_token(&self, lifetime: Duration) -> String {
-        self.with(|machine| machine.tokens.issue(lifetime, std::time::Instant::now()))
+        self.with(|machine| machine.application.issue(lifetime, std::time::Instant::now()))
     }
 
     /// The end date of the user's bypass, whether it has passed or not.

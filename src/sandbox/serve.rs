@@ -71,13 +71,13 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Resu
     let request = Request::from_parts(head, body.to_bytes());
     let answer = {
         let mut machine = shared.machine.lock().expect("no panic while it is held");
-        let answer = machine.answer(&request, arrived, Utc::now());
+        let mut answer = machine.answer(&request, arrived, Utc::now());
+        answer.delay += machine.config.latency;
         shared.record(&request, &answer, arrived.duration_since(machine.started));
         answer
     };
-    let delay = shared.latency + answer.delay;
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
+    if !answer.delay.is_zero() {
+        tokio::time::sleep(answer.delay).await;
     }
     response(answer)
 }
