@@ -1,6 +1,7 @@
 //! Writes settled rows to the journal at once without holding up other rows. A separate thread writes the lines in batches
 //! and syncs them to disk.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -113,14 +114,12 @@ impl From<Settlement> for Line {
 /// The journal of a run, open for more lines.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    lines: mpsc::Sender<Line>,
+    appender: Appender,
     thread: JoinHandle<Result<(), FileError>>,
     /// Resolves when the header of a stream is written.
     begun: oneshot::Receiver<()>,
     /// Resolves when the thread has ended and dropped the sender.
     ended: oneshot::Receiver<()>,
-    /// Abandons a stream that nobody reads. `None` for a file, which is never abandoned.
-    stop: Option<Stop>,
 }
 
 /// The journal accepts no more lines. [`Journal::finish`] returns the reason.
@@ -131,25 +130,24 @@ pub(crate) struct Closed;
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
     lines: mpsc::Sender<Line>,
+    /// Abandons a stream that nobody reads. `None` for a file, which is never abandoned.
     stop: Option<Stop>,
 }
 
-/// A settled row that cannot be handed over now.
-#[derive(Debug)]
-pub(crate) enum NotAppended {
-    /// As many rows wait to be written as may.
-    Full(Box<Line>),
-    /// The journal takes no more lines.
-    Closed,
-}
-
 impl Appender {
-    /// Hands over a line, to be written soon.
-    pub(crate) fn append(&self, line: Line) -> Result<(), NotAppended> {
-        self.lines.try_send(line).map_err(|error| match error {
-            TrySendError::Full(line) => NotAppended::Full(Box::new(line)),
-            TrySendError::Closed(_) => NotAppended::Closed,
-        })
+    /// Hands over the first of the `lines`, to be written soon: all, unless as many wait to be written as may.
+    pub(crate) fn append(&self, lines: &mut VecDeque<Line>) -> Result<(), Closed> {
+        while let Some(line) = lines.pop_front() {
+            match self.lines.try_send(line) {
+                Ok(()) => {}
+                Err(TrySendError::Full(line)) => {
+                    lines.push_front(line);
+                    return Ok(());
+                }
+                Err(TrySendError::Closed(_)) => return Err(Closed),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until a row can be handed over. That takes long only if the disk, or the reader of the stream, is far behind.
@@ -203,7 +201,7 @@ impl Journal {
             has_begun.send(()).unwrap_or(());
             runtime.block_on(write_all(target, receiver))
         });
-        Ok(Self { lines, thread, begun, ended, stop: None })
+        Ok(Self { appender: Appender { lines, stop: None }, thread, begun, ended })
     }
 
     /// Waits until the header of a stream is written, or until a stop is requested. The stream may never be read: from here
@@ -214,7 +212,7 @@ impl Journal {
             begun = &mut self.begun => begun,
             () = stop.requested() => return Err(NotWritten::GivenUp),
         };
-        self.stop = Some(stop.clone());
+        self.appender.stop = Some(stop.clone());
         match begun {
             Ok(()) => Ok(self),
             Err(_) => Err(self.finish().await.expect_err("the thread has ended before it began")),
@@ -223,12 +221,12 @@ impl Journal {
 
     /// A handle that appends lines.
     pub(crate) fn appender(&self) -> Appender {
-        Appender { lines: self.lines.clone(), stop: self.stop.clone() }
+        self.appender.clone()
     }
 
     /// Waits until every line is on disk. All appenders must have been dropped.
     pub(crate) async fn finish(self) -> Result<(), NotWritten> {
-        let Self { lines, thread, ended, stop, .. } = self;
+        let Self { appender: Appender { lines, stop }, thread, ended, .. } = self;
         drop(lines);
         let given_up = async {
             abandoned(stop.as_ref()).await;

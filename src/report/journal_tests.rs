@@ -47,7 +47,7 @@ async fn a_slow_stream_is_waited_for_and_has_the_lines_that_were_asked_for() {
         let journal = Journal::start(Target::Stream(Box::new(stream.clone()), lines), ["note"].into_iter()).expect("begun");
         let appender = journal.appender();
         for (row, outcome) in [(1, Outcome::Active), (2, Outcome::Inactive), (3, Outcome::Active)] {
-            appender.append(settlement(row, outcome).into()).expect("it is open");
+            appender.append(&mut VecDeque::from([settlement(row, outcome).into()])).expect("it is open");
         }
         drop(appender);
         journal.finish().await.expect("written");
@@ -66,7 +66,7 @@ async fn a_journal_that_is_not_sure_to_be_on_disk_is_told() {
     let started = Journal::start(Target::File(device(), "r.partial.csv".into()), std::iter::empty());
     assert_eq!(started.expect_err("not on disk").to_string(), "r.partial.csv: the file cannot be written to disk");
     let resumed = Journal::resume(Target::File(device(), "r.partial.csv".into())).expect("a thread");
-    resumed.appender().append(settlement(1, Outcome::Granted).into()).expect("it is open");
+    resumed.appender().append(&mut VecDeque::from([settlement(1, Outcome::Granted).into()])).expect("it is open");
     match resumed.finish().await {
         Err(NotWritten::File(error)) => assert_eq!(error.to_string(), "r.partial.csv: the file cannot be written to disk"),
         other => panic!("{other:?}"),
@@ -90,7 +90,7 @@ async fn what_is_about_to_be_done_is_in_the_file_before_it_is_said_and_in_no_str
     let target = Target::File(File::create(&path).expect("created"), path.clone());
     let journal = Journal::start(target, std::iter::empty()).expect("begun");
     let (line, written) = Line::ahead(settlement(1, Outcome::Unknown));
-    journal.appender().append(line).expect("it is open");
+    journal.appender().append(&mut VecDeque::from([line])).expect("it is open");
     written.await.expect("it is written");
     assert!(std::fs::read_to_string(&path).expect("there").ends_with("\n1,u1,unknown,,,,,,,,,,1,0,2027-01-15T08:00:00.000Z\n"));
     journal.finish().await.expect("written");
@@ -98,7 +98,7 @@ async fn what_is_about_to_be_done_is_in_the_file_before_it_is_said_and_in_no_str
     let stream = Slow::default();
     let journal = Journal::start(Target::Stream(Box::new(stream.clone()), Lines::All), std::iter::empty()).expect("begun");
     let (line, written) = Line::ahead(settlement(1, Outcome::Unknown));
-    journal.appender().append(line).expect("it is open");
+    journal.appender().append(&mut VecDeque::from([line])).expect("it is open");
     written.await.expect("nobody waits for a stream");
     journal.finish().await.expect("written");
     assert_eq!(String::from_utf8(stream.0.lock().expect("whole").clone()).expect("UTF-8").lines().count(), 1, "the header");
@@ -107,7 +107,7 @@ async fn what_is_about_to_be_done_is_in_the_file_before_it_is_said_and_in_no_str
     assert!(journal.is_err(), "it cannot be written");
     let journal = Journal::resume(Target::File(File::open(&path).expect("there"), path)).expect("begun");
     let (line, written) = Line::ahead(settlement(1, Outcome::Unknown));
-    drop(journal.appender().append(line));
+    journal.appender().append(&mut VecDeque::from([line])).unwrap_or(());
     assert!(written.await.is_err() && journal.finish().await.is_err(), "what is not written is not said to be");
 }
 
@@ -131,7 +131,7 @@ async fn what_users_had_before_is_read_back_for_the_rows_that_are_sent_again() {
     let journal = Journal::start(target, std::iter::empty()).expect("begun");
     let appender = journal.appender();
     for (row, outcome, previous) in lines {
-        appender.append(Settlement { previous, ..settlement(row, outcome) }.into()).expect("it is open");
+        appender.append(&mut VecDeque::from([Settlement { previous, ..settlement(row, outcome) }.into()])).expect("it is open");
     }
     drop(appender);
     journal.finish().await.expect("written");

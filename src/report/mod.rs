@@ -24,14 +24,13 @@ mod summary;
 mod verify;
 mod version;
 
-pub(crate) use self::files::OutputError;
 pub(crate) use self::origin::{Origin, origin_of};
 pub(crate) use self::summary::Summary;
 pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
-pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
-pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, NotWritten, Target, UNRECORDED};
+pub(crate) use self::files::{Destination, OutputError, Replaced, ReportFiles, is_journal};
+pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Settlement};
 pub(crate) use self::lock::Lock;

@@ -6,7 +6,6 @@ use crate::domain::{Counts, Detail, MaxFailures, Outcome};
 const SETTLED_FOR_A_SHARE: u64 = 50;
 /// If this many rows from the start are all answered 403, the application lacks the permission.
 const REFUSED_FROM_THE_START: u64 = 10;
-const FORBIDDEN: u16 = 403;
 
 /// Why the run stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl Budget {
     pub(crate) fn spend(&mut self, outcome: Outcome, detail: &Detail) -> Option<Exceeded> {
         self.settled += 1;
         self.failed += u64::from(outcome.counts() == Counts::Failure);
-        self.forbidden = self.forbidden.filter(|_| detail.status == Some(FORBIDDEN)).map(|rows| rows + 1);
+        self.forbidden = self.forbidden.filter(|_| detail.status == Some(403)).map(|rows| rows + 1);
         self.forbidden_by_pingone += u64::from(self.forbidden.is_some() && detail.is_of_pingone());
         if self.forbidden == Some(REFUSED_FROM_THE_START) {
             return Some(if self.forbidden_by_pingone > 0 { Exceeded::Forbidden } else { Exceeded::Gateway });

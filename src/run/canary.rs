@@ -31,7 +31,7 @@ impl Canary {
     }
 
     pub(super) fn begin(&mut self, row: &Row) {
-        if self.to_start > 0 && sends(&row.work) {
+        if self.to_start > 0 && matches!(row.work, Work::Send(_)) {
             self.to_start -= 1;
             self.unsettled += 1;
         }
@@ -47,13 +47,5 @@ impl Canary {
         let fails = settlement.outcome.counts() == Counts::Failure;
         self.has_failed |= fails;
         fails
-    }
-}
-
-/// Whether something is sent for a row.
-fn sends(work: &Work) -> bool {
-    match work {
-        Work::Send(_) => true,
-        Work::Duplicate(_) | Work::Expired(..) | Work::Unresolved { .. } | Work::Untouched { .. } | Work::Invalid { .. } => false,
     }
 }

@@ -48,7 +48,7 @@ pub(super) enum Found {
 
 impl Observed {
     /// The status at `date`, if only time has passed.
-    fn at(self, date: DateTime<Utc>) -> Self {
+    pub(super) fn at(self, date: DateTime<Utc>) -> Self {
         match self.bypass.until {
             Some(until) if until.instant() <= date => Self { bypass: BypassStatus { can_bypass: false, until: None }, ..self },
             Some(_) | None => self,
@@ -60,18 +60,21 @@ impl Observed {
         self.bypass.can_bypass && self.bypass.until == Some(until)
     }
 
-    pub(super) fn settled(self, outcome: Outcome) -> RowResult {
-        RowResult { outcome, bypass: Some(self.bypass), detail: Detail::own(Some(self.status), String::new()) }
+    fn settled(self, outcome: Outcome) -> RowResult {
+        self.because(outcome, String::new())
+    }
+
+    fn because(self, outcome: Outcome, why: String) -> RowResult {
+        RowResult { outcome, bypass: Some(self.bypass), detail: Detail::own(Some(self.status), why) }
     }
 
     fn mismatch(self, why: String) -> RowResult {
-        RowResult { detail: Detail::own(Some(self.status), why), ..self.settled(Outcome::Mismatch) }
+        self.because(Outcome::Mismatch, why)
     }
 
     /// What the journal says of a row whose PUT is sent next.
     pub(super) fn announced(self) -> RowResult {
-        let why = "the bypass was about to be granted when the run was broken off".to_owned();
-        RowResult { detail: Detail::own(Some(self.status), why), ..self.settled(Outcome::Unknown) }
+        self.because(Outcome::Unknown, "the bypass was about to be granted when the run was broken off".to_owned())
     }
 
     /// The result of a row whose unanswered PUT may still be applied: this is the status for now, `before` it happened what
@@ -82,8 +85,7 @@ impl Observed {
             (true, Some(until)) => format!("the user can bypass MFA until {until}"),
             (true, None) => "the user can bypass MFA, and there is no end date".to_owned(),
         };
-        let why = format!("{}; asked for afterwards, {now}", before.message);
-        RowResult { detail: Detail::own(Some(self.status), why), ..self.settled(Outcome::Unknown) }
+        self.because(Outcome::Unknown, format!("{}; asked for afterwards, {now}", before.message))
     }
 }
 
@@ -102,11 +104,6 @@ pub(super) fn after_get(action: Action, observed: Observed, date: DateTime<Utc>,
             None => Found::ToPut(grace.after(date)),
         },
     }
-}
-
-/// What the answer to a GET means once its row has waited for a permit until `date`: the bypass may have ended meanwhile.
-pub(super) fn after_waiting(action: Action, observed: Observed, date: DateTime<Utc>, history: History) -> Found {
-    after_get(action, observed.at(date), date, history)
 }
 
 /// What the answer to a PUT of this date means; `None` if a GET must show whether it was applied.
@@ -155,7 +152,7 @@ fn to_grant(observed: Observed, until: BypassUntil, history: History) -> Found {
     match (observed.bypass.can_bypass, observed.bypass.until) {
         (true, Some(found)) if found == until && history.in_doubt => {
             let told = if history.previous.is_some() { "" } else { NOT_KNOWN_ANY_MORE };
-            Found::Settled(RowResult { detail: Detail::own(Some(observed.status), told.to_owned()), ..observed.settled(Outcome::Granted) })
+            Found::Settled(observed.because(Outcome::Granted, told.to_owned()))
         }
         // Somebody else has changed it meanwhile, and the PUT without an answer may still cut it short.
         (true, Some(found)) if found >= until && history.in_doubt && history.has_put => Found::Open,
@@ -183,8 +180,7 @@ fn to_restore(observed: Observed, back: Restoration, date: DateTime<Utc>, histor
         (true, Some(_)) if history.in_doubt && history.has_put => Found::Open,
         (true, Some(_)) => {
             let why = format!("the grant gave {}, and somebody has changed it since: the bypass is left as it is", back.granted);
-            let detail = Detail::own(Some(observed.status), why);
-            Found::Settled(RowResult { detail, ..observed.settled(Outcome::Changed) })
+            Found::Settled(observed.because(Outcome::Changed, why))
         }
     }
 }

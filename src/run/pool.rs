@@ -16,14 +16,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::meaning::RowResult;
 use super::row_state::{Next, Step};
-use super::row_task::{Done, Job, log_settled, perform, settle_sent, start};
+use super::row_task::{Done, announce, check_environment, log_settled, send, settlement, start};
 use super::run_state::RunState;
 use super::started_row::{Slot, StartedRow};
 use super::waiting::{Priority, WaitingRows};
 use super::{Ended, MOST_WAITING, Pipeline, StopReason};
 use crate::domain::{Outcome, Row, Tally, Work};
-use crate::pingone::{AccessToken, Answered, Call, PingOneError, Transport};
-use crate::report::{Appender, Closed, Line, NotAppended, Settlement};
+use crate::pingone::{AccessToken, Answered, Call, PingOneError, RowRequest, Transport};
+use crate::report::{Appender, Closed, Line, Settlement};
 
 /// The token to send with, once a permit is free; `None` if the run stops first.
 type Permit = Result<Option<Arc<AccessToken>>, PingOneError>;
@@ -246,14 +246,11 @@ impl<'a, W: Transport> Pool<'a, W> {
                 Step::Settle(result) => self.settle(row, result),
                 Step::Send { call, is_retry } => {
                     let slot = row.slot.take().or_else(|| self.slot.take()).expect("a row that lacks its permit alone has a slot");
-                    return self.perform(Job::Send { row, call, is_retry, slot, token: Arc::clone(token) });
+                    let request = RowRequest { call, row: row.number, again: is_retry, deadline: row.state.deadline() };
+                    return self.in_flight.push(Box::pin(send(self.pipeline, row, request, slot, Arc::clone(token))));
                 }
             }
         }
-    }
-
-    fn perform(&mut self, job: Job) {
-        self.in_flight.push(Box::pin(perform(self.pipeline, job)));
     }
 
     fn answered(
@@ -283,13 +280,15 @@ impl<'a, W: Transport> Pool<'a, W> {
             Next::Leave => self.leave(row),
             Next::SecondCall => match row.state.take_announcement() {
                 Some(said) => {
-                    let (line, job) = Job::announce(row, said, self.pipeline.clock.now(), slot);
+                    let (line, written) = Line::ahead(settlement(&row, said, self.pipeline.clock.now(), row.carried.clone()));
                     self.write(line);
-                    self.perform(job);
+                    self.in_flight.push(Box::pin(announce(row, written, slot)));
                 }
                 None => self.second_call(row, slot),
             },
-            Next::Settle(result) if result.outcome == Outcome::NotFound => self.perform(Job::CheckEnvironment { row, result, slot }),
+            Next::Settle(result) if result.outcome == Outcome::NotFound => {
+                self.in_flight.push(Box::pin(check_environment(self.pipeline, row, result, slot)));
+            }
             Next::Settle(result) => self.settle(row, result),
             Next::TokenRefused(detail) => {
                 let refused = self.pipeline.session.fresh_token_refused(&detail);
@@ -331,8 +330,8 @@ impl<'a, W: Transport> Pool<'a, W> {
         if row.has_faulted {
             self.state.breaker.end_retry();
         }
-        let settlement = settle_sent(&mut row, result, self.pipeline.clock.now());
-        self.record(settlement);
+        let carried = std::mem::take(&mut row.carried);
+        self.record(settlement(&row, result, self.pipeline.clock.now(), carried));
     }
 
     /// Counts a settled row, hands it to the journal, and stops the run if a limit is reached.
@@ -357,12 +356,8 @@ impl<'a, W: Transport> Pool<'a, W> {
 
     /// Hands lines to the journal while it has room.
     fn flush_unwritten(&mut self) {
-        while let Some(line) = self.unwritten.pop_front() {
-            match self.journal.append(line) {
-                Ok(()) => {}
-                Err(NotAppended::Full(line)) => return self.unwritten.push_front(*line),
-                Err(NotAppended::Closed) => return self.close(),
-            }
+        if self.journal.append(&mut self.unwritten).is_err() {
+            self.close();
         }
     }
 

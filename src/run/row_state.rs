@@ -19,7 +19,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::meaning::{Found, History, Observed, RowResult, after_get, after_put, after_waiting, contradiction, previous};
+use super::meaning::{Found, History, Observed, RowResult, after_get, after_put, contradiction, previous};
 use crate::domain::{Action, BypassUntil, Detail, ForeignText, Outcome, Previous, UserId};
 use crate::pace::Backoff;
 use crate::pingone::{Call, Limits, Verdict};
@@ -32,7 +32,7 @@ const LEAST_FOR_AN_ANSWER: Duration = Duration::from_secs(1);
 /// What is known about a row that has been started.
 #[derive(Debug)]
 pub(crate) struct RowState {
-    action: Action,
+    pub(super) action: Action,
     limits: Limits,
     backoff: Backoff,
     /// When the first request was sent.
@@ -41,7 +41,8 @@ pub(crate) struct RowState {
     pub(crate) attempts: u32,
     /// 401s in succession, counted separately for GETs and PUTs, because PingOne may accept a token for one and refuse it for
     /// the other.
-    unauthorized: Unauthorized,
+    unauthorized_gets: u32,
+    unauthorized_puts: u32,
     /// Whether a PUT may have been applied whose answer was not seen.
     doubt: bool,
     last_fault: Detail,
@@ -57,13 +58,6 @@ pub(crate) struct RowState {
     announced: Option<Previous>,
     /// The last answer's `Correlation-Id`.
     pub(crate) correlation: ForeignText,
-}
-
-/// 401s in succession.
-#[derive(Debug, Default)]
-struct Unauthorized {
-    gets: u32,
-    puts: u32,
 }
 
 /// What to do with a permit.
@@ -101,7 +95,8 @@ impl RowState {
             first: None,
             last_answer: None,
             attempts: 0,
-            unauthorized: Unauthorized::default(),
+            unauthorized_gets: 0,
+            unauthorized_puts: 0,
             doubt: in_doubt && action.changes(),
             last_fault: Detail::default(),
             is_last_look: false,
@@ -147,7 +142,8 @@ impl RowState {
     pub(crate) fn step(&mut self, date: DateTime<Utc>) -> Step {
         let user = self.action.user();
         if let Some(observed) = self.running {
-            return match after_waiting(self.action, observed, date, self.history()) {
+            // The bypass may have ended while the row waited for its permit.
+            return match after_get(self.action, observed.at(date), date, self.history()) {
                 Found::Settled(result) => Step::Settle(result),
                 Found::ToPut(until) => self.put(user, until),
                 Found::Open => Step::Settle(self.unknown(observed)),
@@ -175,8 +171,8 @@ impl RowState {
         self.count(sent, now);
         self.running = None;
         let unauthorized = match call {
-            Call::Get(_) => &mut self.unauthorized.gets,
-            Call::Put(..) => &mut self.unauthorized.puts,
+            Call::Get(_) => &mut self.unauthorized_gets,
+            Call::Put(..) => &mut self.unauthorized_puts,
         };
         *unauthorized = if matches!(verdict, Verdict::Unauthorized(_)) { *unauthorized + 1 } else { 0 };
         let token_is_refused = *unauthorized >= MOST_401S;

@@ -14,39 +14,7 @@ use super::row_state::RowState;
 use super::started_row::{Slot, StartedRow};
 use crate::domain::{Detail, Outcome, Row, Work, quote};
 use crate::pingone::{AccessToken, Answered, Call, Limits, PingOneError, RowRequest, Transport};
-use crate::report::{Line, Settlement};
-
-/// The work to do in flight.
-#[derive(Debug)]
-pub(super) enum Job {
-    Send {
-        row: Box<StartedRow>,
-        call: Call,
-        is_retry: bool,
-        slot: Slot,
-        token: Arc<AccessToken>,
-    },
-    /// The row's next call may be sent once this line of the journal is written.
-    Announce {
-        row: Box<StartedRow>,
-        written: oneshot::Receiver<()>,
-        slot: Slot,
-    },
-    /// The user was not found: check whether the environment exists.
-    CheckEnvironment {
-        row: Box<StartedRow>,
-        result: RowResult,
-        slot: Slot,
-    },
-}
-
-impl Job {
-    /// Sends the row's second call once the journal has `said` what the user had before. Returns the line with it.
-    pub(super) fn announce(row: Box<StartedRow>, said: RowResult, now: DateTime<Utc>, slot: Slot) -> (Line, Self) {
-        let (line, written) = Line::ahead(settlement(&row, said, now, row.carried.clone()));
-        (line, Self::Announce { row, written, slot })
-    }
-}
+use crate::report::Settlement;
 
 #[derive(Debug)]
 pub(super) enum Done {
@@ -58,37 +26,39 @@ pub(super) enum Done {
     Checked { row: Box<StartedRow>, result: RowResult, exists: Result<bool, PingOneError> },
 }
 
-pub(super) async fn perform<W: Transport>(pipeline: &Pipeline<W>, job: Job) -> Done {
-    let Pipeline { session, stop, .. } = pipeline;
-    match job {
-        Job::Send { row, call, is_retry, slot, token } => {
-            let request = RowRequest { call, row: row.number, again: is_retry, deadline: row.state.deadline() };
-            let sent = Instant::now();
-            let answered = session.send(request, &token, stop).await;
-            Done::Answered { row, call, slot, sent, answered }
-        }
-        Job::Announce { row, written, slot } => Done::Announced { row, slot, is_written: written.await.is_ok() },
-        Job::CheckEnvironment { row, result, slot } => {
-            let exists = session.check_environment(stop).await;
-            // The row keeps its slot, so that no more rows are out than may be in flight.
-            drop(slot);
-            Done::Checked { row, result, exists }
-        }
-    }
+/// Sends a request for a row.
+pub(super) async fn send<W: Transport>(
+    pipeline: &Pipeline<W>,
+    row: Box<StartedRow>,
+    request: RowRequest,
+    slot: Slot,
+    token: Arc<AccessToken>,
+) -> Done {
+    let sent = Instant::now();
+    let answered = pipeline.session.send(request, &token, &pipeline.stop).await;
+    Done::Answered { row, call: request.call, slot, sent, answered }
+}
+
+/// Waits until a line of the journal is written, after which the row's next call may be sent.
+pub(super) async fn announce(row: Box<StartedRow>, written: oneshot::Receiver<()>, slot: Slot) -> Done {
+    Done::Announced { row, slot, is_written: written.await.is_ok() }
+}
+
+/// Checks whether the environment exists, because the user was not found.
+pub(super) async fn check_environment<W: Transport>(pipeline: &Pipeline<W>, row: Box<StartedRow>, result: RowResult, slot: Slot) -> Done {
+    let exists = pipeline.session.check_environment(&pipeline.stop).await;
+    // The row keeps its slot, so that no more rows are out than may be in flight.
+    drop(slot);
+    Done::Checked { row, result, exists }
 }
 
 /// The settlement of a row for which a request was sent.
-pub(super) fn settle_sent(row: &mut StartedRow, result: RowResult, completed: DateTime<Utc>) -> Settlement {
-    let carried = std::mem::take(&mut row.carried);
-    settlement(row, result, completed, carried)
-}
-
-fn settlement(row: &StartedRow, result: RowResult, completed: DateTime<Utc>, carried: ByteRecord) -> Settlement {
+pub(super) fn settlement(row: &StartedRow, result: RowResult, completed: DateTime<Utc>, carried: ByteRecord) -> Settlement {
     let state = &row.state;
     Settlement {
         row: row.number,
         origin: row.origin.clone(),
-        user: row.action.user().to_string(),
+        user: state.action.user().to_string(),
         outcome: result.outcome,
         can_bypass: result.bypass.map(|bypass| bypass.can_bypass),
         until: result.bypass.and_then(|bypass| bypass.until),
@@ -109,7 +79,7 @@ pub(super) fn start(row: Row, limits: Limits, now: DateTime<Utc>) -> Result<Box<
     let (user, outcome, requested, detail) = match work {
         Work::Send(action) => {
             let state = RowState::new(action, limits, in_doubt, previous);
-            return Ok(Box::new(StartedRow { number, origin, action, state, carried, has_faulted: false, slot: None }));
+            return Ok(Box::new(StartedRow { number, origin, state, carried, has_faulted: false, slot: None }));
         }
         Work::Duplicate(action) => {
             (action.user().to_string(), Outcome::Duplicate, action.until(), own("the same request stands in an earlier row"))

@@ -7,31 +7,28 @@ use super::budget::{Budget, Exceeded};
 use super::canary::Canary;
 use super::causes::{Causes, FailedRow};
 use super::{Ended, StopReason, StopRules};
-use crate::domain::{Counts, EndDates, Row, Tally};
+use crate::domain::{Counts, Row};
 use crate::report::Settlement;
 
 #[derive(Debug)]
 pub(super) struct RunState {
-    tally: Tally,
-    bypass_ends: EndDates,
+    /// What the run has done so far.
+    ended: Ended,
     budget: Budget,
     canary: Option<Canary>,
     /// Why rows failed for which something was sent.
     causes: Causes,
     pub(super) breaker: CircuitBreaker,
-    stopped: Option<StopReason>,
 }
 
 impl RunState {
     pub(super) fn new(rules: &StopRules, concurrency: usize) -> Self {
         Self {
-            tally: Tally::default(),
-            bypass_ends: EndDates::default(),
+            ended: Ended::default(),
             budget: Budget::new(rules.max_failures, rules.is_resumed),
             canary: rules.canary.map(Canary::new),
             causes: Causes::default(),
             breaker: CircuitBreaker::new(concurrency),
-            stopped: None,
         }
     }
 
@@ -48,16 +45,16 @@ impl RunState {
 
     /// Counts a settled row. Returns a reason if the run must stop.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> Option<StopReason> {
-        self.tally.add(settlement.outcome);
+        self.ended.tally.add(settlement.outcome);
         if let Some(until) = settlement.active_until() {
-            self.bypass_ends.add(until);
+            self.ended.bypass_ends.add(until);
         }
         self.stops_after(settlement)
     }
 
     /// Records why the run stops. Only the first reason is kept.
     pub(super) fn stop(&mut self, reason: StopReason) {
-        self.stopped.get_or_insert(reason);
+        self.ended.stopped.get_or_insert(reason);
     }
 
     fn stops_after(&mut self, settlement: &Settlement) -> Option<StopReason> {
@@ -78,7 +75,6 @@ impl RunState {
     }
 
     pub(super) fn ended(self) -> Ended {
-        let canary_succeeded = self.canary.as_ref().is_some_and(Canary::has_succeeded);
-        Ended { tally: self.tally, bypass_ends: self.bypass_ends, canary_succeeded, stopped: self.stopped }
+        Ended { canary_succeeded: self.canary.as_ref().is_some_and(Canary::has_succeeded), ..self.ended }
     }
 }

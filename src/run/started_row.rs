@@ -4,7 +4,7 @@ use csv::ByteRecord;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::row_state::RowState;
-use crate::domain::{Action, Origin, RowNumber};
+use crate::domain::{Origin, RowNumber};
 
 /// The right to have one request in flight.
 pub(super) type Slot = OwnedSemaphorePermit;
@@ -14,7 +14,6 @@ pub(super) type Slot = OwnedSemaphorePermit;
 pub(super) struct StartedRow {
     pub(super) number: RowNumber,
     pub(super) origin: Origin,
-    pub(super) action: Action,
     pub(super) state: RowState,
     pub(super) carried: ByteRecord,
     /// Whether one of its requests had a fault.

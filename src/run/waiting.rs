@@ -124,7 +124,6 @@ mod tests {
         Box::new(StartedRow {
             number: RowNumber(number),
             origin: Origin::default(),
-            action,
             state,
             carried: ByteRecord::new(),
             has_faulted: false,
