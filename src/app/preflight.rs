@@ -48,7 +48,7 @@ pub(super) async fn preflight<S: RowSource>(
     let info = if changes { context.environment().await? } else { EnvironmentInfo::default() };
     let licence = if changes { context.licence().await? } else { LicenceRates::default() };
     warn_about_rate(config.pace.rate, &licence);
-    record.licence = (!licence.is_empty()).then(|| licence.by_name().clone());
+    record.licence = (!licence.is_empty()).then(|| licence.0.clone());
     let offset = info.offset.or_else(|| context.session().offset());
     if changes {
         warn_about_environment(&info);

@@ -1,7 +1,6 @@
 //! The private key that signs, and the public key that verifies.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::str::FromStr;
 
 use jsonwebtoken::errors::ErrorKind;
@@ -22,11 +21,6 @@ pub(crate) struct SigningKey {
     pub(crate) algorithm: Algorithm,
 }
 
-/// A token could not be signed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct NotSigned(String);
-
 impl SigningKey {
     /// The private key in a PEM text, which signs with `algorithm`, or else with the usual one of its kind.
     pub(crate) fn from_pem(pem: &[u8], algorithm: Option<Algorithm>) -> Result<Self, KeyFault> {
@@ -42,17 +36,17 @@ impl SigningKey {
         };
         let key = Self { key, algorithm };
         // ring finds out only by signing whether all numbers of an RSA key fit each other.
-        key.sign(&(), None).map_err(|error| KeyFault::Unusable(error.to_string()))?;
+        key.sign(&(), None).map_err(KeyFault::Unusable)?;
         Ok(key)
     }
 
-    /// A token with these `claims`; `id` says in its header which key signed it.
-    pub(crate) fn sign(&self, claims: &impl Serialize, id: Option<&str>) -> Result<SecretString, NotSigned> {
+    /// A token with these `claims`, or why it cannot be signed; `id` says in its header which key signed it.
+    pub(crate) fn sign(&self, claims: &impl Serialize, id: Option<&str>) -> Result<SecretString, String> {
         let header = Header { kid: id.map(str::to_owned), ..Header::new(self.algorithm.of_crate()) };
         let signed = jsonwebtoken::encode(&header, claims, &self.key);
         signed.map(SecretString::from).map_err(|error| {
             // What ring says, without what jsonwebtoken calls it.
-            NotSigned(if let ErrorKind::Provider(why) = error.kind() { why.clone() } else { error.to_string() })
+            if let ErrorKind::Provider(why) = error.kind() { why.clone() } else { error.to_string() }
         })
     }
 }
@@ -67,16 +61,10 @@ pub(crate) struct Claimed<'a> {
 }
 
 /// A public key, in the form of `-----BEGIN PUBLIC KEY-----`.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct PublicKey {
     key: DecodingKey,
     family: Family,
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublicKey").field("family", &self.family).finish_non_exhaustive()
-    }
 }
 
 impl FromStr for PublicKey {

@@ -11,9 +11,7 @@ mod pem;
 mod provider;
 
 pub(crate) use self::fault::KeyFault;
-pub(crate) use self::key::PublicKey;
-
-pub(crate) use self::key::{Claimed, NotSigned, SigningKey};
+pub(crate) use self::key::{Claimed, PublicKey, SigningKey};
 
 /// The type of a client assertion in a token request. From RFC 7523.
 pub(crate) const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -87,13 +87,9 @@ pub(super) fn public_key(pem: &[u8]) -> Result<FoundKey, KeyFault> {
     if labels.iter().any(|label| label.ends_with("PRIVATE KEY")) {
         return Err(KeyFault::Private);
     }
-    let count = labels.iter().filter(|label| *label == "PUBLIC KEY").count();
-    match count {
+    match labels.iter().filter(|label| *label == "PUBLIC KEY").count() {
         0 => Err(KeyFault::NotPem { expected: "PUBLIC KEY" }),
-        1 => {
-            let info = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| KeyFault::Damaged)?;
-            read_public(&info)
-        }
+        1 => read_public(&SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| KeyFault::Damaged)?),
         several => Err(KeyFault::Several(several)),
     }
 }
@@ -103,8 +99,8 @@ fn read_private(key: &PrivateKeyDer<'static>) -> Result<FoundKey, KeyFault> {
         PrivateKeyDer::Pkcs1(key) => rsa(key.secret_pkcs1_der()),
         PrivateKeyDer::Sec1(key) => {
             let key = key.secret_sec1_der();
-            let parameters = ec_fields(key).ok_or(KeyFault::Damaged)?.parameters;
-            check_curve(parameters.ok_or(KeyFault::Form("without the name of its curve"))?)?;
+            let fields = optional_ec_fields(key).ok_or(KeyFault::Damaged)?;
+            check_curve(element(fields, FIRST_OPTIONAL).ok_or(KeyFault::Form("without the name of its curve"))?.0)?;
             check_point(key)?;
             Ok(FoundKey { family: Family::P256, der: in_pkcs8(key) })
         }
@@ -180,24 +176,17 @@ fn check_curve(parameters: &[u8]) -> Result<(), KeyFault> {
     }
 }
 
-/// The optional fields of an EC private key.
-struct EcFields<'a> {
-    parameters: Option<&'a [u8]>,
-    point: Option<&'a [u8]>,
-}
-
-fn ec_fields(der: &[u8]) -> Option<EcFields<'_>> {
+/// The optional fields of an EC private key: its parameters, and its public point.
+fn optional_ec_fields(der: &[u8]) -> Option<&[u8]> {
     let (_, rest) = element(only(der, SEQUENCE)?, INTEGER)?;
-    let (_, rest) = element(rest, OCTETS)?;
-    let (parameters, rest) = element(rest, FIRST_OPTIONAL).map_or((None, rest), |(value, rest)| (Some(value), rest));
-    let point = element(rest, SECOND_OPTIONAL).map(|(value, _)| value);
-    Some(EcFields { parameters, point })
+    element(rest, OCTETS).map(|(_, rest)| rest)
 }
 
 /// Checks that an EC private key has the public point beside it, uncompressed: ring takes no other.
 fn check_point(der: &[u8]) -> Result<(), KeyFault> {
-    let fields = ec_fields(der).ok_or(KeyFault::Damaged)?;
-    let point = fields.point.ok_or(KeyFault::NoPublicHalf)?;
+    let fields = optional_ec_fields(der).ok_or(KeyFault::Damaged)?;
+    let fields = element(fields, FIRST_OPTIONAL).map_or(fields, |(_, rest)| rest);
+    let (point, _) = element(fields, SECOND_OPTIONAL).ok_or(KeyFault::NoPublicHalf)?;
     match only(point, BITS).and_then(whole_bytes).and_then(<[u8]>::first) {
         Some(4) => Ok(()),
         Some(2 | 3) => Err(KeyFault::Form("with a compressed public half")),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::redact::Pieces;
-use crate::jwt::{NotSigned, SigningKey};
+use crate::jwt::SigningKey;
 
 /// How long an assertion is valid, in seconds: the time of one request. PingOne takes up to an hour, and refuses one that has
 /// expired.
@@ -97,7 +97,7 @@ struct Claims<'a> {
 
 impl Credentials {
     /// What a request to the `token_endpoint` carries that is sent `now`. Each assertion is another one.
-    pub(super) fn authentication(&self, token_endpoint: &str, now: DateTime<Utc>) -> Result<Authentication<'_>, NotSigned> {
+    pub(super) fn authentication(&self, token_endpoint: &str, now: DateTime<Utc>) -> Result<Authentication<'_>, String> {
         let client_id = &self.client_id;
         Ok(match &self.proof {
             Proof::Basic(secret) => Authentication::Basic { client_id, secret },

@@ -4,12 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use reqwest::Url;
 
 use crate::domain::{EnvironmentId, UserId, quote};
 
 /// A PingOne region. Source: foundations/conventions/pingone-api-requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "UPPER")]
 pub(crate) enum Region {
     // North America.
@@ -28,8 +29,6 @@ pub(crate) enum Region {
 }
 
 impl Region {
-    const ALL: [Self; 6] = [Self::Na, Self::Ca, Self::Eu, Self::Au, Self::Sg, Self::Ap];
-
     /// The top-level domain of its hosts, as in `PINGONE_TOP_LEVEL_DOMAIN`.
     pub(crate) fn top_level_domain(self) -> &'static str {
         match self {
@@ -44,7 +43,7 @@ impl Region {
 
     pub(crate) fn of_top_level_domain(domain: &str) -> Option<Self> {
         let domain = domain.trim_start_matches('.');
-        Self::ALL.into_iter().find(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
+        Self::value_variants().iter().copied().find(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
     }
 
     pub(crate) fn api_url(self) -> BaseUrl {
@@ -78,7 +77,7 @@ pub(crate) enum NotABaseUrl {
 impl BaseUrl {
     /// Whether its host is this machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.host();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
     }
@@ -256,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_region_is_known_by_its_domain() {
-        for region in Region::ALL {
+        for region in Region::value_variants().iter().copied() {
             assert_eq!(Region::of_top_level_domain(region.top_level_domain()), Some(region));
         }
         assert_eq!(Region::of_top_level_domain("co.uk"), None);

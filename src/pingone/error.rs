@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::domain::{Detail, EnvironmentId, ForeignText, quote};
-use crate::jwt::NotSigned;
 
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
 /// it if users have joined meanwhile.
@@ -15,22 +14,14 @@ pub(crate) const WRONG_PATH: &str = "check `--api-url` and `--region`: this is a
                                      part before `/environments`, such as `https://api.pingone.eu/v1`";
 
 /// Why a list looks endless.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Endless {
+    #[error("it leads back to a page that was read before")]
     LeadsBack,
+    #[error("{MAX_IDLE_PAGES} pages in a row bring nobody new")]
     NobodyNew,
+    #[error("it is said to have {counted} user{}, and goes on after {users}", if *counted == 1 { "" } else { "s" })]
     Beyond { counted: u64, users: u64 },
-}
-
-impl fmt::Display for Endless {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LeadsBack => f.write_str("it leads back to a page that was read before"),
-            Self::NobodyNew => write!(f, "{MAX_IDLE_PAGES} pages in a row bring nobody new"),
-            Self::Beyond { counted: 1, users } => write!(f, "it is said to have 1 user, and goes on after {users}"),
-            Self::Beyond { counted, users } => write!(f, "it is said to have {counted} users, and goes on after {users}"),
-        }
-    }
 }
 
 /// What a refused assertion was made with.
@@ -119,10 +110,6 @@ impl fmt::Display for ServerMessage {
 }
 
 impl PingOneError {
-    pub(super) fn unsigned(why: &NotSigned) -> Self {
-        Self::Unsigned(why.to_string())
-    }
-
     /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {

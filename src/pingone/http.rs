@@ -177,30 +177,25 @@ async fn exchange(most: usize, sent: impl Future<Output = reqwest::Result<Respon
     let retry_after = retry_after(response.headers());
     let correlation = correlation(response.headers());
     let body = match read_body(response, most).await {
-        Ok(body) => Ok(body),
         // For a refusal, the status is enough.
-        Err(BodyError::TooLong) if !(200..300).contains(&status) => Ok(Bytes::new()),
-        Err(BodyError::TooLong) => Err(format!("the answer is longer than {} KiB", most >> 10)),
-        Err(BodyError::Broken(error)) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
+        Ok(None) if !(200..300).contains(&status) => Ok(Bytes::new()),
+        Ok(body) => body.ok_or_else(|| format!("the answer is longer than {} KiB", most >> 10)),
+        Err(error) => Err(format!("the answer broke off: {}", causes(&error.without_url()))),
     };
     Ok(Answer { status, retry_after, date, correlation, body })
 }
 
-enum BodyError {
-    TooLong,
-    Broken(reqwest::Error),
-}
-
-async fn read_body(mut response: Response, most: usize) -> Result<Bytes, BodyError> {
+/// The body of the response; `None` if it is longer than `most` bytes.
+async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Option<Bytes>> {
     let mut body = Bytes::new();
-    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > most {
-            return Err(BodyError::TooLong);
+            return Ok(None);
         }
         // Most bodies arrive in one chunk, which is not copied.
         body = if body.is_empty() { chunk } else { joined(body, &chunk) };
     }
-    Ok(body)
+    Ok(Some(body))
 }
 
 fn joined(body: Bytes, chunk: &[u8]) -> Bytes {

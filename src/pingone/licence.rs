@@ -34,7 +34,7 @@ const KNOWN: [(&str, &str); 6] = [
 
 /// The rates that a licence allows, by PingOne's names for them, such as `rlgMfaRps` (per second) or `…Rpm` (per minute).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct LicenceRates(BTreeMap<String, u64>);
+pub(crate) struct LicenceRates(pub(crate) BTreeMap<String, u64>);
 
 impl LicenceRates {
     /// The rates anywhere in a body.
@@ -62,11 +62,6 @@ impl LicenceRates {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// The rates by name, for the run record.
-    pub(crate) fn by_name(&self) -> &BTreeMap<String, u64> {
-        &self.0
     }
 
     /// The highest rate, in requests a second; `None` if there is none above zero (zero may mean unlimited).
@@ -163,7 +158,7 @@ mod tests {
         let rates = read(r#"{"rlgMfaRps":{"limit":0},"rlgDirWriteRps":{"limit":3},"rlgAuditRpm":{"limit":120}}"#);
         assert_eq!(rates.highest(), Some(3.0));
         assert_eq!(
-            rates.by_name().iter().map(|(name, limit)| format!("{name} {limit}")).collect::<Vec<_>>().join(", "),
+            rates.0.iter().map(|(name, limit)| format!("{name} {limit}")).collect::<Vec<_>>().join(", "),
             "rlgAuditRpm 120, rlgDirWriteRps 3, rlgMfaRps 0"
         );
         assert_eq!(rates.to_string(), "Audit 120/min, directory writes 3/s, MFA 0/s; one address may use 35 % of each by default");
@@ -173,6 +168,6 @@ mod tests {
     fn the_number_of_rates_is_bounded() {
         let many: String = (0..9000).map(|index| format!(r#""rlg{index}Rps":{{"limit":{}}},"#, u64::MAX)).collect();
         let rates = read(&format!("{{{many}\"x\":1}}"));
-        assert!(rates.by_name().len() == MAX_RATES && rates.to_string().len() < MAX_RATES * 80);
+        assert!(rates.0.len() == MAX_RATES && rates.to_string().len() < MAX_RATES * 80);
     }
 }

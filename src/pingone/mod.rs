@@ -29,12 +29,10 @@ pub(crate) mod user_list;
 mod users;
 mod verdict;
 
-pub(crate) use self::error::{Endless, PingOneError, ServerMessage};
-
 pub(crate) use self::credentials::{AuthMethod, ClientKey, Credentials, Proof};
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, NotABaseUrl, Region};
 pub(crate) use self::environment::EnvironmentInfo;
-pub(crate) use self::error::WRONG_PATH;
+pub(crate) use self::error::{Endless, PingOneError, ServerMessage, WRONG_PATH};
 pub(crate) use self::http::{HttpSettings, HttpTransport, TrustedCa};
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;

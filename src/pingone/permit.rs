@@ -83,7 +83,7 @@ impl<W: Transport> Session<W> {
             let sent = Instant::now();
             // A server may refuse an assertion that it has seen, so each request has its own.
             let authentication =
-                credentials.authentication(self.endpoints.token().as_str(), self.time()).map_err(|why| PingOneError::unsigned(&why))?;
+                credentials.authentication(self.endpoints.token().as_str(), self.time()).map_err(PingOneError::Unsigned)?;
             self.secrets.note(&authentication);
             let reply = tokio::select! {
                 biased;

@@ -72,7 +72,7 @@ pub(crate) struct Limits {
 
 impl<W: Transport> Session<W> {
     pub(crate) fn new(transport: W, endpoints: Endpoints, tokens: TokenSource, pacer: Arc<Pacer>, limits: Limits, clock: Clock) -> Self {
-        let secrets = tokens.secrets();
+        let secrets = Secrets::of(&tokens);
         Self {
             transport,
             endpoints,
@@ -120,7 +120,8 @@ impl<W: Transport> Session<W> {
         let verdict = classify(call, &reply).map_texts(|text| self.redact(text, Some(token)));
         let status = reply.as_ref().ok().map(|answer| answer.status);
         let correlation = reply.ok().map(|answer| answer.correlation.map(|text| self.redact(text, Some(token))));
-        tracing::debug!(row = row.0, status, durationMs = millis(sent.elapsed()), "answered");
+        let took = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(row = row.0, status, durationMs = took, "answered");
         self.learn(&verdict, token, sent)?;
         Ok(Some(Answered { verdict, correlation }))
     }
@@ -193,10 +194,8 @@ impl<W: Transport> Session<W> {
     /// The server's `text` without the client secret and without the `token` that the request carried. For a request without
     /// a token, the current one is removed.
     pub(super) fn redact(&self, text: String, token: Option<&AccessToken>) -> String {
-        match token {
-            Some(token) => self.secrets.redact(text, Some(token)),
-            None => self.secrets.redact(text, self.tokens.last().as_deref()),
-        }
+        let current = if token.is_none() { self.tokens.last() } else { None };
+        self.secrets.redact(text, token.or(current.as_deref()))
     }
 
     /// Counts the reply and reads the server's clock from it. An error if the server's certificate is not trusted.
@@ -215,11 +214,6 @@ impl<W: Transport> Session<W> {
             Ok(_) | Err(_) => Ok(()),
         }
     }
-}
-
-/// A duration in whole milliseconds, for the log.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -80,11 +80,12 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    fn of(credentials: &Credentials) -> Self {
-        let assertion = match credentials.proof {
-            Proof::Basic(_) | Proof::Post(_) => None,
-            Proof::PrivateKeyJwt(_) => Some(Mutex::default()),
+    /// What no text may show of what is sent to get a token from this source.
+    pub(super) fn of(source: &TokenSource) -> Self {
+        let TokenSource::Endpoint(credentials) = source else {
+            return Self::default();
         };
+        let assertion = matches!(credentials.proof, Proof::PrivateKeyJwt(_)).then(Mutex::default);
         Self { lasting: credentials.secrets(), assertion }
     }
 
@@ -110,22 +111,6 @@ pub(crate) enum TokenSource {
     Ready(Arc<AccessToken>),
     /// The token endpoint, which accepts these credentials.
     Endpoint(Credentials),
-}
-
-impl TokenSource {
-    /// The secrets that no text may show.
-    pub(super) fn secrets(&self) -> Secrets {
-        match self {
-            Self::Ready(_) => Secrets::default(),
-            Self::Endpoint(credentials) => Secrets::of(credentials),
-        }
-    }
-
-    /// A token endpoint whose secrets are too short to be redacted.
-    #[cfg(test)]
-    pub(crate) fn for_tests() -> Self {
-        Self::Endpoint(Credentials { client_id: "i".to_owned(), proof: Proof::Basic("s".into()) })
-    }
 }
 
 /// The token of the run.
@@ -261,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_redacted_in_every_form_in_which_it_is_sent() {
-        let secrets = Secrets::of(&Credentials { client_id: "id".to_owned(), proof: Proof::Post("s3cr+t/&x".into()) });
+        let secrets =
+            Secrets::of(&TokenSource::Endpoint(Credentials { client_id: "id".to_owned(), proof: Proof::Post("s3cr+t/&x".into()) }));
         let text = "s3cr+t/&x, aWQ6czNjcit0LyZ4, s3cr%2Bt%2F%26x.".to_owned();
         assert_eq!(secrets.redact(text, None), "[redacted], [redacted], [redacted].");
     }

@@ -1,7 +1,8 @@
 //! Counts requests and the statuses of their answers.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use super::answer::Reply;
 
@@ -13,29 +14,18 @@ pub(crate) struct Traffic {
     pub(crate) throttled: AtomicU64,
     /// The requests for rows, out of `sent`.
     pub(crate) for_users: AtomicU64,
-    statuses: Statuses,
-}
-
-/// The number of answers with each status; index 0 counts requests without an answer.
-#[derive(Debug)]
-struct Statuses(Box<[AtomicU64]>);
-
-impl Default for Statuses {
-    /// A counter for every HTTP status: three digits.
-    fn default() -> Self {
-        Self((0..1000).map(|_| AtomicU64::new(0)).collect())
-    }
+    /// The number of answers with each status; `None` counts requests without an answer.
+    statuses: Mutex<BTreeMap<Option<u16>, u64>>,
 }
 
 impl Traffic {
     pub(super) fn answered(&self, reply: &Reply) {
-        let status = reply.as_ref().map_or(0, |answer| usize::from(answer.status));
-        self.statuses.0[status].fetch_add(1, Ordering::Relaxed);
+        let status = reply.as_ref().ok().map(|answer| answer.status);
+        *self.statuses.lock().expect("no panic while it is held").entry(status).or_default() += 1;
     }
 
     /// The number of answers with each status that occurred; `None` counts requests without an answer.
     pub(crate) fn statuses(&self) -> BTreeMap<Option<u16>, u64> {
-        let counts = (0..).zip(&self.statuses.0).map(|(status, count)| (Some(status).filter(|status| *status > 0), count));
-        counts.map(|(status, count)| (status, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0).collect()
+        self.statuses.lock().expect("no panic while it is held").clone()
     }
 }

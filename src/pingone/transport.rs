@@ -27,10 +27,7 @@ impl Call {
 
     /// Whether it changes what the user can do.
     pub(crate) fn changes(self) -> bool {
-        match self {
-            Self::Get(_) => false,
-            Self::Put(..) => true,
-        }
+        matches!(self, Self::Put(..))
     }
 }
 

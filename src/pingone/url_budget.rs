@@ -10,8 +10,6 @@ const MAX_HEADERS: usize = 6 << 10;
 const OTHER_HEADERS: usize = 1 << 10;
 /// The longest URL, in bytes, however short the token, since a renewed token may be longer. The strictest proxies allow 4 KiB.
 const MAX_URL: usize = 3500;
-/// The budget is never zero: a filter of a single value is always sent, and the server decides whether it is too long.
-const MIN_BUDGET: usize = 1;
 
 /// How many bytes `text` takes in a URL, as part of a filter.
 pub(crate) fn encoded_len(text: &str) -> usize {
@@ -28,7 +26,8 @@ impl<W: Transport> Session<W> {
         let token = self.tokens.fresh().map_or(0, |token| token.header().len());
         let rest = self.endpoints.users(Some("")).as_str().len();
         let url = MAX_URL.min((MAX_HEADERS - OTHER_HEADERS).saturating_sub(token));
-        url.saturating_sub(rest).max(MIN_BUDGET)
+        // Never zero: a filter of a single value is always sent, and the server decides whether it is too long.
+        url.saturating_sub(rest).max(1)
     }
 }
 
@@ -73,7 +72,7 @@ mod tests {
         assert_eq!(budget(1500) + rest, MAX_URL);
         assert!(budget(1500) >= USUAL_BUDGET, "the budget is at least what the plan assumes: {rest}");
         assert_eq!(budget(4000) + rest + 4000 + "Bearer ".len() + OTHER_HEADERS, MAX_HEADERS);
-        assert_eq!(budget(6000), MIN_BUDGET);
+        assert_eq!(budget(6000), 1);
         assert_eq!((MAX_HEADERS, OTHER_HEADERS, USUAL_BUDGET), (6144, 1024, 3350));
     }
 

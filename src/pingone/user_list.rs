@@ -7,13 +7,20 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::answer::{Answer, Reply};
-use super::credentials::Authentication;
+use super::credentials::{Authentication, Credentials, Proof};
 use super::endpoints::{Endpoints, Region};
 use super::session::{Limits, Session};
 use super::token::{AccessToken, TokenSource};
 use super::transport::{Call, Resource, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
+
+impl TokenSource {
+    /// A token endpoint whose secrets are too short to be redacted.
+    pub(crate) fn for_tests() -> Self {
+        Self::Endpoint(Credentials { client_id: "i".to_owned(), proof: Proof::Basic("s".into()) })
+    }
+}
 
 /// Answers each page request as the test says, and records the URLs.
 pub(crate) struct UserList {

@@ -15,9 +15,6 @@ use super::verdict::{object_in, text_in};
 use crate::domain::{Detail, ForeignText, UserId};
 use crate::stop::Stop;
 
-/// The status that says that the list may not be read at all.
-const FORBIDDEN: u16 = 403;
-
 /// A user in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedUser {
@@ -72,7 +69,7 @@ impl<W: Transport> Session<W> {
                 list.advance(page.total, next)?;
                 PageResult::Page(page)
             }
-            Fetched::Refused { detail, .. } if detail.status == Some(FORBIDDEN) => PageResult::Forbidden(detail),
+            Fetched::Refused { detail, .. } if detail.status == Some(403) => PageResult::Forbidden(detail),
             Fetched::Refused { detail, .. } => PageResult::Refused(detail),
             Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => PageResult::Failed(detail),
             Fetched::Stopped => PageResult::Stopped,

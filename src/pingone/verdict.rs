@@ -96,13 +96,9 @@ impl Verdict {
             }
         }
     }
-
     /// Whether PingOne gave no usable answer.
     pub(crate) fn is_fault(&self) -> bool {
-        match self {
-            Self::Faulted { .. } => true,
-            Self::Answered { .. } | Self::NotFound(_) | Self::Refused { .. } | Self::Unauthorized(_) | Self::Throttled { .. } => false,
-        }
+        matches!(self, Self::Faulted { .. })
     }
 }
 
@@ -191,10 +187,8 @@ fn bypass_status(answer: &Answer, user: UserId) -> Result<BypassStatus, String> 
     if body.can_bypass.is_none() && body.until.is_none() && body.users().next().is_none() {
         return Err("the answer has neither canBypassMFA nor bypassMFAEnabledUntil, and no link to this user".to_owned());
     }
-    let until = match &body.until {
-        None => None,
-        Some(text) => Some(BypassUntil::read(text).ok_or("the answer's bypassMFAEnabledUntil is not a date-time")?),
-    };
+    let read = |text: &String| BypassUntil::read(text).ok_or("the answer's bypassMFAEnabledUntil is not a date-time");
+    let until = body.until.as_ref().map(read).transpose()?;
     match body.can_bypass {
         Some(can_bypass) => Ok(BypassStatus { can_bypass, until }),
         None if until.is_none() => Ok(BypassStatus { can_bypass: false, until }),
