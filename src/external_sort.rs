@@ -8,12 +8,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::domain::shown;
-use crate::platform::PositionedIo;
+use crate::platform::ReadFrom;
 
 /// The most bytes of records in memory before they become a run on disk. A million rows' fingerprints make four runs.
 const MEMORY: usize = 2 << 20;
@@ -27,6 +27,7 @@ pub(crate) struct Sorter<const N: usize> {
     held: Vec<[u64; N]>,
     most_held: usize,
     spilled: Option<File>,
+    /// Where each run begins and ends in the file.
     runs: Vec<(u64, u64)>,
 }
 
@@ -54,10 +55,12 @@ impl<const N: usize> Sorter<N> {
             Some(file) => file,
             none => none.insert(unnamed_file(&self.folder)?),
         };
-        let from = append(file, &self.held).map_err(|error| no_temporary(&self.folder, "written", error))?;
-        let bytes = self.held.len() * size_of::<[u64; N]>();
+        let mut out = BufWriter::with_capacity(AT_ONCE, file);
+        let written = self.held.iter().try_for_each(|record| out.write_all(record.map(u64::to_le_bytes).as_flattened()));
+        written.and_then(|()| out.flush()).map_err(|error| no_temporary(&self.folder, "written", error))?;
+        let from = self.runs.last().map_or(0, |(_, to)| *to);
+        self.runs.push((from, from + size_of_val(&self.held[..]) as u64));
         self.held.clear();
-        self.runs.push((from, from + bytes as u64));
         Ok(())
     }
 
@@ -69,7 +72,7 @@ impl<const N: usize> Sorter<N> {
         self.held.sort_unstable();
         let mut runs: Vec<Records<N>> = match self.spilled.map(Rc::new) {
             None => vec![Box::new(self.held.into_iter().map(Ok))],
-            Some(file) => self.runs.iter().map(|&(from, to)| records(Run { file: Rc::clone(&file), from, to })).collect(),
+            Some(file) => self.runs.iter().map(|&(from, to)| records(ReadFrom::new(Rc::clone(&file), from).take(to - from))).collect(),
         };
         let mut heads = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
@@ -98,17 +101,6 @@ pub(crate) struct NoTemporary {
     source: io::Error,
 }
 
-/// Appends `records` to `file`; returns their offset.
-fn append<const N: usize>(file: &mut File, records: &[[u64; N]]) -> io::Result<u64> {
-    let from = file.seek(SeekFrom::End(0))?;
-    let mut out = BufWriter::with_capacity(AT_ONCE, file);
-    for record in records {
-        out.write_all(record.map(u64::to_le_bytes).as_flattened())?;
-    }
-    out.flush()?;
-    Ok(from)
-}
-
 /// The records of a [`Sorter`] in ascending order: its runs, merged.
 pub(crate) struct Sorted<const N: usize> {
     runs: Vec<Records<N>>,
@@ -134,7 +126,7 @@ impl<const N: usize> Iterator for Sorted<N> {
 /// The records of one sorted run.
 type Records<const N: usize> = Box<dyn Iterator<Item = io::Result<[u64; N]>>>;
 
-fn records<const N: usize>(run: Run) -> Records<N> {
+fn records<const N: usize>(run: impl Read + 'static) -> Records<N> {
     let mut run = BufReader::with_capacity(AT_ONCE, run);
     let mut next = move || {
         if run.fill_buf()?.is_empty() {
@@ -145,23 +137,6 @@ fn records<const N: usize>(run: Run) -> Records<N> {
         Ok(Some(record.map(u64::from_le_bytes)))
     };
     Box::new(std::iter::from_fn(move || next().transpose()))
-}
-
-/// The part of the spill file that holds one sorted run.
-struct Run {
-    file: Rc<File>,
-    from: u64,
-    to: u64,
-}
-
-impl Read for Run {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.to - self.from).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
-        let read = self.file.read_at(&mut buffer[..wanted], self.from)?;
-        self.from += read as u64;
-        Ok(read)
-    }
 }
 
 #[cfg(test)]

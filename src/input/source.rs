@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::InputError;
-use crate::platform::PositionedIo;
+use crate::platform::{PositionedIo, ReadFrom};
 
 /// How an Excel workbook begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -124,21 +124,9 @@ impl Beginning {
 impl Source {
     /// A reader of the whole text from its beginning. Readers do not share a position.
     pub(crate) fn text(&self) -> io::Result<Text> {
-        Ok(Text { file: self.file.try_clone()?, at: self.mark.len() as u64 })
+        Ok(ReadFrom::new(self.file.try_clone()?, self.mark.len() as u64))
     }
 }
 
 /// A reader of a source's text.
-#[derive(Debug)]
-pub(crate) struct Text {
-    file: File,
-    at: u64,
-}
-
-impl Read for Text {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(out, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
+pub(crate) type Text = ReadFrom<File>;

@@ -1,7 +1,8 @@
 //! Files and streams: what they are, who may use them, and how they are read and written.
 
+use std::borrow::Borrow;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -10,6 +11,27 @@ use rustix::fs::{OFlags, fcntl_getfl};
 
 /// Reads and writes at an offset, without a position that readers of one file would share.
 pub(crate) use std::os::unix::fs::FileExt as PositionedIo;
+
+/// Reads a file from an offset on. Readers of one file do not share a position.
+#[derive(Debug)]
+pub(crate) struct ReadFrom<F> {
+    file: F,
+    at: u64,
+}
+
+impl<F> ReadFrom<F> {
+    pub(crate) fn new(file: F, at: u64) -> Self {
+        Self { file, at }
+    }
+}
+
+impl<F: Borrow<File>> Read for ReadFrom<F> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.borrow().read_at(out, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
 
 /// The identity of a file, whatever path it is reached by: its device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

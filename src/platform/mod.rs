@@ -7,6 +7,7 @@ mod process;
 pub use self::process::forbid_core_dumps;
 
 pub(crate) use self::files::{
-    FileId, PositionedIo, is_device, is_own, let_all_read, mode_of, not_regular, owner_only, replaces_closed_stream, wait_until_writable,
+    FileId, PositionedIo, ReadFrom, is_device, is_own, let_all_read, mode_of, not_regular, owner_only, replaces_closed_stream,
+    wait_until_writable,
 };
 pub(crate) use self::process::{hangups_are_ignored, outlive_file_size_limit, suspended};
