@@ -8,8 +8,6 @@ mod error;
 mod listing;
 mod seen_set;
 
-pub(crate) use self::error::{ListedFor, ListingError};
-
-pub(crate) use self::error::NotListed;
+pub(crate) use self::error::{ListedFor, ListingError, NotListed};
 pub(crate) use self::listing::Listing;
 pub(crate) use self::seen_set::{CARRIED, SeenSet};

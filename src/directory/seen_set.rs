@@ -5,7 +5,7 @@
 //! first. If the list is unchanged, these are the same numbers as before. If users have left the list, some numbers may stay
 //! unused.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use csv::ByteRecord;
 
@@ -26,8 +26,8 @@ pub(crate) struct SeenSet {
     seen: HashMap<UserId, bool>,
     /// The row numbers in use when the run was resumed.
     taken: RowSet,
-    /// The rows to send again, ordered by number.
-    again: VecDeque<(u64, UserId, ByteRecord)>,
+    /// The rows to send again, by number.
+    again: BTreeMap<u64, (UserId, ByteRecord)>,
     last: u64,
 }
 
@@ -36,7 +36,7 @@ impl SeenSet {
     pub(crate) fn resuming(resumed: ResumedUsers) -> Self {
         let ResumedUsers { users, rows, again } = resumed;
         let seen = users.into_iter().map(|user| (user, false)).collect();
-        Self { seen, taken: rows, again: again.into(), last: 0 }
+        Self { seen, taken: rows, again, last: 0 }
     }
 
     pub(crate) fn reserve(&mut self, users: u64) {
@@ -64,21 +64,21 @@ impl SeenSet {
         while self.taken.contains(self.last) {
             self.last += 1;
         }
-        while self.again.front().is_some_and(|(number, ..)| *number < self.last) {
-            rows.extend(self.again.pop_front().map(row));
+        while let Some(first) = self.again.first_entry().filter(|first| *first.key() < self.last) {
+            rows.push(row(first.remove_entry()));
         }
         let text = |text: Option<ForeignText>| text.unwrap_or_default().to_string();
         let carried = [user.username, user.email, user.population].map(text);
-        rows.push(row((self.last, user.id, ByteRecord::from(&carried[..]))));
+        rows.push(row((self.last, (user.id, ByteRecord::from(&carried[..])))));
     }
 
     /// The remaining rows to send again after the end of the list, whether or not their users are still in it.
     pub(crate) fn take_remaining(&mut self) -> Vec<Row> {
-        self.again.drain(..).map(row).collect()
+        std::mem::take(&mut self.again).into_iter().map(row).collect()
     }
 }
 
-fn row((number, user, carried): (u64, UserId, ByteRecord)) -> Row {
+fn row((number, (user, carried)): (u64, (UserId, ByteRecord))) -> Row {
     Row {
         number: RowNumber(number),
         origin: Origin::default(),
@@ -127,10 +127,9 @@ mod tests {
             resumed.users.insert(*user);
             resumed.rows.insert(*row);
             if again(*row) {
-                resumed.again.push((*row, *user, ByteRecord::new()));
+                resumed.again.insert(*row, (*user, ByteRecord::new()));
             }
         }
-        resumed.again.sort_by_key(|(row, ..)| *row);
         resumed
     }
 

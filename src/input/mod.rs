@@ -41,11 +41,9 @@ use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 use tokio::sync::mpsc;
 
-pub(crate) use self::error::{HeaderFault, InputError};
-
 pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};
-pub(crate) use self::error::RowFault;
+pub(crate) use self::error::{HeaderFault, InputError, RowFault};
 pub(crate) use self::opened::{OpenedInput, ReadOptions, is_pipe, name_of};
 pub(crate) use self::resolved_users::ResolvedUsers;
 pub(crate) use self::rows::Rules;

@@ -60,57 +60,43 @@ impl Batch {
     }
 }
 
-/// All batches of an input.
-pub(super) struct Batches<'a> {
-    rows: LookupRows<'a>,
+/// All batches of the `rows`. Those that are resolved in `resolved` already are skipped.
+pub(super) fn batches<'a>(
+    mut rows: LookupRows<'a>,
     by: Attribute,
     room: usize,
-    /// Rows that are resolved in here already are skipped.
     resolved: Option<&'a ResolvedUsers>,
-    /// A row that did not fit the previous batch.
-    left: Option<RowNumber>,
-    value: String,
-}
-
-impl<'a> Batches<'a> {
-    pub(super) fn new(rows: LookupRows<'a>, by: Attribute, room: usize, resolved: Option<&'a ResolvedUsers>) -> Self {
-        Self { rows, by, room, resolved, left: None, value: String::new() }
-    }
-
-    /// The next row to look up; its value is written to `self.value`.
-    fn next_row(&mut self) -> io::Result<Option<RowNumber>> {
-        while let Some(row) = self.rows.next_row(&mut self.value)? {
-            if self.resolved.map_or(Ok(None), |resolved| resolved.of(row))?.is_none() {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
-    }
-
-    fn next_batch(&mut self) -> io::Result<Option<Batch>> {
+) -> impl Iterator<Item = io::Result<Batch>> + 'a {
+    let mut value = String::new();
+    // A row that did not fit the previous batch.
+    let mut left = None;
+    let mut next_batch = move || {
         let mut batch = Batch::default();
         loop {
-            let row = match self.left.take() {
+            let row = match left.take() {
                 Some(row) => Some(row),
-                None => self.next_row()?,
+                None => next_row(&mut rows, &mut value, resolved)?,
             };
             match row {
-                Some(row) if batch.takes(row, &self.value, self.by, self.room) => {}
-                left => {
-                    self.left = left;
+                Some(row) if batch.takes(row, &value, by, room) => {}
+                row => {
+                    left = row;
                     return Ok((!batch.rows.is_empty()).then_some(batch));
                 }
             }
         }
-    }
+    };
+    std::iter::from_fn(move || next_batch().transpose())
 }
 
-impl Iterator for Batches<'_> {
-    type Item = io::Result<Batch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_batch().transpose()
+/// The next row to look up; its value is written to `value`.
+fn next_row(rows: &mut LookupRows<'_>, value: &mut String, resolved: Option<&ResolvedUsers>) -> io::Result<Option<RowNumber>> {
+    while let Some(row) = rows.next_row(value)? {
+        if resolved.map_or(Ok(None), |resolved| resolved.of(row))?.is_none() {
+            return Ok(Some(row));
+        }
     }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! values:
 //!
 //! ```text
-//! lookup rows ──▶ Batches ──▶ filter ──▶ Session::next_users ──▶ Matcher (users by value) ──▶ ResolvedUsers
+//! lookup rows ──▶ batches ──▶ filter ──▶ Session::next_users ──▶ Matcher (users by value) ──▶ ResolvedUsers
 //!               (that fit a URL)         (pages; faults are retried)                      (one record per row)
 //! ```
 //!
@@ -28,7 +28,7 @@ use crate::input::{ResolvedUsers, ValidInput};
 use crate::pingone::{Endless, PageResult, PingOneError, Session, Transport, USUAL_BUDGET};
 use crate::stop::Stop;
 
-use self::batch::{Batch, Batches, filter};
+use self::batch::{Batch, batches, filter};
 use self::matching::{Matcher, folded};
 
 /// Why the lookup ended early. Nothing was changed.
@@ -59,7 +59,7 @@ pub(crate) fn forecast(input: &ValidInput, by: Attribute) -> io::Result<Forecast
     let mut forecast = Forecast::default();
     // Hashes are good enough to count distinct values.
     let (random, mut hashes) = (RandomState::new(), Sorter::new(&std::env::temp_dir()));
-    for batch in Batches::new(input.lookup_rows()?, by, USUAL_BUDGET, None) {
+    for batch in batches(input.lookup_rows()?, by, USUAL_BUDGET, None) {
         forecast.requests += 1;
         for value in &batch?.values {
             hashes.push([random.hash_one(value)])?;
@@ -92,7 +92,7 @@ impl<'a, W: Transport> LookUp<'a, W> {
     /// stores the results there. `seen` counts the rows.
     pub(crate) async fn all(&self, input: &ValidInput, resolved: &ResolvedUsers, seen: &watch::Sender<u64>) -> Result<(), NotLookedUp> {
         let rows = input.lookup_rows().map_err(NotLookedUp::Input)?;
-        let mut batches = Batches::new(rows, self.by, self.session.filter_budget(), Some(resolved));
+        let mut batches = batches(rows, self.by, self.session.filter_budget(), Some(resolved));
         // The first request goes alone: if the server refuses them all, it refuses only one.
         if let Some(first) = batches.next() {
             let first = self.batch(first).await?;

@@ -153,7 +153,7 @@ pub(crate) fn read_journal<E: From<FileError>>(
             break;
         }
         let is_of_a_line = index.has_header() && values.len() == index.header.len();
-        let line = row_and_outcome(&values).filter(|(row, _)| is_of_a_line && (1..=rows).contains(row));
+        let line = Column::Row.parsed(&values).zip(outcome_of(&values)).filter(|(row, _)| is_of_a_line && (1..=rows).contains(row));
         match line {
             Some((row, outcome)) => {
                 let previous = Column::PreviousUntil.text(&values).and_then(Previous::read);
@@ -238,10 +238,6 @@ fn active_until(values: &ByteRecord) -> Option<BypassUntil> {
 
 fn is_own_header(values: &ByteRecord) -> bool {
     values.iter().take(COLUMNS.len()).eq(COLUMNS.iter().map(|column| column.as_bytes()))
-}
-
-fn row_and_outcome(values: &ByteRecord) -> Option<(u64, Outcome)> {
-    Some((Column::Row.parsed(values)?, outcome_of(values)?))
 }
 
 /// Whether the file's last record, which begins at `start`, ends with a line feed outside quotes. A complete quoted value

@@ -36,10 +36,7 @@ pub(crate) fn write_lookups(
 
 /// Checks that the file at `path` has this SHA-256: an edited user would be granted what another was to get.
 pub(crate) fn check_lookups(path: &Path, sha256: &str) -> Result<(), OutputError> {
-    let now = sha256_of(path).map_err(|source| {
-        let is_gone = source.kind() == io::ErrorKind::NotFound;
-        if is_gone { OutputError::NoLookups(path.to_owned()) } else { FileError::new("read", path, source).into() }
-    })?;
+    let now = sha256_of(path).map_err(|error| unread(path, error))?;
     if now == sha256 {
         return Ok(());
     }
@@ -62,10 +59,7 @@ pub(crate) fn read_lookups<E: From<OutputError>>(
         let line = error.position().map_or(0, csv::Position::line);
         if error.is_io_error() { FileError::new("read", path, error.into()).into() } else { not_found_users(line) }
     };
-    let file = File::open(path).map_err(|error| {
-        let is_gone = error.kind() == io::ErrorKind::NotFound;
-        if is_gone { OutputError::NoLookups(path.to_owned()) } else { FileError::new("read", path, error).into() }
-    })?;
+    let file = File::open(path).map_err(|error| unread(path, error))?;
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(file);
     if reader.headers().map_err(failed)? != COLUMNS[..] {
         return Err(wrong("it has other columns".to_owned()).into());
@@ -85,6 +79,13 @@ pub(crate) fn read_lookups<E: From<OutputError>>(
         return Err(wrong(format!("it has users for {count} rows, and {rows} are to be found")).into());
     }
     Ok(())
+}
+
+fn unread(path: &Path, error: io::Error) -> OutputError {
+    if error.kind() == io::ErrorKind::NotFound {
+        return OutputError::NoLookups(path.to_owned());
+    }
+    FileError::new("read", path, error).into()
 }
 
 fn values_of(row: RowNumber, resolution: &Resolution) -> [String; COLUMNS.len()] {

@@ -18,8 +18,8 @@ pub(crate) struct ResumedUsers {
     pub(crate) users: HashSet<UserId>,
     /// Their row numbers.
     pub(crate) rows: RowSet,
-    /// The rows to send again, in order: the number, the user, and the carried columns.
-    pub(crate) again: Vec<(u64, UserId, ByteRecord)>,
+    /// The rows to send again by number: the user, and the carried columns.
+    pub(crate) again: BTreeMap<u64, (UserId, ByteRecord)>,
 }
 
 impl ResumedUsers {
@@ -27,19 +27,17 @@ impl ResumedUsers {
     pub(crate) fn read(path: &Path) -> Result<Self, FileError> {
         let nameless = || FileError::new("read", path, io::Error::other("a line names no user"));
         let mut resumed = Self::default();
-        let mut again = BTreeMap::new();
         read_journal(path, u64::MAX, |line| {
             let user: UserId = Column::UserId.parsed(line.values).ok_or_else(nameless)?;
             resumed.users.insert(user);
             resumed.rows.insert(line.row);
             if line.outcome.is_to_be_sent_again() {
-                again.insert(line.row, (user, carried(line.values).collect()));
+                resumed.again.insert(line.row, (user, carried(line.values).collect()));
             } else {
-                again.remove(&line.row);
+                resumed.again.remove(&line.row);
             }
             Ok(())
         })?;
-        resumed.again = again.into_iter().map(|(row, (user, carried))| (row, user, carried)).collect();
         Ok(resumed)
     }
 }
@@ -74,7 +72,7 @@ mod tests {
         let [a, b] = [A, B].map(|user| user.parse::<UserId>().expect("a UUID"));
         assert_eq!(resumed.users, [a, b].into());
         assert_eq!([1, 2, 9, 40, 41].map(|row| resumed.rows.contains(row)), [false, true, true, true, false]);
-        assert_eq!(resumed.again, [(9, b, ByteRecord::from(vec!["=1"])), (40, a, ByteRecord::from(vec![""]))]);
+        assert_eq!(resumed.again, BTreeMap::from([(9, (b, ByteRecord::from(vec!["=1"]))), (40, (a, ByteRecord::from(vec![""])))]));
     }
 
     #[test]
