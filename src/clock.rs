@@ -26,7 +26,6 @@ pub(crate) struct Clock {
 /// The difference between a local clock and PingOne's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offset {
-    /// Its amount.
     pub(crate) off: Duration,
     pub(crate) side: Side,
 }
@@ -34,9 +33,7 @@ pub(crate) struct Offset {
 /// Whether the local clock is ahead of PingOne's or behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// It is ahead.
     Ahead,
-    /// It is behind.
     Behind,
 }
 

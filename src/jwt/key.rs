@@ -1,6 +1,5 @@
 //! The private key that signs, and the public key that verifies.
 
-use std::collections::HashSet;
 use std::str::FromStr;
 
 use jsonwebtoken::errors::ErrorKind;
@@ -87,7 +86,7 @@ impl PublicKey {
     pub(crate) fn verify<T: DeserializeOwned>(&self, token: &str, claimed: &Claimed<'_>) -> Result<T, String> {
         let mut rules = Validation::new(self.family.usual().of_crate());
         rules.algorithms = self.family.algorithms().map(Algorithm::of_crate).collect();
-        rules.required_spec_claims = ["exp", "iss", "sub", "aud"].into_iter().map(str::to_owned).collect::<HashSet<_>>();
+        rules.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
         rules.validate_exp = false;
         rules.set_issuer(&[claimed.issuer]);
         rules.sub = Some(claimed.issuer.to_owned());

@@ -108,13 +108,10 @@ impl<'a, W: Transport> LookUp<'a, W> {
 
     /// Returns an error if several values were all refused: then the values are not the cause.
     fn check_first(&self, resolutions: &[Resolution]) -> Result<(), NotLookedUp> {
-        let refused = |resolution: &Resolution| match resolution {
-            Resolution::Unresolved(Outcome::Rejected, detail) => Some((**detail).clone()),
-            Resolution::Unresolved(..) | Resolution::User(_) => None,
-        };
-        match resolutions.iter().map(refused).collect::<Option<Vec<Detail>>>() {
-            Some(details) if details.len() > 1 => Err(self.unread(details[0].clone())),
-            Some(_) | None => Ok(()),
+        let is_refused = |resolution: &Resolution| matches!(resolution, Resolution::Unresolved(Outcome::Rejected, _));
+        match resolutions {
+            [Resolution::Unresolved(_, detail), _, ..] if resolutions.iter().all(is_refused) => Err(self.unread((**detail).clone())),
+            _ => Ok(()),
         }
     }
 

@@ -210,8 +210,7 @@ impl<'a, W: Transport> Pool<'a, W> {
                 self.next = self.rows.try_recv().ok();
             }
             let is_settled = self.next.as_ref().is_some_and(|row| !matches!(row.work, Work::Send(_)) && self.state.allows_next());
-            let row = self.next.take_if(|_| is_settled && self.unwritten.is_empty());
-            let Some(row) = row else {
+            let Some(row) = self.next.take_if(|_| is_settled && self.unwritten.is_empty()) else {
                 return;
             };
             self.begin(row);
@@ -235,11 +234,7 @@ impl<'a, W: Transport> Pool<'a, W> {
     /// Sends the next row with the granted permit. If a row turns out to need no request, the permit goes to the next one.
     fn use_permit(&mut self, token: &Arc<AccessToken>) {
         while self.missing() == Some(Missing::Permit) {
-            let row = match self.waiting.take_ready() {
-                Some(row) => Some(row),
-                None => self.next.take().and_then(|row| self.begin(row)),
-            };
-            let Some(mut row) = row else {
+            let Some(mut row) = self.waiting.take_ready().or_else(|| self.next.take().and_then(|row| self.begin(row))) else {
                 continue;
             };
             match row.state.step(self.pipeline.clock.now()) {

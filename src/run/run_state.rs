@@ -49,15 +49,6 @@ impl RunState {
         if let Some(until) = settlement.active_until() {
             self.ended.bypass_ends.add(until);
         }
-        self.stops_after(settlement)
-    }
-
-    /// Records why the run stops. Only the first reason is kept.
-    pub(super) fn stop(&mut self, reason: StopReason) {
-        self.ended.stopped.get_or_insert(reason);
-    }
-
-    fn stops_after(&mut self, settlement: &Settlement) -> Option<StopReason> {
         if self.canary.as_mut().is_some_and(|canary| canary.fails(settlement)) {
             return Some(StopReason::Canary(FailedRow::of(settlement)));
         }
@@ -72,6 +63,11 @@ impl RunState {
         let why = spent.or_else(|| self.breaker.is_final().then_some(Exceeded::Outage))?;
         let (failed, settled) = self.budget.spent();
         Some(StopReason::Exceeded { why, failed, settled, causes: self.causes.clone() })
+    }
+
+    /// Records why the run stops. Only the first reason is kept.
+    pub(super) fn stop(&mut self, reason: StopReason) {
+        self.ended.stopped.get_or_insert(reason);
     }
 
     pub(super) fn ended(self) -> Ended {

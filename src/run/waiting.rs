@@ -66,17 +66,14 @@ impl WaitingRows {
     }
 
     pub(super) fn take_ready(&mut self) -> Option<Box<StartedRow>> {
-        let (place, row) = self.ready.pop_first()?;
-        self.forget(place, &row);
-        Some(row)
+        let (place, _) = self.ready.first_key_value()?;
+        self.take(*place)
     }
 
     /// Removes a ready row that has no time left for an answer.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Option<Box<StartedRow>> {
         let (_, place) = self.latest.first().copied().filter(|(latest, _)| *latest <= now)?;
-        let row = self.ready.remove(&place)?;
-        self.forget(place, &row);
-        Some(row)
+        self.take(place)
     }
 
     /// Removes any row; `None` once there is none.
@@ -91,10 +88,12 @@ impl WaitingRows {
         backoff.into_iter().chain(overdue).min()
     }
 
-    fn forget(&mut self, place: Place, row: &StartedRow) {
+    fn take(&mut self, place: Place) -> Option<Box<StartedRow>> {
+        let row = self.ready.remove(&place)?;
         if let Some(latest) = row.state.latest_send() {
             self.latest.remove(&(latest, place));
         }
+        Some(row)
     }
 
     fn arrival(&mut self) -> u64 {

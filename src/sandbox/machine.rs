@@ -36,7 +36,8 @@ struct Arrival {
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) config: SandboxConfig,
-    origin: String,
+    /// The URL of its environment.
+    base: String,
     pub(super) application: Application,
     pub(super) directory: Directory,
     pub(super) started: Instant,
@@ -47,9 +48,10 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(config: SandboxConfig, origin: &str) -> Self {
+        let application = Application::new(&config, origin);
         Self {
-            origin: origin.to_owned(),
-            application: Application::new(&config, origin),
+            base: format!("{origin}/v1/environments/{}", application.environment),
+            application,
             directory: Directory::new(&config, Utc::now()),
             started: Instant::now(),
             limiter: Limiter::of(&config),
@@ -112,8 +114,7 @@ impl Machine {
 
     fn environment(&self) -> Answer {
         let id = self.application.environment.to_string();
-        let href = format!("{}/v1/environments/{id}", self.origin);
-        let body = json!({"_links": {"self": {"href": href}}, "id": id, "name": "Sandbox", "type": "SANDBOX", "region": "NA"});
+        let body = json!({"_links": {"self": {"href": self.base}}, "id": id, "name": "Sandbox", "type": "SANDBOX", "region": "NA"});
         Answer::new(200, body.to_string())
     }
 
@@ -195,7 +196,7 @@ impl Machine {
             (Some(filter), Some(text)) => self.directory.count(filter, text),
             (_, _) => self.directory.len(),
         };
-        let base = format!("{}/v1/environments/{}/users", self.origin, self.application.environment);
+        let base = format!("{}/users", self.base);
         let mut links = json!({"self": {"href": base}});
         if let Some(next) = next {
             let mut query = form_urlencoded::Serializer::new(String::new());
@@ -223,7 +224,7 @@ impl Machine {
     }
 
     fn bypass_answer(&self, user: UserId, kind: Option<FaultKind>, date: DateTime<Utc>) -> Answer {
-        let href = format!("{}/v1/environments/{}/users/{user}", self.origin, self.application.environment);
+        let href = format!("{}/users/{user}", self.base);
         let links = json!({"self": {"href": format!("{href}/bypassMFA")}, "user": {"href": href}});
         let running = self.directory.bypass_of(user).filter(|until| until.instant() > date);
         let mut body = json!({"_links": links});
