@@ -26,7 +26,7 @@ mod version;
 
 pub(crate) use self::files::OutputError;
 pub(crate) use self::origin::{Origin, origin_of};
-pub(crate) use self::summary::Summary;
+pub(crate) use self::summary::{Ending, Summary};
 pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};

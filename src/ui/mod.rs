@@ -2,13 +2,20 @@
 
 mod confirm;
 mod console;
+mod events;
+mod fit;
+mod log_form;
 mod lookup;
+mod notices;
 mod plan;
 mod progress;
 mod screen;
+mod silence;
 
 pub use self::console::Console;
 
 pub(crate) use self::confirm::{NotConfirmed, Question, Terminal, confirm};
+pub(crate) use self::notices::Notices;
 pub(crate) use self::plan::{PlanView, Planned, PlannedInput};
 pub(crate) use self::progress::Progress;
+pub(crate) use self::silence::shown_while;
