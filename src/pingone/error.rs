@@ -104,6 +104,11 @@ impl ServerMessage {
         self.0.is_of_pingone()
     }
 
+    /// Whether it came with an answer.
+    pub(super) fn has_status(&self) -> bool {
+        self.0.status.is_some()
+    }
+
     /// The status, or the innermost cause of there being none: `HTTP 503`, `Connection refused`.
     pub(crate) fn in_short(&self) -> String {
         if let Some(status) = self.0.status {

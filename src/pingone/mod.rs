@@ -4,6 +4,8 @@
 //! Session ── Pacer (a permit) ── Tokens (one for all rows) ── Transport (one request) ── classify → Verdict
 //! ```
 //!
+//! [`Answers`] keeps whether anybody answers, for `ui` to show.
+//!
 //! [`Transport`] is the seam: in the program it is [`HttpTransport`], in tests a script.
 
 mod answer;

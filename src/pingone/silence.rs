@@ -100,6 +100,8 @@ struct Exchanges {
     faults: u32,
     last: Option<Try>,
     reason: Option<ServerMessage>,
+    /// Whether a row was answered before.
+    has_answered: bool,
     /// How long an answer may take.
     slowest: Duration,
     /// Whether an outage was told, and its end is not.
@@ -129,6 +131,7 @@ impl Exchanges {
     fn usable(&mut self, wanted: Wanted, took: Duration, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.slowest = took.max(self.slowest.mul_f64(KEPT));
+        self.has_answered |= wanted == Wanted::Rows;
         if let Some(since) = self.since.filter(|_| std::mem::take(&mut self.is_out)) {
             self.over = Some((wanted, now.saturating_duration_since(since)));
         }
@@ -174,7 +177,10 @@ impl Exchanges {
             return false;
         };
         let is_long = self.faults >= FAULTS || (self.in_flight > 0 && lasted >= self.slowest * SLOWER);
-        let begins = is_long && !self.is_out && last.wanted != Wanted::Licence;
+        // A single row that is refused over and over may be at fault itself, where others were answered.
+        let is_one_row = last.wanted == Wanted::Rows && self.rows == 1 && self.has_answered;
+        let is_rows_own = is_one_row && self.reason.as_ref().is_some_and(ServerMessage::has_status);
+        let begins = is_long && !self.is_out && last.wanted != Wanted::Licence && !is_rows_own;
         self.is_out |= begins;
         begins
     }

@@ -170,6 +170,24 @@ fn a_request_that_is_given_up_is_not_waited_for() {
 }
 
 #[test]
+fn one_row_that_is_answered_503_is_no_outage_where_others_were_answered() {
+    for (others, status, is_outage) in [(true, Some(503), false), (true, None, true), (false, Some(503), true)] {
+        let mut trace = Trace::new();
+        if others {
+            trace.send(Wanted::Rows, 0);
+            trace.answer(Wanted::Rows, 10, 10);
+        }
+        trace.exchanges.rows = 1;
+        for millis in [1_000, 2_000, 3_500] {
+            trace.send(Wanted::Rows, millis);
+            trace.exchanges.faulted(&Detail::own(status, "busy".to_owned()));
+            trace.exchanges.close(Wanted::Rows, trace.at(millis));
+        }
+        assert_eq!((trace.silent(4_000), trace.begins(4_000)), (Some(3_000), is_outage), "{others} {status:?}");
+    }
+}
+
+#[test]
 fn a_licence_that_is_not_told_is_no_outage() {
     let mut trace = Trace::new();
     trace.send(Wanted::Licence, 0);

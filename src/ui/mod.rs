@@ -1,5 +1,6 @@
 //! Everything the operator sees during a run. All of it goes to standard error.
 
+mod before_rows;
 mod confirm;
 mod console;
 mod events;
@@ -14,8 +15,8 @@ mod silence;
 
 pub use self::console::Console;
 
+pub(crate) use self::before_rows::shown_while;
 pub(crate) use self::confirm::{NotConfirmed, Question, Terminal, confirm};
 pub(crate) use self::notices::Notices;
 pub(crate) use self::plan::{PlanView, Planned, PlannedInput};
 pub(crate) use self::progress::Progress;
-pub(crate) use self::silence::shown_while;

@@ -128,9 +128,11 @@ fn message(now: &Tally, rows: Option<u64>, pace: &Pace, left: Duration) -> Vec<P
         Pace::Held(left) => pieces.push(Piece::always(held(*left))),
         Pace::Silent(silence) => pieces.extend(no_answer(silence)),
         Pace::Flows { speed, limit } => {
-            pieces.extend(flow(*speed, *limit, 0));
-            // Without speed there is nothing to estimate from.
-            pieces.extend(rows.filter(|_| *speed > 0.0).map(|_| Piece::kept(3, format!("{:#} left", HumanDuration(left)))));
+            // Before the first answer, there is nothing to say.
+            if *speed > 0.0 {
+                pieces.extend(flow(*speed, *limit, 0));
+                pieces.extend(rows.map(|_| Piece::kept(3, format!("{:#} left", HumanDuration(left)))));
+            }
         }
     }
     pieces.push(Piece::always(counts(now)));

@@ -1,66 +1,19 @@
-//! Says what is waited for: the texts for the bar, the plain lines and the notices, and what is shown before the first row.
+//! Says what is waited for: the texts for the bar, the plain lines and the notices.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use indicatif::ProgressStyle;
-use tokio::time::{Instant, sleep, sleep_until};
-
-use super::Console;
-use super::events::{Fields, silence_fields};
-use super::fit::{Piece, fit, spelt};
-use super::progress::{LINE_EVERY, REDRAW_EVERY, columns};
-use crate::cli::ProgressMode;
-use crate::pingone::{Answers, Silence, Wanted};
-
-/// Waits for a `request` before the first row. Once there has been no answer for 2 s, shows what is waited for.
-pub(crate) async fn shown_while<T>(console: &Console, answers: &Answers, request: impl Future<Output = T>) -> T {
-    tokio::select! {
-        biased;
-        done = request => done,
-        never = show(console, answers) => match never {},
-    }
-}
-
-async fn show(console: &Console, answers: &Answers) -> Infallible {
-    match console.progress {
-        ProgressMode::None => std::future::pending().await,
-        ProgressMode::Bar => draw(console, answers).await,
-        ProgressMode::Auto | ProgressMode::Plain => print_lines(console, answers).await,
-    }
-}
-
-/// Draws a line that goes with this future.
-async fn draw(console: &Console, answers: &Answers) -> Infallible {
-    let bar = console.bar(None);
-    bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is sound"));
-    loop {
-        sleep(REDRAW_EVERY).await;
-        bar.set_message(answers.silence().map(|silence| fit(&waiting_for(&silence), columns())).unwrap_or_default());
-        bar.tick();
-    }
-}
-
-/// Prints a line every ten seconds. The first comes after the notice of an outage, which says the same.
-async fn print_lines(console: &Console, answers: &Answers) -> Infallible {
-    let mut since = Instant::now();
-    loop {
-        sleep_until(since + LINE_EVERY).await;
-        since = Instant::now();
-        if let Some(silence) = answers.silence() {
-            let mut fields: Fields = vec![("waitingFor", silence.wanted.name().into())];
-            fields.extend(silence_fields(&silence));
-            console.tell_progress(&fit(&waiting_for(&silence), usize::MAX), || fields);
-        }
-    }
-}
+use super::fit::{Piece, spelt};
+use crate::pingone::{Silence, Wanted};
 
 /// What is waited for before the first row.
-fn waiting_for(silence: &Silence) -> Vec<Piece> {
+pub(super) fn waiting_for(silence: &Silence) -> Vec<Piece> {
     let mut pieces = vec![Piece::always(format!("waiting for {} from {}", silence.wanted.name(), silence.host))];
-    pieces.extend(tries(silence).map(|tries| Piece::kept(1, tries).after(": ")));
+    if let Some(tries) = tries(silence) {
+        pieces.push(Piece::kept(1, tries).after(": "));
+        pieces.extend(silence.next_try.map(|wait| Piece::kept(3, format!("in {:.0} s", wait.as_secs_f64().ceil())).after(" ")));
+    }
     pieces.push(Piece::kept(4, format!("{} so far", spelt(silence.lasted))));
-    pieces.extend(gives_up(silence).map(|within| Piece::kept(3, within)));
+    pieces.extend(gives_up(silence).map(|within| Piece::kept(1, within)));
     pieces.extend(silence.reason.iter().map(|reason| Piece::kept(2, reason.in_short()).after(": ")));
     pieces
 }
@@ -68,15 +21,15 @@ fn waiting_for(silence: &Silence) -> Vec<Piece> {
 /// What the bar and the plain line of a run say while there is no answer.
 pub(super) fn no_answer(silence: &Silence) -> Vec<Piece> {
     let mut pieces = vec![Piece::kept(1, format!("no answer for {}", spelt(silence.lasted)))];
-    pieces.extend(silence.reason.iter().map(|reason| Piece::kept(2, format!("({})", reason.in_short())).after(" ")));
+    pieces.extend(silence.reason.iter().map(|reason| Piece::kept(4, format!("({})", reason.in_short())).after(" ")));
     match silence.wanted {
         Wanted::Rows => pieces.push(Piece::kept(5, format!("{} retried", rows_are(silence.rows)))),
         Wanted::Token | Wanted::Environment | Wanted::Licence | Wanted::Users => {
-            pieces.push(Piece::kept(3, format!("waiting for {}", silence.wanted.name())));
+            pieces.push(Piece::kept(2, format!("waiting for {}", silence.wanted.name())));
             pieces.extend(tries(silence).map(|tries| Piece::kept(5, tries)));
         }
     }
-    pieces.extend(gives_up(silence).map(|within| Piece::kept(4, within)));
+    pieces.extend(gives_up(silence).map(|within| Piece::kept(3, within)));
     pieces
 }
 
@@ -102,8 +55,7 @@ fn rows_are(rows: usize) -> String {
 
 fn tries(silence: &Silence) -> Option<String> {
     let (this, most) = silence.tries.filter(|(_, most)| *most > 1)?;
-    let next = silence.next_try.map(|wait| format!(" in {}", spelt(wait))).unwrap_or_default();
-    Some(format!("try {this} of {most}{next}"))
+    Some(format!("try {this} of {most}"))
 }
 
 fn gives_up(silence: &Silence) -> Option<String> {
@@ -117,6 +69,7 @@ pub(super) fn held(held: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fit::fit;
     use super::*;
     use crate::domain::Detail;
 
@@ -139,10 +92,10 @@ mod tests {
         let token = silence(Wanted::Token);
         let whole = "waiting for a token from auth.pingone.eu: try 3 of 8, 12 s so far, gives up within 5m 48s: Connection refused";
         assert_eq!(fit(&waiting_for(&token), usize::MAX), whole);
-        let at_80 = "waiting for a token from auth.pingone.eu: try 3 of 8: Connection refused";
+        let at_80 = "waiting for a token from auth.pingone.eu: try 3 of 8, gives up within 5m 48s";
         assert_eq!(fit(&waiting_for(&token), 80), at_80);
         let backing_off = Silence { next_try: Some(Duration::from_millis(3_400)), reason: None, ..token };
-        assert!(fit(&waiting_for(&backing_off), 200).contains(": try 3 of 8 in 3 s, 12 s so far"));
+        assert!(fit(&waiting_for(&backing_off), 200).contains(": try 3 of 8 in 4 s, 12 s so far"));
     }
 
     #[test]
