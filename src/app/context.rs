@@ -25,7 +25,7 @@ use crate::report::{Journal, NotWritten, RequestsRecord, Summary};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
 use crate::stop::Stop;
-use crate::ui::{Console, Progress};
+use crate::ui::{Console, Notices, Progress, shown_while};
 
 /// Rows read ahead of those that have a slot.
 pub(super) const READ_AHEAD: usize = 2 * READ_TOGETHER;
@@ -62,6 +62,7 @@ impl Drop for Start<'_> {
 pub(super) struct Context<'a> {
     start: &'a Start<'a>,
     pipeline: Pipeline<HttpTransport>,
+    notices: Notices,
     /// The sandbox inside this process, which stops when dropped.
     _sandbox: Option<Sandbox>,
 }
@@ -107,8 +108,9 @@ impl<'a> Context<'a> {
             clock: *clock,
             stop: stop.clone(),
         };
-        tracing::info!(run_id = %run, operation = config.operation.name(), rate = %pace.rate, "the run is set up");
-        Ok(Self { start, pipeline, _sandbox: sandbox })
+        let notices = Notices::of(&pipeline.session.answers);
+        tracing::info!(operation = config.operation.name(), rate = %pace.rate, "run {run} is set up");
+        Ok(Self { start, pipeline, notices, _sandbox: sandbox })
     }
 
     pub(super) fn config(&self) -> &'a RunConfig {
@@ -170,7 +172,7 @@ impl<'a> Context<'a> {
         tokio::select! {
             biased;
             () = stop.requested() => Err(RunError::before_the_first_row(stop)),
-            answer = request => Ok(answer?),
+            answer = shown_while(self.console(), &self.session().answers, request) => Ok(answer?),
         }
     }
 
@@ -207,9 +209,10 @@ impl<'a> Context<'a> {
         let (tally, seen) = watch::channel(before);
         let expected = feed.expected();
         session.pacer.expect(expected.map(|rows| rows.saturating_sub(before.rows())));
-        let progress = Progress::start(self.console(), expected, seen, Arc::clone(&session.pacer));
+        let progress = Progress::start(self.console(), expected, seen, Arc::clone(&session.answers));
         let (send, rows) = mpsc::channel(READ_AHEAD);
         let (ended, rows) = tokio::join!(pipeline.run(rows, journal.appender(), tally), feed.run(pipeline, send));
+        self.notices.tell_now();
         progress.finish().await;
         let written = journal.finish().await;
         self.start.signals.abort();

@@ -18,7 +18,7 @@ use crate::pingone::Transport;
 use crate::report::{DirectoryRecord, DirectoryRows, InputRecord, Numbers, Replaced, ResumedUsers, RowsByNumber};
 use crate::run::Pipeline;
 use crate::stop::Stop;
-use crate::ui::{Console, Planned};
+use crate::ui::{Console, Planned, shown_while};
 
 /// The selected users.
 #[derive(Debug)]
@@ -93,7 +93,8 @@ impl RowSource for DirectorySource {
 
     async fn resolve(self, context: &Context<'_>, _: Option<&Path>) -> Result<BegunList, RunError> {
         let Self(selection) = self;
-        let listing = Listing::begin(context.session(), selection.clone(), context.max_users(), context.stop()).await?;
+        let listing = Listing::begin(context.session(), selection.clone(), context.max_users(), context.stop());
+        let listing = shown_while(context.console(), &context.session().answers, listing).await?;
         Ok(BegunList { selection, listing })
     }
 }

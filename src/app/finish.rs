@@ -17,7 +17,7 @@ use crate::config::RunConfig;
 use crate::domain::{BypassUntil, EndDates, Lines, Outcome, Tally, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
-    EndedJournal, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
+    EndedJournal, Ending, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
     count_report, index_journal, tally, totals,
 };
 use crate::run::{Causes, Exceeded, StopReason};
@@ -103,6 +103,7 @@ impl Conclusion<'_> {
         if files.partial.exists() {
             self.note_in_record(stopped, &summary.tally);
             summary.files = vec![files.partial.to_path_buf(), files.record.to_path_buf()];
+            summary.ending = Some(Ending { status: status_of(stopped), exit_code: stopped.code() });
             self.console.summarize(summary);
         }
         complain(stopped, self.console);
@@ -114,7 +115,7 @@ impl Conclusion<'_> {
     }
 
     fn note_in_record(&mut self, stopped: &RunError, tally: &Tally) {
-        self.record.status = if matches!(stopped, RunError::Interrupted(_)) { Status::Interrupted } else { Status::Stopped };
+        self.record.status = status_of(stopped);
         self.record.stop_reason = Some(stopped.in_short());
         self.record.totals = totals(tally);
         if let Err(error) = self.record.write(&self.workspace.files.record) {
@@ -122,6 +123,11 @@ impl Conclusion<'_> {
             tracing::warn!("{error}");
         }
     }
+}
+
+/// The status of a run that did not finish.
+pub(super) fn status_of(stopped: &RunError) -> Status {
+    if matches!(stopped, RunError::Interrupted(_)) { Status::Interrupted } else { Status::Stopped }
 }
 
 /// Whether the report must wait although every row has a line: a signal left rows that are to be sent again, or the run was
@@ -166,6 +172,8 @@ pub(super) fn conclude_published(
     summary.tally = published.tally;
     summary.rows = None;
     summary.files = files.finished();
+    let exit_code = exit_code(&published.tally, &config.safety.allow);
+    summary.ending = Some(Ending { status: Status::Completed, exit_code });
     console.summarize(summary);
     if published.tally.rows() == 0 {
         console.tell("nobody is selected: the list of users is empty, and so is the report");
@@ -265,6 +273,7 @@ pub(super) fn summary_of(results: &RunResults, target: &str) -> Summary {
         took: results.took,
         held: results.held,
         files: Vec::new(),
+        ending: None,
     }
 }
 
@@ -275,6 +284,11 @@ pub(super) fn code_of(tally: &Tally, allowed: &[Outcome], console: &Console) -> 
     if !spared.is_empty() {
         console.tell(&format!("not counted in the exit code, as `--allow` says: {}", spared.join(", ")));
     }
+    exit_code(tally, allowed)
+}
+
+/// The exit code of a run that has settled every row, of which failures that are `allowed` do not count.
+pub(super) fn exit_code(tally: &Tally, allowed: &[Outcome]) -> u8 {
     if tally.failures_besides(allowed) > 0 { EXIT_ROWS_FAILED } else { EXIT_SUCCESS }
 }
 

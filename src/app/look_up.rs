@@ -31,7 +31,7 @@ pub(super) async fn look_up(input: ValidInput, context: &Context<'_>, known: Opt
         return Ok(input);
     }
     let (count, looked_up) = watch::channel(0);
-    let progress = Progress::of_looking_up(context.console(), rows, looked_up, Arc::clone(&context.session().pacer));
+    let progress = Progress::of_looking_up(context.console(), rows, looked_up, Arc::clone(&context.session().answers));
     let looking_up = LookUp::new(context.session(), lookup.by, context.stop(), context.concurrency());
     let done = looking_up.all(&input, &resolved, &count).await;
     drop(count);

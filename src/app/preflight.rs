@@ -66,7 +66,8 @@ pub(super) async fn preflight<S: RowSource>(
     let planned = source.planned();
     let users = planned.users();
     let before = resumed.map(|Resumed { run, settled, .. }| (run, settled)).filter(|(_, settled)| *settled > 0);
-    let plan = PlanView { resumes: before, ..view(config, planned, context.info(), target, licence, approval.plan) };
+    let environment = record.environment.clone();
+    let plan = PlanView { resumes: before, environment, ..view(config, planned, context.info(), target, licence, approval.plan) };
     context.console().show_plan(&plan, approval.terminal.is_some());
     record.confirmed = approval.record(config);
     if let Some(terminal) = approval.terminal {
@@ -122,7 +123,9 @@ pub(super) fn view<'a>(
         Destination::Files(files) => shown(&files.report).to_string(),
     };
     let identity = info.identity.clone();
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report, digest, resumes: None }
+    let environment = EnvironmentRecord { id: info.environment.to_string(), name: None, kind: None };
+    let (operation, rate, api_url) = (config.operation, config.pace.rate, info.api_url.clone());
+    PlanView { operation, planned, rate, licence, target, environment, api_url, identity, report, digest, resumes: None }
 }
 
 fn display_name(info: &EnvironmentInfo, target: &str) -> String {

@@ -1,7 +1,5 @@
 //! `grant`, `audit` and `end`: the flow of a run, from its configuration to its exit code.
 
-use tracing::Instrument;
-
 use super::approval::{Approval, check_approved, plan_digest, terminal};
 use super::context::{Context, Start};
 use super::csv_source::CsvSource;
@@ -54,6 +52,7 @@ async fn run_source<S: RowSource>(start: &Start<'_>, spec: &S::Spec, to_resume: 
 async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sink: K) -> Result<u8, RunError> {
     let Start { config, info, console, clock, stop, .. } = start;
     let (started_at, run_id) = sink.origin().unwrap_or_else(|| (clock.millis(), RunId::random()));
+    console.set_run(run_id);
     let source = S::read(spec, config, started_at, stop, console).await;
     let (source, mut record, mut index) = match sink.admit(source, |input| RunRecord::of(config, input, started_at, info, run_id))? {
         Admitted::Done(code) => return Ok(code),
@@ -83,7 +82,7 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
     if record.canary_succeeded {
         context.leave_out_canary();
     }
-    let results = context.run(journal, feed, before).instrument(console.run_span(run_id)).await;
+    let results = context.run(journal, feed, before).await;
     sink.finish(results, &*rows, record, before)
 }
 

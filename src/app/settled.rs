@@ -67,6 +67,7 @@ pub(super) fn publish_settled(
         took: Duration::ZERO,
         held: Duration::ZERO,
         files: Vec::new(),
+        ending: None,
     };
     let code = conclude_published(files, config, &published, &mut summary, console);
     metrics.write(&summary, &BTreeMap::new(), code);

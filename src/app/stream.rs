@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::context::{RunResults, Start};
 use super::error::RunError;
-use super::finish::{code_of, summary_of, why_stopped};
+use super::finish::{code_of, exit_code, status_of, summary_of, why_stopped};
 use super::sink::{Admitted, ReportSink};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::domain::{Lines, RunId, Tally};
-use crate::report::{InputRecord, Journal, JournalIndex, NotWritten, RunRecord, Target};
+use crate::report::{Ending, InputRecord, Journal, JournalIndex, NotWritten, RunRecord, Status, Target};
 use crate::stdio;
 
 /// Standard output as a sink.
@@ -62,7 +62,11 @@ impl ReportSink for Stream<'_> {
         let statuses = results.statuses.clone();
         (summary.tally, summary.bypass_ends) = (results.ended.tally, results.ended.bypass_ends);
         let is_whole = results.written.is_ok() && matches!(results.rows, Ok(Some(rows)) if rows == summary.tally.rows());
+        let is_unread = matches!(results.written, Err(NotWritten::GivenUp));
         summary.rows = results.expected.filter(|_| !is_whole);
+        let concluded = if is_whole { Ok(exit_code(&summary.tally, &config.safety.allow)) } else { Err(why_stopped(results)) };
+        let (status, code) = concluded.as_ref().map_or_else(|error| (status_of(error), error.code()), |code| (Status::Completed, *code));
+        summary.ending = Some(Ending { status, exit_code: code });
         if summary.tally.rows() > 0 || is_whole {
             console.summarize(&summary);
         }
@@ -70,11 +74,12 @@ impl ReportSink for Stream<'_> {
         if config.lines != Lines::All && failed > 0 {
             console.tell(&format!("{failed} rows failed and are not written: a report in a file has them beside it, in NAME.failed.csv"));
         }
-        if matches!(results.written, Err(NotWritten::GivenUp)) {
+        if is_unread {
             console.tell_anyhow("standard output was not read to its end: the last of these rows are not in it");
         }
-        let concluded = if is_whole { Ok(code_of(&summary.tally, &config.safety.allow, console)) } else { Err(why_stopped(results)) };
-        let code = concluded.as_ref().map_or_else(RunError::code, |code| *code);
+        if is_whole {
+            code_of(&summary.tally, &config.safety.allow, console);
+        }
         metrics.write(&summary, &statuses, code);
         concluded
     }

@@ -136,6 +136,11 @@ impl Pacer {
         until.map(|until| self.clock.start + until)
     }
 
+    /// The requests a second that the server has turned out to let in, if that is below the rate asked for.
+    pub(crate) fn limit(&self) -> Option<f64> {
+        self.state().throttle.limited_to()
+    }
+
     /// How long requests have been held back so far, in total.
     pub(crate) fn lost(&self) -> Duration {
         let now = self.clock.now();

@@ -246,6 +246,11 @@ impl Throttle {
         self.estimate.limit.is_some().then(|| self.rate(now))
     }
 
+    /// The working rate as last computed, if a limit is known and keeps it below the rate asked for.
+    pub(super) fn limited_to(&self) -> Option<f64> {
+        self.estimate.limit.map(|_| self.working).filter(|rate| *rate > 0.0 && *rate < self.most)
+    }
+
     /// The working rate before a limit is known; grows with each second without a 429.
     pub(super) fn starting_rate(&mut self, now: f64) -> f64 {
         if self.trips.seen > 0 && self.start.is_finite() && now - self.started >= 1.0 {

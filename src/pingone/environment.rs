@@ -52,7 +52,7 @@ impl<W: Transport> Session<W> {
     /// that fails is no reason to stop. Returns `false` if another row has found that it does not exist.
     pub(crate) async fn check_environment(&self, stop: &Stop) -> Result<bool, PingOneError> {
         let check = || async {
-            match self.fetch_once(Resource::Environment, false, stop, |_, _| Ok(())).await {
+            match self.fetch_once(Resource::Environment, stop, |_, _| Ok(())).await {
                 Ok(Fetched::Value(()) | Fetched::Refused { .. } | Fetched::Failed { .. } | Fetched::Throttled(_)) => Ok(()),
                 Ok(Fetched::Stopped) => Err(None),
                 Err(error) => Err(Some(error)),

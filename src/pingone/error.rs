@@ -94,6 +94,21 @@ impl ServerMessage {
     pub(crate) fn is_of_pingone(&self) -> bool {
         self.0.is_of_pingone()
     }
+
+    /// Whether it came with an answer.
+    pub(super) fn has_status(&self) -> bool {
+        self.0.status.is_some()
+    }
+
+    /// The status, or the innermost cause of there being none: `HTTP 503`, `Connection refused`.
+    pub(crate) fn in_short(&self) -> String {
+        if let Some(status) = self.0.status {
+            return format!("HTTP {status}");
+        }
+        let message = self.0.message.to_string();
+        let innermost = message.rsplit(": ").next().unwrap_or(&message);
+        innermost.split(" (os error").next().unwrap_or(innermost).to_owned()
+    }
 }
 
 impl fmt::Display for ServerMessage {

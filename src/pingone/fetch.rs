@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::answer::{Answer, Reply};
 use super::error::PingOneError;
 use super::session::Session;
+use super::silence::{Wait, Wanted};
 use super::token::AccessToken;
 use super::transport::{Resource, Transport};
 use super::verdict::{Class, class, error_detail};
@@ -20,6 +21,15 @@ impl Resource<'_> {
             Self::Environment => "environment",
             Self::Licence => "rates of the licence",
             Self::Users(_) => "user list",
+        }
+    }
+
+    /// What is waited for while it is fetched.
+    fn wanted(self) -> Wanted {
+        match self {
+            Self::Environment => Wanted::Environment,
+            Self::Licence => Wanted::Licence,
+            Self::Users(_) => Wanted::Users,
         }
     }
 
@@ -59,6 +69,16 @@ pub(super) enum Fetched<T> {
     Stopped,
 }
 
+impl<T> Fetched<T> {
+    /// Why there is no usable answer. A 401 is one: the token is renewed.
+    fn fault(&self) -> Option<&Detail> {
+        match self {
+            Self::Failed { detail, .. } => Some(detail).filter(|detail| detail.status != Some(401)),
+            Self::Value(_) | Self::Refused { .. } | Self::Throttled(_) | Self::Stopped => None,
+        }
+    }
+}
+
 /// Parses an answer, or says why it cannot. The texts of the result must not show the token.
 pub(super) trait Parse<T>: Fn(&Answer, &AccessToken) -> Result<T, String> {}
 
@@ -70,43 +90,52 @@ impl<W: Transport> Session<W> {
     pub(super) async fn fetch<T>(&self, resource: Resource<'_>, stop: &Stop, parse: impl Parse<T>) -> Result<Fetched<T>, PingOneError> {
         let deadline = Instant::now() + self.limits.give_up_after;
         let mut backoff = Backoff::new();
-        let mut again = false;
+        let mut waiting = self.answers.wait(resource.wanted(), Some(deadline), self.limits.max_attempts);
         loop {
-            let fetched = self.fetch_once(resource, again, stop, &parse).await?;
+            let fetched = self.fetch_in(&mut waiting, resource, stop, &parse).await?;
             let (detail, wait) = match fetched {
                 Fetched::Throttled(detail) if self.pacer.held_until().is_some_and(|until| until >= deadline) => (detail, None),
-                Fetched::Throttled(_) => {
-                    again = true;
-                    continue;
-                }
+                Fetched::Throttled(_) => continue,
                 Fetched::Failed { detail, wait } => (detail, Some(backoff.after_fault(wait))),
                 fetched @ (Fetched::Value(_) | Fetched::Refused { .. } | Fetched::Stopped) => return Ok(fetched),
             };
             let Some(wait) = wait.filter(|wait| backoff.faults() < self.limits.max_attempts && Instant::now() + *wait < deadline) else {
                 return Ok(Fetched::Failed { detail, wait: None });
             };
+            waiting.retried_in(wait);
             let what = &detail.message;
             tracing::info!("no {} yet ({what}): it is asked for again in {:.1} s", resource.name(), wait.as_secs_f64());
             tokio::select! {
                 () = stop.requested() => return Ok(Fetched::Stopped),
-                () = tokio::time::sleep(wait) => again = true,
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// Waits for a permit and fetches a resource once. `again` says that this is a retry.
+    /// Waits for a permit and fetches a resource once, without retries.
     pub(super) async fn fetch_once<T>(
         &self,
         resource: Resource<'_>,
-        again: bool,
+        stop: &Stop,
+        parse: impl Parse<T>,
+    ) -> Result<Fetched<T>, PingOneError> {
+        self.fetch_in(&mut self.answers.wait(resource.wanted(), None, 1), resource, stop, parse).await
+    }
+
+    /// Waits for a permit and makes the next try of `waiting`.
+    async fn fetch_in<T>(
+        &self,
+        waiting: &mut Wait<'_>,
+        resource: Resource<'_>,
         stop: &Stop,
         parse: impl Parse<T>,
     ) -> Result<Fetched<T>, PingOneError> {
         let Some(token) = self.permit(stop).await? else {
             return Ok(Fetched::Stopped);
         };
-        self.count(again);
+        self.count(waiting.is_repeated());
         let sent = Instant::now();
+        waiting.sent(sent);
         let reply = tokio::select! {
             biased;
             reply = self.transport.fetch(resource, &token) => reply,
@@ -114,6 +143,7 @@ impl<W: Transport> Session<W> {
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let fetched = self.classify_fetch(resource, &reply, &token, sent, parse)?;
+        waiting.ended(fetched.fault());
         let was_admitted = reply.is_ok() && !matches!(fetched, Fetched::Throttled(_));
         if resource.informs_pacer() && was_admitted {
             self.pacer.admitted(sent);

@@ -101,7 +101,7 @@ impl<W: Transport> Session<W> {
             let body = answer.body.as_deref().map_err(Clone::clone)?;
             serde_json::from_slice(body).map(|body| LicenceRates::read(&body)).map_err(|_| "the answer is not JSON".to_owned())
         };
-        let why = match self.fetch_once(Resource::Licence, false, stop, read).await? {
+        let why = match self.fetch_once(Resource::Licence, stop, read).await? {
             Fetched::Value(rates) if rates.is_empty() => "the answer has none".to_owned(),
             Fetched::Value(rates) => return Ok(rates),
             Fetched::Refused { detail, .. } | Fetched::Failed { detail, .. } | Fetched::Throttled(detail) => {

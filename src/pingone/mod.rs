@@ -4,6 +4,8 @@
 //! Session ── Pacer (a permit) ── Tokens (one for all rows) ── Transport (one request) ── classify → Verdict
 //! ```
 //!
+//! [`Answers`] keeps whether anybody answers, for `ui` to show.
+//!
 //! [`Transport`] is the seam: in the program it is [`HttpTransport`], in tests a script.
 
 mod answer;
@@ -20,6 +22,7 @@ mod pages;
 mod permit;
 mod redact;
 mod session;
+mod silence;
 mod token;
 mod traffic;
 mod transport;
@@ -37,6 +40,7 @@ pub(crate) use self::http::{HttpSettings, HttpTransport, TrustedCa};
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;
 pub(crate) use self::session::{Answered, Limits, RowRequest, Session};
+pub(crate) use self::silence::{Answers, Notice, Silence, Wanted};
 pub(crate) use self::token::{AccessToken, TokenSource};
 pub(crate) use self::transport::{Call, Transport};
 pub(crate) use self::url_budget::{USUAL_BUDGET, encoded_len};

@@ -12,6 +12,7 @@ use super::answer::{Answer, Reply};
 use super::credentials::{ASSERTION_LIFETIME, Assertion, Authentication, Credentials};
 use super::error::{MadeWith, PingOneError};
 use super::session::Session;
+use super::silence::Wanted;
 use super::token::{AccessToken, TokenSource, read_token};
 use super::transport::Transport;
 use super::verdict::{Class, class, error_detail, text};
@@ -77,6 +78,7 @@ impl<W: Transport> Session<W> {
         let mut attempts = 0;
         let mut backoff = Backoff::new();
         let mut redated = false;
+        let mut waiting = self.answers.wait(Wanted::Token, Some(deadline), self.limits.max_attempts);
         loop {
             self.count(attempts > 0);
             attempts += 1;
@@ -85,13 +87,16 @@ impl<W: Transport> Session<W> {
             let authentication =
                 credentials.authentication(self.endpoints.token().as_str(), self.time()).map_err(PingOneError::Unsigned)?;
             self.secrets.note(&authentication);
+            waiting.sent(sent);
             let reply = tokio::select! {
                 biased;
                 reply = self.transport.fetch_token(&authentication) => reply,
                 () = stop.abandoned() => return Ok(None),
             };
             self.note_reply(self.endpoints.auth.host(), &reply)?;
-            match self.classify_token(&reply, sent, &authentication) {
+            let verdict = self.classify_token(&reply, sent, &authentication);
+            waiting.ended(verdict.fault());
+            match verdict {
                 TokenVerdict::Granted(token) => return Ok(Some(self.tokens.set(token))),
                 TokenVerdict::Refused(_) if !redated && self.is_misdated(&authentication) => {
                     redated = true;
@@ -109,6 +114,7 @@ impl<W: Transport> Session<W> {
                     if backoff.faults() >= self.limits.max_attempts || Instant::now() + wait >= deadline {
                         return Err(self.no_token(attempts, fault));
                     }
+                    waiting.retried_in(wait);
                     let what = &fault.message;
                     tracing::info!("no token yet ({what}): the token endpoint is asked again in {:.1} s", wait.as_secs_f64());
                     tokio::select! {
@@ -205,6 +211,16 @@ enum TokenVerdict {
     Refused(PingOneError),
     Throttled(Option<Duration>, Detail),
     Faulted(Detail, Option<Duration>),
+}
+
+impl TokenVerdict {
+    /// Why there is no usable answer.
+    fn fault(&self) -> Option<&Detail> {
+        match self {
+            Self::Faulted(fault, _) => Some(fault),
+            Self::Granted(_) | Self::Refused(_) | Self::Throttled(..) => None,
+        }
+    }
 }
 
 /// The text of an error of the token endpoint, in OAuth's form or PingOne's.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::answer::Reply;
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
+use super::silence::{Answers, Wanted};
 use super::token::{AccessToken, Secrets, TokenSource, Tokens};
 use super::traffic::Traffic;
 use super::transport::{Call, Transport};
@@ -48,6 +49,7 @@ pub(crate) struct Session<W> {
     pub(super) endpoints: Endpoints,
     pub(super) tokens: Tokens,
     pub(crate) pacer: Arc<Pacer>,
+    pub(crate) answers: Arc<Answers>,
     pub(crate) traffic: Traffic,
     /// Set once the environment is known to exist.
     pub(super) environment: OnceCell<()>,
@@ -73,11 +75,13 @@ pub(crate) struct Limits {
 impl<W: Transport> Session<W> {
     pub(crate) fn new(transport: W, endpoints: Endpoints, tokens: TokenSource, pacer: Arc<Pacer>, limits: Limits, clock: Clock) -> Self {
         let secrets = Secrets::of(&tokens);
+        let answers = Arc::new(Answers::new(Arc::clone(&pacer), &endpoints));
         Self {
             transport,
             endpoints,
             tokens: Tokens::new(tokens),
             pacer,
+            answers,
             traffic: Traffic::default(),
             environment: OnceCell::new(),
             secrets,
@@ -111,6 +115,8 @@ impl<W: Transport> Session<W> {
         let sent = Instant::now();
         let left = deadline.map_or(self.limits.give_up_after, |deadline| deadline - sent);
         let limit = self.limits.timeout.min(left);
+        let mut wait = self.answers.wait(Wanted::Rows, sent.checked_add(left), self.limits.max_attempts);
+        wait.sent(sent);
         let reply = tokio::select! {
             biased;
             reply = self.transport.send(call, row, token, limit) => reply,
@@ -118,6 +124,7 @@ impl<W: Transport> Session<W> {
         };
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let verdict = classify(call, &reply).map_texts(|text| self.redact(text, Some(token)));
+        wait.ended(verdict.fault());
         let status = reply.as_ref().ok().map(|answer| answer.status);
         let correlation = reply.ok().map(|answer| answer.correlation.map(|text| self.redact(text, Some(token))));
         let took = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);

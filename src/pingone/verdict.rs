@@ -98,7 +98,15 @@ impl Verdict {
     }
     /// Whether PingOne gave no usable answer.
     pub(crate) fn is_fault(&self) -> bool {
-        matches!(self, Self::Faulted { .. })
+        self.fault().is_some()
+    }
+
+    /// Why there is no usable answer.
+    pub(crate) fn fault(&self) -> Option<&Detail> {
+        match self {
+            Self::Faulted { fault, .. } => Some(fault),
+            Self::Answered { .. } | Self::NotFound(_) | Self::Refused { .. } | Self::Unauthorized(_) | Self::Throttled { .. } => None,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ mod verify;
 mod version;
 
 pub(crate) use self::origin::{Origin, origin_of};
-pub(crate) use self::summary::Summary;
+pub(crate) use self::summary::{Ending, Summary};
 pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::record::Status;
 use crate::domain::{Counts, EndDates, Tally, shown};
 
 /// What a run has done.
@@ -27,8 +28,17 @@ pub(crate) struct Summary {
     pub(crate) took: Duration,
     /// For how much of that time all requests were held back because PingOne asked for it.
     pub(crate) held: Duration,
-    /// The report and the files beside it.
+    /// The report and the files beside it; first the journal if the run did not finish.
     pub(crate) files: Vec<PathBuf>,
+    /// How the run ended, once that is known.
+    pub(crate) ending: Option<Ending>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) status: Status,
+    pub(crate) exit_code: u8,
 }
 
 impl fmt::Display for Summary {
@@ -74,6 +84,7 @@ mod tests {
             took: Duration::from_millis(12_345),
             held: Duration::from_millis(1_500),
             files: vec!["r.csv".into(), "r.run.json".into()],
+            ending: None,
         };
         let expected = "\
 against    environment e at https://api.pingone.eu/v1

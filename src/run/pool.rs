@@ -102,6 +102,7 @@ impl<'a, W: Transport> Pool<'a, W> {
     /// Waits for the next event; `None` if nothing is left to wait for.
     async fn event(&mut self) -> Option<Event> {
         let missing = self.proceed();
+        self.pipeline.session.answers.set_rows(self.in_flight.len() + self.waiting.len());
         if self.is_over() {
             return None;
         }

@@ -3,11 +3,9 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use serde_json::json;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
@@ -15,6 +13,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::PlanView;
+use super::events::{Fields, plan_fields, summary_fields};
+use super::log_form::{ForTerminal, OWN, json_line, with_run};
 use super::progress::{REDRAWS_A_SECOND, bar};
 use super::screen::{Screen, Weight};
 use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
@@ -22,14 +22,14 @@ use crate::domain::{RunId, escaped, escaped_lines, is_unseen};
 use crate::report::Summary;
 use crate::stdio::Stream;
 
-/// Only this program's log is written: the HTTP libraries' might hold a token.
-const OWN: &str = "pingone_bypass";
 /// The start of a terminal control sequence.
 const ESCAPE: char = '\u{1b}';
 /// The separator of the lines of a message.
 const INDENTED: &str = "\n  ";
 /// Target of messages that are shown at any log level.
 const ALWAYS_SHOWN: &str = "pingone_bypass::told";
+/// Target of notices that are shown unless `--quiet` is given.
+pub(super) const NOTICE: &str = "pingone_bypass::notice";
 
 /// The format of logs and messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ enum Form {
     Text {
         /// Whether logs are coloured.
         color: bool,
+        /// Whether they are written to a terminal.
+        terminal: bool,
     },
     /// A JSON object per line.
     Json,
@@ -50,6 +52,8 @@ pub struct Console {
     pub(crate) progress: ProgressMode,
     quiet: bool,
     form: Form,
+    /// The run, once it is known.
+    run: Arc<OnceLock<RunId>>,
     /// Whether a bar can be drawn.
     draws: bool,
 }
@@ -68,11 +72,12 @@ impl Console {
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let form = match output.map(|output| output.log_format) {
             Some(LogFormat::Json) => Form::Json,
-            Some(LogFormat::Text) | None => Form::Text { color },
+            Some(LogFormat::Text) | None => Form::Text { color, terminal },
         };
         let quiet = output.is_some_and(|output| output.quiet);
         let progress = output.map_or(ProgressMode::None, |output| shown(output, draws));
-        let console = Self { screen: screen(form), progress, quiet, form, draws };
+        let run = Arc::default();
+        let console = Self { screen: screen(form, &run), progress, quiet, form, run, draws };
         console.start_logging(output.map_or(0, |output| output.verbose));
         console
     }
@@ -84,20 +89,24 @@ impl Console {
             (false, 1) => Level::INFO,
             (false, _) => Level::DEBUG,
         };
-        let only_own = Targets::new().with_target(OWN, level).with_target(ALWAYS_SHOWN, Level::INFO);
+        let notices = if self.quiet { level } else { level.max(Level::INFO) };
+        // Only this program's log is written: the HTTP libraries' might hold a token.
+        let only_own = Targets::new().with_target(OWN, level).with_target(NOTICE, notices).with_target(ALWAYS_SHOWN, Level::INFO);
         let layer = tracing_subscriber::fmt::layer().with_writer(self.clone()).log_internal_errors(false);
         let registry = tracing_subscriber::registry().with(only_own);
         let started = match self.form {
-            Form::Json => registry.with(layer.json().flatten_event(true)).try_init(),
-            Form::Text { color } => registry.with(layer.with_ansi(color).with_target(false)).try_init(),
+            Form::Json => registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init(),
+            Form::Text { color, terminal: true } => registry.with(layer.with_ansi(color).event_format(ForTerminal)).try_init(),
+            Form::Text { color, terminal: false } => registry.with(layer.with_ansi(color).with_target(false)).try_init(),
         };
         // A program that embeds this library may have its own logging.
         drop(started);
     }
 
-    /// A span that adds the run to each log line in JSON. In text, the run is shown once at the start.
-    pub(crate) fn run_span(&self, run: RunId) -> tracing::Span {
-        if self.form == Form::Json { tracing::error_span!("run", runId = %run) } else { tracing::Span::none() }
+    /// Adds the run to each further line in JSON. In text, it is shown once at the start.
+    pub(crate) fn set_run(&self, run: RunId) {
+        // There is one run in a process.
+        self.run.get_or_init(|| run);
     }
 
     /// A bar of this many rows, if known.
@@ -127,13 +136,28 @@ impl Console {
             if trace.status() == BacktraceStatus::Captured {
                 text = format!("{text}\nstack backtrace:\n{trace}");
             }
-            console.screen.queue_lines(line(console.form, Level::ERROR, &text).into_bytes(), Weight::Message);
+            console.screen.queue_lines(line(console.form, &console.run, Level::ERROR, &text).into_bytes(), Weight::Message);
             // The program may end with this thread.
             console.flush();
         }));
     }
 
-    /// Shows a line of progress.
+    /// Shows a line of progress; in JSON, these `fields`.
+    pub(super) fn tell_progress(&self, line: &str, fields: impl FnOnce() -> Fields) {
+        match self.form {
+            _ if self.quiet => {}
+            Form::Json => self.write_event("progress", fields()),
+            Form::Text { .. } => self.print(line),
+        }
+    }
+
+    /// Writes an event with fields of its own, in JSON.
+    fn write_event(&self, name: &str, fields: Fields) {
+        let line = logged(&with_run(json_line(Level::INFO, name, fields), self.run.get()), Form::Json);
+        self.screen.queue_lines(line.into_bytes(), Weight::Message);
+    }
+
+    /// Shows a line.
     pub(crate) fn tell(&self, line: &str) {
         if !self.quiet {
             self.tell_anyhow(line);
@@ -154,8 +178,10 @@ impl Console {
         if self.quiet && !asks {
             return;
         }
-        let plan = plan.to_string();
-        self.tell_anyhow(&if self.form == Form::Json { plan.replace('\n', "; ") } else { plan });
+        match self.form {
+            Form::Json => self.write_event("plan", plan_fields(plan)),
+            Form::Text { .. } => self.print(&plan.to_string()),
+        }
     }
 
     /// Logs a warning.
@@ -168,21 +194,9 @@ impl Console {
         if self.quiet {
             return;
         }
-        if self.form == Form::Json {
-            let results: Vec<String> = summary.tally.seen().map(|(outcome, rows)| format!("{}={rows}", outcome.name())).collect();
-            tracing::info!(
-                target: ALWAYS_SHOWN,
-                rows = summary.tally.rows(),
-                results = results.join(","),
-                sent = summary.sent,
-                retried = summary.retried,
-                throttled = summary.throttled,
-                seconds = summary.took.as_secs_f64(),
-                held_seconds = summary.held.as_secs_f64(),
-                "summary"
-            );
-        } else {
-            self.print(summary.to_string().trim_end());
+        match self.form {
+            Form::Json => self.write_event("summary", summary_fields(summary)),
+            Form::Text { .. } => self.print(summary.to_string().trim_end()),
         }
     }
 
@@ -190,7 +204,7 @@ impl Console {
     pub(crate) fn complain(&self, error: &dyn Error, hint: Option<&str>, exit_code: u8) {
         let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string).collect();
         if self.form == Form::Json {
-            tracing::error!(causes = causes.join(": "), hint = hint.unwrap_or_default(), exit_code, "{error}");
+            tracing::error!(causes = causes.join(": "), hint = hint.unwrap_or_default(), exitCode = exit_code, "{error}");
             return;
         }
         // Further lines of a message are indented, so that none looks like the start of another message.
@@ -207,11 +221,9 @@ impl Console {
     }
 }
 
-fn screen(form: Form) -> Screen {
-    let notice = match form {
-        Form::Json => |lines| line(Form::Json, Level::WARN, &left_out(lines)),
-        Form::Text { .. } => |lines| line(Form::Text { color: false }, Level::WARN, &left_out(lines)),
-    };
+fn screen(form: Form, run: &Arc<OnceLock<RunId>>) -> Screen {
+    let run = Arc::clone(run);
+    let notice = move |lines| line(form, &run, Level::WARN, &left_out(lines));
     match Stream::error() {
         Ok(stream) => Screen::new(stream, notice),
         Err(_) => Screen::new(io::sink(), notice),
@@ -224,13 +236,10 @@ fn left_out(lines: u64) -> String {
 }
 
 /// A line outside the log, in the log's format.
-fn line(form: Form, level: Level, text: &str) -> String {
-    if form == Form::Json {
-        // `Utc::now` would panic before 1970.
-        let timestamp = DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Micros, true);
-        format!("{}\n", json!({"timestamp": timestamp, "level": level.as_str(), "message": text, "target": OWN}))
-    } else {
-        format!("{text}\n")
+fn line(form: Form, run: &OnceLock<RunId>, level: Level, text: &str) -> String {
+    match form {
+        Form::Json => with_run(json_line(level, text, Fields::new()), run.get()),
+        Form::Text { .. } => format!("{text}\n"),
     }
 }
 
@@ -257,7 +266,7 @@ fn logged(line: &str, form: Form) -> String {
     let mut shown = String::with_capacity(line.len());
     for c in text.chars() {
         match c {
-            c if !is_unseen(c) || (form == Form::Text { color: true } && c == ESCAPE) => shown.push(c),
+            c if !is_unseen(c) || (matches!(form, Form::Text { color: true, .. }) && c == ESCAPE) => shown.push(c),
             c if form == Form::Json => shown.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
             c => shown.extend(c.escape_default()),
         }
@@ -281,8 +290,10 @@ impl<'a> MakeWriter<'a> for Console {
 impl Write for LogLine<'_> {
     /// Writes a line of the log, whatever its bytes are.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Console { screen, form, .. } = self.console;
-        screen.queue_lines(logged(&String::from_utf8_lossy(bytes), *form).into_bytes(), self.weight);
+        let Console { screen, form, run, .. } = self.console;
+        let line = logged(&String::from_utf8_lossy(bytes), *form);
+        let line = if *form == Form::Json { with_run(line, run.get()) } else { line };
+        screen.queue_lines(line.into_bytes(), self.weight);
         Ok(bytes.len())
     }
 
@@ -301,7 +312,13 @@ mod tests {
         assert_eq!(logged(line, Form::Json), "{\"message\":\"a\\u009b2J\\u007f\\u202e\\udb40\\udc41b\"}\n");
         let read: serde_json::Value = serde_json::from_str(&logged(line, Form::Json)).expect("JSON");
         assert_eq!(read["message"], "a\u{9b}2J\u{7f}\u{202e}\u{e0041}b", "nothing is lost");
-        assert_eq!(logged("WARN a\nerror: b\u{1b}[2J\u{85}\n", Form::Text { color: false }), "WARN a\\nerror: b\\u{1b}[2J\\u{85}\n");
-        assert_eq!(logged("\u{1b}[33mWARN\u{1b}[0m a\u{9b}b\n", Form::Text { color: true }), "\u{1b}[33mWARN\u{1b}[0m a\\u{9b}b\n");
+        assert_eq!(
+            logged("WARN a\nerror: b\u{1b}[2J\u{85}\n", Form::Text { color: false, terminal: false }),
+            "WARN a\\nerror: b\\u{1b}[2J\\u{85}\n"
+        );
+        assert_eq!(
+            logged("\u{1b}[33mWARN\u{1b}[0m a\u{9b}b\n", Form::Text { color: true, terminal: true }),
+            "\u{1b}[33mWARN\u{1b}[0m a\\u{9b}b\n"
+        );
     }
 }

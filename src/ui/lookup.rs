@@ -6,28 +6,34 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Console;
-use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, held, until_over};
+use super::events::{Fields, silence_fields};
+use super::fit::{Piece, fit};
+use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, columns, show, until_over};
+use super::silence::{held, no_answer};
 use crate::cli::ProgressMode;
-use crate::pace::Pacer;
+use crate::pingone::Answers;
 
 impl Progress {
     /// Shows `looked_up` as it grows to `rows`, until its sender is gone.
-    pub(crate) fn of_looking_up(console: &Console, rows: u64, looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) -> Self {
+    pub(crate) fn of_looking_up(console: &Console, rows: u64, looked_up: watch::Receiver<u64>, answers: Arc<Answers>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
-            ProgressMode::Bar => tokio::spawn(draw(console.clone(), rows, looked_up, pacer)),
-            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(print_lines(console.clone(), rows, looked_up, pacer)),
+            ProgressMode::Bar => tokio::spawn(draw(console.clone(), rows, looked_up, answers)),
+            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(print_lines(console.clone(), rows, looked_up, answers)),
         };
         Self { task }
     }
 }
 
-async fn draw(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) {
+async fn draw(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, answers: Arc<Answers>) {
     let bar = console.bar(Some(rows));
     loop {
         let now = *looked_up.borrow();
         bar.set_position(now);
-        bar.set_message(held(&pacer).unwrap_or_else(|| "looking up users".to_owned()));
+        let share = u128::from(now) * 100 / u128::from(rows.max(1));
+        let mut pieces = vec![Piece::always(format!("looking up users: {now}/{rows} {share}%"))];
+        pieces.extend(obstacle(&answers));
+        show(&bar, &pieces, columns());
         let redraw = sleep_until(Instant::now() + REDRAW_EVERY);
         tokio::select! {
             () = until_over(&mut looked_up) => break,
@@ -37,7 +43,16 @@ async fn draw(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, 
     bar.finish_and_clear();
 }
 
-async fn print_lines(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, pacer: Arc<Pacer>) {
+/// What the lookup waits for, if it does.
+fn obstacle(answers: &Answers) -> Vec<Piece> {
+    match (answers.held(), answers.silence()) {
+        (Some(left), _) => vec![Piece::always(held(left))],
+        (None, Some(silence)) => no_answer(&silence),
+        (None, None) => Vec::new(),
+    }
+}
+
+async fn print_lines(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, answers: Arc<Answers>) {
     let mut since = Instant::now();
     loop {
         tokio::select! {
@@ -45,7 +60,16 @@ async fn print_lines(console: Console, rows: u64, mut looked_up: watch::Receiver
             () = sleep_until(since + LINE_EVERY) => since = Instant::now(),
         }
         let now = *looked_up.borrow();
-        let held = held(&pacer).map(|held| format!(", {held}")).unwrap_or_default();
-        console.tell(&format!("looking up users: {now} of {rows} rows{held}"));
+        let mut pieces = vec![Piece::always(format!("looking up users: {now} of {rows} rows"))];
+        pieces.extend(obstacle(&answers));
+        let fields = || {
+            let mut fields: Fields = vec![("lookedUp", now.into()), ("total", rows.into())];
+            if let Some(silence) = answers.silence() {
+                fields.push(("waitingFor", silence.wanted.name().into()));
+                fields.extend(silence_fields(&silence));
+            }
+            fields
+        };
+        console.tell_progress(&fit(&pieces, usize::MAX), fields);
     }
 }

@@ -10,6 +10,7 @@ use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
 use crate::pingone::LicenceRates;
+use crate::report::EnvironmentRecord;
 
 /// A plan, and the settings to carry it out with.
 #[derive(Debug)]
@@ -21,6 +22,10 @@ pub(crate) struct PlanView<'a> {
     pub(crate) licence: LicenceRates,
     /// The environment and host that the run talks to.
     pub(crate) target: String,
+    /// The environment, as far as PingOne describes it.
+    pub(crate) environment: EnvironmentRecord,
+    /// The API's base URL; empty for a sandbox that is not started.
+    pub(crate) api_url: String,
     /// The application or token that it authenticates with.
     pub(crate) identity: String,
     /// Where the report will be.

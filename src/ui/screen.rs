@@ -1,6 +1,7 @@
 //! Queues lines and the bar for standard error. A thread of its own writes them in order, so that callers never block,
 //! even if standard error is a stopped or closed terminal or a pipe that is not read.
 
+use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -22,7 +23,17 @@ pub(super) struct Screen {
     items: mpsc::Sender<Item>,
     backlog: Arc<Backlog>,
     /// Formats the notice about dropped lines.
-    notice: fn(u64) -> String,
+    notice: Notice,
+}
+
+/// Makes the line that tells of this many dropped ones.
+#[derive(Clone)]
+struct Notice(Arc<dyn Fn(u64) -> String + Send + Sync>);
+
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notice")
+    }
 }
 
 /// Whether a line may be dropped while too many are queued.
@@ -57,12 +68,12 @@ struct Backlog {
 
 impl Screen {
     /// Writes to `out`. `notice` formats the line that replaces dropped ones.
-    pub(super) fn new(out: impl Write + Send + 'static, notice: fn(u64) -> String) -> Self {
+    pub(super) fn new(out: impl Write + Send + 'static, notice: impl Fn(u64) -> String + Send + Sync + 'static) -> Self {
         let (items, queued) = mpsc::channel();
         let backlog = Arc::new(Backlog::default());
         let pen = Pen { out, backlog: Arc::clone(&backlog), bar: String::new(), drawn: String::new() };
         std::thread::spawn(move || pen.write_all(&queued));
-        Self { items, backlog, notice }
+        Self { items, backlog, notice: Notice(Arc::new(notice)) }
     }
 
     /// Queues `lines`, unless their weight lets them be dropped and the queue is full.
@@ -85,7 +96,7 @@ impl Screen {
     fn queue_notice(&self) {
         let lines = self.backlog.left_out.swap(0, Ordering::Relaxed);
         if lines > 0 {
-            self.push((self.notice)(lines).into_bytes());
+            self.push((self.notice.0)(lines).into_bytes());
         }
     }
 

@@ -25,6 +25,7 @@ mod lookup;
 mod messages;
 mod names;
 mod numbers;
+mod outages;
 mod pace;
 mod pipes;
 mod question;

@@ -259,7 +259,7 @@ fn json_logs_are_objects_a_line_and_hold_no_user_below_debug() {
             assert_eq!(settled.len(), 20);
             for line in settled {
                 assert!(line["row"].is_u64() && line["attempt"].is_u64() && line["durationMs"].is_u64(), "{line}");
-                assert_eq!(line["span"]["runId"].as_str().map(str::len), Some(36), "{line}");
+                assert_eq!(line["runId"].as_str().map(str::len), Some(36), "{line}");
             }
             assert!(lines.iter().any(|line| line["status"] == 400 && line["errorId"].as_str().is_some_and(|id| id.len() == 36)));
         }
