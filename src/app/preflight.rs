@@ -18,7 +18,7 @@ use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// With a clock off by more than this, nothing is granted. From the contract.
-const CLOCK_OFF: Duration = Duration::from_secs(60);
+pub(super) const CLOCK_OFF: Duration = Duration::from_secs(60);
 /// The status of a refusal, by PingOne or a gateway in front of it.
 const FORBIDDEN: u16 = 403;
 /// The environment type for which `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
@@ -122,7 +122,18 @@ pub(super) fn view<'a>(
         Destination::Files(files) => shown(&files.report).to_string(),
     };
     let identity = info.identity.clone();
-    PlanView { operation: config.operation, planned, rate: config.pace.rate, licence, target, identity, report, digest, resumes: None }
+    PlanView {
+        operation: config.operation,
+        planned,
+        rate: config.pace.rate,
+        licence,
+        target,
+        hosts: info.hosts.clone(),
+        identity,
+        report,
+        digest,
+        resumes: None,
+    }
 }
 
 fn display_name(info: &EnvironmentInfo, target: &str) -> String {

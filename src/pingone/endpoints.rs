@@ -44,7 +44,23 @@ impl Region {
 
     pub(crate) fn of_top_level_domain(domain: &str) -> Option<Self> {
         let domain = domain.trim_start_matches('.');
-        Self::ALL.into_iter().find(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
+        Self::of(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
+    }
+
+    fn of(is_it: impl Fn(Self) -> bool) -> Option<Self> {
+        Self::ALL.into_iter().find(|region| is_it(*region))
+    }
+
+    /// Its name as an option's value.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Na => "NA",
+            Self::Ca => "CA",
+            Self::Eu => "EU",
+            Self::Au => "AU",
+            Self::Sg => "SG",
+            Self::Ap => "AP",
+        }
     }
 
     pub(crate) fn api_url(self) -> BaseUrl {
@@ -73,6 +89,9 @@ pub(crate) enum NotABaseUrl {
     Plain(String),
     #[error("the URL has a user, a password, a query or a fragment: expected a form such as `https://api.pingone.eu/v1`")]
     Surplus,
+    /// Requests would go to `/environments/…/environments/…`.
+    #[error("`{}` is the URL of a request: expected the part before it, `{base}`", quote(.text))]
+    Resource { text: String, base: String },
 }
 
 impl BaseUrl {
@@ -92,6 +111,34 @@ impl BaseUrl {
         self.0.host_str().unwrap_or_default()
     }
 
+    /// The URL itself., each made from a validated type.
+    pub(super) fn url(&self) -> Url {
+        self.0.clone()
+    }
+
+    /// Its host, and the port if it is not the usual one.
+    pub(crate) fn place(&self) -> String {
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", self.host())
+    }
+
+    /// Its host and port, for an address to be found.
+    pub(crate) fn host_and_port(&self) -> (&str, u16) {
+        let host = self.host().trim_start_matches('[').trim_end_matches(']');
+        (host, self.0.port_or_known_default().unwrap_or_default())
+    }
+
+    /// The base before `/environments` or before an environment's `/as`, if its path goes on so far.
+    fn before_a_resource(&self) -> Option<String> {
+        let segments: Vec<&str> = self.0.path_segments()?.filter(|segment| !segment.is_empty()).collect();
+        let environments = segments.iter().position(|segment| segment.eq_ignore_ascii_case("environments"));
+        let tokens = segments.iter().position(|segment| *segment == "as").map(|at| at.saturating_sub(1));
+        let before = environments.or(tokens)?;
+        let mut url = self.0.clone();
+        url.set_path(&segments[..before].join("/"));
+        Some(Self(url).to_string())
+    }
+
     /// The base followed by `segments`, each made from a validated type.
     fn with(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
@@ -109,6 +156,9 @@ impl FromStr for BaseUrl {
             return Err(NotABaseUrl::Surplus);
         }
         let base = Self(url);
+        if let Some(before) = base.before_a_resource() {
+            return Err(NotABaseUrl::Resource { text: text.to_owned(), base: before });
+        }
         match base.0.scheme() {
             "https" => Ok(base),
             "http" if base.is_loopback() => Ok(base),
@@ -164,6 +214,27 @@ impl Endpoints {
         let filter = filter.map(|filter| format!("&filter={}", encoded(filter))).unwrap_or_default();
         url.set_query(Some(&format!("limit={PAGE}{filter}")));
         url
+    }
+
+    /// A page of the user list with one user.
+    pub(super) fn first_user(&self) -> Url {
+        let mut url = self.users(None);
+        url.set_query(Some("limit=1"));
+        url
+    }
+
+    /// The hosts, and the region that they are those of.
+    pub(crate) fn hosts(&self) -> String {
+        let Self { api, auth, .. } = self;
+        let region = match (
+            Region::of(|region| api.to_string() == region.api_url().to_string()),
+            Region::of(|region| auth.to_string() == region.auth_url().to_string()),
+        ) {
+            (Some(of_api), Some(of_auth)) if of_api == of_auth => format!("region {}", of_api.name()),
+            (Some(of_api), Some(of_auth)) => format!("regions {} and {}", of_api.name(), of_auth.name()),
+            (_, _) => "custom URLs of no region".to_owned(),
+        };
+        format!("API {}, auth {}; {region}", api.place(), auth.place())
     }
 
     pub(crate) fn bypass_urls(&self) -> BypassUrls {
