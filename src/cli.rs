@@ -172,8 +172,8 @@ pub(crate) struct OutputArgs {
     /// More about the run; twice: about each row
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// How logs are written; in colour on a terminal, unless [env: NO_COLOR] is set
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// How logs are written
+    #[arg(long, value_name = "FORMAT", default_value = "text", help = "How logs are written; no colour with [env: NO_COLOR]")]
     pub(crate) log_format: LogFormat,
     /// Write how the run went to this file, for Prometheus' textfile collector
     #[arg(long, value_name = "PATH")]

@@ -1,6 +1,8 @@
 //! The options that say where PingOne is and who signs on. Each may stand in an environment variable or a profile instead:
 //! `config` looks there, and so clap knows nothing of them but the help.
 
+#![expect(clippy::doc_markdown, reason = "clap shows these texts as they are, and its own `[env: NAME]` has no backticks")]
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;

@@ -1,10 +1,9 @@
 //! What the run authenticates with: a ready token, a client secret or a client key.
 
-use std::env;
 use std::path::Path;
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Missing;
 use super::settings::{Secret, Settings};
@@ -36,12 +35,11 @@ pub(super) fn identity(settings: &Settings, missing: &mut Vec<Missing>) -> Resul
     if client_id.is_none() {
         missing.push(Missing::ClientId);
     }
-    let mut secret = || match secret {
-        Some(secret) => read_secret(CLIENT_SECRET, secret).map(|(text, _)| Some(text)),
-        None => {
+    let mut secret = || {
+        if secret.is_none() {
             missing.push(if key_file.is_some() { Missing::SecretBesideKey } else { Missing::Secret });
-            Ok(None)
         }
+        secret.as_ref().map(|secret| read_secret(CLIENT_SECRET, secret)).transpose().map(|read| read.map(|(text, _)| text))
     };
     let proof = match method.value {
         AuthMethod::Basic => secret()?.map(Proof::Basic),
@@ -67,7 +65,7 @@ fn check_method(settings: &Settings) -> Result<(), ConfigError> {
     let given = match method.value {
         AuthMethod::Basic | AuthMethod::Post => {
             [key_file.as_ref().map(|key| &key.source), key_id.as_ref().map(|id| &id.source), key_alg.as_ref().map(|alg| &alg.source)]
-                .map(|source| source.cloned())
+                .map(Option::<&Source>::cloned)
         }
         AuthMethod::PrivateKeyJwt => [source(secret), None, None],
     };
@@ -80,7 +78,8 @@ fn check_method(settings: &Settings) -> Result<(), ConfigError> {
         if is_meant {
             return Err(ConfigError::Unused { given, method: method.value.name() });
         }
-        tracing::info!("{given} is not used: the application authenticates by `{}`", method.value.name());
+        let by = if method.value == AuthMethod::PrivateKeyJwt { "key" } else { "secret" };
+        tracing::info!("{given} is not used: the application authenticates by its {by}");
     }
     Ok(())
 }
@@ -108,16 +107,13 @@ fn read_secret(what: &'static str, given: &Sourced<Secret>) -> Result<(SecretStr
     let Sourced { value, source } = given;
     let (text, from) = match value {
         Secret::InFile(path) => {
-            (files::read_secret(what, &Sourced { value: path.clone(), source: source.clone() })?, shown(path).to_string())
+            (files::read_secret(what, &Sourced { value: path.clone(), source: source.clone() })?.into(), shown(path).to_string())
         }
-        Secret::InVariable(name) => {
-            let text = env::var(name).map_err(|_| ConfigError::NotASecret { what, from: (*name).to_owned() })?;
-            (text, (*name).to_owned())
-        }
+        Secret::InVariable(text) => (text.clone().unwrap_or_default(), source.to_string()),
     };
-    let text = text.trim();
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
+    let trimmed = text.expose_secret().trim();
+    if trimmed.is_empty() || !trimmed.chars().all(|c| c.is_ascii_graphic()) {
         return Err(ConfigError::NotASecret { what, from });
     }
-    Ok((text.to_owned().into(), from))
+    Ok((trimmed.to_owned().into(), from))
 }

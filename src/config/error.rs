@@ -153,10 +153,14 @@ impl ConfigError {
             }
             Self::Unused { .. } => "say `--auth-method private-key-jwt` to authenticate by a key".into(),
             Self::Key { path, fault } => fault.hint(path),
-            Self::Unreadable { from, .. } => format!("{}, and check that this user may read the file", from.remedy()),
+            // Of what has a default, only the configuration file is read.
+            Self::Unreadable { from: Source::Default, .. } => "write it, or name another with `--config`".into(),
+            Self::Unreadable { from, .. } => format!("check the path in {}, and that this user may read the file", from.place()),
             Self::WorldWritable { path, .. } => format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path)),
             Self::OpenConfig(path) => format!("check what it holds, and let its owner alone write to it: `chmod go-w {}`", shown(path)),
-            Self::Value { from, .. } => from.remedy(),
+            Self::Value { from, .. } => {
+                format!("correct {}{}", from.place(), if matches!(from, Source::Variable(_)) { ", or unset it" } else { "" })
+            }
             Self::SplitUrls { api, auth } => {
                 format!("set both in one place, or unset {}", if api.rank() < auth.rank() { api } else { auth })
             }

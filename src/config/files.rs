@@ -74,7 +74,8 @@ pub(super) fn read_config(file: &Sourced<PathBuf>) -> Result<String, ConfigError
     }
     let bytes = read(WHAT, file, &opened, MAX_CONFIG)?;
     String::from_utf8(bytes).map_err(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|byte| *byte == b'\n').count();
         ConfigError::NotToml { path: file.value.clone(), line, why: "it is not UTF-8".to_owned() }
     })
 }

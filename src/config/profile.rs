@@ -93,7 +93,7 @@ fn read(text: &str, name: &ProfileName, from: &'static str, home: Option<&Path>)
         let DeValue::Table(values) = value.get_ref() else {
             return Err(fault(table, ProfileFault::OutsideTable));
         };
-        if let Some(key) = values.keys().map(|key| key.get_ref()).find(|key| is_of_a_secret(key)) {
+        if let Some(key) = values.keys().map(toml::Spanned::get_ref).find(|key| is_of_a_secret(key)) {
             return Err(ConfigError::Profile {
                 path: path(),
                 table: Some(table.to_string()),

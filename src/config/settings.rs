@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use secrecy::SecretString;
 
 use crate::cli::ConnectionArgs;
 use crate::domain::{EnvironmentId, quote};
@@ -16,10 +17,11 @@ use super::profile::{Profile, Variables, is_blank};
 use super::source::{ProfileName, Setting, Source, Sourced, TOP_LEVEL_DOMAIN};
 
 /// Where a secret is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Secret {
     InFile(PathBuf),
-    InVariable(&'static str),
+    /// The secret itself; `None` if it is not UTF-8.
+    InVariable(Option<SecretString>),
 }
 
 /// The three places of settings.
@@ -100,7 +102,7 @@ impl<'a> Layers<'a> {
         }
         self.below(setting).map(|Sourced { value, source }| {
             let value = match source {
-                Source::Variable(name) => Secret::InVariable(name),
+                Source::Variable(_) => Secret::InVariable(value.into_string().ok().map(SecretString::from)),
                 Source::Option(_) | Source::Profile { .. } | Source::Default => Secret::InFile(value.into()),
             };
             Sourced { value, source }

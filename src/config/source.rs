@@ -161,13 +161,13 @@ impl Source {
         }
     }
 
-    /// How to correct it, as the begin of a hint.
-    pub(super) fn remedy(&self) -> String {
+    /// Where it stands, for a hint.
+    pub(super) fn place(&self) -> String {
         match self {
-            Self::Option(name) => format!("correct `{name}`"),
-            Self::Variable(name) => format!("correct {name}, or unset it"),
-            Self::Profile { profile, key } => format!("correct `{key}` in {profile}"),
-            Self::Default => "write it, or name another with `--config`".to_owned(),
+            Self::Option(name) => format!("`{name}`"),
+            Self::Variable(name) => (*name).to_owned(),
+            Self::Profile { profile, key } => format!("`{key}` of {profile}"),
+            Self::Default => "the default".to_owned(),
         }
     }
 }

@@ -289,6 +289,46 @@ mod tests {
     }
 
     #[test]
+    fn the_url_of_a_request_is_no_base() {
+        for (text, base) in [
+            ("https://api.pingone.eu/v1/environments", "https://api.pingone.eu/v1"),
+            ("https://api.pingone.eu/v1/environments/", "https://api.pingone.eu/v1"),
+            ("https://api.pingone.eu/v1/Environments/abfba8f6/users", "https://api.pingone.eu/v1"),
+            ("http://127.0.0.1:8089/environments", "http://127.0.0.1:8089"),
+            ("https://auth.pingone.eu/abfba8f6/as/token", "https://auth.pingone.eu"),
+            ("https://gateway.example/ping/abfba8f6/as", "https://gateway.example/ping"),
+            ("https://auth.pingone.eu/as", "https://auth.pingone.eu"),
+        ] {
+            let refused = text.parse::<BaseUrl>().expect_err(text);
+            assert_eq!(refused, NotABaseUrl::Resource { text: text.to_owned(), base: base.to_owned() });
+            assert!(refused.to_string().ends_with(&format!(": expected the part before it, `{base}`")), "{refused}");
+        }
+        for good in ["https://environments.example/v1", "https://gateway.example/my-environments/v1", "https://as.example"] {
+            assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_are_those_of_a_region_or_custom() {
+        let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        for (api, auth, expected) in [
+            ("https://api.pingone.eu/v1/", "https://auth.pingone.eu", "API api.pingone.eu, auth auth.pingone.eu; region EU"),
+            ("https://api.pingone.eu/v1", "https://auth.pingone.com", "API api.pingone.eu, auth auth.pingone.com; regions EU and NA"),
+            ("https://api.pingone.eu/v2", "https://auth.pingone.eu", "API api.pingone.eu, auth auth.pingone.eu; custom URLs of no region"),
+            ("http://[::1]:80/v1", "http://localhost:8089", "API [::1], auth localhost:8089; custom URLs of no region"),
+        ] {
+            let (api, auth) = (api.parse().expect("a URL"), auth.parse().expect("a URL"));
+            assert_eq!(Endpoints { api, auth, environment, auth_environment: environment }.hosts(), expected);
+        }
+        for region in Region::ALL {
+            let endpoints = Endpoints { api: region.api_url(), auth: region.auth_url(), environment, auth_environment: environment };
+            assert!(endpoints.hosts().ends_with(&format!("; region {}", region.name())), "{region:?}");
+            let value = clap::ValueEnum::to_possible_value(&region).expect("named");
+            assert_eq!(value.get_name(), region.name());
+        }
+    }
+
+    #[test]
     fn a_base_url_knows_its_host() {
         for (text, host, is_loopback, is_plain) in [
             ("https://api.pingone.eu/v1", "api.pingone.eu", false, false),

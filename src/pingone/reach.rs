@@ -21,12 +21,13 @@ impl Session<HttpTransport> {
     /// Asks the host of `base` for anything, without a token: whatever it answers, it can be reached. Its clock is noted.
     pub(crate) async fn reach(&self, base: &BaseUrl) -> Result<(), Unreached> {
         let reply = self.transport.reach(base).await;
-        match (self.note_reply(base.host(), &reply), reply) {
-            (Ok(()), Ok(_)) => Ok(()),
-            (Ok(()), Err(fault)) => Err(Unreached::Failed(self.redact(fault.what, None).into())),
-            (Err(_), Ok(_)) => Ok(()),
-            (Err(_), Err(fault)) => Err(Unreached::Untrusted(self.redact(fault.what, None).into())),
-        }
+        let noted = self.note_reply(base.host(), &reply);
+        let Err(fault) = reply else {
+            return Ok(());
+        };
+        let what = self.redact(fault.what, None).into();
+        // No reply but that of a server that is not trusted is an error of itself.
+        Err(if noted.is_err() { Unreached::Untrusted(what) } else { Unreached::Failed(what) })
     }
 }
 

@@ -8,6 +8,7 @@ mod completions;
 mod contract;
 mod diff;
 mod directory;
+mod doctor;
 mod documents;
 mod end;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -27,6 +28,7 @@ mod names;
 mod numbers;
 mod pace;
 mod pipes;
+mod profiles;
 mod question;
 mod resume;
 mod safety;
