@@ -1,9 +1,9 @@
 //! The command line, as typed. `config` interprets it.
 
 mod audit;
-mod blame;
-mod client_key;
+mod connection;
 mod diff;
+mod doctor;
 mod safety;
 mod sandbox;
 mod verify;
@@ -12,21 +12,20 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{EnvironmentId, Grace, parse_span, positive_span, shell_word, span_up_to};
+use crate::domain::{Grace, parse_span, positive_span, shell_word, span_up_to};
 use crate::pace::Rate;
-use crate::pingone::{AuthMethod, Region};
 
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
-pub(crate) use self::client_key::ClientKeyArgs;
+pub(crate) use self::connection::ConnectionArgs;
 pub(crate) use self::diff::DiffArgs;
+pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::verify::VerifyArgs;
 
-use self::blame::blame_variable;
+use self::connection::surplus_beside_sandbox;
 
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
@@ -53,6 +52,9 @@ pub(crate) enum Command {
     /// Check that a report stands as its run's record says
     #[command(long_about = self::verify::ABOUT)]
     Verify(VerifyArgs),
+    /// Check the settings, the connection, the application's role and the clock; no user is touched
+    #[command(long_about = self::doctor::ABOUT)]
+    Doctor(DoctorArgs),
     /// Serve a local stand-in for PingOne, to rehearse against
     Sandbox(SandboxArgs),
     /// Print a shell completion script
@@ -115,54 +117,6 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Connection")]
-pub(crate) struct ConnectionArgs {
-    /// The environment of the users
-    #[arg(long, value_name = "UUID", env = "PINGONE_ENVIRONMENT_ID", hide_env_values = true)]
-    pub(crate) environment_id: Option<EnvironmentId>,
-    /// Where the worker application lives, if in another environment
-    #[arg(long, value_name = "UUID", env = "PINGONE_AUTH_ENVIRONMENT_ID", hide_env_values = true)]
-    pub(crate) auth_environment_id: Option<EnvironmentId>,
-    /// The worker application's client ID; its secret comes from PINGONE_CLIENT_SECRET or a file
-    #[arg(long, value_name = "ID", env = "PINGONE_CLIENT_ID", hide_env_values = true)]
-    pub(crate) client_id: Option<String>,
-    /// The file that holds the client secret
-    #[arg(long, value_name = "PATH")]
-    pub(crate) client_secret_file: Option<PathBuf>,
-    /// How the worker application authenticates: a setting of the application
-    #[arg(long, value_name = "METHOD", env = "PINGONE_AUTH_METHOD", hide_env_values = true, default_value = "basic", ignore_case = true)]
-    pub(crate) auth_method: AuthMethod,
-    #[command(flatten)]
-    pub(crate) key: ClientKeyArgs,
-    /// The file that holds a ready access token (or PINGONE_API_ACCESS_TOKEN), instead of an application
-    #[arg(long, value_name = "PATH")]
-    pub(crate) access_token_file: Option<PathBuf>,
-    /// PingOne's region [default: NA; PINGONE_TOP_LEVEL_DOMAIN is understood too]
-    #[arg(long, env = "PINGONE_REGION", hide_env_values = true, ignore_case = true)]
-    pub(crate) region: Option<Region>,
-    /// The API, instead of the region's: the part before `/environments`
-    #[arg(long, value_name = "URL", env = "PINGONE_API_URL", hide_env_values = true)]
-    pub(crate) api_url: Option<String>,
-    /// The token endpoint's host, instead of the region's
-    #[arg(long, value_name = "URL", env = "PINGONE_AUTH_URL", hide_env_values = true)]
-    pub(crate) auth_url: Option<String>,
-    /// Trust this certificate authority too
-    #[arg(long, value_name = "PEM")]
-    pub(crate) ca_cert: Option<PathBuf>,
-    /// Run against a sandbox inside this process; needs no credentials
-    #[arg(long)]
-    pub(crate) sandbox: bool,
-    /// Whether the application was named on the command line, which outranks a token of the environment.
-    #[arg(skip)]
-    pub(crate) application_typed: bool,
-    /// Where each URL comes from: its option, or its variable.
-    #[arg(skip)]
-    pub(crate) api_url_from: &'static str,
-    #[arg(skip)]
-    pub(crate) auth_url_from: &'static str,
-}
-
-#[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
     /// The column of user IDs (without a header: its number). One named `username`, `email` or `externalId` is what
@@ -219,7 +173,7 @@ pub(crate) struct OutputArgs {
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// How logs are written
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "text", help = "How logs are written; no colour with [env: NO_COLOR]")]
     pub(crate) log_format: LogFormat,
     /// Write how the run went to this file, for Prometheus' textfile collector
     #[arg(long, value_name = "PATH")]
@@ -257,34 +211,17 @@ impl Cli {
         T: Into<OsString>,
     {
         let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-        let sandbox = typed.iter().any(|word| word == "--sandbox");
-        let mut command = Self::command().mut_subcommands(|command| without_idle_variables(command, sandbox));
-        let matches = command.try_get_matches_from_mut(&typed);
-        let matches = matches.map_err(|error| blame_variable(error, &command, &typed))?;
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(&typed)?;
         let mut cli = Self::from_arg_matches(&matches)?;
-        if let Some((_, matches)) = matches.subcommand() {
-            if let Some(surplus) = surplus_beside_sandbox(matches) {
-                let message = format!("the argument '--sandbox' cannot be used with '{surplus}'");
-                return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
-            }
-            if let Some(run) = cli.run_mut() {
-                let connection = &mut run.connection;
-                let application = ["client_id", "client_secret_file", "client_key_file"];
-                connection.application_typed = application.into_iter().any(|id| is_typed(matches, id));
-                connection.key.file_typed = is_typed(matches, "client_key_file");
-                connection.api_url_from = if is_typed(matches, "api_url") { "--api-url" } else { "PINGONE_API_URL" };
-                connection.auth_url_from = if is_typed(matches, "auth_url") { "--auth-url" } else { "PINGONE_AUTH_URL" };
-            }
+        if let Some((_, matches)) = matches.subcommand()
+            && let Some(surplus) = surplus_beside_sandbox(matches)
+        {
+            let message = format!("the argument '--sandbox' cannot be used with '{surplus}'");
+            return Err(command.error(clap::error::ErrorKind::ArgumentConflict, message));
         }
         cli.typed = typed.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
         Ok(cli)
-    }
-
-    fn run_mut(&mut self) -> Option<&mut RunArgs> {
-        match &mut self.command {
-            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => Some(run),
-            Command::Diff(_) | Command::Verify(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
-        }
     }
 
     /// The command line that resumes the run.
@@ -296,31 +233,6 @@ impl Cli {
         }
         words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// The connection option, if any, that contradicts `--sandbox`. Environment variables may be set.
-fn surplus_beside_sandbox(matches: &ArgMatches) -> Option<String> {
-    const SURPLUS: [&str; 8] =
-        ["environment_id", "auth_environment_id", "client_id", "client_secret_file", "access_token_file", "region", "api_url", "auth_url"];
-    if matches.try_get_one::<bool>("sandbox").ok().flatten() != Some(&true) {
-        return None;
-    }
-    SURPLUS.into_iter().chain(ClientKeyArgs::IDS).find(|id| is_typed(matches, id)).map(|id| format!("--{}", id.replace('_', "-")))
-}
-
-fn is_typed(matches: &ArgMatches, id: &str) -> bool {
-    matches.value_source(id) == Some(ValueSource::CommandLine)
-}
-
-/// The command without environment variables that are set but empty, which count as unset; with `--sandbox`, without any.
-fn without_idle_variables(command: clap::Command, sandbox: bool) -> clap::Command {
-    command.mut_args(|argument| {
-        let value = argument.get_env().map(|name| std::env::var_os(name).unwrap_or_default());
-        match value {
-            Some(value) if sandbox || value.to_string_lossy().trim().is_empty() => argument.env(None::<&str>),
-            Some(_) | None => argument,
-        }
-    })
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

@@ -1,28 +1,35 @@
-//! Validates the options and environment variables, once, and turns them into a run's configuration.
+//! Validates the options, environment variables and profile, once, and turns them into a run's configuration.
 
+mod connection;
 mod credentials;
+mod diagnosis;
 mod error;
 mod files;
+mod profile;
 mod proxy;
+mod settings;
+mod source;
 
-use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{AuditArgs, ConnectionArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
+use crate::cli::{AuditArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
 use crate::domain::{EnvironmentId, Lines, Operation, Selection, quote};
 use crate::input::{Dialect, Rules};
-use crate::pingone::{AccessToken, BaseUrl, Credentials, Endpoints, NotABaseUrl, Region, TrustedCa};
+use crate::pingone::{AccessToken, Credentials, Endpoints, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 use chrono::{DateTime, Utc};
 
-pub(crate) use self::error::{ConfigError, Missing};
-
 pub(crate) use self::credentials::read_public_key;
+pub(crate) use self::diagnosis::{Diagnosis, SettingLine, proxy_of};
+pub(crate) use self::error::ConfigError;
+pub(crate) use self::source::Source;
 
-use self::credentials::{identity, variable};
+use self::connection::{connection, variable};
+use self::settings::{Layers, Secret, Settings};
+use self::source::Setting;
 
 /// The server that the run sends its requests to.
 #[derive(Debug)]
@@ -146,9 +153,13 @@ impl RunConfig {
     fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refusal> {
         let output = arguments.output;
         let destination = destination(output.output.as_deref(), &users)?;
-        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &read_files(&users, &arguments.connection))?;
+        let layers = Layers::of(&arguments.connection, &variable)?;
+        let settings = layers.settings();
+        let files = read_files(&users, &layers);
+        let files: Vec<ReadFile<'_>> = files.iter().map(|(what, path)| ReadFile { what, path }).collect();
+        let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &files)?;
         // From here on, the metrics can tell of a refusal.
-        let environment = arguments.connection.environment_id;
+        let environment = settings.as_ref().ok().and_then(|settings| settings.environment.as_ref()).map(|given| given.value);
         let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new(ToldIn { place, operation, environment }));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
@@ -158,7 +169,7 @@ impl RunConfig {
         if matches!(destination, Destination::StandardOutput) && existing == Existing::Resume {
             return Err(Refusal { why: OutputError::NoResume.into(), told });
         }
-        let connection = connection(&arguments.connection).map_err(|why| Refusal { why, told })?;
+        let connection = connected(&layers, settings).map_err(|why| Refusal { why, told })?;
         let reading = arguments.reading;
         let dialect =
             Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
@@ -189,21 +200,31 @@ impl RunConfig {
     }
 }
 
+/// The connection that is meant; the sandbox inside this process needs no settings.
+fn connected(layers: &Layers<'_>, settings: Result<Settings, ConfigError>) -> Result<Connection, ConfigError> {
+    if layers.options.sandbox { Ok(Connection::Sandbox) } else { connection(&settings?, layers.profile_name()) }
+}
+
 /// The files that a run reads, and so must not overwrite.
-fn read_files<'a>(users: &'a Users, connection: &'a ConnectionArgs) -> Vec<ReadFile<'a>> {
+fn read_files(users: &Users, layers: &Layers<'_>) -> Vec<(&'static str, PathBuf)> {
     let input = match users {
-        Users::File(path) => Some(path),
+        Users::File(path) => Some(path.clone()),
         Users::Directory(_) => None,
     };
-    let ConnectionArgs { client_secret_file, key, access_token_file, ca_cert, .. } = connection;
+    let secret = |setting| match layers.secret(setting).map(|given| given.value) {
+        Some(Secret::InFile(path)) => Some(path),
+        Some(Secret::InVariable(_)) | None => None,
+    };
+    let path = |setting| layers.path(setting).map(|given| given.value);
     let all = [
         ("the input", input),
-        ("the client secret", client_secret_file.as_ref()),
-        ("the client key", key.client_key_file.as_ref()),
-        ("the access token", access_token_file.as_ref()),
-        ("the certificate authority", ca_cert.as_ref()),
+        ("the client secret", secret(Setting::SecretFile)),
+        ("the client key", path(Setting::KeyFile)),
+        ("the access token", secret(Setting::TokenFile)),
+        ("the certificate authority", path(Setting::CaCert)),
+        ("the configuration file", layers.profile.as_ref().map(|profile| profile.name.path.clone())),
     ];
-    all.into_iter().filter_map(|(what, path)| path.map(|path| ReadFile { what, path })).collect()
+    all.into_iter().filter_map(|(what, path)| path.map(|path| (what, path))).collect()
 }
 
 fn file(arguments: &RunArgs) -> Result<Users, ConfigError> {
@@ -223,60 +244,5 @@ fn destination(output: Option<&Path>, users: &Users) -> Result<Destination, Outp
             name.push(".report.csv");
             ReportFiles::beside(Path::new(&name)).map(|files| Destination::Files(Box::new(files)))
         }
-    }
-}
-
-fn connection(arguments: &ConnectionArgs) -> Result<Connection, ConfigError> {
-    if arguments.sandbox {
-        return Ok(Connection::Sandbox);
-    }
-    let mut missing: Vec<Missing> = arguments.environment_id.is_none().then_some(Missing::Environment).into_iter().collect();
-    let environment = arguments.environment_id;
-    let identity = identity(arguments, &mut missing)?;
-    let ca = arguments.ca_cert.as_deref().map(trusted).transpose()?.unwrap_or_default();
-    let api = base_url(arguments.api_url_from, arguments.api_url.as_deref())?;
-    let auth = base_url(arguments.auth_url_from, arguments.auth_url.as_deref())?;
-    // With one of them, requests would go to the one place and the application's secret to another.
-    match (&api, &auth) {
-        (Some(_), None) => missing.push(Missing::AuthUrl),
-        (None, Some(_)) => missing.push(Missing::ApiUrl),
-        (Some(_), Some(_)) | (None, None) => {}
-    }
-    let (Some(environment), Some(identity), true) = (environment, identity, missing.is_empty()) else {
-        return Err(ConfigError::Missing(missing));
-    };
-    let (api, auth) = if let (Some(api), Some(auth)) = (api, auth) {
-        (api, auth)
-    } else {
-        let region = region(arguments.region, variable("PINGONE_TOP_LEVEL_DOMAIN"))?;
-        (region.api_url(), region.auth_url())
-    };
-    for base in [&api, &auth] {
-        proxy::check_proxy(base, &|name| env::var_os(name))?;
-    }
-    let auth_environment = arguments.auth_environment_id.unwrap_or(environment);
-    let endpoints = Box::new(Endpoints { api, auth, environment, auth_environment });
-    Ok(Connection::PingOne { endpoints, identity, ca })
-}
-
-fn base_url(from: &'static str, text: Option<&str>) -> Result<Option<BaseUrl>, ConfigError> {
-    let read = text.map(|text| text.trim().parse()).transpose();
-    read.map_err(|error: NotABaseUrl| ConfigError::Url { from, why: error.to_string() })
-}
-
-/// The region that was named, or else that of the domain.
-fn region(region: Option<Region>, domain: Option<String>) -> Result<Region, ConfigError> {
-    match (region, domain) {
-        (Some(region), _) => Ok(region),
-        (None, Some(domain)) => Region::of_top_level_domain(&domain).ok_or(ConfigError::NoSuchDomain(domain)),
-        (None, None) => Ok(Region::Na),
-    }
-}
-
-fn trusted(path: &Path) -> Result<TrustedCa, ConfigError> {
-    let pem = files::read_certificates(path)?;
-    match reqwest::Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(TrustedCa(certificates)),
-        Ok(_) | Err(_) => Err(ConfigError::NotACertificate(path.to_owned())),
     }
 }

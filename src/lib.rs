@@ -14,7 +14,7 @@
 //! | `app` | runs each command, and decides what ends a run early |
 //! | `diff` | compares two reports |
 //! | `ui` | shows the plan, the progress and messages to the operator |
-//! | `cli`, `config` | parse the command line, and validate it together with the environment variables |
+//! | `cli`, `config` | parse the command line, and validate it together with the environment variables and the profile |
 //! | `run` | sends the rows' requests until every row is settled |
 //! | `lookup` | finds the users for usernames, emails or external IDs |
 //! | `directory` | lists the users of the directory, and makes rows of them |

@@ -16,11 +16,10 @@ use super::metrics_file::MetricsFile;
 use super::signals::listen;
 use super::target::{Target, TargetInfo};
 use crate::clock::{Clock, Offset};
-use crate::config::{Identity, RunConfig};
+use crate::config::RunConfig;
 use crate::domain::{RunId, Tally};
 use crate::input::READ_TOGETHER;
-use crate::pace::Pacer;
-use crate::pingone::{EnvironmentInfo, HttpSettings, HttpTransport, LicenceRates, Limits, PingOneError, Session, TokenSource};
+use crate::pingone::{EnvironmentInfo, HttpTransport, LicenceRates, Limits, PingOneError, Session};
 use crate::report::{Journal, NotWritten, RequestsRecord, Summary};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
@@ -91,16 +90,10 @@ impl<'a> Context<'a> {
         let Start { config, clock, stop, .. } = start;
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
-        let Target { endpoints, identity, ca, sandbox } = target;
-        let tokens = match identity {
-            Identity::Worker(credentials) => TokenSource::Endpoint(credentials),
-            Identity::Ready(token) => TokenSource::Ready(token),
-        };
-        let settings = HttpSettings { endpoints: endpoints.clone(), ca, timeout: pace.timeout, concurrency, run };
-        let transport = HttpTransport::new(settings)?;
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
+        let (session, sandbox) = target.open(pace.rate, concurrency, limits, run, *clock)?;
         let pipeline = Pipeline {
-            session: Session::new(transport, endpoints, tokens, Arc::new(Pacer::new(pace.rate)), limits, *clock),
+            session,
             limits,
             concurrency,
             slots: Arc::new(Semaphore::new(concurrency)),

@@ -1,10 +1,12 @@
 //! Runs each command, from its arguments to its last line.
 
 mod approval;
+mod check_table;
 mod context;
 mod csv_source;
 mod diff;
 mod directory_source;
+mod doctor;
 #[cfg(test)]
 mod doubt_tests;
 mod error;
@@ -45,6 +47,7 @@ use crate::stdio::{OUTPUT, Stream};
 use crate::ui::Console;
 
 use self::diff::diff;
+use self::doctor::examine;
 use self::error::RunError;
 use self::metrics_file::MetricsFile;
 use self::run::run_rows;
@@ -83,6 +86,7 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
         Command::End(arguments) => run_config(RunConfig::of_end(arguments), to_resume, console).await,
         Command::Diff(arguments) => diff(&arguments, console),
         Command::Verify(arguments) => verify_report(&arguments, console),
+        Command::Doctor(arguments) => examine(&arguments).await,
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,
         Command::Completions { shell } => complete(shell),
     }

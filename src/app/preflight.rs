@@ -18,7 +18,7 @@ use crate::report::{Destination, EnvironmentRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// With a clock off by more than this, nothing is granted. From the contract.
-const CLOCK_OFF: Duration = Duration::from_secs(60);
+pub(super) const CLOCK_OFF: Duration = Duration::from_secs(60);
 /// The status of a refusal, by PingOne or a gateway in front of it.
 const FORBIDDEN: u16 = 403;
 /// The environment type for which `y` is enough. Source: the API's `type`, which is this or `PRODUCTION`.
@@ -124,8 +124,8 @@ pub(super) fn view<'a>(
     };
     let identity = info.identity.clone();
     let environment = EnvironmentRecord { id: info.environment.to_string(), name: None, kind: None };
-    let (operation, rate, api_url) = (config.operation, config.pace.rate, info.api_url.clone());
-    PlanView { operation, planned, rate, licence, target, environment, api_url, identity, report, digest, resumes: None }
+    let (operation, rate, api_url, hosts) = (config.operation, config.pace.rate, info.api_url.clone(), info.hosts.clone());
+    PlanView { operation, planned, rate, licence, target, environment, api_url, hosts, identity, report, digest, resumes: None }
 }
 
 fn display_name(info: &EnvironmentInfo, target: &str) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::RunError;
 use super::print;
 use crate::cli::SandboxArgs;
-use crate::config::{ConfigError, read_public_key};
+use crate::config::{ConfigError, Source, read_public_key};
 use crate::domain::shown;
 use crate::jwt::PublicKey;
 use crate::pingone::AuthMethod;
@@ -45,7 +45,7 @@ pub(super) async fn serve_sandbox(arguments: SandboxArgs) -> Result<u8, RunError
 fn public_key(method: Option<AuthMethod>, path: Option<&Path>) -> Result<Option<PublicKey>, RunError> {
     match (method, path) {
         (Some(AuthMethod::PrivateKeyJwt), Some(path)) => Ok(Some(read_public_key(path)?)),
-        (Some(method), Some(_)) => Err(ConfigError::Unused { option: "--client-public-key", method: method.name() }.into()),
+        (Some(method), Some(_)) => Err(ConfigError::Unused { given: Source::Option("--client-public-key"), method: method.name() }.into()),
         (_, None) | (None, Some(_)) => Ok(None),
     }
 }

@@ -1,10 +1,14 @@
 //! The target of a run, and the application that it signs on as.
 
+use std::sync::Arc;
+
 use super::error::RunError;
 use super::sandbox::start_sandbox;
+use crate::clock::Clock;
 use crate::config::{Connection, Identity};
-use crate::domain::EnvironmentId;
-use crate::pingone::{Credentials, Endpoints, Proof, TrustedCa};
+use crate::domain::{EnvironmentId, RunId};
+use crate::pace::{Pacer, Rate};
+use crate::pingone::{Credentials, Endpoints, HttpSettings, HttpTransport, Limits, Proof, Session, TokenSource, TrustedCa};
 use crate::report::RunRecord;
 use crate::sandbox::{Sandbox, SandboxConfig};
 
@@ -20,6 +24,8 @@ pub(super) struct TargetInfo {
     pub(super) is_sandbox: bool,
     /// The target's name in the plan and the summary.
     pub(super) name: String,
+    /// The hosts and their region; `None` for a sandbox.
+    pub(super) hosts: Option<String>,
     /// The application's name in the plan.
     pub(super) identity: String,
 }
@@ -32,6 +38,7 @@ impl TargetInfo {
                 api_url: String::new(),
                 is_sandbox: true,
                 name: SANDBOX.to_owned(),
+                hosts: None,
                 identity: "the sandbox's application".to_owned(),
             },
             Connection::PingOne { endpoints, identity, .. } => Self {
@@ -39,6 +46,7 @@ impl TargetInfo {
                 api_url: endpoints.api.to_string(),
                 is_sandbox: false,
                 name: endpoints.to_string(),
+                hosts: Some(endpoints.hosts()),
                 identity: identity.to_string(),
             },
         }
@@ -76,6 +84,25 @@ impl Target {
                 })
             }
         }
+    }
+
+    /// The session with it, and its sandbox, which stops when dropped. Sends nothing yet.
+    pub(super) fn open(
+        self,
+        rate: Rate,
+        concurrency: usize,
+        limits: Limits,
+        run: RunId,
+        clock: Clock,
+    ) -> Result<(Session<HttpTransport>, Option<Sandbox>), RunError> {
+        let Self { endpoints, identity, ca, sandbox } = self;
+        let tokens = match identity {
+            Identity::Worker(credentials) => TokenSource::Endpoint(credentials),
+            Identity::Ready(token) => TokenSource::Ready(token),
+        };
+        let settings = HttpSettings { endpoints: endpoints.clone(), ca, timeout: limits.timeout, concurrency, run };
+        let transport = HttpTransport::new(settings)?;
+        Ok((Session::new(transport, endpoints, tokens, Arc::new(Pacer::new(rate)), limits, clock), sandbox))
     }
 
     /// Adds to `record` what is known once the target is connected.

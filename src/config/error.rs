@@ -1,13 +1,15 @@
-//! Errors in options and environment variables, with a hint for each.
+//! Errors in options, environment variables and profiles, with a hint for each.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::domain::{quote, shown};
 use crate::jwt::KeyFault;
 use crate::report::OutputError;
 
-use super::credentials::CLIENT_KEY;
+use super::source::{ProfileName, Setting, Source};
 
 /// A setting that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,55 @@ impl Missing {
             Self::AuthUrl => ("auth URL beside the API URL", "`--auth-url` or PINGONE_AUTH_URL"),
         }
     }
+
+    /// The variable to set; `None` for what another hint is about.
+    fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::Environment => Some("PINGONE_ENVIRONMENT_ID"),
+            Self::ClientId => Some("PINGONE_CLIENT_ID"),
+            Self::Secret => Some("PINGONE_CLIENT_SECRET"),
+            Self::SecretBesideKey | Self::Key | Self::ApiUrl | Self::AuthUrl => None,
+        }
+    }
+}
+
+/// What is wrong with a line of a profile. Values are not shown where the key is not known: they might be secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProfileFault {
+    OutsideTable,
+    Unknown,
+    Secret,
+    NotText { kind: &'static str },
+    Empty,
+    NoHome { path: String },
+}
+
+impl fmt::Display for ProfileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutsideTable => f.write_str("this stands in no profile: expected it in a table such as `[prod]`"),
+            Self::Unknown => f.write_str("there is no such setting"),
+            Self::Secret => {
+                f.write_str("a secret does not belong in this file (the value is not shown): expected the path of a file that holds it")
+            }
+            Self::NotText { kind } => write!(f, "the value is of type {kind}: expected text in quotes"),
+            Self::Empty => f.write_str("there is no value: expected one, or no such line"),
+            Self::NoHome { path } => write!(f, "`{path}` cannot be found: HOME is not set, or is no absolute path"),
+        }
+    }
+}
+
+impl ProfileFault {
+    fn hint(&self) -> String {
+        match self {
+            Self::OutsideTable => "write `[NAME]` on a line above it, and choose it by `--profile NAME`".into(),
+            Self::Unknown => format!("the settings are {}", Setting::ALL.map(|setting| format!("`{}`", setting.key())).join(", ")),
+            Self::Secret => "name a file with `client-secret-file`, `access-token-file` or `client-key-file`, and take the secret out; if others could read it, have a new one made".into(),
+            Self::NotText { .. } => "write the value between two `\"`".into(),
+            Self::Empty => "write a value between the quotes, or take the line out".into(),
+            Self::NoHome { .. } => "write the whole path, or set HOME".into(),
+        }
+    }
 }
 
 /// Why the configuration is refused. Nothing was sent.
@@ -45,14 +96,14 @@ pub(crate) enum ConfigError {
         "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
     )]
     NobodyToAudit,
-    #[error("{}", listed(.0))]
-    Missing(Vec<Missing>),
-    #[error("`{option}` is not used by `--auth-method {method}`")]
-    Unused { option: &'static str, method: &'static str },
+    #[error("{}", listed(missing))]
+    Missing { missing: Vec<Missing>, profile: Option<Arc<ProfileName>> },
+    #[error("{} is not used by `--auth-method {method}`", blamed(given))]
+    Unused { given: Source, method: &'static str },
     #[error("{}: {fault}", shown(path))]
     Key { path: PathBuf, fault: KeyFault },
     #[error("{}: the {what} cannot be read", shown(path))]
-    Unreadable { what: &'static str, path: PathBuf, source: io::Error },
+    Unreadable { what: &'static str, path: PathBuf, from: Source, source: io::Error },
     #[error("{from}: this is no {what}: expected one line of text without spaces")]
     NotASecret { what: &'static str, from: String },
     /// Anybody may have replaced the secret.
@@ -62,19 +113,30 @@ pub(crate) enum ConfigError {
     TooLong { what: &'static str, path: PathBuf, most: u64 },
     #[error("{}: there is no certificate in PEM form", shown(.0))]
     NotACertificate(PathBuf),
-    /// A token must not be sent to this URL, which is not shown: it may contain a password.
+    /// A value that cannot be read, without the value where it may contain a secret.
     #[error("{from}: {why}")]
-    Url { from: &'static str, why: String },
+    Value { from: Source, why: String },
+    /// Credentials of the one place would go to the other.
+    #[error("the API URL comes from {}, and the auth URL from {}: expected both from one place", api.described(), auth.described())]
+    SplitUrls { api: Source, auth: Source },
     /// The value of the variable is not shown: it may contain a password.
     #[error("{0}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
     NotAProxy(&'static str),
     #[error("{0}: this names a proxy, which is not used as long as REQUEST_METHOD is set, as web servers set it")]
     ProxyUnderCgi(&'static str),
-    #[error(
-        "PINGONE_TOP_LEVEL_DOMAIN: `{}` is not a domain of PingOne's: expected `com`, `ca`, `eu`, `com.au`, `sg` or `asia`",
-        quote(.0)
-    )]
-    NoSuchDomain(String),
+    #[error("`--config` names a file, and no profile of it is chosen: expected `--profile` or PINGONE_BYPASS_PROFILE")]
+    NoProfileChosen,
+    #[error("{from}: there is no folder to look for the configuration file in: expected `--config`, or HOME or XDG_CONFIG_HOME to be set")]
+    NoConfigFolder { from: &'static str },
+    #[error("{}:{line}: this is not TOML: {}", shown(path), quote(why))]
+    NotToml { path: PathBuf, line: usize, why: String },
+    #[error("{}: {}{}: {fault}", shown(path), table.as_ref().map(|table| format!("[{}] ", quote(table))).unwrap_or_default(), quote(key))]
+    Profile { path: PathBuf, table: Option<String>, key: String, fault: ProfileFault },
+    #[error("{from}: there is no profile `{}` in {}: {}", quote(name), shown(path), those(there))]
+    NoSuchProfile { from: &'static str, name: String, path: PathBuf, there: Vec<String> },
+    /// It decides where credentials are sent.
+    #[error("{}: anybody may write to this file, which says where credentials are sent", shown(.0))]
+    OpenConfig(PathBuf),
     #[error("--until: {0}")]
     Until(String),
     #[error(transparent)]
@@ -84,32 +146,66 @@ pub(crate) enum ConfigError {
 impl ConfigError {
     /// What the operator can do, in one line.
     pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Missing(missing) => Some(hint_at(missing).into()),
-            Self::Unused { option: "--client-secret-file", .. } => {
-                Some("leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into())
+        Some(match self {
+            Self::Missing { missing, profile } => hint_at(missing, profile.as_deref()),
+            Self::Unused { given, .. } if is_of_a_secret(given) => {
+                "leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into()
             }
-            Self::Unused { .. } => Some("say `--auth-method private-key-jwt` to authenticate by a key".into()),
-            Self::Key { path, fault } => Some(fault.hint(path)),
-            Self::Unreadable { what: CLIENT_KEY, .. } => {
-                Some("check the path in `--client-key-file` or PINGONE_CLIENT_KEY_FILE, and that this user may read the file".into())
+            Self::Unused { .. } => "say `--auth-method private-key-jwt` to authenticate by a key".into(),
+            Self::Key { path, fault } => fault.hint(path),
+            // Of what has a default, only the configuration file is read.
+            Self::Unreadable { from: Source::Default, .. } => "write it, or name another with `--config`".into(),
+            Self::Unreadable { from, .. } => format!("check the path in {}, and that this user may read the file", from.place()),
+            Self::WorldWritable { path, .. } => format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path)),
+            Self::OpenConfig(path) => format!("check what it holds, and let its owner alone write to it: `chmod go-w {}`", shown(path)),
+            Self::Value { from, .. } => {
+                format!("correct {}{}", from.place(), if matches!(from, Source::Variable(_)) { ", or unset it" } else { "" })
             }
-            Self::WorldWritable { path, .. } => {
-                Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path)))
+            Self::SplitUrls { api, auth } => {
+                format!("set both in one place, or unset {}", if api.rank() < auth.rank() { api } else { auth })
             }
-            Self::NotAProxy(variable) => Some(format!("mend it, or unset {variable} to connect directly")),
-            Self::ProxyUnderCgi(_) => Some("unset REQUEST_METHOD".into()),
-            Self::Output(error) => error.hint(),
+            Self::NotAProxy(variable) => format!("mend it, or unset {variable} to connect directly"),
+            Self::ProxyUnderCgi(_) => "unset REQUEST_METHOD".into(),
+            Self::NoProfileChosen => "name the profile with `--profile`, or leave `--config` out".into(),
+            Self::NoConfigFolder { .. } => "name the file with `--config`".into(),
+            Self::NotToml { .. } => "a profile reads like `[prod]` on a line, and `region = \"EU\"` on another below it".into(),
+            Self::Profile { fault, .. } => fault.hint(),
+            Self::NoSuchProfile { from, there, .. } if there.is_empty() => {
+                format!("write a table such as `[prod]` into it, and name it with {from}")
+            }
+            Self::NoSuchProfile { from, .. } => format!("name one of them with {from}"),
+            Self::Output(error) => return error.hint(),
             Self::NoInput
             | Self::NobodyToAudit
-            | Self::Unreadable { .. }
             | Self::TooLong { .. }
             | Self::NotASecret { .. }
             | Self::NotACertificate(_)
-            | Self::NoSuchDomain(_)
-            | Self::Url { .. }
-            | Self::Until(_) => None,
-        }
+            | Self::Until(_) => return None,
+        })
+    }
+}
+
+/// What is not used: an option in quotes, or a line of a profile.
+fn blamed(given: &Source) -> String {
+    match given {
+        Source::Option(name) => format!("`{name}`"),
+        Source::Variable(_) | Source::Profile { .. } | Source::Default => format!("{given}: this"),
+    }
+}
+
+fn is_of_a_secret(given: &Source) -> bool {
+    match given {
+        Source::Option(name) => *name == Setting::SecretFile.option(),
+        Source::Profile { key, .. } => *key == Setting::SecretFile.key(),
+        Source::Variable(_) | Source::Default => false,
+    }
+}
+
+/// The profiles that there are.
+fn those(there: &[String]) -> String {
+    match there {
+        [] => "it has none".to_owned(),
+        there => format!("it has {}", there.iter().map(|name| format!("`{}`", quote(name))).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -126,17 +222,32 @@ fn listed(missing: &[Missing]) -> String {
     format!("{} settings are missing:{}", missing.len(), missing.iter().map(line).collect::<String>())
 }
 
-fn hint_at(missing: &[Missing]) -> &'static str {
+fn hint_at(missing: &[Missing], profile: Option<&ProfileName>) -> String {
+    let in_profile = profile.map(|profile| format!(", or say it in {profile}")).unwrap_or_default();
     if missing.iter().all(|missing| matches!(missing, Missing::ApiUrl | Missing::AuthUrl)) {
-        return "set both URLs, or neither: `--region` then decides";
-    }
-    if missing.contains(&Missing::SecretBesideKey) {
-        return "a client key is given: say `--auth-method private-key-jwt` to authenticate by it";
+        return format!("set both URLs, or neither: `--region` then decides{in_profile}");
     }
     if missing.contains(&Missing::Key) {
         return "make a key pair with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out client.pem`, give its public key to a worker \
-                application, or rehearse with `--sandbox`";
+                application, or rehearse with `--sandbox`"
+            .into();
     }
-    "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application (an access token in \
-     PINGONE_API_ACCESS_TOKEN does for the last two), or rehearse with `--sandbox`"
+    let by_key = "a client key is given: say `--auth-method private-key-jwt` to authenticate by it";
+    let variables: Vec<String> = missing.iter().filter_map(|missing| missing.variable().map(str::to_owned)).collect();
+    let names = match variables.as_slice() {
+        [] => return by_key.into(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    };
+    let has = |one| missing.contains(&one);
+    let to = match variables.len() {
+        1 if has(Missing::Environment) => "the ID of the environment whose users are meant",
+        1 => "that of the worker application",
+        _ if has(Missing::ClientId) && has(Missing::Secret) => {
+            "those of a worker application (an access token in PINGONE_API_ACCESS_TOKEN does for the last two)"
+        }
+        _ => "those of a worker application",
+    };
+    let key = if has(Missing::SecretBesideKey) { format!("; {by_key}") } else { String::new() };
+    format!("set {names} to {to}{in_profile}, or rehearse with `--sandbox`{key}")
 }

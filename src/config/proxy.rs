@@ -16,39 +16,50 @@ const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// all proxy variables.
 const CGI_VARIABLE: &str = "REQUEST_METHOD";
 
-/// Refuses a proxy setting for the host of `base` that the HTTP client would ignore. `variable` looks up an environment
-/// variable.
-pub(super) fn check_proxy(base: &BaseUrl, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), ConfigError> {
-    let set = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
-    let named = |(_, value): &(&str, OsString)| !value.to_string_lossy().trim().is_empty();
-    let Some((name, value)) = VARIABLES.into_iter().find_map(|names| set(names).filter(named)) else {
+/// Looks an environment variable up.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Refuses a proxy setting for the host of `base` that the HTTP client would ignore.
+pub(super) fn check_proxy(base: &BaseUrl, variable: Variables<'_>) -> Result<(), ConfigError> {
+    let Some((name, value, url)) = proxy_setting(base, variable) else {
         return Ok(());
     };
-    let Ok(url) = base.to_string().parse::<Uri>() else {
-        return Ok(());
-    };
-    let spared = set(NO_PROXY).and_then(|(_, value)| value.into_string().ok()).unwrap_or_default();
-    if base.is_loopback() || Matcher::builder().all("http://proxy").no(spared).build().intercept(&url).is_none() {
-        return Ok(());
-    }
     if variable(CGI_VARIABLE).is_some() {
         return Err(ConfigError::ProxyUnderCgi(name));
     }
-    let is_usable = value.into_string().is_ok_and(|value| is_usable(&value, &url));
+    let is_usable = value.into_string().is_ok_and(|value| usable(&value, &url).is_some());
     if is_usable { Ok(()) } else { Err(ConfigError::NotAProxy(name)) }
 }
 
-/// Whether a connection to `url` would go through the proxy `value`.
-fn is_usable(value: &str, url: &Uri) -> bool {
-    let Some(proxy) = Matcher::builder().all(value.to_owned()).build().intercept(url) else {
-        return false;
-    };
-    let proxy = proxy.uri();
+/// The proxy for the host of `base`, if there is one: the variable that names it, and its host. What else stands there may be a
+/// password.
+pub(super) fn proxy_of(base: &BaseUrl, variable: Variables<'_>) -> Option<(&'static str, String)> {
+    let (name, value, url) = proxy_setting(base, variable)?;
+    let proxy = usable(&value.into_string().ok()?, &url)?;
+    let port = proxy.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    Some((name, format!("{}{port}", proxy.host().unwrap_or_default())))
+}
+
+/// The variable that names a proxy for the host of `base`, its value, and the URL of `base`; `None` if it is reached directly.
+fn proxy_setting(base: &BaseUrl, variable: Variables<'_>) -> Option<(&'static str, OsString, Uri)> {
+    let set = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
+    let named = |(_, value): &(&str, OsString)| !value.to_string_lossy().trim().is_empty();
+    let (name, value) = VARIABLES.into_iter().find_map(|names| set(names).filter(named))?;
+    let url = base.to_string().parse::<Uri>().ok()?;
+    let spared = set(NO_PROXY).and_then(|(_, value)| value.into_string().ok()).unwrap_or_default();
+    let is_direct = base.is_loopback() || Matcher::builder().all("http://proxy").no(spared).build().intercept(&url).is_none();
+    (!is_direct).then_some((name, value, url))
+}
+
+/// The proxy `value`, if a connection to `url` would go through it.
+fn usable(value: &str, url: &Uri) -> Option<Uri> {
+    let proxy = Matcher::builder().all(value.to_owned()).build().intercept(url)?.uri().clone();
     // SOCKS is not supported.
     let is_http = matches!(proxy.scheme_str(), Some("http" | "https"));
     let has_sound_port =
         proxy.authority().is_some_and(|authority| authority.as_str() == authority.host() || authority.port_u16().is_some());
-    is_http && has_sound_port && proxy.host().is_some_and(|host| !host.is_empty())
+    let is_usable = is_http && has_sound_port && proxy.host().is_some_and(|host| !host.is_empty());
+    is_usable.then_some(proxy)
 }
 
 #[cfg(test)]

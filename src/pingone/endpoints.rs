@@ -43,7 +43,23 @@ impl Region {
 
     pub(crate) fn of_top_level_domain(domain: &str) -> Option<Self> {
         let domain = domain.trim_start_matches('.');
-        Self::value_variants().iter().copied().find(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
+        Self::of(|region| region.top_level_domain().eq_ignore_ascii_case(domain))
+    }
+
+    fn of(is_it: impl Fn(Self) -> bool) -> Option<Self> {
+        Self::value_variants().iter().copied().find(|region| is_it(*region))
+    }
+
+    /// Its name as an option's value.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Na => "NA",
+            Self::Ca => "CA",
+            Self::Eu => "EU",
+            Self::Au => "AU",
+            Self::Sg => "SG",
+            Self::Ap => "AP",
+        }
     }
 
     pub(crate) fn api_url(self) -> BaseUrl {
@@ -72,6 +88,9 @@ pub(crate) enum NotABaseUrl {
     Plain(String),
     #[error("the URL has a user, a password, a query or a fragment: expected a form such as `https://api.pingone.eu/v1`")]
     Surplus,
+    /// Requests would go to `/environments/…/environments/…`.
+    #[error("`{}` is the URL of a request: expected the part before it, `{base}`", quote(.text))]
+    Resource { text: String, base: String },
 }
 
 impl BaseUrl {
@@ -91,6 +110,34 @@ impl BaseUrl {
         self.0.host_str().unwrap_or_default()
     }
 
+    /// The URL itself., each made from a validated type.
+    pub(super) fn url(&self) -> Url {
+        self.0.clone()
+    }
+
+    /// Its host, and the port if it is not the usual one.
+    pub(crate) fn place(&self) -> String {
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", self.host())
+    }
+
+    /// Its host and port, for an address to be found.
+    pub(crate) fn host_and_port(&self) -> (&str, u16) {
+        let host = self.host().trim_start_matches('[').trim_end_matches(']');
+        (host, self.0.port_or_known_default().unwrap_or_default())
+    }
+
+    /// The base before `/environments` or before an environment's `/as`, if its path goes on so far.
+    fn before_a_resource(&self) -> Option<String> {
+        let segments: Vec<&str> = self.0.path_segments()?.filter(|segment| !segment.is_empty()).collect();
+        let environments = segments.iter().position(|segment| segment.eq_ignore_ascii_case("environments"));
+        let tokens = segments.iter().position(|segment| *segment == "as").map(|at| at.saturating_sub(1));
+        let before = environments.or(tokens)?;
+        let mut url = self.0.clone();
+        url.set_path(&segments[..before].join("/"));
+        Some(Self(url).to_string())
+    }
+
     /// The base followed by `segments`, each made from a validated type.
     fn with(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
@@ -108,6 +155,9 @@ impl FromStr for BaseUrl {
             return Err(NotABaseUrl::Surplus);
         }
         let base = Self(url);
+        if let Some(before) = base.before_a_resource() {
+            return Err(NotABaseUrl::Resource { text: text.to_owned(), base: before });
+        }
         match base.0.scheme() {
             "https" => Ok(base),
             "http" if base.is_loopback() => Ok(base),
@@ -165,6 +215,27 @@ impl Endpoints {
         url
     }
 
+    /// A page of the user list with one user.
+    pub(super) fn first_user(&self) -> Url {
+        let mut url = self.users(None);
+        url.set_query(Some("limit=1"));
+        url
+    }
+
+    /// The hosts, and the region that they are those of.
+    pub(crate) fn hosts(&self) -> String {
+        let Self { api, auth, .. } = self;
+        let region = match (
+            Region::of(|region| api.to_string() == region.api_url().to_string()),
+            Region::of(|region| auth.to_string() == region.auth_url().to_string()),
+        ) {
+            (Some(of_api), Some(of_auth)) if of_api == of_auth => format!("region {}", of_api.name()),
+            (Some(of_api), Some(of_auth)) => format!("regions {} and {}", of_api.name(), of_auth.name()),
+            (_, _) => "custom URLs of no region".to_owned(),
+        };
+        format!("API {}, auth {}; {region}", api.place(), auth.place())
+    }
+
     pub(crate) fn bypass_urls(&self) -> BypassUrls {
         BypassUrls(self.api.with(&["environments", &self.environment.to_string(), "users"]))
     }
@@ -214,6 +285,46 @@ mod tests {
         assert_eq!(why("http://10.0.0.1"), NotABaseUrl::Plain("http://10.0.0.1".to_owned()));
         assert_eq!(why("https://api.pingone.eu/v1?x=y"), NotABaseUrl::Surplus);
         assert_eq!((why("ftp://127.0.0.1"), why("x")), (NotABaseUrl::NotAUrl, NotABaseUrl::NotAUrl));
+    }
+
+    #[test]
+    fn the_url_of_a_request_is_no_base() {
+        for (text, base) in [
+            ("https://api.pingone.eu/v1/environments", "https://api.pingone.eu/v1"),
+            ("https://api.pingone.eu/v1/environments/", "https://api.pingone.eu/v1"),
+            ("https://api.pingone.eu/v1/Environments/abfba8f6/users", "https://api.pingone.eu/v1"),
+            ("http://127.0.0.1:8089/environments", "http://127.0.0.1:8089"),
+            ("https://auth.pingone.eu/abfba8f6/as/token", "https://auth.pingone.eu"),
+            ("https://gateway.example/ping/abfba8f6/as", "https://gateway.example/ping"),
+            ("https://auth.pingone.eu/as", "https://auth.pingone.eu"),
+        ] {
+            let refused = text.parse::<BaseUrl>().expect_err(text);
+            assert_eq!(refused, NotABaseUrl::Resource { text: text.to_owned(), base: base.to_owned() });
+            assert!(refused.to_string().ends_with(&format!(": expected the part before it, `{base}`")), "{refused}");
+        }
+        for good in ["https://environments.example/v1", "https://gateway.example/my-environments/v1", "https://as.example"] {
+            assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_are_those_of_a_region_or_custom() {
+        let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
+        for (api, auth, expected) in [
+            ("https://api.pingone.eu/v1/", "https://auth.pingone.eu", "API api.pingone.eu, auth auth.pingone.eu; region EU"),
+            ("https://api.pingone.eu/v1", "https://auth.pingone.com", "API api.pingone.eu, auth auth.pingone.com; regions EU and NA"),
+            ("https://api.pingone.eu/v2", "https://auth.pingone.eu", "API api.pingone.eu, auth auth.pingone.eu; custom URLs of no region"),
+            ("http://[::1]:80/v1", "http://localhost:8089", "API [::1], auth localhost:8089; custom URLs of no region"),
+        ] {
+            let (api, auth) = (api.parse().expect("a URL"), auth.parse().expect("a URL"));
+            assert_eq!(Endpoints { api, auth, environment, auth_environment: environment }.hosts(), expected);
+        }
+        for region in Region::value_variants().iter().copied() {
+            let endpoints = Endpoints { api: region.api_url(), auth: region.auth_url(), environment, auth_environment: environment };
+            assert!(endpoints.hosts().ends_with(&format!("; region {}", region.name())), "{region:?}");
+            let value = clap::ValueEnum::to_possible_value(&region).expect("named");
+            assert_eq!(value.get_name(), region.name());
+        }
     }
 
     #[test]

@@ -84,6 +84,14 @@ impl HttpTransport {
         Ok(Self { api, auth, bypass_urls, session, transactions, settings })
     }
 
+    /// Asks the host of `base` for nothing in particular, without a token.
+    pub(super) async fn reach(&self, base: &BaseUrl) -> Reply {
+        let HttpSettings { endpoints, timeout, .. } = &self.settings;
+        let client = if *base == endpoints.api { &self.api } else { &self.auth };
+        let request = client.get(base.url()).timeout(*timeout).header(SESSION_ID, self.session.clone());
+        exchange(MAX_BODY, request.send(), *timeout).await
+    }
+
     fn token_request(&self, authentication: &Authentication<'_>) -> RequestBuilder {
         let request = self.auth.post(self.settings.endpoints.token()).timeout(self.settings.timeout);
         let request = request.header(SESSION_ID, self.session.clone());

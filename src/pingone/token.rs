@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -54,6 +57,16 @@ impl AccessToken {
 
     pub(crate) fn header(&self) -> HeaderValue {
         self.header.clone()
+    }
+
+    /// When it expires, if it is a JWT that says so. Nothing depends on it: its signature is not verified.
+    pub(crate) fn stated_expiry(&self) -> Option<DateTime<Utc>> {
+        let mut parts = self.header.to_str().ok()?.split('.');
+        let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return None;
+        };
+        let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        DateTime::from_timestamp(claims.get("exp")?.as_i64()?, 0)
     }
 
     fn is_fresh(&self) -> bool {
@@ -230,6 +243,24 @@ mod tests {
         assert!(!other.was_accepted());
         other.accept();
         assert!(other.was_accepted());
+    }
+
+    #[test]
+    fn a_token_that_is_a_jwt_tells_when_it_expires() {
+        let jwt = |claims: &str| format!("eyJ4IjoxfQ.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims));
+        for (text, expected) in [
+            (jwt(r#"{"exp":1795771800}"#), Some(1_795_771_800)),
+            (jwt(r#"{"exp":"1795771800"}"#), None),
+            (jwt(r#"{"exp":1e300}"#), None),
+            (jwt("{}"), None),
+            (jwt("[]"), None),
+            ("a.b.c".to_owned(), None),
+            ("opaque".to_owned(), None),
+            (jwt(r#"{"exp":1}"#) + ".d", None),
+        ] {
+            let token = AccessToken::new(&text.clone().into(), 1, None).expect("a token");
+            assert_eq!(token.stated_expiry().map(|expiry| expiry.timestamp()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -134,7 +134,7 @@ struct UserBody {
 }
 
 /// A page, and the link to the next one. A body without a list is an error, not an empty list; so is a user without an ID.
-fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<(UserPage, Option<String>), String> {
+pub(super) fn read_page(answer: &Answer, redact: impl Fn(String) -> String) -> Result<(UserPage, Option<String>), String> {
     let page: PageBody = object_in(answer, "the list of users")?;
     let users = page.embedded.users.iter().map(|user| listed(user, &redact)).collect::<Result<_, _>>()?;
     let next = match page.links.get("next") {

@@ -65,20 +65,24 @@ impl Console {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
                 Some(&run.output)
             }
-            Command::Diff(_) | Command::Verify(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_) | Command::Verify(_) | Command::Doctor(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
+        };
+        let (quiet, verbose, format) = match (&cli.command, output) {
+            (_, Some(output)) => (output.quiet, output.verbose, output.log_format),
+            (Command::Doctor(doctor), None) => (doctor.quiet, doctor.verbose, doctor.log_format),
+            (_, None) => (false, 0, LogFormat::Text),
         };
         let terminal = io::stderr().is_terminal();
         let draws = terminal && !console::is_dumb();
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let form = match output.map(|output| output.log_format) {
-            Some(LogFormat::Json) => Form::Json,
-            Some(LogFormat::Text) | None => Form::Text { color, terminal },
+        let form = match format {
+            LogFormat::Json => Form::Json,
+            LogFormat::Text => Form::Text { color, terminal },
         };
-        let quiet = output.is_some_and(|output| output.quiet);
         let progress = output.map_or(ProgressMode::None, |output| shown(output, draws));
         let run = Arc::default();
         let console = Self { screen: screen(form, &run), progress, quiet, form, run, draws };
-        console.start_logging(output.map_or(0, |output| output.verbose));
+        console.start_logging(verbose);
         console
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Local, Offset, TimeZone, Utc};
 
 use crate::domain::{BypassUntil, Operation, Outcome, PlanDigest, RunId, Selection, quote};
 use crate::input::{LookupCounts, Plan};
@@ -26,6 +26,8 @@ pub(crate) struct PlanView<'a> {
     pub(crate) environment: EnvironmentRecord,
     /// The API's base URL; empty for a sandbox that is not started.
     pub(crate) api_url: String,
+    /// The hosts that requests go to; `None` for the sandbox inside this process.
+    pub(crate) hosts: Option<String>,
     /// The application or token that it authenticates with.
     pub(crate) identity: String,
     /// Where the report will be.
@@ -100,6 +102,9 @@ impl fmt::Display for PlanView<'_> {
             writeln!(f, "licence    {}", self.licence)?;
         }
         writeln!(f, "against    {}", self.target)?;
+        if let Some(hosts) = &self.hosts {
+            writeln!(f, "hosts      {hosts}")?;
+        }
         writeln!(f, "as         {}", self.identity)?;
         writeln!(f, "report     {}", self.report)?;
         if let Some((run, settled)) = self.resumes {
@@ -128,11 +133,12 @@ impl PlanView<'_> {
         writeln!(f)?;
         input.look_up(f, lookups)?;
         if let Some((first, last)) = dates.span() {
-            write!(f, "end dates  {first} ({})", ahead(first, start))?;
+            let shown = |date| format!("{date}{} ({})", here(date, &Local), ahead(date, start));
+            write!(f, "end dates  {}", shown(first))?;
             if first == last {
                 writeln!(f)?;
             } else {
-                writeln!(f, " to {last} ({})", ahead(last, start))?;
+                writeln!(f, " to {}", shown(last))?;
             }
         }
         if matches!(self.operation, Operation::Restore(_)) {
@@ -178,9 +184,40 @@ impl PlanView<'_> {
     }
 }
 
+/// The local time of a date, with the day if it is another one; empty where that is UTC.
+fn here<Z: TimeZone<Offset: fmt::Display>>(until: BypassUntil, zone: &Z) -> String {
+    let (there, here) = (until.instant(), until.instant().with_timezone(zone));
+    if here.offset().fix().local_minus_utc() == 0 {
+        return String::new();
+    }
+    let form = if here.date_naive() == there.date_naive() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    format!(", {} here", here.format(form))
+}
+
 /// How far after the start a date is, to the minute.
 fn ahead(until: BypassUntil, start: DateTime<Utc>) -> String {
     let seconds = (until.instant() - start).num_seconds().unsigned_abs();
     let shown = if seconds < 60 { seconds } else { (seconds + 30) / 60 * 60 };
     format!("in {}", humantime::format_duration(Duration::from_secs(shown)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::FixedOffset;
+
+    #[test]
+    fn an_end_date_is_shown_in_local_time_too_unless_that_is_utc() {
+        let until: BypassUntil = BypassUntil::read("2026-11-27T18:00:00.000Z").expect("a date");
+        for (minutes, expected) in [
+            (0, ""),
+            (60, ", 19:00 here"),
+            (-300, ", 13:00 here"),
+            (345, ", 23:45 here"),
+            (360, ", 2026-11-28 00:00 here"),
+            (-1081, ", 2026-11-26 23:59 here"),
+        ] {
+            assert_eq!(here(until, &FixedOffset::east_opt(minutes * 60).expect("a zone")), expected, "{minutes}");
+        }
+    }
 }

@@ -46,7 +46,8 @@ pub(crate) fn field_with(config: SandboxConfig) -> Field {
 /// The tool, with only a search path in its environment.
 pub(crate) fn tool() -> Command {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_pingone-bypass"));
-    tool.env_clear().stdin(Stdio::null());
+    // Local times are shown beside dates.
+    tool.env_clear().env("TZ", "UTC").stdin(Stdio::null());
     for kept in ["PATH", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(kept) {
             tool.env(kept, value);

@@ -119,11 +119,12 @@ fn what_is_not_clear_is_not_guessed() {
         assert!(done.stderr.contains(expected), "{}", done.stderr);
     }
     for (name, value, expected) in [
+        ("PINGONE_API_URL", "https://api.pingone.eu/v1/environments/", "expected the part before it, `https://api.pingone.eu/v1`\nhint: "),
         ("PINGONE_API_URL", "http://api.pingone.eu/v1", "error: PINGONE_API_URL: `http://api.pingone.eu/v1` is not encrypted"),
         ("PINGONE_AUTH_URL", "ftp://localhost", "error: PINGONE_AUTH_URL: this is not a URL"),
         ("PINGONE_CLIENT_SECRET", "two words", "PINGONE_CLIENT_SECRET: this is no client secret"),
-        ("PINGONE_ENVIRONMENT_ID", "x", "invalid value 'x' for 'PINGONE_ENVIRONMENT_ID': `x` is not a UUID"),
-        ("PINGONE_REGION", "MARS", "invalid value 'MARS' for 'PINGONE_REGION'\n  [possible values: NA, "),
+        ("PINGONE_ENVIRONMENT_ID", "x", "error: PINGONE_ENVIRONMENT_ID: `x` is not a UUID"),
+        ("PINGONE_REGION", "MARS", "error: PINGONE_REGION: `MARS` is none of its values: expected `NA`, "),
     ] {
         let done = crate::harness::done(field.tool(&["grant", "in.csv"]).env(name, value).output().expect("the tool runs"));
         assert_eq!(done.code, 2);
@@ -174,7 +175,24 @@ fn whatever_is_missing_is_named_at_once() {
         assert!(all.contains(expected), "{all}\nshould have: {expected}");
     }
     let one = refuse(&["PINGONE_CLIENT_SECRET"]);
-    assert!(one.starts_with("error: there is no secret for the client ID: expected ") && one.contains(hint), "{one}");
+    assert!(one.starts_with("error: there is no secret for the client ID: expected "), "{one}");
+    // The hint is about what is missing, and about nothing else.
+    for (unset, hint) in [
+        (&["PINGONE_CLIENT_SECRET"][..], "set PINGONE_CLIENT_SECRET to that of the worker application, or rehearse"),
+        (&["PINGONE_CLIENT_ID"], "set PINGONE_CLIENT_ID to that of the worker application, or rehearse"),
+        (&["PINGONE_ENVIRONMENT_ID"], "set PINGONE_ENVIRONMENT_ID to the ID of the environment whose users are meant, or rehearse"),
+        (
+            &["PINGONE_ENVIRONMENT_ID", "PINGONE_CLIENT_SECRET"],
+            "set PINGONE_ENVIRONMENT_ID and PINGONE_CLIENT_SECRET to those of a worker application, or",
+        ),
+        (
+            &["PINGONE_CLIENT_ID", "PINGONE_CLIENT_SECRET"],
+            "set PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application (an access token",
+        ),
+    ] {
+        let said = refuse(unset);
+        assert!(said.contains(&format!("\nhint: {hint}")), "{said}");
+    }
     // The secret of the one place must not be sent to another.
     let half = refuse(&["PINGONE_API_URL"]);
     assert!(half.starts_with("error: there is no API URL beside the auth URL: expected `--api-url` or PINGONE_API_URL"), "{half}");

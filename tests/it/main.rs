@@ -8,6 +8,7 @@ mod completions;
 mod contract;
 mod diff;
 mod directory;
+mod doctor;
 mod documents;
 mod end;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -28,6 +29,7 @@ mod numbers;
 mod outages;
 mod pace;
 mod pipes;
+mod profiles;
 mod question;
 mod resume;
 mod safety;
