@@ -21,7 +21,7 @@ use crate::domain::{RunId, Tally};
 use crate::input::READ_TOGETHER;
 use crate::pace::Pacer;
 use crate::pingone::{EnvironmentInfo, HttpSettings, HttpTransport, LicenceRates, Limits, PingOneError, Session, TokenSource};
-use crate::report::{Journal, NotWritten, RequestsRecord, Summary};
+use crate::report::{HoldsRecord, Journal, NotWritten, RequestsRecord, Summary};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
 use crate::stop::Stop;
@@ -75,6 +75,7 @@ pub(super) struct RunResults {
     pub(super) expected: Option<u64>,
     pub(super) written: Result<(), NotWritten>,
     pub(super) requests: RequestsRecord,
+    pub(super) holds: HoldsRecord,
     /// Whether a request was sent for a user.
     pub(super) sent_for_users: bool,
     pub(super) statuses: BTreeMap<Option<u16>, u64>,
@@ -220,6 +221,7 @@ impl<'a> Context<'a> {
             expected,
             written,
             requests: self.requests(),
+            holds: HoldsRecord::of(traffic.holds.load(Ordering::Relaxed), session.pacer.lost()),
             sent_for_users: traffic.for_users.load(Ordering::Relaxed) > 0,
             statuses: traffic.statuses(),
             took: began.elapsed(),

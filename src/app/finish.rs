@@ -48,6 +48,7 @@ impl Conclusion<'_> {
     /// Publishes the report if every row is settled. Otherwise says why not and how to resume. Returns the exit code.
     pub(super) fn conclude(mut self, results: RunResults, rows: &impl SourceRows) -> Result<u8, RunError> {
         self.record.requests.add(results.requests);
+        self.record.holds.add(results.holds);
         self.record.canary_succeeded |= results.ended.canary_succeeded;
         self.record.finished_at = Some(timestamp(results.finished));
         if results.written.is_ok() {

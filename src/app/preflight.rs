@@ -14,7 +14,7 @@ use crate::config::RunConfig;
 use crate::domain::{BypassUntil, Operation, PlanDigest, RunId, shown};
 use crate::pace::Rate;
 use crate::pingone::{EnvironmentInfo, LicenceRates, WRONG_PATH};
-use crate::report::{Destination, EnvironmentRecord, RunRecord};
+use crate::report::{Destination, EnvironmentRecord, OperatorRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// With a clock off by more than this, nothing is granted. From the contract.
@@ -68,7 +68,9 @@ pub(super) async fn preflight<S: RowSource>(
     let before = resumed.map(|Resumed { run, settled, .. }| (run, settled)).filter(|(_, settled)| *settled > 0);
     let plan = PlanView { resumes: before, ..view(config, planned, context.info(), target, licence, approval.plan) };
     context.console().show_plan(&plan, approval.terminal.is_some());
-    record.confirmed = approval.record(config);
+    record.operator = OperatorRecord::of(&config.connection);
+    record.confirmed = approval.record(config, &record.confirmed);
+    record.end_dates = planned.end_dates().into();
     if let Some(terminal) = approval.terminal {
         // The terminal must show the plan that is confirmed, even if standard error is redirected.
         let plan = if io::stderr().is_terminal() { String::new() } else { format!("{plan}\n") };

@@ -5,6 +5,7 @@
 //!                  └─ journal_reader, at the end and to resume                        └─▶ NAME.run.json
 //! ```
 
+mod evidence;
 mod failed;
 mod files;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub(crate) use self::origin::{Origin, origin_of};
 pub(crate) use self::summary::Summary;
 pub(crate) use self::verify::VerifyError;
 
+pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EndDatesRecord, HoldsRecord, OperatorRecord};
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, NotWritten, Target, UNRECORDED};
@@ -40,7 +42,7 @@ pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
 pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
-    ConfirmationRecord, Confirmed, DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord,
+    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord,
     RequestsRecord, RunRecord, Status, tally, totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{BypassUntil, Operation, Outcome, PlanDigest, RunId, Selection, quote};
+use crate::domain::{BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, quote};
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
@@ -81,6 +81,16 @@ impl Planned<'_> {
         match self {
             Self::Input(input) => input.plan.to_send,
             Self::Directory { users, .. } => users.unwrap_or_default(),
+        }
+    }
+}
+
+impl Planned<'_> {
+    /// The end dates that are asked for.
+    pub(crate) fn end_dates(&self) -> EndDates {
+        match self {
+            Self::Input(input) => input.plan.dates,
+            Self::Directory { .. } => EndDates::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod diff;
 mod directory;
 mod documents;
 mod end;
+mod evidence;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;
 mod files;
