@@ -11,7 +11,7 @@ use crate::domain::{Operation, RunId};
 use crate::file_error::FileError;
 use crate::report::{
     Journal, JournalIndex, Lock, OutputError, ReportFiles, RunRecord, Target, UNRECORDED, check_journal, check_lookups, doubt_failures,
-    index_journal, reopen_journal,
+    index_journal, refuse_existing, reopen_journal,
 };
 use crate::run::MOST_WAITING;
 
@@ -42,7 +42,7 @@ impl Workspace {
         let lock = Lock::take(&files.lock, &files.report)?;
         let former = match existing {
             Existing::Keep => {
-                files.are_new()?;
+                refuse_existing(&files)?;
                 None
             }
             Existing::Overwrite => None,

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::domain::{quote, shown};
+use crate::domain::{quote, shell_word, shown};
 use crate::jwt::KeyFault;
 use crate::report::OutputError;
 
-use super::credentials::CLIENT_KEY;
+use super::credentials::{ACCESS_TOKEN, CLIENT_KEY, CLIENT_SECRET, PUBLIC_KEY};
 
 /// A setting that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,33 +83,54 @@ pub(crate) enum ConfigError {
 
 impl ConfigError {
     /// What the operator can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Missing(missing) => Some(hint_at(missing).into()),
+            Self::NoInput => "name the file after the command, such as `users.csv`, with a column `userID`".into(),
+            Self::NobodyToAudit => {
+                "`pingone-bypass audit users.csv` reads those of a file, and `pingone-bypass audit --all-users` everybody".into()
+            }
+            Self::Missing(missing) => hint_at(missing).into(),
             Self::Unused { option: "--client-secret-file", .. } => {
-                Some("leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into())
+                "leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into()
             }
-            Self::Unused { .. } => Some("say `--auth-method private-key-jwt` to authenticate by a key".into()),
-            Self::Key { path, fault } => Some(fault.hint(path)),
-            Self::Unreadable { what: CLIENT_KEY, .. } => {
-                Some("check the path in `--client-key-file` or PINGONE_CLIENT_KEY_FILE, and that this user may read the file".into())
+            Self::Unused { .. } => "say `--auth-method private-key-jwt` to authenticate by a key".into(),
+            Self::Key { path, fault } => fault.hint(path),
+            Self::Unreadable { what, .. } => {
+                format!("check the path in {}, and that this user may read the file", option_of(what))
             }
+            Self::NotASecret { what, .. } => format!("leave in it only the {what}, as PingOne shows it, on one line"),
             Self::WorldWritable { path, .. } => {
-                Some(format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path)))
+                format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shell_word(&path.to_string_lossy()))
             }
-            Self::NotAProxy(variable) => Some(format!("mend it, or unset {variable} to connect directly")),
-            Self::ProxyUnderCgi(_) => Some("unset REQUEST_METHOD".into()),
+            Self::TooLong { what, .. } => format!("check the path in {}: another file may be meant", option_of(what)),
+            Self::NotACertificate(path) => format!(
+                "if it is in DER form, write it as PEM with `openssl x509 -inform DER -in {} -out ca.pem`",
+                shell_word(&path.to_string_lossy())
+            ),
+            Self::Url { from, .. } => {
+                let example =
+                    if from.contains("AUTH") || from.contains("auth") { "https://auth.pingone.eu" } else { "https://api.pingone.eu/v1" };
+                format!("set it to a URL such as `{example}`, or leave {from} out: `--region` then decides")
+            }
+            Self::NotAProxy(variable) => format!("mend it, or unset {variable} to connect directly"),
+            Self::ProxyUnderCgi(_) => "unset REQUEST_METHOD".into(),
+            Self::NoSuchDomain(_) => "unset it, and say `--region NA`, `CA`, `EU`, `AU`, `SG` or `AP`".into(),
+            Self::Until(_) => {
+                "give a date such as `2026-08-31T17:00:00Z`, or a span such as `+4h`, no further ahead than `--max-window`".into()
+            }
             Self::Output(error) => error.hint(),
-            Self::NoInput
-            | Self::NobodyToAudit
-            | Self::Unreadable { .. }
-            | Self::TooLong { .. }
-            | Self::NotASecret { .. }
-            | Self::NotACertificate(_)
-            | Self::NoSuchDomain(_)
-            | Self::Url { .. }
-            | Self::Until(_) => None,
         }
+    }
+}
+
+/// The option that names the file of `what`, with its variable if it has one.
+fn option_of(what: &str) -> &'static str {
+    match what {
+        CLIENT_SECRET => "`--client-secret-file`",
+        ACCESS_TOKEN => "`--access-token-file`",
+        CLIENT_KEY => "`--client-key-file` or PINGONE_CLIENT_KEY_FILE",
+        PUBLIC_KEY => "`--client-public-key`",
+        _ => "`--ca-cert`",
     }
 }
 
@@ -140,3 +161,7 @@ fn hint_at(missing: &[Missing]) -> &'static str {
     "set PINGONE_ENVIRONMENT_ID, PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET to those of a worker application (an access token in \
      PINGONE_API_ACCESS_TOKEN does for the last two), or rehearse with `--sandbox`"
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -26,7 +26,7 @@ mod verify;
 mod version;
 
 pub(crate) use self::files::OutputError;
-pub(crate) use self::origin::{Origin, origin_of};
+pub(crate) use self::origin::{Origin, origin_of, refuse_existing};
 pub(crate) use self::summary::Summary;
 pub(crate) use self::verify::VerifyError;
 
@@ -42,8 +42,8 @@ pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
 pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
-    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord,
-    RequestsRecord, RunRecord, Status, tally, totals,
+    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
+    totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};
