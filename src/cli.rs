@@ -6,6 +6,7 @@ mod client_key;
 mod diff;
 mod safety;
 mod sandbox;
+mod usage;
 mod verify;
 
 use std::ffi::OsString;
@@ -250,7 +251,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// clap's own, which print themselves, `--help` and `--version` among them.
+    /// clap's own, `--help` and `--version` among them. [`Cli::explain`] words the others.
     pub fn read<I, T>(arguments: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item = T>,

@@ -17,7 +17,7 @@ use super::signals::listen;
 use super::target::{Target, TargetInfo};
 use crate::clock::{Clock, Offset};
 use crate::config::{Identity, RunConfig};
-use crate::domain::{RunId, Tally};
+use crate::domain::{RunId, Tally, are, counted};
 use crate::input::READ_TOGETHER;
 use crate::pace::Pacer;
 use crate::pingone::{EnvironmentInfo, HttpSettings, HttpTransport, LicenceRates, Limits, PingOneError, Session, TokenSource};
@@ -192,8 +192,9 @@ impl<'a> Context<'a> {
     /// Records that an earlier process settled rows, and tells the operator.
     pub(super) fn resume(&mut self, run: RunId, before: Tally, expected: Option<u64>) {
         self.pipeline.rules.is_resumed = true;
-        let of = expected.map(|rows| format!(" of {rows}")).unwrap_or_default();
-        self.console().tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
+        let settled = before.rows();
+        let rows = expected.map_or_else(|| counted(settled, "row"), |rows| format!("{settled} of {}", counted(rows, "row")));
+        self.console().tell(&format!("taking up run {run}: {rows} {} settled", are(settled)));
     }
 
     /// Starts all rows as they come: the rows of the canary have succeeded in an earlier process.

@@ -182,7 +182,7 @@ impl RunError {
             }
             Self::Signals(_) => "allow this user more open files, with `ulimit -n` say, and start again",
             Self::Interrupted(_) => {
-                "go on with `--resume`: rows that are settled are not sent again (a report on standard output cannot be resumed)"
+                "a report in a file goes on with `--resume`, which sends no settled row again; one on standard output begins anew"
             }
             Self::InterruptedFirst(_) => "start the command again when it suits: it begins with the first row",
         };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::{are, counted};
 use crate::exit::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
 use crate::pingone::{PingOneError, ServerMessage, WRONG_PATH};
 use crate::stop::Signal;
@@ -33,10 +34,10 @@ pub(crate) enum ListingError {
     /// A later page was refused, or all attempts ended without a usable answer.
     #[error("{list}: a page of the list could not be had: {message}")]
     Unread { list: ListedFor, message: ServerMessage },
-    #[error("{list}: there are {users} users, and `--max-users` allows {most}; nothing was sent for them")]
+    #[error("{list}: there {} {}, and `--max-users` allows {most}; nothing was sent for them", are(*.users), counted(*.users, "user"))]
     TooMany { list: String, users: u64, most: u64 },
     /// The list is longer than PingOne said.
-    #[error("{list}: the list goes on after {most} users, which is what `--max-users` allows")]
+    #[error("{list}: the list goes on after {}, which is what `--max-users` allows", counted(*.most, "user"))]
     Grown { list: String, most: u64 },
 }
 

@@ -72,6 +72,11 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// The verb after such a number.
+pub(crate) fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
 /// `value` for a message: invisible characters are escaped, and long text is cut.
 pub(crate) fn quote(value: &str) -> String {
     let mut shown: String = value.chars().take(MAX_QUOTED).flat_map(escape).collect();
@@ -176,6 +181,7 @@ mod tests {
     #[test]
     fn one_is_singular_and_every_other_number_is_plural() {
         assert_eq!([0, 1, 2, 11, 21].map(|count| counted(count, "user")), ["0 users", "1 user", "2 users", "11 users", "21 users"]);
+        assert_eq!([0, 1, 2].map(are), ["are", "is", "are"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::blocks::BadBytes;
-use crate::domain::{NotAUuid, UntilError, quote};
+use crate::domain::{NotAUuid, UntilError, are, counted, quote};
 use crate::external_sort::NoTemporary;
 use crate::file_error::reading_hint;
 
@@ -36,17 +36,19 @@ pub(crate) enum InputError {
     Workbook(String),
     #[error("{name}:{line}: {fault}")]
     Header { name: String, line: u64, fault: HeaderFault },
-    #[error("{name}: there are {rows} rows, and `--max-users` allows {most}; nothing was sent")]
+    #[error("{name}: there {} {}, and `--max-users` allows {most}; nothing was sent", are(*.rows), counted(*.rows, "row"))]
     TooManyRows { name: String, rows: u64, most: u64 },
-    #[error("{name}: there are more than {most} rows, which is what `--max-users` allows; the rest was not read, and nothing was sent")]
+    #[error(
+        "{name}: there are more than {}, which is what `--max-users` allows; the rest was not read, and nothing was sent",
+        counted(*.most, "row")
+    )]
     MoreRows { name: String, most: u64 },
     #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed by this command" } else { "sent" })]
     BadRows { name: String, rows: u64, bad: BadRows },
 }
 
 fn share(bad: u64, all: u64) -> String {
-    let verb = if bad == 1 { "is" } else { "are" };
-    format!("{bad} of {all} rows {verb}")
+    format!("{bad} of {} {}", counted(all, "row"), are(bad))
 }
 
 impl InputError {
@@ -219,9 +221,9 @@ pub(crate) enum LookupValueFault {
 /// Why a row cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowFault {
-    #[error("`{}` stands beyond the last column, `{}`: found {found} values, expected {expected}", quote(.value), quote(.last))]
+    #[error("`{}` stands beyond the last column, `{}`: found {}, expected {expected}", quote(.value), quote(.last), counted(*.found as u64, "value"))]
     TooMany { value: String, last: String, found: usize, expected: usize },
-    #[error("column `{}`: there is no value: found {found} values, expected {expected}, the last being `{}`", quote(.column), quote(.last))]
+    #[error("column `{}`: there is no value: found {}, expected {expected}, the last being `{}`", quote(.column), counted(*.found as u64, "value"), quote(.last))]
     TooFew { column: String, last: String, found: usize, expected: usize },
     #[error("column `{}`: `{}` is not UTF-8", quote(.column), quote(.value))]
     NotUtf8 { column: String, value: String },

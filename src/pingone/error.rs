@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::{Detail, EnvironmentId, ForeignText, quote};
+use crate::domain::{Detail, EnvironmentId, ForeignText, counted, quote};
 use crate::jwt::NotSigned;
 
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
@@ -27,8 +27,7 @@ impl fmt::Display for Endless {
         match self {
             Self::LeadsBack => f.write_str("it leads back to a page that was read before"),
             Self::NobodyNew => write!(f, "{MAX_IDLE_PAGES} pages in a row bring nobody new"),
-            Self::Beyond { counted: 1, users } => write!(f, "it is said to have 1 user, and goes on after {users}"),
-            Self::Beyond { counted, users } => write!(f, "it is said to have {counted} users, and goes on after {users}"),
+            Self::Beyond { counted: said, users } => write!(f, "it is said to have {}, and goes on after {users}", counted(*said, "user")),
         }
     }
 }
@@ -68,7 +67,7 @@ pub(crate) enum PingOneError {
     Assertion { auth_environment: EnvironmentId, host: String, message: ServerMessage, made_with: Box<MadeWith> },
     #[error("the client key cannot sign: {0}")]
     Unsigned(String),
-    #[error("no token could be had from `{host}` in {attempts} tries: {message}")]
+    #[error("no token could be had from `{host}` in {}: {message}", counted((*.attempts).into(), "attempt"))]
     NoToken { host: String, attempts: u32, message: ServerMessage },
     #[error("PingOne refused the access token: {0}")]
     ReadyToken(ServerMessage),

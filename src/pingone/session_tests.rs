@@ -296,7 +296,7 @@ async fn a_missing_token_is_explained() {
         assert!(is_about(took, expected.2), "{message:?}: {took} s");
     }
     let (message, asked, _) = token((0..9).map(|_| answer(200, "{}")).collect()).await;
-    assert!(message.is_some_and(|message| message.contains(" in 4 tries: HTTP 200, ")) && asked == 4);
+    assert!(message.is_some_and(|message| message.contains(" in 4 attempts: HTTP 200, ")) && asked == 4);
 }
 
 #[tokio::test(start_paused = true)]

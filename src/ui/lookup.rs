@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Console;
 use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, held, until_over};
 use crate::cli::ProgressMode;
+use crate::domain::counted;
 use crate::pace::Pacer;
 
 impl Progress {
@@ -46,6 +47,6 @@ async fn print_lines(console: Console, rows: u64, mut looked_up: watch::Receiver
         }
         let now = *looked_up.borrow();
         let held = held(&pacer).map(|held| format!(", {held}")).unwrap_or_default();
-        console.tell(&format!("looking up users: {now} of {rows} rows{held}"));
+        console.tell(&format!("looking up users: {now} of {}{held}", counted(rows, "row")));
     }
 }
