@@ -222,7 +222,7 @@ pub(crate) struct OutputArgs {
     /// How logs are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
-    /// Write how the run went to this file, for Prometheus' textfile collector
+    /// Write how the run went to this file, for Prometheus' textfile collector; all may read it
     #[arg(long, value_name = "PATH")]
     pub(crate) metrics_file: Option<PathBuf>,
     /// How progress is shown: `auto` is a bar on a terminal, or else a line every 10 s (`plain`)

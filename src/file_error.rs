@@ -31,12 +31,15 @@ impl FileError {
             return output_hint(source).to_owned();
         }
         if *verb == READ {
-            return reading_hint(path, source);
+            // The user has not named it.
+            let is_folder = source.kind() == ErrorKind::IsADirectory;
+            return if is_folder { "move the folder away: a file belongs there".to_owned() } else { reading_hint(path, source) };
         }
         writing_hint(path, source)
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are the standard library's, and few call for something of their own")]
 fn output_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         ErrorKind::BrokenPipe => "let the program that reads standard output read it to its end, or redirect it to a file",
@@ -46,6 +49,7 @@ fn output_hint(source: &io::Error) -> &'static str {
 }
 
 /// What can be done about a file at `path` that cannot be read.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are the standard library's, and few call for something of their own")]
 pub(crate) fn reading_hint(path: &Path, source: &io::Error) -> String {
     let file = shell_word(&path.to_string_lossy());
     match source.kind() {
@@ -63,6 +67,7 @@ pub(crate) fn reading_hint(path: &Path, source: &io::Error) -> String {
 }
 
 /// What can be done about a file at `path` that cannot be created, written or renamed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are the standard library's, and few call for something of their own")]
 pub(crate) fn writing_hint(path: &Path, source: &io::Error) -> String {
     let folder = shell_word(&folder_of(path).to_string_lossy());
     match source.kind() {
@@ -127,7 +132,7 @@ mod tests {
             ("written", &there, ErrorKind::AlreadyExists, "move away what is there"),
             ("renamed", &there, ErrorKind::IsADirectory, "move away what is there"),
             ("written", &there, ErrorKind::Other, "check the disk (`df -h "),
-            ("read", &there, ErrorKind::IsADirectory, "name a file: this is a folder"),
+            ("read", &there, ErrorKind::IsADirectory, "move the folder away"),
             ("read", &there, ErrorKind::NotADirectory, "check the path: a part of it is a file"),
             ("read", &there, ErrorKind::InvalidData, "put the file back as it was written"),
             ("read", &there, ErrorKind::Other, "see whether another program can read it: `wc -c "),

@@ -25,6 +25,7 @@ mod listing;
 mod lookup;
 mod messages;
 mod names;
+mod nightly;
 mod numbers;
 mod pace;
 mod pipes;
