@@ -18,6 +18,8 @@ impl Cli {
         let (mut lines, mut tips) = (Vec::new(), Vec::new());
         for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("For more information")) {
             match line.trim_start().strip_prefix("tip: ") {
+                // An unknown option is seldom meant as an input.
+                Some(tip) if tip.starts_with("to pass ") => {}
                 Some(tip) => tips.push(tip),
                 None => lines.push(line),
             }

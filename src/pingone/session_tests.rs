@@ -278,16 +278,16 @@ async fn token(tokens: Vec<Reply>) -> (Option<String>, usize, u64) {
 async fn a_missing_token_is_explained() {
     let oauth = r#"{"error":"invalid_client","error_description":"Unsupported authentication method"}"#;
     let refused = |said: &str| Some(format!("PingOne refused the worker application: {said}"));
-    let none = |tries: &str, said: &str| Some(format!("no token could be had from `auth.pingone.eu` in {tries} tries: {said}"));
+    let none = |attempts: &str, said: &str| Some(format!("no token could be had from `auth.pingone.eu` in {attempts}: {said}"));
     for (tokens, expected) in [
         (vec![], (None, 1, 0)),
         (vec![answer(401, oauth)], (refused("HTTP 401, invalid_client, Unsupported authentication method"), 1, 0)),
         (vec![answer(400, r#"{"error":"invalid_request"}"#)], (refused("HTTP 400, invalid_request"), 1, 0)),
         (vec![error(404)], (refused("HTTP 404, SOME_CODE, Said so., id f1"), 1, 0)),
-        (vec![error(405)], (none("1", "HTTP 405, SOME_CODE, Said so., id f1"), 1, 0)),
-        (vec![waiting(503, GIVE_UP_AFTER)], (none("1", "HTTP 503, SOME_CODE, Said so., id f1"), 1, 0)),
-        (vec![waiting(503, 500), waiting(503, 500)], (none("2", "HTTP 503, SOME_CODE, Said so., id f1"), 2, 500)),
-        (vec![waiting(429, 400), waiting(429, 400)], (none("2", "HTTP 429, SOME_CODE, Said so., id f1"), 2, 400)),
+        (vec![error(405)], (none("1 attempt", "HTTP 405, SOME_CODE, Said so., id f1"), 1, 0)),
+        (vec![waiting(503, GIVE_UP_AFTER)], (none("1 attempt", "HTTP 503, SOME_CODE, Said so., id f1"), 1, 0)),
+        (vec![waiting(503, 500), waiting(503, 500)], (none("2 attempts", "HTTP 503, SOME_CODE, Said so., id f1"), 2, 500)),
+        (vec![waiting(429, 400), waiting(429, 400)], (none("2 attempts", "HTTP 429, SOME_CODE, Said so., id f1"), 2, 400)),
         (vec![waiting(429, 100), waiting(429, 100)], (None, 3, 200)),
         (vec![waiting(503, 500)], (None, 2, 500)),
     ] {
