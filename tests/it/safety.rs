@@ -214,3 +214,32 @@ fn whatever_date_pingone_tells_a_clock_that_is_off_grants_nothing() {
     assert!(warned.stderr.contains("the clock here is 1") && warned.stderr.contains("ahead of PingOne's"), "{}", warned.stderr);
     assert!(warned.stderr.contains("against    `Acme` (PRODUCTION), environment "), "{}", warned.stderr);
 }
+
+#[test]
+fn a_plan_counts_one_as_one_and_nothing_as_nothing() {
+    let field = field();
+    let user = field.sandbox.user_id(0);
+    field.write("one.csv", format!("userID,until\n{user},+90s\n{user},+90s\nx,+90s\n"));
+    for (command, expected) in [
+        (
+            "grant",
+            &["plan       grant 1 of 3 rows, 1 user\n", ": 1 duplicate, 1 invalid", "(in 2 min)", "requests   1, at 50/s at least 1 s\n"][..],
+        ),
+        (
+            "end",
+            &[
+                "end dates  1 min after each is asked for\n",
+                "requests   1 GET, at 50/s at least 1 s; at most 1 PUT, which takes as long again\n",
+            ],
+        ),
+    ] {
+        let planned = field.run(&[command, "one.csv", "--skip-invalid", "--dry-run"]);
+        assert_eq!(planned.code, 0, "{}", planned.stderr);
+        for part in expected {
+            assert!(planned.stderr.contains(part), "{part}: {}", planned.stderr);
+        }
+    }
+    field.write("none.csv", "userID\nx\n");
+    let nothing = field.run(&["end", "none.csv", "--skip-invalid", "--dry-run"]);
+    assert!(nothing.stderr.contains("\nrequests   none\n") && !nothing.stderr.contains("GET"), "{}", nothing.stderr);
+}
