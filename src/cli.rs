@@ -6,6 +6,7 @@ mod diff;
 mod doctor;
 mod safety;
 mod sandbox;
+mod usage;
 mod verify;
 
 use std::ffi::OsString;
@@ -175,7 +176,7 @@ pub(crate) struct OutputArgs {
     /// How logs are written
     #[arg(long, value_name = "FORMAT", default_value = "text", help = "How logs are written; no colour with [env: NO_COLOR]")]
     pub(crate) log_format: LogFormat,
-    /// Write how the run went to this file, for Prometheus' textfile collector
+    /// Write how the run went to this file, for Prometheus' textfile collector; all may read it
     #[arg(long, value_name = "PATH")]
     pub(crate) metrics_file: Option<PathBuf>,
     /// How progress is shown: `auto` is a bar on a terminal, or else a line every 10 s (`plain`)
@@ -204,7 +205,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// clap's own, which print themselves, `--help` and `--version` among them.
+    /// clap's own, `--help` and `--version` among them. [`Cli::explain`] words the others.
     pub fn read<I, T>(arguments: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item = T>,

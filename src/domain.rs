@@ -37,8 +37,8 @@ pub(crate) use self::previous::Previous;
 pub(crate) use self::resolution::Resolution;
 pub(crate) use self::row::{Origin, Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
-pub(crate) use self::text::{ForeignText, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
-pub(crate) use self::when::{UntilError, parse_span, parse_until, positive_span, span_up_to};
+pub(crate) use self::text::{ForeignText, are, counted, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
+pub(crate) use self::when::{UntilError, parse_span, parse_until, positive_span, span_in_words, span_up_to, typed_span};
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

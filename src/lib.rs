@@ -44,6 +44,8 @@ mod external_sort;
 mod file_error;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod hint_tests;
 mod input;
 mod jwt;
 #[cfg(test)]

@@ -1,16 +1,22 @@
 //! Grants and audits PingOne MFA bypasses in bulk: the program around the library.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use pingone_bypass::{Cli, Console, forbid_core_dumps, run};
 
 fn main() -> ExitCode {
     let forbidden = forbid_core_dumps();
-    let cli = match Cli::read(std::env::args_os()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match Cli::read(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let told = match Cli::explain(&error, &arguments) {
+                Some(mistake) => writeln!(std::io::stderr(), "{mistake}"),
+                None => error.print(),
+            };
             // Standard output or error may be closed; there is nobody to tell.
-            drop(error.print());
+            drop(told);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };

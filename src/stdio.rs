@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+pub(crate) use crate::file_error::OUTPUT;
+
 use crate::file_error::FileError;
 use crate::platform::{replaces_closed_stream, wait_until_writable};
 
@@ -34,9 +36,6 @@ impl Stream {
         Ok(self)
     }
 }
-
-/// Standard output's name in messages.
-pub(crate) const OUTPUT: &str = "standard output";
 
 impl Write for Stream {
     /// Waits if another process has made the stream non-blocking.

@@ -154,10 +154,12 @@ impl Approval {
         Ok(Self { plan, terminal, how })
     }
 
-    /// What the record says of it.
-    pub(super) fn record(&self, config: &RunConfig) -> ConfirmationRecord {
-        let approved_by = config.safety.approved_by.clone();
-        ConfirmationRecord { how: self.how, plan: Some(self.plan.to_string()), approved_by }
+    /// What the record says of it. Who agreed to the same plan in the `former` record has still agreed, unless `--approved-by` names
+    /// somebody else now.
+    pub(super) fn record(&self, config: &RunConfig, former: &ConfirmationRecord) -> ConfirmationRecord {
+        let plan = Some(self.plan.to_string());
+        let former = former.approved_by.clone().filter(|_| former.plan == plan);
+        ConfirmationRecord { how: self.how, plan, approved_by: config.safety.approved_by.clone().or(former) }
     }
 }
 

@@ -47,14 +47,14 @@ impl Check {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) what: String,
-    pub(super) hint: Option<String>,
+    pub(super) hint: String,
     /// The exit code: [`EXIT_REFUSED`] or [`EXIT_USAGE`].
     code: u8,
 }
 
 impl Failure {
     pub(super) fn new(what: impl fmt::Display, hint: impl Into<String>) -> Self {
-        Self { what: what.to_string(), hint: Some(hint.into()), code: EXIT_USAGE }
+        Self { what: what.to_string(), hint: hint.into(), code: EXIT_USAGE }
     }
 
     /// A refusal by PingOne.
@@ -113,8 +113,7 @@ impl CheckTable {
             Checked::Unknown(why) => self.write(&format!("- {name}: {why}")).map(|()| true),
             Checked::Failed(Failure { what, hint, code }) => {
                 self.code = if self.code == EXIT_SUCCESS { code } else { self.code };
-                let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-                self.print(&format!("✗ {name}: {what}{hint}")).map(|()| false)
+                self.print(&format!("✗ {name}: {what}\n  hint: {hint}")).map(|()| false)
             }
         }
     }

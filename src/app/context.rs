@@ -17,10 +17,10 @@ use super::signals::listen;
 use super::target::{Target, TargetInfo};
 use crate::clock::{Clock, Offset};
 use crate::config::RunConfig;
-use crate::domain::{RunId, Tally};
+use crate::domain::{RunId, Tally, are, counted};
 use crate::input::READ_TOGETHER;
 use crate::pingone::{EnvironmentInfo, HttpTransport, LicenceRates, Limits, PingOneError, Session};
-use crate::report::{Journal, NotWritten, RequestsRecord, Summary};
+use crate::report::{HoldsRecord, Journal, NotWritten, RequestsRecord, Summary};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
 use crate::stop::Stop;
@@ -75,6 +75,7 @@ pub(super) struct RunResults {
     pub(super) expected: Option<u64>,
     pub(super) written: Result<(), NotWritten>,
     pub(super) requests: RequestsRecord,
+    pub(super) holds: HoldsRecord,
     /// Whether a request was sent for a user.
     pub(super) sent_for_users: bool,
     pub(super) statuses: BTreeMap<Option<u16>, u64>,
@@ -186,8 +187,9 @@ impl<'a> Context<'a> {
     /// Records that an earlier process settled rows, and tells the operator.
     pub(super) fn resume(&mut self, run: RunId, before: Tally, expected: Option<u64>) {
         self.pipeline.rules.is_resumed = true;
-        let of = expected.map(|rows| format!(" of {rows}")).unwrap_or_default();
-        self.console().tell(&format!("taking up run {run}: {}{of} rows are settled", before.rows()));
+        let settled = before.rows();
+        let rows = expected.map_or_else(|| counted(settled, "row"), |rows| format!("{settled} of {}", counted(rows, "row")));
+        self.console().tell(&format!("taking up run {run}: {rows} {} settled", are(settled)));
     }
 
     /// Starts all rows as they come: the rows of the canary have succeeded in an earlier process.
@@ -216,6 +218,7 @@ impl<'a> Context<'a> {
             expected,
             written,
             requests: self.requests(),
+            holds: HoldsRecord::of(traffic.holds.load(Ordering::Relaxed), session.pacer.lost()),
             sent_for_users: traffic.for_users.load(Ordering::Relaxed) > 0,
             statuses: traffic.statuses(),
             took: began.elapsed(),

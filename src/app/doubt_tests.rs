@@ -28,7 +28,7 @@ use crate::file_error::FileError;
 use crate::fuzz::cases;
 use crate::pace::Rate;
 use crate::pingone::Limits;
-use crate::report::{COLUMNS, Destination, NotWritten, ReportFiles, RequestsRecord, RunRecord};
+use crate::report::{COLUMNS, Destination, HoldsRecord, NotWritten, ReportFiles, RequestsRecord, RunRecord};
 use crate::run::Ended;
 use crate::run::script::{Event, PATIENCE, Script, now, pipeline, user};
 use crate::stop::{Signal, Stop};
@@ -255,6 +255,7 @@ impl World {
             sent_for_users: !script.sent.lock().expect("whole").is_empty(),
             statuses: BTreeMap::new(),
             took: Duration::ZERO,
+            holds: HoldsRecord::default(),
             held: Duration::ZERO,
             finished: clock.millis(),
         };

@@ -1,6 +1,7 @@
 //! The errors that end a run, their exit codes and hints.
 
 use std::io;
+use std::path::Path;
 
 use super::failure_cause::FailureCause;
 use crate::clock::Side;
@@ -9,7 +10,7 @@ use crate::diff::DiffError;
 use crate::directory::{ListingError, NotListed};
 use crate::domain::PlanDigest;
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
-use crate::file_error::FileError;
+use crate::file_error::{FileError, writing_hint};
 use crate::input::InputError;
 use crate::pingone::{PingOneError, WRONG_PATH};
 use crate::report::{OutputError, VerifyError};
@@ -149,38 +150,46 @@ impl RunError {
     }
 
     /// What the user can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint(),
-            Self::Input(error) => error.hint(),
-            Self::Output(error) => error.hint(),
-            Self::PingOne(error) => error.hint(),
-            Self::Listing(error) => error.hint(),
-            Self::Diff(error) => error.hint(),
-            Self::Verify(error) => Some(error.hint().into()),
-            Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
-            Self::NotPingOne { .. } => Some(WRONG_PATH.into()),
-            Self::Exceeded { hint, .. } => Some((*hint).into()),
-            Self::NobodyToAsk => Some(
+    pub(crate) fn hint(&self) -> String {
+        let hint = match self {
+            Self::Config(error) => return error.hint(),
+            Self::Input(error) => return error.hint(),
+            Self::Output(error) => return error.hint(),
+            Self::PingOne(error) => return error.hint(),
+            Self::Listing(error) => return error.hint(),
+            Self::Diff(error) => return error.hint(),
+            Self::File(error) => return error.hint(),
+            Self::SandboxFile { path, source } => return writing_hint(Path::new(path), source),
+            Self::Verify(error) => error.hint(),
+            Self::Reading { .. } => "leave the input as it is while a run lasts: put it back as it was, and go on with `--resume`",
+            Self::Sandbox { .. } => "name another address with `--listen`, such as `127.0.0.1:0` for any free port",
+            Self::NotPingOne { .. } => WRONG_PATH,
+            Self::Exceeded { hint, .. } => hint,
+            Self::NobodyToAsk => {
                 "see what would be done with `--dry-run`, and say `--yes` if it is what you want, or have its digest approved and say `--approve`"
-                    .into(),
-            ),
-            Self::OtherPlan { .. } => Some(
-                "the operation, the input, the environment or an option is not the approved one: compare with `--dry-run`, or have this plan approved".into(),
-            ),
-            Self::ClockOff { .. } => Some("set the clock here, or have bypasses end later with `--in`".into()),
-            Self::ClockWrong { .. } => Some(
-                "set the clock here, or say `--trust-clock` if PingOne's is the one that is wrong: end dates then count from the clock here".into(),
-            ),
-            Self::ClockBefore1970 => Some("set the clock here".into()),
-            Self::NotConfirmed
-            | Self::Unaccounted
-            | Self::Signals(_)
-            | Self::Interrupted(_)
-            | Self::InterruptedFirst(_)
-            | Self::File(_)
-            | Self::Reading { .. }
-            | Self::SandboxFile { .. } => None,
-        }
+            }
+            Self::OtherPlan { .. } => {
+                "the operation, the input, the environment or an option is not the approved one: compare with `--dry-run`, or have this plan approved"
+            }
+            Self::ClockOff { .. } => "set the clock here, or have bypasses end later with `--in`",
+            Self::ClockWrong { .. } => {
+                "set the clock here, or say `--trust-clock` if PingOne's is the one that is wrong: end dates then count from the clock here"
+            }
+            Self::ClockBefore1970 => "set the clock here, with `date -s` or by NTP",
+            Self::NotConfirmed => "run the command again to answer otherwise: `--dry-run` shows the plan and asks nothing",
+            Self::Unaccounted => {
+                "keep the report and the files beside it, and go on with `--resume -vv`: what that logs belongs into the report of the fault"
+            }
+            Self::Signals(_) => "allow this user more open files, with `ulimit -n` say, and start again",
+            Self::Interrupted(_) => {
+                "a report in a file goes on with `--resume`, which sends no settled row again; one on standard output begins anew"
+            }
+            Self::InterruptedFirst(_) => "start the command again when it suits: it begins with the first row",
+        };
+        hint.to_owned()
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

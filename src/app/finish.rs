@@ -14,7 +14,7 @@ use super::source::SourceRows;
 use super::workspace::Workspace;
 use crate::clock::Clock;
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, EndDates, Lines, Outcome, Tally, shown};
+use crate::domain::{BypassUntil, EndDates, Lines, Outcome, Tally, counted, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
 use crate::report::{
     EndedJournal, Ending, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
@@ -24,7 +24,7 @@ use crate::run::{Causes, Exceeded, StopReason};
 use crate::ui::Console;
 
 /// The hints for runs that stop by themselves.
-const MAX_FAILURES: &str = "mend the most frequent cause before the other rows are sent; if such failures are to be expected, allow more of them with `--max-failures`";
+const MAX_FAILURES: &str = "mend the most frequent cause, and go on with `--resume`; if such failures are to be expected, allow more of them with `--max-failures`";
 const OUTAGE: &str = "see whether PingOne is up and can be reached from here, and take the run up once it answers again";
 const ROLE: &str = "give the worker application the role Identity Data Admin for the environment, or for these users' population";
 const CANARY: &str = "see whether the other rows would fail alike before they are sent: a run that is taken up begins with another canary";
@@ -48,6 +48,7 @@ impl Conclusion<'_> {
     /// Publishes the report if every row is settled. Otherwise says why not and how to resume. Returns the exit code.
     pub(super) fn conclude(mut self, results: RunResults, rows: &impl SourceRows) -> Result<u8, RunError> {
         self.record.requests.add(results.requests);
+        self.record.holds.add(results.holds);
         self.record.canary_succeeded |= results.ended.canary_succeeded;
         self.record.finished_at = Some(timestamp(results.finished));
         if results.written.is_ok() {
@@ -250,9 +251,11 @@ pub(super) fn why_stopped(results: RunResults) -> RunError {
 fn exceeded(why: Exceeded, failed: u64, settled: u64, causes: Causes) -> RunError {
     let cause = FailureCause::of(causes);
     let (what, code, hint) = match why {
-        Exceeded::Failures => {
-            (format!("{failed} of {settled} rows failed, which is more than `--max-failures` allows"), EXIT_STOPPED, MAX_FAILURES)
-        }
+        Exceeded::Failures => (
+            format!("{failed} of {} failed, which is more than `--max-failures` allows", counted(settled, "row")),
+            EXIT_STOPPED,
+            MAX_FAILURES,
+        ),
         Exceeded::Outage => ("PingOne answers no request any more".to_owned(), EXIT_STOPPED, OUTAGE),
         Exceeded::Gateway => return RunError::NotPingOne { settled, cause },
         Exceeded::Forbidden => (format!("each of the first {settled} rows was answered 403"), EXIT_REFUSED, ROLE),

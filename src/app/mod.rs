@@ -76,7 +76,7 @@ pub async fn run(cli: Cli, console: &Console) -> u8 {
 
 /// Shows an error on `console`, with its causes and its hint.
 fn complain(error: &RunError, console: &Console) {
-    console.complain(error, error.hint().as_deref(), error.code());
+    console.complain(error, &error.hint(), error.code());
 }
 
 async fn run_command(command: Command, to_resume: &str, console: &Console) -> Result<u8, RunError> {

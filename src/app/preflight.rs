@@ -11,10 +11,10 @@ use super::source::{ResolvedSource, RowSource};
 use super::target::TargetInfo;
 use crate::clock::{GOOD_TO, Offset, Side};
 use crate::config::RunConfig;
-use crate::domain::{BypassUntil, Operation, PlanDigest, RunId, shown};
+use crate::domain::{BypassUntil, Operation, PlanDigest, RunId, are, counted, shown, span_in_words};
 use crate::pace::Rate;
 use crate::pingone::{EnvironmentInfo, LicenceRates, WRONG_PATH};
-use crate::report::{Destination, EnvironmentRecord, RunRecord};
+use crate::report::{Destination, EnvironmentRecord, OperatorRecord, RunRecord};
 use crate::ui::{NotConfirmed, PlanView, Planned, Question, Terminal, confirm};
 
 /// With a clock off by more than this, nothing is granted. From the contract.
@@ -69,7 +69,9 @@ pub(super) async fn preflight<S: RowSource>(
     let environment = record.environment.clone();
     let plan = PlanView { resumes: before, environment, ..view(config, planned, context.info(), target, licence, approval.plan) };
     context.console().show_plan(&plan, approval.terminal.is_some());
-    record.confirmed = approval.record(config);
+    record.operator = OperatorRecord::of(&config.connection);
+    record.confirmed = approval.record(config, &record.confirmed);
+    record.end_dates = planned.end_dates().into();
     if let Some(terminal) = approval.terminal {
         // The terminal must show the plan that is confirmed, even if standard error is redirected.
         let plan = if io::stderr().is_terminal() { String::new() } else { format!("{plan}\n") };
@@ -158,7 +160,7 @@ fn warn_about_environment(info: &EnvironmentInfo) {
 /// Refuses a clock that is far off, and warns of one that is off. If it is off by the grace of an end or more, no bypass is
 /// ended: the near dates would already have passed, or running bypasses would look expired.
 fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
-    let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs())).to_string();
+    let off = span_in_words(Duration::from_secs(offset.off.as_secs()));
     let side = offset.side;
     let most = match config.operation {
         Operation::Grant | Operation::LookAndGrant if offset.off > CLOCK_OFF && !config.trust_clock => {
@@ -186,7 +188,9 @@ fn check_clock(config: &RunConfig, offset: Offset) -> Result<(), RunError> {
 /// be typed.
 fn question(operation: Operation, users: u64, settled: Option<u64>, environment: &EnvironmentRecord) -> Question {
     if environment.kind.as_deref() == Some(SANDBOX) {
-        let resumes = settled.map(|settled| format!("Resume the run, of which {settled} rows are settled? ")).unwrap_or_default();
+        let resumes = settled
+            .map(|settled| format!("Resume the run, of which {} {} settled? ", counted(settled, "row"), are(settled)))
+            .unwrap_or_default();
         return Question::YesOrNo(resumes + &yes_or_no(operation, users));
     }
     match &environment.name {
@@ -197,12 +201,14 @@ fn question(operation: Operation, users: u64, settled: Option<u64>, environment:
 }
 
 fn yes_or_no(operation: Operation, users: u64) -> String {
+    let all = counted(users, "user");
+    let each = if users == 1 { all.clone() } else { format!("each of {all}") };
     match operation {
-        Operation::Grant => format!("Grant a bypass of MFA for {users} users?"),
-        Operation::LookAndGrant => format!("Grant a bypass of MFA for each of {users} users who has none that runs as long?"),
-        Operation::Audit => format!("Read the bypass of MFA of {users} users?"),
-        Operation::Restore(_) => format!("Give each of {users} users back what they had before the grant?"),
-        Operation::End(_) => format!("End the bypass of MFA of each of {users} users who has one?"),
+        Operation::Grant => format!("Grant a bypass of MFA for {all}?"),
+        Operation::LookAndGrant => format!("Grant a bypass of MFA for {each} who has none that runs as long?"),
+        Operation::Audit => format!("Read the bypass of MFA of {all}?"),
+        Operation::Restore(_) => format!("Give {each} back what they had before the grant?"),
+        Operation::End(_) => format!("End the bypass of MFA of {each} who has one?"),
     }
 }
 

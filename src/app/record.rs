@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::target::TargetInfo;
-use crate::config::RunConfig;
-use crate::domain::{BypassUntil, Lines, Operation, RunId, Tally};
+use crate::config::{Connection, Identity, RunConfig};
+use crate::domain::{BypassUntil, Lines, Operation, RunId, Tally, typed_span};
+use crate::platform::{account, host, sudo_account};
 use crate::report::{
-    CURRENT_FORMAT, ConfirmationRecord, Destination, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord,
-    RequestsRecord, RunRecord, Status, totals,
+    CURRENT_FORMAT, ConfirmationRecord, Destination, EndDatesRecord, EnvironmentRecord, HoldsRecord, InputRecord, OperatorRecord,
+    OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, totals,
 };
 
 impl RunRecord {
@@ -27,7 +28,9 @@ impl RunRecord {
             environment: EnvironmentRecord { id: target.environment.to_string(), name: None, kind: None },
             api_url: target.api_url.clone(),
             reason: config.safety.reason.clone(),
+            operator: OperatorRecord::default(),
             confirmed: ConfirmationRecord::default(),
+            end_dates: EndDatesRecord::default(),
             licence: None,
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),
             finished_at: None,
@@ -39,11 +42,23 @@ impl RunRecord {
             options: OptionsRecord::of(config, target.is_sandbox),
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
+            holds: HoldsRecord::default(),
             report: ReportRecord { path: report, sha256: None, rows: None },
             lookup_sha256: None,
             in_doubt_ahead: Some(0),
             in_doubt_up_to: 0,
         }
+    }
+}
+
+impl OperatorRecord {
+    /// Who runs this process, and the application that it signs on as.
+    pub(super) fn of(connection: &Connection) -> Self {
+        let client_id = match connection {
+            Connection::PingOne { identity: Identity::Worker(credentials), .. } => Some(credentials.client_id.clone()),
+            Connection::PingOne { identity: Identity::Ready(_), .. } | Connection::Sandbox => None,
+        };
+        Self { user: Some(account()), sudo_user: sudo_account(), host: Some(host()), client_id }
     }
 }
 
@@ -73,6 +88,10 @@ impl OptionsRecord {
             timeout: humantime::format_duration(pace.timeout).to_string(),
             give_up_after: humantime::format_duration(pace.give_up_after).to_string(),
             max_failures: config.safety.max_failures.to_string(),
+            canary: config.safety.canary,
+            max_users: config.safety.max_users,
+            max_window: config.max_window.map(typed_span),
+            trust_clock: config.trust_clock,
             allow: config.safety.allow.iter().map(|outcome| outcome.name().to_owned()).collect(),
         }
     }

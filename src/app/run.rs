@@ -18,7 +18,7 @@ use crate::config::{Existing, RunConfig, Users};
 use crate::domain::RunId;
 use crate::exit::EXIT_SUCCESS;
 use crate::pingone::LicenceRates;
-use crate::report::{Destination, ReportFiles, RunRecord};
+use crate::report::{Destination, ReportFiles, RunRecord, refuse_existing};
 use crate::ui::Console;
 
 /// Runs the operation in `config` for every row of an input, or every user of the directory.
@@ -90,7 +90,7 @@ async fn run<S: RowSource, K: ReportSink>(start: &Start<'_>, spec: &S::Spec, sin
 async fn dry_run<S: RowSource>(start: &Start<'_>, spec: &S::Spec) -> Result<u8, RunError> {
     let Start { config, info, console, clock, stop, .. } = start;
     if let (Destination::Files(files), Existing::Keep) = (&config.destination, config.existing) {
-        files.are_new()?;
+        refuse_existing(files)?;
     }
     let source = S::read(spec, config, clock.millis(), stop, console).await?;
     let (source, forecast) = unless_stopped(stop, move || source.forecast().map(|forecast| (source, forecast))).await??;

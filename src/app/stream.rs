@@ -9,7 +9,7 @@ use super::error::RunError;
 use super::finish::{code_of, exit_code, status_of, summary_of, why_stopped};
 use super::sink::{Admitted, ReportSink};
 use super::source::{ResolvedSource, RowSource, SourceRows};
-use crate::domain::{Lines, RunId, Tally};
+use crate::domain::{Lines, RunId, Tally, are, counted};
 use crate::report::{Ending, InputRecord, Journal, JournalIndex, NotWritten, RunRecord, Status, Target};
 use crate::stdio;
 
@@ -72,7 +72,11 @@ impl ReportSink for Stream<'_> {
         }
         let failed = summary.tally.failures();
         if config.lines != Lines::All && failed > 0 {
-            console.tell(&format!("{failed} rows failed and are not written: a report in a file has them beside it, in NAME.failed.csv"));
+            console.tell(&format!(
+                "{} failed and {} not written: a report in a file has them beside it, in NAME.failed.csv",
+                counted(failed, "row"),
+                are(failed)
+            ));
         }
         if is_unread {
             console.tell_anyhow("standard output was not read to its end: the last of these rows are not in it");

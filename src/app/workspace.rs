@@ -11,7 +11,7 @@ use crate::domain::{Operation, RunId};
 use crate::file_error::FileError;
 use crate::report::{
     Journal, JournalIndex, Lock, OutputError, ReportFiles, RunRecord, Target, UNRECORDED, check_journal, check_lookups, doubt_failures,
-    index_journal, reopen_journal,
+    index_journal, refuse_existing, reopen_journal,
 };
 use crate::run::MOST_WAITING;
 
@@ -42,7 +42,7 @@ impl Workspace {
         let lock = Lock::take(&files.lock, &files.report)?;
         let former = match existing {
             Existing::Keep => {
-                files.are_new()?;
+                refuse_existing(&files)?;
                 None
             }
             Existing::Overwrite => None,
@@ -82,8 +82,8 @@ impl Workspace {
         }
     }
 
-    /// Fails if the run of this `record` is not the one to resume. Otherwise takes over the former run's confirmation and
-    /// count of requests, and whether its canary has succeeded.
+    /// Fails if the run of this `record` is not the one to resume. Otherwise takes over what the former record tells
+    /// of the run so far: who ran it and how it was confirmed, its requests and holds, and whether its canary has succeeded.
     pub(super) fn refuse_another(&self, record: &mut RunRecord) -> Result<(), RunError> {
         let Some(Former { record: former, .. }) = &self.former else {
             return Ok(());
@@ -92,10 +92,14 @@ impl Workspace {
             return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
         record.requests = former.requests;
+        record.holds = former.holds;
         record.lookup_sha256.clone_from(&former.lookup_sha256);
         record.canary_succeeded = former.canary_succeeded;
-        // It holds until this process sends something too.
+        record.reason = record.reason.take().or_else(|| former.reason.clone());
+        // They hold until this process sends something too.
+        record.operator.clone_from(&former.operator);
         record.confirmed.clone_from(&former.confirmed);
+        record.end_dates.clone_from(&former.end_dates);
         Ok(())
     }
 

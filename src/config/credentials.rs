@@ -14,10 +14,10 @@ use crate::jwt::{PublicKey, SigningKey};
 use crate::pingone::{AccessToken, AuthMethod, ClientKey, Credentials, Proof};
 
 /// What the files are called in messages.
-const CLIENT_SECRET: &str = "client secret";
-const ACCESS_TOKEN: &str = "access token";
-const CLIENT_KEY: &str = "client key";
-const PUBLIC_KEY: &str = "client's public key";
+pub(super) const CLIENT_SECRET: &str = "client secret";
+pub(super) const ACCESS_TOKEN: &str = "access token";
+pub(super) const CLIENT_KEY: &str = "client key";
+pub(super) const PUBLIC_KEY: &str = "client's public key";
 const PUBLIC_KEY_OPTION: &str = "--client-public-key";
 
 /// A ready token, if there is one, or else the worker application. Where both are given, the one counts that comes from the higher

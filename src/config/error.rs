@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::domain::{quote, shown};
+use crate::domain::{quote, shell_word, shown};
 use crate::jwt::KeyFault;
 use crate::report::OutputError;
 
@@ -145,8 +145,12 @@ pub(crate) enum ConfigError {
 
 impl ConfigError {
     /// What the operator can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
-        Some(match self {
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::NoInput => "name the file after the command, such as `users.csv`, with a column `userID`".into(),
+            Self::NobodyToAudit => {
+                "`pingone-bypass audit users.csv` reads those of a file, and `pingone-bypass audit --all-users` everybody".into()
+            }
             Self::Missing { missing, profile } => hint_at(missing, profile.as_deref()),
             Self::Unused { given, .. } if is_of_a_secret(given) => {
                 "leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into()
@@ -156,8 +160,8 @@ impl ConfigError {
             // Of what has a default, only the configuration file is read.
             Self::Unreadable { from: Source::Default, .. } => "write it, or name another with `--config`".into(),
             Self::Unreadable { from, .. } => format!("check the path in {}, and that this user may read the file", from.place()),
-            Self::WorldWritable { path, .. } => format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shown(path)),
-            Self::OpenConfig(path) => format!("check what it holds, and let its owner alone write to it: `chmod go-w {}`", shown(path)),
+            Self::WorldWritable { path, .. } => format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shell_word(&path.to_string_lossy())),
+            Self::OpenConfig(path) => format!("check what it holds, and let its owner alone write to it: `chmod go-w {}`", shell_word(&path.to_string_lossy())),
             Self::Value { from, .. } => {
                 format!("correct {}{}", from.place(), if matches!(from, Source::Variable(_)) { ", or unset it" } else { "" })
             }
@@ -174,14 +178,17 @@ impl ConfigError {
                 format!("write a table such as `[prod]` into it, and name it with {from}")
             }
             Self::NoSuchProfile { from, .. } => format!("name one of them with {from}"),
-            Self::Output(error) => return error.hint(),
-            Self::NoInput
-            | Self::NobodyToAudit
-            | Self::TooLong { .. }
-            | Self::NotASecret { .. }
-            | Self::NotACertificate(_)
-            | Self::Until(_) => return None,
-        })
+            Self::NotASecret { what, .. } => format!("leave in it only the {what}, as PingOne shows it, on one line"),
+            Self::TooLong { .. } => "check the path: another file may be meant".into(),
+            Self::NotACertificate(path) => format!(
+                "if it is in DER form, write it as PEM with `openssl x509 -inform DER -in {} -out ca.pem`",
+                shell_word(&path.to_string_lossy())
+            ),
+            Self::Until(_) => {
+                "give a date such as `2026-08-31T17:00:00Z`, or a span such as `+4h`, no further ahead than `--max-window`".into()
+            }
+            Self::Output(error) => error.hint(),
+        }
     }
 }
 
@@ -251,3 +258,7 @@ fn hint_at(missing: &[Missing], profile: Option<&ProfileName>) -> String {
     let key = if has(Missing::SecretBesideKey) { format!("; {by_key}") } else { String::new() };
     format!("set {names} to {to}{in_profile}, or rehearse with `--sandbox`{key}")
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

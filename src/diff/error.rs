@@ -79,20 +79,74 @@ fn results() -> String {
 
 impl DiffError {
     /// What the user can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
+    pub(crate) fn hint(&self) -> String {
+        let hint = match self {
             Self::Report(InputError::Header { fault: HeaderFault::Missing { .. } | HeaderFault::Twice { .. }, .. }) => {
-                Some("name two reports, as `audit` and `grant` write them, with the header and all of their columns".into())
+                "name two reports, as `audit` and `grant` write them, with the header and all of their columns"
             }
-            Self::Report(error) => error.hint().or_else(|| Some("name two reports, the earlier one first".into())),
-            Self::Journal(_) => Some("finish the run with `--resume`, and compare the report that it leaves".into()),
-            Self::Apart(Apart::Environments(..)) => Some("compare two reports of one environment".into()),
-            Self::Apart(Apart::Swapped(..)) => Some("name the earlier report first".into()),
-            Self::Apart(Apart::Selections(_)) => Some("compare two reports with `--only active`, or two without".into()),
-            Self::BothStandardInput => Some("keep one of the reports in a file".into()),
-            Self::Line { fault, .. } => Some(fault.0.hint().into()),
-            Self::Temporary(_) => Some("make room in the folder for temporary files, or name another one in TMPDIR".into()),
-            Self::Output(_) => None,
-        }
+            Self::Report(InputError::Empty(_) | InputError::NoRows(_)) => "name two reports, the earlier one first",
+            Self::Report(error) => return error.hint(),
+            Self::Journal(_) => "finish the run with `--resume`, and compare the report that it leaves",
+            Self::Apart(Apart::Environments(..)) => "compare two reports of one environment",
+            Self::Apart(Apart::Swapped(..)) => "name the earlier report first",
+            Self::Apart(Apart::Selections(_)) => "compare two reports with `--only active`, or two without",
+            Self::BothStandardInput => "keep one of the reports in a file",
+            Self::Line { fault, .. } => fault.0.hint(),
+            Self::Temporary(_) => "make room in the folder for temporary files, or name another one in TMPDIR",
+            Self::Output(error) => return error.hint(),
+        };
+        hint.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hint_tests::assert_all_told;
+
+    fn line(fault: Fault) -> DiffError {
+        DiffError::Line { name: "old.csv".into(), line: 2, fault: fault.into() }
+    }
+
+    /// The fault of a line after `fault`. The compiler asks here for a new one.
+    fn next_fault(fault: &Fault) -> Option<Fault> {
+        Some(match fault {
+            Fault::Form(_) => Fault::Result("x".into()),
+            Fault::Result(_) => Fault::Until("x".into()),
+            Fault::Until(_) => Fault::Twice { user: "7e94b96e-0364-463b-a059-d97d1e4cb1d5".parse().expect("a UUID"), other: 3 },
+            Fault::Twice { .. } => return None,
+        })
+    }
+
+    /// The error after `error`. The compiler asks here for a new one.
+    fn next(error: &DiffError) -> Option<DiffError> {
+        let (one, other) = (|| "a".to_owned(), || "b".to_owned());
+        Some(match error {
+            DiffError::Report(InputError::Empty(_)) => {
+                DiffError::Report(InputError::Header { name: one(), line: 1, fault: HeaderFault::Twice(other()) })
+            }
+            DiffError::Report(InputError::Header { .. }) => {
+                DiffError::Report(InputError::Unreadable { name: one(), source: io::ErrorKind::NotFound.into() })
+            }
+            DiffError::Report(_) => DiffError::Journal("old.partial.csv".into()),
+            DiffError::Journal(_) => DiffError::BothStandardInput,
+            DiffError::BothStandardInput => DiffError::Apart(Apart::Environments(one(), other())),
+            DiffError::Apart(Apart::Environments(..)) => DiffError::Apart(Apart::Swapped(one(), other())),
+            DiffError::Apart(Apart::Swapped(..)) => DiffError::Apart(Apart::Selections("OLD")),
+            DiffError::Apart(Apart::Selections(_)) => line(Fault::Result("x".into())),
+            DiffError::Line { .. } => DiffError::Temporary(io::ErrorKind::StorageFull.into()),
+            DiffError::Temporary(_) => {
+                DiffError::Output(FileError::new("written", std::path::Path::new("standard output"), io::ErrorKind::BrokenPipe.into()))
+            }
+            DiffError::Output(_) => return None,
+        })
+    }
+
+    #[test]
+    fn each_error_of_a_comparison_says_what_to_do() {
+        let first = DiffError::Report(InputError::Empty("old.csv".into()));
+        assert_eq!(assert_all_told(first, next, DiffError::hint), 11);
+        let form = Fault::Form(RowFault::NotUtf8 { column: "userID".into(), value: "x".into() });
+        assert_eq!(assert_all_told(form, next_fault, |fault| fault.hint().to_owned()), 4);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::change::Change;
+use crate::domain::counted;
 
 /// The result of comparing two reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,11 +45,6 @@ impl fmt::Display for Summary {
             lines => write!(f, "; {lines} failed lines name no user ID and are left out"),
         }
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::{are, counted};
 use crate::exit::{EXIT_REFUSED, EXIT_STOPPED, EXIT_USAGE};
 use crate::pingone::{PingOneError, ServerMessage, WRONG_PATH};
 use crate::stop::Signal;
@@ -33,10 +34,10 @@ pub(crate) enum ListingError {
     /// A later page was refused, or all attempts ended without a usable answer.
     #[error("{list}: a page of the list could not be had: {message}")]
     Unread { list: ListedFor, message: ServerMessage },
-    #[error("{list}: there are {users} users, and `--max-users` allows {most}; nothing was sent for them")]
+    #[error("{list}: there {} {}, and `--max-users` allows {most}; nothing was sent for them", are(*.users), counted(*.users, "user"))]
     TooMany { list: String, users: u64, most: u64 },
     /// The list is longer than PingOne said.
-    #[error("{list}: the list goes on after {most} users, which is what `--max-users` allows")]
+    #[error("{list}: the list goes on after {}, which is what `--max-users` allows", counted(*.most, "user"))]
     Grown { list: String, most: u64 },
 }
 
@@ -51,25 +52,25 @@ impl ListingError {
     }
 
     /// What the user can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Forbidden { message, .. } if !message.is_of_pingone() => Some(WRONG_PATH.into()),
+            Self::Forbidden { message, .. } if !message.is_of_pingone() => WRONG_PATH.into(),
             Self::Forbidden { list, .. } => {
                 let or = match list {
                     ListedFor::Audit(_) => "action for a population that it may read with `--population`",
                     ListedFor::LookUp(_) => "name the users by their IDs, in a column `userID`",
                 };
-                Some(format!("give the worker application the role Identity Data Admin for the environment, or {or}"))
+                format!("give the worker application the role Identity Data Admin for the environment, or {or}")
             }
-            Self::Refused { filtered: false, .. } => Some("check `--api-url` and `--region`".into()),
-            Self::Refused { .. } => Some(
-                "a filter reads like `username sw \"a\" and enabled eq true`: attributes and operators as PingOne documents them".into(),
-            ),
-            Self::TooMany { .. } | Self::Grown { .. } => Some("allow more with `--max-users`, or select fewer with `--filter`".into()),
+            Self::Refused { filtered: false, .. } => "check `--api-url` and `--region`".into(),
+            Self::Refused { .. } => {
+                "a filter reads like `username sw \"a\" and enabled eq true`: attributes and operators as PingOne documents them".into()
+            }
+            Self::TooMany { .. } | Self::Grown { .. } => "allow more with `--max-users`, or select fewer with `--filter`".into(),
             Self::Unread { list: ListedFor::LookUp(_), .. } => {
-                Some("start again when PingOne answers: nothing was changed by this command".into())
+                "start again when PingOne answers: nothing was changed by this command".into()
             }
-            Self::Unread { list: ListedFor::Audit(_), .. } => None,
+            Self::Unread { list: ListedFor::Audit(_), .. } => "go on with `--resume` when PingOne answers: nobody is read twice".into(),
         }
     }
 }
@@ -83,4 +84,36 @@ pub(crate) enum NotListed {
     PingOne(PingOneError),
     /// The run stops before its first row, because of this signal if there was one.
     Stopped(Option<Signal>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Detail;
+    use crate::hint_tests::assert_all_told;
+
+    /// The error after `error`. The compiler asks here for a new one.
+    fn next(error: &ListingError) -> Option<ListingError> {
+        let (list, message) = (|| "all users".to_owned(), || ServerMessage::from(Detail::own(None, "no answer".to_owned())));
+        let (audit, look_up) = (|| ListedFor::Audit("all users".to_owned()), || ListedFor::LookUp("email"));
+        Some(match error {
+            ListingError::Forbidden { list: ListedFor::Audit(_), .. } => ListingError::Forbidden { list: look_up(), message: message() },
+            ListingError::Forbidden { list: ListedFor::LookUp(_), .. } => {
+                ListingError::Refused { list: list(), filtered: false, message: message() }
+            }
+            ListingError::Refused { filtered: false, .. } => ListingError::Refused { list: list(), filtered: true, message: message() },
+            ListingError::Refused { filtered: true, .. } => ListingError::Unread { list: audit(), message: message() },
+            ListingError::Unread { list: ListedFor::Audit(_), .. } => ListingError::Unread { list: look_up(), message: message() },
+            ListingError::Unread { list: ListedFor::LookUp(_), .. } => ListingError::TooMany { list: list(), users: 2, most: 1 },
+            ListingError::TooMany { .. } => ListingError::Grown { list: list(), most: 1 },
+            ListingError::Grown { .. } => return None,
+        })
+    }
+
+    #[test]
+    fn each_list_that_cannot_be_read_says_what_to_do() {
+        let message = Detail { status: Some(403), code: "C".into(), message: "m".into(), ..Detail::default() }.into();
+        let first = ListingError::Forbidden { list: ListedFor::Audit("all users".to_owned()), message };
+        assert_eq!(assert_all_told(first, next, ListingError::hint), 8);
+    }
 }

@@ -3,7 +3,7 @@
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{ListedFor, ListingError, NotListed, SeenSet};
-use crate::domain::{Detail, Row, Selection};
+use crate::domain::{Detail, Row, Selection, counted as in_words};
 use crate::pingone::{ListReader, PageResult, PingOneError, Session, Transport, UserPage};
 use crate::stop::Stop;
 
@@ -106,8 +106,9 @@ impl Listing {
         }
         if seen_set.users() < counted {
             tracing::warn!(
-                "{list}: PingOne counted {counted} users at first, and listed {}: only those listed are in the report (others may have been \
+                "{list}: PingOne counted {} at first, and listed {}: only those listed are in the report (others may have been \
                  deleted meanwhile, or the application may not see them)",
+                in_words(counted, "user"),
                 seen_set.users()
             );
         }

@@ -67,6 +67,16 @@ impl fmt::Debug for ForeignText {
     }
 }
 
+/// A number of things, by the `noun` for one of them: "1 user", "2 users".
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The verb after such a number.
+pub(crate) fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
 /// `value` for a message: invisible characters are escaped, and long text is cut.
 pub(crate) fn quote(value: &str) -> String {
     let mut shown: String = value.chars().take(MAX_QUOTED).flat_map(escape).collect();
@@ -166,6 +176,12 @@ mod tests {
         for c in " ~éß中語ñ😀\u{301}\u{600}\u{e000}\u{a0}\u{3000}".chars() {
             assert!(!is_unseen(c), "{}", c.escape_unicode());
         }
+    }
+
+    #[test]
+    fn one_is_singular_and_every_other_number_is_plural() {
+        assert_eq!([0, 1, 2, 11, 21].map(|count| counted(count, "user")), ["0 users", "1 user", "2 users", "11 users", "21 users"]);
+        assert_eq!([0, 1, 2].map(are), ["are", "is", "are"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::{BypassUntil, quote};
+use super::{BypassUntil, counted, quote};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -123,9 +123,59 @@ pub(crate) fn span_up_to(days: u32, text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The parts of a span, the greatest unit first, each with the number of its unit; without those that are 0. (A month or a year
+/// has no fixed length.)
+fn parts(span: Duration) -> Vec<(u64, &'static str)> {
+    let seconds = span.as_secs();
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+        (u64::from(span.subsec_millis()), "ms"),
+    ];
+    parts.into_iter().filter(|(count, _)| *count > 0).collect()
+}
+
+/// A span as options take it, to the millisecond: `7d`, `1h30m`.
+pub(crate) fn typed_span(span: Duration) -> String {
+    let parts = parts(span);
+    if parts.is_empty() { "0s".to_owned() } else { parts.iter().map(|(count, unit)| format!("{count}{unit}")).collect() }
+}
+
+/// A span for people, to the millisecond: "7 days", "3 d 11 h", "1 min 30 s".
+pub(crate) fn span_in_words(span: Duration) -> String {
+    match parts(span)[..] {
+        [] => "0 s".to_owned(),
+        [(days, "d")] => counted(days, "day"),
+        ref parts => {
+            let shown = |(count, unit): &(u64, &str)| format!("{count} {}", if *unit == "m" { "min" } else { unit });
+            parts.iter().map(shown).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_shown_as_people_write_them_and_recorded_as_options_take_them() {
+        for (millis, words, typed) in [
+            (0, "0 s", "0s"),
+            (250, "250 ms", "250ms"),
+            (90_000, "1 min 30 s", "1m30s"),
+            (4 * 3_600_000, "4 h", "4h"),
+            (86_400_000, "1 day", "1d"),
+            (7 * 86_400_000, "7 days", "7d"),
+            (299_400_000, "3 d 11 h 10 min", "3d11h10m"),
+            (40_000 * 86_400_000, "40000 days", "40000d"),
+        ] {
+            let span = Duration::from_millis(millis);
+            assert_eq!((span_in_words(span).as_str(), typed_span(span).as_str()), (words, typed));
+            assert_eq!(parse_span(typed.trim_start_matches("0s")).unwrap_or_default(), span);
+        }
+    }
     use proptest::prelude::*;
 
     fn start() -> DateTime<Utc> {

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use super::blocks::BadBytes;
-use crate::domain::{NotAUuid, UntilError, quote};
+use crate::domain::{NotAUuid, UntilError, are, counted, quote};
 use crate::external_sort::NoTemporary;
+use crate::file_error::reading_hint;
 
 const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
+const CLOSE_QUOTE: &str = "close the quote, or write it twice if it is part of the value";
 
 /// How many bad rows a message names.
 pub(crate) const NAMED: usize = 20;
@@ -33,17 +36,19 @@ pub(crate) enum InputError {
     Workbook(String),
     #[error("{name}:{line}: {fault}")]
     Header { name: String, line: u64, fault: HeaderFault },
-    #[error("{name}: there are {rows} rows, and `--max-users` allows {most}; nothing was sent")]
+    #[error("{name}: there {} {}, and `--max-users` allows {most}; nothing was sent", are(*.rows), counted(*.rows, "row"))]
     TooManyRows { name: String, rows: u64, most: u64 },
-    #[error("{name}: there are more than {most} rows, which is what `--max-users` allows; the rest was not read, and nothing was sent")]
+    #[error(
+        "{name}: there are more than {}, which is what `--max-users` allows; the rest was not read, and nothing was sent",
+        counted(*.most, "row")
+    )]
     MoreRows { name: String, most: u64 },
     #[error("{name}: {} invalid; nothing was {}{bad}", share(.bad.count, *.rows), if .bad.were_looked_up { "changed by this command" } else { "sent" })]
     BadRows { name: String, rows: u64, bad: BadRows },
 }
 
 fn share(bad: u64, all: u64) -> String {
-    let verb = if bad == 1 { "is" } else { "are" };
-    format!("{bad} of {all} rows {verb}")
+    format!("{bad} of {} {}", counted(all, "row"), are(bad))
 }
 
 impl InputError {
@@ -53,24 +58,43 @@ impl InputError {
     }
 
     /// What the user can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unreadable { .. } | Self::Empty(_) | Self::NoRows(_) | Self::TooManyRows { .. } | Self::MoreRows { .. } => None,
-            Self::NotKept { .. } => Some("make room in this folder, or name another one for temporary files in TMPDIR".into()),
-            Self::Utf16(_) => Some("in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`".into()),
-            Self::NotText(_) => Some("expected a CSV file in UTF-8".into()),
-            Self::Workbook(_) => Some(IN_EXCEL.into()),
+    pub(crate) fn hint(&self) -> String {
+        let hint = match self {
+            Self::Unreadable { name, source } => return unreadable_hint(name, source),
+            Self::NotKept { .. } => "make room in this folder, or name another one for temporary files in TMPDIR",
+            Self::Empty(_) => "name a CSV file with a header, such as `userID,until`, and a line for each user",
+            Self::NoRows(_) => "add a line for each user; if the first line is one, say `--no-headers`",
+            Self::Utf16(_) => "in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv -f UTF-16 -t UTF-8`",
+            Self::NotText(_) => "export the users as a CSV file in UTF-8, and name that",
+            Self::Workbook(_) => IN_EXCEL,
             Self::Header { fault, .. } => fault.hint(),
-            Self::BadRows { bad, .. } if bad.fatal => Some("close the quote, or write it twice if it is part of the value".into()),
-            Self::BadRows { bad, .. } if bad.not_utf8() => Some(IN_EXCEL.into()),
-            Self::BadRows { bad, .. } if bad.is_no_grants_report() => Some(
-                "`end --restore` takes the report of a `grant --look-first`, not that of an audit or an end".into(),
-            ),
-            Self::BadRows { bad, .. } if bad.lacks_previous() => Some(
-                "a grant tells what was there before with `--look-first`; where nobody knows, end the bypasses without `--restore`, or write an end date or `none` into the column".into(),
-            ),
-            Self::BadRows { .. } => Some("mend the rows, or use `--skip-invalid` to run the others and report these".into()),
+            Self::TooManyRows { .. } | Self::MoreRows { .. } => {
+                "see whether this is the file that you mean: if it is, allow as many rows with `--max-users`"
+            }
+            Self::BadRows { bad, .. } if bad.fatal => CLOSE_QUOTE,
+            Self::BadRows { bad, .. } if bad.not_utf8() => IN_EXCEL,
+            Self::BadRows { bad, .. } if bad.is_no_grants_report() => {
+                "`end --restore` takes the report of a `grant --look-first`, not that of an audit or an end"
+            }
+            Self::BadRows { bad, .. } if bad.lacks_previous() => {
+                "a grant tells what was there before with `--look-first`; where nobody knows, end the bypasses without `--restore`, or write an end date or `none` into the column"
+            }
+            Self::BadRows { .. } => "mend the rows, or use `--skip-invalid` to run the others and report these",
+        };
+        hint.to_owned()
+    }
+}
+
+/// What to do about an input that cannot be read.
+fn unreadable_hint(name: &str, source: &io::Error) -> String {
+    match source.get_ref().and_then(|inner| inner.downcast_ref::<BadBytes>()) {
+        Some(BadBytes::QuoteNeverClosed { .. }) => CLOSE_QUOTE.to_owned(),
+        Some(BadBytes::LineTooLong { .. }) => "see whether this is a CSV file, with an end of the line after each row".to_owned(),
+        Some(BadBytes::Changed) => "leave the file as it is while it is read, and start again".to_owned(),
+        None if source.kind() == io::ErrorKind::NotFound => {
+            format!("{}; `-` stands for standard input", reading_hint(Path::new(name), source))
         }
+        None => reading_hint(Path::new(name), source),
     }
 }
 
@@ -95,21 +119,25 @@ pub(crate) enum HeaderFault {
 }
 
 impl HeaderFault {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> &'static str {
         match self {
-            Self::Missing { data: true, .. } => Some("the first line looks like data: if the file has no header, use `--no-headers`".into()),
+            Self::Missing { data: true, .. } => "the first line looks like data: if the file has no header, use `--no-headers`",
             Self::Missing { users: true, .. } => {
-                Some("`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`".into())
+                "`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`"
             }
             Self::Missing { .. } => {
-                Some("`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`".into())
+                "`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`"
             }
-            Self::NotAGrantsReport { .. } => Some(
-                "`end --restore` takes the report of a `grant --look-first`, which has it; without `--restore`, the bypasses are ended".into(),
-            ),
-            Self::Twice(_) => Some("rename one of them, or name another column with `--user-column` or `--until-column`".into()),
-            Self::NotUtf8 => Some(IN_EXCEL.into()),
-            Self::BareCarriageReturn | Self::TooLong | Self::NotANumber(..) => None,
+            Self::NotAGrantsReport { .. } => {
+                "`end --restore` takes the report of a `grant --look-first`, which has it; without `--restore`, the bypasses are ended"
+            }
+            Self::Twice(_) => "rename one of them, or name another column with `--user-column` or `--until-column`",
+            Self::NotUtf8 => IN_EXCEL,
+            Self::TooLong => "see whether this is a CSV file, whose first line names the columns",
+            Self::BareCarriageReturn => {
+                "in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `tr '\\r' '\\n'` makes line feeds of them"
+            }
+            Self::NotANumber(..) => "give the column's number, or leave `--no-headers` out if the first line names the columns",
         }
     }
 }
@@ -193,9 +221,9 @@ pub(crate) enum LookupValueFault {
 /// Why a row cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowFault {
-    #[error("`{}` stands beyond the last column, `{}`: found {found} values, expected {expected}", quote(.value), quote(.last))]
+    #[error("`{}` stands beyond the last column, `{}`: found {}, expected {expected}", quote(.value), quote(.last), counted(*.found as u64, "value"))]
     TooMany { value: String, last: String, found: usize, expected: usize },
-    #[error("column `{}`: there is no value: found {found} values, expected {expected}, the last being `{}`", quote(.column), quote(.last))]
+    #[error("column `{}`: there is no value: found {}, expected {expected}, the last being `{}`", quote(.column), counted(*.found as u64, "value"), quote(.last))]
     TooFew { column: String, last: String, found: usize, expected: usize },
     #[error("column `{}`: `{}` is not UTF-8", quote(.column), quote(.value))]
     NotUtf8 { column: String, value: String },
@@ -265,3 +293,7 @@ pub(super) fn refused(name: &str, error: io::Error) -> InputError {
 pub(super) fn is_no_room(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<NoTemporary>()).is_some()
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -35,7 +35,7 @@ fn read(text: &str, skip_invalid: bool) -> Result<ValidInput, (String, String)> 
         let layout = Layout::of(&source, rules.operation, &Dialect::default(), false)?;
         ValidInput::check(source, layout, rules, skip_invalid)?.approve(None)
     });
-    input.map_err(|error| (error.to_string(), error.hint().unwrap_or_default()))
+    input.map_err(|error| (error.to_string(), error.hint()))
 }
 
 /// What is to be done for each row.

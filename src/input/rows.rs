@@ -14,6 +14,7 @@ use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
 use crate::domain::{
     Action, BypassUntil, Grace, Operation, Origin, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until,
+    span_in_words,
 };
 
 /// The most characters of a lookup value: no email has more than 254. Even at twelve bytes of URL per character, such a
@@ -40,7 +41,7 @@ impl Rules {
         let ahead = (until.instant() - self.start).to_std().unwrap_or_default();
         match self.max_window {
             Some(window) if ahead > window => {
-                let window = humantime::format_duration(window).to_string();
+                let window = span_in_words(window);
                 Err(UntilError::TooFar { value: text.to_owned(), window })
             }
             Some(_) | None => Ok(until),

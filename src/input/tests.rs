@@ -95,7 +95,7 @@ fn a_bad_row_is_named_by_line_column_and_value() {
         ),
         (
             format!("userID,until\n{A}\n"),
-            &format!("in.csv:2: column `until`: there is no value: found 1 values, expected 2, the last being `{A}`"),
+            &format!("in.csv:2: column `until`: there is no value: found 1 value, expected 2, the last being `{A}`"),
         ),
         (format!("userID,until\n{A},+4h,x\n"), "in.csv:2: `x` stands beyond the last column, `until`: found 3 values, expected 2"),
         (format!("userID,until\n{A},+4h\n{B},\"+4h\n"), "in.csv:3: column `until`: the quote before `+4h` is never closed"),

@@ -83,3 +83,37 @@ impl KeyFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hint_tests::assert_all_told;
+
+    /// The fault after `fault`. The compiler asks here for a new one.
+    fn next(fault: &KeyFault) -> Option<KeyFault> {
+        Some(match fault {
+            KeyFault::NotPem { expected: "PUBLIC KEY" } => KeyFault::NotPem { expected: "PRIVATE KEY" },
+            KeyFault::NotPem { .. } => KeyFault::Public("PUBLIC KEY".into()),
+            KeyFault::Public(_) => KeyFault::Private,
+            KeyFault::Private => KeyFault::Encrypted,
+            KeyFault::Encrypted => KeyFault::Unknown("OPENSSH PRIVATE KEY".into()),
+            KeyFault::Unknown(label) if label.contains("OPENSSH") => KeyFault::Unknown("X".into()),
+            KeyFault::Unknown(_) => KeyFault::Several(2),
+            KeyFault::Several(_) => KeyFault::Damaged,
+            KeyFault::Damaged => KeyFault::Kind("an Ed25519 key"),
+            KeyFault::Kind(_) => KeyFault::Curve("the curve P-384"),
+            KeyFault::Curve(_) => KeyFault::RsaSize { bits: 1024, least: 2048, most: 8192 },
+            KeyFault::RsaSize { .. } => KeyFault::Form("with explicit parameters"),
+            KeyFault::Form(_) => KeyFault::NoPublicHalf,
+            KeyFault::NoPublicHalf => KeyFault::Unusable("TooSmall".into()),
+            KeyFault::Unusable(_) => KeyFault::Mismatch { asked: "RS384", family: "an EC key", fitting: "ES256".into() },
+            KeyFault::Mismatch { .. } => return None,
+        })
+    }
+
+    #[test]
+    fn each_key_that_cannot_be_used_says_what_to_do() {
+        let hint = |fault: &KeyFault| fault.hint(Path::new("client.pem"));
+        assert_eq!(assert_all_told(KeyFault::NotPem { expected: "PUBLIC KEY" }, next, hint), 16);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::{Detail, EnvironmentId, ForeignText, quote};
+use crate::domain::{Detail, EnvironmentId, ForeignText, counted, quote};
 
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
 /// it if users have joined meanwhile.
@@ -20,8 +20,8 @@ pub(crate) enum Endless {
     LeadsBack,
     #[error("{MAX_IDLE_PAGES} pages in a row bring nobody new")]
     NobodyNew,
-    #[error("it is said to have {counted} user{}, and goes on after {users}", if *counted == 1 { "" } else { "s" })]
-    Beyond { counted: u64, users: u64 },
+    #[error("it is said to have {}, and goes on after {users}", counted(*.said, "user"))]
+    Beyond { said: u64, users: u64 },
 }
 
 /// What a refused assertion was made with.
@@ -59,7 +59,7 @@ pub(crate) enum PingOneError {
     Assertion { auth_environment: EnvironmentId, host: String, message: ServerMessage, made_with: Box<MadeWith> },
     #[error("the client key cannot sign: {0}")]
     Unsigned(String),
-    #[error("no token could be had from `{host}` in {attempts} tries: {message}")]
+    #[error("no token could be had from `{host}` in {}: {message}", counted((*.attempts).into(), "attempt"))]
     NoToken { host: String, attempts: u32, message: ServerMessage },
     #[error("PingOne refused the access token: {0}")]
     ReadyToken(ServerMessage),
@@ -126,27 +126,32 @@ impl fmt::Display for ServerMessage {
 
 impl PingOneError {
     /// What the operator can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Credentials { auth_environment, host, .. } => Some(format!(
+            Self::Credentials { auth_environment, host, .. } => format!(
                 "check the client ID and secret and `--auth-method`, whether the application lives in environment {auth_environment} \
                  (if it lives in another one, say so with `--auth-environment-id`), and whether `{host}` is its region"
-            )),
-            Self::Assertion { auth_environment, host, made_with, .. } => Some(made_with.hint(*auth_environment, host)),
-            Self::NoToken { .. } => Some("check the network, the proxy variables, `--region` and `--auth-url`".into()),
-            Self::ReadyToken(_) => Some("a token lives one hour: fetch a new one, or give a client ID and secret, which renews it".into()),
-            Self::FreshToken(_) => Some("check that `--api-url` or `--region` fits the token's environment".into()),
-            Self::Untrusted { .. } => Some("if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into()),
-            Self::NoEnvironment { .. } => Some("check `--environment-id` and `--region`".into()),
-            Self::ForeignPage { .. } => {
-                Some("check `--api-url`: it must be the URL under which PingOne's own answers link to each other".into())
-            }
-            Self::EndlessList { .. } | Self::Client(_) | Self::Unsigned(_) => None,
-            Self::HeldTooLong { .. } => Some(
-                "take the run up later, with a lower `--rate`; one IP address may use 35 % of the licence's rate, unless it is entered \
-                 under `Rate Limits and Allowed IPs` in the admin console"
-                    .into(),
             ),
+            Self::Assertion { auth_environment, host, made_with, .. } => made_with.hint(*auth_environment, host),
+            Self::NoToken { .. } => {
+                "check the network, the proxy variables, `--region` and `--auth-url`: `pingone-bypass doctor` tries them one by one".into()
+            }
+            Self::ReadyToken(_) => "a token lives one hour: fetch a new one, or give a client ID and secret, which renews it".into(),
+            Self::FreshToken(_) => "check that `--api-url` or `--region` fits the token's environment".into(),
+            Self::Untrusted { .. } => "if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into(),
+            Self::NoEnvironment { .. } => "check `--environment-id` and `--region`".into(),
+            Self::ForeignPage { .. } => "check `--api-url`: it must be the URL under which PingOne's own answers link to each other".into(),
+            Self::EndlessList { .. } => {
+                "start again, since users may have joined or left meanwhile; if the list has no end again, name the users in a CSV file"
+                    .into()
+            }
+            Self::Client(_) => "check the certificates in `--ca-cert` and the proxy variables".into(),
+            Self::Unsigned(_) => "check the key with `openssl pkey -check -noout -in FILE`, FILE being that of `--client-key-file`".into(),
+            Self::HeldTooLong { .. } => {
+                "take the run up later, with a lower `--rate`; one IP address may use 35 % of the licence's rate, unless it \
+                 is entered under `Rate Limits and Allowed IPs` in the admin console"
+                    .into()
+            }
         }
     }
 }
@@ -154,6 +159,7 @@ impl PingOneError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hint_tests::assert_all_told;
 
     fn said(code: &str, message: &str, id: &str) -> ServerMessage {
         Detail { status: Some(400), code: code.into(), message: message.into(), id: id.into(), ..Detail::default() }.into()
@@ -172,28 +178,42 @@ mod tests {
         }
     }
 
+    const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
+
+    /// The error after `error`. The compiler asks here for a new one.
+    fn next(error: &PingOneError) -> Option<PingOneError> {
+        let environment: EnvironmentId = ENVIRONMENT.parse().expect("a UUID");
+        let (host, message) = (|| "auth.pingone.eu".to_owned(), || said("C", "m", ""));
+        Some(match error {
+            PingOneError::Credentials { .. } => PingOneError::Assertion {
+                auth_environment: environment,
+                host: host(),
+                message: message(),
+                made_with: Box::new(MadeWith { key: "k.pem".into(), key_id: None, algorithm: "RS256", clock: "right".into() }),
+            },
+            PingOneError::Assertion { .. } => PingOneError::Unsigned("x".into()),
+            PingOneError::Unsigned(_) => PingOneError::NoToken { host: host(), attempts: 8, message: message() },
+            PingOneError::NoToken { .. } => PingOneError::ReadyToken(message()),
+            PingOneError::ReadyToken(_) => PingOneError::FreshToken(message()),
+            PingOneError::FreshToken(_) => PingOneError::NoEnvironment { environment, host: host(), message: message() },
+            PingOneError::NoEnvironment { .. } => PingOneError::ForeignPage { host: "x".into(), api: host() },
+            PingOneError::ForeignPage { .. } => PingOneError::EndlessList { host: host(), why: Endless::LeadsBack },
+            PingOneError::EndlessList { .. } => PingOneError::HeldTooLong { seconds: 601, message: message() },
+            PingOneError::HeldTooLong { .. } => PingOneError::Untrusted { host: host(), why: "x".into() },
+            PingOneError::Untrusted { .. } => PingOneError::Client("x".into()),
+            PingOneError::Client(_) => return None,
+        })
+    }
+
     #[test]
     fn each_error_has_its_hint() {
-        let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-        let (host, said) = (|| "auth.pingone.eu".to_owned(), || said("C", "m", ""));
-        let refused = PingOneError::Credentials { auth_environment: environment, host: host(), message: said() };
-        let refused = refused.hint().expect("a hint");
-        assert!(
-            refused.contains(&format!("environment {environment}")) && refused.contains("`auth.pingone.eu` is its region"),
-            "{refused}"
-        );
-        for (error, expected) in [
-            (PingOneError::NoToken { host: host(), attempts: 8, message: said() }, "check the network"),
-            (PingOneError::ReadyToken(said()), "a token lives one hour"),
-            (PingOneError::FreshToken(said()), "check that `--api-url` or `--region` fits"),
-            (PingOneError::Untrusted { host: host(), why: "x".into() }, "if a proxy of yours opens TLS"),
-            (PingOneError::NoEnvironment { environment, host: host(), message: said() }, "check `--environment-id` and `--region`"),
-            (PingOneError::ForeignPage { host: "x".into(), api: host() }, "check `--api-url`"),
-            (PingOneError::HeldTooLong { seconds: 601, message: said() }, "take the run up later, with a lower `--rate`"),
-        ] {
-            let hint = error.hint().expect(expected);
-            assert!(hint.starts_with(expected), "{hint}");
-        }
-        assert_eq!(PingOneError::Client("x".to_owned()).hint(), None);
+        let refused = PingOneError::Credentials {
+            auth_environment: ENVIRONMENT.parse().expect("a UUID"),
+            host: "auth.pingone.eu".to_owned(),
+            message: said("C", "m", ""),
+        };
+        let hint = refused.hint();
+        assert!(hint.contains(&format!("environment {ENVIRONMENT}")) && hint.contains("`auth.pingone.eu` is its region"), "{hint}");
+        assert_eq!(assert_all_told(refused, next, PingOneError::hint), 12);
     }
 }

@@ -75,7 +75,7 @@ impl ListReader {
         match self.counted {
             _ if !self.has_more() => Ok(()),
             _ if self.idle >= MAX_IDLE_PAGES => Err(Endless::NobodyNew),
-            Some(counted) if self.beyond > self.within + EXTRA_PAGES => Err(Endless::Beyond { counted, users: self.users }),
+            Some(said) if self.beyond > self.within + EXTRA_PAGES => Err(Endless::Beyond { said, users: self.users }),
             Some(_) | None => Ok(()),
         }
     }
@@ -113,12 +113,12 @@ mod tests {
 
     #[test]
     fn a_list_may_grow_but_not_for_ever() {
-        assert_eq!(read(Some(1000), &[200]), Some((5 + 5 + 11, Endless::Beyond { counted: 1000, users: 21 * 200 })));
-        assert_eq!(read(Some(0), &[1]), Some((11, Endless::Beyond { counted: 0, users: 11 })));
+        assert_eq!(read(Some(1000), &[200]), Some((5 + 5 + 11, Endless::Beyond { said: 1000, users: 21 * 200 })));
+        assert_eq!(read(Some(0), &[1]), Some((11, Endless::Beyond { said: 0, users: 11 })));
         assert_eq!(read(Some(4_000_000), &[200]), None);
         assert_eq!(read(None, &[200]), None, "nobody has said how many there are");
         let empty_between: Vec<u64> = [200, 0].repeat(1000);
-        let expected = (41, Endless::Beyond { counted: 1000, users: 21 * 200 });
+        let expected = (41, Endless::Beyond { said: 1000, users: 21 * 200 });
         assert_eq!(read(Some(1000), &empty_between), Some(expected), "pages that bring nobody count for neither");
         let why = read(Some(u64::MAX), &[u64::MAX]);
         assert_eq!(why, None, "no number of users is too large to be counted");
@@ -132,14 +132,14 @@ mod tests {
             list.advance(None, Some(url(page))).expect("no circle");
             list.count_new(1).err()
         });
-        assert_eq!(endless, Some(Endless::Beyond { counted: 2, users: 15 }));
+        assert_eq!(endless, Some(Endless::Beyond { said: 2, users: 15 }));
         assert!(list.has_more());
         let shown = |why: Endless| list.error(why).to_string();
         for (why, expected) in [
             (Endless::LeadsBack, "it leads back to a page that was read before"),
             (Endless::NobodyNew, "3 pages in a row bring nobody new"),
-            (Endless::Beyond { counted: 1, users: 13 }, "it is said to have 1 user, and goes on after 13"),
-            (Endless::Beyond { counted: 2, users: 15 }, "it is said to have 2 users, and goes on after 15"),
+            (Endless::Beyond { said: 1, users: 13 }, "it is said to have 1 user, and goes on after 13"),
+            (Endless::Beyond { said: 2, users: 15 }, "it is said to have 2 users, and goes on after 15"),
         ] {
             assert_eq!(shown(why), format!("the user list at `api.pingone.eu` has no end: {expected}"));
         }

@@ -17,7 +17,7 @@ use super::token::{AccessToken, TokenSource, read_token};
 use super::transport::Transport;
 use super::verdict::{Class, class, error_detail, text};
 use crate::clock::GOOD_TO;
-use crate::domain::{Detail, shown};
+use crate::domain::{Detail, shown, span_in_words};
 use crate::pace::{Backoff, QueueHead};
 use crate::stop::Stop;
 
@@ -185,7 +185,7 @@ impl<W: Transport> Session<W> {
             None => "PingOne did not tell its time".to_owned(),
             Some(offset) if offset.off <= GOOD_TO => "it agrees with PingOne's".to_owned(),
             Some(offset) => {
-                let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs()));
+                let off = span_in_words(Duration::from_secs(offset.off.as_secs()));
                 format!("it is {off} {} PingOne's, which assertions are dated by", offset.side)
             }
         }

@@ -167,6 +167,7 @@ impl<W: Transport> Session<W> {
             None => Some(asked.unwrap_or(HOLD)).filter(|held| self.pacer.hold(*held)),
         };
         if let Some(held) = begun {
+            self.traffic.holds.fetch_add(1, Ordering::Relaxed);
             let why = match wait {
                 _ if held > asked.unwrap_or(HOLD) => "since nothing was let in after the last wait",
                 Some(Duration::ZERO) => "its Retry-After is zero",

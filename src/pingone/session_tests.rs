@@ -260,7 +260,7 @@ async fn a_server_that_is_not_trusted_ends_the_run() {
     let session = script.session(TokenSource::for_tests());
     let refused = session.has_token(&Stop::default()).await.expect_err("not trusted");
     assert_eq!(refused.to_string(), format!("the certificate of `auth.pingone.eu` is not trusted: {why}"));
-    assert!(refused.hint().is_some_and(|hint| hint.contains("`--ca-cert`")));
+    assert!(refused.hint().contains("`--ca-cert`"));
     assert!(!session.has_token(&Stop::default()).await.expect("nobody tries again"));
     assert_eq!(script.asked(), "token");
 }
@@ -278,16 +278,16 @@ async fn token(tokens: Vec<Reply>) -> (Option<String>, usize, u64) {
 async fn a_missing_token_is_explained() {
     let oauth = r#"{"error":"invalid_client","error_description":"Unsupported authentication method"}"#;
     let refused = |said: &str| Some(format!("PingOne refused the worker application: {said}"));
-    let none = |tries: &str, said: &str| Some(format!("no token could be had from `auth.pingone.eu` in {tries} tries: {said}"));
+    let none = |attempts: &str, said: &str| Some(format!("no token could be had from `auth.pingone.eu` in {attempts}: {said}"));
     for (tokens, expected) in [
         (vec![], (None, 1, 0)),
         (vec![answer(401, oauth)], (refused("HTTP 401, invalid_client, Unsupported authentication method"), 1, 0)),
         (vec![answer(400, r#"{"error":"invalid_request"}"#)], (refused("HTTP 400, invalid_request"), 1, 0)),
         (vec![error(404)], (refused("HTTP 404, SOME_CODE, Said so., id f1"), 1, 0)),
-        (vec![error(405)], (none("1", "HTTP 405, SOME_CODE, Said so., id f1"), 1, 0)),
-        (vec![waiting(503, GIVE_UP_AFTER)], (none("1", "HTTP 503, SOME_CODE, Said so., id f1"), 1, 0)),
-        (vec![waiting(503, 500), waiting(503, 500)], (none("2", "HTTP 503, SOME_CODE, Said so., id f1"), 2, 500)),
-        (vec![waiting(429, 400), waiting(429, 400)], (none("2", "HTTP 429, SOME_CODE, Said so., id f1"), 2, 400)),
+        (vec![error(405)], (none("1 attempt", "HTTP 405, SOME_CODE, Said so., id f1"), 1, 0)),
+        (vec![waiting(503, GIVE_UP_AFTER)], (none("1 attempt", "HTTP 503, SOME_CODE, Said so., id f1"), 1, 0)),
+        (vec![waiting(503, 500), waiting(503, 500)], (none("2 attempts", "HTTP 503, SOME_CODE, Said so., id f1"), 2, 500)),
+        (vec![waiting(429, 400), waiting(429, 400)], (none("2 attempts", "HTTP 429, SOME_CODE, Said so., id f1"), 2, 400)),
         (vec![waiting(429, 100), waiting(429, 100)], (None, 3, 200)),
         (vec![waiting(503, 500)], (None, 2, 500)),
     ] {
@@ -296,7 +296,7 @@ async fn a_missing_token_is_explained() {
         assert!(is_about(took, expected.2), "{message:?}: {took} s");
     }
     let (message, asked, _) = token((0..9).map(|_| answer(200, "{}")).collect()).await;
-    assert!(message.is_some_and(|message| message.contains(" in 4 tries: HTTP 200, ")) && asked == 4);
+    assert!(message.is_some_and(|message| message.contains(" in 4 attempts: HTTP 200, ")) && asked == 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,8 @@ pub(crate) struct Traffic {
     pub(crate) sent: AtomicU64,
     pub(crate) retried: AtomicU64,
     pub(crate) throttled: AtomicU64,
+    /// How often all requests were held back after a 429.
+    pub(crate) holds: AtomicU64,
     /// The requests for rows, out of `sent`.
     pub(crate) for_users: AtomicU64,
     /// The number of answers with each status; `None` counts requests without an answer.

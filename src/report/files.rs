@@ -53,6 +53,9 @@ pub(crate) struct ReportFiles {
 pub(crate) enum OutputError {
     #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
     Exists(PathBuf),
+    /// It crashed after its report was there and before its record was complete.
+    #[error("{}: the run of this report has not finished: its record is not complete", shown(.0))]
+    Incomplete(PathBuf),
     #[error("{}: an earlier run of this report has not finished: this is what it has settled", shown(.0))]
     Unfinished(PathBuf),
     #[error("{}: another run is writing this report", shown(.0))]
@@ -81,7 +84,7 @@ pub(crate) enum OutputError {
     #[error("{}: {what} would replace {other}", shown(path))]
     WouldReplace { path: PathBuf, what: &'static str, other: String, option: &'static str },
     #[error("{}: {what} would replace {kind}: expected a regular file, or none", shown(path))]
-    NotRegular { path: PathBuf, what: &'static str, kind: &'static str },
+    NotRegular { path: PathBuf, what: &'static str, kind: &'static str, option: &'static str },
     #[error("{}: the metrics file would replace another file: expected metrics of an earlier run, or none", shown(.0))]
     NotMetrics(PathBuf),
     #[error("{}: expected the path of a file", shown(.0))]
@@ -92,32 +95,40 @@ pub(crate) enum OutputError {
 
 impl OutputError {
     /// What the user can do, in one line.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Exists(_) => Some("name another report with `--output`".into()),
-            Self::WouldReplace { option, .. } => Some(format!("name another file with `{option}`")),
-            Self::NotMetrics(_) => Some("name another file with `--metrics-file`".into()),
-            Self::Unfinished(_) => Some("take the run up with `--resume`, or discard it with `--overwrite`".into()),
-            Self::NoLookups(_) | Self::BadLookups { .. } => Some(
-                "put the file back as it was: looked up again, a name may be another user's; or name another report with `--output`".into(),
-            ),
-            Self::NoRecord(_) | Self::NotItsReport(_) | Self::Another { .. } => {
-                Some("name another report with `--output`, or discard what is there with `--overwrite`".into())
+    pub(crate) fn hint(&self) -> String {
+        let hint = match self {
+            Self::Exists(_) => "name another report with `--output`, or replace what is there with `--overwrite`",
+            Self::Incomplete(_) => "finish the run with `--resume`, which sends nothing that is settled, or discard it with `--overwrite`",
+            Self::Unfinished(_) => "take the run up with `--resume`, or discard it with `--overwrite`",
+            Self::InUse(_) => "wait until that run has ended, or name another report with `--output`",
+            Self::NotMetrics(_) => "name another file with `--metrics-file`",
+            Self::NoLookups(_) | Self::BadLookups { .. } => {
+                "put the file back as it was: looked up again, a name may be another user's; or name another report with `--output`"
             }
-            Self::AnotherInput { .. } => Some(
-                "restore the input as it was when the run began: the record has its SHA-256; or name another report with `--output`".into(),
-            ),
-            Self::OtherFormat { writer: Some(writer), .. } => {
-                Some(format!("resume it with pingone-bypass `{writer}`, which wrote the record, or discard it with `--overwrite`"))
+            Self::Another { .. } => {
+                "say what was said when the run began; or name another report with `--output`, or discard what is there with `--overwrite`"
+            }
+            Self::NoRecord(_) | Self::NotItsReport(_) => "name another report with `--output`, or discard what is there with `--overwrite`",
+            Self::AnotherInput { .. } => {
+                "restore the input as it was when the run began: the record has its SHA-256; or name another report with `--output`"
             }
             Self::OtherFormat { writer: None, .. } => {
-                Some("resume it with the version of pingone-bypass that wrote the record, or discard it with `--overwrite`".into())
+                "resume it with the version of pingone-bypass that wrote the record, or discard it with `--overwrite`"
             }
-            Self::OtherColumns { writer, .. } => Some(format!(
-                "resume it with pingone-bypass `{writer}` and the journal as that version wrote it, or discard it with `--overwrite`"
-            )),
-            Self::NotAFile(_) | Self::NotRegular { .. } | Self::InUse(_) | Self::NoResume | Self::File(_) => None,
-        }
+            Self::OtherFormat { writer: Some(writer), .. } => {
+                return format!("resume it with pingone-bypass `{writer}`, which wrote the record, or discard it with `--overwrite`");
+            }
+            Self::OtherColumns { writer, .. } => {
+                return format!(
+                    "resume it with pingone-bypass `{writer}` and the journal as that version wrote it, or discard it with `--overwrite`"
+                );
+            }
+            Self::NoResume => "leave `--resume` out and do all rows again, or write the report to a file with `--output`",
+            Self::WouldReplace { option, .. } | Self::NotRegular { option, .. } => return format!("name another file with `{option}`"),
+            Self::NotAFile(_) => "name a file in the folder, such as `reports/users.csv`",
+            Self::File(error) => return error.hint(),
+        };
+        hint.to_owned()
     }
 }
 
@@ -218,6 +229,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::hint_tests::assert_all_told;
 
     #[test]
     fn the_journal_stands_beside_the_report() {
@@ -292,23 +304,44 @@ mod tests {
         assert!(files.try_out().is_err() && files.make_way().is_err(), "a folder is in the way");
     }
 
+    /// The refusal after `error`. The compiler asks here for a new one.
+    fn next(error: &OutputError) -> Option<OutputError> {
+        let (path, text) = (|| PathBuf::from("r.csv"), || "x".to_owned());
+        Some(match error {
+            OutputError::Exists(_) => OutputError::Incomplete(path()),
+            OutputError::Incomplete(_) => OutputError::Unfinished(path()),
+            OutputError::Unfinished(_) => OutputError::InUse(path()),
+            OutputError::InUse(_) => OutputError::NoLookups(path()),
+            OutputError::NoLookups(_) => OutputError::BadLookups { path: path(), fault: text() },
+            OutputError::BadLookups { .. } => OutputError::NoRecord(path()),
+            OutputError::NoRecord(_) => OutputError::NotItsReport(path()),
+            OutputError::NotItsReport(_) => OutputError::Another { path: path(), difference: text() },
+            OutputError::Another { .. } => OutputError::AnotherInput { path: path(), was: text(), is: text() },
+            OutputError::AnotherInput { .. } => {
+                OutputError::OtherFormat { path: path(), found: text(), expected: text(), writer: Some(text()) }
+            }
+            OutputError::OtherFormat { writer: Some(_), .. } => {
+                OutputError::OtherFormat { path: path(), found: text(), expected: text(), writer: None }
+            }
+            OutputError::OtherFormat { writer: None, .. } => OutputError::OtherColumns { path: path(), writer: text() },
+            OutputError::OtherColumns { .. } => OutputError::NoResume,
+            OutputError::NoResume => {
+                OutputError::WouldReplace { path: path(), what: "the report", other: "the input".into(), option: "--output" }
+            }
+            OutputError::WouldReplace { .. } => {
+                OutputError::NotRegular { path: path(), what: "the report", kind: "a device", option: "--output" }
+            }
+            OutputError::NotRegular { .. } => OutputError::NotMetrics(path()),
+            OutputError::NotMetrics(_) => OutputError::NotAFile(path()),
+            OutputError::NotAFile(_) => FileError::new("created", &path(), std::io::ErrorKind::StorageFull.into()).into(),
+            OutputError::File(_) => return None,
+        })
+    }
+
     #[test]
     fn each_refusal_of_a_path_says_what_can_be_done() {
-        let path = || PathBuf::from("r.csv");
-        let would = OutputError::WouldReplace { path: path(), what: "the report", other: "the input".into(), option: "--output" };
-        for (error, expected) in [
-            (OutputError::Exists(path()), Some("name another report with `--output`")),
-            (would, Some("name another file with `--output`")),
-            (OutputError::NotMetrics(path()), Some("name another file with `--metrics-file`")),
-            (OutputError::Unfinished(path()), Some("take the run up with `--resume`, or discard it with `--overwrite`")),
-            (OutputError::NoRecord(path()), Some("name another report with `--output`, or discard what is there with `--overwrite`")),
-            (OutputError::InUse(path()), None),
-            (OutputError::NoResume, None),
-        ] {
-            assert_eq!(error.hint().as_deref(), expected, "{error}");
-        }
-        let another = OutputError::AnotherInput { path: path(), was: "a".into(), is: "b".into() };
-        assert!(another.hint().is_some_and(|hint| hint.starts_with("restore the input as it was when the run began")));
+        let count = assert_all_told(OutputError::Exists("r.csv".into()), next, OutputError::hint);
+        assert_eq!(count, 19);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use csv::StringRecord;
 use super::files::{OutputError, Replaced};
 use super::journal_reader::BUFFER;
 use super::publish::sha256_of;
-use crate::domain::{Detail, Outcome, Resolution, RowNumber, escaped};
+use crate::domain::{Detail, Outcome, Resolution, RowNumber, are, counted, escaped};
 use crate::file_error::FileError;
 
 const COLUMNS: [&str; 8] = ["row", "userID", "result", "httpStatus", "errorCode", "errorMessage", "errorId", "correlationId"];
@@ -76,7 +76,7 @@ pub(crate) fn read_lookups<E: From<OutputError>>(
         take(row, resolution)?;
     }
     if count != rows {
-        return Err(wrong(format!("it has users for {count} rows, and {rows} are to be found")).into());
+        return Err(wrong(format!("it has users for {}, and {rows} {} to be found", counted(count, "row"), are(rows))).into());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //!                  └─ journal_reader, at the end and to resume                        └─▶ NAME.run.json
 //! ```
 
+mod evidence;
 mod failed;
 mod files;
 #[cfg(test)]
@@ -24,10 +25,11 @@ mod summary;
 mod verify;
 mod version;
 
-pub(crate) use self::origin::{Origin, origin_of};
+pub(crate) use self::origin::{Origin, origin_of, refuse_existing};
 pub(crate) use self::summary::{Ending, Summary};
 pub(crate) use self::verify::VerifyError;
 
+pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EndDatesRecord, HoldsRecord, OperatorRecord};
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
 pub(crate) use self::files::{Destination, OutputError, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotWritten, Target, UNRECORDED};
@@ -39,8 +41,8 @@ pub(crate) use self::metrics::Metrics;
 pub(crate) use self::output_paths::{ReadFile, check_output_paths};
 pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
-    ConfirmationRecord, Confirmed, DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord,
-    RequestsRecord, RunRecord, Status, tally, totals,
+    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
+    totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};

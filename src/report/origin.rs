@@ -1,11 +1,11 @@
-//! Where a report comes from, as far as the record beside it tells.
+//! Where a report comes from, and whether its run has finished, as far as the record beside it tells.
 
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::files::ReportFiles;
-use super::record::RunRecord;
+use super::files::{OutputError, ReportFiles};
+use super::record::{RunRecord, Status};
 
 /// The run that wrote a report.
 #[derive(Debug)]
@@ -22,4 +22,46 @@ pub(crate) fn origin_of(report: &Path) -> Option<Origin> {
     let (record, _) = RunRecord::read_any(&files.record).ok()??;
     let (started, _) = record.origin().ok().filter(|_| record.other_report(report).is_none())?;
     Some(Origin { environment: record.environment.id, started, only: record.options.only })
+}
+
+/// Checks that a new run may write `files`: none of them exists. Of a report that exists, its record tells whether its run can be
+/// finished.
+pub(crate) fn refuse_existing(files: &ReportFiles) -> Result<(), OutputError> {
+    match files.are_new() {
+        Err(OutputError::Exists(path)) if is_incomplete(files) => Err(OutputError::Incomplete(path)),
+        result => result,
+    }
+}
+
+/// Whether the report is there, and the record beside it says that its run goes on.
+fn is_incomplete(files: &ReportFiles) -> bool {
+    let record = RunRecord::read(&files.record).ok().flatten();
+    files.report.exists() && record.is_some_and(|record| record.status != Status::Completed && record.other_report(&files.report).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::record;
+    use super::*;
+
+    #[test]
+    fn a_report_whose_record_is_not_complete_can_be_finished() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file");
+        assert!(refuse_existing(&files).is_ok());
+        std::fs::write(&files.report, "x").expect("written");
+        assert!(matches!(refuse_existing(&files), Err(OutputError::Exists(_))), "it may be anybody's");
+        for (status, is_finished) in
+            [(Status::Running, false), (Status::Stopped, false), (Status::Interrupted, false), (Status::Completed, true)]
+        {
+            RunRecord { status, ..record() }.write(&files.record).expect("written");
+            match refuse_existing(&files) {
+                Err(OutputError::Exists(_)) => assert!(is_finished, "{status:?}"),
+                Err(OutputError::Incomplete(_)) => assert!(!is_finished, "{status:?}"),
+                other => panic!("{status:?}: {other:?}"),
+            }
+        }
+        std::fs::write(&files.partial, "x").expect("written");
+        assert!(matches!(refuse_existing(&files), Err(OutputError::Unfinished(_))), "the journal tells more");
+    }
 }

@@ -81,7 +81,7 @@ fn check(what: &'static str, path: &Path, option: &'static str, others: &[Named]
         return Err(OutputError::WouldReplace { path: path.to_owned(), what, other: other.shown.clone(), option });
     }
     match not_regular(path) {
-        Some(kind) => Err(OutputError::NotRegular { path: path.to_owned(), what, kind }),
+        Some(kind) => Err(OutputError::NotRegular { path: path.to_owned(), what, kind, option }),
         None => Ok(()),
     }
 }

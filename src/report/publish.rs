@@ -14,7 +14,7 @@ use super::failed::{FailedRows, RowsByNumber};
 use super::files::{Draft, ReportFiles, folder_of, remove_if_there, rename, sync_folder_of};
 use super::journal_reader::{BUFFER, JournalIndex, Line, read_journal};
 use super::line::{outcome_of, parsed};
-use crate::domain::{Counts, Lines, Outcome, Tally};
+use crate::domain::{Counts, Lines, Outcome, Tally, counted};
 use crate::external_sort::Sorter;
 use crate::file_error::FileError;
 
@@ -116,7 +116,7 @@ impl EndedJournal {
             }
         }
         if rows != extent.rows {
-            let what = format!("{rows} rows have lines, and the input has {}", extent.rows);
+            let what = format!("there are lines of {}, and the input has {}", counted(rows, "row"), extent.rows);
             return Err(in_order(io::Error::other(what)));
         }
         let (sha256, lines) = copier.finish().map_err(in_order)?;

@@ -85,7 +85,7 @@ fn lines_stand_in_the_inputs_order_and_the_one_that_settles_a_row_counts() {
 
 #[test]
 fn a_row_without_a_line_is_found_out() {
-    for (rows, expected) in [(&[1, 3][..], "row 2 has no line"), (&[1, 2], "2 rows have lines, and the input has 3")] {
+    for (rows, expected) in [(&[1, 3][..], "row 2 has no line"), (&[1, 2], "there are lines of 2 rows, and the input has 3")] {
         let lines: Vec<_> = rows.iter().map(|row| (*row, "granted", "")).collect();
         assert_eq!(Journal::of(&lines).publish(all(3), &mut DirectoryRows(&[])), Err(expected.to_owned()));
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{ConfirmationRecord, EndDatesRecord, HoldsRecord, OperatorRecord};
 use super::files::{OutputError, Replaced};
 use super::version::{CURRENT_FORMAT, Keys, check_record};
 use crate::domain::{Outcome, RunId, Tally, escaped};
@@ -28,9 +29,13 @@ pub(crate) struct RunRecord {
     pub(crate) environment: EnvironmentRecord,
     pub(crate) api_url: String,
     pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) operator: OperatorRecord,
     /// Empty in records of versions that did not write this.
     #[serde(default)]
     pub(crate) confirmed: ConfirmationRecord,
+    #[serde(default)]
+    pub(crate) end_dates: EndDatesRecord,
     /// The rates that the licence allows, by PingOne's names for them; `None` if PingOne did not report them.
     #[serde(default)]
     pub(crate) licence: Option<BTreeMap<String, u64>>,
@@ -50,6 +55,8 @@ pub(crate) struct RunRecord {
     pub(crate) options: OptionsRecord,
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
+    #[serde(default)]
+    pub(crate) holds: HoldsRecord,
     pub(crate) report: ReportRecord,
     /// The SHA-256 of the file of the users that were looked up; `None` if nobody was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,32 +86,6 @@ pub(crate) struct EnvironmentRecord {
     pub(crate) name: Option<String>,
     #[serde(rename = "type")]
     pub(crate) kind: Option<String>,
-}
-
-/// How the run was confirmed, by the process that last sent requests for it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ConfirmationRecord {
-    /// `None` if nothing had to be confirmed: an audit changes nothing.
-    pub(crate) how: Option<Confirmed>,
-    /// The digest of the plan.
-    pub(crate) plan: Option<String>,
-    /// Who agreed, as typed.
-    pub(crate) approved_by: Option<String>,
-}
-
-/// How a run was confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Confirmed {
-    /// The question was answered on the terminal.
-    Typed,
-    /// By `--yes`.
-    Yes,
-    /// `--approve` named this plan.
-    Approve,
-    /// It ran against the sandbox, which needs no confirmation.
-    Sandbox,
 }
 
 /// The state of a run.
@@ -151,6 +132,7 @@ impl InputRecord {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OptionsRecord {
@@ -175,6 +157,18 @@ pub(crate) struct OptionsRecord {
     pub(crate) timeout: String,
     pub(crate) give_up_after: String,
     pub(crate) max_failures: String,
+    /// The number of rows that are settled alone first.
+    #[serde(default)]
+    pub(crate) canary: Option<u64>,
+    /// The most rows that an input may have.
+    #[serde(default)]
+    pub(crate) max_users: Option<u64>,
+    /// How far ahead an end date may be; `None` for operations that take none.
+    #[serde(default)]
+    pub(crate) max_window: Option<String>,
+    /// Whether end dates count from the clock here, even if it is wrong.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) trust_clock: bool,
     /// The results of failed rows that do not make the exit code 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow: Vec<String>,

@@ -14,7 +14,7 @@ use super::line::{Column, outcome_of};
 use super::publish::{Hashing, sha256_of};
 use super::record::{RunRecord, Status, tally};
 use super::version::columns_of;
-use crate::domain::{Outcome, Tally, escaped, quote, shown};
+use crate::domain::{Outcome, Tally, are, counted, escaped, quote, shown};
 use crate::file_error::FileError;
 
 /// The most faulty lines that are named.
@@ -162,9 +162,9 @@ fn failed_rows_of(record: &RunRecord, files: &ReportFiles) -> Finding {
     match (failures, files.failed.exists()) {
         (0, false) => Finding::Holds("no row failed".to_owned()),
         (0, true) => Finding::Fails(format!("no row failed, and yet there is {name}")),
-        (_, true) => Finding::Holds(format!("{failures} rows failed, see {name}")),
+        (_, true) => Finding::Holds(format!("{} failed, see {name}", counted(failures, "row"))),
         // Somebody may have moved it to run it again: the report has the same rows.
-        (_, false) => Finding::Aside(format!("{failures} rows failed; {name} is not there any more")),
+        (_, false) => Finding::Aside(format!("{} failed; {name} is not there any more", counted(failures, "row"))),
     }
 }
 
@@ -221,9 +221,7 @@ impl Contents {
             let line = values.position().map_or(0, csv::Position::line);
             let outcome = outcome_of(&values);
             let fault = match (Column::Row.parsed(&values), outcome) {
-                _ if values.len() != width => {
-                    Some(format!("it has {} value{}, and the header has {width}", values.len(), if values.len() == 1 { "" } else { "s" }))
-                }
+                _ if values.len() != width => Some(format!("it has {}, and the header has {width}", counted(values.len() as u64, "value"))),
                 (None, _) => Some("it has no row number".to_owned()),
                 (_, None) => Some(format!("`{}` is no result", quote(&String::from_utf8_lossy(Column::Result.of(&values))))),
                 (_, Some(outcome)) if !is_reported(record, outcome) => Some(format!("`{outcome}` is not among the selected lines")),
@@ -251,7 +249,7 @@ impl Contents {
         }
         if record.report.rows != Some(self.lines) {
             let recorded = record.report.rows.map_or_else(|| "no number of them".to_owned(), |rows| rows.to_string());
-            faults.push(format!("there are {} lines, and the record has {recorded}", self.lines));
+            faults.push(format!("there {} {}, and the record has {recorded}", are(self.lines), counted(self.lines, "line")));
         }
         if !faults.is_empty() {
             return Finding::Fails(faults.join("; "));

@@ -23,3 +23,20 @@ fn rows_may_be_left_out_of_some_reports_but_stand_in_order() {
     assert_eq!(faults(&[2, 7, u64::MAX], u64::MAX, true), [None, None, None]);
     assert_eq!(faults(&[2, 7, 5], 9, true)[2], Some("row 5 stands after row 7".to_owned()));
 }
+
+/// The error after `error`. The compiler asks here for a new one.
+fn next(error: &VerifyError) -> Option<VerifyError> {
+    let path = || PathBuf::from("r.csv");
+    Some(match error {
+        VerifyError::Path(_) => VerifyError::NoRecord { report: path(), record: path() },
+        VerifyError::NoRecord { .. } => VerifyError::File(FileError::new("read", &path(), io::ErrorKind::NotFound.into())),
+        VerifyError::File(_) => VerifyError::OtherFormat { path: path(), found: "9".into() },
+        VerifyError::OtherFormat { .. } => return None,
+    })
+}
+
+#[test]
+fn each_report_that_cannot_be_checked_says_what_to_do() {
+    let first = VerifyError::Path(OutputError::NotAFile("r/".into()));
+    assert_eq!(crate::hint_tests::assert_all_told(first, next, |error| error.hint().to_owned()), 4);
+}

@@ -204,18 +204,18 @@ impl Console {
         }
     }
 
-    /// Shows an error, its causes, and a hint; JSON logs also have the exit code.
-    pub(crate) fn complain(&self, error: &dyn Error, hint: Option<&str>, exit_code: u8) {
+    /// Shows an error, its causes, and what can be done about it; JSON logs also have the exit code.
+    pub(crate) fn complain(&self, error: &dyn Error, hint: &str, exit_code: u8) {
         let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string).collect();
         if self.form == Form::Json {
-            tracing::error!(causes = causes.join(": "), hint = hint.unwrap_or_default(), exitCode = exit_code, "{error}");
+            tracing::error!(causes = causes.join(": "), hint, exitCode = exit_code, "{error}");
             return;
         }
         // Further lines of a message are indented, so that none looks like the start of another message.
         let message = error.to_string();
         let mut lines = vec![format!("error: {}", message.split(INDENTED).map(escaped).collect::<Vec<_>>().join(INDENTED))];
         lines.extend(causes.iter().map(|cause| format!("caused by: {}", escaped(cause))));
-        lines.extend(hint.map(|hint| format!("hint: {}", escaped(hint))));
+        lines.push(format!("hint: {}", escaped(hint)));
         self.print(&lines.join("\n"));
     }
 

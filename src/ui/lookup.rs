@@ -11,6 +11,7 @@ use super::fit::{Piece, fit};
 use super::progress::{LINE_EVERY, Progress, REDRAW_EVERY, columns, show, until_over};
 use super::silence::{held, no_answer};
 use crate::cli::ProgressMode;
+use crate::domain::counted;
 use crate::pingone::Answers;
 
 impl Progress {
@@ -60,7 +61,7 @@ async fn print_lines(console: Console, rows: u64, mut looked_up: watch::Receiver
             () = sleep_until(since + LINE_EVERY) => since = Instant::now(),
         }
         let now = *looked_up.borrow();
-        let mut pieces = vec![Piece::always(format!("looking up users: {now} of {rows} rows"))];
+        let mut pieces = vec![Piece::always(format!("looking up users: {now} of {}", counted(rows, "row")))];
         pieces.extend(obstacle(&answers));
         let fields = || {
             let mut fields: Fields = vec![("lookedUp", now.into()), ("total", rows.into())];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, Offset, TimeZone, Utc};
 
-use crate::domain::{BypassUntil, Operation, Outcome, PlanDigest, RunId, Selection, quote};
+use crate::domain::{BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, are, counted, quote, span_in_words};
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
@@ -69,9 +69,14 @@ impl PlannedInput<'_> {
         };
         let column = quote(column);
         if let Some(Forecast { values, requests }) = self.forecast {
-            return writeln!(f, "look up    {values} values of `{column}`, in at least {requests} requests before anything is changed");
+            return writeln!(
+                f,
+                "look up    {} of `{column}`, in at least {} before anything is changed",
+                counted(values, "value"),
+                counted(requests, "request")
+            );
         }
-        write!(f, "looked up  {} rows by `{column}`: {} found", lookups.rows, lookups.found)?;
+        write!(f, "looked up  {} by `{column}`: {} found", counted(lookups.rows, "row"), lookups.found)?;
         for outcome in [Outcome::NotFound, Outcome::Ambiguous, Outcome::Rejected] {
             let rows = lookups.of(outcome);
             if rows > 0 {
@@ -92,6 +97,16 @@ impl Planned<'_> {
     }
 }
 
+impl Planned<'_> {
+    /// The end dates that are asked for.
+    pub(crate) fn end_dates(&self) -> EndDates {
+        match self {
+            Self::Input(input) => input.plan.dates,
+            Self::Directory { .. } => EndDates::default(),
+        }
+    }
+}
+
 impl fmt::Display for PlanView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.planned {
@@ -108,7 +123,7 @@ impl fmt::Display for PlanView<'_> {
         writeln!(f, "as         {}", self.identity)?;
         writeln!(f, "report     {}", self.report)?;
         if let Some((run, settled)) = self.resumes {
-            writeln!(f, "resumes    run {run}: {settled} rows are settled, and only the others are sent")?;
+            writeln!(f, "resumes    run {run}: {} {} settled, and only the others are sent", counted(settled, "row"), are(settled))?;
         }
         write!(f, "digest     {}", self.digest)
     }
@@ -120,11 +135,11 @@ impl PlanView<'_> {
         let Plan { rows, duplicates, invalid, lookups, to_send, untouched, given_back, dates } = plan;
         let operation = self.operation.name();
         if lookups.is_complete() {
-            writeln!(f, "plan       {operation} {to_send} of {rows} rows, {to_send} users")?;
+            writeln!(f, "plan       {operation} {to_send} of {}, {}", counted(*rows, "row"), counted(*to_send, "user"))?;
         } else {
-            writeln!(f, "plan       {operation} at most {to_send} of {rows} rows")?;
+            writeln!(f, "plan       {operation} at most {to_send} of {}", counted(*rows, "row"))?;
         }
-        write!(f, "input      {name}: {duplicates} duplicates")?;
+        write!(f, "input      {name}: {}", counted(*duplicates, "duplicate"))?;
         let bad: u64 = invalid.values().sum();
         write!(f, ", {bad} invalid")?;
         for (index, (kind, rows)) in invalid.iter().enumerate() {
@@ -150,13 +165,17 @@ impl PlanView<'_> {
 
     fn write_requests(&self, f: &mut fmt::Formatter<'_>, to_send: u64) -> fmt::Result {
         if let Some(grace) = self.operation.grace() {
-            writeln!(f, "end dates  {grace} after each is asked for")?;
+            writeln!(f, "end dates  {} after each is asked for", span_in_words(grace.span()))?;
+        }
+        if to_send == 0 {
+            return writeln!(f, "requests   none");
         }
         match self.operation {
             Operation::Grant | Operation::Audit => writeln!(f, "requests   {to_send}{}", self.at_least(to_send)),
             Operation::LookAndGrant | Operation::End(_) | Operation::Restore(_) => {
-                write!(f, "requests   {to_send} GETs{}", self.at_least(to_send))?;
-                writeln!(f, "; at most {to_send} PUTs, which take as long again")
+                let take = if to_send == 1 { "takes" } else { "take" };
+                write!(f, "requests   {}{}", counted(to_send, "GET"), self.at_least(to_send))?;
+                writeln!(f, "; at most {}, which {take} as long again", counted(to_send, "PUT"))
             }
         }
     }
@@ -178,7 +197,7 @@ impl PlanView<'_> {
             Rate::Unlimited => ", as fast as they are answered".to_owned(),
             Rate::PerSecond(rate) => {
                 let seconds = (requests as f64 / rate).ceil() as u64;
-                format!(", at {} at least {}", self.rate, humantime::format_duration(Duration::from_secs(seconds)))
+                format!(", at {} at least {}", self.rate, span_in_words(Duration::from_secs(seconds)))
             }
         }
     }
@@ -198,7 +217,7 @@ fn here<Z: TimeZone<Offset: fmt::Display>>(until: BypassUntil, zone: &Z) -> Stri
 fn ahead(until: BypassUntil, start: DateTime<Utc>) -> String {
     let seconds = (until.instant() - start).num_seconds().unsigned_abs();
     let shown = if seconds < 60 { seconds } else { (seconds + 30) / 60 * 60 };
-    format!("in {}", humantime::format_duration(Duration::from_secs(shown)))
+    format!("in {}", span_in_words(Duration::from_secs(shown)))
 }
 
 #[cfg(test)]

@@ -262,9 +262,9 @@ fn what_cannot_be_compared_at_all_ends_2() {
         (
             "a.csv",
             "b.csv",
-            "b.csv: the input cannot be read\ncaused by: No such file or directory (os error 2)\nhint: name two reports, the earlier one first",
+            "b.csv: the input cannot be read\ncaused by: No such file or directory (os error 2)\nhint: check the path: this folder has no such file; `-` stands for standard input",
         ),
-        (".", "a.csv", ".: the input cannot be read\ncaused by: is a directory\nhint: name two reports, the earlier one first"),
+        (".", "a.csv", ".: the input cannot be read\ncaused by: is a directory\nhint: name a file: this is a folder"),
         ("-", "-", "`-` stands for both reports: expected a file for one of them at least\nhint: keep one of the reports in a file"),
         (
             "a.csv",
@@ -286,7 +286,8 @@ fn a_disk_that_is_full_or_has_no_room_for_temporary_files_ends_2() {
     let device = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
     full.current_dir(&folder).args(["diff", "old.csv", "new.csv"]).stdout(device);
     let full = done(full.output().expect("the tool runs"));
-    let message = "error: standard output: the file cannot be written\ncaused by: No space left on device (os error 28)\n";
+    let message = "error: standard output: the file cannot be written\ncaused by: No space left on device (os error 28)\n\
+                   hint: free some space on the disk that standard output goes to, and start again\n";
     assert_eq!((full.code, full.stderr.as_str()), (2, message));
     let mut homeless = tool();
     homeless.current_dir(&folder).args(["diff", "old.csv", "new.csv"]).env("TMPDIR", "/nowhere");

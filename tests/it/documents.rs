@@ -66,26 +66,3 @@ fn the_readmes_rehearsal_runs() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stderr.contains("nothing is sent to PingOne"), "{}", done.stderr);
 }
-
-/// The sample's command, from the program's name on, whether it is a single line or a list.
-fn command_of(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(sample(name)).expect("a sample");
-    if let Some(line) = text.lines().find_map(|line| line.strip_prefix("ExecStart=")) {
-        return line.split_whitespace().map(str::to_owned).collect();
-    }
-    let lines = text.lines().map(str::trim).skip_while(|line| *line != "command:").skip(1);
-    lines.map_while(|line| line.strip_prefix("- ")).map(str::to_owned).collect()
-}
-
-#[test]
-fn the_samples_of_a_nightly_audit_have_flags_that_exist() {
-    for name in ["pingone-bypass-audit.service", "audit-cronjob.yaml"] {
-        let command = command_of(name);
-        assert!(command.len() > 10 && command[1] == "audit", "{name}: {command:?}");
-        if let Err(error) = pingone_bypass::Cli::read(&command) {
-            panic!("{name}: {error}");
-        }
-    }
-    let timer = std::fs::read_to_string(sample("pingone-bypass-audit.timer")).expect("a sample");
-    assert!(timer.contains("OnCalendar=") && timer.contains("WantedBy=timers.target"));
-}

@@ -58,7 +58,7 @@ fn who_has_a_bypass_has_it_no_longer_and_nobody_gains_one() {
     let before: HashMap<_, _> = granted.lines.iter().map(|line| (line[1].clone(), line[4].clone())).collect();
     let run = field.run(&["end", "all.csv", "--rate", "unlimited", "--in", "1s"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    for expected in ["ended           40", "inactive        60", "end dates  1s after each is asked for", "100 GETs"] {
+    for expected in ["ended           40", "inactive        60", "end dates  1 s after each is asked for", "100 GETs"] {
         assert!(run.stderr.contains(expected), "{}\nshould have: {expected}", run.stderr);
     }
     let calls = field.api_calls();
@@ -232,8 +232,8 @@ fn an_end_is_asked_about_planned_and_rehearsed_as_a_grant_is() {
     assert_eq!(planned.code, 0, "{}", planned.stderr);
     for expected in [
         "plan       end 50 of 50 rows, 50 users",
-        "end dates  1m after each is asked for",
-        "requests   50 GETs, at 2/s at least 25s; at most 50 PUTs, which take as long again",
+        "end dates  1 min after each is asked for",
+        "requests   50 GETs, at 2/s at least 25 s; at most 50 PUTs, which take as long again",
     ] {
         assert!(planned.stderr.contains(expected), "{}\nshould have: {expected}", planned.stderr);
     }

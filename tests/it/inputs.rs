@@ -40,7 +40,7 @@ fn every_bad_input_is_refused_by_its_place() {
         ),
         (utf16, &["in.csv:1: the text is encoded as UTF-16", "hint: in Excel"]),
         (Vec::new(), &["in.csv: the input is empty"]),
-        (format!("{header}\n{A}\n").into(), &["in.csv:2: column `until`: there is no value: found 1 values, expected 2"]),
+        (format!("{header}\n{A}\n").into(), &["in.csv:2: column `until`: there is no value: found 1 value, expected 2"]),
         (format!("{header}\n{A},+4h,x\n").into(), &["in.csv:2: `x` stands beyond the last column, `until`"]),
         (format!("{header}\n{A},\"+4h\n").into(), &["in.csv:2: column `until`: the quote before `+4h` is never closed"]),
     ];

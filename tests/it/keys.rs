@@ -381,8 +381,8 @@ fn a_wrong_clock_costs_one_more_request_and_no_run() {
     let ended = done(Shim::clock(-600).preload(&mut by_key(&field, &["audit", "in.csv"])).output().expect("the tool runs"));
     assert_eq!((ended.code, field.calls().len()), (4, 2), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("the clock here (it is 10m behind PingOne's, which assertions are dated by)")
-            || ended.stderr.contains("(it is 9m 5"),
+        ended.stderr.contains("the clock here (it is 10 min behind PingOne's, which assertions are dated by)")
+            || ended.stderr.contains("(it is 9 min 5"),
         "{}",
         ended.stderr
     );

@@ -11,6 +11,7 @@ mod directory;
 mod doctor;
 mod documents;
 mod end;
+mod evidence;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;
 mod files;
@@ -25,6 +26,7 @@ mod listing;
 mod lookup;
 mod messages;
 mod names;
+mod nightly;
 mod numbers;
 mod outages;
 mod pace;

@@ -128,12 +128,53 @@ fn provoke_files(all: &mut Provoked) {
     all.field.users(2, "+4h");
     let tool = all.field.tool(&["grant", "in.csv", "-o", "nowhere/out.csv"]);
     all.add("A folder that is not there", tool);
+    let tool = all.field.tool(&["grant", "nowhere.csv"]);
+    all.add("An input that is not there", tool);
+    let tool = all.field.tool(&["grant", "."]);
+    all.add("A folder in place of the input", tool);
+    let tool = all.field.tool(&["grant"]);
+    all.add("No input", tool);
+    let tool = all.field.tool(&["audit"]);
+    all.add("Nobody to audit", tool);
+    let tool = all.field.tool(&["grant", "in.csv", "-o", "-", "--resume"]);
+    all.add("A stream that is to be resumed", tool);
+    let tool = all.field.tool(&["grant", "in.csv", "--client-secret-file", "nowhere"]);
+    all.add("A file of the secret that is not there", tool);
     all.field.write("in.report.csv", "mine");
     let tool = all.field.tool(&["grant", "in.csv"]);
     all.add("A report that exists", tool);
+    provoke_resumes(all);
     all.field.write("in.report.partial.csv", "mine");
     let tool = all.field.tool(&["grant", "in.csv"]);
     all.add("A run that has not finished", tool);
+}
+
+/// A run that crashed before its record was complete, and what is in the way of taking it up.
+fn provoke_resumes(all: &mut Provoked) {
+    all.field.write("few.csv", format!("userID\n{A}\n"));
+    assert_eq!(all.field.run(&["grant", "few.csv", "--until", "+4h"]).code, 0);
+    let record = std::fs::read_to_string(all.field.path("few.report.run.json")).expect("a record");
+    all.field.write("few.report.run.json", record.replace("\"completed\"", "\"running\""));
+    let tool = all.field.tool(&["grant", "few.csv", "--until", "+4h"]);
+    all.add("A report whose record is not complete", tool);
+    let tool = all.field.tool(&["grant", "few.csv", "--until", "+5h", "--resume"]);
+    all.add("A resume with another end date", tool);
+    let tool = all.field.tool(&["audit", "few.csv", "--resume"]);
+    all.add("A resume as another operation", tool);
+}
+
+fn provoke_usage(all: &mut Provoked) {
+    for (title, arguments) in [
+        ("An option that does not exist", &["grant", "in.csv", "--untl", "+4h"][..]),
+        ("An option without its value", &["grant", "in.csv", "--until"]),
+        ("A value that an option does not take", &["grant", "in.csv", "--rate", "fast"]),
+        ("Options that exclude each other", &["grant", "in.csv", "--resume", "--overwrite"]),
+        ("A command that does not exist", &["gramt"]),
+    ] {
+        let mut tool = all.field.tool(&[]);
+        tool.args(arguments);
+        all.add(title, tool);
+    }
 }
 
 #[test]
@@ -142,10 +183,15 @@ fn the_commonest_faults_say_what_to_do() {
     provoke_inputs(&mut all);
     provoke_connection(&mut all);
     provoke_files(&mut all);
+    provoke_usage(&mut all);
     all.field = faulty("403=100%");
     all.field.users(200, "+4h");
     let tool = all.field.tool(&["grant", "in.csv", "--rate", "unlimited", "--concurrency", "1"]);
     all.add("An application without the role", tool);
+    all.field = faulty("400=100%");
+    all.field.users(5, "+4h");
+    let tool = all.field.tool(&["grant", "in.csv", "--max-failures", "1", "--concurrency", "1"]);
+    all.add("More failures than are allowed", tool);
     all.field = faulty("403=100%");
     all.field.write("in.csv", "email\nann@example.com\n");
     let tool = all.field.tool(&["grant", "in.csv", "--until", "+4h"]);
@@ -162,5 +208,10 @@ fn the_commonest_faults_say_what_to_do() {
     }
     let kept = std::fs::read_to_string(&path).expect("there");
     assert!(text == kept, "the messages are not those of {}:\n{text}", path.display());
-    assert!(text.matches("## ").count() >= 20);
+    let each: Vec<&str> = text.split("## ").skip(1).collect();
+    assert!(each.len() >= 40, "{}", each.len());
+    for message in each {
+        let hints: Vec<&str> = message.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
+        assert!(hints.len() == 1 && message.trim_end().ends_with(hints[0]), "it ends in one hint: {message}");
+    }
 }

@@ -44,10 +44,10 @@ fn a_dry_run_shows_the_plan_and_sends_nothing() {
     assert_eq!(dry.code, 0, "{}", dry.stderr);
     for expected in [
         "plan       grant 2 of 3 rows, 2 users",
-        "1 duplicates, 0 invalid",
-        "(in 4h) to ",
-        "(in 2days)",
-        "requests   2, at 2/s at least 1s",
+        "1 duplicate, 0 invalid",
+        "(in 4 h) to ",
+        "(in 2 days)",
+        "requests   2, at 2/s at least 1 s",
         "report     in.report.csv",
     ] {
         assert!(dry.stderr.contains(expected), "{}\nshould have: {expected}", dry.stderr);
@@ -69,12 +69,12 @@ fn what_goes_too_far_is_refused_before_any_request() {
     let far = done(plain(&field, &["grant", "in.csv", "--yes"]).output().expect("the tool runs"));
     assert_eq!(far.code, 2, "{}", far.stderr);
     assert!(
-        far.stderr.contains("in.csv:2: column `until`: `+8d` is further ahead than 7days, which is what `--max-window` allows"),
+        far.stderr.contains("in.csv:2: column `until`: `+8d` is further ahead than 7 days, which is what `--max-window` allows"),
         "{}",
         far.stderr
     );
     let until = done(plain(&field, &["grant", "in.csv", "--yes", "--until", "+2h", "--max-window", "1h"]).output().expect("the tool runs"));
-    assert!(until.code == 2 && until.stderr.contains("error: --until: `+2h` is further ahead than 1h"), "{}", until.stderr);
+    assert!(until.code == 2 && until.stderr.contains("error: --until: `+2h` is further ahead than 1 h"), "{}", until.stderr);
     let many =
         done(plain(&field, &["grant", "in.csv", "--yes", "--max-window", "9d", "--max-users", "4"]).output().expect("the tool runs"));
     assert_eq!(many.code, 2, "{}", many.stderr);
@@ -209,8 +209,37 @@ fn whatever_date_pingone_tells_a_clock_that_is_off_grants_nothing() {
     };
     let refused = run(&[]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("error: the clock here is 32years "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("error: the clock here is 1"), "{}", refused.stderr);
     let warned = run(&["--trust-clock"]);
-    assert!(warned.stderr.contains("the clock here is 32years ") && warned.stderr.contains("ahead of PingOne's"), "{}", warned.stderr);
+    assert!(warned.stderr.contains("the clock here is 1") && warned.stderr.contains("ahead of PingOne's"), "{}", warned.stderr);
     assert!(warned.stderr.contains("against    `Acme` (PRODUCTION), environment "), "{}", warned.stderr);
+}
+
+#[test]
+fn a_plan_counts_one_as_one_and_nothing_as_nothing() {
+    let field = field();
+    let user = field.sandbox.user_id(0);
+    field.write("one.csv", format!("userID,until\n{user},+90s\n{user},+90s\nx,+90s\n"));
+    for (command, expected) in [
+        (
+            "grant",
+            &["plan       grant 1 of 3 rows, 1 user\n", ": 1 duplicate, 1 invalid", "(in 2 min)", "requests   1, at 50/s at least 1 s\n"][..],
+        ),
+        (
+            "end",
+            &[
+                "end dates  1 min after each is asked for\n",
+                "requests   1 GET, at 50/s at least 1 s; at most 1 PUT, which takes as long again\n",
+            ],
+        ),
+    ] {
+        let planned = field.run(&[command, "one.csv", "--skip-invalid", "--dry-run"]);
+        assert_eq!(planned.code, 0, "{}", planned.stderr);
+        for part in expected {
+            assert!(planned.stderr.contains(part), "{part}: {}", planned.stderr);
+        }
+    }
+    field.write("none.csv", "userID\nx\n");
+    let nothing = field.run(&["end", "none.csv", "--skip-invalid", "--dry-run"]);
+    assert!(nothing.stderr.contains("\nrequests   none\n") && !nothing.stderr.contains("GET"), "{}", nothing.stderr);
 }

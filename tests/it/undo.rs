@@ -150,7 +150,7 @@ fn after_a_grant_that_looked_first_everybody_has_again_what_they_had() {
     assert_eq!(undone.code, 1, "{}", undone.stderr);
     let told = "restore    100 to the end date that they had, 200 to an end; 100 untouched";
     for expected in
-        [told, "end dates  1m after each is asked for", "requests   300 GETs", "changed         20 (failed)", "untouched      100"]
+        [told, "end dates  1 min after each is asked for", "requests   300 GETs", "changed         20 (failed)", "untouched      100"]
     {
         assert!(undone.stderr.contains(expected), "{}\nshould have: {expected}", undone.stderr);
     }

@@ -47,7 +47,7 @@ fn a_report_as_the_run_wrote_it_stands() {
         "ok      columns  ",
         "ok      lines    40, one for each row, in the input's order\n",
         "ok      totals   rows 40: granted 39, not_found 1\n",
-        "ok      failed   1 rows failed, see in.report.failed.csv\n",
+        "ok      failed   1 row failed, see in.report.failed.csv\n",
         "ok      input    in.csv is as it was, SHA-256 ",
     ];
     for line in expected {
@@ -121,7 +121,7 @@ fn what_is_no_part_of_the_report_is_noted() {
     let found = field.run(&["verify", "in.report.csv"]);
     assert_eq!(found.code, 0, "{}", found.stdout);
     assert!(found.stdout.contains("note    input    in.csv is another file now, SHA-256 "), "{}", found.stdout);
-    assert!(found.stdout.contains("note    failed   1 rows failed; in.report.failed.csv is not there any more"), "{}", found.stdout);
+    assert!(found.stdout.contains("note    failed   1 row failed; in.report.failed.csv is not there any more"), "{}", found.stdout);
 }
 
 #[test]

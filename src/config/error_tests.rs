@@ -1,0 +1,92 @@
+//! Each refused configuration says what to do.
+
+use super::*;
+use crate::hint_tests::{assert_all_told, assert_told};
+
+/// The refusal after `error`. The compiler asks here for a new one.
+fn next(error: &ConfigError) -> Option<ConfigError> {
+    let path = || PathBuf::from("secret.txt");
+    let of_profile = |fault| ConfigError::Profile { path: path(), table: Some("prod".into()), key: "region".into(), fault };
+    Some(match error {
+        ConfigError::NoInput => ConfigError::NobodyToAudit,
+        ConfigError::NobodyToAudit => ConfigError::Missing { missing: vec![Missing::Secret], profile: None },
+        ConfigError::Missing { .. } => ConfigError::Unused { given: Source::Option("--client-key-id"), method: "basic" },
+        ConfigError::Unused { given, .. } if !is_of_a_secret(given) => {
+            ConfigError::Unused { given: Source::Option("--client-secret-file"), method: "private-key-jwt" }
+        }
+        ConfigError::Unused { .. } => ConfigError::Key { path: path(), fault: KeyFault::Damaged },
+        ConfigError::Key { .. } => unreadable(Source::Default),
+        ConfigError::Unreadable { from: Source::Default, .. } => unreadable(Source::Option("--ca-cert")),
+        ConfigError::Unreadable { .. } => ConfigError::NotASecret { what: "access token", from: "PINGONE_API_ACCESS_TOKEN".into() },
+        ConfigError::NotASecret { .. } => ConfigError::WorldWritable { what: "client secret", path: path() },
+        ConfigError::WorldWritable { .. } => ConfigError::TooLong { what: "client secret", path: path(), most: 64 },
+        ConfigError::TooLong { .. } => ConfigError::NotACertificate(path()),
+        ConfigError::NotACertificate(_) => ConfigError::Value { from: Source::Option("--auth-url"), why: "it is no URL".into() },
+        ConfigError::Value { from: Source::Option(_), .. } => {
+            ConfigError::Value { from: Source::Variable("PINGONE_API_URL"), why: "it is no URL".into() }
+        }
+        ConfigError::Value { .. } => {
+            ConfigError::SplitUrls { api: Source::Variable("PINGONE_API_URL"), auth: Source::Option("--auth-url") }
+        }
+        ConfigError::SplitUrls { .. } => ConfigError::NotAProxy("HTTPS_PROXY"),
+        ConfigError::NotAProxy(_) => ConfigError::ProxyUnderCgi("HTTP_PROXY"),
+        ConfigError::ProxyUnderCgi(_) => ConfigError::NoProfileChosen,
+        ConfigError::NoProfileChosen => ConfigError::NoConfigFolder { from: "--profile" },
+        ConfigError::NoConfigFolder { .. } => ConfigError::NotToml { path: path(), line: 3, why: "expected `=`".into() },
+        ConfigError::NotToml { .. } => of_profile(ProfileFault::OutsideTable),
+        ConfigError::Profile { fault, .. } => match fault {
+            ProfileFault::OutsideTable => of_profile(ProfileFault::Unknown),
+            ProfileFault::Unknown => of_profile(ProfileFault::Secret),
+            ProfileFault::Secret => of_profile(ProfileFault::NotText { kind: "integer" }),
+            ProfileFault::NotText { .. } => of_profile(ProfileFault::Empty),
+            ProfileFault::Empty => of_profile(ProfileFault::NoHome { path: "~/x".into() }),
+            ProfileFault::NoHome { .. } => no_profile(vec!["test".into()]),
+        },
+        ConfigError::NoSuchProfile { there, .. } if !there.is_empty() => no_profile(Vec::new()),
+        ConfigError::NoSuchProfile { .. } => ConfigError::OpenConfig(path()),
+        ConfigError::OpenConfig(_) => ConfigError::Until("`x` is not an end date".into()),
+        ConfigError::Until(_) => OutputError::NoResume.into(),
+        ConfigError::Output(_) => return None,
+    })
+}
+
+fn unreadable(from: Source) -> ConfigError {
+    ConfigError::Unreadable { what: "client secret", path: "secret.txt".into(), from, source: io::ErrorKind::NotFound.into() }
+}
+
+fn no_profile(there: Vec<String>) -> ConfigError {
+    ConfigError::NoSuchProfile { from: "--profile", name: "prod".into(), path: "config.toml".into(), there }
+}
+
+#[test]
+fn each_refused_configuration_says_what_to_do() {
+    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 29);
+}
+
+#[test]
+fn whatever_is_missing_is_asked_for() {
+    use Missing::{ApiUrl, AuthUrl, ClientId, Environment, Key, Secret, SecretBesideKey};
+    for (missing, expected) in [
+        (vec![Environment], "set PINGONE_ENVIRONMENT_ID"),
+        (vec![ClientId, Secret], "set PINGONE_ENVIRONMENT_ID"),
+        (vec![SecretBesideKey], "a client key is given"),
+        (vec![Key], "make a key pair"),
+        (vec![ApiUrl], "set both URLs, or neither"),
+        (vec![AuthUrl], "set both URLs, or neither"),
+    ] {
+        let error = ConfigError::Missing { missing, profile: None };
+        let hint = error.hint();
+        assert!(hint.starts_with(expected), "{error}: {hint}");
+        assert_told(&error, &hint);
+    }
+}
+
+#[test]
+fn a_file_is_asked_for_where_it_was_named() {
+    for (from, expected) in [
+        (Source::Option("--client-secret-file"), "check the path in `--client-secret-file`, and that this user may read the file"),
+        (Source::Variable("PINGONE_CLIENT_KEY_FILE"), "check the path in PINGONE_CLIENT_KEY_FILE, and that this user may read the file"),
+    ] {
+        assert_eq!(unreadable(from).hint(), expected);
+    }
+}

@@ -1,0 +1,114 @@
+//! What an auditor asks of a run, as the record has it: who ran it, how it was confirmed, which end dates it was to set, and how
+//! long PingOne held it back.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::EndDates;
+
+/// Who ran the process that last sent requests for the run. Empty in records of versions that did not write this.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OperatorRecord {
+    /// The Unix account; its number, if it has no name.
+    pub(crate) user: Option<String>,
+    /// The account that became root with sudo, if `user` is root's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sudo_user: Option<String>,
+    /// The machine's name.
+    pub(crate) host: Option<String>,
+    /// The worker application; `None` with a ready token, and in the sandbox.
+    pub(crate) client_id: Option<String>,
+}
+
+/// How the run was confirmed, by the process that last sent requests for it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConfirmationRecord {
+    /// `None` if nothing had to be confirmed: an audit changes nothing.
+    pub(crate) how: Option<Confirmed>,
+    /// The digest of the plan.
+    pub(crate) plan: Option<String>,
+    /// Who agreed, as typed.
+    pub(crate) approved_by: Option<String>,
+}
+
+/// How a run was confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Confirmed {
+    /// The question was answered on the terminal.
+    Typed,
+    /// By `--yes`.
+    Yes,
+    /// `--approve` named this plan.
+    Approve,
+    /// It ran against the sandbox, which needs no confirmation.
+    Sandbox,
+}
+
+/// The earliest and the latest end date that a grant's valid rows ask for, spans counted; both `None` for other operations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EndDatesRecord {
+    pub(crate) earliest: Option<String>,
+    pub(crate) latest: Option<String>,
+}
+
+impl From<EndDates> for EndDatesRecord {
+    fn from(dates: EndDates) -> Self {
+        let (earliest, latest) = dates.span().unzip();
+        Self { earliest: earliest.map(|date| date.to_string()), latest: latest.map(|date| date.to_string()) }
+    }
+}
+
+/// How often and how long PingOne held the run back, all its processes together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HoldsRecord {
+    pub(crate) count: u64,
+    /// To the millisecond.
+    pub(crate) seconds: f64,
+}
+
+impl HoldsRecord {
+    pub(crate) fn of(count: u64, held: Duration) -> Self {
+        Self { count, seconds: to_the_millisecond(held.as_secs_f64()) }
+    }
+
+    /// Adds the holds of a later process. (Saturating, because an edited record may hold any numbers.)
+    pub(crate) fn add(&mut self, more: Self) {
+        self.count = self.count.saturating_add(more.count);
+        self.seconds = to_the_millisecond((self.seconds + more.seconds).min(f64::MAX / 1e3));
+    }
+}
+
+fn to_the_millisecond(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::BypassUntil;
+
+    #[test]
+    fn holds_add_up_to_the_millisecond() {
+        let mut holds = HoldsRecord::of(2, Duration::from_micros(1_100_400));
+        holds.add(HoldsRecord::of(1, Duration::from_millis(2_200)));
+        assert_eq!(holds, HoldsRecord { count: 3, seconds: 3.3 });
+        holds.add(HoldsRecord { count: u64::MAX, seconds: f64::MAX });
+        assert!(holds.count == u64::MAX && holds.seconds.is_finite(), "{holds:?}");
+    }
+
+    #[test]
+    fn end_dates_are_in_the_apis_form() {
+        let mut dates = EndDates::default();
+        assert_eq!(EndDatesRecord::from(dates), EndDatesRecord::default());
+        for date in ["2026-08-31T17:00:00.000Z", "2026-08-30T00:00:00.000Z", "2026-08-31T09:00:00.000Z"] {
+            dates.add(BypassUntil::read(date).expect("a date"));
+        }
+        let expected = ["2026-08-30T00:00:00.000Z", "2026-08-31T17:00:00.000Z"].map(|date| Some(date.to_owned()));
+        let EndDatesRecord { earliest, latest } = dates.into();
+        assert_eq!([earliest, latest], expected);
+    }
+}
