@@ -4,6 +4,7 @@
 mod action;
 mod bit_set;
 mod detail;
+mod dialect;
 mod end_dates;
 mod lines;
 mod max_failures;
@@ -21,6 +22,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use clap::ValueEnum;
 use uuid::Uuid;
 
 pub use self::outcome::Outcome;
@@ -28,6 +30,7 @@ pub use self::outcome::Outcome;
 pub(crate) use self::action::{Action, Operation, Restoration};
 pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
+pub(crate) use self::dialect::{BYTE_ORDER_MARK, CsvDialect, LineEnd, OutputDialect};
 pub(crate) use self::end_dates::EndDates;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
@@ -209,10 +212,11 @@ impl fmt::Display for Grace {
 }
 
 /// An attribute by which a user can be looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attribute {
     Username,
     Email,
+    #[value(name = "externalId")]
     ExternalId,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use super::blocks::BadBytes;
-use crate::domain::{NotAUuid, UntilError, quote};
+use crate::domain::{NotAUuid, UntilError, quote, shell_word};
 use crate::external_sort::NoTemporary;
 
 const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
@@ -84,6 +84,12 @@ pub(crate) enum HeaderFault {
     NotAGrantsReport { wanted: String, found: Vec<String> },
     #[error("there are two columns `{}`", quote(.0))]
     Twice(String),
+    /// `--lookup-by` says another attribute than the column's name.
+    #[error("column `{}`: its values are to be looked up as `{by}`, as `--lookup-by` says, and its name says another", quote(.column))]
+    OtherAttribute { column: String, by: &'static str },
+    /// `--lookup-by` is given, and no `--user-column`.
+    #[error("there are two columns of users, `{}` and `{}`, and `--lookup-by` does not say which is meant", quote(.ids), quote(.values))]
+    TwoOfUsers { ids: String, values: String },
     #[error("the header is not UTF-8")]
     NotUtf8,
     #[error("the header is longer than 64 KiB")]
@@ -99,7 +105,7 @@ impl HeaderFault {
         match self {
             Self::Missing { data: true, .. } => Some("the first line looks like data: if the file has no header, use `--no-headers`".into()),
             Self::Missing { users: true, .. } => {
-                Some("`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`".into())
+                Some("`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`, and what it holds with `--lookup-by`".into())
             }
             Self::Missing { .. } => {
                 Some("`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`".into())
@@ -107,6 +113,10 @@ impl HeaderFault {
             Self::NotAGrantsReport { .. } => Some(
                 "`end --restore` takes the report of a `grant --look-first`, which has it; without `--restore`, the bypasses are ended".into(),
             ),
+            Self::OtherAttribute { .. } => Some("leave `--lookup-by` out, or name another column with `--user-column`".into()),
+            Self::TwoOfUsers { values, .. } => {
+                Some(format!("name one of them with `--user-column`; `--user-column {}` looks users up", shell_word(values)))
+            }
             Self::Twice(_) => Some("rename one of them, or name another column with `--user-column` or `--until-column`".into()),
             Self::NotUtf8 => Some(IN_EXCEL.into()),
             Self::BareCarriageReturn | Self::TooLong | Self::NotANumber(..) => None,

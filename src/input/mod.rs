@@ -14,6 +14,8 @@ mod again_tests;
 mod blocks;
 mod check;
 mod columns;
+#[cfg(test)]
+mod dialect_tests;
 mod error;
 #[cfg(test)]
 mod form_tests;
@@ -56,7 +58,7 @@ use self::check::{Checked, Recheck, check};
 use self::repeats::Repeat;
 use self::resolved_users::resolution_of;
 use self::rows::{Asked, ReadRow, RowReader, UserRef};
-use crate::domain::{Outcome, Previous, Resolution, Row, RowNumber, RowSet, Work};
+use crate::domain::{CsvDialect, Operation, Outcome, Previous, Resolution, Row, RowNumber, RowSet, Work};
 use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 
 /// Which rows of a checked input are still to be done.
@@ -209,7 +211,9 @@ impl ValidInput {
     }
 
     pub(crate) fn original_rows(&self) -> io::Result<OriginalRows<'_>> {
-        Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, at: 0 })
+        let gives_dates = matches!(self.rules.operation, Operation::Grant | Operation::LookAndGrant);
+        let lacks_dates = gives_dates && !self.layout.has_header && self.layout.until.is_none();
+        Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, lacks_dates, at: 0 })
     }
 }
 
@@ -235,6 +239,8 @@ impl LookupRows<'_> {
 pub(crate) struct OriginalRows<'a> {
     reader: RowReader<'a>,
     layout: &'a Layout,
+    /// Whether there is no second column, which would be that of the end dates if there were one.
+    lacks_dates: bool,
     at: u64,
 }
 
@@ -249,15 +255,13 @@ impl OriginalRows<'_> {
 }
 
 impl RowsByNumber for OriginalRows<'_> {
-    fn header(&self) -> ByteRecord {
-        let Layout { names, has_header, user, until, .. } = self.layout;
-        let name = |index: usize| match until {
-            _ if *has_header => names[index].as_str(),
-            _ if index == user.index => "userID",
-            Some(until) if index == until.index => "bypassMFAEnabledUntil",
-            Some(_) | None => names[index].as_str(),
-        };
-        (0..self.own()).map(name).collect()
+    fn header(&self) -> Option<ByteRecord> {
+        let Layout { names, has_header, .. } = self.layout;
+        has_header.then(|| names.iter().take(self.own()).collect())
+    }
+
+    fn dialect(&self) -> CsvDialect {
+        self.layout.dialect
     }
 
     fn row(&mut self, number: u64, _line: &ByteRecord) -> io::Result<ByteRecord> {
@@ -269,7 +273,9 @@ impl RowsByNumber for OriginalRows<'_> {
         let row = self.reader.next_row()?.ok_or(io::ErrorKind::UnexpectedEof)?;
         // A row with too many or too few values is kept as it is: it is unclear which columns the values belong to.
         let values = if row.width() == all { own } else { row.width() };
-        Ok((0..values).map(|index| row.field(index)).collect())
+        let no_date: &[u8] = b"";
+        let date = self.lacks_dates.then_some(no_date).filter(|_| values == 1);
+        Ok((0..values).map(|index| row.field(index)).chain(date).collect())
     }
 }
 

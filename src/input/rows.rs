@@ -88,7 +88,7 @@ impl<'a> RowReader<'a> {
     /// A reader that starts at the first data row of `source`. If `expected` is given, reading fails once the bytes no
     /// longer match that fingerprint.
     pub(crate) fn new(source: &Source, layout: &'a Layout, rules: Rules, expected: Option<Fingerprint>) -> io::Result<Self> {
-        let records = Records::new(source, layout.delimiter, expected)?;
+        let records = Records::new(source, layout.dialect.delimiter(), expected)?;
         let mut reader = Self { records, record: ByteRecord::new(), layout, rules, number: 0, last_until: RefCell::default() };
         if layout.has_header {
             reader.records.read(&mut reader.record)?;

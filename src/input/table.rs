@@ -36,10 +36,10 @@ impl Table {
     /// Opens the file at `path`; `-` is standard input.
     pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
         let source = Source::open(path)?;
-        let First { delimiter, line, record: header } = First::of(&source, &Dialect::default())?;
+        let First { dialect, line, record: header } = First::of(&source, &Dialect::default())?;
         let names = header_names(&header).map_err(|fault| InputError::Header { name: source.name.clone(), line, fault })?;
         let mut record = ByteRecord::new();
-        let begun = Records::new(&source, delimiter, None).and_then(|mut records| records.read(&mut record).map(|_| records));
+        let begun = Records::new(&source, dialect.delimiter(), None).and_then(|mut records| records.read(&mut record).map(|_| records));
         let records = begun.map_err(|error| refused(&source.name, error))?;
         Ok(Self { source, header_line: line, names, records, record })
     }

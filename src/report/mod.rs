@@ -5,6 +5,7 @@
 //!                  └─ journal_reader, at the end and to resume                        └─▶ NAME.run.json
 //! ```
 
+mod dialect;
 mod failed;
 mod files;
 #[cfg(test)]
@@ -29,7 +30,10 @@ pub(crate) use self::origin::{Origin, origin_of};
 pub(crate) use self::summary::Summary;
 pub(crate) use self::verify::VerifyError;
 
-pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
+pub(crate) use self::dialect::delimiter_of_report;
+#[cfg(test)]
+pub(crate) use self::failed::FailedRows;
+pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, FormerInput, JournalRows, RowsByNumber, UNNAMED_COLUMN};
 pub(crate) use self::files::{Destination, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotAppended, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
