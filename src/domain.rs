@@ -15,6 +15,7 @@ mod resolution;
 mod row;
 mod selection;
 mod text;
+mod until_guess;
 mod when;
 
 use std::fmt;
@@ -41,12 +42,30 @@ pub(crate) use self::resolution::Resolution;
 pub(crate) use self::row::{Origin, Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
 pub(crate) use self::text::{ForeignText, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
+pub(crate) use self::until_guess::Guess;
 pub(crate) use self::when::{UntilError, parse_span, parse_until, positive_span, span_up_to};
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a UUID: expected a form such as `7e94b96e-0364-463b-a059-d97d1e4cb1d5`", quote(.0))]
+#[error("`{}` is not a UUID: expected {}", quote(.0), expected_uuid(.0))]
 pub struct NotAUuid(String);
+
+impl NotAUuid {
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The UUID that it means in another form: in braces, as a URN, or without hyphens.
+    pub(crate) fn in_another_form(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.0).ok()
+    }
+}
+
+fn expected_uuid(text: &str) -> String {
+    let meant = Uuid::try_parse(text).map(|id| format!("`{}`", id.hyphenated()));
+    meant.unwrap_or_else(|_| "a form such as `7e94b96e-0364-463b-a059-d97d1e4cb1d5`".to_owned())
+}
 
 /// The UUID in `text`, in any case. Braces, URNs and the form without hyphens are refused.
 fn hyphenated(text: &str) -> Result<Uuid, NotAUuid> {

@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use super::until_guess::Guess;
 use super::{BypassUntil, quote};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UntilError {
-    #[error(
-        "`{}` is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`",
-        quote(.0)
-    )]
+    #[error("`{}` {}", quote(.0), meant(.0))]
     Form(String),
     #[error("`{}` has no offset from UTC: expected `{}Z` or `{}+02:00`, say", quote(.0), quote(.0), quote(.0))]
     NoOffset(String),
@@ -33,6 +31,24 @@ pub(crate) enum UntilError {
     TooFar { value: String, window: String },
     #[error("`{}` is not in the future: the run started at {start}", quote(.value))]
     Past { value: String, start: String },
+}
+
+impl UntilError {
+    /// The text that is refused.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Form(text) | Self::NoOffset(text) | Self::RollsOver(text) | Self::NotInCalendar(text) | Self::Year(text) => text,
+            Self::TooFar { value, .. } | Self::Past { value, .. } => value,
+        }
+    }
+}
+
+/// What is wrong with a text of another form, and what was expected.
+fn meant(text: &str) -> String {
+    Guess::of(text).map_or_else(
+        || "is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`".to_owned(),
+        |guess| guess.to_string(),
+    )
 }
 
 /// The end date that `text` means in a run that started at `start`: an RFC 3339 date-time with an offset, a date (its

@@ -11,6 +11,7 @@
 
 #[cfg(test)]
 mod again_tests;
+mod bad_rows;
 mod blocks;
 mod check;
 mod columns;
@@ -29,6 +30,7 @@ mod repeats;
 mod resolved_users;
 #[cfg(test)]
 mod restore_tests;
+mod row_fault;
 mod rows;
 mod source;
 mod spool;
@@ -47,9 +49,9 @@ pub(crate) use self::error::{HeaderFault, InputError};
 
 pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};
-pub(crate) use self::error::RowFault;
 pub(crate) use self::opened::{OpenedInput, ReadOptions, is_pipe, name_of};
 pub(crate) use self::resolved_users::ResolvedUsers;
+pub(crate) use self::row_fault::RowFault;
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::{BytesRead, Expected, Source};
 pub(crate) use self::table::{Table, Values};
@@ -281,7 +283,7 @@ impl RowsByNumber for OriginalRows<'_> {
 
 fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
     let name = &input.source.name;
-    let invalid = |user, fault: &error::RowFault| Work::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
+    let invalid = |user, fault: &RowFault| Work::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
     let requested = match &row.asked {
         Ok(Asked::For(requested)) => requested,
         Ok(Asked::Nothing(result)) => return Ok(Work::Untouched { user: row.user_text(), result: *result }),

@@ -10,8 +10,8 @@ use csv::ByteRecord;
 use super::Source;
 use super::blocks::Fingerprint;
 use super::columns::{Column, GrantColumns, Layout};
-use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
+use super::row_fault::{LookupValueFault, RowFault};
 use crate::domain::{
     Action, BypassUntil, Grace, Operation, Origin, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until,
 };

@@ -6,8 +6,9 @@ use csv::ByteRecord;
 
 use super::Source;
 use super::columns::{Dialect, First, header_names};
-use super::error::{HeaderFault, InputError, RowFault, refused};
+use super::error::{HeaderFault, InputError, refused};
 use super::records::{Records, check_width, text, unclosed_fault};
+use super::row_fault::RowFault;
 
 /// A CSV file with a header, read once, one row at a time.
 pub(crate) struct Table {
