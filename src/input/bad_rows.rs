@@ -88,14 +88,15 @@ impl BadRows {
         *self.kinds.entry(fault.kind()).or_default() += rows;
         let likeness = fault.likeness();
         let found = self.alike.iter().position(|alike| alike.likeness == likeness);
-        if found.is_none() && self.alike.len() < KINDS {
-            self.alike.push(Alike { likeness, count: 0, first: Vec::new() });
-        }
-        let last = self.alike.len() - 1;
-        let alike = &mut self.alike[found.unwrap_or(last)];
-        if found.is_none() && alike.count > 0 {
-            return None;
-        }
+        let at = match found {
+            Some(at) => at,
+            None if self.alike.len() < KINDS => {
+                self.alike.push(Alike { likeness, count: 0, first: Vec::new() });
+                self.alike.len() - 1
+            }
+            None => return None,
+        };
+        let alike = &mut self.alike[at];
         alike.count += rows;
         Some(alike)
     }
@@ -117,7 +118,7 @@ impl BadRows {
         } else if self.count <= rows / 2 {
             "mend the rows, or use `--skip-invalid` to run the others and report these".into()
         } else {
-            "mend the rows, or check that the file and its columns are the right ones: hardly a row is good".into()
+            "mend the rows, or check that the file and its columns are the right ones: most rows are bad".into()
         }
     }
 

@@ -166,6 +166,11 @@ impl First {
     }
 }
 
+/// Whether a column with this `name` is the `wanted` one: whatever the case, with or without `_`, `-` and spaces.
+pub(super) fn is_named(name: &str, wanted: &str) -> bool {
+    plain(name) == plain(wanted)
+}
+
 /// A name normalized for comparison: in lower case, without `_`, `-` and spaces.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()

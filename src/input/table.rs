@@ -5,7 +5,7 @@ use std::path::Path;
 use csv::ByteRecord;
 
 use super::Source;
-use super::columns::{Dialect, First, header_names};
+use super::columns::{Dialect, First, header_names, is_named};
 use super::error::{HeaderFault, InputError, refused};
 use super::records::{Records, check_width, text, unclosed_fault};
 use super::row_fault::RowFault;
@@ -61,6 +61,11 @@ impl Table {
                 Err(fault(HeaderFault::Missing { wanted: wanted.to_owned(), users: false, found: self.names.clone(), data: false }))
             }
         }
+    }
+
+    /// The index of the first column that is named so, by the rules for an input's columns.
+    pub(crate) fn column_like(&self, wanted: &str) -> Option<usize> {
+        self.names.iter().position(|name| is_named(name, wanted))
     }
 
     /// The next row, or `None` after the last.
