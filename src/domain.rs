@@ -14,6 +14,7 @@ mod previous;
 mod resolution;
 mod row;
 mod selection;
+mod span;
 mod text;
 mod until_guess;
 mod when;
@@ -41,9 +42,10 @@ pub(crate) use self::previous::Previous;
 pub(crate) use self::resolution::Resolution;
 pub(crate) use self::row::{Origin, Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
+pub(crate) use self::span::{parse_span, positive_span, span_up_to};
 pub(crate) use self::text::{ForeignText, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
 pub(crate) use self::until_guess::Guess;
-pub(crate) use self::when::{UntilError, parse_span, parse_until, positive_span, span_up_to};
+pub(crate) use self::when::{UntilError, parse_until};
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

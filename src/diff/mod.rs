@@ -87,12 +87,12 @@ fn check_origins(old: &Origin, new: &Origin) -> Result<(), Apart> {
 }
 
 /// Reads a report to its end; returns the number of failed lines whose user is not known.
-fn take_in(mut report: Report, side: Side, lines: &mut Lines, names: &mut Names) -> Result<u64, DiffError> {
+fn take_in(mut report: Report, side: Side, lines: &mut Lines, kept: &mut Names) -> Result<u64, DiffError> {
     let mut unmatched = 0;
     while let Some((line, entry)) = report.next_line()? {
         match entry {
             Entry::User(user, state, named) => {
-                let place = names.push(&named).map_err(DiffError::Temporary)?;
+                let place = kept.push(&named).map_err(DiffError::Temporary)?;
                 lines.push(side, line, user, state, place)?;
             }
             Entry::Unmatched => unmatched += 1,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta};
 
-use super::when::parse_span;
+use super::span::parse_span;
 
 /// No text that means a date is longer, in bytes.
 const LONGEST: usize = 40;

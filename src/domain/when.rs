@@ -1,16 +1,13 @@
-//! Parses end dates and durations.
+//! Parses end dates.
 //!
 //! An end date decides how long an account is protected by a password alone, so a text has exactly one meaning or is
 //! refused: no local time zones, no day-month guesses, no rolling over.
 
-use std::time::Duration;
-
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use super::span::parse_span;
 use super::until_guess::Guess;
 use super::{BypassUntil, quote};
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UntilError {
@@ -108,35 +105,6 @@ fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<U
     let year = || UntilError::Year(text.to_owned());
     let span = TimeDelta::from_std(span).map_err(|_| year())?;
     start.checked_add_signed(span).ok_or_else(year)
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a duration: expected a form such as `90s`, `30m`, `4h`, `2d` or `1h30m`", quote(.0))]
-pub(crate) struct NotADuration(String);
-
-/// The length of a text such as `90m`, `4h` or `1d12h`, in the fixed-length units `ms`, `s`, `m`, `h` and `d`. Months
-/// and years are refused, and so is a number without a unit, except `0`.
-pub(crate) fn parse_span(text: &str) -> Result<Duration, NotADuration> {
-    let refused = || NotADuration(text.to_owned());
-    if !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'd' | b'h' | b'm' | b's')) {
-        return Err(refused());
-    }
-    humantime::parse_duration(text).map_err(|_| refused())
-}
-
-/// A time to wait, at most a year.
-pub(crate) fn positive_span(text: &str) -> Result<Duration, String> {
-    span_up_to(365, text)
-}
-
-/// A span of more than nothing, and at most this many `days`.
-pub(crate) fn span_up_to(days: u32, text: &str) -> Result<Duration, String> {
-    match parse_span(text) {
-        Ok(Duration::ZERO) => Err("expected more than nothing".to_owned()),
-        Ok(span) if span > DAY * days => Err(format!("expected at most {days}d")),
-        Ok(span) => Ok(span),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -240,6 +208,8 @@ mod tests {
 
 #[cfg(test)]
 mod fuzz {
+    use std::time::Duration;
+
     use super::*;
     use crate::fuzz::{cases, spoilt_text};
     use proptest::prelude::*;

@@ -169,9 +169,9 @@ impl RowFault {
             | Self::Unclosed { value, .. }
             | Self::Result { value, .. }
             | Self::Granted { value, .. }
-            | Self::Previous { value, .. } => value,
+            | Self::Previous { value, .. }
+            | Self::LookupValue { fault: LookupValueFault::Control(value) | LookupValueFault::TooLong { value, .. }, .. } => value,
             Self::User { fault, .. } => fault.text(),
-            Self::LookupValue { fault: LookupValueFault::Control(value) | LookupValueFault::TooLong { value, .. }, .. } => value,
             Self::Until { fault, .. } => fault.text(),
             Self::NotBefore { previous, .. } => previous,
             Self::Contradiction { user, .. } | Self::Conflict { user, .. } => user,

@@ -401,7 +401,7 @@ fn names_stand_beside_the_user_if_a_report_has_them() {
         }
         String::from_utf8(writer.into_inner().expect("memory")).expect("UTF-8")
     };
-    let short = |user: &str| user.trim_start_matches(|c| matches!(c, '0' | '-' | '4' | '8')).to_owned();
+    let short = |user: &str| user.trim_start_matches(['0', '-', '4', '8']).to_owned();
     let named = |of: &'static str| move |user: &str| format!("{of};\"{}\"", short(user));
     let plain = diff(&old, &new);
     let columns = |done: &Done| done.stdout.lines().next().expect("a header").to_owned();
