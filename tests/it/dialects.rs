@@ -31,17 +31,6 @@ fn options(field: &Field) -> Value {
     record["options"].clone()
 }
 
-/// A text of this delimiter, as a report with commas.
-fn with_commas(text: &str, delimiter: u8) -> Report {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(reader.headers().expect("a header")).expect("memory");
-    for record in reader.records() {
-        writer.write_record(&record.expect("CSV")).expect("memory");
-    }
-    Report::read(&String::from_utf8(writer.into_inner().expect("memory")).expect("UTF-8"))
-}
-
 #[test]
 fn what_failed_is_written_as_the_input_is_and_the_report_as_asked() {
     let field = field();
@@ -67,7 +56,7 @@ fn what_failed_is_written_as_the_input_is_and_the_report_as_asked() {
     let excel = run(&["--output-dialect", "excel"]);
     assert_eq!(options(&field)["outputDialect"], json!("excel"));
     for other in [&same, &excel] {
-        let (other, plain) = (with_commas(other, b';'), Report::read(&plain));
+        let (other, plain) = (Report::read_with(b';', other), Report::read(&plain));
         assert_eq!(other.columns, plain.columns);
         for column in ["row", "userID", "result", "bypassMFAEnabledUntil", "Name", "note"] {
             assert_eq!(other.column(column), plain.column(column));
@@ -136,7 +125,7 @@ fn a_report_for_excel_is_read_by_all_that_read_reports() {
     run_once(&field, &["audit", "in.report.csv", "-o", "by-report.csv"], 1);
     assert_eq!(field.report("by-report.csv").count("active") as u64, USERS);
     run_once(&field, &["end", "--restore", "in.report.csv", "-o", "restored.csv", "--output-dialect", "same"], 0);
-    let restored = with_commas(&text(&field, "restored.csv"), b';');
+    let restored = Report::read_with(b';', &text(&field, "restored.csv"));
     assert_eq!((restored.count("ended") as u64, restored.count("untouched")), (USERS, 1), "{restored:?}");
 }
 
@@ -159,7 +148,7 @@ fn a_stream_has_the_dialect_too_and_that_of_a_list_is_the_reports_own() {
     field.write("in.csv", of_excel(&field));
     let streamed = run_once(&field, &["audit", "in.csv", "-o", "-", "--output-dialect", "excel", "--concurrency", "1"], 1).stdout;
     assert!(streamed.starts_with("\u{feff}row;userID;") && streamed.ends_with("\r\n"), "{streamed}");
-    let report = with_commas(&streamed, b';');
+    let report = Report::read_with(b';', &streamed);
     assert_eq!(report.lines.len() as u64, USERS + 1);
     for (dialect, begins) in [("same", "row,userID,"), ("rfc4180", "row,userID,"), ("excel", "\u{feff}row;userID;")] {
         run_once(&field, &["audit", "--all-users", "-o", "all.csv", "--overwrite", "--output-dialect", dialect], 0);
