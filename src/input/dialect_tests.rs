@@ -44,6 +44,12 @@ fn note() -> impl Strategy<Value = String> {
     "[a ,;|\t\"'\u{fc}\u{df}=+\n-]{0,7}(\r\n)?[a,;\"\u{e9}]?"
 }
 
+/// A message, which may have more of some delimiter than there are values in a row.
+fn message() -> impl Strategy<Value = String> {
+    let delimiters = (prop::sample::select(vec![",", ";", "\t", "|"]), 0_usize..12).prop_map(|(delimiter, count)| delimiter.repeat(count));
+    (note(), delimiters).prop_map(|(note, delimiters)| note + &delimiters)
+}
+
 fn dialects() -> impl Strategy<Value = CsvDialect> {
     let line_end = prop::sample::select(vec![LineEnd::Lf, LineEnd::CrLf]);
     (prop::sample::select(b",;\t|'".to_vec()), any::<bool>(), line_end).prop_map(|(delimiter, has_mark, line_end)| CsvDialect {
@@ -126,7 +132,7 @@ proptest! {
     fn failed_rows_read_with_the_same_options_are_those_rows(
         input in inputs(),
         failed in prop::collection::btree_set(1_u64..6, 1..5),
-        message in note(),
+        message in message(),
     ) {
         let Written { text, options, dialect, operation } = input;
         let shown = String::from_utf8_lossy(&text).into_owned();
