@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{Grace, parse_span, positive_span, shell_word, span_up_to};
+use crate::domain::{Attribute, Grace, OutputDialect, parse_span, positive_span, shell_word, span_up_to};
 use crate::pace::Rate;
 
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
@@ -92,7 +92,7 @@ pub(crate) struct EndArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     /// INPUT is a grant's report: give its users back what they had before, where nobody has changed it since
-    #[arg(long, conflicts_with_all = ["user_column", "no_headers"], help_heading = "Input")]
+    #[arg(long, conflicts_with_all = ["user_column", "lookup_by", "no_headers"], help_heading = "Input")]
     pub(crate) restore: bool,
     /// How long after its request a bypass ends: PingOne takes no date that has passed
     #[arg(long = "in", value_name = "DURATION", default_value = "60s", value_parser = grace, help_heading = "Input")]
@@ -124,6 +124,9 @@ pub(crate) struct InputArgs {
     /// users are looked up by
     #[arg(long, value_name = "NAME")]
     pub(crate) user_column: Option<String>,
+    /// What the values of `--user-column` are, where its name does not say; without that, the column of this name
+    #[arg(long, value_name = "ATTRIBUTE", ignore_case = true)]
+    pub(crate) lookup_by: Option<Attribute>,
     /// What separates values: one character, or `tab` [default: found out from the header]
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
     pub(crate) delimiter: Option<u8>,
@@ -161,6 +164,10 @@ pub(crate) struct OutputArgs {
     /// The report [default: `<INPUT's stem>.report.csv` in this folder]; `-` is standard output
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
+    /// How the report is written: with commas; for Excel (byte order mark, CRLF, the input's delimiter or `;`); or as
+    /// the input is. NAME.failed.csv is always written as the input is
+    #[arg(long, value_name = "DIALECT", default_value = "rfc4180")]
+    pub(crate) output_dialect: OutputDialect,
     /// Take up a run that was stopped or interrupted, or that crashed; what is settled is not sent again
     #[arg(long, conflicts_with = "overwrite")]
     pub(crate) resume: bool,

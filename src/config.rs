@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{AuditArgs, DirectoryArgs, EndArgs, GrantArgs, PaceArgs, RunArgs, SafetyArgs};
-use crate::domain::{EnvironmentId, Lines, Operation, Selection, quote};
+use crate::cli::{AuditArgs, DirectoryArgs, EndArgs, GrantArgs, InputArgs, PaceArgs, RunArgs, SafetyArgs};
+use crate::domain::{EnvironmentId, Lines, Operation, OutputDialect, Selection, quote};
 use crate::input::{Dialect, Rules};
 use crate::pingone::{AccessToken, Credentials, Endpoints, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
@@ -79,6 +79,8 @@ pub(crate) struct RunConfig {
     pub(crate) destination: Destination,
     /// Which lines the report has.
     pub(crate) lines: Lines,
+    /// How the report is written.
+    pub(crate) output_dialect: OutputDialect,
     pub(crate) existing: Existing,
     /// The metrics file, if one is to be written.
     pub(crate) metrics: Option<Replaced>,
@@ -170,15 +172,14 @@ impl RunConfig {
             return Err(Refusal { why: OutputError::NoResume.into(), told });
         }
         let connection = connected(&layers, settings).map_err(|why| Refusal { why, told })?;
-        let reading = arguments.reading;
-        let dialect =
-            Dialect { user_column: reading.user_column, until_column, delimiter: reading.delimiter, no_headers: reading.no_headers };
+        let InputArgs { user_column, lookup_by, delimiter, no_headers, skip_invalid } = arguments.reading;
+        let dialect = Dialect { user_column, lookup_by, until_column, delimiter, no_headers };
         Ok(Self {
             operation,
             users,
             until: None,
             dialect,
-            skip_invalid: reading.skip_invalid,
+            skip_invalid,
             connection,
             pace: arguments.pace,
             max_window: None,
@@ -186,6 +187,7 @@ impl RunConfig {
             safety: arguments.safety,
             destination,
             lines: Lines::All,
+            output_dialect: output.output_dialect,
             existing,
             metrics,
         })

@@ -4,6 +4,7 @@
 mod action;
 mod bit_set;
 mod detail;
+mod dialect;
 mod end_dates;
 mod lines;
 mod max_failures;
@@ -13,7 +14,9 @@ mod previous;
 mod resolution;
 mod row;
 mod selection;
+mod span;
 mod text;
+mod until_guess;
 mod when;
 
 use std::fmt;
@@ -21,6 +24,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use clap::ValueEnum;
 use uuid::Uuid;
 
 pub use self::outcome::Outcome;
@@ -28,6 +32,7 @@ pub use self::outcome::Outcome;
 pub(crate) use self::action::{Action, Operation, Restoration};
 pub(crate) use self::bit_set::BitSet;
 pub(crate) use self::detail::Detail;
+pub(crate) use self::dialect::{BYTE_ORDER_MARK, CsvDialect, LineEnd, OutputDialect};
 pub(crate) use self::end_dates::EndDates;
 pub(crate) use self::lines::Lines;
 pub(crate) use self::max_failures::MaxFailures;
@@ -37,13 +42,32 @@ pub(crate) use self::previous::Previous;
 pub(crate) use self::resolution::Resolution;
 pub(crate) use self::row::{Origin, Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
+pub(crate) use self::span::{parse_span, positive_span, span_in_words, span_up_to, typed_span};
 pub(crate) use self::text::{ForeignText, are, counted, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
-pub(crate) use self::when::{UntilError, parse_span, parse_until, positive_span, span_in_words, span_up_to, typed_span};
+pub(crate) use self::until_guess::Guess;
+pub(crate) use self::when::{UntilError, parse_until};
 
 /// Text that is not a UUID in its hyphenated form of 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a UUID: expected a form such as `7e94b96e-0364-463b-a059-d97d1e4cb1d5`", quote(.0))]
+#[error("`{}` is not a UUID: expected {}", quote(.0), expected_uuid(.0))]
 pub struct NotAUuid(String);
+
+impl NotAUuid {
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The UUID that it means in another form: in braces, as a URN, or without hyphens.
+    pub(crate) fn in_another_form(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.0).ok()
+    }
+}
+
+fn expected_uuid(text: &str) -> String {
+    let meant = Uuid::try_parse(text).map(|id| format!("`{}`", id.hyphenated()));
+    meant.unwrap_or_else(|_| "a form such as `7e94b96e-0364-463b-a059-d97d1e4cb1d5`".to_owned())
+}
 
 /// The UUID in `text`, in any case. Braces, URNs and the form without hyphens are refused.
 fn hyphenated(text: &str) -> Result<Uuid, NotAUuid> {
@@ -209,10 +233,11 @@ impl fmt::Display for Grace {
 }
 
 /// An attribute by which a user can be looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attribute {
     Username,
     Email,
+    #[value(name = "externalId")]
     ExternalId,
 }
 

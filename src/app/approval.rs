@@ -9,14 +9,14 @@ use super::context::Start;
 use super::error::RunError;
 use crate::cli::{PaceArgs, SafetyArgs};
 use crate::config::{Connection, RunConfig};
-use crate::domain::{Operation, PlanDigest};
+use crate::domain::{Attribute, Operation, PlanDigest};
 use crate::input::Dialect;
 use crate::pingone::Endpoints;
 use crate::report::{ConfirmationRecord, Confirmed, DirectoryRecord, InputRecord};
 use crate::ui::Terminal;
 
 /// The format of what is hashed. It changes if a plan of the same words comes to mean other requests, or if [`Covered`] does.
-const FORMAT: &str = "pingone-bypass plan 1";
+const FORMAT: &str = "pingone-bypass plan 2";
 
 /// What the digest covers, in the order in which it is hashed, as JSON: all that decides which requests are sent to whom, and the
 /// limits that the run was approved with. Everything is as typed, so that the digest is the same on another machine and on
@@ -36,6 +36,7 @@ struct Covered<'a> {
     directory: Option<CoveredSelection<'a>>,
     until: Option<&'a str>,
     user_column: Option<&'a str>,
+    lookup_by: Option<&'static str>,
     until_column: Option<&'a str>,
     delimiter: Option<char>,
     no_headers: bool,
@@ -65,7 +66,7 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         // The `input` says what was read of them.
         users: _,
         until,
-        dialect: Dialect { user_column, until_column, delimiter, no_headers },
+        dialect: Dialect { user_column, lookup_by, until_column, delimiter, no_headers },
         skip_invalid,
         connection,
         // How fast and how patiently requests are sent: not which.
@@ -73,15 +74,16 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         max_window,
         trust_clock,
         safety,
-        // Where the report goes, and which of its lines: nothing that PingOne sees.
+        // Where the report goes, which of its lines, and in which form: nothing that PingOne sees.
         destination: _,
         lines: _,
+        output_dialect: _,
         existing: _,
         metrics: _,
     } = config;
     // How it is confirmed, what is noted about that, and what the exit code counts is not part of what is confirmed.
     let SafetyArgs { yes: _, approve: _, approved_by: _, dry_run: _, max_users, canary, max_failures, allow: _, reason: _ } = safety;
-    let InputRecord { path: _, sha256, rows: _, directory } = input;
+    let InputRecord { path: _, sha256, rows: _, dialect: _, directory } = input;
     let (environment, api) = match connection {
         Connection::Sandbox => (None, None),
         // Another application, or another way to reach the same API, sends the same requests.
@@ -107,6 +109,7 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         directory: directory.as_ref().map(|DirectoryRecord { filter }| CoveredSelection { filter: filter.as_deref() }),
         until: until.as_deref(),
         user_column: user_column.as_deref(),
+        lookup_by: lookup_by.map(Attribute::name),
         until_column: until_column.as_deref(),
         delimiter: delimiter.map(char::from),
         no_headers: *no_headers,

@@ -13,7 +13,7 @@ use super::look_up::look_up;
 use super::reading::{Reading, unless_stopped};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
-use crate::domain::Row;
+use crate::domain::{CsvDialect, Row};
 use crate::file_error::FileError;
 use crate::input::{Remaining, ValidInput, feed};
 use crate::lookup::{Forecast, forecast};
@@ -100,6 +100,7 @@ impl RowSource for CsvSource {
             path: Some(self.path.display().to_string()),
             sha256: Some(self.input.sha256()),
             rows: Some(self.input.rows()),
+            dialect: Some(self.input.layout.dialect.into()),
             directory: None,
         }
     }
@@ -137,6 +138,10 @@ impl ResolvedSource for ResolvedInput {
 
     fn carried_names(&self) -> Vec<&str> {
         self.0.layout.carried_names().collect()
+    }
+
+    fn dialect(&self) -> CsvDialect {
+        self.0.layout.dialect
     }
 
     fn keep_users(&self, place: &Replaced) -> Result<Option<String>, FileError> {

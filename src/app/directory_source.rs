@@ -11,7 +11,7 @@ use super::feed::{ResumePoint, RowFeed};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
 use crate::directory::{CARRIED, Listing, SeenSet};
-use crate::domain::{Row, Selection};
+use crate::domain::{CsvDialect, Row, Selection};
 use crate::file_error::FileError;
 use crate::lookup::Forecast;
 use crate::pingone::Transport;
@@ -76,7 +76,7 @@ impl RowSource for DirectorySource {
 
     fn record(&self) -> InputRecord {
         let filter = self.0.filter().map(str::to_owned);
-        InputRecord { path: None, sha256: None, rows: None, directory: Some(DirectoryRecord { filter }) }
+        InputRecord { path: None, sha256: None, rows: None, dialect: None, directory: Some(DirectoryRecord { filter }) }
     }
 
     fn forecast(&self) -> Result<Option<Forecast>, RunError> {
@@ -109,6 +109,11 @@ impl ResolvedSource for BegunList {
 
     fn carried_names(&self) -> Vec<&str> {
         CARRIED.to_vec()
+    }
+
+    /// That of the report: the list is no text.
+    fn dialect(&self) -> CsvDialect {
+        CsvDialect::default()
     }
 
     /// Writes nothing: the list names its users by ID.

@@ -92,7 +92,8 @@ impl Conclusion<'_> {
 
     fn publish(&mut self, journal: EndedJournal, count: u64, rows: &impl SourceRows) -> Result<Published, RunError> {
         let began = Instant::now();
-        let extent = Extent { rows: count, numbers: rows.numbers(), lines: self.config.lines };
+        let RunConfig { lines, output_dialect: dialect, .. } = *self.config;
+        let extent = Extent { rows: count, numbers: rows.numbers(), lines, dialect };
         let published = publish_all(&self.workspace.files, journal, extent, &mut self.record, &mut *rows.original_rows()?)?;
         tracing::info!(rows = count, seconds = began.elapsed().as_secs_f64(), "the report is published");
         Ok(published)

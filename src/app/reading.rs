@@ -60,7 +60,7 @@ impl Reading {
     fn read(self) -> Result<ValidInput, RunError> {
         let opened = OpenedInput::at(&self.path, self.bytes_read)?;
         let layout = Layout::of(&opened.beginning, self.rules.operation, &self.dialect, self.rules.until.is_some())?;
-        let expected = Expected { delimiter: layout.delimiter, has_header: layout.has_header, most_rows: self.max_users };
+        let expected = Expected { delimiter: layout.dialect.delimiter(), has_header: layout.has_header, most_rows: self.max_users };
         let source = opened.whole(&ReadOptions { keep: self.keep, expected: Some(expected) })?;
         let superseded = escaped(&layout.superseded.join(", "));
         // For a report as input, this is expected.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::target::TargetInfo;
 use crate::config::{Connection, Identity, RunConfig};
-use crate::domain::{BypassUntil, Lines, Operation, RunId, Tally, typed_span};
+use crate::domain::{Attribute, BypassUntil, Lines, Operation, RunId, Tally, typed_span};
 use crate::platform::{account, host, sudo_account};
 use crate::report::{
     CURRENT_FORMAT, ConfirmationRecord, Destination, EndDatesRecord, EnvironmentRecord, HoldsRecord, InputRecord, OperatorRecord,
@@ -70,6 +70,7 @@ impl OptionsRecord {
             reading: ReadingRecord {
                 until: config.until.clone(),
                 user_column: dialect.user_column.clone(),
+                lookup_by: dialect.lookup_by.map(|by| Attribute::name(by).to_owned()),
                 until_column: dialect.until_column.clone(),
                 delimiter: dialect.delimiter.map(char::from),
                 no_headers: dialect.no_headers,
@@ -79,6 +80,7 @@ impl OptionsRecord {
                 Lines::All => None,
                 Lines::Active => Some("active".to_owned()),
             },
+            output_dialect: config.output_dialect.name().to_owned(),
             look_first: config.operation == Operation::LookAndGrant,
             restore: matches!(config.operation, Operation::Restore(_)),
             grace: config.operation.grace().map(|grace| grace.to_string()),

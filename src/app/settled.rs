@@ -10,8 +10,10 @@ use super::finish::{conclude_published, publish_all, timestamp};
 use super::source::RowSource;
 use super::workspace::Workspace;
 use crate::config::RunConfig;
-use crate::domain::Operation;
-use crate::report::{EndedJournal, Extent, JournalIndex, JournalRows, Numbers, RowsByNumber, RunRecord, Summary};
+use crate::domain::{CsvDialect, Operation};
+use crate::report::{
+    EndedJournal, Extent, FormerInput, JournalIndex, JournalRows, Numbers, ReadingRecord, RowsByNumber, RunRecord, Summary,
+};
 
 /// What became of the input of a run to resume.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ pub(super) fn publish_settled(
     let journal = EndedJournal::read(files, rows)?;
     let mut journal_rows = journal_rows(config, &record, &journal.index);
     let bypass_ends = journal.index.bypass_ends;
-    let extent = Extent { rows, numbers: Numbers::Whole, lines: config.lines };
+    let extent = Extent { rows, numbers: Numbers::Whole, lines: config.lines, dialect: config.output_dialect };
     let published = publish_all(files, journal, extent, &mut record, originals.unwrap_or(&mut journal_rows))?;
     let mut summary = Summary {
         target: info.name.clone(),
@@ -76,13 +78,21 @@ pub(super) fn publish_settled(
 
 /// The rows of an input that is gone, as a valid input.
 fn journal_rows(config: &RunConfig, record: &RunRecord, index: &JournalIndex) -> JournalRows {
-    let reading = &record.options.reading;
-    let named = |name: &Option<String>| name.clone().filter(|_| !reading.no_headers);
+    let ReadingRecord { user_column, lookup_by, until_column, delimiter, no_headers, .. } = &record.options.reading;
     let until = match config.operation {
         Operation::Grant | Operation::LookAndGrant => {
-            Some(named(&reading.until_column).unwrap_or_else(|| "bypassMFAEnabledUntil".to_owned()))
+            let usual = if *no_headers { "2" } else { "bypassMFAEnabledUntil" };
+            Some(until_column.as_deref().unwrap_or(usual))
         }
         Operation::Audit | Operation::End(_) | Operation::Restore(_) => None,
     };
-    JournalRows::of(index, named(&reading.user_column).as_deref(), until.as_deref())
+    let typed = CsvDialect { delimiter: delimiter.and_then(|c| u8::try_from(c).ok()), ..CsvDialect::default() };
+    let former = FormerInput {
+        dialect: record.input.dialect.map_or(typed, CsvDialect::from),
+        has_header: !no_headers,
+        user: user_column.as_deref(),
+        is_looked_up: lookup_by.is_some(),
+        until,
+    };
+    JournalRows::of(index, former)
 }

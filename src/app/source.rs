@@ -10,6 +10,7 @@ use super::context::Context;
 use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use crate::config::RunConfig;
+use crate::domain::CsvDialect;
 use crate::file_error::FileError;
 use crate::lookup::Forecast;
 use crate::report::{InputRecord, Numbers, Replaced, RowsByNumber};
@@ -71,6 +72,9 @@ pub(super) trait ResolvedSource {
 
     /// The names of the columns that are carried into the report.
     fn carried_names(&self) -> Vec<&str>;
+
+    /// How the text of the source is written.
+    fn dialect(&self) -> CsvDialect;
 
     /// Writes the users that were looked up, if any were, to `place`. Returns the SHA-256 of the file.
     fn keep_users(&self, place: &Replaced) -> Result<Option<String>, FileError>;

@@ -47,7 +47,7 @@ impl ReportSink for Stream<'_> {
 
     async fn begin(&self, _: &mut RunRecord, source: &impl ResolvedSource, _: &mut JournalIndex) -> Result<Journal, RunError> {
         let Start { config, stop, .. } = self.start;
-        let target = Target::Stream(Box::new(stdio::Stream::output()?), config.lines);
+        let target = Target::Stream(Box::new(stdio::Stream::output()?), config.lines, config.output_dialect.of(source.dialect()));
         let journal = Journal::start(target, source.carried_names().into_iter())?;
         match journal.begun(stop).await {
             Ok(journal) => Ok(journal),

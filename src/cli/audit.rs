@@ -37,4 +37,4 @@ pub(crate) struct DirectoryArgs {
 }
 
 /// Options that describe how an input is read.
-const OF_AN_INPUT: [&str; 5] = ["input", "user_column", "delimiter", "no_headers", "skip_invalid"];
+const OF_AN_INPUT: [&str; 6] = ["input", "user_column", "lookup_by", "delimiter", "no_headers", "skip_invalid"];

@@ -8,7 +8,8 @@ use clap::Args;
 pub(super) const ABOUT: &str = "\
 Tell what changed between two audit reports
 
-Writes a line for each user with a change to standard output, as CSV, sorted by user ID: `userID,change,before,after`. \
+Writes a line for each user with a change to standard output, as CSV, sorted by user ID: `userID,change,before,after`, \
+with `username` and `email` after `userID` if a report has such columns (what NEW has, or else OLD). \
 `before` and `after` are the end date of a user who can bypass MFA (`active` if it is not known), `inactive` for one \
 who cannot, the result of a line that failed, and empty where the user does not stand in that report.
 

@@ -1,13 +1,14 @@
 //! Compares two reports.
 //!
 //! ```text
-//! OLD ── Report ─┐ user,                                     ┌─▶ userID,change,before,after
+//! OLD ── Report ─┐ user,                                     ┌─▶ userID,[names],change,before,after
 //!                ├──────▶ Lines ─▶ Pairs ─▶ Change::between ─┤
 //! NEW ── Report ─┘ state (sorted)  (a user's two states)     └─▶ Summary
 //! ```
 
 mod change;
 mod error;
+mod names;
 mod pairs;
 mod report;
 mod summary;
@@ -26,13 +27,15 @@ pub(crate) use self::summary::Summary;
 
 use self::change::{Change, State};
 use self::error::Apart;
+use self::names::{KeptNames, Named, Names, NamesPlace};
 use self::pairs::{Lines, Pair, Pairs, Side};
 use self::report::{Entry, Report};
 use crate::external_sort::unnamed_file;
 use crate::report::{Origin, origin_of};
 
-/// The columns of the output.
-const COLUMNS: [&str; 4] = ["userID", "change", "before", "after"];
+/// The columns of the output: the first, and those after the users' names.
+const USER: &str = "userID";
+const COLUMNS: [&str; 3] = ["change", "before", "after"];
 
 /// Bytes written at a time.
 const BUFFER: usize = 256 << 10;
@@ -53,14 +56,17 @@ pub(crate) fn compare(old: &Path, new: &Path) -> Result<Comparison, DiffError> {
     if let (Some(old), Some(new)) = (origin_of(old), origin_of(new)) {
         check_origins(&old, &new).map_err(DiffError::Apart)?;
     }
-    let mut lines = Lines::new();
+    let (mut lines, mut names_of) = (Lines::new(), Names::new().map_err(DiffError::Temporary)?);
     let mut summary = Summary::default();
     let reports = [Report::open(old)?, Report::open(new)?];
     let names = reports.each_ref().map(|report| report.name().to_owned());
+    let [in_old, in_new] = reports.each_ref().map(Report::has_names);
     for (report, side) in reports.into_iter().zip([Side::Old, Side::New]) {
-        summary.unmatched += take_in(report, side, &mut lines)?;
+        summary.unmatched += take_in(report, side, &mut lines, &mut names_of)?;
     }
-    let changes = write_changes(lines.pairs(names)?, &mut summary)?;
+    let has_names = std::array::from_fn(|column| in_old[column] || in_new[column]);
+    let writer = Changes { names: names_of.finish().map_err(DiffError::Temporary)?, has_names };
+    let changes = writer.write(lines.pairs(names)?, &mut summary)?;
     Ok(Comparison { changes, summary })
 }
 
@@ -81,11 +87,14 @@ fn check_origins(old: &Origin, new: &Origin) -> Result<(), Apart> {
 }
 
 /// Reads a report to its end; returns the number of failed lines whose user is not known.
-fn take_in(mut report: Report, side: Side, lines: &mut Lines) -> Result<u64, DiffError> {
+fn take_in(mut report: Report, side: Side, lines: &mut Lines, kept: &mut Names) -> Result<u64, DiffError> {
     let mut unmatched = 0;
     while let Some((line, entry)) = report.next_line()? {
         match entry {
-            Entry::User(user, state) => lines.push(side, line, user, state)?,
+            Entry::User(user, state, named) => {
+                let place = kept.push(&named).map_err(DiffError::Temporary)?;
+                lines.push(side, line, user, state, place)?;
+            }
             Entry::Unmatched => unmatched += 1,
             Entry::Repeated => {}
         }
@@ -93,20 +102,45 @@ fn take_in(mut report: Report, side: Side, lines: &mut Lines) -> Result<u64, Dif
     Ok(unmatched)
 }
 
-fn write_changes(mut pairs: Pairs, summary: &mut Summary) -> Result<File, DiffError> {
-    let file = unnamed_file(&std::env::temp_dir()).map_err(DiffError::Temporary)?;
-    let mut writer = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(file);
-    let unwritten = |error| DiffError::Temporary(io::Error::other(error));
-    writer.write_record(COLUMNS).map_err(unwritten)?;
-    while let Some(Pair { user, before, after }) = pairs.next_pair()? {
-        summary.users += 1;
-        if let Some(change) = Change::between(before, after) {
-            summary.add(change);
-            writer.write_record([&user.to_string(), change.name(), &shown(before), &shown(after)]).map_err(unwritten)?;
+/// Writes the changes.
+struct Changes {
+    names: KeptNames,
+    /// Which columns of names a report has.
+    has_names: [bool; names::COLUMNS.len()],
+}
+
+impl Changes {
+    fn write(&self, mut pairs: Pairs, summary: &mut Summary) -> Result<File, DiffError> {
+        let file = unnamed_file(&std::env::temp_dir()).map_err(DiffError::Temporary)?;
+        let mut writer = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(file);
+        let unwritten = |error| DiffError::Temporary(io::Error::other(error));
+        let header = [USER].into_iter().chain(self.among(names::COLUMNS)).chain(COLUMNS);
+        writer.write_record(header).map_err(unwritten)?;
+        while let Some(Pair { user, before, after, names }) = pairs.next_pair()? {
+            summary.users += 1;
+            if let Some(change) = Change::between(before, after) {
+                summary.add(change);
+                let named = self.named(names).map_err(DiffError::Temporary)?;
+                let values = [change.name().to_owned(), shown(before), shown(after)];
+                let line = [user.to_string()].into_iter().chain(self.among(named)).chain(values);
+                writer.write_record(line).map_err(unwritten)?;
+            }
         }
+        let rewound = writer.into_inner().map_err(csv::IntoInnerError::into_error).and_then(|mut file| file.rewind().map(|()| file));
+        rewound.map_err(DiffError::Temporary)
     }
-    let rewound = writer.into_inner().map_err(csv::IntoInnerError::into_error).and_then(|mut file| file.rewind().map(|()| file));
-    rewound.map_err(DiffError::Temporary)
+
+    /// What a user is called: in the second report, or else in the first.
+    fn named(&self, [old, new]: [NamesPlace; 2]) -> io::Result<Named> {
+        let (old, new) = (self.names.at(old)?, self.names.at(new)?);
+        let mut both = old.into_iter().zip(new);
+        Ok(std::array::from_fn(|_| both.next().map(|(old, new)| if new.is_empty() { old } else { new }).unwrap_or_default()))
+    }
+
+    /// Those of the values of all columns of names whose column a report has.
+    fn among<T>(&self, values: [T; names::COLUMNS.len()]) -> impl Iterator<Item = T> {
+        values.into_iter().zip(self.has_names).filter(|(_, has)| *has).map(|(value, _)| value)
+    }
 }
 
 fn shown(state: Option<State>) -> String {

@@ -7,6 +7,7 @@ use chrono::DateTime;
 
 use super::change::State;
 use super::error::{DiffError, Fault};
+use super::names::NamesPlace;
 use crate::domain::{BypassUntil, Outcome, UserId};
 use crate::external_sort::{Sorted, Sorter};
 
@@ -17,11 +18,14 @@ pub(super) enum Side {
     New,
 }
 
-/// A line as integers that sort by user, side and line: the two halves of the user ID, the side, the line, the state.
-type Key = [u64; 5];
+/// A line as integers that sort by user, side and line: the two halves of the user ID, the side, the line, the state, and where
+/// the user's names stand.
+type Key = [u64; KEY];
+const KEY: usize = 6;
 const SIDE: usize = 2;
 const LINE: usize = 3;
 const STATE: usize = 4;
+const NAMES: usize = 5;
 
 /// A user who cannot bypass MFA.
 const INACTIVE: u64 = 0;
@@ -52,16 +56,17 @@ fn decoded(word: u64) -> State {
 }
 
 /// The lines of both reports, in any order.
-pub(super) struct Lines(Sorter<5>);
+pub(super) struct Lines(Sorter<KEY>);
 
 impl Lines {
     pub(super) fn new() -> Self {
         Self(Sorter::new(&std::env::temp_dir()))
     }
 
-    pub(super) fn push(&mut self, side: Side, line: u64, user: UserId, state: State) -> Result<(), DiffError> {
+    /// Adds a line, which says that this `user` is in this `state`.
+    pub(super) fn push(&mut self, side: Side, line: u64, user: UserId, state: State, names: NamesPlace) -> Result<(), DiffError> {
         let (high, low) = user.uuid().as_u64_pair();
-        self.0.push([high, low, side as u64, line, encoded(state)]).map_err(DiffError::Temporary)
+        self.0.push([high, low, side as u64, line, encoded(state), names.packed()]).map_err(DiffError::Temporary)
     }
 
     /// The users in the order of their IDs; `names` are the reports' names in messages.
@@ -72,7 +77,7 @@ impl Lines {
 
 /// The users of both reports, one by one.
 pub(super) struct Pairs {
-    keys: Peekable<Sorted<5>>,
+    keys: Peekable<Sorted<KEY>>,
     names: [String; 2],
 }
 
@@ -82,6 +87,8 @@ pub(super) struct Pair {
     pub(super) user: UserId,
     pub(super) before: Option<State>,
     pub(super) after: Option<State>,
+    /// Where the names of the user stand in the two reports.
+    pub(super) names: [NamesPlace; 2],
 }
 
 impl Pairs {
@@ -102,8 +109,9 @@ impl Pairs {
             let is_the_users = |next: &Key| next[..SIDE] == first[..SIDE];
             next = self.keys.next_if(|next| next.as_ref().is_ok_and(is_the_users)).transpose().map_err(DiffError::Temporary)?;
         }
+        let names = sides.each_ref().map(|side| side.names.unwrap_or(NamesPlace::NONE));
         let [before, after] = sides.map(View::state);
-        Ok(Some(Pair { user, before, after }))
+        Ok(Some(Pair { user, before, after, names }))
     }
 }
 
@@ -113,11 +121,15 @@ struct View {
     /// The line of a result that is not a failure, and its state.
     settled: Option<(u64, State)>,
     failed: Option<Outcome>,
+    /// Where the names stand of the first line that has some.
+    names: Option<NamesPlace>,
 }
 
 impl View {
     /// Adds a line; if it contradicts an earlier one, returns that line as the error.
     fn add(&mut self, key: Key) -> Result<(), u64> {
+        let names = Some(NamesPlace::unpacked(key[NAMES])).filter(|names| *names != NamesPlace::NONE);
+        self.names = self.names.or(names);
         match decoded(key[STATE]) {
             // Of several failures, always the same one, whatever their order.
             State::Failed(outcome) => self.failed = self.failed.into_iter().chain([outcome]).min_by_key(|outcome| *outcome as u64),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::change::State;
 use super::error::{DiffError, Fault};
+use super::names::{self, Named};
 use crate::domain::{BypassUntil, Outcome, UserId};
 use crate::input::{RowFault, Table, Values};
 use crate::report::is_journal;
@@ -19,13 +20,15 @@ struct Columns {
     user: usize,
     result: usize,
     until: usize,
+    /// Those of names, where the report has them.
+    names: [Option<usize>; names::COLUMNS.len()],
 }
 
 /// What a line states.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// A user's state.
-    User(UserId, State),
+    /// A user's state, and what the user is called.
+    User(UserId, State, Named),
     /// A failed line whose user is unknown.
     Unmatched,
     /// Nothing beyond an earlier line.
@@ -41,14 +44,19 @@ impl Report {
         let table = Table::open(path)?;
         // Not read, but a file of failed rows, which is no report, lacks this column.
         table.column("canBypassMFA")?;
-        let columns =
-            Columns { user: table.column("userID")?, result: table.column("result")?, until: table.column("bypassMFAEnabledUntil")? };
+        let (user, result, until) = (table.column("userID")?, table.column("result")?, table.column("bypassMFAEnabledUntil")?);
+        let columns = Columns { user, result, until, names: names::COLUMNS.map(|name| table.column_like(name)) };
         Ok(Self { table, columns })
     }
 
     /// Its name in messages.
     pub(super) fn name(&self) -> &str {
         self.table.name()
+    }
+
+    /// Which columns of names it has.
+    pub(super) fn has_names(&self) -> [bool; names::COLUMNS.len()] {
+        self.columns.names.map(|column| column.is_some())
     }
 
     /// The next line number and entry, or `None` after the last.
@@ -84,12 +92,26 @@ fn entry_of(values: &Values<'_>, columns: &Columns) -> Result<Entry, Fault> {
         | Outcome::Failed
         | Outcome::Unknown
         | Outcome::Invalid => {
-            return Ok(user.map_or(Entry::Unmatched, |user| Entry::User(user, State::Failed(outcome))));
+            return match user {
+                Ok(user) => Ok(Entry::User(user, State::Failed(outcome), named(values, columns)?)),
+                Err(_) => Ok(Entry::Unmatched),
+            };
         }
         Outcome::Duplicate => return Ok(Entry::Repeated),
     };
     let user = user.map_err(|fault| RowFault::User { column: "userID".to_owned(), fault })?;
-    Ok(Entry::User(user, state))
+    Ok(Entry::User(user, state, named(values, columns)?))
+}
+
+/// What a line calls its user.
+fn named(values: &Values<'_>, columns: &Columns) -> Result<Named, Fault> {
+    let mut named = Named::default();
+    for (name, column) in named.iter_mut().zip(columns.names) {
+        if let Some(column) = column {
+            values.get(column)?.clone_into(name);
+        }
+    }
+    Ok(named)
 }
 
 /// The end date of a line, if it has one.

@@ -1,22 +1,17 @@
-//! Parses end dates and durations.
+//! Parses end dates.
 //!
 //! An end date decides how long an account is protected by a password alone, so a text has exactly one meaning or is
 //! refused: no local time zones, no day-month guesses, no rolling over.
 
-use std::time::Duration;
-
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::{BypassUntil, counted, quote};
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+use super::span::parse_span;
+use super::until_guess::Guess;
+use super::{BypassUntil, quote};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UntilError {
-    #[error(
-        "`{}` is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`",
-        quote(.0)
-    )]
+    #[error("`{}` {}", quote(.0), meant(.0))]
     Form(String),
     #[error("`{}` has no offset from UTC: expected `{}Z` or `{}+02:00`, say", quote(.0), quote(.0), quote(.0))]
     NoOffset(String),
@@ -33,6 +28,24 @@ pub(crate) enum UntilError {
     TooFar { value: String, window: String },
     #[error("`{}` is not in the future: the run started at {start}", quote(.value))]
     Past { value: String, start: String },
+}
+
+impl UntilError {
+    /// The text that is refused.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Form(text) | Self::NoOffset(text) | Self::RollsOver(text) | Self::NotInCalendar(text) | Self::Year(text) => text,
+            Self::TooFar { value, .. } | Self::Past { value, .. } => value,
+        }
+    }
+}
+
+/// What is wrong with a text of another form, and what was expected.
+fn meant(text: &str) -> String {
+    Guess::of(text).map_or_else(
+        || "is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`".to_owned(),
+        |guess| guess.to_string(),
+    )
 }
 
 /// The end date that `text` means in a run that started at `start`: an RFC 3339 date-time with an offset, a date (its
@@ -94,88 +107,10 @@ fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<U
     start.checked_add_signed(span).ok_or_else(year)
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a duration: expected a form such as `90s`, `30m`, `4h`, `2d` or `1h30m`", quote(.0))]
-pub(crate) struct NotADuration(String);
-
-/// The length of a text such as `90m`, `4h` or `1d12h`, in the fixed-length units `ms`, `s`, `m`, `h` and `d`. Months
-/// and years are refused, and so is a number without a unit, except `0`.
-pub(crate) fn parse_span(text: &str) -> Result<Duration, NotADuration> {
-    let refused = || NotADuration(text.to_owned());
-    if !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'd' | b'h' | b'm' | b's')) {
-        return Err(refused());
-    }
-    humantime::parse_duration(text).map_err(|_| refused())
-}
-
-/// A time to wait, at most a year.
-pub(crate) fn positive_span(text: &str) -> Result<Duration, String> {
-    span_up_to(365, text)
-}
-
-/// A span of more than nothing, and at most this many `days`.
-pub(crate) fn span_up_to(days: u32, text: &str) -> Result<Duration, String> {
-    match parse_span(text) {
-        Ok(Duration::ZERO) => Err("expected more than nothing".to_owned()),
-        Ok(span) if span > DAY * days => Err(format!("expected at most {days}d")),
-        Ok(span) => Ok(span),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// The parts of a span, the greatest unit first, each with the number of its unit; without those that are 0. (A month or a year
-/// has no fixed length.)
-fn parts(span: Duration) -> Vec<(u64, &'static str)> {
-    let seconds = span.as_secs();
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-        (u64::from(span.subsec_millis()), "ms"),
-    ];
-    parts.into_iter().filter(|(count, _)| *count > 0).collect()
-}
-
-/// A span as options take it, to the millisecond: `7d`, `1h30m`.
-pub(crate) fn typed_span(span: Duration) -> String {
-    let parts = parts(span);
-    if parts.is_empty() { "0s".to_owned() } else { parts.iter().map(|(count, unit)| format!("{count}{unit}")).collect() }
-}
-
-/// A span for people, to the millisecond: "7 days", "3 d 11 h", "1 min 30 s".
-pub(crate) fn span_in_words(span: Duration) -> String {
-    match parts(span)[..] {
-        [] => "0 s".to_owned(),
-        [(days, "d")] => counted(days, "day"),
-        ref parts => {
-            let shown = |(count, unit): &(u64, &str)| format!("{count} {}", if *unit == "m" { "min" } else { unit });
-            parts.iter().map(shown).collect::<Vec<_>>().join(" ")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn spans_are_shown_as_people_write_them_and_recorded_as_options_take_them() {
-        for (millis, words, typed) in [
-            (0, "0 s", "0s"),
-            (250, "250 ms", "250ms"),
-            (90_000, "1 min 30 s", "1m30s"),
-            (4 * 3_600_000, "4 h", "4h"),
-            (86_400_000, "1 day", "1d"),
-            (7 * 86_400_000, "7 days", "7d"),
-            (299_400_000, "3 d 11 h 10 min", "3d11h10m"),
-            (40_000 * 86_400_000, "40000 days", "40000d"),
-        ] {
-            let span = Duration::from_millis(millis);
-            assert_eq!((span_in_words(span).as_str(), typed_span(span).as_str()), (words, typed));
-            assert_eq!(parse_span(typed.trim_start_matches("0s")).unwrap_or_default(), span);
-        }
-    }
     use proptest::prelude::*;
 
     fn start() -> DateTime<Utc> {
@@ -274,6 +209,8 @@ mod tests {
 
 #[cfg(test)]
 mod fuzz {
+    use std::time::Duration;
+
     use super::*;
     use crate::fuzz::{cases, spoilt_text};
     use proptest::prelude::*;

@@ -6,9 +6,10 @@ use std::io;
 
 use chrono::{DateTime, Utc};
 
+use super::bad_rows::BadRows;
 use super::blocks::Fingerprint;
 use super::columns::Layout;
-use super::error::{BadRows, refused};
+use super::error::refused;
 use super::repeats::{ROW_KEY, Repeat, Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
 use super::rows::{Asked, RowReader, Rules, UserRef};

@@ -6,8 +6,8 @@ use csv::ByteRecord;
 use super::error::HeaderFault;
 use super::source::Beginning;
 use super::{InputError, parser};
-use crate::domain::{Attribute, Operation, UserId};
-use crate::report::{COLUMNS, FAILED_COLUMNS, is_of_a_report};
+use crate::domain::{Attribute, CsvDialect, LineEnd, Operation, UserId};
+use crate::report::{COLUMNS, FAILED_COLUMNS, UNNAMED_COLUMN, delimiter_of_report, is_of_a_report};
 
 /// The delimiters that are detected, most likely first.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
@@ -21,6 +21,8 @@ const UNTIL: &[&str] = &["bypassMFAEnabledUntil", "until", "endDate"];
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Dialect {
     pub(crate) user_column: Option<String>,
+    /// What the values of the users' column are, if they are no user IDs.
+    pub(crate) lookup_by: Option<Attribute>,
     pub(crate) until_column: Option<String>,
     pub(crate) delimiter: Option<u8>,
     pub(crate) no_headers: bool,
@@ -55,7 +57,7 @@ pub(crate) struct GrantColumns {
 /// The format of an input.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    pub(crate) delimiter: u8,
+    pub(crate) dialect: CsvDialect,
     pub(crate) has_header: bool,
     /// The column of user IDs or, if there is none, of the attribute that users are looked up by.
     pub(crate) user: Column,
@@ -76,10 +78,10 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of `source` for an `operation`. `has_until`: whether `--until` gives an end date for every row.
     pub(crate) fn of(source: &Beginning, operation: Operation, dialect: &Dialect, has_until: bool) -> Result<Self, InputError> {
-        let First { delimiter, line, record: first } = First::of(source, dialect)?;
+        let First { dialect: form, line, record: first } = First::of(source, dialect)?;
         let fault = |fault| InputError::Header { name: source.name.clone(), line, fault };
         let names = if dialect.no_headers {
-            (1..=first.len()).map(|number| format!("column{number}")).collect()
+            (1..=first.len()).map(|number| format!("{UNNAMED_COLUMN}{number}")).collect()
         } else {
             header_names(&first).map_err(fault)?
         };
@@ -91,7 +93,7 @@ impl Layout {
                 (user, None, Some(grant))
             }
             Operation::Grant | Operation::LookAndGrant | Operation::Audit | Operation::End(_) => {
-                let (user, lookup) = find.user(dialect.user_column.as_deref()).map_err(fault)?;
+                let (user, lookup) = find.user(dialect).map_err(fault)?;
                 (user, lookup, None)
             }
         };
@@ -109,8 +111,10 @@ impl Layout {
             .filter(|(index, _)| (*index != user.index || is_looked_up) && until.as_ref().is_none_or(|until| *index != until.index))
             .map(|(index, name)| Column { index, name: name.clone() })
             .partition::<Vec<_>, _>(|column| COLUMNS.iter().any(|own| plain(own) == plain(&column.name)));
+        let (looked_up, superseded) = superseded.into_iter().partition(|column| is_looked_up && *column == user);
+        let carried = with_values_of(lookup.as_ref(), looked_up, carried);
         let superseded = superseded.into_iter().map(|column| column.name).collect();
-        Ok(Self { delimiter, has_header: !dialect.no_headers, user, lookup, until, grant, carried, superseded, names })
+        Ok(Self { dialect: form, has_header: !dialect.no_headers, user, lookup, until, grant, carried, superseded, names })
     }
 
     /// Whether the input is itself a report, with all of a report's columns.
@@ -128,9 +132,22 @@ impl Layout {
     }
 }
 
+/// The `carried` columns with the one that users are `looked_up` by, if the report has a column of its name: it then gets the name
+/// of its attribute, so that the report tells which user it could not find.
+fn with_values_of(lookup: Option<&Lookup>, looked_up: Vec<Column>, mut carried: Vec<Column>) -> Vec<Column> {
+    let named = looked_up.into_iter().zip(lookup).map(|(Column { index, name }, Lookup { by, .. })| {
+        let is_free = carried.iter().all(|column| plain(&column.name) != plain(by.name()));
+        Column { index, name: if is_free { by.name().to_owned() } else { format!("{name} as given") } }
+    });
+    let named: Vec<_> = named.collect();
+    carried.extend(named);
+    carried.sort_by_key(|column| column.index);
+    carried
+}
+
 /// The first record of a source, which is the header if there is one.
 pub(super) struct First {
-    pub(super) delimiter: u8,
+    pub(super) dialect: CsvDialect,
     /// The line on which the record begins, from 1.
     pub(super) line: u64,
     pub(super) record: ByteRecord,
@@ -139,12 +156,19 @@ pub(super) struct First {
 impl First {
     pub(super) fn of(source: &Beginning, dialect: &Dialect) -> Result<Self, InputError> {
         let delimiter = dialect.delimiter.unwrap_or_else(|| likeliest_delimiter(&source.head, dialect));
-        let (line, record) = first_record(&source.head, delimiter);
+        let FirstRecord { line, record, line_end } = FirstRecord::of(&source.head, delimiter);
         if source.has_more && !source.head.contains(&b'\n') {
             return Err(InputError::Header { name: source.name.clone(), line, fault: HeaderFault::TooLong });
         }
-        Ok(Self { delimiter, line, record })
+        let shown = (record.len() > 1).then_some(delimiter);
+        let dialect = CsvDialect { delimiter: dialect.delimiter.or(shown), has_mark: !source.mark.is_empty(), line_end };
+        Ok(Self { dialect, line, record })
     }
+}
+
+/// Whether a column with this `name` is the `wanted` one: whatever the case, with or without `_`, `-` and spaces.
+pub(super) fn is_named(name: &str, wanted: &str) -> bool {
+    plain(name) == plain(wanted)
 }
 
 /// A name normalized for comparison: in lower case, without `_`, `-` and spaces.
@@ -153,6 +177,13 @@ fn plain(name: &str) -> String {
 }
 
 fn likeliest_delimiter(head: &[u8], dialect: &Dialect) -> u8 {
+    if dialect.no_headers {
+        let count = |&delimiter: &u8| outside_quotes(head, delimiter);
+        return DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(DELIMITERS[0]);
+    }
+    if let Some(delimiter) = delimiter_of_report(head) {
+        return delimiter;
+    }
     let typed = dialect.user_column.iter().chain(&dialect.until_column).map(|name| plain(name));
     let known = USER.iter().chain(UNTIL).copied().chain(Attribute::ALL.map(Attribute::name));
     let wanted: Vec<String> = known.map(plain).chain(typed).collect();
@@ -161,21 +192,55 @@ fn likeliest_delimiter(head: &[u8], dialect: &Dialect) -> u8 {
         names.filter(|name| wanted.iter().any(|wanted| wanted == name.trim())).count()
     };
     let score = |&delimiter: &u8| {
-        let record = first_record(head, delimiter).1;
+        let record = FirstRecord::of(head, delimiter).record;
         (known(&record), record.len())
     };
-    let best = DELIMITERS.into_iter().rev().max_by_key(score);
-    best.unwrap_or(b',')
+    DELIMITERS.into_iter().rev().max_by_key(score).unwrap_or(DELIMITERS[0])
 }
 
-/// The first record that is not blank, and the line on which it begins.
-fn first_record(head: &[u8], delimiter: u8) -> (u64, ByteRecord) {
-    let mut reader = parser(delimiter).from_reader(head);
-    let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).unwrap_or(false) && super::is_blank(&record) {}
-    let inside = memchr::memchr_iter(b'\n', record.as_slice()).count() as u64;
-    let ended = u64::from(head.contains(&b'\n'));
-    (reader.position().line().saturating_sub(inside + ended).max(1), record)
+/// How often `delimiter` stands in the first line of `head` that is not blank, outside of quotes: those that begin a value,
+/// whatever separates values.
+fn outside_quotes(head: &[u8], delimiter: u8) -> usize {
+    let is_blank = |line: &[u8]| line.iter().all(|byte| byte.is_ascii_whitespace() || DELIMITERS.contains(byte));
+    let mut rest = head;
+    while let Some(at) = memchr::memchr(b'\n', rest).filter(|at| is_blank(&rest[..*at])) {
+        rest = &rest[at + 1..];
+    }
+    let (mut is_inside, mut before, mut count) = (false, b'\n', 0);
+    for byte in rest {
+        match byte {
+            b'"' if is_inside => is_inside = false,
+            // The second of two quotes continues the value.
+            b'"' => is_inside = before == b'"' || before == b'\n' || DELIMITERS.contains(&before),
+            b'\n' if !is_inside => break,
+            byte if !is_inside && *byte == delimiter => count += 1,
+            _ => {}
+        }
+        before = *byte;
+    }
+    count
+}
+
+/// The first record that is not blank.
+struct FirstRecord {
+    /// The line on which it begins.
+    line: u64,
+    record: ByteRecord,
+    line_end: LineEnd,
+}
+
+impl FirstRecord {
+    fn of(head: &[u8], delimiter: u8) -> Self {
+        let mut reader = parser(delimiter).from_reader(head);
+        let mut record = ByteRecord::new();
+        while reader.read_byte_record(&mut record).unwrap_or(false) && super::is_blank(&record) {}
+        let inside = memchr::memchr_iter(b'\n', record.as_slice()).count() as u64;
+        let ended = u64::from(head.contains(&b'\n'));
+        let line = reader.position().line().saturating_sub(inside + ended).max(1);
+        let end = usize::try_from(reader.position().byte()).unwrap_or(head.len()).min(head.len());
+        let line_end = if head[..end].ends_with(b"\r\n") { LineEnd::CrLf } else { LineEnd::Lf };
+        Self { line, record, line_end }
+    }
 }
 
 pub(super) fn header_names(header: &ByteRecord) -> Result<Vec<String>, HeaderFault> {
@@ -202,10 +267,14 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     /// The column of users, and how users without an ID are looked up. A column chosen by the user is looked up by its
-    /// attribute if it has the name of one.
-    fn user(&self, named: Option<&str>) -> Result<(Column, Option<Lookup>), HeaderFault> {
-        let by = |column: &Column| Attribute::ALL.into_iter().find(|by| plain(by.name()) == plain(&column.name));
-        let lookup = |column: Column| by(&column).map(|by| Lookup { column, by });
+    /// attribute if it has the name of one, and else as the user says.
+    fn user(&self, dialect: &Dialect) -> Result<(Column, Option<Lookup>), HeaderFault> {
+        let Dialect { user_column, lookup_by, .. } = dialect;
+        let named = user_column.as_deref();
+        if let Some(by) = *lookup_by {
+            return self.looked_up(named, by);
+        }
+        let lookup = |column: Column| attribute_of(&column).map(|by| Lookup { column, by });
         if named.is_some() || self.no_headers {
             let user = self.required(named, USER, 0)?;
             let lookup = lookup(user.clone()).filter(|_| !self.no_headers);
@@ -220,6 +289,27 @@ impl Finder<'_> {
                 Some(column) => Ok((column.clone(), lookup(column))),
                 None => self.required(None, USER, 0).map(|user| (user, None)),
             },
+        }
+    }
+
+    /// The column of users, which are looked up `by` this attribute. Without a name, that is the attribute's own column, or that
+    /// of user IDs if there is no other. A name that says another attribute is refused.
+    fn looked_up(&self, named: Option<&str>, by: Attribute) -> Result<(Column, Option<Lookup>), HeaderFault> {
+        let all = |column: Column| (column.clone(), Some(Lookup { column, by }));
+        if named.is_some() || self.no_headers {
+            let user = self.required(named, USER, 0)?;
+            return match attribute_of(&user).filter(|says| *says != by && !self.no_headers) {
+                Some(_) => Err(HeaderFault::OtherAttribute { column: user.name, by: by.name() }),
+                None => Ok(all(user)),
+            };
+        }
+        match (self.optional(USER, 0)?, self.by_name(by.name())?) {
+            // Its user IDs are what an earlier run has found.
+            (Some(user), Some(column)) if is_of_a_report(self.names) => Ok((user, Some(Lookup { column, by }))),
+            (Some(user), Some(column)) => Err(HeaderFault::TwoOfUsers { ids: user.name, values: column.name }),
+            (Some(user), None) => Ok(all(user)),
+            (None, Some(column)) => Ok(all(column)),
+            (None, None) => self.required(Some(by.name()), USER, 0).map(all),
         }
     }
 
@@ -273,6 +363,11 @@ impl Finder<'_> {
         let found = index.and_then(|index| self.names.get(index).map(|name| Column { index, name: name.clone() }));
         found.ok_or_else(|| HeaderFault::NotANumber(text.to_owned(), self.names.len()))
     }
+}
+
+/// The attribute that the name of a column says.
+fn attribute_of(column: &Column) -> Option<Attribute> {
+    Attribute::ALL.into_iter().find(|by| plain(by.name()) == plain(&column.name))
 }
 
 fn is_user_id(field: &[u8]) -> bool {

@@ -1,20 +1,13 @@
 //! The errors of an input, and what the user can do about each.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::Path;
 
+use super::bad_rows::{BadRows, CLOSE_QUOTE, IN_EXCEL};
 use super::blocks::BadBytes;
-use crate::domain::{NotAUuid, UntilError, are, counted, quote};
+use crate::domain::{are, counted, quote};
 use crate::external_sort::NoTemporary;
 use crate::file_error::reading_hint;
-
-const IN_EXCEL: &str = "in Excel, save as `CSV UTF-8 (Comma delimited)`";
-const CLOSE_QUOTE: &str = "close the quote, or write it twice if it is part of the value";
-
-/// How many bad rows a message names.
-pub(crate) const NAMED: usize = 20;
 
 /// Why an input is refused as a whole. Nothing was sent. Every variant has the name of the input in messages.
 #[derive(Debug, thiserror::Error)]
@@ -71,15 +64,7 @@ impl InputError {
             Self::TooManyRows { .. } | Self::MoreRows { .. } => {
                 "see whether this is the file that you mean: if it is, allow as many rows with `--max-users`"
             }
-            Self::BadRows { bad, .. } if bad.fatal => CLOSE_QUOTE,
-            Self::BadRows { bad, .. } if bad.not_utf8() => IN_EXCEL,
-            Self::BadRows { bad, .. } if bad.is_no_grants_report() => {
-                "`end --restore` takes the report of a `grant --look-first`, not that of an audit or an end"
-            }
-            Self::BadRows { bad, .. } if bad.lacks_previous() => {
-                "a grant tells what was there before with `--look-first`; where nobody knows, end the bypasses without `--restore`, or write an end date or `none` into the column"
-            }
-            Self::BadRows { .. } => "mend the rows, or use `--skip-invalid` to run the others and report these",
+            Self::BadRows { rows, bad, .. } => return bad.hint(*rows),
         };
         hint.to_owned()
     }
@@ -108,6 +93,12 @@ pub(crate) enum HeaderFault {
     NotAGrantsReport { wanted: String, found: Vec<String> },
     #[error("there are two columns `{}`", quote(.0))]
     Twice(String),
+    /// `--lookup-by` says another attribute than the column's name.
+    #[error("column `{}`: its values are to be looked up as `{by}`, as `--lookup-by` says, and its name says another", quote(.column))]
+    OtherAttribute { column: String, by: &'static str },
+    /// `--lookup-by` is given, and no `--user-column`.
+    #[error("there are two columns of users, `{}` and `{}`, and `--lookup-by` does not say which is meant", quote(.ids), quote(.values))]
+    TwoOfUsers { ids: String, values: String },
     #[error("the header is not UTF-8")]
     NotUtf8,
     #[error("the header is longer than 64 KiB")]
@@ -123,7 +114,7 @@ impl HeaderFault {
         match self {
             Self::Missing { data: true, .. } => "the first line looks like data: if the file has no header, use `--no-headers`",
             Self::Missing { users: true, .. } => {
-                "`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`"
+                "`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`, and what it holds with `--lookup-by`"
             }
             Self::Missing { .. } => {
                 "`until` and `end_date` are understood too; name another column with `--until-column`, or one end date for all with `--until`"
@@ -131,6 +122,8 @@ impl HeaderFault {
             Self::NotAGrantsReport { .. } => {
                 "`end --restore` takes the report of a `grant --look-first`, which has it; without `--restore`, the bypasses are ended"
             }
+            Self::OtherAttribute { .. } => "leave `--lookup-by` out, or name another column with `--user-column`",
+            Self::TwoOfUsers { .. } => "name one of them with `--user-column`",
             Self::Twice(_) => "rename one of them, or name another column with `--user-column` or `--until-column`",
             Self::NotUtf8 => IN_EXCEL,
             Self::TooLong => "see whether this is a CSV file, whose first line names the columns",
@@ -144,137 +137,6 @@ impl HeaderFault {
 
 fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{}`", quote(name))).collect::<Vec<_>>().join(", ")
-}
-
-/// The invalid rows of an input: the first 20, and the total.
-#[derive(Debug, Default)]
-pub(crate) struct BadRows {
-    /// How many there are.
-    pub(crate) count: u64,
-    /// Whether the input cannot be run even without them.
-    pub(crate) fatal: bool,
-    /// Whether lookup requests were sent before the rows turned out to be invalid.
-    pub(crate) were_looked_up: bool,
-    /// Their number by what is wrong with them.
-    pub(crate) kinds: BTreeMap<&'static str, u64>,
-    /// The input, as messages call it.
-    name: String,
-    /// The lines and the faults of the first.
-    named: Vec<(u64, RowFault)>,
-}
-
-impl BadRows {
-    fn not_utf8(&self) -> bool {
-        self.named.iter().any(|(_, fault)| matches!(fault, RowFault::NotUtf8 { .. }))
-    }
-
-    /// No invalid rows so far of the input that messages call `name`.
-    pub(crate) fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
-    }
-
-    fn is_no_grants_report(&self) -> bool {
-        self.named.iter().any(|(_, fault)| matches!(fault, RowFault::Result { .. }))
-    }
-
-    fn lacks_previous(&self) -> bool {
-        self.named.iter().any(|(_, fault)| matches!(fault, RowFault::NoPrevious { .. }))
-    }
-
-    /// Counts rows with this fault without naming them.
-    pub(crate) fn add_unnamed(&mut self, fault: &RowFault, rows: u64) {
-        self.count += rows;
-        *self.kinds.entry(fault.kind()).or_default() += rows;
-    }
-
-    /// Adds the invalid row on this line.
-    pub(crate) fn add(&mut self, line: u64, fault: RowFault) {
-        self.add_unnamed(&fault, 1);
-        // After an unclosed quote, the rest of the rows cannot be told apart.
-        self.fatal |= matches!(fault, RowFault::Unclosed { .. });
-        let place = self.named.partition_point(|(named, _)| *named <= line);
-        self.named.insert(place, (line, fault));
-        self.named.truncate(NAMED);
-    }
-}
-
-impl fmt::Display for BadRows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (line, fault) in &self.named {
-            write!(f, "\n  {}:{line}: {fault}", self.name)?;
-        }
-        let more = self.count - self.named.len() as u64;
-        if more > 0 { write!(f, "\n  and {more} more") } else { Ok(()) }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LookupValueFault {
-    #[error("there is no value: expected one to look the user up by")]
-    Empty,
-    #[error("`{}` cannot be looked up: expected text without control characters", quote(.0))]
-    Control(String),
-    #[error("`{}` cannot be looked up: expected at most {most} characters", quote(.value))]
-    TooLong { value: String, most: usize },
-}
-
-/// Why a row cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RowFault {
-    #[error("`{}` stands beyond the last column, `{}`: found {}, expected {expected}", quote(.value), quote(.last), counted(*.found as u64, "value"))]
-    TooMany { value: String, last: String, found: usize, expected: usize },
-    #[error("column `{}`: there is no value: found {}, expected {expected}, the last being `{}`", quote(.column), counted(*.found as u64, "value"), quote(.last))]
-    TooFew { column: String, last: String, found: usize, expected: usize },
-    #[error("column `{}`: `{}` is not UTF-8", quote(.column), quote(.value))]
-    NotUtf8 { column: String, value: String },
-    #[error("column `{}`: the quote before `{}` is never closed", quote(.column), quote(.value))]
-    Unclosed { column: String, value: String },
-    #[error("column `{}`: {fault}", quote(.column))]
-    User { column: String, fault: NotAUuid },
-    #[error("column `{}`: {fault}", quote(.column))]
-    LookupValue { column: String, fault: LookupValueFault },
-    #[error("column `{}`: {fault}", quote(.column))]
-    Until { column: String, fault: UntilError },
-    #[error("column `{}`: `` is not an end date, and there is no `--until` for rows that have none", quote(.column))]
-    NoUntil { column: String },
-    #[error("column `{}`: `{}` is not a result of a grant", quote(.column), quote(.value))]
-    Result { column: String, value: String },
-    #[error("column `{}`: `{}` is not an end date that was granted: expected the form `2026-08-31T17:00:00.000Z`", quote(.column), quote(.value))]
-    Granted { column: String, value: String },
-    #[error("column `{}`: `` does not tell what the user had before the grant", quote(.column))]
-    NoPrevious { column: String },
-    #[error("column `{}`: `{}` is not what a user had before: expected the form `2026-08-31T17:00:00.000Z`, or `none`", quote(.column), quote(.value))]
-    Previous { column: String, value: String },
-    #[error("column `{}`: `{previous}` is not before `{granted}`, which the grant gave", quote(.column))]
-    NotBefore { column: String, previous: String, granted: String },
-    #[error("column `{}`: `{user}` had `{previous}` here, and `{other}` on line {line}: expected one for a user", quote(.column))]
-    Contradiction { column: String, user: String, previous: String, other: String, line: u64 },
-    #[error(
-        "column `{}`: the user {user} has the end date `{until}` here, and `{other}` on line {line}: expected one end date for a user",
-        quote(.column)
-    )]
-    Conflict { column: String, user: String, until: String, other: String, line: u64 },
-}
-
-impl RowFault {
-    /// What is wrong, worded to follow a count ("3 with ...").
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::TooMany { .. } | Self::TooFew { .. } => "with too many or too few values",
-            Self::NotUtf8 { .. } => "not UTF-8",
-            Self::Unclosed { .. } => "with a quote that is never closed",
-            Self::User { .. } => "without a UUID",
-            Self::LookupValue { .. } => "without a value that can be looked up",
-            Self::Until { fault: UntilError::Past { .. }, .. } => "with an end date that has passed",
-            Self::Until { fault: UntilError::TooFar { .. }, .. } => "beyond `--max-window`",
-            Self::Until { .. } | Self::NoUntil { .. } => "without an end date that can be read",
-            Self::Result { .. } => "without a result of a grant",
-            Self::NoPrevious { .. } => "that do not tell what was there before",
-            Self::Contradiction { .. } => "that contradict another row of their user",
-            Self::Granted { .. } | Self::Previous { .. } | Self::NotBefore { .. } => "without the dates of a grant",
-            Self::Conflict { .. } => "with several end dates for one user",
-        }
-    }
 }
 
 /// Turns an I/O error into the reason why the input `name` cannot be read or copied.

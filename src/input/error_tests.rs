@@ -1,6 +1,7 @@
 //! Each refused input says what to do.
 
 use super::*;
+use crate::input::RowFault;
 use crate::hint_tests::{assert_all_told, assert_told};
 
 /// The header's fault after `fault`. The compiler asks here for a new one.
@@ -10,7 +11,9 @@ fn next_fault(fault: &HeaderFault) -> Option<HeaderFault> {
         HeaderFault::Missing { data: true, .. } => HeaderFault::Missing { wanted: text(), users: true, found: found(), data: false },
         HeaderFault::Missing { users: true, .. } => HeaderFault::Missing { wanted: text(), users: false, found: found(), data: false },
         HeaderFault::Missing { .. } => HeaderFault::NotAGrantsReport { wanted: text(), found: found() },
-        HeaderFault::NotAGrantsReport { .. } => HeaderFault::Twice(text()),
+        HeaderFault::NotAGrantsReport { .. } => HeaderFault::OtherAttribute { column: text(), by: "email" },
+        HeaderFault::OtherAttribute { .. } => HeaderFault::TwoOfUsers { ids: text(), values: "email".into() },
+        HeaderFault::TwoOfUsers { .. } => HeaderFault::Twice(text()),
         HeaderFault::Twice(_) => HeaderFault::NotUtf8,
         HeaderFault::NotUtf8 => HeaderFault::TooLong,
         HeaderFault::TooLong => HeaderFault::BareCarriageReturn,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::Operation;
+use crate::domain::{Attribute, Operation};
 
 fn dialect() -> Dialect {
     Dialect::default()
@@ -27,7 +27,11 @@ fn layout(header: &str, operation: Operation, dialect: &Dialect, has_until: bool
             let carried: Vec<_> = layout.carried_names().collect();
             format!("{} {lookup} {until} {} {}", layout.user.name, carried.join("+"), layout.superseded.join("+"))
         }
-        Err(error) => error.to_string().rsplit(": ").collect::<Vec<_>>()[1].to_owned(),
+        Err(error) => {
+            let text = error.to_string();
+            let parts: Vec<_> = text.rsplit(": ").collect();
+            if parts[0].starts_with("the columns are") { parts[1] } else { parts[0] }.to_owned()
+        }
     }
 }
 
@@ -61,6 +65,31 @@ fn each_column_has_its_part() {
         ("u", Grant, bare.clone(), true, "column1 - -  "),
     ] {
         assert_eq!(layout(header, operation, &dialect, has_until), expected, "{header} {operation:?} {dialect:?} {has_until}");
+    }
+    let by = |column: Option<&str>, lookup_by| Dialect { user_column: column.map(str::to_owned), lookup_by, ..Dialect::default() };
+    let (email, external) = (Some(Attribute::Email), Some(Attribute::ExternalId));
+    for (header, dialect, expected) in [
+        ("Email Address,note", by(Some("Email Address"), email), "Email Address email - Email Address+note "),
+        ("who,e_mail", by(Some("email"), email), "e_mail email - who+e_mail "),
+        ("username,email", by(None, email), "email email - username+email "),
+        ("note,ID", by(None, external), "ID externalId - note+ID "),
+        // The report has a column of this name: the values are carried under that of the attribute.
+        ("userID,note", by(None, email), "userID email - email+note "),
+        ("userID,email", by(Some("userID"), email), "userID email - userID as given+email "),
+        (
+            "who,username",
+            by(Some("username"), email),
+            "its values are to be looked up as `email`, as `--lookup-by` says, and its name says another",
+        ),
+        (
+            "userID,email",
+            by(None, email),
+            "there are two columns of users, `userID` and `email`, and `--lookup-by` does not say which is meant",
+        ),
+        ("who,note", by(None, email), "there is no column `email`"),
+        ("u,note", Dialect { no_headers: true, ..by(Some("1"), email) }, "column1 email - column1+column2 "),
+    ] {
+        assert_eq!(layout(header, Audit, &dialect, false), expected, "{header} {dialect:?}");
     }
     // In the report of an input of emails, users that were not found are looked up again.
     let report = format!("{REPORT},email,team");
@@ -163,9 +192,9 @@ fn the_message_names_each_bad_row_and_counts_no_others() {
          `7e94b96e-0364-463b-a059-d97d1e4cb1d5`"
     );
     let twenty = refused(&format!("userID,until\n{}", "x,+4h\n".repeat(20)));
-    assert!(twenty.lines().count() == 21 && !twenty.contains("more"), "{twenty}");
+    assert!(twenty.ends_with("; 20 rows are like this: `x` (lines 2 to 21)"), "{twenty}");
     let one_more = refused(&format!("userID,until\n{}", "x,+4h\n".repeat(21)));
-    assert!(one_more.lines().count() == 22 && one_more.ends_with("\n  and 1 more"), "{one_more}");
+    assert!(one_more.ends_with("; 21 rows are like this: `x` (lines 2 to 21), …"), "{one_more}");
     // Conflicts are found last, but are named in the order of the lines.
     let order = refused(&format!("userID,until\n{A},+4h\nx,+4h\n{A},+5h\n"));
     let lines: Vec<_> = order.lines().skip(1).map(|line| line.trim_start().split(": ").next().unwrap_or_default()).collect();
@@ -191,7 +220,7 @@ fn each_refusal_says_what_can_be_done() {
     let data = format!("{A},+4h\n");
     let unclosed = format!("userID,until\n{A},\"+4h\n");
     for (text, expected) in [
-        (b"userID,until\nx,+4h\n".as_slice(), "mend the rows, or use `--skip-invalid`"),
+        (b"userID,until\nx,+4h\n".as_slice(), "mend the rows, or check that the file"),
         (b"userID,until\n\xff,+4h\n", "in Excel, save as `CSV UTF-8 (Comma delimited)`"),
         (unclosed.as_bytes(), "close the quote"),
         (b"\xff\xfeu\0", "in Excel, save as `CSV UTF-8 (Comma delimited)`; elsewhere, `iconv"),

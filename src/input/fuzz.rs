@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::dialect_tests::failed_file;
 use super::tests::{A, B, checked_input, rules};
 use super::*;
-use crate::domain::{BypassUntil, Operation};
+use crate::domain::{Attribute, BypassUntil, Operation};
 use crate::fuzz::{bytes, cases, spoilt};
 
 /// Typical inputs, mutated.
@@ -25,11 +26,9 @@ fn inputs() -> impl Strategy<Value = Vec<u8>> {
 fn dialects() -> impl Strategy<Value = Dialect> {
     let column = || prop::option::weighted(0.2, prop::sample::select(vec!["userID", "note", "until", "1", "2", "0", "9", ""]));
     let delimiter = prop::option::weighted(0.3, prop::sample::select(vec![b',', b';', b'\t', b'|', b'"', b' ']));
-    (column(), column(), delimiter, prop::bool::weighted(0.2)).prop_map(|(user, until, delimiter, no_headers)| Dialect {
-        user_column: user.map(str::to_owned),
-        until_column: until.map(str::to_owned),
-        delimiter,
-        no_headers,
+    let lookup_by = prop::option::weighted(0.2, prop::sample::select(&Attribute::ALL));
+    (column(), column(), lookup_by, delimiter, prop::bool::weighted(0.2)).prop_map(|(user, until, lookup_by, delimiter, no_headers)| {
+        Dialect { user_column: user.map(str::to_owned), until_column: until.map(str::to_owned), lookup_by, delimiter, no_headers }
     })
 }
 
@@ -86,20 +85,9 @@ fn check(input: &ValidInput) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// All rows as the input has them, in the format of the file of failed rows.
+/// All rows as if they had failed.
 fn rewritten(input: &ValidInput) -> Vec<u8> {
-    let mut original = input.original_rows().expect("unchanged");
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    let written = |mut row: ByteRecord| {
-        row.extend(FAILED_COLUMNS);
-        row
-    };
-    writer.write_byte_record(&written(original.header())).expect("memory");
-    for number in 1..=input.rows() {
-        let row = original.row(number, &ByteRecord::new()).expect("there is one");
-        writer.write_byte_record(&written(row)).expect("memory");
-    }
-    writer.into_inner().expect("memory")
+    failed_file(input, &(1..=input.rows()).map(|row| (row, "why; not, known\t")).collect::<Vec<_>>())
 }
 
 proptest! {
@@ -139,8 +127,7 @@ proptest! {
             && (before.plan().invalid.is_empty() || !is_of_failures(&before))
         {
             let written = rewritten(&before);
-            let dialect = Dialect { delimiter: Some(b','), ..Dialect::default() };
-            let after = match checked_input(&written, rules(Operation::Grant), &dialect, true) {
+            let after = match checked_input(&written, rules(Operation::Grant), &Dialect::default(), true) {
                 Ok(after) => after,
                 Err(why) => return Err(TestCaseError::fail(format!("{why}: {}", String::from_utf8_lossy(&written)))),
             };

@@ -11,9 +11,12 @@
 
 #[cfg(test)]
 mod again_tests;
+mod bad_rows;
 mod blocks;
 mod check;
 mod columns;
+#[cfg(test)]
+mod dialect_tests;
 mod error;
 #[cfg(test)]
 mod form_tests;
@@ -27,6 +30,7 @@ mod repeats;
 mod resolved_users;
 #[cfg(test)]
 mod restore_tests;
+mod row_fault;
 mod rows;
 mod source;
 mod spool;
@@ -43,9 +47,10 @@ use tokio::sync::mpsc;
 
 pub(crate) use self::check::{LookupCounts, Plan};
 pub(crate) use self::columns::{Dialect, Layout};
-pub(crate) use self::error::{HeaderFault, InputError, RowFault};
+pub(crate) use self::error::{HeaderFault, InputError};
 pub(crate) use self::opened::{OpenedInput, ReadOptions, is_pipe, name_of};
 pub(crate) use self::resolved_users::ResolvedUsers;
+pub(crate) use self::row_fault::RowFault;
 pub(crate) use self::rows::Rules;
 pub(crate) use self::source::{BytesRead, Expected, Source};
 pub(crate) use self::table::{Table, Values};
@@ -54,7 +59,7 @@ use self::check::{Checked, Recheck, check};
 use self::repeats::Repeat;
 use self::resolved_users::resolution_of;
 use self::rows::{Asked, ReadRow, RowReader, UserRef};
-use crate::domain::{Outcome, Previous, Resolution, Row, RowNumber, RowSet, Work};
+use crate::domain::{CsvDialect, Operation, Outcome, Previous, Resolution, Row, RowNumber, RowSet, Work};
 use crate::report::{FAILED_COLUMNS, RowsByNumber, hex};
 
 /// Which rows of a checked input are still to be done.
@@ -207,7 +212,9 @@ impl ValidInput {
     }
 
     pub(crate) fn original_rows(&self) -> io::Result<OriginalRows<'_>> {
-        Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, at: 0 })
+        let gives_dates = matches!(self.rules.operation, Operation::Grant | Operation::LookAndGrant);
+        let lacks_dates = gives_dates && !self.layout.has_header && self.layout.until.is_none();
+        Ok(OriginalRows { reader: self.read_again()?, layout: &self.layout, lacks_dates, at: 0 })
     }
 }
 
@@ -233,6 +240,8 @@ impl LookupRows<'_> {
 pub(crate) struct OriginalRows<'a> {
     reader: RowReader<'a>,
     layout: &'a Layout,
+    /// Whether there is no second column, which would be that of the end dates if there were one.
+    lacks_dates: bool,
     at: u64,
 }
 
@@ -247,15 +256,13 @@ impl OriginalRows<'_> {
 }
 
 impl RowsByNumber for OriginalRows<'_> {
-    fn header(&self) -> ByteRecord {
-        let Layout { names, has_header, user, until, .. } = self.layout;
-        let name = |index: usize| match until {
-            _ if *has_header => names[index].as_str(),
-            _ if index == user.index => "userID",
-            Some(until) if index == until.index => "bypassMFAEnabledUntil",
-            Some(_) | None => names[index].as_str(),
-        };
-        (0..self.own()).map(name).collect()
+    fn header(&self) -> Option<ByteRecord> {
+        let Layout { names, has_header, .. } = self.layout;
+        has_header.then(|| names.iter().take(self.own()).collect())
+    }
+
+    fn dialect(&self) -> CsvDialect {
+        self.layout.dialect
     }
 
     fn row(&mut self, number: u64, _line: &ByteRecord) -> io::Result<ByteRecord> {
@@ -267,13 +274,15 @@ impl RowsByNumber for OriginalRows<'_> {
         let row = self.reader.next_row()?.ok_or(io::ErrorKind::UnexpectedEof)?;
         // A row with too many or too few values is kept as it is: it is unclear which columns the values belong to.
         let values = if row.width() == all { own } else { row.width() };
-        Ok((0..values).map(|index| row.field(index)).collect())
+        let no_date: &[u8] = b"";
+        let date = self.lacks_dates.then_some(no_date).filter(|_| values == 1);
+        Ok((0..values).map(|index| row.field(index)).chain(date).collect())
     }
 }
 
 fn work(row: &ReadRow<'_>, input: &ValidInput) -> io::Result<Work> {
     let name = &input.source.name;
-    let invalid = |user, fault: &error::RowFault| Work::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
+    let invalid = |user, fault: &RowFault| Work::Invalid { user, why: format!("{name}:{}: {fault}", row.line()) };
     let requested = match &row.asked {
         Ok(Asked::For(requested)) => requested,
         Ok(Asked::Nothing(result)) => return Ok(Work::Untouched { user: row.user_text(), result: *result }),

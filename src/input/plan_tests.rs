@@ -85,7 +85,7 @@ fn rows_that_failed_are_written_as_the_input_has_them() {
         let mut rows = input.original_rows().expect("readable");
         let row = rows.row(number, &ByteRecord::new()).expect("a row");
         let joined = |record: &ByteRecord| record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join("|");
-        let own = joined(&rows.header());
+        let own = rows.header().map_or("none".to_owned(), |header| joined(&header));
         (own, joined(&row))
     };
     let is = |header: &str, row: &str| (header.to_owned(), row.to_owned());
@@ -94,7 +94,7 @@ fn rows_that_failed_are_written_as_the_input_has_them() {
     let again = format!("note,userID,until,result,errorMessage\nx,{A},+4h,failed,no\ny,{B},+5h,failed,no\n");
     assert_eq!(written(&again, &Dialect::default(), 1), is("note|userID|until", &format!("x|{A}|+4h")), "what a run wrote is not its own");
     let bare = Dialect { no_headers: true, ..Dialect::default() };
-    assert_eq!(written(&format!("{A},+4h,x\n{B},+5h,y\n"), &bare, 2), is("userID|bypassMFAEnabledUntil|column3", &format!("{B}|+5h|y")));
+    assert_eq!(written(&format!("{A},+4h,x\n{B},+5h,y\n"), &bare, 2), is("none", &format!("{B}|+5h|y")));
 }
 
 #[test]

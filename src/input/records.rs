@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use csv::ByteRecord;
 
 use super::blocks::{Blocks, Fingerprint};
-use super::error::RowFault;
+use super::row_fault::RowFault;
 use super::source::Text;
 use super::{Source, is_blank, parser};
 

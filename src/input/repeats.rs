@@ -8,8 +8,9 @@ use std::io;
 use chrono::DateTime;
 use uuid::Uuid;
 
+use super::bad_rows::{BadRows, NAMED};
 use super::columns::Layout;
-use super::error::{BadRows, NAMED, RowFault};
+use super::row_fault::RowFault;
 use crate::domain::{Action, BitSet, BypassUntil, Previous, RowNumber, RowSet, UserId};
 use crate::external_sort::Sorter;
 

@@ -10,8 +10,8 @@ use csv::ByteRecord;
 use super::Source;
 use super::blocks::Fingerprint;
 use super::columns::{Column, GrantColumns, Layout};
-use super::error::{LookupValueFault, RowFault};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
+use super::row_fault::{LookupValueFault, RowFault};
 use crate::domain::{
     Action, BypassUntil, Grace, Operation, Origin, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until,
     span_in_words,
@@ -89,7 +89,7 @@ impl<'a> RowReader<'a> {
     /// A reader that starts at the first data row of `source`. If `expected` is given, reading fails once the bytes no
     /// longer match that fingerprint.
     pub(crate) fn new(source: &Source, layout: &'a Layout, rules: Rules, expected: Option<Fingerprint>) -> io::Result<Self> {
-        let records = Records::new(source, layout.delimiter, expected)?;
+        let records = Records::new(source, layout.dialect.delimiter(), expected)?;
         let mut reader = Self { records, record: ByteRecord::new(), layout, rules, number: 0, last_until: RefCell::default() };
         if layout.has_header {
             reader.records.read(&mut reader.record)?;

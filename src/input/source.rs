@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::InputError;
+use crate::domain::BYTE_ORDER_MARK;
 use crate::platform::{PositionedIo, ReadFrom};
 
 /// How an Excel workbook begins: as a ZIP archive.
 const ZIP: &[u8] = b"PK\x03\x04";
-const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// How many bytes are inspected to detect the dialect.
@@ -106,9 +106,9 @@ impl Beginning {
     }
 
     pub(super) fn cut_off_the_mark(&mut self) {
-        if self.head.starts_with(UTF8_MARK) {
-            self.mark = UTF8_MARK;
-            self.head.drain(..UTF8_MARK.len());
+        if self.head.starts_with(BYTE_ORDER_MARK) {
+            self.mark = BYTE_ORDER_MARK;
+            self.head.drain(..BYTE_ORDER_MARK.len());
         }
     }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use csv::ByteRecord;
 
 use super::Source;
-use super::columns::{Dialect, First, header_names};
-use super::error::{HeaderFault, InputError, RowFault, refused};
+use super::columns::{Dialect, First, header_names, is_named};
+use super::error::{HeaderFault, InputError, refused};
 use super::records::{Records, check_width, text, unclosed_fault};
+use super::row_fault::RowFault;
 
 /// A CSV file with a header, read once, one row at a time.
 pub(crate) struct Table {
@@ -36,10 +37,10 @@ impl Table {
     /// Opens the file at `path`; `-` is standard input.
     pub(crate) fn open(path: &Path) -> Result<Self, InputError> {
         let source = Source::open(path)?;
-        let First { delimiter, line, record: header } = First::of(&source, &Dialect::default())?;
+        let First { dialect, line, record: header } = First::of(&source, &Dialect::default())?;
         let names = header_names(&header).map_err(|fault| InputError::Header { name: source.name.clone(), line, fault })?;
         let mut record = ByteRecord::new();
-        let begun = Records::new(&source, delimiter, None).and_then(|mut records| records.read(&mut record).map(|_| records));
+        let begun = Records::new(&source, dialect.delimiter(), None).and_then(|mut records| records.read(&mut record).map(|_| records));
         let records = begun.map_err(|error| refused(&source.name, error))?;
         Ok(Self { source, header_line: line, names, records, record })
     }
@@ -60,6 +61,11 @@ impl Table {
                 Err(fault(HeaderFault::Missing { wanted: wanted.to_owned(), users: false, found: self.names.clone(), data: false }))
             }
         }
+    }
+
+    /// The index of the first column that is named so, by the rules for an input's columns.
+    pub(crate) fn column_like(&self, wanted: &str) -> Option<usize> {
+        self.names.iter().position(|name| is_named(name, wanted))
     }
 
     /// The next row, or `None` after the last.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::line::{COLUMNS, Settlement};
-use crate::domain::Lines;
+use crate::domain::{CsvDialect, Lines};
 use crate::file_error::FileError;
 use crate::stdio::OUTPUT;
 use crate::stop::Stop;
@@ -50,8 +50,8 @@ impl From<FileError> for NotWritten {
 
 /// Where a journal is written.
 pub(crate) enum Target {
-    /// Standard output, with the selection of lines written to it.
-    Stream(Box<dyn Write + Send>, Lines),
+    /// Standard output, with the selection of lines written to it, and how they are written.
+    Stream(Box<dyn Write + Send>, Lines, CsvDialect),
     /// A file, which must survive a power cut.
     File(File, PathBuf),
 }
@@ -64,9 +64,16 @@ impl Target {
         }
     }
 
+    fn dialect(&self) -> CsvDialect {
+        match self {
+            Self::Stream(_, _, dialect) => *dialect,
+            Self::File(..) => CsvDialect::default(),
+        }
+    }
+
     fn takes(&self, line: &Line) -> bool {
         match self {
-            Self::Stream(_, lines) => line.written.is_none() && lines.include(line.settlement.outcome),
+            Self::Stream(_, lines, _) => line.written.is_none() && lines.include(line.settlement.outcome),
             // The run is resumed from it.
             Self::File(..) => true,
         }
@@ -74,7 +81,7 @@ impl Target {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         let written = match self {
-            Self::Stream(stream, _) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Self::Stream(stream, ..) => stream.write_all(bytes).and_then(|()| stream.flush()),
             Self::File(file, _) => file.write_all(bytes),
         };
         written.map_err(|source| FileError::new("written", self.path(), source))
@@ -173,7 +180,9 @@ impl Journal {
     /// when this returns; in a stream, after [`Journal::begun`].
     pub(crate) fn start<'a>(mut target: Target, carried: impl Iterator<Item = &'a str>) -> Result<Self, FileError> {
         let header: ByteRecord = COLUMNS.into_iter().chain(carried).collect();
-        let header = encoded(&header).map_err(|source| FileError::new("written", target.path(), source))?;
+        let dialect = target.dialect();
+        let header = text(&header, dialect).map_err(|source| FileError::new("written", target.path(), source))?;
+        let header = [dialect.mark(), &header].concat();
         match &target {
             Target::Stream(..) => Self::write_on(target, header),
             Target::File(..) => {
@@ -278,7 +287,7 @@ async fn write_all(mut target: Target, mut lines: mpsc::Receiver<Line>) -> Resul
 
 /// The text of those of these lines that `target` takes.
 fn text_of(lines: &[Line], target: &Target) -> io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = target.dialect().writer().from_writer(Vec::new());
     let mut record = ByteRecord::new();
     for line in lines.iter().filter(|line| target.takes(line)) {
         line.settlement.write_to(&mut record);
@@ -287,9 +296,13 @@ fn text_of(lines: &[Line], target: &Target) -> io::Result<Vec<u8>> {
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-/// A record as CSV.
+/// A record as a line of a journal.
 pub(super) fn encoded(record: &ByteRecord) -> io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    text(record, CsvDialect::default())
+}
+
+fn text(record: &ByteRecord, dialect: CsvDialect) -> io::Result<Vec<u8>> {
+    let mut writer = dialect.writer().from_writer(Vec::new());
     writer.write_byte_record(record).map_err(io::Error::other)?;
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }

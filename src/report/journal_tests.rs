@@ -1,7 +1,7 @@
 //! What reaches a stream or a file, and which error is returned if it does not.
 
 use super::*;
-use crate::domain::{BypassUntil, Detail, Outcome, Previous, RowNumber};
+use crate::domain::{BypassUntil, CsvDialect, Detail, Outcome, Previous, RowNumber};
 use crate::report::index_journal;
 use std::sync::{Arc, Mutex};
 
@@ -44,7 +44,8 @@ fn settlement(row: u64, outcome: Outcome) -> Settlement {
 async fn a_slow_stream_is_waited_for_and_has_the_lines_that_were_asked_for() {
     for (lines, expected) in [(Lines::All, "1 2 3"), (Lines::Active, "1 3")] {
         let stream = Slow::default();
-        let journal = Journal::start(Target::Stream(Box::new(stream.clone()), lines), ["note"].into_iter()).expect("begun");
+        let journal =
+            Journal::start(Target::Stream(Box::new(stream.clone()), lines, CsvDialect::default()), ["note"].into_iter()).expect("begun");
         let appender = journal.appender();
         for (row, outcome) in [(1, Outcome::Active), (2, Outcome::Inactive), (3, Outcome::Active)] {
             appender.append(&mut VecDeque::from([settlement(row, outcome).into()])).expect("it is open");
@@ -96,7 +97,8 @@ async fn what_is_about_to_be_done_is_in_the_file_before_it_is_said_and_in_no_str
     journal.finish().await.expect("written");
 
     let stream = Slow::default();
-    let journal = Journal::start(Target::Stream(Box::new(stream.clone()), Lines::All), std::iter::empty()).expect("begun");
+    let journal =
+        Journal::start(Target::Stream(Box::new(stream.clone()), Lines::All, CsvDialect::default()), std::iter::empty()).expect("begun");
     let (line, written) = Line::ahead(settlement(1, Outcome::Unknown));
     journal.appender().append(&mut VecDeque::from([line])).expect("it is open");
     written.await.expect("nobody waits for a stream");

@@ -102,10 +102,13 @@ pub(super) fn outcome_of(line: &ByteRecord) -> Option<Outcome> {
     Column::Result.text(line).and_then(Outcome::named)
 }
 
+/// Bytes of a line that are parsed at a time: most lines are shorter, and each gets a buffer of its own.
+const PARSED_AT_ONCE: usize = 1 << 10;
+
 /// The values in the `text` of a line.
 pub(super) fn parsed(text: &[u8]) -> io::Result<ByteRecord> {
     let mut line = ByteRecord::new();
-    csv::ReaderBuilder::new().has_headers(false).from_reader(text).read_byte_record(&mut line)?;
+    csv::ReaderBuilder::new().has_headers(false).buffer_capacity(PARSED_AT_ONCE).from_reader(text).read_byte_record(&mut line)?;
     Ok(line)
 }
 

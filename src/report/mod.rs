@@ -5,6 +5,7 @@
 //!                  └─ journal_reader, at the end and to resume                        └─▶ NAME.run.json
 //! ```
 
+mod dialect;
 mod evidence;
 mod failed;
 mod files;
@@ -29,8 +30,11 @@ pub(crate) use self::origin::{Origin, origin_of, refuse_existing};
 pub(crate) use self::summary::{Ending, Summary};
 pub(crate) use self::verify::VerifyError;
 
+pub(crate) use self::dialect::delimiter_of_report;
 pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EndDatesRecord, HoldsRecord, OperatorRecord};
-pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, JournalRows, RowsByNumber};
+#[cfg(test)]
+pub(crate) use self::failed::FailedRows;
+pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, FormerInput, JournalRows, RowsByNumber, UNNAMED_COLUMN};
 pub(crate) use self::files::{Destination, OutputError, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};

@@ -1,6 +1,6 @@
 //! Turns the journal into the report. One pass over the journal finds out where each line stands and what it says; one ordered
 //! pass writes the report and the failed rows. Both are written beside their names and then renamed, so the journal is whole
-//! until the report is.
+//! until the report is. A report in another dialect than the journal's is written anew, line by line.
 //!
 //! Only the places of the lines are sorted, in bounded memory. The lines themselves are copied.
 
@@ -10,11 +10,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::dialect::parser_of_report;
 use super::failed::{FailedRows, RowsByNumber};
 use super::files::{Draft, ReportFiles, folder_of, remove_if_there, rename, sync_folder_of};
 use super::journal_reader::{BUFFER, JournalIndex, Line, read_journal};
 use super::line::{outcome_of, parsed};
-use crate::domain::{Counts, Lines, Outcome, Tally, counted};
+use crate::domain::{Counts, CsvDialect, Lines, Outcome, OutputDialect, Tally, counted};
 use crate::external_sort::Sorter;
 use crate::file_error::FileError;
 
@@ -33,6 +34,7 @@ pub(crate) struct Extent {
     pub(crate) rows: u64,
     pub(crate) numbers: Numbers,
     pub(crate) lines: Lines,
+    pub(crate) dialect: OutputDialect,
 }
 
 /// A report in numbers.
@@ -65,7 +67,8 @@ struct Place {
 pub(crate) struct WrittenReport<'a> {
     files: &'a ReportFiles,
     draft: Draft<'a>,
-    lines: Lines,
+    /// Whether it is a journal too: in the journal's dialect, with a line for every row.
+    is_a_journal: bool,
     pub(crate) published: Published,
 }
 
@@ -93,9 +96,10 @@ impl EndedJournal {
         let Self { index, places } = self;
         let draft = Draft::create(&files.ordered, &files.ordered)?;
         let failed = if index.tally.failures() > 0 { Some(files.failed.draft()?) } else { None };
+        let dialect = extent.dialect.of(originals.dialect());
         let failed_rows = failed.as_ref().map(|draft| FailedRows::begin(draft.file(), originals)).transpose();
         let mut failed_rows = failed_rows.map_err(in_failed)?;
-        let mut copier = LineCopier::begin(&files.partial, draft.file(), index.header_ends).map_err(in_order)?;
+        let mut copier = LineCopier::begin(&files.partial, draft.file(), dialect, index.header_ends).map_err(in_order)?;
         let mut places = places.sorted().map_err(in_order)?.map(|place| place.map(Place::unpacked)).peekable();
         let mut rows = 0;
         while let Some(place) = places.next().transpose().map_err(in_order)? {
@@ -125,7 +129,8 @@ impl EndedJournal {
             Some(draft) => files.failed.install(draft)?,
             None => files.failed.remove_if_there()?,
         }
-        Ok(WrittenReport { files, draft, lines: extent.lines, published: Published { tally: index.tally, sha256, lines } })
+        let is_a_journal = extent.lines == Lines::All && dialect.is_as(CsvDialect::default());
+        Ok(WrittenReport { files, draft, is_a_journal, published: Published { tally: index.tally, sha256, lines } })
     }
 }
 
@@ -150,18 +155,15 @@ impl Place {
 impl WrittenReport<'_> {
     /// Gives the report its name. The journal is gone afterwards.
     pub(crate) fn publish(self) -> Result<Published, FileError> {
-        let Self { files, draft, lines, published } = self;
-        match lines {
-            // In order, it is a journal too. So at every moment, one of the two files is there, and whole.
-            Lines::All => {
-                draft.replace(&files.partial)?;
-                rename(&files.partial, &files.report)?;
-            }
-            Lines::Active => {
-                draft.replace(&files.report)?;
-                // Both files exist now. If the program ends here, a resumed run publishes the journal again.
-                remove_if_there(&files.partial)?;
-            }
+        let Self { files, draft, is_a_journal, published } = self;
+        if is_a_journal {
+            // So at every moment, one of the two files is there, and whole.
+            draft.replace(&files.partial)?;
+            rename(&files.partial, &files.report)?;
+        } else {
+            draft.replace(&files.report)?;
+            // Both files exist now. If the program ends here, a resumed run publishes the journal again.
+            remove_if_there(&files.partial)?;
         }
         files.lookups.remove_if_there()?;
         sync_folder_of(&files.report)?;
@@ -176,18 +178,70 @@ struct LineCopier<'a> {
     at: u64,
     /// The line that was read last.
     line: Vec<u8>,
-    report: BufWriter<&'a File>,
-    sha256: Sha256,
+    report: Output<'a>,
     lines: u64,
 }
 
+/// Where the lines are copied to.
+enum Output<'a> {
+    /// As they are.
+    Bytes(HashedFile<'a>),
+    /// In another dialect than the journal's.
+    Records(Box<csv::Writer<HashedFile<'a>>>),
+}
+
+/// A file that is hashed while it is written.
+struct HashedFile<'a> {
+    file: BufWriter<&'a File>,
+    sha256: Sha256,
+}
+
+impl Write for HashedFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.sha256.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Output<'_> {
+    /// Writes the text of a line.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Bytes(file) => file.write_all(line),
+            Self::Records(writer) => Ok(writer.write_byte_record(&parsed(line)?)?),
+        }
+    }
+
+    /// The SHA-256 of what was written, in hexadecimal.
+    fn finish(self) -> io::Result<String> {
+        let mut file = match self {
+            Self::Bytes(file) => file,
+            Self::Records(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
+        };
+        file.flush()?;
+        Ok(hex(&file.sha256.finalize()))
+    }
+}
+
 impl<'a> LineCopier<'a> {
-    /// Copies the header of the file at `journal`, which is this many bytes long.
-    fn begin(journal: &Path, report: &'a File, header: u64) -> io::Result<Self> {
-        let (journal, report) = (BufReader::with_capacity(BUFFER, File::open(journal)?), BufWriter::with_capacity(BUFFER, report));
-        let mut copier = Self { journal, at: 0, line: Vec::new(), report, sha256: Sha256::new(), lines: 0 };
+    /// Copies the header of the file at `journal`, which is this many bytes long, to a `report` in this `dialect`.
+    fn begin(journal: &Path, report: &'a File, dialect: CsvDialect, header: u64) -> io::Result<Self> {
+        let mut report = HashedFile { file: BufWriter::with_capacity(BUFFER, report), sha256: Sha256::new() };
+        report.write_all(dialect.mark())?;
+        let report = if dialect.is_as(CsvDialect::default()) {
+            Output::Bytes(report)
+        } else {
+            Output::Records(Box::new(dialect.writer().from_writer(report)))
+        };
+        let journal = BufReader::with_capacity(BUFFER, File::open(journal)?);
+        let mut copier = Self { journal, at: 0, line: Vec::new(), report, lines: 0 };
         copier.read_bytes(0, header)?;
-        copier.write()?;
+        copier.report.write(&copier.line)?;
         Ok(copier)
     }
 
@@ -208,18 +262,12 @@ impl<'a> LineCopier<'a> {
     /// Copies the line that was read last.
     fn copy(&mut self) -> io::Result<()> {
         self.lines += 1;
-        self.write()
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        self.sha256.update(&self.line);
-        self.report.write_all(&self.line)
+        self.report.write(&self.line)
     }
 
     /// The report's SHA-256, and the number of its lines.
-    fn finish(mut self) -> io::Result<(String, u64)> {
-        self.report.flush()?;
-        Ok((hex(&self.sha256.finalize()), self.lines))
+    fn finish(self) -> io::Result<(String, u64)> {
+        Ok((self.report.finish()?, self.lines))
     }
 }
 
@@ -229,7 +277,7 @@ pub(crate) fn count_report(path: &Path) -> Result<Published, FileError> {
 }
 
 fn count(path: &Path) -> io::Result<Published> {
-    let mut reader = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(Hashing::open(path)?);
+    let mut reader = parser_of_report(path)?.buffer_capacity(BUFFER).from_reader(Hashing::open(path)?);
     let mut line = csv::ByteRecord::new();
     let mut tally = Tally::default();
     while reader.read_byte_record(&mut line)? {

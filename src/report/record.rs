@@ -9,10 +9,11 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::dialect::DialectRecord;
 use super::evidence::{ConfirmationRecord, EndDatesRecord, HoldsRecord, OperatorRecord};
 use super::files::{OutputError, Replaced};
 use super::version::{CURRENT_FORMAT, Keys, check_record};
-use crate::domain::{Outcome, RunId, Tally, escaped};
+use crate::domain::{Outcome, OutputDialect, RunId, Tally, escaped};
 use crate::file_error::FileError;
 
 /// The record of a run. It never contains a secret.
@@ -110,6 +111,9 @@ pub(crate) struct InputRecord {
     pub(crate) sha256: Option<String>,
     /// The number of rows. For the directory, it is known once the whole list has been read.
     pub(crate) rows: Option<u64>,
+    /// How the file is written; `None` in records of versions that did not write this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dialect: Option<DialectRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<DirectoryRecord>,
 }
@@ -142,6 +146,9 @@ pub(crate) struct OptionsRecord {
     /// The selection of users in the report; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) only: Option<String>,
+    /// How the report is written.
+    #[serde(default = "first_dialect")]
+    pub(crate) output_dialect: String,
     /// Whether a grant looks at each user before it changes anything.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) look_first: bool,
@@ -174,12 +181,19 @@ pub(crate) struct OptionsRecord {
     pub(crate) allow: Vec<String>,
 }
 
+/// The dialect of reports by versions that knew only one.
+fn first_dialect() -> String {
+    OutputDialect::default().name().to_owned()
+}
+
 /// The options that decide what a row of the input means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReadingRecord {
     pub(crate) until: Option<String>,
     pub(crate) user_column: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lookup_by: Option<String>,
     pub(crate) until_column: Option<String>,
     pub(crate) delimiter: Option<char>,
     pub(crate) no_headers: bool,
@@ -190,12 +204,13 @@ impl ReadingRecord {
     /// Describes the first option that was another.
     fn difference(&self, other: &Self) -> Option<String> {
         let options = |reading: &Self| {
-            let Self { until, user_column, until_column, delimiter, no_headers, skip_invalid } = reading.clone();
+            let Self { until, user_column, lookup_by, until_column, delimiter, no_headers, skip_invalid } = reading.clone();
             let value = |value: Option<String>| value.map(|value| format!("`{}`", escaped(&value)));
             let flag = |is_given: bool| is_given.then(|| "given".to_owned());
             [
                 ("--until", value(until)),
                 ("--user-column", value(user_column)),
+                ("--lookup-by", value(lookup_by)),
                 ("--until-column", value(until_column)),
                 ("--delimiter", value(delimiter.map(String::from))),
                 ("--no-headers", flag(no_headers)),
@@ -319,12 +334,13 @@ impl RunRecord {
             .or_else(|| self.difference_when_finished(other))
     }
 
-    /// A resumed run may select other lines for its report. The report of a finished run cannot be changed.
+    /// A resumed run may select other lines for its report, or another dialect. The report of a finished run cannot be changed.
     fn difference_when_finished(&self, other: &Self) -> Option<String> {
         let lines = |record: &Self| record.options.only.clone().unwrap_or_else(|| "all users".to_owned());
-        let (was, is) = (lines(self), lines(other));
-        (self.status == Status::Completed && was != is)
-            .then(|| format!("the report is finished, its lines were `{}` and are `{}`", escaped(&was), escaped(&is)))
+        let dialect = |record: &Self| record.options.output_dialect.clone();
+        let both = [("lines were", "are", lines(self), lines(other)), ("dialect was", "is", dialect(self), dialect(other))];
+        let (what, verb, was, is) = both.into_iter().find(|(_, _, was, is)| self.status == Status::Completed && was != is)?;
+        Some(format!("the report is finished, its {what} `{}` and {verb} `{}`", escaped(&was), escaped(&is)))
     }
 }
 

@@ -23,18 +23,20 @@ pub(in crate::report) fn record() -> RunRecord {
         status: Status::Running,
         stop_reason: None,
         canary_succeeded: false,
-        input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), directory: None },
+        input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), dialect: None, directory: None },
         options: OptionsRecord {
             sandbox: false,
             reading: ReadingRecord {
                 until: Some("+4h".into()),
                 user_column: None,
+                lookup_by: None,
                 until_column: None,
                 delimiter: Some(';'),
                 no_headers: false,
                 skip_invalid: false,
             },
             only: None,
+            output_dialect: "rfc4180".into(),
             look_first: false,
             restore: false,
             grace: None,
@@ -114,10 +116,18 @@ fn what_differs_is_named() {
     assert_eq!(finished(None).difference(&finished(None)), None);
     let other_lines = finished(None).difference(&finished(Some("active"))).expect("a difference");
     assert_eq!(other_lines, "the report is finished, its lines were `all users` and are `active`");
+    let in_excel = |mut record: RunRecord| {
+        record.options.output_dialect = "excel".into();
+        record
+    };
+    assert_eq!(record().difference(&in_excel(record())), None, "before it is finished, another may be asked for");
+    let other_dialect = finished(None).difference(&in_excel(finished(None))).expect("a difference");
+    assert_eq!(other_dialect, "the report is finished, its dialect was `rfc4180` and is `excel`");
     assert_eq!(named(|other| other.environment.id = "f".into()), "the environment was `e` and is `f`");
     assert!(named(|other| other.api_url = "https://x".into()).starts_with("the API was"));
     assert!(named(|other| other.input.sha256 = Some("t".into())).starts_with("the input's SHA-256 was"));
     assert_eq!(named(|other| other.options.reading.until = None), "`--until` was `+4h` and is not given");
+    assert_eq!(named(|other| other.options.reading.lookup_by = Some("email".into())), "`--lookup-by` was not given and is `email`");
     assert_eq!(named(|other| other.options.reading.delimiter = Some('\t')), "`--delimiter` was `;` and is `\\t`");
     assert_eq!(named(|other| other.options.reading.skip_invalid = true), "`--skip-invalid` was not given and is given");
 }
@@ -126,7 +136,7 @@ fn what_differs_is_named() {
 fn an_input_is_the_same_by_its_text_and_a_list_by_its_filter() {
     let of = |directory: Option<Option<&str>>, sha256: Option<&str>| {
         let directory = directory.map(|filter| DirectoryRecord { filter: filter.map(str::to_owned) });
-        let input = InputRecord { path: None, sha256: sha256.map(str::to_owned), rows: None, directory };
+        let input = InputRecord { path: None, sha256: sha256.map(str::to_owned), rows: None, dialect: None, directory };
         RunRecord { input, ..record() }
     };
     let [file, all, some] = [of(None, Some("s")), of(Some(None), None), of(Some(Some("enabled eq true")), None)];

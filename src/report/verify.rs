@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 
+use super::dialect::parser_of_report;
 use super::files::{OutputError, ReportFiles};
 use super::journal_reader::BUFFER;
 use super::line::{Column, outcome_of};
@@ -204,7 +205,7 @@ struct Contents {
 impl Contents {
     fn read(report: &Path, columns: &[&str], record: &RunRecord) -> io::Result<Self> {
         let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(Hashing::open(report)?);
+            parser_of_report(report)?.has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(Hashing::open(report)?);
         let mut values = ByteRecord::new();
         reader.read_byte_record(&mut values)?;
         let width = values.len();

@@ -281,7 +281,11 @@ impl std::io::Write for Lines {
 
 pub(crate) async fn run(pipeline: &Pipeline<Arc<Script>>, rows: Vec<Row>) -> Output {
     let written = Lines::default();
-    let journal = Journal::start(Target::Stream(Box::new(written.clone()), crate::domain::Lines::All), std::iter::empty()).expect("memory");
+    let journal = Journal::start(
+        Target::Stream(Box::new(written.clone()), crate::domain::Lines::All, crate::domain::CsvDialect::default()),
+        std::iter::empty(),
+    )
+    .expect("memory");
     let (send, receive) = mpsc::channel(rows.len().max(1));
     for row in rows {
         send.try_send(row).expect("room");

@@ -382,3 +382,49 @@ fn reports_that_do_not_belong_together_by_their_records_are_refused() {
     std::fs::remove_file(field.path("first.run.json")).expect("there");
     assert_eq!(field.run(&["diff", "second.csv", "first.csv"]).code, 0);
 }
+
+#[test]
+fn names_stand_beside_the_user_if_a_report_has_them() {
+    let [old, new, _] = every_change();
+    // Reports with a name's column each: the second report's value goes before the first's.
+    let with = |report: &str, column: &str, name: &dyn Fn(&str) -> String| {
+        let mut reader = csv::Reader::from_reader(report.as_bytes());
+        let mut writer =
+            csv::WriterBuilder::new().delimiter(b';').terminator(csv::Terminator::CRLF).from_writer("\u{feff}".as_bytes().to_vec());
+        let mut header = reader.headers().expect("a header").clone();
+        header.push_field(column);
+        writer.write_record(&header).expect("memory");
+        for record in reader.records() {
+            let mut record = record.expect("CSV");
+            let named = name(&record[1]);
+            record.push_field(&named);
+            writer.write_record(&record).expect("memory");
+        }
+        String::from_utf8(writer.into_inner().expect("memory")).expect("UTF-8")
+    };
+    let short = |user: &str| user.trim_start_matches(['0', '-', '4', '8']).to_owned();
+    let named = |of: &'static str| move |user: &str| format!("{of};\"{}\"", short(user));
+    let plain = diff(&old, &new);
+    let columns = |done: &Done| done.stdout.lines().next().expect("a header").to_owned();
+    assert_eq!(columns(&plain), "userID,change,before,after");
+
+    let both = diff(&with(&old, "E-Mail", &named("old")), &with(&new, "User Name", &named("new")));
+    assert_eq!((both.code, both.stderr.as_str(), columns(&both).as_str()), (1, SUMMARY, "userID,username,email,change,before,after"));
+    let (changes, expected) = (Report::read(&both.stdout), Report::read(&plain.stdout));
+    assert_eq!(changes.column("userID"), expected.column("userID"));
+    assert_eq!(changes.column("after"), expected.column("after"));
+    for (line, user) in changes.lines.iter().zip(changes.column("userID")) {
+        let is_old_only = line[3] == "removed";
+        let is_new_only = line[3] == "added";
+        assert_eq!(line[1], if is_old_only { String::new() } else { named("new")(user) });
+        assert_eq!(line[2], if is_new_only { String::new() } else { named("old")(user) });
+    }
+    let empty_where_known = |user: &str| if user == self::user(2) { String::new() } else { "new".to_owned() };
+    let later = diff(&with(&old, "email", &|_| "old".to_owned()), &with(&new, "email", &empty_where_known));
+    let changes = Report::read(&later.stdout);
+    for (email, (user, change)) in changes.column("email").iter().zip(changes.column("userID").iter().zip(changes.column("change"))) {
+        let expected = if *user == self::user(2) || change == "removed" { "old" } else { "new" };
+        assert_eq!(*email, expected, "{user}");
+    }
+    assert_eq!(columns(&later), "userID,email,change,before,after");
+}

@@ -177,7 +177,13 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn read(text: &str) -> Self {
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        Self::read_with(b',', text)
+    }
+
+    /// One with another delimiter, perhaps with a byte order mark.
+    pub(crate) fn read_with(delimiter: u8, text: &str) -> Self {
+        let text = text.trim_start_matches('\u{feff}');
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
         let columns = reader.headers().expect("a header").iter().map(str::to_owned).collect();
         let lines = reader.records().map(|record| record.expect("CSV").iter().map(str::to_owned).collect()).collect();
         Self { columns, lines }

@@ -1,0 +1,328 @@
+//! What may be meant by a text that is not an end date. A guess is only ever shown, for somebody to write it: nothing is read
+//! by it.
+
+use std::fmt;
+
+use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta};
+
+use super::span::parse_span;
+
+/// No text that means a date is longer, in bytes.
+const LONGEST: usize = 40;
+/// Excel's day number 0. (It counts a 29 February 1900, so the numbers of earlier days than 1 March are one off.)
+const EXCEL_EPOCH: Option<NaiveDate> = NaiveDate::from_ymd_opt(1899, 12, 30);
+/// Excel's numbers of the days of 2000 to 2099: other numbers of five digits are postal codes or the like.
+const EXCEL_DAYS: std::ops::RangeInclusive<u64> = 36_526..=73_050;
+/// Excel rounds a time of the day to less than a second.
+const SECONDS_OF_A_DAY: f64 = 86_400.0;
+
+/// What a text may mean. Each has the text to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// A span without its `+`, or with another unit.
+    Span(String),
+    /// A word that counts from some day.
+    Word(&'static str),
+    /// A date in another form.
+    Date(String),
+    /// A date-time in another form.
+    DateTime(String),
+    /// A date whose day and month may be either way round.
+    DayOrMonth { day_first: String, month_first: String },
+    /// A date-time without an offset from UTC, and perhaps without its `T`.
+    NoOffset { has_t: bool, date_time: String },
+    /// Excel's number of a day, and perhaps a time of it.
+    Excel(String),
+    /// Seconds or milliseconds since 1970.
+    Unix(String),
+}
+
+impl Guess {
+    /// What `text`, which is not an end date, may mean.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.len() > LONGEST || !text.is_ascii() {
+            return None;
+        }
+        let lower = text.to_ascii_lowercase();
+        word(&lower).or_else(|| span(text, &lower)).or_else(|| number(&lower)).or_else(|| date(&lower))
+    }
+}
+
+/// The end of a sentence that begins with the text.
+impl fmt::Display for Guess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NOT: &str = "is not an end date: expected";
+        match self {
+            Self::Span(span) => write!(f, "{NOT} `{span}`, which counts from the start of the run"),
+            Self::Word(span) => write!(f, "{NOT} a date such as `2026-08-31`, or a span such as `{span}`"),
+            Self::Date(date) | Self::DateTime(date) => write!(f, "{NOT} `{date}`"),
+            Self::DayOrMonth { day_first, month_first } => {
+                write!(f, "{NOT} `{day_first}` if its day comes first, or `{month_first}` if its month does")
+            }
+            Self::NoOffset { has_t, date_time } => {
+                let lacks = if *has_t { "an offset" } else { "`T` and an offset" };
+                write!(f, "lacks {lacks} from UTC: expected `{date_time}Z`, which is UTC, or `{date_time}+01:00`, say")
+            }
+            Self::Excel(date) => write!(f, "{NOT} `{date}`, which has this number in Excel"),
+            Self::Unix(date) => write!(f, "{NOT} `{date}`, which has this number as Unix time"),
+        }
+    }
+}
+
+fn word(text: &str) -> Option<Guess> {
+    match text {
+        "now" | "today" | "tonight" => Some(Guess::Word("+8h")),
+        "tomorrow" => Some(Guess::Word("+1d")),
+        "next week" => Some(Guess::Word("+7d")),
+        _ => None,
+    }
+}
+
+/// A span; `lower` is the `text` in lower case. A capital `M` may be months.
+fn span(text: &str, lower: &str) -> Option<Guess> {
+    let bare: String = lower.strip_prefix('+').unwrap_or(lower).chars().filter(|c| *c != ' ').collect();
+    let unit_at = bare.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
+    let (number, unit) = bare.split_at(unit_at);
+    let plain = match unit {
+        "min" | "mins" | "minute" | "minutes" => format!("{number}m"),
+        "hr" | "hrs" | "hour" | "hours" => format!("{number}h"),
+        "day" | "days" => format!("{number}d"),
+        "w" | "week" | "weeks" => format!("{}d", number.parse::<u32>().ok()?.checked_mul(7)?),
+        _ if text.contains('M') => return None,
+        _ => bare,
+    };
+    parse_span(&plain).is_ok_and(|span| !span.is_zero()).then(|| Guess::Span(format!("+{plain}")))
+}
+
+/// A number: a date without its hyphens, Excel's number of a day, or a Unix time.
+fn number(text: &str) -> Option<Guess> {
+    let (whole, fraction) = text.split_once(['.', ',']).map_or((text, None), |(whole, fraction)| (whole, Some(fraction)));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || fraction.is_some_and(|fraction| !is_digits(fraction)) {
+        return None;
+    }
+    let instant = |at: DateTime<chrono::Utc>| Guess::Unix(at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    match (whole.len(), fraction) {
+        (5, _) => {
+            let days = whole.parse().ok().filter(|days| EXCEL_DAYS.contains(days))?;
+            let day = EXCEL_EPOCH?.checked_add_days(Days::new(days))?;
+            let Some(fraction) = fraction else {
+                return Some(Guess::Excel(day.to_string()));
+            };
+            let seconds = format!("0.{fraction}").parse::<f64>().ok()? * SECONDS_OF_A_DAY;
+            #[expect(clippy::cast_possible_truncation, reason = "it is less than a day")]
+            let at = day.and_time(chrono::NaiveTime::MIN) + TimeDelta::seconds(seconds.round() as i64);
+            Some(Guess::Excel(at.and_utc().to_rfc3339_opts(SecondsFormat::Secs, true)))
+        }
+        (8, None) => {
+            let date = NaiveDate::parse_from_str(text, "%Y%m%d").ok().filter(|date| has_likely_year(*date))?;
+            Some(Guess::Date(date.to_string()))
+        }
+        (10, None) => DateTime::from_timestamp(text.parse().ok()?, 0).map(instant),
+        (13, None) => DateTime::from_timestamp_millis(text.parse().ok()?).map(instant),
+        _ => None,
+    }
+}
+
+fn has_likely_year(date: NaiveDate) -> bool {
+    use chrono::Datelike;
+    (1900..2200).contains(&date.year())
+}
+
+/// A date, perhaps with a time.
+fn date(text: &str) -> Option<Guess> {
+    let ends = text.find(['t', ' ']);
+    let (day, time) = ends.map_or((text, None), |at| (&text[..at], Some(text[at + 1..].trim())));
+    let has_t = ends.is_some_and(|at| text[at..].starts_with('t'));
+    let (day_first, month_first) = days(day)?;
+    let time = match time {
+        Some(time) => Some(Time::of(time)?),
+        None => None,
+    };
+    let with_time = |day: NaiveDate, offset: &str| match &time {
+        Some(time) => format!("{day}T{}{}", time.clock, time.offset.as_deref().unwrap_or(offset)),
+        None => day.to_string(),
+    };
+    match (day_first, month_first, &time) {
+        (Some(day_first), Some(month_first), _) if day_first != month_first => {
+            Some(Guess::DayOrMonth { day_first: with_time(day_first, "Z"), month_first: with_time(month_first, "Z") })
+        }
+        (Some(day), _, time) | (None, Some(day), time) => Some(match time {
+            Some(Time { offset: None, .. }) => Guess::NoOffset { has_t, date_time: with_time(day, "") },
+            Some(_) => Guess::DateTime(with_time(day, "")),
+            None => Guess::Date(with_time(day, "")),
+        }),
+        (None, None, _) => None,
+    }
+}
+
+/// The date that `text` means if its day comes before its month, and if it comes after it. One that begins with the year can be
+/// meant in one way only.
+fn days(text: &str) -> Option<(Option<NaiveDate>, Option<NaiveDate>)> {
+    let mark = text.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '/' | '.' | '-'))?;
+    let parts: Vec<&str> = text.split(mark).collect();
+    let [first, second, third] = parts[..] else {
+        return None;
+    };
+    let number = |part: &str| part.parse::<u32>().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let [a, b, c] = [number(first)?, number(second)?, number(third)?];
+    let day = |year: u32, month: u32, day: u32| NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day);
+    match (first.len(), third.len()) {
+        (4, 1..=2) => Some((None, day(a, b, c))),
+        (1..=2, 4) => Some((day(c, b, a), day(c, a, b))),
+        // With hyphens, it may be the year that comes first.
+        (1..=2, 2) if mark != '-' => Some((day(2000 + c, b, a), day(2000 + c, a, b))),
+        _ => None,
+    }
+}
+
+/// A time of the day, in the form of RFC 3339.
+struct Time {
+    clock: String,
+    offset: Option<String>,
+}
+
+impl Time {
+    fn of(text: &str) -> Option<Self> {
+        let ends = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, ':' | '.')).unwrap_or(text.len());
+        let (clock, rest) = (&text[..ends], text[ends..].trim());
+        let (hours_later, rest) = match (rest.strip_prefix("pm"), rest.strip_prefix("am")) {
+            (Some(rest), _) => (Some(12), rest.trim()),
+            (_, Some(rest)) => (Some(0), rest.trim()),
+            (None, None) => (None, rest),
+        };
+        let mut parts = clock.split(':');
+        let hour = parts.next()?.parse::<u32>().ok()?;
+        let hour = hours_later.map_or(hour, |later| hour % 12 + later);
+        let minute = parts.next()?;
+        let second = parts.next().unwrap_or("00");
+        let is_below_60 = |text: &str| text.len() == 2 && text.parse::<u32>().is_ok_and(|number| number < 60);
+        let is_sound = hour < 24 && is_below_60(minute) && is_below_60(second.split('.').next()?) && !second.ends_with('.');
+        if !is_sound || second.matches('.').count() > 1 || parts.next().is_some() {
+            return None;
+        }
+        let offset = if rest.is_empty() { None } else { Some(offset(rest)?) };
+        Some(Self { clock: format!("{hour:02}:{minute}:{second}"), offset })
+    }
+}
+
+/// An offset from UTC, in the form of RFC 3339.
+fn offset(text: &str) -> Option<String> {
+    if matches!(text, "z" | "utc" | "gmt") {
+        return Some("Z".to_owned());
+    }
+    let sign = text.chars().next().filter(|c| matches!(c, '+' | '-'))?;
+    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
+    let is_sound = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.len() {
+        2 if is_sound => Some(format!("{sign}{digits}:00")),
+        4 if is_sound => Some(format!("{sign}{}:{}", &digits[..2], &digits[2..])),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::parse_until;
+    use proptest::prelude::*;
+
+    fn shown(text: &str) -> String {
+        Guess::of(text).map_or_else(String::new, |guess| guess.to_string())
+    }
+
+    #[test]
+    fn what_is_plainly_meant_is_said() {
+        for (text, expected) in [
+            ("8h", "`+8h`"),
+            ("90m", "`+90m`"),
+            ("2d", "`+2d`"),
+            ("8 hours", "`+8h`"),
+            ("+ 8 H", "`+8h`"),
+            ("1 day", "`+1d`"),
+            ("2 weeks", "`+14d`"),
+            ("1h 30m", "`+1h30m`"),
+            ("30/11/2026", "`2026-11-30`"),
+            ("30.11.2026", "`2026-11-30`"),
+            ("11/30/2026", "`2026-11-30`"),
+            ("30.11.26", "`2026-11-30`"),
+            ("2026/11/30", "`2026-11-30`"),
+            ("2026-8-31", "`2026-08-31`"),
+            ("03/03/2026", "`2026-03-03`"),
+            ("20261125", "`2026-11-25`"),
+            ("45986", "`2025-11-25`, which has this number in Excel"),
+            ("46351,5", "`2026-11-25T12:00:00Z`, which has this number in Excel"),
+            ("46351.7083333", "`2026-11-25T17:00:00Z`, which has this number in Excel"),
+            ("1795000000", "`2026-11-18T11:06:40Z`, which has this number as Unix time"),
+            ("1795000000123", "`2026-11-18T11:06:40.123Z`, which has this number as Unix time"),
+            ("2026-11-25T17:00Z", "`2026-11-25T17:00:00Z`"),
+            ("2026-11-25 17:00:00 UTC", "`2026-11-25T17:00:00Z`"),
+            ("2026-11-25T17:00:00.5+0100", "`2026-11-25T17:00:00.5+01:00`"),
+            ("tomorrow", "a date such as `2026-08-31`, or a span such as `+1d`"),
+        ] {
+            let found = shown(text);
+            assert!(found.starts_with(&format!("is not an end date: expected {expected}")), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn where_two_things_may_be_meant_both_are_said() {
+        let both = "is not an end date: expected `2026-04-03` if its day comes first, or `2026-03-04` if its month does";
+        assert_eq!(shown("03/04/2026"), both);
+        assert_eq!(shown("3.4.26"), both);
+        let expected =
+            "lacks `T` and an offset from UTC: expected `2026-11-25T17:00:00Z`, which is UTC, or `2026-11-25T17:00:00+01:00`, say";
+        for text in ["2026-11-25 17:00", "25.11.2026 17:00", "11/25/2026 5:00 PM"] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+        assert_eq!(shown("2026-11-25T17:00"), expected.replace("`T` and ", ""));
+        assert!(shown("03/04/2026 12:00 am").contains("`2026-04-03T00:00:00Z` if its day"), "{}", shown("03/04/2026 12:00 am"));
+    }
+
+    #[test]
+    fn what_is_not_plain_is_not_guessed() {
+        for text in [
+            "",
+            "x",
+            "4M",
+            "4",
+            "+4",
+            "99/99/2026",
+            "31/02/2026",
+            "26-11-30",
+            "12345",
+            "2026-11-25 25:00",
+            "1.2.3.4",
+            "8h!",
+            "0h",
+            "\u{2212}4h",
+        ] {
+            assert_eq!(Guess::of(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        /// What is said to be expected is an end date.
+        #[test]
+        fn what_is_said_can_be_written(text in "[0-9]{1,4}[-/. ]?[0-9]{0,2}[-/. ]?[0-9]{0,4}[ tT]?[0-9]{0,2}:?[0-9]{0,2}(:[0-9]{2})?( ?[aApP][mM])?( ?[zZ]|[+-][0-9]{2}:?[0-9]{2})?|[0-9]{1,5} ?(h|m|d|min|days|hours)|[0-9]{5}[.,][0-9]{1,9}|[0-9]{5,13}") {
+            let start = "0001-01-01T00:00:00Z".parse().expect("an instant");
+            let texts = match Guess::of(&text) {
+                Some(Guess::Span(text) | Guess::Date(text) | Guess::DateTime(text) | Guess::Excel(text) | Guess::Unix(text)) => vec![text],
+                Some(Guess::DayOrMonth { day_first, month_first }) => vec![day_first, month_first],
+                Some(Guess::NoOffset { date_time, .. }) => vec![format!("{date_time}Z"), format!("{date_time}+01:00")],
+                Some(Guess::Word(_)) | None => Vec::new(),
+            };
+            for expected in texts {
+                let read = parse_until(&expected, start);
+                let is_out_of_the_calendar = expected.starts_with("0000") || text.contains(['+', '-']);
+                prop_assert!(read.is_ok() || is_out_of_the_calendar || expected.starts_with('+'), "{}: {:?}", text, read);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,45}") {
+            let _: Option<Guess> = Guess::of(&text);
+        }
+    }
+}
