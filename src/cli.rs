@@ -4,6 +4,7 @@ mod audit;
 mod blame;
 mod client_key;
 mod diff;
+mod explain;
 mod safety;
 mod sandbox;
 mod verify;
@@ -22,6 +23,7 @@ use crate::pingone::{AuthMethod, Region};
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::client_key::ClientKeyArgs;
 pub(crate) use self::diff::DiffArgs;
+pub(crate) use self::explain::{ExplainArgs, ManArgs};
 pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::verify::VerifyArgs;
@@ -53,6 +55,11 @@ pub(crate) enum Command {
     /// Check that a report stands as its run's record says
     #[command(long_about = self::verify::ABOUT)]
     Verify(VerifyArgs),
+    /// The reference, offline: what columns, dates, results, codes and options mean
+    #[command(long_about = self::explain::ABOUT)]
+    Explain(ExplainArgs),
+    /// Write manual pages
+    Man(ManArgs),
     /// Serve a local stand-in for PingOne, to rehearse against
     Sandbox(SandboxArgs),
     /// Print a shell completion script
@@ -283,7 +290,7 @@ impl Cli {
     fn run_mut(&mut self) -> Option<&mut RunArgs> {
         match &mut self.command {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => Some(run),
-            Command::Diff(_) | Command::Verify(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_) | Command::Verify(_) | Command::Explain(_) | Command::Man(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
         }
     }
 

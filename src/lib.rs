@@ -23,6 +23,7 @@
 //! | `pingone` | sends requests to PingOne, and classifies its answers |
 //! | [`sandbox`] | imitates PingOne, for rehearsals and tests |
 //! | `pace` | decides when the next request may be sent, and when a failed one is retried |
+//! | `explain` | holds the reference, and shows it on a terminal and as manual pages |
 //! | `clock`, `external_sort`, `stdio` | tell the time of the run; sort more than fits into memory; write to the standard streams |
 //! | `jwt` | signs JSON Web Tokens with a private key, and verifies them with the public key |
 //! | `file_error` | the error for a local file |
@@ -40,6 +41,7 @@ mod diff;
 mod directory;
 mod domain;
 mod exit;
+mod explain;
 mod external_sort;
 mod file_error;
 #[cfg(test)]

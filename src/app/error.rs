@@ -55,6 +55,8 @@ pub(crate) enum RunError {
     /// This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
     Unaccounted,
+    #[error("`{name}` is no topic, result, column, exit code or option")]
+    Unexplained { name: String, similar: Vec<String> },
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
     #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command")]
@@ -111,6 +113,7 @@ impl RunError {
             | Self::Sandbox { .. }
             | Self::Signals(_)
             | Self::NobodyToAsk
+            | Self::Unexplained { .. }
             | Self::OtherPlan { .. }
             | Self::NotConfirmed
             | Self::ClockOff { .. }
@@ -158,6 +161,8 @@ impl RunError {
             Self::Listing(error) => error.hint(),
             Self::Diff(error) => error.hint(),
             Self::Verify(error) => Some(error.hint().into()),
+            Self::Unexplained { similar, .. } if similar.is_empty() => Some("`pingone-bypass explain` lists the topics".into()),
+            Self::Unexplained { similar, .. } => Some(format!("did you mean `{}`? `pingone-bypass explain` lists the topics", similar.join("`, `"))),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),
             Self::NotPingOne { .. } => Some(WRONG_PATH.into()),
             Self::Exceeded { hint, .. } => Some((*hint).into()),

@@ -8,6 +8,7 @@ mod directory_source;
 #[cfg(test)]
 mod doubt_tests;
 mod error;
+mod explain;
 mod failure_cause;
 mod feed;
 mod file_sink;
@@ -46,6 +47,7 @@ use crate::ui::Console;
 
 use self::diff::diff;
 use self::error::RunError;
+use self::explain::{explain_name, write_manual};
 use self::metrics_file::MetricsFile;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
@@ -83,6 +85,8 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
         Command::End(arguments) => run_config(RunConfig::of_end(arguments), to_resume, console).await,
         Command::Diff(arguments) => diff(&arguments, console),
         Command::Verify(arguments) => verify_report(&arguments, console),
+        Command::Explain(arguments) => explain_name(&arguments),
+        Command::Man(arguments) => write_manual(&arguments),
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,
         Command::Completions { shell } => complete(shell),
     }
