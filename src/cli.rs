@@ -5,6 +5,7 @@ mod blame;
 mod client_key;
 mod diff;
 mod explain;
+mod page;
 mod safety;
 mod sandbox;
 mod verify;
@@ -24,6 +25,7 @@ pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::client_key::ClientKeyArgs;
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::explain::{ExplainArgs, ManArgs};
+pub(crate) use self::page::PageArgs;
 pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::verify::VerifyArgs;
@@ -55,6 +57,9 @@ pub(crate) enum Command {
     /// Check that a report stands as its run's record says
     #[command(long_about = self::verify::ABOUT)]
     Verify(VerifyArgs),
+    /// Make a page about a run, for people: one HTML file
+    #[command(long_about = self::page::ABOUT)]
+    Page(PageArgs),
     /// The reference, offline: what columns, dates, results, codes and options mean
     #[command(long_about = self::explain::ABOUT)]
     Explain(ExplainArgs),
@@ -290,7 +295,13 @@ impl Cli {
     fn run_mut(&mut self) -> Option<&mut RunArgs> {
         match &mut self.command {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => Some(run),
-            Command::Diff(_) | Command::Verify(_) | Command::Explain(_) | Command::Man(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_)
+            | Command::Verify(_)
+            | Command::Page(_)
+            | Command::Explain(_)
+            | Command::Man(_)
+            | Command::Sandbox(_)
+            | Command::Completions { .. } => None,
         }
     }
 

@@ -12,6 +12,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `app` | runs each command, and decides what ends a run early |
+//! | `page` | makes a page about a run, for people |
 //! | `diff` | compares two reports |
 //! | `ui` | shows the plan, the progress and messages to the operator |
 //! | `cli`, `config` | parse the command line, and validate it together with the environment variables |
@@ -52,6 +53,7 @@ mod jwt;
 mod logged;
 mod lookup;
 mod pace;
+mod page;
 mod pingone;
 mod platform;
 mod report;

@@ -11,6 +11,7 @@ use crate::domain::PlanDigest;
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
 use crate::file_error::FileError;
 use crate::input::InputError;
+use crate::page::PageError;
 use crate::pingone::{PingOneError, WRONG_PATH};
 use crate::report::{OutputError, VerifyError};
 use crate::stop::{Signal, Stop};
@@ -36,6 +37,8 @@ pub(crate) enum RunError {
     Diff(#[from] DiffError),
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Page(#[from] PageError),
     #[error("stopped: {what}")]
     /// `cause` tells why rows failed.
     Exceeded {
@@ -133,7 +136,7 @@ impl RunError {
                 PingOneError::Client(_) | PingOneError::Unsigned(_) => EXIT_USAGE,
             },
             Self::Listing(error) => error.code(),
-            Self::Diff(_) | Self::Verify(_) => EXIT_TROUBLE,
+            Self::Diff(_) | Self::Verify(_) | Self::Page(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::NotPingOne { .. } => EXIT_REFUSED,
             Self::Unaccounted => EXIT_STOPPED,
@@ -161,6 +164,7 @@ impl RunError {
             Self::Listing(error) => error.hint(),
             Self::Diff(error) => error.hint(),
             Self::Verify(error) => Some(error.hint().into()),
+            Self::Page(error) => Some(error.hint().into()),
             Self::Unexplained { similar, .. } if similar.is_empty() => Some("`pingone-bypass explain` lists the topics".into()),
             Self::Unexplained { similar, .. } => Some(format!("did you mean `{}`? `pingone-bypass explain` lists the topics", similar.join("`, `"))),
             Self::Sandbox { .. } => Some("name another address with `--listen`, such as `127.0.0.1:0` for any free port".into()),

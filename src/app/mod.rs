@@ -15,6 +15,7 @@ mod file_sink;
 mod finish;
 mod look_up;
 mod metrics_file;
+mod page;
 mod preflight;
 mod reading;
 mod record;
@@ -49,6 +50,7 @@ use self::diff::diff;
 use self::error::RunError;
 use self::explain::{explain_name, write_manual};
 use self::metrics_file::MetricsFile;
+use self::page::page;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
 use self::verify::verify_report;
@@ -85,6 +87,7 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
         Command::End(arguments) => run_config(RunConfig::of_end(arguments), to_resume, console).await,
         Command::Diff(arguments) => diff(&arguments, console),
         Command::Verify(arguments) => verify_report(&arguments, console),
+        Command::Page(arguments) => page(&arguments, console),
         Command::Explain(arguments) => explain_name(&arguments),
         Command::Man(arguments) => write_manual(&arguments),
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,

@@ -89,6 +89,20 @@ pub(crate) fn explain(name: &str, program: &clap::Command) -> Result<Explanation
     Err(similar(&wanted, program))
 }
 
+/// Text of the reference, in pieces: each with whether it is a name or a value, as typed.
+pub(crate) type Said = Vec<(String, bool)>;
+
+/// What the topic `results` says of a result in its column `head`, `meaning` or `next step`; `None` if it says nothing.
+pub(crate) fn said_of_result(result: &str, head: &str) -> Option<Said> {
+    let rows = TOPICS.iter().find(|topic| topic.name == "results")?.document().rows();
+    let mut cells = rows.iter().filter(|row| row.names().any(|name| name == result)).filter_map(|row| {
+        let column = row.head.iter().position(|name| document::plain(name) == head)?;
+        row.cells.get(column)
+    });
+    let text = cells.next()?;
+    Some(text.iter().map(|span| (span.text.clone(), span.look == document::Look::Code)).collect())
+}
+
 /// Every row of every topic's tables.
 fn entries() -> impl Iterator<Item = (Topic, Row)> {
     TOPICS.iter().flat_map(|topic| topic.document().rows().into_iter().map(|row| (*topic, row)))
@@ -99,8 +113,10 @@ fn similar(wanted: &str, program: &clap::Command) -> Vec<String> {
     /// As clap has it for its own suggestions.
     const LIKE: f64 = 0.7;
     let names = TOPICS.iter().map(|topic| topic.name.to_owned());
-    let names = names.chain(OptionHelp::names(program)).chain(entries().flat_map(|(_, row)| row.names().map(str::to_owned).collect::<Vec<_>>()));
-    let mut like: Vec<(f64, String)> = names.map(|name| (strsim::jaro(wanted, &name.to_lowercase()), name)).filter(|(how, _)| *how > LIKE).collect();
+    let names =
+        names.chain(OptionHelp::names(program)).chain(entries().flat_map(|(_, row)| row.names().map(str::to_owned).collect::<Vec<_>>()));
+    let mut like: Vec<(f64, String)> =
+        names.map(|name| (strsim::jaro(wanted, &name.to_lowercase()), name)).filter(|(how, _)| *how > LIKE).collect();
     like.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
     like.dedup_by(|(_, left), (_, right)| left == right);
     like.into_iter().take(3).map(|(_, name)| name).collect()

@@ -29,7 +29,10 @@ fn what_is_misspelt_gets_similar_names() {
 fn an_option_says_who_has_it_and_where_to_read_on() {
     let program = Cli::command();
     let Ok(Explanation::Option(help, topics)) = explain("--canary", &program) else { panic!("an option") };
-    assert_eq!((help.name.as_str(), help.usage.as_str(), help.commands.join(" ").as_str()), ("--canary", "--canary <N>", "grant audit end"));
+    assert_eq!(
+        (help.name.as_str(), help.usage.as_str(), help.commands.join(" ").as_str()),
+        ("--canary", "--canary <N>", "grant audit end")
+    );
     assert!(topics.iter().any(|topic| topic.name == "safety"), "{topics:?}");
     let Ok(Explanation::Option(help, _)) = explain("-o", &program) else { panic!("an option") };
     assert_eq!(help.name, "--output");
@@ -84,6 +87,17 @@ fn results_count_as_the_program_counts_them() {
         let is_failure = tally.failures() == 1;
         assert_eq!(counts == "failure", is_failure, "{outcome}: {counts}");
     }
+}
+
+#[test]
+fn every_failure_has_a_next_step_and_every_result_a_meaning() {
+    for outcome in Outcome::ALL {
+        assert!(said_of_result(outcome.name(), "meaning").is_some(), "{outcome}");
+        let is_failure = outcome.counts() == crate::domain::Counts::Failure;
+        assert_eq!(said_of_result(outcome.name(), "next step").is_some(), is_failure, "{outcome}");
+    }
+    let step = said_of_result("failed", "next step").expect("a step");
+    assert!(step.contains(&("--resume".to_owned(), true)), "{step:?}");
 }
 
 #[test]

@@ -61,7 +61,12 @@ impl Console {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
                 Some(&run.output)
             }
-            Command::Diff(_) | Command::Verify(_) | Command::Explain(_) | Command::Man(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_)
+            | Command::Verify(_) | Command::Page(_)
+            | Command::Explain(_)
+            | Command::Man(_)
+            | Command::Sandbox(_)
+            | Command::Completions { .. } => None,
         };
         let terminal = io::stderr().is_terminal();
         let draws = terminal && !console::is_dumb();

@@ -1,0 +1,106 @@
+//! When the bypasses run out: how many users can still bypass MFA at which time.
+
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+
+use super::super::buckets::DAY;
+use super::super::figures::{Ends, RunFigures};
+use super::super::picture::{Curve, curve};
+use super::super::told::Told;
+use super::super::words::{iso, moment, span};
+use super::parts::{at, figure, pictured, table};
+use super::story::plural;
+
+/// The most lines of the table of times.
+const MOST_TIMES: i64 = 24;
+const HOUR: i64 = DAY / 24;
+/// The steps of that table, in milliseconds.
+const STEPS: [i64; 12] = [HOUR / 12, HOUR / 4, HOUR / 2, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY];
+
+/// When the run had ended: the curve begins there. The report tells, if the record does not.
+pub(super) fn beginning(figures: &RunFigures, told: Option<&Told>) -> Option<DateTime<Utc>> {
+    let last = figures.pace.spans().next_back().and_then(|span| DateTime::from_timestamp_millis(span.to));
+    told.and_then(Told::finished).or(last)
+}
+
+/// Of the users of a report.
+pub(super) fn ends(ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
+    let all = ends.count + ends.without;
+    let intro = html! {
+        (figure("can-bypass", all)) (plural(all, " user of this report can", " users of this report can")) " bypass MFA as the run left them."
+        @if ends.without > 0 { " Of " (figure("without-end", ends.without)) ", no end date is known: the curve leaves them out." }
+    };
+    section("When the bypasses run out", &intro, ends, beginning)
+}
+
+/// Of the users of a `diff`.
+pub(super) fn ends_of_changed(ends: &Ends) -> Markup {
+    let intro = html! {
+        (figure("can-bypass", ends.count)) (plural(ends.count, " user with a change has", " users with a change have")) " a bypass with an end date after it."
+    };
+    section("When the bypasses of these users run out", &intro, ends, None)
+}
+
+fn section(title: &str, intro: &Markup, ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
+    html! {
+        section aria-labelledby="ends" {
+            h2 id="ends" { (title) }
+            p { (intro) }
+            @if ends.count > 0 { (curve_of(ends, beginning)) }
+        }
+    }
+}
+
+fn curve_of(ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
+    let steps: Vec<(i64, u64)> = ends.dates.spans().map(|span| (span.to, span.counts[0])).collect();
+    let (Some((first, _)), Some((last, _))) = (steps.first().copied(), steps.last().copied()) else { return html! {} };
+    // What has run out before the run ended is seen, too.
+    let from = beginning.map_or(first, |at| at.timestamp_millis()).min(first);
+    let picture = curve(
+        "ends",
+        "How many users can still bypass MFA, over time. The table below has the numbers.",
+        &Curve { from, all: ends.count, steps: steps.clone() },
+    );
+    let exact = if ends.dates.width() > 1 {
+        format!(" End dates are told to {}.", span(u64::try_from(ends.dates.width()).unwrap_or_default()))
+    } else {
+        String::new()
+    };
+    let caption = html! { "How many can still bypass MFA." (exact) };
+    let left = |at: i64| steps.iter().filter(|(end, _)| *end > at).map(|(_, count)| count).sum::<u64>();
+    let times = times(from, last, ends.dates.width(), &steps);
+    let rows = html! {
+        @for time in times {
+            @if let Some(instant) = DateTime::from_timestamp_millis(time) {
+                tr { th scope="row" { (at(instant)) } td.number { data value=(left(time)) data-figure="left" data-at=(iso(instant)) { (super::super::words::thousands(left(time))) } } }
+            }
+        }
+    };
+    html! {
+        p {
+            @if let Some(end) = DateTime::from_timestamp_millis(first) { @if first < last { "The first ends at " (moment(end, beginning)) ", the last" } @else { "All end" } }
+            @if let Some(end) = DateTime::from_timestamp_millis(last) { " at " (moment(end, beginning)) "." }
+        }
+        (pictured(&picture, &caption, &table("How many can still bypass MFA", &["at", "users"], &rows)))
+    }
+}
+
+/// Round times from the beginning to the last end, at which it is known exactly how many are left; and each end, if they are few.
+fn times(from: i64, last: i64, width: i64, steps: &[(i64, u64)]) -> Vec<i64> {
+    let fits = |step: &i64| *step % width == 0 && (last - from) / *step < MOST_TIMES;
+    let mut step = STEPS.into_iter().find(fits).unwrap_or(30 * DAY);
+    while (last - from) / step >= MOST_TIMES || step % width != 0 {
+        step *= 2;
+        if step > 10_000_000 * DAY {
+            break;
+        }
+    }
+    let mut times: Vec<i64> = (from.div_euclid(step) + 1..).map(|multiple| multiple * step).take_while(|at| *at < last).collect();
+    if i64::try_from(steps.len()).unwrap_or(MOST_TIMES) < MOST_TIMES {
+        times.extend(steps.iter().map(|(end, _)| *end));
+    }
+    times.extend([from, last]);
+    times.sort_unstable();
+    times.dedup();
+    times
+}
