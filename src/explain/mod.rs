@@ -39,6 +39,7 @@ topics![
     "report",
     "results",
     "files",
+    "page",
     "exit-codes",
     "resume",
     "pace",

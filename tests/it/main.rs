@@ -26,6 +26,7 @@ mod messages;
 mod names;
 mod numbers;
 mod pace;
+mod page;
 mod pipes;
 mod question;
 mod resume;

@@ -50,8 +50,8 @@ fn pace_of(figures: &RunFigures, told: Option<&Told>) -> Markup {
         @for span in &spans {
             tr {
                 th scope="row" { @if let Some(from) = DateTime::from_timestamp_millis(span.from) { (at(from)) } }
-                td.number { (thousands(span.counts[0])) }
-                td.number { (thousands(span.counts[FAILED])) }
+                td.number { (figure("settled", span.counts[0])) }
+                td.number { (figure("settled-failed", span.counts[FAILED])) }
             }
         }
     };
@@ -121,6 +121,15 @@ fn attempts(spread: &Spread) -> Markup {
 fn distribution(id: &str, label: &str, groups: &[Group], name: impl Fn(&Group) -> String) -> Markup {
     let list: Vec<Bar> = groups.iter().map(|group| Bar { name: name(group), number: group.count, fill: Fill::Good }).collect();
     let picture = bars(id, &format!("{label}. The table below has the numbers."), Labels::Beside, &list);
-    let rows = html! { @for bar in &list { tr { th scope="row" { (bar.name) } td.number { (figure(id, bar.number)) } } } };
+    let rows = html! {
+        @for (bar, group) in list.iter().zip(groups) {
+            tr {
+                th scope="row" { (bar.name) }
+                td.number {
+                    data value=(bar.number) data-figure=(id) data-above=(group.above) data-most=[group.most] { (thousands(bar.number)) }
+                }
+            }
+        }
+    };
     pictured(&picture, &html! { (label) "." }, &table(label, &[id, "rows"], &rows))
 }
