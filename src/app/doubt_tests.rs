@@ -193,7 +193,8 @@ impl World {
             Command::End(arguments) => RunConfig::of_end(arguments),
             Command::Audit(arguments) => RunConfig::of_audit(arguments),
             Command::Diff(_)
-            | Command::Verify(_) | Command::Page(_)
+            | Command::Verify(_)
+            | Command::Page(_)
             | Command::Explain(_)
             | Command::Man(_)
             | Command::Sandbox(_)

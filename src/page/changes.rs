@@ -54,7 +54,7 @@ impl Changes {
             Users::LeftOut => Vec::new(),
         };
         let found = Change::ALL.map(|_| Changed::default());
-        Some(Self { places, width: header.len(), users, further, found, ends: Ends::default(), unreadable: Unreadable::default() })
+        Some(Self { places, width: header.len(), users, further, found, ends: Ends::new(None), unreadable: Unreadable::default() })
     }
 
     pub(super) fn of(&self, change: Change) -> &Changed {

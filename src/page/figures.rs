@@ -58,6 +58,9 @@ pub(super) struct Ends {
     pub(super) count: u64,
     /// Those whose end date is not known.
     pub(super) without: u64,
+    /// When the run had ended, if it is known, and those whose bypasses had run out by then.
+    pub(super) beginning: Option<DateTime<Utc>>,
+    pub(super) over: u64,
 }
 
 /// Lines that are none of a report.
@@ -67,15 +70,15 @@ pub(super) struct Unreadable {
     pub(super) first: Vec<u64>,
 }
 
-impl Default for Ends {
-    fn default() -> Self {
-        Self { dates: Buckets::new(Border::Ends, 1, MOST_ENDS), count: 0, without: 0 }
-    }
-}
-
 impl Ends {
+    /// From this instant on.
+    pub(super) fn new(beginning: Option<DateTime<Utc>>) -> Self {
+        Self { dates: Buckets::new(Border::Ends, 1, MOST_ENDS), count: 0, without: 0, beginning, over: 0 }
+    }
+
     pub(super) fn add(&mut self, until: Option<BypassUntil>) {
         match until {
+            Some(until) if self.beginning.is_some_and(|beginning| until.instant() <= beginning) => self.over += 1,
             Some(until) => {
                 self.dates.add(until.instant(), 0);
                 self.count += 1;
@@ -95,8 +98,8 @@ impl Unreadable {
 }
 
 impl RunFigures {
-    /// For a report with this `header`.
-    pub(super) fn new(header: &ByteRecord, users: Users) -> Self {
+    /// For a report with this `header`, of a run that ended at this time, if it is known.
+    pub(super) fn new(header: &ByteRecord, users: Users, ended: Option<DateTime<Utc>>) -> Self {
         let place = |column: Column| header.iter().position(|name| name == column.name().as_bytes());
         let others = header.iter().filter(|name| !COLUMNS.iter().any(|own| own.as_bytes() == *name));
         let carried = match users {
@@ -112,7 +115,7 @@ impl RunFigures {
             pace: Buckets::new(Border::Begins, LEAST_SPAN, MOST_SPANS),
             durations: Spread::default(),
             attempts: Spread::default(),
-            ends: Ends::default(),
+            ends: Ends::new(ended),
             granted_until: EndDates::default(),
             carried,
             unreadable: Unreadable::default(),

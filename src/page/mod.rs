@@ -21,6 +21,7 @@ mod words;
 
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
 pub(crate) use self::error::PageError;
@@ -72,11 +73,11 @@ pub(crate) fn make(path: &Path, users: Users, link: Link) -> Result<Page, PageEr
     if !path.exists() && files.partial.exists() {
         return Err(PageError::Unfinished { report: path.to_owned(), journal: files.partial.to_path_buf() });
     }
-    let (content, sha256) = read(path, users)?;
+    let told = Told::read(&files)?;
+    let (content, sha256) = read(path, users, told.as_ref().and_then(Told::finished))?;
     let source = html::Source { name: name_of(path), sha256, users, link };
     Ok(match content {
         Content::Run(figures) => {
-            let told = Told::read(&files)?;
             let mut faults = told.as_ref().map(|told| told.faults(path, &files, &figures, &source.sha256)).unwrap_or_default();
             faults.extend(unreadable(&figures.unreadable));
             let note = told.is_none().then_some(NO_RECORD);
@@ -97,13 +98,13 @@ pub(crate) enum Link {
     Elsewhere,
 }
 
-fn read(path: &Path, users: Users) -> Result<(Content, String), PageError> {
+fn read(path: &Path, users: Users, ended: Option<DateTime<Utc>>) -> Result<(Content, String), PageError> {
     let failed = |source| PageError::Unreadable(FileError::new("read", path, source));
     let file = Hashing::open(path).map_err(failed)?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(file);
     let mut line = ByteRecord::new();
     reader.read_byte_record(&mut line).map_err(|error| failed(error.into()))?;
-    let mut content = content_of(path, &line, users)?;
+    let mut content = content_of(path, &line, users, ended)?;
     while reader.read_byte_record(&mut line).map_err(|error| failed(error.into()))? {
         match &mut content {
             Content::Run(figures) => figures.take(&line),
@@ -113,7 +114,7 @@ fn read(path: &Path, users: Users) -> Result<(Content, String), PageError> {
     Ok((content, reader.into_inner().finish()))
 }
 
-fn content_of(path: &Path, header: &ByteRecord, users: Users) -> Result<Content, PageError> {
+fn content_of(path: &Path, header: &ByteRecord, users: Users, ended: Option<DateTime<Utc>>) -> Result<Content, PageError> {
     if let Some(changes) = Changes::new(header, users) {
         return Ok(Content::Diff(Box::new(changes)));
     }
@@ -121,7 +122,7 @@ fn content_of(path: &Path, header: &ByteRecord, users: Users) -> Result<Content,
     const LATER: [&str; 2] = ["previousUntil", "correlationId"];
     let is_there = |name: &str| header.iter().any(|found| found == name.as_bytes());
     match COLUMNS.into_iter().find(|name| !LATER.contains(name) && !is_there(name)) {
-        None => Ok(Content::Run(Box::new(RunFigures::new(header, users)))),
+        None => Ok(Content::Run(Box::new(RunFigures::new(header, users, ended)))),
         Some(missing) => Err(PageError::NotAReport { path: path.to_owned(), missing }),
     }
 }

@@ -87,17 +87,17 @@ fn tenths(number: u64, unit: u64) -> String {
     if tenths.is_multiple_of(10) { (tenths / 10).to_string() } else { format!("{}.{}", tenths / 10, tenths % 10) }
 }
 
-/// A share of all: "98.2 %". What is not all, or not nothing, is not shown as if it were.
+/// A share of all: "98.2%". What is not all, or not nothing, is not shown as if it were.
 pub(super) fn share(part: u64, all: u64) -> String {
     if all == 0 {
         return String::new();
     }
     let thousandths = (u128::from(part) * 2000 + u128::from(all)) / (u128::from(all) * 2);
     match thousandths {
-        0 if part > 0 => "< 0.1 %".to_owned(),
-        1000 if part < all => "> 99.9 %".to_owned(),
-        _ if thousandths.is_multiple_of(10) => format!("{} %", thousandths / 10),
-        _ => format!("{}.{} %", thousandths / 10, thousandths % 10),
+        0 if part > 0 => "< 0.1%".to_owned(),
+        1000 if part < all => "> 99.9%".to_owned(),
+        _ if thousandths.is_multiple_of(10) => format!("{}%", thousandths / 10),
+        _ => format!("{}.{}%", thousandths / 10, thousandths % 10),
     }
 }
 
@@ -134,13 +134,13 @@ mod tests {
     fn shares_do_not_claim_more_than_there_is() {
         for (part, all, expected) in [
             (0, 0, ""),
-            (0, 7, "0 %"),
-            (7, 7, "100 %"),
-            (1, 50_000, "< 0.1 %"),
-            (49_999, 50_000, "> 99.9 %"),
-            (49_100, 50_000, "98.2 %"),
-            (1, 2, "50 %"),
-            (u64::MAX, u64::MAX, "100 %"),
+            (0, 7, "0%"),
+            (7, 7, "100%"),
+            (1, 50_000, "< 0.1%"),
+            (49_999, 50_000, "> 99.9%"),
+            (49_100, 50_000, "98.2%"),
+            (1, 2, "50%"),
+            (u64::MAX, u64::MAX, "100%"),
         ] {
             assert_eq!(share(part, all), expected, "{part} {all}");
         }

@@ -62,7 +62,8 @@ impl Console {
                 Some(&run.output)
             }
             Command::Diff(_)
-            | Command::Verify(_) | Command::Page(_)
+            | Command::Verify(_)
+            | Command::Page(_)
             | Command::Explain(_)
             | Command::Man(_)
             | Command::Sandbox(_)

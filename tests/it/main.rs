@@ -27,6 +27,7 @@ mod names;
 mod numbers;
 mod pace;
 mod page;
+mod page_browser;
 mod pipes;
 mod question;
 mod resume;

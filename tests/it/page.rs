@@ -62,7 +62,7 @@ fn figures_of(page: &str) -> Vec<Figure> {
 /// Checks that every element is closed in its order, and that no tag is there but those of the page itself.
 pub(crate) fn assert_well_formed(page: &str) {
     const VOID: [&str; 1] = ["meta"];
-    const OURS: &str = " html head title style body main footer h1 h2 h3 p strong bdi data time code dl dt dd div section table caption thead tbody tr th td \
+    const OURS: &str = " html head title style body main footer h1 h2 h3 p strong bdi data time code dl dt dd div section table span caption thead tbody tr th td \
                         figure figcaption details summary ul li a svg defs pattern rect path line text ";
     let rest = page.strip_prefix("<!DOCTYPE html>").expect("a document type");
     let mut open: Vec<&str> = Vec::new();
@@ -103,7 +103,12 @@ fn rows_of(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
 /// A folder with the report of a grant that went in every way.
 fn granted() -> Field {
     let faults = "400=6%,500=20%,otherdate=4%".parse().expect("faults");
-    let field = field_with(SandboxConfig { users: Some(260), faults, rate_limit: Some("150".parse().expect("a limit")), ..SandboxConfig::default() });
+    let field = field_with(SandboxConfig {
+        users: Some(260),
+        faults,
+        rate_limit: Some("150".parse().expect("a limit")),
+        ..SandboxConfig::default()
+    });
     let until = |index: u64| if index.is_multiple_of(3) { "2099-08-30" } else { "2099-08-31T17:30:00Z" };
     let mut rows: String =
         (0..300).map(|index| format!("{},{},user{index}@example.com\n", field.sandbox.user_id(index), until(index))).collect();
@@ -149,7 +154,8 @@ fn every_figure_of_a_page_is_what_another_count_of_the_report_finds() {
     let values = |name: &str| rows.iter().map(|row| row[column(name)].clone()).collect::<Vec<_>>();
     let results = values("result");
     let of = |wanted: &str| results.iter().filter(|found| *found == wanted).count() as u64;
-    let is_failure = |result: &str| ["mismatch", "changed", "not_found", "ambiguous", "rejected", "failed", "unknown", "invalid"].contains(&result);
+    let is_failure =
+        |result: &str| ["mismatch", "changed", "not_found", "ambiguous", "rejected", "failed", "unknown", "invalid"].contains(&result);
     let attempts: Vec<u64> = values("attempts").iter().map(|text| text.parse().expect("a number")).collect();
     let mut sent: Vec<u64> = attempts.iter().copied().filter(|attempts| *attempts > 0).collect();
     let took = values("durationMs");
@@ -157,8 +163,11 @@ fn every_figure_of_a_page_is_what_another_count_of_the_report_finds() {
         took.iter().zip(&attempts).filter(|(_, attempts)| **attempts > 0).map(|(text, _)| text.parse().expect("a number")).collect();
     took.sort_unstable();
     sent.sort_unstable();
-    let open = |row: &Vec<String>| row[column("canBypassMFA")] == "true" && !["failed", "unknown"].contains(&row[column("result")].as_str());
+    let open =
+        |row: &Vec<String>| row[column("canBypassMFA")] == "true" && !["failed", "unknown"].contains(&row[column("result")].as_str());
     let ends: Vec<String> = rows.iter().filter(|row| open(row)).map(|row| row[column("bypassMFAEnabledUntil")].clone()).collect();
+    let finished = told["finishedAt"].as_str().expect("a time");
+    let (over, ends): (Vec<String>, Vec<String>) = ends.into_iter().partition(|end| end.as_str() <= finished);
     let percentile = |share: usize| two_digits(took[(took.len() * share).div_ceil(100) - 1]);
     let within = |numbers: &[u64], figure: &Figure| {
         let bound = |name: &str| figure.attributes.get(name).map(|text| text.parse::<u64>().expect("a number"));
@@ -173,6 +182,7 @@ fn every_figure_of_a_page_is_what_another_count_of_the_report_finds() {
             "granted" => of("granted"),
             "kept" => of("kept"),
             "can-bypass" => ends.len() as u64,
+            "over" => over.len() as u64,
             "sent-once" => sent.iter().filter(|attempts| **attempts == 1).count() as u64,
             "attempts-most" => sent[sent.len() - 1],
             "duration-most" => took[took.len() - 1],
@@ -260,13 +270,19 @@ fn the_policy_allows_the_style_of_the_page_and_nothing_else() {
     let policy = format!("content=\"default-src 'none'; style-src 'sha256-{digest}'; form-action 'none'; base-uri 'none'\"");
     assert!(page.contains(&policy), "{policy}");
     assert_eq!(page.matches("<style").count(), 1);
-    for wanted in ["<html lang=\"en\">", "name=\"viewport\"", "content=\"no-referrer\"", "prefers-color-scheme: dark", "@media print", "size: A4"] {
+    for wanted in
+        ["<html lang=\"en\">", "name=\"viewport\"", "content=\"no-referrer\"", "prefers-color-scheme: dark", "@media print", "size: A4"]
+    {
         assert!(page.contains(wanted), "{wanted}");
     }
     // No address but the report's own, beside the page.
     assert!(page.matches("href=\"").count() > 0 && page.matches("href=\"").count() == page.matches("href=\"./in.report.csv\"").count());
     let pictures = page.matches("<svg").count();
-    assert!(pictures >= 10 && pictures == page.matches("role=\"img\"").count() && pictures == page.matches("aria-label=\"").count() - page.matches("role=\"region\"").count());
+    assert!(
+        pictures >= 10
+            && pictures == page.matches("role=\"img\"").count()
+            && pictures == page.matches("aria-label=\"").count() - page.matches("role=\"region\"").count()
+    );
     assert_eq!(page.matches("<table>").count(), page.matches("<caption>").count());
 }
 
@@ -291,8 +307,20 @@ pub(crate) fn hostile(field: &Field, mark: &str) {
     let mut told = record(field);
     told["report"]["sha256"] = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
     for path in [
-        "/reason", "/confirmed/approvedBy", "/confirmed/plan", "/environment/name", "/environment/type", "/environment/id", "/input/path", "/input/sha256",
-        "/apiUrl", "/stopReason", "/version", "/runId", "/options/rate", "/operation",
+        "/reason",
+        "/confirmed/approvedBy",
+        "/confirmed/plan",
+        "/environment/name",
+        "/environment/type",
+        "/environment/id",
+        "/input/path",
+        "/input/sha256",
+        "/apiUrl",
+        "/stopReason",
+        "/version",
+        "/runId",
+        "/options/rate",
+        "/operation",
     ] {
         *told.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = evil(path.len()).into();
     }
@@ -311,7 +339,9 @@ fn hostile_text_in_every_field_is_shown_as_text() {
         assert_well_formed(&page);
         assert!(!page.contains("<script") && !page.contains("<img") && page.matches("</style").count() == 1);
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("\\u{202e}\\u{2066}gnp.exe"));
-        assert!(!page.chars().any(|c| ('\u{200b}'..='\u{200f}').contains(&c) || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)));
+        assert!(!page.chars().any(|c| ('\u{200b}'..='\u{200f}').contains(&c)
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)));
         assert!(!page.contains("href=\"javascript"));
     }
     let name = "javascript:alert(1)\"'<x>\u{202e}.csv";
@@ -340,7 +370,8 @@ fn a_redacted_page_names_no_user() {
     }
     assert!(users == 303 && there > 40, "the whole page names those that failed: {there}");
     assert!(!redacted.contains("email") && !redacted.contains("no-uuid") && redacted.contains("Users are left out of this page"));
-    let failures = |page: &str| figures_of(page).into_iter().filter(|figure| figure.name == "cause").map(|figure| figure.value).sum::<u64>();
+    let failures =
+        |page: &str| figures_of(page).into_iter().filter(|figure| figure.name == "cause").map(|figure| figure.value).sum::<u64>();
     assert_eq!(failures(&whole), failures(&redacted));
     // A server that quotes the user in every text.
     let text = fs::read_to_string(field.path(REPORT)).expect("a report");
@@ -370,7 +401,11 @@ fn a_report_that_is_not_as_its_record_says_gets_a_page_that_begins_with_a_warnin
     assert_well_formed(&page);
     let text = text_of(&page);
     assert!(text.trim_start().starts_with("Warning: do not rely on this page before you know why."), "{text}");
-    for fault in ["the report is not the one that the run wrote", "the record has other totals than the report", "1 line cannot be read and is left out: line 305"] {
+    for fault in [
+        "the report is not the one that the run wrote",
+        "the record has other totals than the report",
+        "1 line cannot be read and is left out: line 305",
+    ] {
         assert!(text.contains(fault) && done.stderr.contains(&format!("warning: {REPORT}: {fault}")), "{fault}: {}", done.stderr);
     }
 }
@@ -385,7 +420,12 @@ fn a_page_is_its_owners_and_replaces_nothing_unasked() {
     assert_eq!(fs::metadata(field.path(PAGE)).expect("there").permissions().mode() & 0o777, 0o600);
     let refused = |arguments: &[&str], message: &str| {
         let done = field.run(arguments);
-        assert!(done.code == 2 && done.stderr.starts_with(message) && done.stderr.contains("\nhint: "), "{arguments:?}: {} {}", done.code, done.stderr);
+        assert!(
+            done.code == 2 && done.stderr.starts_with(message) && done.stderr.contains("\nhint: "),
+            "{arguments:?}: {} {}",
+            done.code,
+            done.stderr
+        );
     };
     refused(&["page", REPORT], "error: in.report.html: the file exists, and is not touched without `--overwrite`");
     refused(&["page", REPORT, "--overwrite", "-o", REPORT], "error: in.report.csv: the page would replace the report, `in.report.csv`");
@@ -394,7 +434,10 @@ fn a_page_is_its_owners_and_replaces_nothing_unasked() {
     refused(&["page", "nowhere.csv"], "error: nowhere.csv: the file cannot be read");
     field.write("x.partial.csv", "row,userID\n");
     refused(&["page", "x.partial.csv"], "error: x.partial.csv: this is the journal of a run that has not finished");
-    refused(&["page", "x.csv"], "error: x.csv: the run has not finished, so there is no report yet: what it has settled is in `x.partial.csv`");
+    refused(
+        &["page", "x.csv"],
+        "error: x.csv: the run has not finished, so there is no report yet: what it has settled is in `x.partial.csv`",
+    );
     field.write("in.report.run.json", "{");
     refused(&["page", REPORT, "--overwrite"], "error: in.report.run.json: the file cannot be read");
     fs::remove_file(field.path(RECORD)).expect("there");
@@ -439,7 +482,10 @@ fn a_page_of_a_large_run_is_small() {
         let about = match row % 55 {
             0 if row / 55 < 900 => {
                 let status = 400 + row / 55 % 7;
-                format!("rejected,,,{until},,{status},CODE_{},\"The request could not be completed, error {row}\",{ids}", ["A", "B", "C", "D", "E", "F", "G"][(row / 55 % 7) as usize])
+                format!(
+                    "rejected,,,{until},,{status},CODE_{},\"The request could not be completed, error {row}\",{ids}",
+                    ["A", "B", "C", "D", "E", "F", "G"][(row / 55 % 7) as usize]
+                )
             }
             _ => format!("granted,true,{until},{until},,200,,,,{}", field.sandbox.user_id(200_000 + row)),
         };

@@ -43,7 +43,7 @@ fn pace_of(figures: &RunFigures, told: Option<&Told>) -> Markup {
     let picture = pace("pace", &label, &Pace { spans: spans.clone(), holds: marks, unit });
     let caption = html! {
         "Rows settled a " (unit_name) ", each span " (span(width)) " long. Plain: succeeded. Hatched, on top: failed."
-        @if !holds.is_empty() { " Dotted: held back." }
+        @if !holds.is_empty() { " The strip above marks when the run was held back." }
         " A row that a resumed run sent again counts at its last attempt."
     };
     let rows = html! {
@@ -77,7 +77,10 @@ fn held(told: Option<&Told>, holds: &[Hold]) -> Markup {
             }
         }
         @if !holds.is_empty() {
-            ul.holds { @for hold in holds { li data-figure="hold" { "held back at " (at(hold.from)) " for " (seconds(hold.seconds)) } } }
+            details {
+                summary { "When it was held back" }
+                ul.holds { @for hold in holds { li data-figure="hold" { (at(hold.from)) ", for " (seconds(hold.seconds)) } } }
+            }
         }
     }
 }

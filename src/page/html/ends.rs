@@ -6,7 +6,6 @@ use maud::{Markup, html};
 use super::super::buckets::DAY;
 use super::super::figures::{Ends, RunFigures};
 use super::super::picture::{Curve, curve};
-use super::super::told::Told;
 use super::super::words::{iso, moment, span};
 use super::parts::{at, figure, pictured, table};
 use super::story::plural;
@@ -17,20 +16,18 @@ const HOUR: i64 = DAY / 24;
 /// The steps of that table, in milliseconds.
 const STEPS: [i64; 12] = [HOUR / 12, HOUR / 4, HOUR / 2, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY];
 
-/// When the run had ended: the curve begins there. The report tells, if the record does not.
-pub(super) fn beginning(figures: &RunFigures, told: Option<&Told>) -> Option<DateTime<Utc>> {
-    let last = figures.pace.spans().next_back().and_then(|span| DateTime::from_timestamp_millis(span.to));
-    told.and_then(Told::finished).or(last)
-}
-
 /// Of the users of a report.
-pub(super) fn ends(ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
+pub(super) fn ends(figures: &RunFigures) -> Markup {
+    let ends = &figures.ends;
+    // The report tells when the run ended, if the record does not.
+    let last = figures.pace.spans().next_back().and_then(|span| DateTime::from_timestamp_millis(span.to));
     let all = ends.count + ends.without;
     let intro = html! {
         (figure("can-bypass", all)) (plural(all, " user of this report can", " users of this report can")) " bypass MFA as the run left them."
+        @if ends.over > 0 { " The bypasses of " (figure("over", ends.over)) " more ended before the run did." }
         @if ends.without > 0 { " Of " (figure("without-end", ends.without)) ", no end date is known: the curve leaves them out." }
     };
-    section("When the bypasses run out", &intro, ends, beginning)
+    section("When the bypasses run out", &intro, ends, ends.beginning.or(last))
 }
 
 /// Of the users of a `diff`.
@@ -54,7 +51,7 @@ fn section(title: &str, intro: &Markup, ends: &Ends, beginning: Option<DateTime<
 fn curve_of(ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
     let steps: Vec<(i64, u64)> = ends.dates.spans().map(|span| (span.to, span.counts[0])).collect();
     let (Some((first, _)), Some((last, _))) = (steps.first().copied(), steps.last().copied()) else { return html! {} };
-    // What has run out before the run ended is seen, too.
+    // Without a record, bypasses may have run out before the last line was written.
     let from = beginning.map_or(first, |at| at.timestamp_millis()).min(first);
     let picture = curve(
         "ends",

@@ -23,7 +23,7 @@ pub(super) fn failures(source: &Source, figures: &RunFigures) -> Markup {
                 p { "No row failed." }
             } @else {
                 p {
-                    (figure("failures", failures)) (plural(failures, " row", " rows")) " failed, for "
+                    (figure("failures", failures)) (plural(failures, " row", " rows")) " failed, of "
                     (figure("causes", causes.len() as u64)) (plural(causes.len() as u64, " cause", " causes"))
                     ". Rows are of one cause if their result, status, code and message are the same, but for IDs and other values in it."
                 }
@@ -55,12 +55,14 @@ fn title(cause: &Cause) -> String {
     let kind = &cause.kind;
     let status = if kind.status.is_empty() { String::new() } else { format!(", HTTP {}", kind.status) };
     let code = if kind.code.is_empty() { String::new() } else { format!(" {}", escaped(&kind.code)) };
-    format!("{}{status}{code}", named(kind.outcome))
+    // Without a code, the message tells one cause from another.
+    let message = if kind.code.is_empty() && !kind.pattern.is_empty() { format!(": {}", escaped(&kind.pattern)) } else { String::new() };
+    format!("{}{status}{code}{message}", named(kind.outcome))
 }
 
 fn section(source: &Source, figures: &RunFigures, number: usize, cause: &Cause) -> Markup {
     let kind = &cause.kind;
-    let message = cause.examples.first().map(|example| example.message.as_str()).filter(|_| cause.is_uniform).unwrap_or(&kind.pattern);
+    let message = cause.examples.first().map(|example| example.message.as_str()).unwrap_or_default();
     html! {
         section.cause data-result=(kind.outcome.name()) data-status=(kind.status) {
             h3 {
@@ -68,10 +70,10 @@ fn section(source: &Source, figures: &RunFigures, number: usize, cause: &Cause) 
                 @if !kind.status.is_empty() { ", HTTP " (kind.status) }
                 @if !kind.code.is_empty() { " " code { (foreign(&kind.code)) } }
                 ": " (figure("cause", cause.rows)) (plural(cause.rows, " row", " rows"))
+                " " span.share { "(" (share(cause.rows, figures.tally.failures())) " of the failures)" }
             }
-            @if !message.is_empty() { p.message { (foreign(message)) } }
+            @if !message.is_empty() { p.message { @if !cause.is_uniform { "For example: " } (foreign(message)) } }
             p { strong { "What to do: " } (next_step(kind.outcome)) "." }
-            p.small { (share(cause.rows, figures.tally.failures())) " of the failures." }
             (examples(source, figures, cause))
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn page_of_run(source: &Source, figures: &RunFigures, told: Option<&T
         (results::results(figures, told))
         (failures::failures(source, figures))
         (course::course(figures, told))
-        (ends::ends(&figures.ends, ends::beginning(figures, told)))
+        (ends::ends(figures))
         (evidence::evidence(source, told, faults))
     };
     document(source, &title, faults, &parts)

@@ -44,13 +44,16 @@ pub(super) fn pictured(picture: &Picture, caption: &Markup, table: &Markup) -> M
     }
 }
 
+/// The columns of our tables that have numbers.
+const NUMBERS: [&str; 5] = ["rows", "share", "users", "succeeded", "failed"];
+
 /// A table that may be wider than a phone: it scrolls by itself, and can be reached by the keyboard to do so.
 pub(super) fn table(name: &str, head: &[&str], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(name) {
             table {
                 caption { (name) }
-                thead { tr { @for cell in head { th scope="col" { (cell) } } } }
+                thead { tr { @for cell in head { th.number[NUMBERS.contains(cell)] scope="col" { (cell) } } } }
                 tbody { (rows) }
             }
         }

@@ -19,14 +19,16 @@ pub(super) fn results(figures: &RunFigures, told: Option<&Told>) -> Markup {
     let rows = html! {
         @for (outcome, rows) in &seen {
             tr {
-                th scope="row" { code { (outcome.name()) } }
+                th scope="row" {
+                    code { (outcome.name()) }
+                    @if let Some(meaning) = said_of_result(outcome.name(), "meaning") { span.meaning { (said(&meaning)) } }
+                }
                 td.number { (figure(&format!("result-{outcome}"), *rows)) }
                 td.number { (share(*rows, tally.rows())) }
                 td { (counts_as(*outcome)) }
-                td { @if let Some(meaning) = said_of_result(outcome.name(), "meaning") { (said(&meaning)) } }
             }
         }
-        tr.total { th scope="row" { "all" } td.number { (figure("rows", tally.rows())) } td {} td {} td {} }
+        tr.total { th scope="row" { "all" } td.number { (figure("rows", tally.rows())) } td {} td {} }
     };
     html! {
         section aria-labelledby="results" {
@@ -35,7 +37,7 @@ pub(super) fn results(figures: &RunFigures, told: Option<&Told>) -> Markup {
                 p { "The report has no lines." }
             } @else {
                 figure { (maud::PreEscaped(&picture.wide)) (maud::PreEscaped(&picture.narrow)) figcaption { "Plain: success. Hatched: failure. Outlined: nothing to do." } }
-                (table("Rows by result", &["result", "rows", "share", "counts as", "meaning"], &rows))
+                (table("Rows by result", &["result", "rows", "share", "counts as"], &rows))
             }
             @if let Some(told) = told && !told.record.options.allow.is_empty() {
                 p { "Failures of these results did not make the exit code 1, as " code { "--allow" } " said: " (super::parts::foreign(&told.record.options.allow.join(", "))) "." }

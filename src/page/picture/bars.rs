@@ -1,6 +1,6 @@
 //! Numbers as bars, one below the other, each with its name and its number.
 
-use super::canvas::{Anchor, Area, CHARACTER, Canvas, LINE, Shape, rectangle};
+use super::canvas::{Anchor, Area, BOLD, CHARACTER, Canvas, LINE, Shape, rectangle};
 use super::{Fill, Picture};
 use crate::page::words::thousands;
 
@@ -35,7 +35,7 @@ fn draw(canvas: &mut Canvas, labels: Labels, bars: &[Bar]) {
     let width = canvas.shape.width();
     let most = bars.iter().map(|bar| bar.number).max().unwrap_or_default().max(1) as f64;
     let characters = |text: &str| text.chars().count() as f64 * CHARACTER;
-    let numbers = bars.iter().map(|bar| characters(&thousands(bar.number))).fold(0.0, f64::max) + GAP;
+    let numbers = bars.iter().map(|bar| thousands(bar.number).len() as f64 * BOLD).fold(0.0, f64::max) + GAP;
     let left = match labels {
         Labels::Beside => bars.iter().map(|bar| characters(&bar.name)).fold(0.0, f64::max).min(width / 2.0) + GAP,
         Labels::Above => 0.0,

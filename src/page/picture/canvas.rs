@@ -8,8 +8,10 @@ use crate::page::words::thousands;
 
 /// The height of a line of text, in pixels.
 pub(super) const LINE: f64 = 18.0;
-/// The width of a character, in pixels: that of digits in most fonts of 13 pixels, and more than that of letters on average.
-pub(super) const CHARACTER: f64 = 7.2;
+/// The width of a character, in pixels: what letters and digits of 13 pixels have on average in the widest of the page's fonts.
+pub(super) const CHARACTER: f64 = 8.2;
+/// The width of a bold digit.
+pub(super) const BOLD: f64 = 9.2;
 
 /// The shape of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 
 use super::Picture;
-use super::canvas::{Anchor, Area, CHARACTER, Canvas, LINE, Shape, round_top, short};
+use super::canvas::{Anchor, Area, BOLD, Canvas, LINE, Shape, round_top, short};
 use super::time::TimeAxis;
 use crate::page::words::thousands;
 
@@ -54,7 +54,7 @@ fn draw(canvas: &mut Canvas, curve: &Curve) {
     for (at, gone) in greatest(curve) {
         let x = axis.x(at);
         let text = DateTime::from_timestamp_millis(at).map(|at| at.format("%-d %b %H:%M").to_string()).unwrap_or_default();
-        let width = text.chars().count() as f64 * CHARACTER;
+        let width = text.chars().count() as f64 * BOLD;
         let fits = x - width > area.left + 50.0 && taken.iter().all(|other| (other - x).abs() > width + 12.0);
         if gone as f64 >= LEAST_SHARE * curve.all as f64 && fits {
             taken.push(x);

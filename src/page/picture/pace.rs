@@ -1,6 +1,6 @@
 //! How many rows were settled over time, and when the run was held back.
 
-use super::canvas::{Area, Canvas, LINE, Shape, rectangle, round_top};
+use super::canvas::{Anchor, Area, Canvas, LINE, Shape, rectangle, round_top};
 use super::time::TimeAxis;
 use super::{Fill, Picture};
 use crate::page::buckets::Bucket;
@@ -8,7 +8,10 @@ use crate::page::buckets::Bucket;
 /// A gap as long as half of the run is a pause between two processes.
 const PAUSE: f64 = 0.5;
 /// The least width of a hold, in pixels.
-const LEAST_HOLD: f64 = 2.0;
+const LEAST_HOLD: f64 = 5.0;
+/// The height of the strip in which holds are marked, and the space below it.
+const STRIP: f64 = 14.0;
+const BELOW: f64 = 8.0;
 
 /// The pace of a run: rows that failed are the second kind.
 #[derive(Debug)]
@@ -28,17 +31,15 @@ pub(in crate::page) fn pace(id: &str, label: &str, pace: &Pace) -> Picture {
 #[expect(clippy::cast_precision_loss, reason = "lengths in pixels")]
 fn draw(canvas: &mut Canvas, pace: &Pace) {
     let height = if canvas.shape == Shape::Wide { 200.0 } else { 160.0 };
-    let area = Area { left: 48.0, top: 10.0, right: canvas.shape.width() - 4.0, bottom: 10.0 + height };
+    let top = if pace.holds.is_empty() { 10.0 } else { 10.0 + STRIP + BELOW };
+    let area = Area { left: 48.0, top, right: canvas.shape.width() - 4.0, bottom: top + height };
     canvas.height = area.bottom + 2.0 * LINE + 4.0;
     let spans: Vec<(i64, i64)> = pace.spans.iter().map(|span| (span.from, span.to)).collect();
     let axis = TimeAxis::new(&spans, PAUSE, area);
     let rate = |rows: u64, span: &Bucket<2>| rows as f64 * pace.unit as f64 / (span.to - span.from) as f64;
     let most = pace.spans.iter().map(|span| rate(span.counts.iter().sum(), span)).fold(0.0, f64::max);
     let top = round_top(most);
-    for (from, to) in &pace.holds {
-        let left = axis.x(*from);
-        canvas.held(Area { left, right: axis.x(*to).max(left + LEAST_HOLD).min(area.right), ..area });
-    }
+    holds(canvas, &axis, area, &pace.holds);
     canvas.numbers(area, top);
     let mut marks = [String::new(), String::new()];
     for span in &pace.spans {
@@ -56,4 +57,18 @@ fn draw(canvas: &mut Canvas, pace: &Pace) {
     canvas.filled(&marks[0], Fill::Good);
     canvas.filled(&marks[1], Fill::Bad);
     axis.draw(canvas, area);
+}
+
+/// Marks the holds in a strip above the `area`.
+fn holds(canvas: &mut Canvas, axis: &TimeAxis, area: Area, holds: &[(i64, i64)]) {
+    if holds.is_empty() {
+        return;
+    }
+    let (top, bottom) = (area.top - BELOW - STRIP, area.top - BELOW);
+    canvas.text(area.left - 6.0, bottom - 2.0, Anchor::End, "tick", "held");
+    canvas.line((area.left, bottom), (area.right, bottom), "grid");
+    for (from, to) in holds {
+        let left = axis.x(*from).min(area.right - LEAST_HOLD);
+        canvas.held(Area { left, right: axis.x(*to).max(left + LEAST_HOLD).min(area.right), top, bottom });
+    }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::canvas::{Anchor, Area, Canvas, LINE, Shape};
+use super::canvas::{Anchor, Area, CHARACTER, Canvas, LINE, Shape};
 use crate::page::buckets::DAY;
 
 /// The most places at which the axis is broken.
@@ -107,7 +107,7 @@ impl TimeAxis {
         }
         let apart = if canvas.shape == Shape::Wide { 64.0 } else { 48.0 };
         let step = self.step(apart);
-        let (mut last_right, mut last_day) = (f64::NEG_INFINITY, None);
+        let (mut taken, mut last_day) = (f64::NEG_INFINITY, None);
         for piece in &self.pieces {
             let mut ticks: Vec<i64> = ticks(piece.from, piece.to, step);
             if ticks.is_empty() {
@@ -116,21 +116,25 @@ impl TimeAxis {
             for at in ticks {
                 let x = self.x(at).clamp(area.left, area.right);
                 canvas.line((x, area.bottom), (x, area.bottom + 4.0), "axis");
-                let Some(instant) = DateTime::from_timestamp_millis(at).filter(|_| x >= last_right) else { continue };
-                let anchor = if x > area.right - 20.0 {
-                    Anchor::End
-                } else if x < area.left + 16.0 {
-                    Anchor::Start
-                } else {
-                    Anchor::Middle
-                };
+                let Some(instant) = DateTime::from_timestamp_millis(at) else { continue };
                 let (upper, lower) = labels(instant, step, last_day);
+                let width = widest(&upper, lower.as_deref());
+                let (anchor, left) = if x + width / 2.0 > area.right {
+                    (Anchor::End, x - width)
+                } else if x - width / 2.0 < area.left {
+                    (Anchor::Start, x)
+                } else {
+                    (Anchor::Middle, x - width / 2.0)
+                };
+                if left < taken {
+                    continue;
+                }
+                taken = left + width + 6.0;
                 last_day = Some(instant.date_naive());
                 canvas.text(x, area.bottom + LINE, anchor, "tick", &upper);
                 if let Some(lower) = lower {
                     canvas.text(x, area.bottom + 2.0 * LINE - 2.0, anchor, "tick", &lower);
                 }
-                last_right = x + apart - 4.0;
             }
         }
     }
@@ -142,6 +146,13 @@ impl TimeAxis {
         let least = float(time) * apart / f64::max(width, 1.0);
         STEPS.into_iter().map(|seconds| seconds * 1_000).find(|step| float(*step) >= least).unwrap_or(STEPS[STEPS.len() - 1] * 1_000)
     }
+}
+
+/// The width of two lines of text.
+#[expect(clippy::cast_precision_loss, reason = "some characters")]
+fn widest(upper: &str, lower: Option<&str>) -> f64 {
+    let characters = upper.chars().count().max(lower.map_or(0, |lower| lower.chars().count()));
+    characters as f64 * (CHARACTER - 0.6)
 }
 
 /// The multiples of `step` from one instant to another.
