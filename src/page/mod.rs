@@ -114,12 +114,13 @@ fn read(path: &Path, users: Users, ended: Option<DateTime<Utc>>) -> Result<(Cont
     Ok((content, reader.into_inner().finish()))
 }
 
+/// The columns that reports of older versions lack.
+const LATER: [&str; 2] = ["previousUntil", "correlationId"];
+
 fn content_of(path: &Path, header: &ByteRecord, users: Users, ended: Option<DateTime<Utc>>) -> Result<Content, PageError> {
     if let Some(changes) = Changes::new(header, users) {
         return Ok(Content::Diff(Box::new(changes)));
     }
-    // Reports of older versions lack these.
-    const LATER: [&str; 2] = ["previousUntil", "correlationId"];
     let is_there = |name: &str| header.iter().any(|found| found == name.as_bytes());
     match COLUMNS.into_iter().find(|name| !LATER.contains(name) && !is_there(name)) {
         None => Ok(Content::Run(Box::new(RunFigures::new(header, users, ended)))),

@@ -110,7 +110,9 @@ mod tests {
             numbers in prop::collection::vec(prop_oneof![0..30_u64, 0..5_000_u64, any::<u64>()], 1..200),
         ) {
             let mut spread = Spread::default();
-            numbers.iter().for_each(|number| spread.add(*number));
+            for number in &numbers {
+                spread.add(*number);
+            }
             let mut sorted = numbers.clone();
             sorted.sort_unstable();
             for share in [0, 1, 50, 90, 99, 100] {

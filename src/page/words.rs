@@ -46,9 +46,9 @@ pub(super) fn stamp(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// A machine's form of an instant, to the second.
+/// A machine's form of an instant, as a report has it.
 pub(super) fn iso(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// "1 h 12 min", "4 min 3 s", "2.5 s", "120 ms", in at most two parts.

@@ -1,8 +1,9 @@
 //! How the run went: its pace and its holds, how long rows took, and how many attempts they needed.
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use super::super::buckets::Bucket;
 use super::super::figures::{FAILED, RunFigures};
 use super::super::picture::{Bar, Fill, Labels, Pace, bars, pace};
 use super::super::spread::{Group, Spread};
@@ -59,8 +60,20 @@ fn pace_of(figures: &RunFigures, told: Option<&Told>) -> Markup {
     html! {
         h3 { "Pace" }
         (held(told, &holds))
+        @if let Some((from, length)) = pause(&spans, figures.pace.width()) {
+            p { "The longest pause, without a settled row, began at " (at(from)) " and lasted about " (span(length)) "." }
+        }
         (pictured(&picture, &caption, &table(&name, &["from", "succeeded", "failed"], &rows)))
     }
+}
+
+/// The longest pause, if it is one: when it began, and for how many milliseconds nothing was settled.
+fn pause(spans: &[Bucket<2>], width: i64) -> Option<(DateTime<Utc>, u64)> {
+    /// A pause of fewer spans may be one of the pace itself.
+    const LEAST: i64 = 5;
+    let gap = spans.windows(2).map(|pair| (pair[1].from - pair[0].to, pair[0].to)).max()?;
+    let length = u64::try_from(gap.0).ok().filter(|_| gap.0 >= LEAST * width)?;
+    Some((DateTime::from_timestamp_millis(gap.1)?, length))
 }
 
 /// How PingOne held the run back.

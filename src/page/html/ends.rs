@@ -92,7 +92,7 @@ fn times(from: i64, last: i64, width: i64, steps: &[(i64, u64)]) -> Vec<i64> {
             break;
         }
     }
-    let mut times: Vec<i64> = (from.div_euclid(step) + 1..).map(|multiple| multiple * step).take_while(|at| *at < last).collect();
+    let mut times: Vec<i64> = (from.div_euclid(step) + 1..=last.div_euclid(step)).map(|multiple| multiple * step).collect();
     if i64::try_from(steps.len()).unwrap_or(MOST_TIMES) < MOST_TIMES {
         times.extend(steps.iter().map(|(end, _)| *end));
     }

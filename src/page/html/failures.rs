@@ -50,13 +50,15 @@ fn picture(causes: &[&Cause]) -> Markup {
     html! { figure { (PreEscaped(&picture.wide)) (PreEscaped(&picture.narrow)) figcaption { "Failed rows by cause, the most frequent first." } } }
 }
 
-/// "`not_found`, HTTP 404 NOT_FOUND".
+/// "`not_found`, HTTP 404 `NOT_FOUND`", without the marks.
 fn title(cause: &Cause) -> String {
     let kind = &cause.kind;
     let status = if kind.status.is_empty() { String::new() } else { format!(", HTTP {}", kind.status) };
     let code = if kind.code.is_empty() { String::new() } else { format!(" {}", escaped(&kind.code)) };
     // Without a code, the message tells one cause from another.
-    let message = if kind.code.is_empty() && !kind.pattern.is_empty() { format!(": {}", escaped(&kind.pattern)) } else { String::new() };
+    let message = kind.pattern.replace('`', "");
+    let message = message.trim_start_matches(['…', ' ']);
+    let message = if kind.code.is_empty() && !message.is_empty() { format!(": {}", escaped(message)) } else { String::new() };
     format!("{}{status}{code}{message}", named(kind.outcome))
 }
 

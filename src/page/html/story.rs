@@ -132,16 +132,16 @@ fn completeness(figures: &RunFigures, told: Option<&Told>, faults: &[String]) ->
     if !faults.is_empty() {
         return html! { strong { "Whether this is complete is not certain:" } " see the warning above." };
     }
-    match &told.record.options.only {
-        Some(_) => html! {
+    if told.record.options.only.is_some() {
+        return html! {
             strong { "The run is complete." } " The report lists only the users who can bypass MFA now. By the record, "
             (thousands(told.record.totals.get("inactive").copied().unwrap_or_default())) " cannot, and "
             (thousands(crate::report::tally(&told.record.totals).failures())) " failed."
-        },
-        None => html! {
-            strong { "The run is complete:" } " each of the " (thousands(figures.tally.rows()))
-            (plural(figures.tally.rows(), " row", " rows")) " of the input has a line in the report."
-        },
+        };
+    }
+    html! {
+        strong { "The run is complete:" } " each of the " (thousands(figures.tally.rows()))
+        (plural(figures.tally.rows(), " row", " rows")) " of the input has a line in the report."
     }
 }
 

@@ -44,7 +44,7 @@ fn draw(canvas: &mut Canvas, curve: &Curve) {
     let mut path = format!("M{} {}", short(area.left), short(y(left)));
     for (at, gone) in &curve.steps {
         left -= gone;
-        path += &format!("H{}V{}", short(axis.x(*at)), short(y(left)));
+        path.extend(["H", &short(axis.x(*at)), "V", &short(y(left))]);
     }
     canvas.stroked(&format!("{path}V{}H{}Z", short(area.bottom), short(area.left)), "left-area");
     canvas.stroked(&path, "left-line");
