@@ -2,14 +2,14 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::super::changes::{Changed, Changes};
-use super::super::picture::{Bar, Fill, Labels, bars};
-use super::super::words::{counted, thousands};
 use super::parts::{figure, foreign, table};
 use super::story::plural;
 use super::{Source, Users, report};
 use crate::diff::Change;
 use crate::domain::escaped;
+use crate::page::changes::{Changed, Changes};
+use crate::page::picture::{Bar, Fill, Labels, bars};
+use crate::page::words::{counted, thousands};
 
 /// What is told of a change, in the order of its importance.
 const ORDER: [Change; 7] =

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::super::buckets::Bucket;
-use super::super::figures::{FAILED, RunFigures};
-use super::super::picture::{Bar, Fill, Labels, Pace, bars, pace};
-use super::super::spread::{Group, Spread};
-use super::super::told::{Hold, Told};
-use super::super::words::{counted, seconds, share, span, thousands};
 use super::parts::{at, figure, pictured, table};
 use super::story::plural;
+use crate::page::buckets::Bucket;
+use crate::page::figures::{FAILED, RunFigures};
+use crate::page::picture::{Bar, Fill, Labels, Pace, bars, pace};
+use crate::page::spread::{Group, Spread};
+use crate::page::told::{Hold, Told};
+use crate::page::words::{counted, seconds, share, span, thousands};
 
 /// Below this many rows a second at best, they are counted a minute.
 const SLOW: u64 = 2;
@@ -56,7 +56,7 @@ fn pace_of(figures: &RunFigures, told: Option<&Told>) -> Markup {
             }
         }
     };
-    let name = format!("Rows settled in each {}; spans without any are left out", super::super::words::span(width));
+    let name = format!("Rows settled in each {}; spans without any are left out", crate::page::words::span(width));
     html! {
         h3 { "Pace" }
         (held(told, &holds))

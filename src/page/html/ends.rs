@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::super::buckets::DAY;
-use super::super::figures::{Ends, RunFigures};
-use super::super::picture::{Curve, curve};
-use super::super::words::{iso, moment, span};
 use super::parts::{at, figure, pictured, table};
 use super::story::plural;
+use crate::page::buckets::DAY;
+use crate::page::figures::{Ends, RunFigures};
+use crate::page::picture::{Curve, curve};
+use crate::page::words::{iso, moment, span};
 
 /// The most lines of the table of times.
 const MOST_TIMES: i64 = 24;
@@ -69,7 +69,7 @@ fn curve_of(ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
     let rows = html! {
         @for time in times {
             @if let Some(instant) = DateTime::from_timestamp_millis(time) {
-                tr { th scope="row" { (at(instant)) } td.number { data value=(left(time)) data-figure="left" data-at=(iso(instant)) { (super::super::words::thousands(left(time))) } } }
+                tr { th scope="row" { (at(instant)) } td.number { data value=(left(time)) data-figure="left" data-at=(iso(instant)) { (crate::page::words::thousands(left(time))) } } }
             }
         }
     };

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::super::NO_RECORD;
-use super::super::told::Told;
 use super::parts::{fact, foreign};
 use super::{Source, report};
 use crate::domain::shell_word;
+use crate::page::NO_RECORD;
+use crate::page::told::Told;
 
 pub(super) fn evidence(source: &Source, told: Option<&Told>, faults: &[String]) -> Markup {
     html! {

@@ -2,15 +2,15 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::super::causes::{Cause, Example};
-use super::super::figures::RunFigures;
-use super::super::picture::{Bar, Fill, Labels, bars};
-use super::super::words::{counted, share, thousands};
 use super::parts::{figure, foreign, said, table};
 use super::story::{named, plural};
 use super::{Source, Users, report};
 use crate::domain::{Outcome, escaped};
 use crate::explain::said_of_result;
+use crate::page::causes::{Cause, Example};
+use crate::page::figures::RunFigures;
+use crate::page::picture::{Bar, Fill, Labels, bars};
+use crate::page::words::{counted, share, thousands};
 
 pub(super) fn failures(source: &Source, figures: &RunFigures) -> Markup {
     let failures = figures.tally.failures();

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, PreEscaped, html};
 
-use super::super::causes::MOST_TEXT;
-use super::super::picture::Picture;
-use super::super::words::{iso, stamp, thousands};
 use crate::domain::escaped;
 use crate::explain::Said;
+use crate::page::causes::MOST_TEXT;
+use crate::page::picture::Picture;
+use crate::page::words::{iso, stamp, thousands};
 
 /// A text from a report, a record or a server: cut, in one line, with what is invisible shown as an escape, and with a writing
 /// direction of its own.

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::super::figures::RunFigures;
-use super::super::picture::{Bar, Fill, Labels, bars};
-use super::super::told::Told;
-use super::super::words::share;
 use super::parts::{figure, said, table};
 use crate::domain::{Counts, Outcome};
 use crate::explain::said_of_result;
+use crate::page::figures::RunFigures;
+use crate::page::picture::{Bar, Fill, Labels, bars};
+use crate::page::told::Told;
+use crate::page::words::share;
 
 pub(super) fn results(figures: &RunFigures, told: Option<&Told>) -> Markup {
     let tally = &figures.tally;

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::super::NO_RECORD;
-use super::super::figures::RunFigures;
-use super::super::told::Told;
-use super::super::words::{day, moment, thousands};
 use super::parts::{at, fact, figure, foreign};
 use super::{Source, Users};
 use crate::domain::{EndDates, Outcome, escaped, quote};
+use crate::page::NO_RECORD;
+use crate::page::figures::RunFigures;
+use crate::page::told::Told;
+use crate::page::words::{day, moment, thousands};
 use crate::report::{Confirmed, Status};
 
 /// The title of the page.
