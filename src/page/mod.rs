@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What is kept of a report is bounded, whatever its length. All texts of the report and the record are untrusted: they reach the
-//! page through [`html::parts`] alone, which shows what is invisible, and maud, which escapes.
+//! page through `html::parts` alone, which shows what is invisible, and maud, which escapes.
 
 mod buckets;
 mod causes;

@@ -253,6 +253,46 @@ fn the_first_sentence_says_who_did_what_where_and_why() {
     }
 }
 
+#[test]
+fn each_operation_has_a_sentence_of_its_own() {
+    let field = field_with(SandboxConfig { users: Some(20), ..SandboxConfig::default() });
+    field.users(5, "2099-08-30");
+    assert_eq!(field.run(&["grant", "in.csv", "--look-first"]).code, 0);
+    let told = |arguments: &[&str], expected: &[&str]| {
+        let run = field.run(&[arguments, &["-o", "x.csv", "--overwrite"]].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let page = field.run(&["page", "x.csv", "-o", "-"]);
+        assert_eq!((page.code, page.stderr.as_str()), (0, ""));
+        assert_well_formed(&page.stdout);
+        let text = text_of(&page.stdout);
+        for expected in expected {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    };
+    told(
+        &["audit", "--all-users"],
+        &["asked PingOne whether 20 users in environment Sandbox (SANDBOX) can bypass MFA: 5 can, and 15 cannot."],
+    );
+    told(
+        &["audit", "--all-users", "--only", "active"],
+        &[
+            "whether 20 users",
+            "can bypass MFA: 5 can.",
+            "The report lists only the users who can bypass MFA now. By the record, 15 cannot, and 0 failed.",
+        ],
+    );
+    told(
+        &["grant", "in.csv", "--look-first"],
+        &["granted an MFA bypass to 0 of 5 users", "5 had one that runs at least as long, and kept it."],
+    );
+    told(
+        &["end", "in.report.csv", "--restore"],
+        &["gave 5 of 5 users in environment Sandbox (SANDBOX) back what they had before a grant."],
+    );
+    told(&["end", "in.csv"], &["ended the MFA bypass of", "of 5 users in environment", "No row failed."]);
+    told(&["audit", "in.csv", "--sandbox"], &["A rehearsal: this run was sent to the sandbox, and no user of PingOne was touched."]);
+}
+
 /// The page's text, without its elements.
 fn text_of(page: &str) -> String {
     let body = page.split("<body>").nth(1).expect("a body");

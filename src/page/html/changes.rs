@@ -44,7 +44,11 @@ pub(super) fn changes(source: &Source, changes: &Changes) -> Markup {
         section aria-labelledby="results" {
             h2 id="results" { "Changes" }
             @if !seen.is_empty() {
-                figure { (PreEscaped(&picture.wide)) (PreEscaped(&picture.narrow)) figcaption { "Users by change. Outlined: it is not known whether anything changed." } }
+                figure {
+                    (PreEscaped(&picture.wide))
+                    (PreEscaped(&picture.narrow))
+                    figcaption { "Users by change. Outlined: it is not known whether anything changed." }
+                }
             }
             (table("Users by change", &["change", "users", "meaning"], &rows))
         }

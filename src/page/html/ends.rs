@@ -8,7 +8,7 @@ use super::story::plural;
 use crate::page::buckets::DAY;
 use crate::page::figures::{Ends, RunFigures};
 use crate::page::picture::{Curve, curve};
-use crate::page::words::{iso, moment, span};
+use crate::page::words::{iso, moment, span, thousands};
 
 /// The most lines of the table of times.
 const MOST_TIMES: i64 = 24;
@@ -33,7 +33,7 @@ pub(super) fn ends(figures: &RunFigures) -> Markup {
 /// Of the users of a `diff`.
 pub(super) fn ends_of_changed(ends: &Ends) -> Markup {
     let intro = html! {
-        (figure("can-bypass", ends.count)) (plural(ends.count, " user with a change has", " users with a change have")) " a bypass with an end date after it."
+        (figure("can-bypass", ends.count)) " of the users with a change " (plural(ends.count, "has", "have")) " a bypass now, with a known end."
     };
     section("When the bypasses of these users run out", &intro, ends, None)
 }
@@ -51,8 +51,9 @@ fn section(title: &str, intro: &Markup, ends: &Ends, beginning: Option<DateTime<
 fn curve_of(ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
     let steps: Vec<(i64, u64)> = ends.dates.spans().map(|span| (span.to, span.counts[0])).collect();
     let (Some((first, _)), Some((last, _))) = (steps.first().copied(), steps.last().copied()) else { return html! {} };
-    // Without a record, bypasses may have run out before the last line was written.
-    let from = beginning.map_or(first, |at| at.timestamp_millis()).min(first);
+    // Without a record, bypasses may have run out before the last line was written. All of them are to be seen.
+    let room = ((last - first) / 12).max(HOUR);
+    let from = beginning.map_or(first - room, |at| at.timestamp_millis()).min(first);
     let picture = curve(
         "ends",
         "How many users can still bypass MFA, over time. The table below has the numbers.",
@@ -65,21 +66,35 @@ fn curve_of(ends: &Ends, beginning: Option<DateTime<Utc>>) -> Markup {
     };
     let caption = html! { "How many can still bypass MFA." (exact) };
     let left = |at: i64| steps.iter().filter(|(end, _)| *end > at).map(|(_, count)| count).sum::<u64>();
-    let times = times(from, last, ends.dates.width(), &steps);
+    let times = times(beginning.map_or(first, |_| from), last, ends.dates.width(), &steps);
     let rows = html! {
         @for time in times {
             @if let Some(instant) = DateTime::from_timestamp_millis(time) {
-                tr { th scope="row" { (at(instant)) } td.number { data value=(left(time)) data-figure="left" data-at=(iso(instant)) { (crate::page::words::thousands(left(time))) } } }
+                tr {
+                    th scope="row" { (at(instant)) }
+                    td.number { data value=(left(time)) data-figure="left" data-at=(iso(instant)) { (thousands(left(time))) } }
+                }
             }
         }
     };
     html! {
-        p {
-            @if let Some(end) = DateTime::from_timestamp_millis(first) { @if first < last { "The first ends at " (moment(end, beginning)) ", the last" } @else { "All end" } }
-            @if let Some(end) = DateTime::from_timestamp_millis(last) { " at " (moment(end, beginning)) "." }
-        }
+        p { (from_first_to_last(first, last, beginning)) }
         (pictured(&picture, &caption, &table("How many can still bypass MFA", &["at", "users"], &rows)))
     }
+}
+
+/// More than there is between the years 1 and 9999.
+const LONGEST: i64 = 4_000_000 * DAY;
+
+/// When the first bypass ends, and when the last one does.
+fn from_first_to_last(first: i64, last: i64, beginning: Option<DateTime<Utc>>) -> String {
+    let (Some(first), Some(last)) = (DateTime::from_timestamp_millis(first), DateTime::from_timestamp_millis(last)) else {
+        return String::new();
+    };
+    if first == last {
+        return format!("All end at {}.", moment(last, beginning));
+    }
+    format!("The first ends at {}, the last at {}.", moment(first, beginning), moment(last, beginning.or(Some(first))))
 }
 
 /// Round times from the beginning to the last end, at which it is known exactly how many are left; and each end, if they are few.
@@ -88,8 +103,8 @@ fn times(from: i64, last: i64, width: i64, steps: &[(i64, u64)]) -> Vec<i64> {
     let mut step = STEPS.into_iter().find(fits).unwrap_or(30 * DAY);
     while (last - from) / step >= MOST_TIMES || step % width != 0 {
         step *= 2;
-        if step > 10_000_000 * DAY {
-            break;
+        if step > LONGEST {
+            return vec![from, last];
         }
     }
     let mut times: Vec<i64> = (from.div_euclid(step) + 1..=last.div_euclid(step)).map(|multiple| multiple * step).collect();

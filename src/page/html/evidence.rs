@@ -34,10 +34,19 @@ pub(super) fn evidence(source: &Source, told: Option<&Told>, faults: &[String]) 
 fn what_is_proved(source: &Source) -> Markup {
     html! {
         ul {
-            li { "The report has the digest that the run wrote into its record: it has not been changed since, unless the record was changed with it." }
-            li { "Every request of the run carried the run ID, and PingOne copies it into its audit log: the log shows independently what was done." }
+            li {
+                "The report has the digest that the run wrote into its record: it has not been changed since, "
+                "unless the record was changed with it."
+            }
+            li {
+                "Every request of the run carried the run ID, and PingOne copies it into its audit log: "
+                "the log shows independently what was done."
+            }
             li { "The digest of the input tells which list of users it was. The digest of the plan tells what was confirmed or approved." }
-            li { "Nothing here proves that a report and a record were not both made up. For that, keep the digest of the report where nobody can change it." }
+            li {
+                "Nothing here proves that a report and a record were not both made up. "
+                "For that, keep the digest of the report where nobody can change it."
+            }
         }
         p { "To check all of this again: " code { "pingone-bypass verify " (crate::domain::escaped(&shell_word(&source.name))) } }
     }
@@ -52,7 +61,8 @@ pub(super) fn evidence_of_diff(source: &Source) -> Markup {
                 (fact("SHA-256", Some(digest("sha256", &source.sha256))))
             }
             p {
-                "What " code { "diff" } " writes has no record: nothing here proves which reports were compared. Keep both reports with their records, and compare them again to check."
+                "What " code { "diff" } " writes has no record: nothing here proves which reports were compared. "
+                "Keep both reports with their records, and compare them again to check."
             }
         }
     }

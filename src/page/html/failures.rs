@@ -31,7 +31,11 @@ pub(super) fn failures(source: &Source, figures: &RunFigures) -> Markup {
                 @for (index, cause) in causes.iter().enumerate() { (section(source, figures, index + 1, cause)) }
                 @if others.rows() > 0 {
                     h3 { "Further causes: " (figure("further", others.rows())) (plural(others.rows(), " row", " rows")) }
-                    p { "More causes than are told apart here: " @for (outcome, rows) in others.seen() { code { (named(outcome)) } " " (thousands(rows)) "; " } (report(source)) " has them all." }
+                    p {
+                        "More causes than are told apart here: "
+                        @for (outcome, rows) in others.seen() { code { (named(outcome)) } " " (thousands(rows)) "; " }
+                        (report(source)) " has them all."
+                    }
                 }
             }
         }
@@ -47,7 +51,13 @@ fn picture(causes: &[&Cause]) -> Markup {
         .map(|(index, cause)| Bar { name: format!("{}. {}", index + 1, title(cause)), number: cause.rows, fill: Fill::Bad })
         .collect();
     let picture = bars("causes", "Failed rows by cause, as bars. The headings below have the same numbers.", Labels::Above, &list);
-    html! { figure { (PreEscaped(&picture.wide)) (PreEscaped(&picture.narrow)) figcaption { "Failed rows by cause, the most frequent first." } } }
+    html! {
+       figure {
+           (PreEscaped(&picture.wide))
+           (PreEscaped(&picture.narrow))
+           figcaption { "Failed rows by cause, the most frequent first." }
+       }
+    }
 }
 
 /// "`not_found`, HTTP 404 `NOT_FOUND`", without the marks.

@@ -29,7 +29,7 @@ pub(super) fn at(instant: DateTime<Utc>) -> Markup {
 
 /// A text of the reference.
 pub(super) fn said(text: &Said) -> Markup {
-    html! { @for (piece, is_code) in text { @if *is_code { code { (piece) } } @else { (piece) } } }
+    html! { @for (piece, is_code) in text { @if *is_code { code.name { (piece) } } @else { (piece) } } }
 }
 
 /// A picture with what stands below it: its words, and its numbers as a table that can be opened.

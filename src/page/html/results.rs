@@ -1,8 +1,8 @@
 //! How many rows ended in which result.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::parts::{figure, said, table};
+use super::parts::{figure, foreign, said, table};
 use crate::domain::{Counts, Outcome};
 use crate::explain::said_of_result;
 use crate::page::figures::RunFigures;
@@ -36,11 +36,22 @@ pub(super) fn results(figures: &RunFigures, told: Option<&Told>) -> Markup {
             @if seen.is_empty() {
                 p { "The report has no lines." }
             } @else {
-                figure { (maud::PreEscaped(&picture.wide)) (maud::PreEscaped(&picture.narrow)) figcaption { "Plain: success. Hatched: failure. Outlined: nothing to do." } }
+                figure {
+                    (PreEscaped(&picture.wide))
+                    (PreEscaped(&picture.narrow))
+                    figcaption {
+                        "Plain: success."
+                        @if tally.failures() > 0 { " Hatched: failure." }
+                        @if seen.iter().any(|(outcome, _)| outcome.counts() == Counts::Neither) { " Outlined: nothing to do." }
+                    }
+                }
                 (table("Rows by result", &["result", "rows", "share", "counts as"], &rows))
             }
             @if let Some(told) = told && !told.record.options.allow.is_empty() {
-                p { "Failures of these results did not make the exit code 1, as " code { "--allow" } " said: " (super::parts::foreign(&told.record.options.allow.join(", "))) "." }
+                p {
+                    "Failures of these results did not make the exit code 1, as " code.name { "--allow" } " said: "
+                    (foreign(&told.record.options.allow.join(", "))) "."
+                }
             }
         }
     }

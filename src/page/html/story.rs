@@ -1,11 +1,11 @@
 //! What was done, to how many, where, by whom, why, and whether it is complete: in sentences, and as a list.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike, Utc};
 use maud::{Markup, html};
 
 use super::parts::{at, fact, figure, foreign};
 use super::{Source, Users};
-use crate::domain::{EndDates, Outcome, escaped, quote};
+use crate::domain::{BypassUntil, EndDates, Outcome, escaped, quote};
 use crate::page::NO_RECORD;
 use crate::page::figures::RunFigures;
 use crate::page::told::Told;
@@ -40,7 +40,8 @@ pub(super) fn story(figures: &RunFigures, told: Option<&Told>, faults: &[String]
                 None => { "The report has " (figure("lines", figures.tally.rows())) (plural(figures.tally.rows(), " line", " lines")) "." },
             }
             " "
-            @if failures == 0 { "No row failed." } @else { strong { (figure("failures", failures)) (plural(failures, " row", " rows")) " failed." } }
+            @if failures == 0 { "No row failed." }
+            @else { strong { (figure("failures", failures)) (plural(failures, " row", " rows")) " failed." } }
             @if let Some(reason) = told.and_then(|told| told.record.reason.as_deref()) { " The reason given: “" (foreign(reason)) "”." }
         }
         p { (completeness(figures, told, faults)) }
@@ -59,7 +60,8 @@ fn deed(figures: &RunFigures, told: &Told) -> Markup {
     let subject = html! { (when(told)) (who(told)) };
     match told.record.operation.as_str() {
         "grant" => html! {
-            (subject) " granted an MFA bypass" (until(figures.granted_until, told.started())) " to " (figure("granted", of(Outcome::Granted))) " of " (all) (place) "."
+            (subject) " granted an MFA bypass" (until(figures.granted_until, told.started()))
+            (if has_others { " for " } else { " to " }) (figure("granted", of(Outcome::Granted))) " of " (all) (place) "."
             @if of(Outcome::Kept) > 0 { " " (figure("kept", of(Outcome::Kept))) " had one that runs at least as long, and kept it." }
         },
         "audit" => html! {
@@ -114,13 +116,15 @@ fn place(told: &Told) -> Markup {
     }
 }
 
-/// " until 18:00 UTC", or " until dates from … to …"; nothing if no date is known.
+/// " until 18:00 UTC", or " until dates from … to …"; nothing if no date is known. Minutes are enough here.
 fn until(dates: EndDates, today: Option<DateTime<Utc>>) -> String {
-    match dates.span() {
-        Some((earliest, latest)) if earliest == latest => format!(" until {}", moment(earliest.instant(), today)),
-        Some((earliest, latest)) => {
-            format!(" until dates from {} to {}", moment(earliest.instant(), today), moment(latest.instant(), today))
-        }
+    let minute = |date: BypassUntil| {
+        let at = date.instant();
+        moment(at.with_second(0).and_then(|at| at.with_nanosecond(0)).unwrap_or(at), today)
+    };
+    match dates.span().map(|(earliest, latest)| (minute(earliest), minute(latest))) {
+        Some((earliest, latest)) if earliest == latest => format!(" until {earliest}"),
+        Some((earliest, latest)) => format!(" until dates from {earliest} to {latest}"),
         None => String::new(),
     }
 }

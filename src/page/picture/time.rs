@@ -105,7 +105,7 @@ impl TimeAxis {
                 canvas.line((x + offset - 3.0, area.bottom + 5.0), (x + offset + 3.0, area.bottom - 5.0), "break");
             }
         }
-        let apart = if canvas.shape == Shape::Wide { 64.0 } else { 48.0 };
+        let apart = if canvas.shape == Shape::Wide { 64.0 } else { 58.0 };
         let step = self.step(apart);
         let (mut taken, mut last_day) = (f64::NEG_INFINITY, None);
         for piece in &self.pieces {
