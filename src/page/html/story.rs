@@ -18,7 +18,7 @@ pub(super) fn title(source: &Source, told: Option<&Told>) -> String {
     let what = match told.record.operation.as_str() {
         "grant" => "Grant of MFA bypasses",
         "audit" => "Audit of MFA bypasses",
-        "end" if told.record.options.restore => "Return of MFA bypasses to what they were",
+        "end" if told.record.options.restore => "Undoing of a grant of MFA bypasses",
         "end" => "End of MFA bypasses",
         _ => "MFA bypasses",
     };
@@ -69,8 +69,11 @@ fn deed(figures: &RunFigures, told: &Told) -> Markup {
             @if told.record.options.only.is_none() { ", and " (figure("inactive", of(Outcome::Inactive))) " cannot" } "."
         },
         "end" if told.record.options.restore => html! {
-            (subject) " gave " (figure("restored", of(Outcome::Restored))) " of " (all) (place) " back what they had before a grant."
+            (subject) " undid a grant for " (all) (place) ": "
+            (figure("restored", of(Outcome::Restored))) " got back the end date that they had before it, and the bypass of "
+            (figure("ended", of(Outcome::Ended))) " was ended."
             @if of(Outcome::Untouched) > 0 { " " (figure("untouched", of(Outcome::Untouched))) " had not been changed by it." }
+            @if of(Outcome::Inactive) > 0 { " " (figure("inactive", of(Outcome::Inactive))) " had no bypass any more." }
         },
         "end" => html! {
             (subject) " ended the MFA bypass of " (figure("ended", of(Outcome::Ended))) " of " (all) (place) "."
