@@ -4,6 +4,8 @@ mod audit;
 mod connection;
 mod diff;
 mod doctor;
+mod explain;
+mod page;
 mod safety;
 mod sandbox;
 mod usage;
@@ -22,6 +24,8 @@ pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
 pub(crate) use self::connection::ConnectionArgs;
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::doctor::DoctorArgs;
+pub(crate) use self::explain::{ExplainArgs, ManArgs};
+pub(crate) use self::page::PageArgs;
 pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::verify::VerifyArgs;
@@ -56,6 +60,14 @@ pub(crate) enum Command {
     /// Check the settings, the connection, the application's role and the clock; no user is touched
     #[command(long_about = self::doctor::ABOUT)]
     Doctor(DoctorArgs),
+    /// Make a page about a run, for people: one HTML file
+    #[command(long_about = self::page::ABOUT)]
+    Page(PageArgs),
+    /// The reference, offline: what columns, dates, results, codes and options mean
+    #[command(long_about = self::explain::ABOUT)]
+    Explain(ExplainArgs),
+    /// Write manual pages
+    Man(ManArgs),
     /// Serve a local stand-in for PingOne, to rehearse against
     Sandbox(SandboxArgs),
     /// Print a shell completion script

@@ -12,6 +12,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `app` | runs each command, and decides what ends a run early |
+//! | `page` | makes a page about a run, for people |
 //! | `diff` | compares two reports |
 //! | `ui` | shows the plan, the progress and messages to the operator |
 //! | `cli`, `config` | parse the command line, and validate it together with the environment variables and the profile |
@@ -23,6 +24,7 @@
 //! | `pingone` | sends requests to PingOne, and classifies its answers |
 //! | [`sandbox`] | imitates PingOne, for rehearsals and tests |
 //! | `pace` | decides when the next request may be sent, and when a failed one is retried |
+//! | `explain` | holds the reference, and shows it on a terminal and as manual pages |
 //! | `clock`, `external_sort`, `stdio` | tell the time of the run; sort more than fits into memory; write to the standard streams |
 //! | `jwt` | signs JSON Web Tokens with a private key, and verifies them with the public key |
 //! | `file_error` | the error for a local file |
@@ -40,6 +42,7 @@ mod diff;
 mod directory;
 mod domain;
 mod exit;
+mod explain;
 mod external_sort;
 mod file_error;
 #[cfg(test)]
@@ -52,6 +55,7 @@ mod jwt;
 mod logged;
 mod lookup;
 mod pace;
+mod page;
 mod pingone;
 mod platform;
 mod report;

@@ -192,9 +192,14 @@ impl World {
             Command::Grant(arguments) => RunConfig::of_grant(arguments),
             Command::End(arguments) => RunConfig::of_end(arguments),
             Command::Audit(arguments) => RunConfig::of_audit(arguments),
-            Command::Diff(_) | Command::Verify(_) | Command::Doctor(_) | Command::Sandbox(_) | Command::Completions { .. } => {
-                panic!("not of this test")
-            }
+            Command::Diff(_)
+            | Command::Verify(_)
+            | Command::Page(_)
+            | Command::Doctor(_)
+            | Command::Explain(_)
+            | Command::Man(_)
+            | Command::Sandbox(_)
+            | Command::Completions { .. } => panic!("not of this test"),
         };
         (config.expect("sound"), console)
     }

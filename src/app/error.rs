@@ -12,6 +12,7 @@ use crate::domain::PlanDigest;
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
 use crate::file_error::{FileError, writing_hint};
 use crate::input::InputError;
+use crate::page::PageError;
 use crate::pingone::{PingOneError, WRONG_PATH};
 use crate::report::{OutputError, VerifyError};
 use crate::stop::{Signal, Stop};
@@ -37,6 +38,8 @@ pub(crate) enum RunError {
     Diff(#[from] DiffError),
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Page(#[from] PageError),
     #[error("stopped: {what}")]
     /// `cause` tells why rows failed.
     Exceeded {
@@ -56,6 +59,8 @@ pub(crate) enum RunError {
     /// This is a bug.
     #[error("not every row is accounted for: please report this as a fault of pingone-bypass")]
     Unaccounted,
+    #[error("`{name}` is no topic, result, column, exit code or option")]
+    Unexplained { name: String, similar: Vec<String> },
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
     #[error("this is to be confirmed, and there is no terminal to ask on; nothing was changed by this command")]
@@ -112,6 +117,7 @@ impl RunError {
             | Self::Sandbox { .. }
             | Self::Signals(_)
             | Self::NobodyToAsk
+            | Self::Unexplained { .. }
             | Self::OtherPlan { .. }
             | Self::NotConfirmed
             | Self::ClockOff { .. }
@@ -131,7 +137,7 @@ impl RunError {
                 PingOneError::Client(_) | PingOneError::Unsigned(_) => EXIT_USAGE,
             },
             Self::Listing(error) => error.code(),
-            Self::Diff(_) | Self::Verify(_) => EXIT_TROUBLE,
+            Self::Diff(_) | Self::Verify(_) | Self::Page(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::NotPingOne { .. } => EXIT_REFUSED,
             Self::Unaccounted => EXIT_STOPPED,
@@ -160,7 +166,12 @@ impl RunError {
             Self::Diff(error) => return error.hint(),
             Self::File(error) => return error.hint(),
             Self::SandboxFile { path, source } => return writing_hint(Path::new(path), source),
+            Self::Unexplained { similar, .. } if !similar.is_empty() => {
+                return format!("did you mean `{}`? `pingone-bypass explain` lists the topics", similar.join("`, `"));
+            }
+            Self::Unexplained { .. } => "`pingone-bypass explain` lists the topics",
             Self::Verify(error) => error.hint(),
+            Self::Page(error) => error.hint(),
             Self::Reading { .. } => "leave the input as it is while a run lasts: put it back as it was, and go on with `--resume`",
             Self::Sandbox { .. } => "name another address with `--listen`, such as `127.0.0.1:0` for any free port",
             Self::NotPingOne { .. } => WRONG_PATH,

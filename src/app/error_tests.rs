@@ -41,11 +41,20 @@ fn next(error: &RunError) -> Option<RunError> {
         RunError::Interrupted(_) => RunError::InterruptedFirst(Signal::Terminate),
         RunError::InterruptedFirst(_) => RunError::Sandbox { address: "127.0.0.1:1".into(), source: full() },
         RunError::Sandbox { .. } => RunError::SandboxFile { path: "calls.jsonl".into(), source: full() },
-        RunError::SandboxFile { .. } => return None,
+        RunError::SandboxFile { .. } => RunError::Unexplained { name: text(), similar: vec!["row".into()] },
+        RunError::Unexplained { similar, .. } if !similar.is_empty() => RunError::Unexplained { name: text(), similar: Vec::new() },
+        RunError::Unexplained { .. } => PageError::Journal("r.partial.csv".into()).into(),
+        RunError::Page(PageError::Journal(path)) => PageError::Unfinished { report: path.clone(), journal: path.clone() }.into(),
+        RunError::Page(PageError::Unfinished { report, .. }) => PageError::NotAReport { path: report.clone(), missing: "row" }.into(),
+        RunError::Page(PageError::NotAReport { path, .. }) => PageError::Exists(path.clone()).into(),
+        RunError::Page(PageError::Exists(path)) => PageError::Record(FileError::new("read", path, full())).into(),
+        RunError::Page(PageError::Record(_)) => PageError::Unreadable(FileError::new("read", Path::new("r.csv"), full())).into(),
+        RunError::Page(PageError::Unreadable(_)) => PageError::Path(OutputError::NoResume).into(),
+        RunError::Page(PageError::Path(_)) => return None,
     })
 }
 
 #[test]
 fn each_error_that_ends_a_run_says_what_to_do() {
-    assert_eq!(assert_all_told(ConfigError::NoInput.into(), next, RunError::hint), 23);
+    assert_eq!(assert_all_told(ConfigError::NoInput.into(), next, RunError::hint), 32);
 }

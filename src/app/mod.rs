@@ -10,12 +10,14 @@ mod doctor;
 #[cfg(test)]
 mod doubt_tests;
 mod error;
+mod explain;
 mod failure_cause;
 mod feed;
 mod file_sink;
 mod finish;
 mod look_up;
 mod metrics_file;
+mod page;
 mod preflight;
 mod reading;
 mod record;
@@ -49,7 +51,9 @@ use crate::ui::Console;
 use self::diff::diff;
 use self::doctor::examine;
 use self::error::RunError;
+use self::explain::{explain_name, write_manual};
 use self::metrics_file::MetricsFile;
+use self::page::page;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
 use self::verify::verify_report;
@@ -87,6 +91,9 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
         Command::Diff(arguments) => diff(&arguments, console),
         Command::Verify(arguments) => verify_report(&arguments, console),
         Command::Doctor(arguments) => examine(&arguments).await,
+        Command::Page(arguments) => page(&arguments, console),
+        Command::Explain(arguments) => explain_name(&arguments),
+        Command::Man(arguments) => write_manual(&arguments),
         Command::Sandbox(arguments) => serve_sandbox(arguments).await,
         Command::Completions { shell } => complete(shell),
     }

@@ -160,8 +160,12 @@ impl ConfigError {
             // Of what has a default, only the configuration file is read.
             Self::Unreadable { from: Source::Default, .. } => "write it, or name another with `--config`".into(),
             Self::Unreadable { from, .. } => format!("check the path in {}, and that this user may read the file", from.place()),
-            Self::WorldWritable { path, .. } => format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shell_word(&path.to_string_lossy())),
-            Self::OpenConfig(path) => format!("check what it holds, and let its owner alone write to it: `chmod go-w {}`", shell_word(&path.to_string_lossy())),
+            Self::WorldWritable { path, .. } => {
+                format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shell_word(&path.to_string_lossy()))
+            }
+            Self::OpenConfig(path) => {
+                format!("check what it holds, and let its owner alone write to it: `chmod go-w {}`", shell_word(&path.to_string_lossy()))
+            }
             Self::Value { from, .. } => {
                 format!("correct {}{}", from.place(), if matches!(from, Source::Variable(_)) { ", or unset it" } else { "" })
             }

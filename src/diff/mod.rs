@@ -23,9 +23,10 @@ use chrono::SecondsFormat;
 
 pub(crate) use self::error::DiffError;
 
+pub(crate) use self::change::Change;
 pub(crate) use self::summary::Summary;
 
-use self::change::{Change, State};
+use self::change::State;
 use self::error::Apart;
 use self::names::{KeptNames, Named, Names, NamesPlace};
 use self::pairs::{Lines, Pair, Pairs, Side};

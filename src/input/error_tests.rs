@@ -1,8 +1,8 @@
 //! Each refused input says what to do.
 
 use super::*;
-use crate::input::RowFault;
 use crate::hint_tests::{assert_all_told, assert_told};
+use crate::input::RowFault;
 
 /// The header's fault after `fault`. The compiler asks here for a new one.
 fn next_fault(fault: &HeaderFault) -> Option<HeaderFault> {

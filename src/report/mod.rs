@@ -38,16 +38,16 @@ pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, FormerInput, Journa
 pub(crate) use self::files::{Destination, OutputError, Replaced, ReportFiles, is_journal};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
-pub(crate) use self::line::{COLUMNS, Settlement};
+pub(crate) use self::line::{COLUMNS, Column, Settlement};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
 pub(crate) use self::metrics::Metrics;
-pub(crate) use self::output_paths::{ReadFile, check_output_paths};
-pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report, hex};
+pub(crate) use self::output_paths::{ReadFile, check_output_paths, check_page_path};
+pub(crate) use self::publish::{EndedJournal, Extent, Hashing, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
     DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
     totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};
-pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};
+pub(crate) use self::version::{CURRENT_FORMAT, Keys, check_journal, is_of_a_report};

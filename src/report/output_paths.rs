@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use super::files::{Destination, OutputError, Replaced, folder_of};
+use super::files::{Destination, OutputError, Replaced, ReportFiles, folder_of};
 use super::metrics::may_hold_metrics;
 use crate::domain::shown;
 use crate::platform::{FileId, not_regular};
@@ -74,6 +74,17 @@ pub(crate) fn check_output_paths(
     Ok(metrics)
 }
 
+/// Refuses to write a page about a report over anything but a regular file, and over a file of the report. Returns where it
+/// goes.
+pub(crate) fn check_page_path(page: &Path, report: &ReportFiles) -> Result<Replaced, OutputError> {
+    let page = Replaced::named(page)?;
+    let others = report.written().map(|(what, path)| Named { shown: called(what, path), identity: Identity::of(path) });
+    for path in page.written() {
+        check("the page", path, "--output", &others)?;
+    }
+    Ok(page)
+}
+
 /// Checks that `what` may be written at `path` without touching the `others`.
 fn check(what: &'static str, path: &Path, option: &'static str, others: &[Named]) -> Result<(), OutputError> {
     let identity = Identity::of(path);
@@ -118,7 +129,6 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::ReportFiles;
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;

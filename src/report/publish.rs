@@ -299,18 +299,19 @@ pub(super) fn sha256_of(path: &Path) -> io::Result<String> {
 }
 
 /// Hashes a file while it is read.
-pub(super) struct Hashing {
+#[derive(Debug)]
+pub(crate) struct Hashing {
     file: File,
     sha256: Sha256,
 }
 
 impl Hashing {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { file: File::open(path)?, sha256: Sha256::new() })
     }
 
     /// The SHA-256 of what was read, in hexadecimal.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         hex(&self.sha256.finalize())
     }
 }

@@ -277,7 +277,7 @@ impl RunRecord {
     }
 
     /// The record at `path`, of whatever format, with its keys; `None` if there is none.
-    pub(super) fn read_any(path: &Path) -> Result<Option<(Self, Keys)>, FileError> {
+    pub(crate) fn read_any(path: &Path) -> Result<Option<(Self, Keys)>, FileError> {
         read_keys(path)?.map(|(text, keys)| Ok((Self::of_text(path, &text)?, keys))).transpose()
     }
 

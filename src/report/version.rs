@@ -19,7 +19,7 @@ use crate::file_error::FileError;
 /// The record's key.
 const KEY: &str = "formatVersion";
 /// The keys of a record.
-pub(super) type Keys = Map<String, Value>;
+pub(crate) type Keys = Map<String, Value>;
 /// The format of a record without the key.
 const UNNUMBERED: u64 = 1;
 /// The format that this version writes.

@@ -65,7 +65,14 @@ impl Console {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
                 Some(&run.output)
             }
-            Command::Diff(_) | Command::Verify(_) | Command::Doctor(_) | Command::Sandbox(_) | Command::Completions { .. } => None,
+            Command::Diff(_)
+            | Command::Verify(_)
+            | Command::Page(_)
+            | Command::Doctor(_)
+            | Command::Explain(_)
+            | Command::Man(_)
+            | Command::Sandbox(_)
+            | Command::Completions { .. } => None,
         };
         let (quiet, verbose, format) = match (&cli.command, output) {
             (_, Some(output)) => (output.quiet, output.verbose, output.log_format),

@@ -32,6 +32,8 @@ mod nightly;
 mod numbers;
 mod outages;
 mod pace;
+mod page;
+mod page_browser;
 mod pipes;
 mod profiles;
 mod question;

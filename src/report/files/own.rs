@@ -94,6 +94,11 @@ impl Replaced {
         self.install(draft)
     }
 
+    /// Writes a file that is no part of a run: atomically, as `replace`.
+    pub(crate) fn write_whole(&self, text: &[u8]) -> Result<(), FileError> {
+        self.replace(|file| io::Write::write_all(file, text))
+    }
+
     /// Puts a finished draft of the file in its place.
     pub(in crate::report) fn install(&self, draft: Draft<'_>) -> Result<(), FileError> {
         draft.replace(&self.path)
