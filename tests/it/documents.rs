@@ -31,29 +31,64 @@ fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README")
 }
 
-#[test]
-fn the_readme_shows_the_help_as_it_is() {
-    let help = done(tool().args(["grant", "--help"]).output().expect("the tool runs")).stdout;
-    let block: String = help.lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n").collect();
-    assert!(readme().ends_with(&format!("    $ pingone-bypass grant --help\n{block}")), "put this at the README's end:\n{block}");
+/// Each topic of the reference, by its name.
+fn topics() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/explain/topics");
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let named = |path: std::path::PathBuf| {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).expect("text"))
+    };
+    entries.map(named).collect()
 }
 
-/// Every command of the README runs: those that need PingOne, only as far as parsing their options.
+/// The tables of a text, each as its lines.
+fn tables(text: &str) -> Vec<String> {
+    let blocks = text.split("\n\n").filter(|block| block.starts_with("| "));
+    blocks.map(|block| block.trim_end().to_owned()).collect()
+}
+
 #[test]
-fn the_readmes_commands_are_sound() {
+fn the_readmes_tables_are_those_of_the_reference() {
+    let topics = topics();
+    let tables_of = |name: &str| {
+        let (_, text) = topics.iter().find(|(topic, _)| topic == name).expect("a topic");
+        tables(text)
+    };
+    let readme = readme();
+    for (topic, table) in [("results", 0), ("exit-codes", 0), ("files", 0)] {
+        let table = &tables_of(topic)[table];
+        assert!(readme.contains(&format!("\n\n{table}\n\n")), "the README lacks this table of `explain {topic}`:\n{table}");
+    }
+    for (name, text) in &topics {
+        let title = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a title");
+        assert!(readme.contains(&format!("\n| `{name}` | {title} |\n")), "the README lacks the topic {name}");
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = readme().lines().count();
+    assert!(lines <= 250, "{lines} lines: long texts belong into the topics of `explain`");
+}
+
+/// Every command of the README and of the topics runs: those that need PingOne, only as far as parsing their options.
+#[test]
+fn the_commands_of_the_documents_are_sound() {
     let mut seen = 0;
-    for line in readme().lines().filter_map(|line| line.strip_prefix("    ")) {
+    let texts: Vec<String> = topics().into_iter().map(|(_, text)| text).chain([readme()]).collect();
+    for line in texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("    ")) {
         let Some(at) = line.find("pingone-bypass ").filter(|_| !line.starts_with('$') && !line.starts_with("Usage")) else {
             continue;
         };
-        let command = line[at..].split([';', '>', '&']).next().unwrap_or_default();
+        let command = line[at..].split([';', '>', '&', '#']).next().unwrap_or_default();
         let arguments: Vec<&str> = command.split_whitespace().collect();
         if let Err(error) = pingone_bypass::Cli::read(&arguments) {
             panic!("{line}: {error}");
         }
         seen += 1;
     }
-    assert!(seen >= 5, "the README has commands: {seen}");
+    assert!(seen >= 30, "the documents have commands: {seen}");
 }
 
 #[test]
