@@ -21,6 +21,9 @@ const MOST_COLUMNS: usize = 100;
 /// What `less` is told if it was told nothing: keep colours, leave at once if all fits, leave the text on the screen.
 const LESS: &str = "FRX";
 
+/// The shell's codes for a command that cannot be run, and for one that is not there.
+const NOT_STARTED: [Option<i32>; 2] = [Some(126), Some(127)];
+
 /// Shows the list of topics, or what a name means.
 pub(super) fn explain_name(arguments: &ExplainArgs) -> Result<u8, RunError> {
     let program = Cli::command();
@@ -69,8 +72,6 @@ fn page(text: &str) -> bool {
         // Whoever leaves the pager early has seen enough.
         drop(stdin.write_all(text.as_bytes()));
     }
-    /// The shell's codes for a command that cannot be run, and for one that is not there.
-    const NOT_STARTED: [Option<i32>; 2] = [Some(126), Some(127)];
     pager.wait().is_ok_and(|status| !NOT_STARTED.contains(&status.code()))
 }
 

@@ -60,7 +60,7 @@ fn no_profile(there: Vec<String>) -> ConfigError {
 
 #[test]
 fn each_refused_configuration_says_what_to_do() {
-    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 29);
+    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 31);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn whatever_is_missing_is_asked_for() {
     use Missing::{ApiUrl, AuthUrl, ClientId, Environment, Key, Secret, SecretBesideKey};
     for (missing, expected) in [
         (vec![Environment], "set PINGONE_ENVIRONMENT_ID"),
-        (vec![ClientId, Secret], "set PINGONE_ENVIRONMENT_ID"),
+        (vec![ClientId, Secret], "set PINGONE_CLIENT_ID and PINGONE_CLIENT_SECRET"),
         (vec![SecretBesideKey], "a client key is given"),
         (vec![Key], "make a key pair"),
         (vec![ApiUrl], "set both URLs, or neither"),
