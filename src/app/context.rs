@@ -17,10 +17,10 @@ use super::signals::listen;
 use super::target::{Target, TargetInfo};
 use crate::clock::{Clock, Offset};
 use crate::config::RunConfig;
-use crate::domain::{RunId, Tally, are, counted};
+use crate::domain::{RunId, Tally, counted};
 use crate::input::READ_TOGETHER;
-use crate::pingone::{EnvironmentInfo, HttpTransport, LicenceRates, Limits, PingOneError, Session};
-use crate::report::{HoldsRecord, Journal, NotWritten, RequestsRecord, Summary};
+use crate::pingone::{EnvironmentInfo, Holds, HttpTransport, LicenceRates, Limits, PingOneError, Session};
+use crate::report::{HoldRecord, HoldsRecord, Journal, NotWritten, RequestsRecord, Summary};
 use crate::run::{Ended, Pipeline, StopRules};
 use crate::sandbox::Sandbox;
 use crate::stop::Stop;
@@ -189,7 +189,7 @@ impl<'a> Context<'a> {
         self.pipeline.rules.is_resumed = true;
         let settled = before.rows();
         let rows = expected.map_or_else(|| counted(settled, "row"), |rows| format!("{settled} of {}", counted(rows, "row")));
-        self.console().tell(&format!("taking up run {run}: {rows} {} settled", are(settled)));
+        self.console().tell(&format!("resuming run {run}: {rows} already done"));
     }
 
     /// Starts all rows as they come: the rows of the canary have succeeded in an earlier process.
@@ -218,7 +218,7 @@ impl<'a> Context<'a> {
             expected,
             written,
             requests: self.requests(),
-            holds: HoldsRecord::of(traffic.holds.load(Ordering::Relaxed), session.pacer.lost()),
+            holds: holds_of(&traffic.holds(), session.pacer.lost()),
             sent_for_users: traffic.for_users.load(Ordering::Relaxed) > 0,
             statuses: traffic.statuses(),
             took: began.elapsed(),
@@ -226,4 +226,10 @@ impl<'a> Context<'a> {
             finished: pipeline.clock.millis(),
         }
     }
+}
+
+/// The holds of this process, as the record has them.
+fn holds_of(holds: &Holds, held: Duration) -> HoldsRecord {
+    let episode = |(at, length): &(DateTime<Utc>, Duration)| HoldRecord::of(*at, *length);
+    HoldsRecord::of(holds.count, held, holds.first.iter().map(episode).collect())
 }

@@ -48,7 +48,7 @@ impl Conclusion<'_> {
     /// Publishes the report if every row is settled. Otherwise says why not and how to resume. Returns the exit code.
     pub(super) fn conclude(mut self, results: RunResults, rows: &impl SourceRows) -> Result<u8, RunError> {
         self.record.requests.add(results.requests);
-        self.record.holds.add(results.holds);
+        self.record.holds.add(results.holds.clone());
         self.record.canary_succeeded |= results.ended.canary_succeeded;
         self.record.finished_at = Some(timestamp(results.finished));
         if results.written.is_ok() {
@@ -180,10 +180,10 @@ pub(super) fn conclude_published(
     if published.tally.rows() == 0 {
         console.tell("nobody is selected: the list of users is empty, and so is the report");
     } else if config.lines == Lines::Active {
-        console.tell(&format!("the report has a line for those who can bypass MFA now alone: {}", published.lines));
+        console.tell(&format!("the report lists only the {} who can bypass MFA now", counted(published.lines, "user")));
     }
     if published.tally.failures() > 0 {
-        console.tell(&format!("the rows that failed are an input of their own: {}", shown(&files.failed)));
+        console.tell(&format!("failed rows are in {}: fix them and run that file", shown(&files.failed)));
     }
     code_of(&published.tally, &config.safety.allow, console)
 }

@@ -33,9 +33,9 @@ pub(super) fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
             };
             // Stop first, then log: writing the message may block.
             let what = if stop.signal(signal) {
-                "nothing new is sent; what is in flight is waited for (a second signal gives it up)"
+                "nothing new is sent; waiting for requests in flight (a second signal abandons them)"
             } else {
-                "what is in flight is given up"
+                "requests in flight are abandoned"
             };
             tracing::warn!("{}: {what}", signal.name());
         }

@@ -92,7 +92,7 @@ impl Workspace {
             return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
         record.requests = former.requests;
-        record.holds = former.holds;
+        record.holds = former.holds.clone();
         record.lookup_sha256.clone_from(&former.lookup_sha256);
         record.canary_succeeded = former.canary_succeeded;
         record.reason = record.reason.take().or_else(|| former.reason.clone());

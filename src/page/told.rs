@@ -3,14 +3,12 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::error::PageError;
 use super::figures::{RunFigures, instant};
 use super::words::{counted, thousands};
 use crate::domain::{Outcome, escaped, shown};
-use crate::report::{Keys, ReportFiles, RunRecord, Status, tally};
+use crate::report::{HoldRecord, ReportFiles, RunRecord, Status, tally};
 
 /// The most holds that are marked.
 const MOST_HOLDS: usize = 100;
@@ -19,36 +17,9 @@ const MOST_HOLDS: usize = 100;
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) record: RunRecord,
-    pub(super) operator: Operator,
-    /// `None` in records of versions that did not write this.
-    pub(super) holds: Option<Holds>,
+    /// Whether the record tells of holds: older versions did not.
+    pub(super) has_holds: bool,
     pub(super) format: String,
-}
-
-/// Who ran the run. Empty in records of versions that did not write this.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Operator {
-    pub(super) user: Option<String>,
-    pub(super) sudo_user: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) client_id: Option<String>,
-}
-
-/// How often and how long PingOne held the run back.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Holds {
-    pub(super) count: u64,
-    pub(super) seconds: f64,
-    /// When, as far as that was recorded.
-    episodes: Vec<Episode>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Episode {
-    at: String,
-    seconds: f64,
 }
 
 /// A hold, from one instant to another.
@@ -65,7 +36,7 @@ impl Told {
         let found = RunRecord::read_any(&files.record).map_err(PageError::Record)?;
         Ok(found.map(|(record, keys)| {
             let format = keys.get("formatVersion").map_or_else(|| "1".to_owned(), ToString::to_string);
-            Self { record, operator: part(&keys, "operator").unwrap_or_default(), holds: part(&keys, "holds"), format }
+            Self { record, has_holds: keys.contains_key("holds"), format }
         }))
     }
 
@@ -83,14 +54,13 @@ impl Told {
 
     /// The holds whose times are recorded.
     pub(super) fn episodes(&self) -> Vec<Hold> {
-        let episodes = self.holds.iter().flat_map(|holds| &holds.episodes).take(MOST_HOLDS);
-        let hold = |episode: &Episode| {
+        let hold = |episode: &HoldRecord| {
             let from = instant(&episode.at)?;
             let length = std::time::Duration::try_from_secs_f64(episode.seconds).ok()?;
             let to = from.checked_add_signed(chrono::TimeDelta::from_std(length).ok()?)?;
             Some(Hold { from, to, seconds: episode.seconds })
         };
-        episodes.filter_map(hold).collect()
+        self.record.holds.episodes.iter().take(MOST_HOLDS).filter_map(hold).collect()
     }
 
     /// In what the report at `path`, with these `figures` and this SHA-256, is not as the record says.
@@ -135,9 +105,4 @@ impl Told {
             .collect();
         (!differing.is_empty()).then(|| format!("the record has other totals than the report: {}", differing.join(", ")))
     }
-}
-
-/// A part of a record that not every version writes. What cannot be read counts as not written.
-fn part<T: DeserializeOwned>(keys: &Keys, key: &str) -> Option<T> {
-    serde_json::from_value(keys.get(key)?.clone()).ok()
 }

@@ -44,6 +44,7 @@ pub(crate) use self::reach::Unreached;
 pub(crate) use self::session::{Answered, Limits, RowRequest, Session};
 pub(crate) use self::silence::{Answers, Notice, Silence, Wanted};
 pub(crate) use self::token::{AccessToken, TokenSource};
+pub(crate) use self::traffic::Holds;
 pub(crate) use self::transport::{Call, Transport};
 pub(crate) use self::url_budget::{USUAL_BUDGET, encoded_len};
 pub(crate) use self::users::{ListedUser, PageResult, UserPage};

@@ -167,14 +167,14 @@ impl<W: Transport> Session<W> {
             None => Some(asked.unwrap_or(HOLD)).filter(|held| self.pacer.hold(*held)),
         };
         if let Some(held) = begun {
-            self.traffic.holds.fetch_add(1, Ordering::Relaxed);
+            self.traffic.held(self.time(), held);
             let why = match wait {
                 _ if held > asked.unwrap_or(HOLD) => "since nothing was let in after the last wait",
                 Some(Duration::ZERO) => "its Retry-After is zero",
-                Some(_) => "as its Retry-After says",
+                Some(_) => "as it asks",
                 None => "it did not say for how long",
             };
-            tracing::warn!("PingOne limits the rate (429): every request is held back for {} s, {why}", held.as_secs_f64());
+            tracing::warn!("PingOne limits the rate (429): all requests wait {} s, {why}", held.as_secs_f64());
         }
         Ok(())
     }

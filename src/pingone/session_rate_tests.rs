@@ -40,8 +40,8 @@ async fn a_wait_longer_than_retry_after_is_explained() {
     let session = script.session(TokenSource::for_tests());
     let logged = Logged::from(tracing::Level::WARN);
     session.next_users(&mut session.user_list(None), &Stop::default()).await.expect("a page");
-    let told = |seconds: u64, why: &str| logged.text().contains(&format!("every request is held back for {seconds} s, {why}"));
-    assert!(told(1, "as its Retry-After says"), "{}", logged.text());
+    let told = |seconds: u64, why: &str| logged.text().contains(&format!("all requests wait {seconds} s, {why}"));
+    assert!(told(1, "as it asks"), "{}", logged.text());
     assert!(told(2, "since nothing was let in after the last wait") && told(4, "since nothing"), "{}", logged.text());
 }
 

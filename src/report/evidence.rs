@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::EndDates;
@@ -63,22 +64,43 @@ impl From<EndDates> for EndDatesRecord {
 }
 
 /// How often and how long PingOne held the run back, all its processes together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HoldsRecord {
     pub(crate) count: u64,
     /// To the millisecond.
     pub(crate) seconds: f64,
+    /// The first of them. Empty in records of versions that did not write this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) episodes: Vec<HoldRecord>,
 }
 
+/// One hold: when it began, and for how many seconds PingOne asked to wait. Another 429 meanwhile may have made it longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HoldRecord {
+    pub(crate) at: String,
+    pub(crate) seconds: f64,
+}
+
+impl HoldRecord {
+    pub(crate) fn of(at: DateTime<Utc>, length: Duration) -> Self {
+        Self { at: at.to_rfc3339_opts(SecondsFormat::Millis, true), seconds: to_the_millisecond(length.as_secs_f64()) }
+    }
+}
+
+/// The most holds that a record has with their times.
+const MOST_EPISODES: usize = 100;
+
 impl HoldsRecord {
-    pub(crate) fn of(count: u64, held: Duration) -> Self {
-        Self { count, seconds: to_the_millisecond(held.as_secs_f64()) }
+    pub(crate) fn of(count: u64, held: Duration, episodes: Vec<HoldRecord>) -> Self {
+        Self { count, seconds: to_the_millisecond(held.as_secs_f64()), episodes }
     }
 
     /// Adds the holds of a later process. (Saturating, because an edited record may hold any numbers.)
     pub(crate) fn add(&mut self, more: Self) {
         self.count = self.count.saturating_add(more.count);
         self.seconds = to_the_millisecond((self.seconds + more.seconds).min(f64::MAX / 1e3));
+        self.episodes.extend(more.episodes);
+        self.episodes.truncate(MOST_EPISODES);
     }
 }
 
@@ -93,11 +115,15 @@ mod tests {
 
     #[test]
     fn holds_add_up_to_the_millisecond() {
-        let mut holds = HoldsRecord::of(2, Duration::from_micros(1_100_400));
-        holds.add(HoldsRecord::of(1, Duration::from_millis(2_200)));
-        assert_eq!(holds, HoldsRecord { count: 3, seconds: 3.3 });
-        holds.add(HoldsRecord { count: u64::MAX, seconds: f64::MAX });
+        let at = DateTime::from_timestamp_millis(1_795_000_000_123).expect("a time");
+        let hold = |millis| HoldRecord::of(at, Duration::from_millis(millis));
+        let mut holds = HoldsRecord::of(2, Duration::from_micros(1_100_400), vec![hold(500), hold(600)]);
+        holds.add(HoldsRecord::of(1, Duration::from_millis(2_200), vec![hold(2_200)]));
+        assert_eq!((holds.count, holds.seconds, holds.episodes.len()), (3, 3.3, 3));
+        assert_eq!(holds.episodes[2], HoldRecord { at: "2026-11-18T11:06:40.123Z".into(), seconds: 2.2 });
+        holds.add(HoldsRecord { count: u64::MAX, seconds: f64::MAX, episodes: vec![hold(1); 200] });
         assert!(holds.count == u64::MAX && holds.seconds.is_finite(), "{holds:?}");
+        assert_eq!(holds.episodes.len(), MOST_EPISODES);
     }
 
     #[test]

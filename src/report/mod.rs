@@ -31,7 +31,7 @@ pub(crate) use self::summary::{Ending, Summary};
 pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::dialect::delimiter_of_report;
-pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EndDatesRecord, HoldsRecord, OperatorRecord};
+pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EndDatesRecord, HoldRecord, HoldsRecord, OperatorRecord};
 #[cfg(test)]
 pub(crate) use self::failed::FailedRows;
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, FormerInput, JournalRows, RowsByNumber, UNNAMED_COLUMN};
@@ -50,4 +50,4 @@ pub(crate) use self::record::{
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};
-pub(crate) use self::version::{CURRENT_FORMAT, Keys, check_journal, is_of_a_report};
+pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, Offset, TimeZone, Utc};
 
-use crate::domain::{BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, are, counted, quote, span_in_words};
+use crate::domain::{BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, counted, quote, span_in_words};
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
@@ -123,7 +123,7 @@ impl fmt::Display for PlanView<'_> {
         writeln!(f, "as         {}", self.identity)?;
         writeln!(f, "report     {}", self.report)?;
         if let Some((run, settled)) = self.resumes {
-            writeln!(f, "resumes    run {run}: {} {} settled, and only the others are sent", counted(settled, "row"), are(settled))?;
+            writeln!(f, "resumes    run {run}: {} already done, only the others are sent", counted(settled, "row"))?;
         }
         write!(f, "digest     {}", self.digest)
     }

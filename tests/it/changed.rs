@@ -129,7 +129,7 @@ fn the_report_of_settled_rows_is_made_of_the_journal_whatever_became_of_the_inpu
         let resumed = field.run(&[&GRANT[..], &["--resume", "--metrics-file", "m.prom"]].concat());
         assert_eq!(resumed.code, 1, "{what}: {}", resumed.stderr);
         assert!(resumed.stderr.contains(SAID), "{what}: {}", resumed.stderr);
-        assert!(resumed.stderr.contains("the rows that failed are an input of their own: in.report.failed.csv"), "{}", resumed.stderr);
+        assert!(resumed.stderr.contains("failed rows are in in.report.failed.csv: fix them and run that file"), "{}", resumed.stderr);
         assert!(field.calls().is_empty(), "nobody is asked for anything");
         assert_whole(&field, &sha256(&was));
         assert!(fs::read_to_string(field.path("m.prom")).expect("there").contains("result=\"granted\"} 99\n"));

@@ -68,8 +68,8 @@ fn audited(folder: &Path, words: &[&str]) -> (Killed, Done) {
 #[test]
 fn a_sandbox_limits_as_it_is_told() {
     for (words, is_told) in [
-        ("--rate-limit 40 --limit-kind bucket --burst 5 --other-callers 20%", "every request is held back for 1 s"),
-        ("--rate-limit 1000 --limit-window 1m --limit-kind bucket --burst 20", "every request is held back for 1 s"),
+        ("--rate-limit 40 --limit-kind bucket --burst 5 --other-callers 20%", "all requests wait 1 s"),
+        ("--rate-limit 1000 --limit-window 1m --limit-kind bucket --burst 20", "all requests wait 1 s"),
         ("--rate-limit 60 --limit-window 1m", ""),
         ("--rate-limit 1000", ""),
     ] {

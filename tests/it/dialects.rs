@@ -179,7 +179,7 @@ fn until_it_is_finished_a_run_may_get_another_dialect() {
     run_once(&field, &audit, 3);
     assert!(text(&field, "in.report.partial.csv").starts_with("row,userID,"), "the journal is as ever");
     let resumed = run_once(&field, &[&audit[..4], &["--resume", "--output-dialect", "excel"]].concat(), 1);
-    assert!(resumed.stderr.contains("taking up run"), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("resuming run"), "{}", resumed.stderr);
     assert!(text(&field, "in.report.csv").starts_with("\u{feff}row;userID;"));
     assert!(text(&field, "in.report.failed.csv").starts_with("userID;note;result;errorMessage\r\n"));
     assert!(!field.path("in.report.partial.csv").exists());

@@ -151,7 +151,7 @@ fn killed_and_taken_up_an_end_completes_and_gives_nobody_a_bypass() {
     assert_eq!(kills, 3);
     let run = field.run(&["end", "all.csv", "--rate", "unlimited", "--resume"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stderr.contains("taking up run "), "{}", run.stderr);
+    assert!(run.stderr.contains("resuming run "), "{}", run.stderr);
     let report = field.report("all.report.csv");
     assert!(report.is_whole(100));
     assert_eq!((report.count("ended"), report.count("inactive")), (40, 60));

@@ -79,14 +79,14 @@ fn holds_are_counted_as_they_are_told_over_all_processes() {
     let grant = ["grant", "in.csv", "--until", "+1h", "--rate", "unlimited"];
     let stopped = field.run(&[&grant[..], &["--canary", "35", "--reason", "INC-1"]].concat());
     assert_eq!(stopped.code, 3, "{}", stopped.stderr);
-    told += stopped.stderr.matches("every request is held back").count();
+    told += stopped.stderr.matches("all requests wait").count();
     let before = record(&field)["holds"].clone();
     assert!(told > 0 && before["count"] == told, "{before} and {}", stopped.stderr);
     let resumed = field.run(&[&grant[..], &["--resume"]].concat());
     assert_eq!(resumed.code, 1, "{}", resumed.stderr);
-    told += resumed.stderr.matches("every request is held back").count();
+    told += resumed.stderr.matches("all requests wait").count();
     let after = record(&field);
-    assert!(resumed.stderr.contains("every request is held back"), "the limit was met again: {}", resumed.stderr);
+    assert!(resumed.stderr.contains("all requests wait"), "the limit was met again: {}", resumed.stderr);
     assert_eq!(after["holds"]["count"], told, "{before} and {}", resumed.stderr);
     let seconds = |holds: &Value| holds["seconds"].as_f64().expect("a number");
     assert!(seconds(&before) > 0.0 && seconds(&after["holds"]) > seconds(&before) + 0.5, "{before} {}", after["holds"]);

@@ -115,7 +115,7 @@ fn the_question_of_a_resumed_run_says_how_many_rows_are_settled() {
     let settled = lines() - 1;
     let mut terminal = Terminal::of(field.tool(&[]).args(["grant", "in.csv", "--resume", "--rate", "unlimited"]), 100);
     terminal.see(&format!("Resume the run, of which {settled} rows are settled? Grant a bypass of MFA for 200 users? [y/N] "));
-    assert!(terminal.shown.contains(&format!(": {settled} rows are settled, and only the others are sent")), "{}", terminal.shown);
+    assert!(terminal.shown.contains(&format!(": {settled} rows already done, only the others are sent")), "{}", terminal.shown);
     terminal.type_in("y\n");
     let (_, shown) = terminal.ended();
     assert_eq!(field.report("in.report.csv").count("granted"), 200, "{shown}");

@@ -130,7 +130,7 @@ fn a_torn_journal_is_mended() {
     fs::write(field.path("in.report.partial.csv"), &journal[..journal.len() - 30]).expect("written");
     let done = field.run(&["grant", "in.csv", "--resume", "--rate", "unlimited"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stderr.contains("taking up run "), "{}", done.stderr);
+    assert!(done.stderr.contains("resuming run "), "{}", done.stderr);
     assert_true_report(&field, 1000);
 }
 

@@ -178,7 +178,7 @@ fn a_run_of_a_file_with_such_a_name_is_taken_up_by_the_command_that_it_names() {
         shell.current_dir(field.folder()).env_clear().args(["-c", command]);
         shell.envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let again = done(shell.output().expect("a shell"));
-        assert!(again.code == 3 && again.stderr.contains("taking up run"), "{command}: {}", again.stderr);
+        assert!(again.code == 3 && again.stderr.contains("resuming run"), "{command}: {}", again.stderr);
         assert_says_nothing_harmful(&again, "a resume");
     }
 }

@@ -83,7 +83,8 @@ fn held(told: Option<&Told>, holds: &[Hold]) -> Markup {
     html! {
         p {
             (figure("throttled", throttled)) (plural(throttled, " request was", " requests were")) " answered 429 (too many requests)."
-            @if let Some(all) = &told.holds {
+            @if told.has_holds {
+                @let all = &told.record.holds;
                 " PingOne held the run back " (figure("holds", all.count)) (plural(all.count, " time", " times")) ", "
                 (seconds(all.seconds)) " in all."
                 @if holds.is_empty() && all.count > 0 { " The record does not say when." }

@@ -99,7 +99,7 @@ fn when(told: &Told) -> String {
 }
 
 fn who(told: &Told) -> Markup {
-    let operator = &told.operator;
+    let operator = &told.record.operator;
     let host = operator.host.as_deref();
     let user = operator.sudo_user.as_deref().or(operator.user.as_deref());
     html! {
@@ -202,7 +202,7 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
 }
 
 fn operator(told: &Told) -> Option<Markup> {
-    let operator = &told.operator;
+    let operator = &told.record.operator;
     let parts =
         [("", &operator.user), ("by sudo from ", &operator.sudo_user), ("on ", &operator.host), ("as client ", &operator.client_id)];
     let parts: Vec<_> = parts.into_iter().filter_map(|(before, value)| Some((before, value.as_deref()?))).collect();
