@@ -81,13 +81,15 @@ fn the_bar_fits_the_terminal_and_no_line_is_torn() {
         let bars: Vec<_> = drawn.split(['\r', '\n', '\u{1b}']).filter(|line| line.contains("/150 ") && line.contains('%')).collect();
         assert!(bars.len() > 5, "{shown}");
         assert_eq!(bars.iter().find(|bar| bar.chars().count() > usize::from(columns)), None);
-        assert_eq!(bars.iter().any(|bar| bar.contains('█')), columns > 60, "{}", bars[5]);
+        // On a narrow terminal the bar gives way to the figures.
+        assert!(columns < 100 || bars.iter().all(|bar| bar.contains(['█', '░'])), "{bars:?}");
         let settled: Vec<_> = shown.split("\r\n").filter(|line| line.contains(" DEBUG settled row=")).collect();
         assert_eq!(settled.len(), 150);
         for line in settled {
             // It begins at the start of a line, or where the bar was cleared.
             let line = line.rsplit("\u{1b}[2K").next().expect("a part");
-            assert!(line.starts_with("20") && line.contains(" durationMs=") && !line.contains('%'), "{line:?}");
+            let time: String = line.chars().take(9).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+            assert!(time == "00:00:00 " && line.contains(" durationMs=") && !line.contains('%'), "{line:?}");
         }
     }
 }
