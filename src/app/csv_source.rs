@@ -71,7 +71,7 @@ fn planned(input: &ValidInput, forecast: Option<Forecast>) -> Planned<'_> {
     Planned::Input(PlannedInput {
         name: &input.source.name,
         plan: input.plan(),
-        lookup_column: input.layout.lookup.as_ref().map(|lookup| lookup.column.name.as_str()),
+        lookup_column: input.layout.lookup.as_ref().map(|lookup| (lookup.column.name.as_str(), lookup.by)),
         forecast,
         start: input.rules.start,
     })

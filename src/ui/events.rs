@@ -62,8 +62,9 @@ fn input_fields(input: &PlannedInput<'_>) -> Fields {
         ("invalid", plan.invalid.values().sum::<u64>().into()),
         ("untouched", plan.untouched.into()),
     ];
-    if let Some(column) = input.lookup_column.filter(|_| plan.lookups.rows > 0) {
+    if let Some((column, by)) = input.lookup_column.filter(|_| plan.lookups.rows > 0) {
         fields.push(("lookupColumn", column.into()));
+        fields.push(("lookupBy", by.name().into()));
         fields.push(("lookupRows", plan.lookups.rows.into()));
         fields.push(("lookupFound", plan.lookups.found.into()));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, Offset, TimeZone, Utc};
 
-use crate::domain::{BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, counted, quote, span_in_words};
+use crate::domain::{Attribute, BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, counted, quote, span_in_words};
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
@@ -53,8 +53,8 @@ pub(crate) struct PlannedInput<'a> {
     /// Its name in messages.
     pub(crate) name: &'a str,
     pub(crate) plan: &'a Plan,
-    /// The column that users are looked up by, if any.
-    pub(crate) lookup_column: Option<&'a str>,
+    /// The column that users are looked up by, if any, and what its values are.
+    pub(crate) lookup_column: Option<(&'a str, Attribute)>,
     /// How much there is to look up, if the lookup is not done.
     pub(crate) forecast: Option<Forecast>,
     /// When the run started.
@@ -64,19 +64,19 @@ pub(crate) struct PlannedInput<'a> {
 impl PlannedInput<'_> {
     /// Writes what is to be looked up, or the results.
     fn look_up(&self, f: &mut fmt::Formatter<'_>, lookups: &LookupCounts) -> fmt::Result {
-        let Some(column) = self.lookup_column.filter(|_| lookups.rows > 0) else {
+        let Some((column, by)) = self.lookup_column.filter(|_| lookups.rows > 0) else {
             return Ok(());
         };
-        let column = quote(column);
+        let (column, by) = (quote(column), if says(column, by) { String::new() } else { format!(" as {}", by.name()) });
         if let Some(Forecast { values, requests }) = self.forecast {
             return writeln!(
                 f,
-                "look up    {} of `{column}`, in at least {} before anything is changed",
+                "look up    {} of `{column}`{by}, in at least {} before anything is changed",
                 counted(values, "value"),
                 counted(requests, "request")
             );
         }
-        write!(f, "looked up  {} by `{column}`: {} found", counted(lookups.rows, "row"), lookups.found)?;
+        write!(f, "looked up  {} by `{column}`{by}: {} found", counted(lookups.rows, "row"), lookups.found)?;
         for outcome in [Outcome::NotFound, Outcome::Ambiguous, Outcome::Rejected] {
             let rows = lookups.of(outcome);
             if rows > 0 {
@@ -85,6 +85,12 @@ impl PlannedInput<'_> {
         }
         writeln!(f)
     }
+}
+
+/// Whether the name of a column says which attribute it holds.
+fn says(column: &str, by: Attribute) -> bool {
+    let letters = column.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+    letters.eq_ignore_ascii_case(by.name())
 }
 
 impl Planned<'_> {

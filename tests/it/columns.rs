@@ -27,7 +27,8 @@ fn a_column_of_any_name_is_looked_up_by_what_it_is_said_to_hold() {
     let field = field();
     field.write("in.csv", "Email Address;until\r\nuser000001@example.com;+4h\r\nnobody@example.com;+4h\r\n");
     let by_email = ["--user-column", "Email Address", "--lookup-by", "email"];
-    run(&field, &[&["grant", "in.csv"], &by_email[..]].concat(), 1);
+    let granted = run(&field, &[&["grant", "in.csv"], &by_email[..]].concat(), 1);
+    assert!(granted.stderr.contains("looked up  2 rows by `Email Address` as email: 1 found"), "{}", granted.stderr);
     let report = field.report("in.report.csv");
     assert_eq!(report.column("result"), ["granted", "not_found"]);
     assert_eq!(report.column("userID")[0], field.sandbox.user_id(1).to_string());
