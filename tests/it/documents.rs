@@ -82,7 +82,7 @@ fn the_commands_of_the_documents_are_sound() {
             continue;
         };
         let command = line[at..].split([';', '>', '&', '#']).next().unwrap_or_default();
-        let arguments: Vec<&str> = command.split_whitespace().collect();
+        let arguments = shlex::split(command).expect("words of a shell");
         if let Err(error) = pingone_bypass::Cli::read(&arguments) {
             panic!("{line}: {error}");
         }
