@@ -31,5 +31,5 @@ if [ -e "$before" ]; then
     [ "$compared" -le 1 ] || exit "$compared"
 fi
 
-find . -maxdepth 1 -type f \( -name 'audit-*' -o -name 'changes-*' \) -mtime "+${KEEP_DAYS:-400}" -delete
+find . -maxdepth 1 -type f \( -name 'audit-*' -o -name 'changes-*' \) -mtime "+${KEEP_DAYS:-400}" -exec rm -f {} +
 exit "$audited"

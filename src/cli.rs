@@ -8,6 +8,7 @@ mod explain;
 mod page;
 mod safety;
 mod sandbox;
+mod short_help;
 mod usage;
 mod verify;
 
@@ -35,6 +36,7 @@ use self::connection::surplus_beside_sandbox;
 /// Grants, audits and ends PingOne MFA bypasses in bulk, from a CSV file, with a report for every row.
 #[derive(Debug, Parser)]
 #[command(name = "pingone-bypass", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = self::short_help::BELOW_COMMANDS)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -57,31 +59,33 @@ pub(crate) enum Command {
     /// Check that a report stands as its run's record says
     #[command(long_about = self::verify::ABOUT)]
     Verify(VerifyArgs),
-    /// Check the settings, the connection, the application's role and the clock; no user is touched
-    #[command(long_about = self::doctor::ABOUT)]
-    Doctor(DoctorArgs),
     /// Make a page about a run, for people: one HTML file
     #[command(long_about = self::page::ABOUT)]
     Page(PageArgs),
+    /// Check the settings, the connection, the role and the clock; no user is touched
+    #[command(long_about = self::doctor::ABOUT)]
+    Doctor(DoctorArgs),
     /// The reference, offline: what columns, dates, results, codes and options mean
     #[command(long_about = self::explain::ABOUT)]
     Explain(ExplainArgs),
     /// Write manual pages
     Man(ManArgs),
-    /// Serve a local stand-in for PingOne, to rehearse against
-    Sandbox(SandboxArgs),
     /// Print a shell completion script
     Completions {
         /// The shell that it is for
         shell: clap_complete::Shell,
     },
+    /// Serve a local stand-in for PingOne, to rehearse against
+    Sandbox(SandboxArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct GrantArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// The end date of rows that have none of their own, such as `2026-08-31T17:00:00Z` or `+4h`
+    /// The end date of rows that have none, such as `+4h` or `2026-08-31`
+    ///
+    /// A time is exact: `2026-08-31T17:00:00Z`.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true, help_heading = "Input")]
     pub(crate) until: Option<String>,
     /// The column of end dates (without a header: its number)
@@ -90,8 +94,9 @@ pub(crate) struct GrantArgs {
     /// No end date further ahead than this
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = window, help_heading = "Safety")]
     pub(crate) max_window: Duration,
-    /// Look at each user before anything is changed: a bypass that runs at least as long is left alone, and the report
-    /// tells what was there before
+    /// Look at each user first, and leave a bypass that runs at least as long
+    ///
+    /// Its row is `kept`, and the report tells what each user had before.
     #[arg(long, help_heading = "Safety")]
     pub(crate) look_first: bool,
     /// Count end dates from the clock here, even if it is more than a minute off PingOne's
@@ -103,10 +108,14 @@ pub(crate) struct GrantArgs {
 pub(crate) struct EndArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// INPUT is a grant's report: give its users back what they had before, where nobody has changed it since
+    /// INPUT is a grant's report: give its users back what they had before
+    ///
+    /// A user whose bypass has been changed since the grant is left alone.
     #[arg(long, conflicts_with_all = ["user_column", "lookup_by", "no_headers"], help_heading = "Input")]
     pub(crate) restore: bool,
-    /// How long after its request a bypass ends: PingOne takes no date that has passed
+    /// How long after its request a bypass ends
+    ///
+    /// PingOne takes no date that has passed.
     #[arg(long = "in", value_name = "DURATION", default_value = "60s", value_parser = grace, help_heading = "Input")]
     pub(crate) grace: Grace,
 }
@@ -132,11 +141,14 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
-    /// The column of user IDs (without a header: its number). One named `username`, `email` or `externalId` is what
-    /// users are looked up by
+    /// The column of users, by its name (without a header: its number)
+    ///
+    /// It has user IDs; if it is named `username`, `email` or `externalId`, users are looked up by these.
     #[arg(long, value_name = "NAME")]
     pub(crate) user_column: Option<String>,
-    /// What the values of `--user-column` are, where its name does not say; without that, the column of this name
+    /// What that column has
+    ///
+    /// It is needed where the name of `--user-column` does not say it. Without `--user-column`: the column of this name.
     #[arg(long, value_name = "ATTRIBUTE", ignore_case = true)]
     pub(crate) lookup_by: Option<Attribute>,
     /// What separates values: one character, or `tab` [default: found out from the header]
@@ -145,7 +157,9 @@ pub(crate) struct InputArgs {
     /// The first line is data: user IDs in column 1, end dates in column 2
     #[arg(long)]
     pub(crate) no_headers: bool,
-    /// Run the good rows and report the bad ones; without it one bad row refuses the input
+    /// Run the good rows and report the bad ones
+    ///
+    /// Without it, one bad row refuses the input.
     #[arg(long)]
     pub(crate) skip_invalid: bool,
 }
@@ -173,14 +187,18 @@ pub(crate) struct PaceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// The report [default: `<INPUT's stem>.report.csv` in this folder]; `-` is standard output
+    /// The report [default: `<INPUT's stem>.report.csv` in this folder]
+    ///
+    /// `-` is standard output.
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
     /// How the report is written: with commas; for Excel (byte order mark, CRLF, the input's delimiter or `;`); or as
     /// the input is. NAME.failed.csv is always written as the input is
     #[arg(long, value_name = "DIALECT", default_value = "rfc4180")]
     pub(crate) output_dialect: OutputDialect,
-    /// Take up a run that was stopped or interrupted, or that crashed; what is settled is not sent again
+    /// Take up a run that was stopped or interrupted, or that crashed
+    ///
+    /// What is settled is not sent again.
     #[arg(long, conflicts_with = "overwrite")]
     pub(crate) resume: bool,
     /// Replace a report or journal that exists
@@ -220,6 +238,11 @@ pub(crate) enum ProgressMode {
 }
 
 impl Cli {
+    /// The command line as clap reads it.
+    pub(crate) fn program() -> clap::Command {
+        short_help::shortened(Self::command())
+    }
+
     /// Parses `arguments`, which begin with the program's name.
     ///
     /// # Errors
@@ -231,7 +254,7 @@ impl Cli {
         T: Into<OsString>,
     {
         let typed: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-        let mut command = Self::command();
+        let mut command = Self::program();
         let matches = command.try_get_matches_from_mut(&typed)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, matches)) = matches.subcommand()
@@ -279,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        Cli::program().debug_assert();
     }
 
     #[test]

@@ -6,8 +6,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use clap::CommandFactory;
-
 use super::error::RunError;
 use super::print;
 use crate::cli::{Cli, ExplainArgs, ManArgs};
@@ -26,7 +24,7 @@ const NOT_STARTED: [Option<i32>; 2] = [Some(126), Some(127)];
 
 /// Shows the list of topics, or what a name means.
 pub(super) fn explain_name(arguments: &ExplainArgs) -> Result<u8, RunError> {
-    let program = Cli::command();
+    let program = Cli::program();
     let (style, rows) = style();
     let text = match &arguments.name {
         None => style.topics(),
@@ -77,7 +75,7 @@ fn page(text: &str) -> bool {
 
 /// Writes the manual pages to a folder, or that of the program to standard output.
 pub(super) fn write_manual(arguments: &ManArgs) -> Result<u8, RunError> {
-    let pages = pages(&Cli::command()).expect("memory takes all bytes");
+    let pages = pages(&Cli::program()).expect("memory takes all bytes");
     let Some(folder) = &arguments.folder else {
         print(&pages[0].text)?;
         return Ok(EXIT_SUCCESS);

@@ -37,7 +37,6 @@ mod workspace;
 use std::io::Write;
 use std::path::Path;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::cli::{Cli, Command};
@@ -121,7 +120,7 @@ fn complete(shell: Shell) -> Result<u8, RunError> {
 /// The completion script for a `shell`.
 fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    clap_complete::generate(shell, &mut Cli::program(), NAME, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     if shell != Shell::Bash {
         return script;

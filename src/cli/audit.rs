@@ -11,8 +11,9 @@ pub(crate) struct AuditArgs {
     pub(crate) directory: DirectoryArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// Write the users alone who can bypass MFA now; all are counted, and those that failed stand in
-    /// NAME.failed.csv
+    /// Write only the users who can bypass MFA now
+    ///
+    /// All are counted, and those that failed stand in NAME.failed.csv.
     #[arg(long, value_name = "WHICH", help_heading = "Output")]
     pub(crate) only: Option<Lines>,
 }
@@ -21,11 +22,14 @@ pub(crate) struct AuditArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Directory, instead of INPUT")]
 pub(crate) struct DirectoryArgs {
-    /// Audit every user of the environment; as with the next three, the report is `users.report.csv`
+    /// Audit every user of the environment
+    ///
+    /// As with the next three, the report is `users.report.csv`.
     #[arg(long, conflicts_with_all = ["filter", "population", "group"], conflicts_with_all = OF_AN_INPUT)]
     pub(crate) all_users: bool,
-    /// Audit the users that a SCIM filter selects, such as `username sw "a"`; with the next two: those that
-    /// all of them select
+    /// Audit the users that a SCIM filter selects, such as `username sw "a"`
+    ///
+    /// With the next two: those that all of them select.
     #[arg(long, value_name = "SCIM", conflicts_with_all = OF_AN_INPUT)]
     pub(crate) filter: Option<Filter>,
     /// Audit the users of this population

@@ -25,13 +25,17 @@ pub(crate) struct ConnectionArgs {
     /// The worker application's client ID [env: PINGONE_CLIENT_ID]
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
-    /// The file that holds the client secret; a variable may hold the secret itself [env: PINGONE_CLIENT_SECRET]
+    /// The client secret, in a file [env: PINGONE_CLIENT_SECRET]
+    ///
+    /// The variable holds the secret itself.
     #[arg(long, value_name = "PATH")]
     pub(crate) client_secret_file: Option<PathBuf>,
     /// How the worker application authenticates: a setting of the application [env: PINGONE_AUTH_METHOD] [default: basic]
     #[arg(long, value_name = "METHOD", ignore_case = true)]
     pub(crate) auth_method: Option<AuthMethod>,
-    /// The file of the application's private key, for `private-key-jwt`: RSA or EC P-256, as PEM [env: PINGONE_CLIENT_KEY_FILE]
+    /// The application's private key, as PEM [env: PINGONE_CLIENT_KEY_FILE]
+    ///
+    /// It is for `private-key-jwt`: RSA or EC P-256.
     #[arg(long, value_name = "PEM")]
     pub(crate) client_key_file: Option<PathBuf>,
     /// The key's ID, if the application has several
@@ -40,14 +44,19 @@ pub(crate) struct ConnectionArgs {
     /// What the key signs with [default: RS256 for an RSA key, ES256 for an EC key]
     #[arg(long, value_name = "ALG", ignore_case = true)]
     pub(crate) client_key_alg: Option<Algorithm>,
-    /// The file that holds a ready access token, instead of an application; a variable may hold the token itself
-    /// [env: PINGONE_API_ACCESS_TOKEN]
+    /// A ready access token, in a file [env: PINGONE_API_ACCESS_TOKEN]
+    ///
+    /// It stands in for an application. The variable holds the token itself.
     #[arg(long, value_name = "PATH")]
     pub(crate) access_token_file: Option<PathBuf>,
-    /// PingOne's region [env: PINGONE_REGION] [env: PINGONE_TOP_LEVEL_DOMAIN] [default: NA]
+    /// Region [default: NA]
+    ///
+    /// PingOne's region [env: PINGONE_REGION] [env: PINGONE_TOP_LEVEL_DOMAIN]
     #[arg(long, ignore_case = true)]
     pub(crate) region: Option<Region>,
-    /// The API, instead of the region's: the part before `/environments` [env: PINGONE_API_URL]
+    /// The API, instead of the region's [env: PINGONE_API_URL]
+    ///
+    /// It is the part of a URL before `/environments`.
     #[arg(long, value_name = "URL")]
     pub(crate) api_url: Option<String>,
     /// The token endpoint's host, instead of the region's [env: PINGONE_AUTH_URL]
@@ -56,8 +65,9 @@ pub(crate) struct ConnectionArgs {
     /// Trust this certificate authority too, such as that of a proxy [env of proxies: HTTPS_PROXY, ALL_PROXY, NO_PROXY]
     #[arg(long, value_name = "PEM")]
     pub(crate) ca_cert: Option<PathBuf>,
-    /// Take what neither an option nor a variable says from this table of the configuration file
-    /// [env: PINGONE_BYPASS_PROFILE]
+    /// Settings from this table of the configuration file
+    ///
+    /// An option or a variable goes before them. [env: PINGONE_BYPASS_PROFILE]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// The configuration file [default: `pingone-bypass/config.toml` in `~/.config`] [env of that folder: XDG_CONFIG_HOME]

@@ -17,16 +17,22 @@ pub(crate) struct SafetyArgs {
     /// Who agreed, for the run's record
     #[arg(long, value_name = "TEXT")]
     pub(crate) approved_by: Option<String>,
-    /// Show the plan and stop there; nothing is sent, not even a token request
+    /// Show the plan and stop there; nothing is sent
+    ///
+    /// Not even a token is asked for.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Refuse an input of more rows
     #[arg(long, value_name = "N")]
     pub(crate) max_users: Option<u64>,
-    /// Settle the first N rows for which something is sent alone, and go on only if every one of them succeeded
+    /// Settle the first N rows alone, and go on only if every one succeeded
+    ///
+    /// Rows for which nothing is sent do not count.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) canary: Option<u64>,
-    /// Stop when more rows than this have failed; a share counts once 50 rows have settled
+    /// Stop when more rows than this have failed
+    ///
+    /// A share counts once 50 rows have settled.
     #[arg(long, value_name = "N|P%", default_value = "20%")]
     pub(crate) max_failures: MaxFailures,
     /// Failures that do not make the exit code 1; they are counted, reported and limited as ever

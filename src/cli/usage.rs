@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory};
 
 use super::Cli;
 use crate::domain::escaped_lines;
@@ -56,7 +56,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> String {
 
 /// The command line that shows the help of the command in `arguments`.
 fn help_for(arguments: &[OsString]) -> String {
-    let cli = Cli::command();
+    let cli = Cli::program();
     let typed = arguments.iter().skip(1).find_map(|word| cli.find_subcommand(word)).map(Command::get_name);
     typed.map_or_else(|| "pingone-bypass --help".to_owned(), |command| format!("pingone-bypass {command} --help"))
 }

@@ -31,6 +31,8 @@ pub(crate) fn pages(program: &Command) -> io::Result<Vec<Page>> {
 }
 
 fn command_page(command: Command) -> io::Result<Page> {
+    // clap_mangen leaves out the text of an option that `-h` does not show.
+    let command = command.mut_args(|argument| argument.hide_short_help(false));
     let (page, mut text) = (Man::new(command).date(DAY).source(source()), Vec::new());
     page.render(&mut text)?;
     // clap_mangen 0.3 breaks the line around an empty one, which mandoc warns of: the empty line alone is the same.

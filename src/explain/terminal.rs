@@ -82,7 +82,9 @@ impl Style {
 
     fn option(self, help: &OptionHelp, topics: &[Topic]) -> String {
         let mut text = format!("{} ({})\n", self.strong(&help.usage), help.commands.join(", "));
-        text.push_str(&self.wrapped(&help.text, "  ", "  "));
+        for paragraph in help.text.split("\n\n") {
+            text.push_str(&self.wrapped(paragraph, "  ", "  "));
+        }
         for note in &help.notes {
             text.push_str(&self.wrapped(note, "  ", "    "));
         }

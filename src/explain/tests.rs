@@ -1,5 +1,3 @@
-use clap::CommandFactory;
-
 use super::document::Block;
 use super::*;
 use crate::cli::Cli;
@@ -18,7 +16,7 @@ fn every_topic_has_a_title_and_a_text() {
 
 #[test]
 fn what_is_misspelt_gets_similar_names() {
-    let program = Cli::command();
+    let program = Cli::program();
     let names = |wanted| explain(wanted, &program).expect_err("no such name");
     assert_eq!(names("mismtach")[0], "mismatch");
     assert_eq!(names("--cannary")[0], "--canary");
@@ -27,7 +25,7 @@ fn what_is_misspelt_gets_similar_names() {
 
 #[test]
 fn an_option_says_who_has_it_and_where_to_read_on() {
-    let program = Cli::command();
+    let program = Cli::program();
     let Ok(Explanation::Option(help, topics)) = explain("--canary", &program) else { panic!("an option") };
     assert_eq!(
         (help.name.as_str(), help.usage.as_str(), help.commands.join(" ").as_str()),
@@ -40,7 +38,7 @@ fn an_option_says_who_has_it_and_where_to_read_on() {
 
 #[test]
 fn every_result_column_exit_code_and_option_is_explained() {
-    let program = Cli::command();
+    let program = Cli::program();
     let of_kind = |name: &str, kind: &str| {
         let Ok(Explanation::Entries(entries)) = explain(name, &program) else { panic!("{name}: not explained") };
         let kinds: Vec<String> = entries.iter().map(|(_, row)| super::document::plain(&row.head[0])).collect();
@@ -102,7 +100,7 @@ fn every_failure_has_a_next_step_and_every_result_a_meaning() {
 
 #[test]
 fn a_topic_is_named_by_no_option_that_is_not_there() {
-    let program = Cli::command();
+    let program = Cli::program();
     let known: Vec<String> = OptionHelp::names(&program).collect();
     for topic in TOPICS {
         let words = topic.markdown.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| word.starts_with("--"));
@@ -130,7 +128,7 @@ fn lines_fit_the_width_and_no_colour_is_written_where_there_is_none() {
 
 #[test]
 fn there_is_a_manual_page_for_each_command_and_topic() {
-    let program = Cli::command();
+    let program = Cli::program();
     let pages = pages(&program).expect("pages");
     let names: Vec<&str> = pages.iter().map(|page| page.name.as_str()).collect();
     assert_eq!(names.len(), 1 + program.get_subcommands().count() + TOPICS.len(), "{names:?}");

@@ -1,5 +1,6 @@
 //! The command line itself: help, completions, the sandbox as a process.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -26,6 +27,48 @@ fn usage_faults_end_2_and_help_ends_0() {
     let mut with_secret = tool();
     with_secret.env("PINGONE_CLIENT_ID", "my-client-id").args(["grant", "--help"]);
     assert!(!done(with_secret.output().expect("the tool runs")).stdout.contains("my-client-id"));
+}
+
+/// `-h` is what an operator reads in an incident: one screen of a laptop.
+#[test]
+fn the_short_help_of_each_command_is_one_screen_and_the_long_help_is_all() {
+    /// The lines of a screen.
+    const SCREEN: usize = 40;
+    /// In columns.
+    const WIDTH: usize = 100;
+    let help = |words: &[&str]| {
+        let done = done(tool().env("COLUMNS", WIDTH.to_string()).args(words).output().expect("the tool runs"));
+        assert_eq!(done.code, 0, "{words:?}: {}", done.stderr);
+        done.stdout
+    };
+    let options = |text: &str| -> BTreeSet<String> {
+        let words = text.lines().filter(|line| line.starts_with("  ")).flat_map(str::split_whitespace);
+        words.filter(|word| word.starts_with("--")).map(|word| word.trim_end_matches("...").to_owned()).collect()
+    };
+    let all = help(&["--help"]);
+    let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    let order = ["grant", "audit", "end", "diff", "verify", "page", "doctor", "explain", "man", "completions", "sandbox", "help"];
+    assert_eq!(commands, order);
+    assert!(all.lines().count() <= SCREEN, "{all}");
+    for command in order.into_iter().filter(|command| *command != "help") {
+        let (short, long) = (help(&[command, "-h"]), help(&[command, "--help"]));
+        assert!(short.lines().count() <= SCREEN, "{command}: {} lines: {short}", short.lines().count());
+        assert!(short.lines().all(|line| line.chars().count() <= WIDTH), "{command}: {short}");
+        assert!(options(&short).is_subset(&options(&long)), "{command}: {short}");
+        if ["grant", "audit", "end"].contains(&command) {
+            let last = format!("All options: `pingone-bypass {command} --help`. The reference: `pingone-bypass explain`.");
+            assert_eq!(short.lines().last(), Some(last.as_str()));
+            assert!(!short.contains("--concurrency") && long.contains("--concurrency"), "{command}: {short}");
+        }
+        // What the completions offer is what there is.
+        let offered = help(&["completions", "fish"]);
+        let of_command = format!("__fish_pingone_bypass_using_subcommand {command}\" ");
+        for line in offered.lines().filter(|line| line.contains(&of_command)) {
+            let option = line.split(" -l ").nth(1).and_then(|rest| rest.split(' ').next());
+            assert!(option.is_none_or(|option| long.contains(&format!("--{option}"))), "{command}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::harness::{done, tool};
 const CASES: [(&str, &[&str]); 8] = [
     ("pingone-bypass gr", &["grant"]),
     ("pingone-bypass grant --ma", &["--max-attempts", "--max-failures", "--max-users", "--max-window"]),
-    ("pingone-bypass grant in.csv --look-", &["--look-first"]),
+    ("pingone-bypass grant in.csv --look-f", &["--look-first"]),
     ("pingone-bypass audit --all", &["--all-users", "--allow"]),
     ("pingone-bypass end --res", &["--restore", "--resume"]),
     ("pingone-bypass sandbox --lis", &["--listen"]),

@@ -14,6 +14,7 @@ mod doctor;
 mod documents;
 mod end;
 mod evidence;
+mod explain;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;
 mod files;

@@ -177,6 +177,31 @@ fn systemd_understands_the_units() {
     }
 }
 
+/// `.github/deb.sh` makes what stands in `target`, and moves the unit's script from `/usr/local/lib` to `/usr/lib`.
+#[test]
+fn the_debian_package_has_the_script_where_its_unit_starts_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("a manifest");
+    let (_, assets) = manifest.split_once("\nassets = [\n").expect("a list");
+    let (assets, _) = assets.split_once("\n]\n").expect("its end");
+    let assets: Vec<Vec<&str>> = assets.lines().map(|line| line.split('"').skip(1).step_by(2).collect()).collect();
+    assert!(assets.len() > 8, "{assets:?}");
+    for asset in assets.iter().filter(|asset| !asset[0].starts_with("target/")) {
+        assert!(root.join(asset[0]).is_file(), "{asset:?}");
+    }
+    let script = assets.iter().find(|asset| asset[0].ends_with("nightly-audit.sh")).expect("the script");
+    let is_executable = |path: &str| fs::metadata(root.join(path)).expect("there").permissions().mode() & 0o111 == 0o111;
+    assert!(script[2] == "755" && is_executable(script[0]) && is_executable(".github/deb.sh"), "{script:?}");
+    let unit = fs::read_to_string(sample("pingone-bypass-audit.service")).expect("a sample");
+    let started = format!("ExecStart=/{}nightly-audit.sh ", script[1]);
+    assert!(unit.replace("/usr/local/lib/", "/usr/lib/").contains(&started), "{started}: {unit}");
+    assert!(fs::read_to_string(root.join(".github/deb.sh")).expect("text").contains("-e 's#/usr/local/lib/#/usr/lib/#'"));
+    let environment = "EnvironmentFile=/etc/pingone-bypass/environment";
+    assert!(
+        unit.contains(environment) && assets.iter().any(|asset| asset[0].ends_with("/environment") && asset[1] == "etc/pingone-bypass/")
+    );
+}
+
 /// Passes without a check where Python has no YAML.
 #[test]
 fn the_cron_job_is_yaml() {
