@@ -24,7 +24,7 @@ const HOME: &str = "HOME";
 /// The file's place in that folder.
 const FILE: &str = "pingone-bypass/config.toml";
 
-/// The last words of keys that name a secret itself, not its file.
+/// What the names of secrets have in them, without `-` and `_`.
 const SECRET_WORDS: [&str; 4] = ["secret", "token", "password", "key"];
 
 /// Looks an environment variable up.
@@ -78,13 +78,17 @@ fn usual_path(variable: Variables<'_>) -> Option<Sourced<PathBuf>> {
     Some(Sourced { value: folder.join(FILE), source: Source::Default })
 }
 
-/// The values of the profile `name` in the file's `text`. All tables are searched for secrets, since all are in the file.
+/// The values of the profile `name` in the file's `text`. The whole file is searched for secrets, since all of it lies open.
 fn read(text: &str, name: &ProfileName, from: &'static str, home: Option<&Path>) -> Result<Vec<(Setting, OsString)>, ConfigError> {
     let path = || name.path.clone();
     let document = DeTable::parse(text).map_err(|error| {
         let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         ConfigError::NotToml { path: path(), line: line.unwrap_or(1), why: error.message().to_owned() }
     })?;
+    if let Some((table, key)) = secret_in(document.get_ref(), &mut Vec::new()) {
+        let table = (!table.is_empty()).then_some(table);
+        return Err(ConfigError::Profile { path: path(), table, key, fault: ProfileFault::Secret });
+    }
     let mut chosen = None;
     let mut names = Vec::new();
     for (table, value) in document.get_ref() {
@@ -93,14 +97,6 @@ fn read(text: &str, name: &ProfileName, from: &'static str, home: Option<&Path>)
         let DeValue::Table(values) = value.get_ref() else {
             return Err(fault(table, ProfileFault::OutsideTable));
         };
-        if let Some(key) = values.keys().map(toml::Spanned::get_ref).find(|key| is_of_a_secret(key)) {
-            return Err(ConfigError::Profile {
-                path: path(),
-                table: Some(table.to_string()),
-                key: key.to_string(),
-                fault: ProfileFault::Secret,
-            });
-        }
         names.push(table.to_string());
         chosen = chosen.or_else(|| (**table == *name.name).then_some(values));
     }
@@ -116,10 +112,35 @@ fn read(text: &str, name: &ProfileName, from: &'static str, home: Option<&Path>)
     values.iter().map(read).collect()
 }
 
-/// Whether a key's last word is that of a secret, so that its value might be one.
+/// The first key of a secret in `values` or below, and the tables that it stands in, beginning with those in `outer`. A table of
+/// the file's first level has a profile's name, which may be any.
+fn secret_in<'a>(values: &'a DeTable<'_>, outer: &mut Vec<&'a str>) -> Option<(String, String)> {
+    values.iter().find_map(|(key, value)| {
+        let (key, value): (&'a str, _) = (key.get_ref(), value.get_ref());
+        let is_profile = outer.is_empty() && matches!(value, DeValue::Table(_));
+        if !is_profile && is_of_a_secret(key) {
+            return Some((outer.join("."), key.to_owned()));
+        }
+        outer.push(key);
+        let found = secret_below(value, outer);
+        outer.pop();
+        found
+    })
+}
+
+/// The same in a value: a table, or an array with tables in it.
+fn secret_below<'a>(value: &'a DeValue<'_>, outer: &mut Vec<&'a str>) -> Option<(String, String)> {
+    match value {
+        DeValue::Table(values) => secret_in(values, outer),
+        DeValue::Array(items) => items.iter().find_map(|item| secret_below(item.get_ref(), outer)),
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => None,
+    }
+}
+
+/// Whether a key that is no setting has the name of a secret, so that its value might be one.
 fn is_of_a_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    key.rsplit(['-', '_', '.', ' ']).next().is_some_and(|last| SECRET_WORDS.contains(&last))
+    let plain = key.to_lowercase().replace(['-', '_'], "");
+    Setting::of_key(key).is_none() && SECRET_WORDS.iter().any(|word| plain.contains(word))
 }
 
 fn setting(key: &str, value: &DeValue<'_>, file: &Path, home: Option<&Path>) -> Result<(Setting, OsString), ProfileFault> {

@@ -46,7 +46,7 @@ fn a_fault_is_blamed_on_its_file_table_and_key() {
     for (text, error, hint) in [
         ("[prod]\nregoin = 'EU'", ": [prod] regoin: there is no such setting", "the settings are `environment-id`, "),
         ("[prod]\nenvironment_id = 'x'", ": [prod] environment_id: there is no such setting", "the settings are "),
-        ("[prod]\nclient-secret-files = 's3cret'", ": [prod] client-secret-files: there is no such setting", "the settings are "),
+        ("[keys]\n[prod]\nregoin = 'EU'", ": [prod] regoin: there is no such setting", "the settings are "),
         (
             "[prod]\nregion = 7",
             ": [prod] region: the value is of type integer: expected text in quotes",
@@ -72,10 +72,38 @@ fn a_fault_is_blamed_on_its_file_table_and_key() {
 #[test]
 fn a_secret_in_the_file_is_refused_and_never_shown() {
     const SECRET: &str = "s3cr3t-of-the-application";
-    for key in ["client-secret", "client_secret", "secret", "access-token", "token", "PINGONE_API_ACCESS_TOKEN", "password", "client-key"] {
-        for text in [format!("[prod]\n{key} = '{SECRET}'"), format!("[prod]\n[test]\n{key} = '{SECRET}'")] {
+    for key in [
+        "client-secret",
+        "client_secret",
+        "clientsecret",
+        "clientSecret",
+        "CLIENT-SECRET",
+        "client-secret-value",
+        "client-secret-files",
+        "client_secret_file",
+        "secret",
+        "access-token",
+        "access_token",
+        "accessToken",
+        "token",
+        "PINGONE_API_ACCESS_TOKEN",
+        "password",
+        "pass-word",
+        "client-key",
+        "keyPem",
+    ] {
+        for (text, place) in [
+            (format!("[prod]\n{key} = '{SECRET}'"), "[prod] "),
+            (format!("[prod]\n[test]\n{key} = '{SECRET}'"), "[test] "),
+            (format!("[prod]\n[dev.sub]\n{key} = '{SECRET}'"), "[dev.sub] "),
+            (format!("[prod]\n[dev.sub.deeper]\nx = {{ {key} = '{SECRET}' }}"), "[dev.sub.deeper.x] "),
+            (format!("[prod]\n[dev]\nregion = [[{{ {key} = '{SECRET}' }}]]"), "[dev.region] "),
+            (format!("{key} = '{SECRET}'\n[prod]"), ""),
+            (format!("[prod]\n[[list]]\n{key} = '{SECRET}'"), "[list] "),
+        ] {
             let (said, hint) = refused(&text);
-            assert!(said.contains(&format!("] {key}: a secret does not belong in this file (the value is not shown)")), "{said}");
+            let expected = format!("c.toml: {place}{key}: a secret does not belong in this file (the value is not shown)");
+            assert!(said.contains(&expected), "{said} should have: {expected}");
             assert!(hint.starts_with("name a file with `client-secret-file`") && !(said + &hint).contains(SECRET));
         }
     }
