@@ -25,6 +25,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use self::credentials::read_public_key;
 pub(crate) use self::diagnosis::{Diagnosis, SettingLine, proxy_of};
 pub(crate) use self::error::ConfigError;
+pub(crate) use self::proxy::NamedProxy;
 pub(crate) use self::source::Source;
 
 use self::connection::{connection, variable};

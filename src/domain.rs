@@ -43,7 +43,7 @@ pub(crate) use self::resolution::Resolution;
 pub(crate) use self::row::{Origin, Row, Work};
 pub(crate) use self::selection::{Filter, Selection};
 pub(crate) use self::span::{parse_span, positive_span, span_in_words, span_up_to, typed_span};
-pub(crate) use self::text::{ForeignText, are, counted, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
+pub(crate) use self::text::{ALWAYS_SHOWN, ForeignText, are, counted, escaped, escaped_lines, is_unseen, quote, shell_word, shown};
 pub(crate) use self::until_guess::Guess;
 pub(crate) use self::when::{UntilError, parse_until};
 

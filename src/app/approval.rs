@@ -88,7 +88,7 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         Connection::Sandbox => (None, None),
         // Another application, or another way to reach the same API, sends the same requests.
         Connection::PingOne { endpoints, identity: _, ca: _ } => {
-            let Endpoints { api, auth: _, environment, auth_environment: _ } = &**endpoints;
+            let Endpoints { api, auth: _, environment, auth_environment: _, urls: _ } = &**endpoints;
             (Some(environment.to_string()), Some(api.to_string()))
         }
     };

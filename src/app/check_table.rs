@@ -8,6 +8,7 @@ use super::error::RunError;
 use crate::domain::escaped;
 use crate::exit::{EXIT_REFUSED, EXIT_SUCCESS, EXIT_USAGE};
 use crate::file_error::FileError;
+use crate::pingone::BY_DOCTOR;
 use crate::stdio::{OUTPUT, Stream};
 
 /// What is checked, in this order.
@@ -70,7 +71,9 @@ impl<E: Into<RunError>> From<E> for Failure {
         let what = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ");
         // A run has more codes: of what hinders it, refusals are told from all else.
         let code = if error.code() == EXIT_REFUSED { EXIT_REFUSED } else { EXIT_USAGE };
-        Self { what, hint: error.hint(), code }
+        // This is `doctor`.
+        let hint = error.hint();
+        Self { what, hint: hint.strip_suffix(BY_DOCTOR).map(str::to_owned).unwrap_or(hint), code }
     }
 }
 

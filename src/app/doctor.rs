@@ -1,5 +1,6 @@
 //! `doctor`: tries what a run needs, one after the other, and touches no user.
 
+use std::io;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,8 +11,8 @@ use super::preflight::CLOCK_OFF;
 use super::target::Target;
 use crate::cli::DoctorArgs;
 use crate::clock::{Clock, GOOD_TO, Offset};
-use crate::config::{Connection, Diagnosis, Identity, SettingLine, proxy_of};
-use crate::domain::RunId;
+use crate::config::{Connection, Diagnosis, Identity, NamedProxy, SettingLine, proxy_of};
+use crate::domain::{RunId, quote, span_in_words};
 use crate::pace::Rate;
 use crate::pingone::{
     BaseUrl, Endpoints, EnvironmentInfo, HttpTransport, LicenceRates, Limits, PageResult, PingOneError, ServerMessage, Session, Unreached,
@@ -79,8 +80,10 @@ async fn check_connection(table: &mut CheckTable, connection: &Connection) -> Re
     let limits = Limits { timeout: TIMEOUT, give_up_after: PATIENCE, max_attempts: ATTEMPTS };
     let (session, _sandbox) = target.open(RATE, 1, limits, RunId::random(), clock)?;
 
-    table.note(Check::Proxy, proxies(&endpoints))?;
-    if !table.note(Check::Dns, addresses(&endpoints).await)? || !table.note(Check::Tls, hosts(&session, &endpoints).await)? {
+    if !table.note(Check::Proxy, proxies(&endpoints).await)?
+        || !table.note(Check::Dns, addresses(&endpoints).await)?
+        || !table.note(Check::Tls, hosts(&session, &endpoints).await)?
+    {
         return Ok(());
     }
     let offset = session.offset();
@@ -102,9 +105,19 @@ fn both(endpoints: &Endpoints) -> Vec<&BaseUrl> {
     if api.place() == auth.place() { vec![api] } else { vec![api, auth] }
 }
 
-fn proxies(endpoints: &Endpoints) -> Checked {
-    let proxy = |base: &BaseUrl| proxy_of(base).map(|(variable, host)| format!("{} by {host}, which {variable} names", base.place()));
-    let named: Vec<String> = both(endpoints).into_iter().filter_map(proxy).collect();
+/// The proxies, each of which must take a connection.
+async fn proxies(endpoints: &Endpoints) -> Checked {
+    let mut named = Vec::new();
+    for base in both(endpoints) {
+        let Some(proxy) = proxy_of(base) else { continue };
+        let NamedProxy { variable, place, .. } = &proxy;
+        let connected = tokio::time::timeout(TIMEOUT, tokio::net::TcpStream::connect(proxy.host_and_port())).await;
+        if let Err(error) = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            let hint = format!("check the proxy's host and port in {variable}, and that it runs; NO_PROXY names hosts that need none");
+            return Failure::new(format!("{place}, which {variable} names, takes no connection: {error}"), hint).into();
+        }
+        named.push(format!("{} by {place}, which {variable} names", base.place()));
+    }
     Checked::Well(if named.is_empty() { "none is used".to_owned() } else { named.join("; ") })
 }
 
@@ -143,8 +156,14 @@ async fn hosts(session: &Session<HttpTransport>, endpoints: &Endpoints) -> Check
                 return Failure::new(format!("the certificate of {place} is not trusted: {why}"), hint).into();
             }
             Err(Unreached::Failed(why)) => {
-                let hint = "check the network and its firewall, the proxy variables, `--region`, `--api-url` and `--auth-url`";
-                return Failure::new(format!("{place} does not answer: {why}"), hint).into();
+                let Some(NamedProxy { variable, place: proxy, .. }) = proxy_of(base) else {
+                    let hint = "check the network and its firewall, the proxy variables, `--region`, `--api-url` and `--auth-url`";
+                    return Failure::new(format!("{place} does not answer: {why}"), hint).into();
+                };
+                let hint = format!(
+                    "check that the proxy in {variable} lets this machine reach {place}, with the user and password that it asks for"
+                );
+                return Failure::new(format!("{place} does not answer by the proxy {proxy}: {why}"), hint).into();
             }
         }
     }
@@ -155,11 +174,12 @@ fn clock_of(offset: Option<Offset>) -> Checked {
     let Some(offset) = offset else {
         return Checked::Unknown("PingOne did not tell its time".to_owned());
     };
-    let off = humantime::format_duration(Duration::from_secs(offset.off.as_secs()));
+    let off = span_in_words(Duration::from_secs(offset.off.as_secs()));
     match offset.off {
         off if off <= GOOD_TO => Checked::Well(format!("within {} s of PingOne's", GOOD_TO.as_secs())),
         much if much > CLOCK_OFF => {
-            Failure::new(format!("{off} {} PingOne's: nothing would be granted by it", offset.side), "set the clock here").into()
+            let hint = "set the clock here, or say `--trust-clock` with `grant` if PingOne's is the one that is wrong";
+            Failure::new(format!("{off} {} PingOne's: a `grant` is refused", offset.side), hint).into()
         }
         _ => Checked::Well(format!("{off} {} PingOne's, whose time dates count from", offset.side)),
     }
@@ -200,7 +220,8 @@ fn environment(read: Result<Option<EnvironmentInfo>, PingOneError>, endpoints: &
             (false, _) => Failure::new(format!("{id}: PingOne does not answer: {message}"), "try again later").into(),
         };
     }
-    match (name, kind) {
+    let short = |text: crate::domain::ForeignText| quote(&text.to_string());
+    match (name.map(short), kind.map(short)) {
         (Some(name), Some(kind)) => Checked::Well(format!("`{name}` ({kind}), {id}")),
         (Some(name), None) => Checked::Well(format!("`{name}`, {id}")),
         (None, _) => Checked::Well(id.to_string()),
@@ -214,7 +235,11 @@ fn users(read: Result<PageResult, PingOneError>) -> Checked {
             let total = page.total.map(|users| format!(" (there are {users})")).unwrap_or_default();
             Checked::Well(format!("{may_read}{total}"))
         }
-        Ok(PageResult::Forbidden(detail) | PageResult::Refused(detail)) => {
+        Ok(PageResult::Refused(detail)) => {
+            let hint = "check the API URL and `--environment-id`: the role is not why; `-vv` shows the requests";
+            Failure::new(format!("PingOne refused the request for the user list: {}", ServerMessage::from(detail)), hint).into()
+        }
+        Ok(PageResult::Forbidden(detail)) => {
             let message = ServerMessage::from(detail);
             let hint = if message.is_of_pingone() {
                 "give the worker application the role Identity Data Admin for the environment"
@@ -233,7 +258,7 @@ fn users(read: Result<PageResult, PingOneError>) -> Checked {
 
 fn licence(read: Result<LicenceRates, PingOneError>) -> Checked {
     match read {
-        Ok(rates) if rates.is_empty() => Checked::Unknown("PingOne does not tell its rates, and nothing depends on them".to_owned()),
+        Ok(rates) if rates.is_empty() => Checked::Unknown("PingOne does not tell its rates; the run finds the limit by itself".to_owned()),
         Ok(rates) => Checked::Well(rates.to_string()),
         Err(error) => Failure::from(error).into(),
     }

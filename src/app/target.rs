@@ -77,7 +77,7 @@ impl Target {
                 let proof = Proof::Basic(sandbox.client_secret().into());
                 let credentials = Credentials { client_id: sandbox.client_id(), proof };
                 Ok(Self {
-                    endpoints: Endpoints { api, auth, environment, auth_environment: environment },
+                    endpoints: Endpoints { api, auth, environment, auth_environment: environment, urls: None },
                     identity: Identity::Worker(credentials),
                     ca: TrustedCa::default(),
                     sandbox: Some(sandbox),

@@ -9,10 +9,10 @@ use crate::cli::ConnectionArgs;
 use crate::domain::{escaped, quote, shown};
 use crate::pingone::BaseUrl;
 
-use super::connection::{connection, variable};
+use super::connection::{check_region, connection, variable};
 use super::settings::{Layers, Secret, Settings};
 use super::source::{Setting, Source, Sourced};
-use super::{ConfigError, Connection, proxy};
+use super::{ConfigError, Connection, NamedProxy, proxy};
 
 /// What is configured, as far as it can be told.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ impl Diagnosis {
     }
 }
 
-/// The variable that names the proxy for this URL, and the proxy's host; `None` if it is reached directly.
-pub(crate) fn proxy_of(base: &BaseUrl) -> Option<(&'static str, String)> {
+/// The proxy for this URL; `None` if it is reached directly.
+pub(crate) fn proxy_of(base: &BaseUrl) -> Option<NamedProxy> {
     proxy::proxy_of(base, &variable)
 }
 
@@ -67,14 +67,24 @@ fn line(setting: Setting, settings: &Settings) -> Option<SettingLine> {
         Setting::KeyId => settings.key_id.as_ref().map(|id| (quote(&id.value), &id.source)),
         Setting::KeyAlg => settings.key_alg.as_ref().map(|alg| (named(&alg.value), &alg.source)),
         Setting::TokenFile => secret(settings.token.as_ref()),
-        // The URLs stand for it where they are given.
-        Setting::Region if settings.api.is_some() && settings.auth.is_some() => None,
-        Setting::Region => Some((named(&settings.region.value), &settings.region.source)),
+        Setting::Region => return region(settings),
         Setting::ApiUrl => text(settings.api.as_ref()),
         Setting::AuthUrl => text(settings.auth.as_ref()),
         Setting::CaCert => path(settings.ca.as_ref()),
     }
     .and_then(|(value, source)| shown_as(value, source))
+}
+
+/// The region. Where both URLs are given, they replace it, unless it is refused beside them.
+fn region(Settings { region, api, auth, .. }: &Settings) -> Option<SettingLine> {
+    let unused = match (api, auth) {
+        (Some(_), Some(_)) if region.source == Source::Default => return None,
+        (Some(api), Some(auth)) if check_region(region, api, auth).is_ok() => " (not used: the URLs replace it)",
+        (Some(_), Some(_)) => " (the URLs are not its own)",
+        (_, _) => "",
+    };
+    let source = region.source.described() + unused;
+    Some(SettingLine { name: Setting::Region.key(), value: named(&region.value), source })
 }
 
 fn text<T: fmt::Display>(given: Option<&Sourced<T>>) -> Option<(String, &Source)> {

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::{quote, shell_word, shown};
 use crate::jwt::KeyFault;
+use crate::pingone::Region;
 use crate::report::OutputError;
 
-use super::source::{ProfileName, Setting, Source};
+use super::source::{ProfileName, Setting, Source, Sourced};
 
 /// A setting that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,29 @@ impl ProfileFault {
     }
 }
 
+/// A region, and the places of URLs that come from below it and are not its own.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: the region is {}, whose hosts are `{}` and `{}`, but the API URL of {} is at `{}`, and the auth URL of {} at `{}`",
+    region.source, region.value.name(), region.value.api_url().place(), region.value.auth_url().place(),
+    api.source.described(), quote(&api.value), auth.source.described(), quote(&auth.value)
+)]
+pub(crate) struct NotItsUrls {
+    pub(super) region: Sourced<Region>,
+    pub(super) api: Sourced<String>,
+    pub(super) auth: Sourced<String>,
+}
+
+impl NotItsUrls {
+    /// Names each of the URLs that stands below the region.
+    fn hint(&self) -> String {
+        let Self { region, api, auth } = self;
+        let below = [&api.source, &auth.source].into_iter().filter(|source| source.rank() > region.source.rank());
+        let urls = below.map(Source::place).collect::<Vec<_>>().join(" and ");
+        format!("unset {urls} to go by the region, or leave {} out to go by the URLs", region.source.place())
+    }
+}
+
 /// Why the configuration is refused. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -117,8 +141,14 @@ pub(crate) enum ConfigError {
     #[error("{from}: {why}")]
     Value { from: Source, why: String },
     /// Credentials of the one place would go to the other.
-    #[error("the API URL comes from {}, and the auth URL from {}: expected both from one place", api.described(), auth.described())]
-    SplitUrls { api: Source, auth: Source },
+    #[error(
+        "the API URL comes from {} (`{}`), and the auth URL from {} (`{}`): expected both from one place",
+        api.described(), quote(&hosts[0]), auth.described(), quote(&hosts[1])
+    )]
+    SplitUrls { api: Source, auth: Source, hosts: Box<[String; 2]> },
+    /// Credentials would go to another place than the one that is meant.
+    #[error(transparent)]
+    NotItsUrls(Box<NotItsUrls>),
     /// The value of the variable is not shown: it may contain a password.
     #[error("{0}: this names no proxy that can be used: expected a form such as `http://proxy.example.com:8080`")]
     NotAProxy(&'static str),
@@ -157,9 +187,7 @@ impl ConfigError {
             }
             Self::Unused { .. } => "say `--auth-method private-key-jwt` to authenticate by a key".into(),
             Self::Key { path, fault } => fault.hint(path),
-            // Of what has a default, only the configuration file is read.
-            Self::Unreadable { from: Source::Default, .. } => "write it, or name another with `--config`".into(),
-            Self::Unreadable { from, .. } => format!("check the path in {}, and that this user may read the file", from.place()),
+            Self::Unreadable { path, from, source, .. } => unreadable_hint(path, from, source),
             Self::WorldWritable { path, .. } => {
                 format!("check what it holds, and let its owner alone use it: `chmod 600 {}`", shell_word(&path.to_string_lossy()))
             }
@@ -169,9 +197,13 @@ impl ConfigError {
             Self::Value { from, .. } => {
                 format!("correct {}{}", from.place(), if matches!(from, Source::Variable(_)) { ", or unset it" } else { "" })
             }
-            Self::SplitUrls { api, auth } => {
-                format!("set both in one place, or unset {}", if api.rank() < auth.rank() { api } else { auth })
-            }
+            Self::SplitUrls { api, auth, .. } => match if api.rank() < auth.rank() { api } else { auth } {
+                option @ Source::Option(_) => format!("set both in one place, or leave {} out", option.place()),
+                other @ (Source::Variable(_) | Source::Profile { .. } | Source::Default) => {
+                    format!("set both in one place, or unset {other}")
+                }
+            },
+            Self::NotItsUrls(error) => error.hint(),
             Self::NotAProxy(variable) => format!("mend it, or unset {variable} to connect directly"),
             Self::ProxyUnderCgi(_) => "unset REQUEST_METHOD".into(),
             Self::NoProfileChosen => "name the profile with `--profile`, or leave `--config` out".into(),
@@ -193,6 +225,23 @@ impl ConfigError {
             }
             Self::Output(error) => error.hint(),
         }
+    }
+}
+
+/// What can be done about a file that cannot be read. Of what has a default, only the configuration file is read.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are the standard library's, and few call for something of their own")]
+fn unreadable_hint(path: &Path, from: &Source, source: &io::Error) -> String {
+    let is_usual = *from == Source::Default;
+    match source.kind() {
+        io::ErrorKind::NotFound if is_usual => "write it, or name another with `--config`".into(),
+        io::ErrorKind::PermissionDenied if is_usual => {
+            let file = shell_word(&path.to_string_lossy());
+            format!("let this user read it (`ls -l {file}` shows who may), or name another with `--config`")
+        }
+        io::ErrorKind::IsADirectory if is_usual => "move the folder away, or name another file with `--config`".into(),
+        io::ErrorKind::IsADirectory => format!("name a file in {}: this is a folder", from.place()),
+        _ if is_usual => "see whether another program can read it, or name another with `--config`".into(),
+        _ => format!("check the path in {}, and that this user may read the file", from.place()),
     }
 }
 
@@ -234,7 +283,8 @@ fn listed(missing: &[Missing]) -> String {
 }
 
 fn hint_at(missing: &[Missing], profile: Option<&ProfileName>) -> String {
-    let in_profile = profile.map(|profile| format!(", or say it in {profile}")).unwrap_or_default();
+    let in_profile =
+        profile.map(|profile| format!(", or say {} in {profile}", if missing.len() == 1 { "it" } else { "them" })).unwrap_or_default();
     if missing.iter().all(|missing| matches!(missing, Missing::ApiUrl | Missing::AuthUrl)) {
         return format!("set both URLs, or neither: `--region` then decides{in_profile}");
     }

@@ -26,9 +26,15 @@ fn next(error: &ConfigError) -> Option<ConfigError> {
             ConfigError::Value { from: Source::Variable("PINGONE_API_URL"), why: "it is no URL".into() }
         }
         ConfigError::Value { .. } => {
-            ConfigError::SplitUrls { api: Source::Variable("PINGONE_API_URL"), auth: Source::Option("--auth-url") }
+            let hosts = Box::new(["api.example".to_owned(), "auth.example".to_owned()]);
+            ConfigError::SplitUrls { api: Source::Variable("PINGONE_API_URL"), auth: Source::Option("--auth-url"), hosts }
         }
-        ConfigError::SplitUrls { .. } => ConfigError::NotAProxy("HTTPS_PROXY"),
+        ConfigError::SplitUrls { .. } => {
+            let at = |name| Sourced { value: "127.0.0.1:8501".to_owned(), source: Source::Variable(name) };
+            let region = Sourced { value: Region::Eu, source: Source::Option("--region") };
+            ConfigError::NotItsUrls(Box::new(NotItsUrls { region, api: at("PINGONE_API_URL"), auth: at("PINGONE_AUTH_URL") }))
+        }
+        ConfigError::NotItsUrls(_) => ConfigError::NotAProxy("HTTPS_PROXY"),
         ConfigError::NotAProxy(_) => ConfigError::ProxyUnderCgi("HTTP_PROXY"),
         ConfigError::ProxyUnderCgi(_) => ConfigError::NoProfileChosen,
         ConfigError::NoProfileChosen => ConfigError::NoConfigFolder { from: "--profile" },
@@ -60,7 +66,7 @@ fn no_profile(there: Vec<String>) -> ConfigError {
 
 #[test]
 fn each_refused_configuration_says_what_to_do() {
-    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 31);
+    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 32);
 }
 
 #[test]
@@ -89,4 +95,28 @@ fn a_file_is_asked_for_where_it_was_named() {
     ] {
         assert_eq!(unreadable(from).hint(), expected);
     }
+}
+
+#[test]
+fn a_file_that_is_there_is_not_to_be_written() {
+    use io::ErrorKind::{IsADirectory, NotFound, PermissionDenied};
+    let usual = |kind: io::ErrorKind| {
+        let source = kind.into();
+        ConfigError::Unreadable { what: "configuration file", path: "/x/c.toml".into(), from: Source::Default, source }.hint()
+    };
+    assert_eq!(usual(NotFound), "write it, or name another with `--config`");
+    let denied = "let this user read it (`ls -l /x/c.toml` shows who may), or name another with `--config`";
+    assert_eq!(usual(PermissionDenied), denied);
+    assert_eq!(usual(IsADirectory), "move the folder away, or name another file with `--config`");
+    assert!(!usual(io::ErrorKind::Other).contains("write it"));
+}
+
+#[test]
+fn several_settings_are_said_in_the_profile_and_one_is() {
+    let profile = Some(Arc::new(ProfileName { name: "dev".into(), path: "c.toml".into() }));
+    let hint = |missing: Vec<Missing>| ConfigError::Missing { missing, profile: profile.clone() }.hint();
+    let one = hint(vec![Missing::Environment]);
+    assert!(one.contains(", or say it in profile [dev] in c.toml"), "{one}");
+    let two = hint(vec![Missing::ClientId, Missing::Secret]);
+    assert!(two.contains(", or say them in profile [dev] in c.toml"), "{two}");
 }

@@ -11,6 +11,9 @@ use crate::pingone::BaseUrl;
 
 /// The variables that name the proxy for HTTPS, in order of precedence; of two spellings, the first one that is set counts.
 const VARIABLES: [[&str; 2]; 2] = [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"]];
+/// The ports of a proxy that names none. Source: RFC 9110.
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Web servers set this for CGI programs, where a request's header may look like a proxy variable. The HTTP client then ignores
 /// all proxy variables.
@@ -31,13 +34,31 @@ pub(super) fn check_proxy(base: &BaseUrl, variable: Variables<'_>) -> Result<(),
     if is_usable { Ok(()) } else { Err(ConfigError::NotAProxy(name)) }
 }
 
-/// The proxy for the host of `base`, if there is one: the variable that names it, and its host. What else stands there may be a
-/// password.
-pub(super) fn proxy_of(base: &BaseUrl, variable: Variables<'_>) -> Option<(&'static str, String)> {
+/// A proxy that a variable names. What else stands there may be a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedProxy {
+    pub(crate) variable: &'static str,
+    /// Its host, and the port if it is named.
+    pub(crate) place: String,
+    host: String,
+    port: u16,
+}
+
+impl NamedProxy {
+    /// Its host and port, for a connection.
+    pub(crate) fn host_and_port(&self) -> (&str, u16) {
+        (self.host.trim_start_matches('[').trim_end_matches(']'), self.port)
+    }
+}
+
+/// The proxy for the host of `base`, if there is one.
+pub(super) fn proxy_of(base: &BaseUrl, variable: Variables<'_>) -> Option<NamedProxy> {
     let (name, value, url) = proxy_setting(base, variable)?;
     let proxy = usable(&value.into_string().ok()?, &url)?;
-    let port = proxy.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-    Some((name, format!("{}{port}", proxy.host().unwrap_or_default())))
+    let host = proxy.host().unwrap_or_default().to_owned();
+    let place = format!("{host}{}", proxy.port_u16().map(|port| format!(":{port}")).unwrap_or_default());
+    let usual = if proxy.scheme_str() == Some("https") { HTTPS_PORT } else { HTTP_PORT };
+    Some(NamedProxy { variable: name, place, host, port: proxy.port_u16().unwrap_or(usual) })
 }
 
 /// The variable that names a proxy for the host of `base`, its value, and the URL of `base`; `None` if it is reached directly.

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use secrecy::SecretString;
 
 use crate::cli::ConnectionArgs;
-use crate::domain::{EnvironmentId, quote};
+use crate::domain::{ALWAYS_SHOWN, EnvironmentId, quote};
 use crate::jwt::Algorithm;
 use crate::pingone::{AuthMethod, BaseUrl, Region};
 
@@ -72,7 +72,10 @@ impl<'a> Layers<'a> {
             given.map(|given| given.read(|text| text.trim().parse::<BaseUrl>().map_err(|error| error.to_string()))).transpose()
         };
         let (api, auth) = (url(Setting::ApiUrl, &options.api_url)?, url(Setting::AuthUrl, &options.auth_url)?);
-        let region_counts = api.is_none() || auth.is_none();
+        // Of a region that is given above the URLs, it is checked whether they are its own.
+        let is_above =
+            |url: &Option<Sourced<BaseUrl>>| url.as_ref().is_none_or(|url| Source::Variable(TOP_LEVEL_DOMAIN).rank() < url.source.rank());
+        let domain_counts = is_above(&api) || is_above(&auth);
         Ok(Settings {
             environment: self.find(Setting::Environment, options.environment_id, id)?,
             auth_environment: self.find(Setting::AuthEnvironment, options.auth_environment_id, id)?,
@@ -83,7 +86,7 @@ impl<'a> Layers<'a> {
             key_id: self.find(Setting::KeyId, options.client_key_id.clone(), text)?,
             key_alg: self.find(Setting::KeyAlg, options.client_key_alg, one_of)?,
             token: self.secret(Setting::TokenFile),
-            region: self.region(region_counts)?.unwrap_or(default(Region::Na)),
+            region: self.region(domain_counts)?.unwrap_or(default(Region::Na)),
             api,
             auth,
             ca: self.path(Setting::CaCert),
@@ -142,12 +145,13 @@ impl<'a> Layers<'a> {
         self.below(setting).map(|given| given.read(utf8)?.read(|text| read(text.trim()))).transpose()
     }
 
-    /// The region. A domain in its place is read only if the region `counts`.
-    fn region(&self, counts: bool) -> Result<Option<Sourced<Region>>, ConfigError> {
+    /// The region. A domain in its place that is none is refused only if it `counts`.
+    fn region(&self, domain_counts: bool) -> Result<Option<Sourced<Region>>, ConfigError> {
         if self.options.region.is_none()
             && let Some(domain) = self.below(Setting::Region).filter(|given| given.source == Source::Variable(TOP_LEVEL_DOMAIN))
         {
-            return if counts { domain.read(utf8)?.read(|text| of_domain(text.trim())).map(Some) } else { Ok(None) };
+            let region = domain.read(utf8).and_then(|domain| domain.read(|text| of_domain(text.trim())));
+            return if domain_counts { region.map(Some) } else { Ok(region.ok()) };
         }
         self.find(Setting::Region, self.options.region, one_of)
     }
@@ -162,7 +166,8 @@ impl<'a> Layers<'a> {
         profile.get(setting).map(|value| Sourced { value: value.to_owned(), source: profile.source(setting) })
     }
 
-    /// Warns of each variable that goes before what the profile says: it may have been set for another tenant.
+    /// Warns of each variable that goes before what the profile says: it may have been set for another tenant. If credentials go
+    /// elsewhere by it, `--quiet` does not hide that.
     fn warn_of_displaced(&self) {
         let Some(profile) = &self.profile else {
             return;
@@ -177,7 +182,13 @@ impl<'a> Layers<'a> {
                 continue;
             };
             if profile.get(displaced).is_some_and(|other| setting != displaced || other != value) {
-                tracing::warn!("{name} goes before `{}` of {}: unset it if it was set for something else", displaced.key(), profile.name);
+                let warning =
+                    format!("{name} goes before `{}` of {}: unset it if it was set for something else", displaced.key(), profile.name);
+                if displaced.names_a_host() {
+                    tracing::warn!(target: ALWAYS_SHOWN, "{warning}");
+                } else {
+                    tracing::warn!("{warning}");
+                }
             }
         }
     }

@@ -154,20 +154,75 @@ fn the_urls_of_two_places_are_not_mixed() {
     let [one, two, three] = values(api);
     let both = |value| vec![(api, value), (auth, value)];
     assert_eq!(all(vec![], vec![], both(three)), Ok(format!("{three} {three}")));
-    assert_eq!(all(vec![(api, one)], vec![], both(three)), Ok(format!("{one} {three}")), "an option is meant");
+    for typed in [api, auth] {
+        let refused = all(vec![(typed, one)], vec![], both(three)).expect_err("credentials would go to both hosts");
+        assert!(refused.contains(&format!("option {}", typed.option())), "{refused}");
+        assert!(refused.contains("(`one.example`)") && refused.contains("(`three.example`)"), "{refused}");
+    }
+    let local = all(vec![(api, "https://api.pingone.eu/v1")], vec![("PINGONE_AUTH_URL", "http://127.0.0.1:8501")], vec![]);
+    let refused = local.expect_err("two hosts");
+    assert!(
+        refused.contains("option --api-url (`api.pingone.eu`)") && refused.contains("PINGONE_AUTH_URL (`127.0.0.1:8501`)"),
+        "{refused}"
+    );
+    let (api_eu, auth_eu) = ("https://api.pingone.eu/v1", "https://auth.pingone.eu");
+    for (typed, other) in [((api, api_eu), (auth, auth_eu)), ((auth, auth_eu), (api, api_eu))] {
+        assert_eq!(all(vec![typed], vec![], vec![other]), Ok(format!("{api_eu} {auth_eu}")), "one region");
+    }
+    assert!(all(vec![(api, "https://api.pingone.com/v1")], vec![], vec![(auth, auth_eu)]).is_err(), "two regions");
+    let same = all(vec![(api, "https://three.example/v2")], vec![], both(three));
+    assert_eq!(same, Ok(format!("https://three.example/v2 {three}")), "one host");
+    assert!(all(vec![(api, "https://three.example:8443/v2")], vec![], both(three)).is_err(), "another port");
     assert_eq!(all(vec![], vec![("PINGONE_API_URL", two), ("PINGONE_AUTH_URL", two)], both(three)), Ok(format!("{two} {two}")));
-    for (set, sources) in
-        [("PINGONE_API_URL", "variable PINGONE_API_URL, and"), ("PINGONE_AUTH_URL", "variable PINGONE_AUTH_URL: expected")]
-    {
+    for (set, sources) in [
+        ("PINGONE_API_URL", "variable PINGONE_API_URL (`two.example`), and"),
+        ("PINGONE_AUTH_URL", "variable PINGONE_AUTH_URL (`two.example`): expected"),
+    ] {
         let refused = all(vec![], vec![(set, two)], both(three)).expect_err(set);
         assert!(refused.starts_with("the API URL comes from ") && refused.contains(sources), "{refused}");
     }
     let half = all(vec![], vec![("PINGONE_API_URL", two)], vec![(auth, three)]).expect_err("two places");
-    assert!(half.starts_with("the API URL comes from variable PINGONE_API_URL, and the auth URL from profile [prod] in "), "{half}");
+    assert!(
+        half.starts_with("the API URL comes from variable PINGONE_API_URL (`two.example`), and the auth URL from profile [prod] in "),
+        "{half}"
+    );
     for half in [vec![(api, three)], vec![(api, three), (Setting::Region, "EU")]] {
         let refused = all(vec![], vec![], half).expect_err("one is missing");
         assert!(refused.starts_with("there is no auth URL beside the API URL"), "{refused}");
     }
+}
+
+#[test]
+fn a_region_is_not_replaced_by_urls_from_below_that_are_not_its_own() {
+    let (api, auth) = (Setting::ApiUrl, Setting::AuthUrl);
+    let given = |typed: Vec<_>, set: Vec<_>, profile: Vec<_>| {
+        let environment = [("PINGONE_ENVIRONMENT_ID", IDS[0]), ("PINGONE_CLIENT_ID", "c"), ("PINGONE_CLIENT_SECRET", "s")];
+        let places = Places { typed, set: environment.into_iter().chain(set).collect(), profile };
+        places.read(|layers| {
+            let connected = layers.settings().and_then(|settings| connection(&settings, layers.profile_name()));
+            connected.map(drop).map_err(|error| format!("{error}; {}", error.hint()))
+        })
+    };
+    let (region, set) =
+        ((Setting::Region, "EU"), vec![("PINGONE_API_URL", "http://127.0.0.1:1/v1"), ("PINGONE_AUTH_URL", "http://127.0.0.1:2")]);
+    let refused = given(vec![region], set.clone(), vec![]).expect_err("not its URLs");
+    let expected = "--region: the region is EU, whose hosts are `api.pingone.eu` and `auth.pingone.eu`, but the API URL of variable \
+                    PINGONE_API_URL is at `127.0.0.1:1`, and the auth URL of variable PINGONE_AUTH_URL at `127.0.0.1:2`; unset \
+                    PINGONE_API_URL and PINGONE_AUTH_URL to go by the region, or leave `--region` out to go by the URLs";
+    assert_eq!(refused, expected);
+    let listed = vec![(api, "https://one.example"), (auth, "https://one.example")];
+    for (name, value) in [("PINGONE_REGION", "EU"), (TOP_LEVEL_DOMAIN, "eu")] {
+        let refused = given(vec![], vec![(name, value)], listed.clone()).expect_err("not its URLs");
+        assert!(refused.starts_with(&format!("{name}: the region is EU")), "{refused}");
+        assert!(refused.contains("; unset `api-url` of profile [prod] in ") && refused.contains(" and `auth-url` of "), "{refused}");
+    }
+    assert!(given(vec![], vec![(TOP_LEVEL_DOMAIN, "xyz")], listed.clone()).is_err(), "nor what is no region");
+    // Its own URLs, and a region of the same place or a lower one.
+    let eu = vec![(api, "https://api.pingone.eu/v1"), (auth, "https://auth.pingone.eu")];
+    assert_eq!(given(vec![region], vec![], eu), Ok(()));
+    assert_eq!(given(vec![], set.clone(), vec![region]), Ok(()));
+    assert_eq!(given(vec![], [set, vec![("PINGONE_REGION", "EU"), (TOP_LEVEL_DOMAIN, "xyz")]].concat(), vec![]), Ok(()));
+    assert_eq!(given(vec![], vec![], [listed, vec![region]].concat()), Ok(()));
 }
 
 #[test]

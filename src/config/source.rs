@@ -88,6 +88,23 @@ impl Setting {
         }
     }
 
+    /// Whether it says where credentials go.
+    pub(super) fn names_a_host(self) -> bool {
+        match self {
+            Self::Region | Self::ApiUrl | Self::AuthUrl => true,
+            Self::Environment
+            | Self::AuthEnvironment
+            | Self::ClientId
+            | Self::SecretFile
+            | Self::AuthMethod
+            | Self::KeyFile
+            | Self::KeyId
+            | Self::KeyAlg
+            | Self::TokenFile
+            | Self::CaCert => false,
+        }
+    }
+
     /// Whether its value is the path of a file, relative to the folder of the profile that it stands in.
     pub(super) fn is_path(self) -> bool {
         match self {

@@ -86,6 +86,9 @@ pub(crate) fn quote(value: &str) -> String {
     shown
 }
 
+/// Target of messages that are shown at any log level.
+pub(crate) const ALWAYS_SHOWN: &str = "pingone_bypass::told";
+
 /// The whole `text` in one line, with invisible characters escaped.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars().flat_map(escape).collect()

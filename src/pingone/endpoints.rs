@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use reqwest::Url;
 
+use super::places::UrlPlaces;
 use crate::domain::{EnvironmentId, UserId, quote};
 
 /// A PingOne region. Source: foundations/conventions/pingone-api-requests.
@@ -60,6 +61,11 @@ impl Region {
             Self::Sg => "SG",
             Self::Ap => "AP",
         }
+    }
+
+    /// The region whose hosts these are, whatever their paths.
+    pub(crate) fn of_hosts(api: &BaseUrl, auth: &BaseUrl) -> Option<Self> {
+        Self::of(|region| api.place() == region.api_url().place() && auth.place() == region.auth_url().place())
     }
 
     pub(crate) fn api_url(self) -> BaseUrl {
@@ -184,6 +190,8 @@ pub(crate) struct Endpoints {
     pub(crate) environment: EnvironmentId,
     /// The environment of the worker application.
     pub(crate) auth_environment: EnvironmentId,
+    /// Where the base URLs are set; `None` for those of a region, or of the sandbox inside this process.
+    pub(crate) urls: Option<UrlPlaces>,
 }
 
 impl fmt::Display for Endpoints {
@@ -231,7 +239,7 @@ impl Endpoints {
         ) {
             (Some(of_api), Some(of_auth)) if of_api == of_auth => format!("region {}", of_api.name()),
             (Some(of_api), Some(of_auth)) => format!("regions {} and {}", of_api.name(), of_auth.name()),
-            (_, _) => "custom URLs of no region".to_owned(),
+            (_, _) => "your own URLs, of no region".to_owned(),
         };
         format!("API {}, auth {}; {region}", api.place(), auth.place())
     }
@@ -313,14 +321,19 @@ mod tests {
         for (api, auth, expected) in [
             ("https://api.pingone.eu/v1/", "https://auth.pingone.eu", "API api.pingone.eu, auth auth.pingone.eu; region EU"),
             ("https://api.pingone.eu/v1", "https://auth.pingone.com", "API api.pingone.eu, auth auth.pingone.com; regions EU and NA"),
-            ("https://api.pingone.eu/v2", "https://auth.pingone.eu", "API api.pingone.eu, auth auth.pingone.eu; custom URLs of no region"),
-            ("http://[::1]:80/v1", "http://localhost:8089", "API [::1], auth localhost:8089; custom URLs of no region"),
+            (
+                "https://api.pingone.eu/v2",
+                "https://auth.pingone.eu",
+                "API api.pingone.eu, auth auth.pingone.eu; your own URLs, of no region",
+            ),
+            ("http://[::1]:80/v1", "http://localhost:8089", "API [::1], auth localhost:8089; your own URLs, of no region"),
         ] {
             let (api, auth) = (api.parse().expect("a URL"), auth.parse().expect("a URL"));
-            assert_eq!(Endpoints { api, auth, environment, auth_environment: environment }.hosts(), expected);
+            assert_eq!(Endpoints { api, auth, environment, auth_environment: environment, urls: None }.hosts(), expected);
         }
         for region in Region::value_variants().iter().copied() {
-            let endpoints = Endpoints { api: region.api_url(), auth: region.auth_url(), environment, auth_environment: environment };
+            let endpoints =
+                Endpoints { api: region.api_url(), auth: region.auth_url(), environment, auth_environment: environment, urls: None };
             assert!(endpoints.hosts().ends_with(&format!("; region {}", region.name())), "{region:?}");
             let value = clap::ValueEnum::to_possible_value(&region).expect("named");
             assert_eq!(value.get_name(), region.name());
@@ -341,7 +354,7 @@ mod tests {
         }
         let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
         let (api, auth) = ("https://api.pingone.eu/v1/".parse().expect("a URL"), Region::Eu.auth_url());
-        let shown = Endpoints { api, auth, environment, auth_environment: environment }.to_string();
+        let shown = Endpoints { api, auth, environment, auth_environment: environment, urls: None }.to_string();
         assert_eq!(shown, format!("environment {environment} at https://api.pingone.eu/v1"));
     }
 
@@ -355,6 +368,7 @@ mod tests {
                 auth: Region::Au.auth_url(),
                 environment,
                 auth_environment: environment,
+                urls: None,
             };
             assert_eq!(
                 endpoints.bypass_urls().of(id.parse().expect("a UUID")).as_str(),

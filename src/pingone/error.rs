@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::places::Where;
 use crate::domain::{Detail, EnvironmentId, ForeignText, counted, quote};
 
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
@@ -12,6 +13,9 @@ pub(super) const MAX_IDLE_PAGES: u32 = 3;
 /// that it does not know.
 pub(crate) const WRONG_PATH: &str = "check `--api-url` and `--region`: this is a gateway's answer for a path that it does not know. The URL is the \
                                      part before `/environments`, such as `https://api.pingone.eu/v1`";
+
+/// The end of hints about what `doctor` tries.
+pub(crate) const BY_DOCTOR: &str = ": `pingone-bypass doctor` tries them one by one";
 
 /// Why a list looks endless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,14 +42,15 @@ pub(crate) struct MadeWith {
 }
 
 impl MadeWith {
-    fn hint(&self, auth_environment: EnvironmentId, host: &str) -> String {
+    fn hint(&self, auth_environment: EnvironmentId, host: &Where) -> String {
         let Self { key, key_id, algorithm, clock } = self;
         let key_id = key_id.as_ref().map_or_else(|| "none is given".to_owned(), |id| format!("`{}`", quote(id)));
         format!(
             "check that the public key of {key} is the application's (`openssl pkey -in {key} -pubout` prints it), `--client-key-id` ({key_id}), \
              `--client-key-alg` ({algorithm}), the client ID, that the application authenticates by PRIVATE_KEY_JWT (`--auth-method`), whether \
-             it lives in environment {auth_environment} (if it lives in another one, say so with `--auth-environment-id`), whether `{host}` \
-             is its region, and the clock here ({clock})"
+             it lives in environment {auth_environment} (if it lives in another one, say so with `--auth-environment-id`), {}, and the clock here \
+             ({clock})",
+            host.to_check()
         )
     }
 }
@@ -54,19 +59,19 @@ impl MadeWith {
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum PingOneError {
     #[error("PingOne refused the worker application: {message}")]
-    Credentials { auth_environment: EnvironmentId, host: String, message: ServerMessage },
+    Credentials { auth_environment: EnvironmentId, host: Where, message: ServerMessage },
     #[error("PingOne refused the worker application: {message}")]
-    Assertion { auth_environment: EnvironmentId, host: String, message: ServerMessage, made_with: Box<MadeWith> },
+    Assertion { auth_environment: EnvironmentId, host: Where, message: ServerMessage, made_with: Box<MadeWith> },
     #[error("the client key cannot sign: {0}")]
     Unsigned(String),
     #[error("no token could be had from `{host}` in {}: {message}", counted((*.attempts).into(), "attempt"))]
-    NoToken { host: String, attempts: u32, message: ServerMessage },
+    NoToken { host: Where, attempts: u32, message: ServerMessage },
     #[error("PingOne refused the access token: {0}")]
     ReadyToken(ServerMessage),
     #[error("PingOne refused a token that had just been fetched: {0}")]
     FreshToken(ServerMessage),
     #[error("there is no environment {environment} at `{host}`: {message}")]
-    NoEnvironment { environment: EnvironmentId, host: String, message: ServerMessage },
+    NoEnvironment { environment: EnvironmentId, host: Where, message: ServerMessage },
     #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
     ForeignPage { host: ForeignText, api: String },
     #[error("the user list at `{host}` has no end: {why}")]
@@ -130,16 +135,23 @@ impl PingOneError {
         match self {
             Self::Credentials { auth_environment, host, .. } => format!(
                 "check the client ID and secret and `--auth-method`, whether the application lives in environment {auth_environment} \
-                 (if it lives in another one, say so with `--auth-environment-id`), and whether `{host}` is its region"
+                 (if it lives in another one, say so with `--auth-environment-id`), and {}",
+                host.to_check()
             ),
             Self::Assertion { auth_environment, host, made_with, .. } => made_with.hint(*auth_environment, host),
-            Self::NoToken { .. } => {
-                "check the network, the proxy variables, `--region` and `--auth-url`: `pingone-bypass doctor` tries them one by one".into()
+            Self::NoToken { host: Where { set_in: None, .. }, .. } => {
+                format!("check the network, the proxy variables, `--region` and `--auth-url`{BY_DOCTOR}")
+            }
+            Self::NoToken { host: Where { set_in: Some(place), .. }, .. } => {
+                format!("check the network, the proxy variables and the auth URL in {place}{BY_DOCTOR}")
             }
             Self::ReadyToken(_) => "a token lives one hour: fetch a new one, or give a client ID and secret, which renews it".into(),
             Self::FreshToken(_) => "check that `--api-url` or `--region` fits the token's environment".into(),
             Self::Untrusted { .. } => "if a proxy of yours opens TLS, name its certificate authority with `--ca-cert`".into(),
-            Self::NoEnvironment { .. } => "check `--environment-id` and `--region`".into(),
+            Self::NoEnvironment { host: Where { set_in: None, .. }, .. } => "check `--environment-id` and `--region`".into(),
+            Self::NoEnvironment { host: Where { set_in: Some(place), .. }, .. } => {
+                format!("check `--environment-id`, and the API URL in {place}: PingOne's own ends in `/v1`")
+            }
             Self::ForeignPage { .. } => "check `--api-url`: it must be the URL under which PingOne's own answers link to each other".into(),
             Self::EndlessList { .. } => {
                 "start again, since users may have joined or left meanwhile; if the list has no end again, name the users in a CSV file"
@@ -180,10 +192,15 @@ mod tests {
 
     const ENVIRONMENT: &str = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6";
 
+    fn at(set_in: Option<&str>) -> Where {
+        Where { host: "auth.pingone.eu".to_owned(), set_in: set_in.map(Into::into) }
+    }
+
     /// The error after `error`. The compiler asks here for a new one.
     fn next(error: &PingOneError) -> Option<PingOneError> {
         let environment: EnvironmentId = ENVIRONMENT.parse().expect("a UUID");
-        let (host, message) = (|| "auth.pingone.eu".to_owned(), || said("C", "m", ""));
+        let (host, message) = (|| at(None), || said("C", "m", ""));
+        let api = || "api.pingone.eu".to_owned();
         Some(match error {
             PingOneError::Credentials { .. } => PingOneError::Assertion {
                 auth_environment: environment,
@@ -196,20 +213,45 @@ mod tests {
             PingOneError::NoToken { .. } => PingOneError::ReadyToken(message()),
             PingOneError::ReadyToken(_) => PingOneError::FreshToken(message()),
             PingOneError::FreshToken(_) => PingOneError::NoEnvironment { environment, host: host(), message: message() },
-            PingOneError::NoEnvironment { .. } => PingOneError::ForeignPage { host: "x".into(), api: host() },
-            PingOneError::ForeignPage { .. } => PingOneError::EndlessList { host: host(), why: Endless::LeadsBack },
+            PingOneError::NoEnvironment { .. } => PingOneError::ForeignPage { host: "x".into(), api: api() },
+            PingOneError::ForeignPage { .. } => PingOneError::EndlessList { host: api(), why: Endless::LeadsBack },
             PingOneError::EndlessList { .. } => PingOneError::HeldTooLong { seconds: 601, message: message() },
-            PingOneError::HeldTooLong { .. } => PingOneError::Untrusted { host: host(), why: "x".into() },
+            PingOneError::HeldTooLong { .. } => PingOneError::Untrusted { host: api(), why: "x".into() },
             PingOneError::Untrusted { .. } => PingOneError::Client("x".into()),
             PingOneError::Client(_) => return None,
         })
     }
 
     #[test]
+    fn a_hint_names_the_setting_of_a_url_and_no_region_that_is_not_used() {
+        let (environment, message) = (ENVIRONMENT.parse().expect("a UUID"), || said("C", "m", ""));
+        let made_with = MadeWith { key: "k.pem".into(), key_id: None, algorithm: "RS256", clock: "right".into() };
+        let (host, made_with) = (|| at(Some("PINGONE_X_URL")), Box::new(made_with));
+        for (error, expected) in [
+            (
+                PingOneError::NoEnvironment { environment, host: host(), message: message() },
+                "`--environment-id`, and the API URL in PINGONE_X_URL: PingOne's own ends in `/v1`",
+            ),
+            (
+                PingOneError::Credentials { auth_environment: environment, host: host(), message: message() },
+                "the auth URL in PINGONE_X_URL",
+            ),
+            (
+                PingOneError::Assertion { auth_environment: environment, host: host(), message: message(), made_with },
+                "the auth URL in PINGONE_X_URL",
+            ),
+            (PingOneError::NoToken { host: host(), attempts: 1, message: message() }, "and the auth URL in PINGONE_X_URL"),
+        ] {
+            let hint = error.hint();
+            assert!(hint.contains(expected) && !hint.contains("region"), "{hint}");
+        }
+    }
+
+    #[test]
     fn each_error_has_its_hint() {
         let refused = PingOneError::Credentials {
             auth_environment: ENVIRONMENT.parse().expect("a UUID"),
-            host: "auth.pingone.eu".to_owned(),
+            host: at(None),
             message: said("C", "m", ""),
         };
         let hint = refused.hint();

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::answer::{Answer, Reply};
+use super::endpoints::Endpoints;
 use super::error::PingOneError;
+use super::places::Where;
 use super::session::Session;
 use super::silence::{Wait, Wanted};
 use super::token::AccessToken;
@@ -199,7 +201,8 @@ impl<W: Transport> Session<W> {
     }
 
     fn no_environment(&self, detail: Detail) -> PingOneError {
-        let host = self.endpoints.api.host().to_owned();
+        let Endpoints { api, urls, .. } = &self.endpoints;
+        let host = Where::of(api.host(), urls.as_ref().map(|urls| &urls.api));
         PingOneError::NoEnvironment { environment: self.endpoints.environment, host, message: detail.into() }
     }
 }

@@ -55,7 +55,7 @@ fn transport(port: u16, timeout: Duration) -> HttpTransport {
     let environment: EnvironmentId = ENVIRONMENT.parse().expect("a UUID");
     let api = format!("http://127.0.0.1:{port}/v1").parse().expect("a URL");
     let auth = format!("http://127.0.0.1:{port}").parse().expect("a URL");
-    let endpoints = Endpoints { api, auth, environment, auth_environment: environment };
+    let endpoints = Endpoints { api, auth, environment, auth_environment: environment, urls: None };
     let run = RUN.parse().expect("a UUID");
     HttpTransport::new(HttpSettings { endpoints, ca: TrustedCa::default(), timeout, concurrency: 1, run }).expect("a client")
 }

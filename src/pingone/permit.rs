@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Reply};
 use super::credentials::{ASSERTION_LIFETIME, Assertion, Authentication, Credentials};
+use super::endpoints::Endpoints;
 use super::error::{MadeWith, PingOneError};
+use super::places::Where;
 use super::session::Session;
 use super::silence::Wanted;
 use super::token::{AccessToken, TokenSource, read_token};
@@ -160,9 +162,15 @@ impl<W: Transport> Session<W> {
         }
     }
 
+    /// The host of tokens.
+    fn at_auth(&self) -> Where {
+        let Endpoints { auth, urls, .. } = &self.endpoints;
+        Where::of(auth.host(), urls.as_ref().map(|urls| &urls.auth))
+    }
+
     fn application_refused(&self, authentication: &Authentication<'_>, detail: Detail) -> PingOneError {
         let auth_environment = self.endpoints.auth_environment;
-        let (host, message) = (self.endpoints.auth.host().to_owned(), detail.into());
+        let (host, message) = (self.at_auth(), detail.into());
         match authentication {
             Authentication::Basic { .. } | Authentication::Post { .. } => PingOneError::Credentials { auth_environment, host, message },
             Authentication::Assertion(Assertion { signed_by, .. }) => PingOneError::Assertion {
@@ -192,7 +200,7 @@ impl<W: Transport> Session<W> {
     }
 
     fn no_token(&self, attempts: u32, detail: Detail) -> PingOneError {
-        PingOneError::NoToken { host: self.endpoints.auth.host().to_owned(), attempts, message: detail.into() }
+        PingOneError::NoToken { host: self.at_auth(), attempts, message: detail.into() }
     }
 }
 

@@ -46,7 +46,8 @@ impl Script {
     /// A session whose clock shows noon.
     fn session(&self, source: TokenSource) -> Session<&Self> {
         let environment = ENVIRONMENT.parse().expect("a UUID");
-        let endpoints = Endpoints { api: Region::Eu.api_url(), auth: Region::Eu.auth_url(), environment, auth_environment: environment };
+        let endpoints =
+            Endpoints { api: Region::Eu.api_url(), auth: Region::Eu.auth_url(), environment, auth_environment: environment, urls: None };
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(GIVE_UP_AFTER), max_attempts: 4 };
         let clock = Clock::reading(at(0)).expect("after 1970");
         Session::new(self, endpoints, source, Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)

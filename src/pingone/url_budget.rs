@@ -46,7 +46,7 @@ mod tests {
 
     fn endpoints() -> Endpoints {
         let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-        Endpoints { api: Region::Au.api_url(), auth: Region::Au.auth_url(), environment, auth_environment: environment }
+        Endpoints { api: Region::Au.api_url(), auth: Region::Au.auth_url(), environment, auth_environment: environment, urls: None }
     }
 
     fn budget(token: usize) -> usize {

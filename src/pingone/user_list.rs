@@ -46,7 +46,8 @@ impl UserList {
 
     pub(crate) fn session(&self) -> Session<&Self> {
         let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-        let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
+        let endpoints =
+            Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment, urls: None };
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
         let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
         Session::new(self, endpoints, TokenSource::for_tests(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)

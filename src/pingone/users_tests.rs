@@ -199,7 +199,7 @@ mod fuzz {
 
     fn endpoints() -> Endpoints {
         let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-        Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment }
+        Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment, urls: None }
     }
 
     proptest! {

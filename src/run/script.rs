@@ -247,7 +247,8 @@ pub(crate) fn row(operation: Operation, number: u64) -> Row {
 
 pub(crate) fn pipeline(script: &Arc<Script>, rate: Rate, concurrency: usize, limits: Limits) -> Pipeline<Arc<Script>> {
     let environment: EnvironmentId = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-    let endpoints = Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment };
+    let endpoints =
+        Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment, urls: None };
     let clock = Clock::reading(now().into()).expect("after 1970");
     let pacer = Arc::new(Pacer::new(rate));
     let session = Session::new(Arc::clone(script), endpoints, TokenSource::for_tests(), pacer, limits, clock);

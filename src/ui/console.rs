@@ -18,7 +18,7 @@ use super::log_form::{ForTerminal, OWN, json_line, with_run};
 use super::progress::{REDRAWS_A_SECOND, bar};
 use super::screen::{Screen, Weight};
 use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
-use crate::domain::{RunId, escaped, escaped_lines, is_unseen};
+use crate::domain::{ALWAYS_SHOWN, RunId, escaped, escaped_lines, is_unseen};
 use crate::report::Summary;
 use crate::stdio::Stream;
 
@@ -26,8 +26,6 @@ use crate::stdio::Stream;
 const ESCAPE: char = '\u{1b}';
 /// The separator of the lines of a message.
 const INDENTED: &str = "\n  ";
-/// Target of messages that are shown at any log level.
-const ALWAYS_SHOWN: &str = "pingone_bypass::told";
 /// Target of notices that are shown unless `--quiet` is given.
 pub(super) const NOTICE: &str = "pingone_bypass::notice";
 

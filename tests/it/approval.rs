@@ -53,6 +53,7 @@ fn a_plan_has_one_digest_wherever_and_however_it_is_carried_out() {
     let field = field();
     let input = std::fs::read(field.users(3, "+4h")).expect("there");
     let first = planned(&field, &["grant", "in.csv"]);
+    let api = field.sandbox.api_url();
     let elsewhere = tempfile::tempdir().expect("a folder");
     std::fs::create_dir_all(elsewhere.path().join("a/b")).expect("created");
     std::fs::write(elsewhere.path().join("a/b/copy.txt"), &input).expect("written");
@@ -86,7 +87,7 @@ fn a_plan_has_one_digest_wherever_and_however_it_is_carried_out() {
         &["--client-id", "another"],
         &["--auth-method", "post"],
         &["--auth-environment-id", "7e94b96e-0364-463b-a059-d97d1e4cb1d5"],
-        &["--auth-url", "https://auth.example.com"],
+        &["--api-url", &api, "--auth-url", "https://auth.example.com"],
         // The same, in other words.
         &["--max-window", "168h"],
         &["--max-failures", "20.0%"],
@@ -120,8 +121,8 @@ fn whatever_changes_what_is_sent_to_whom_changes_the_digest() {
         &["--max-failures", "21%"],
         &["--max-failures", "20"],
         &["--environment-id", "7e94b96e-0364-463b-a059-d97d1e4cb1d5"],
-        &["--api-url", "https://api.pingone.eu/v1"],
-        &["--api-url", "https://api.pingone.com/v1"],
+        &["--api-url", "https://api.pingone.eu/v1", "--auth-url", "https://auth.pingone.eu"],
+        &["--api-url", "https://api.pingone.com/v1", "--auth-url", "https://auth.pingone.eu"],
     ] {
         all.push((format!("{option:?}"), planned(&field, &[&["grant", "in.csv"], option].concat())));
     }

@@ -45,7 +45,7 @@ fn where_all_is_well_each_check_says_what_it_saw_and_no_user_is_touched() {
     let well = examined(field.tool(&["doctor"]));
     assert_eq!((well.code, well.stderr.as_str()), (0, ""), "{}", well.stdout);
     let host = field.sandbox.auth_url().replace("http://", "");
-    assert_eq!(line(&well, "✓", "settings"), format!("API {host}, auth {host}; custom URLs of no region"));
+    assert_eq!(line(&well, "✓", "settings"), format!("API {host}, auth {host}; your own URLs, of no region"));
     assert_eq!(line(&well, "✓", "proxy"), "none is used");
     assert_eq!(line(&well, "✓", "dns"), "127.0.0.1 is 127.0.0.1");
     assert_eq!(line(&well, "✓", "tls"), format!("{host} answers, unencrypted: it is on this machine"));
@@ -171,15 +171,73 @@ fn a_role_that_is_missing_is_told_from_a_wrong_path() {
 #[test]
 fn a_proxy_is_named_without_its_password() {
     let field = field();
+    let refusing = answering(|_| ("407 Proxy Authentication Required".to_owned(), String::new())).replace("http://", "");
+    let mut tool = field.tool(&["doctor"]);
+    tool.env_remove("PINGONE_API_URL").env_remove("PINGONE_AUTH_URL").env("HTTPS_PROXY", format!("http://me:s3cr3t@{refusing}"));
+    let examined = examined(tool);
+    assert_eq!(examined.code, 2, "{}", examined.stdout);
+    let by = |host: &str| format!("{host} by {refusing}, which HTTPS_PROXY names");
+    assert_eq!(line(&examined, "✓", "proxy"), format!("{}; {}", by("api.pingone.com"), by("auth.pingone.com")));
+    assert_eq!(line(&examined, "✓", "dns"), "api.pingone.com is resolved by the proxy; auth.pingone.com is resolved by the proxy");
+    let begin = format!("api.pingone.com does not answer by the proxy {refusing}: ");
+    assert!(line(&examined, "✗", "tls").starts_with(&begin), "{}", examined.stdout);
+    assert!(examined.stdout.contains("\n  hint: check that the proxy in HTTPS_PROXY lets this machine reach"), "{}", examined.stdout);
+    assert!(!(examined.stdout + &examined.stderr).contains("s3cr3t"));
+}
+
+#[test]
+fn a_proxy_that_takes_no_connection_is_blamed_itself() {
+    let field = field();
     let mut tool = field.tool(&["doctor"]);
     tool.env_remove("PINGONE_API_URL").env_remove("PINGONE_AUTH_URL").env("HTTPS_PROXY", "http://me:s3cr3t@127.0.0.1:9");
     let examined = examined(tool);
     assert_eq!(examined.code, 2, "{}", examined.stdout);
-    let named = "api.pingone.com by 127.0.0.1:9, which HTTPS_PROXY names; auth.pingone.com by 127.0.0.1:9, which HTTPS_PROXY names";
-    assert_eq!(line(&examined, "✓", "proxy"), named);
-    assert_eq!(line(&examined, "✓", "dns"), "api.pingone.com is resolved by the proxy; auth.pingone.com is resolved by the proxy");
-    assert!(line(&examined, "✗", "tls").starts_with("api.pingone.com does not answer: "), "{}", examined.stdout);
+    let blamed = line(&examined, "✗", "proxy");
+    assert!(blamed.starts_with("127.0.0.1:9, which HTTPS_PROXY names, takes no connection: Connection refused"), "{blamed}");
+    stops_at(&examined, "proxy");
     assert!(!(examined.stdout + &examined.stderr).contains("s3cr3t"));
+}
+
+/// What `doctor` says of a server that answers so for tokens, the environment and users.
+fn examined_at(token: (&'static str, &'static str), environment: String, users: (&'static str, &'static str)) -> Done {
+    let field = field();
+    let server = answering(move |request| {
+        let path = request.split_whitespace().nth(1).unwrap_or_default();
+        let (head, body) = match path {
+            path if path.ends_with("/token") => token,
+            path if path.contains("/users") => users,
+            path if path.contains("/environments/") => ("200 OK", environment.as_str()),
+            _ => ("404 Not Found", ""),
+        };
+        (head.to_owned(), body.to_owned())
+    });
+    let mut tool = field.tool(&["doctor"]);
+    tool.env("PINGONE_API_URL", format!("{server}/v1")).env("PINGONE_AUTH_URL", &server);
+    examined(tool)
+}
+
+const TOKEN: (&str, &str) = ("200 OK", r#"{"access_token":"s3cr3t","expires_in":3600}"#);
+
+#[test]
+fn only_a_403_is_told_as_a_missing_role() {
+    let body = r#"{"id":"f1","code":"INVALID_REQUEST","message":"The request could not be completed."}"#;
+    let bad = examined_at(TOKEN, "{}".to_owned(), ("400 Bad Request", body));
+    assert_eq!(bad.code, 2, "{}", bad.stdout);
+    let said = line(&bad, "✗", "users");
+    assert!(said.starts_with("PingOne refused the request for the user list: HTTP 400, INVALID_REQUEST"), "{said}");
+    assert!(!bad.stdout.contains("give the worker application"), "{}", bad.stdout);
+}
+
+#[test]
+fn no_name_fills_the_screen_and_no_hint_names_doctor_to_itself() {
+    let name = "n".repeat(500);
+    let long = examined_at(TOKEN, format!(r#"{{"name":"{name}","type":"{name}"}}"#), ("200 OK", "{}"));
+    let said = line(&long, "✓", "environment");
+    assert!(said.starts_with("`nnn") && said.contains('…') && said.chars().count() < 300, "{said}");
+    let dead = examined_at(("405 Method Not Allowed", ""), String::new(), ("200 OK", ""));
+    assert!(line(&dead, "✗", "token").contains("no token could be had from `127.0.0.1` in 1 attempt"), "{}", dead.stdout);
+    let hint = "\n  hint: check the network, the proxy variables and the auth URL in PINGONE_AUTH_URL\n";
+    assert!(dead.stdout.contains(hint), "{}", dead.stdout);
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -193,7 +251,8 @@ fn a_clock_that_is_off_is_told_of_and_the_other_checks_go_on() {
         tool
     });
     assert_eq!(far.code, 2, "{}", far.stdout);
-    assert!(line(&far, "✗", "clock").contains(" ahead of PingOne's: nothing would be granted by it"), "{}", far.stdout);
+    assert!(line(&far, "✗", "clock").contains(" ahead of PingOne's: a `grant` is refused"), "{}", far.stdout);
+    assert!(far.stdout.contains("\n  hint: set the clock here, or say `--trust-clock` with `grant`"), "{}", far.stdout);
     assert!(line(&far, "✓", "environment").contains("SANDBOX"), "{}", far.stdout);
 }
 

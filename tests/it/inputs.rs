@@ -82,7 +82,7 @@ fn the_command_line_outranks_the_environment_and_what_is_empty_is_not_set() {
     field.users(1, "+4h");
     std::fs::write(field.path("secret"), field.sandbox.client_secret()).expect("written");
     let client = field.sandbox.client_id();
-    let mut tool = field.tool(&["grant", "in.csv", "--client-id", &client, "--client-secret-file", "secret", "--region", "EU"]);
+    let mut tool = field.tool(&["grant", "in.csv", "--client-id", &client, "--client-secret-file", "secret"]);
     tool.env("PINGONE_API_ACCESS_TOKEN", "stale").env("PINGONE_TOP_LEVEL_DOMAIN", "xyz");
     for name in ["PINGONE_REGION", "PINGONE_AUTH_METHOD", "PINGONE_AUTH_ENVIRONMENT_ID"] {
         tool.env(name, "");

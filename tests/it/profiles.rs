@@ -137,6 +137,8 @@ fn a_file_that_cannot_be_used_is_refused_with_a_hint() {
     assert!(said.contains(&format!("error: --profile: there is no profile `test` in {}: it has `prod`", path.display())), "{said}");
     let said = refused(&["--profile", "prod", "--config", "nowhere.toml"]);
     assert!(said.starts_with("error: nowhere.toml: the configuration file cannot be read\ncaused by: No such file"), "{said}");
+    let said = refused(&["--profile", "prod", "--config", "."]);
+    assert!(said.contains("hint: name a file in `--config`: this is a folder"), "{said}");
     let said = refused(&["--config", "nowhere.toml"]);
     assert!(said.contains("no profile of it is chosen: expected `--profile` or PINGONE_BYPASS_PROFILE"), "{said}");
     let said = refused(&[]);
@@ -158,7 +160,7 @@ fn what_a_profile_lacks_is_named_with_the_profile() {
     configure(&field, "[empty]\n");
     let ended = run(&field, &["audit", "in.csv", "--profile", "empty"]);
     assert!(ended.code == 2 && ended.stderr.contains("3 settings are missing:\n"), "{}", ended.stderr);
-    assert!(ended.stderr.contains(", or say it in profile [empty] in "), "{}", ended.stderr);
+    assert!(ended.stderr.contains(", or say them in profile [empty] in "), "{}", ended.stderr);
 }
 
 #[test]
@@ -173,11 +175,58 @@ fn a_variable_that_displaces_a_profiles_setting_is_told_of() {
     {
         assert!(ended.stderr.contains(expected), "{expected}: {}", ended.stderr);
     }
+    // Where credentials go is told of even so.
+    let mut tool = field.tool(&["audit", "in.csv", "--profile", "dev", "--dry-run", "-q"]);
+    let quiet = done(tool.env("HOME", field.path("home")).output().expect("the tool runs"));
+    assert_eq!((quiet.code, quiet.stderr.matches(" goes before ").count()), (0, 1), "{}", quiet.stderr);
+    assert!(quiet.stderr.contains("PINGONE_API_URL goes before `region` of profile [dev]"), "{}", quiet.stderr);
+    let mut tool = field.tool(&["doctor", "--profile", "dev", "-q"]);
+    let doctor = done(tool.env("HOME", field.path("home")).output().expect("the tool runs"));
+    assert!(doctor.stderr.contains("PINGONE_API_URL goes before `region` of profile [dev]"), "{}", doctor.stderr);
+    let mut tool = field.tool(&["doctor", "--profile", "dev"]);
+    let doctor = done(tool.env("HOME", field.path("home")).output().expect("the tool runs"));
+    let line = doctor.stdout.lines().find(|line| line.trim_start().starts_with("region ")).unwrap_or_default();
+    let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.starts_with("region EU profile [dev] in ") && words.ends_with(" (not used: the URLs replace it)"), "{}", doctor.stdout);
     // The same value is no news, and neither is what an option decides.
     let mut tool = field.tool(&["audit", "in.csv", "--profile", "prod", "--dry-run"]);
     let ended = done(tool.env("HOME", field.path("home")).output().expect("the tool runs"));
     assert_eq!((ended.code, ended.stderr.matches(" goes before ").count()), (0, 1), "{}", ended.stderr);
     assert!(ended.stderr.contains("PINGONE_CLIENT_SECRET goes before `client-secret-file`"), "{}", ended.stderr);
+}
+
+#[test]
+fn nothing_is_sent_where_a_region_and_the_urls_below_it_differ() {
+    let field = field();
+    field.users(1, "+4h");
+    configure(&field, "");
+    let host = field.sandbox.auth_url().replace("http://", "");
+    for command in [&["grant", "in.csv"][..], &["audit", "in.csv"], &["end", "in.csv"], &["doctor"]] {
+        let by_variables = field.run(&[command, &["--region", "EU"]].concat());
+        let by_profile = {
+            let mut tool = bare(&field, &[command, &["--profile", "prod"]].concat());
+            done(tool.env("PINGONE_REGION", "EU").output().expect("the tool runs"))
+        };
+        let split = {
+            let mut tool = field.tool(&[command, &["--api-url", "https://api.pingone.eu/v1"]].concat());
+            done(tool.env_remove("PINGONE_API_URL").output().expect("the tool runs"))
+        };
+        for (ended, expected) in [
+            (
+                by_variables,
+                "--region: the region is EU, whose hosts are `api.pingone.eu` and `auth.pingone.eu`, but the API URL of variable",
+            ),
+            (
+                by_profile,
+                "PINGONE_REGION: the region is EU, whose hosts are `api.pingone.eu` and `auth.pingone.eu`, but the API URL of profile",
+            ),
+            (split, "the API URL comes from option --api-url (`api.pingone.eu`), and the auth URL from variable PINGONE_AUTH_URL"),
+        ] {
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(ended.code == 2 && said.contains(expected) && said.contains(&format!("`{host}`")), "{command:?}: {said}");
+        }
+    }
+    assert!(field.calls().is_empty());
 }
 
 #[test]
@@ -220,7 +269,7 @@ fn the_plan_names_the_hosts_and_their_region_and_the_local_time() {
     assert!(of_region.contains("\nhosts      API api.pingone.eu, auth auth.pingone.eu; region EU\n"), "{of_region}");
     assert!(of_region.contains("end dates  2099-08-31T22:30:00.000Z (in "), "{of_region}");
     let custom = plan("<+02>-2", &["--api-url", "https://ping.example/v1", "--auth-url", "https://ping.example:8443"]);
-    assert!(custom.contains("\nhosts      API ping.example, auth ping.example:8443; custom URLs of no region\n"), "{custom}");
+    assert!(custom.contains("\nhosts      API ping.example, auth ping.example:8443; your own URLs, of no region\n"), "{custom}");
     assert!(custom.contains("end dates  2099-08-31T22:30:00.000Z, 2099-09-01 00:30 here (in "), "{custom}");
     let west = plan("<-05>5", &[]);
     assert!(west.contains("2099-08-31T22:30:00.000Z, 17:30 here (in ") && west.contains("; region NA\n"), "{west}");
