@@ -47,10 +47,10 @@ impl<'a> MetricsFile<'a> {
     /// Tells of a command line that is refused before its metrics file is known to be safe: only in a file that holds the
     /// metrics of an earlier run. The words of the command line begin with the program's name.
     pub(super) fn tell_of_mistake(words: &[String], exit_code: u8) {
+        const OPTION: &str = "--metrics-file";
         let Some(operation) = ["grant", "audit", "end"].into_iter().find(|name| words.get(1).is_some_and(|word| word == name)) else {
             return;
         };
-        const OPTION: &str = "--metrics-file";
         let joined = words.iter().find_map(|word| word.strip_prefix(OPTION)?.strip_prefix('='));
         let path = joined.or_else(|| words.windows(2).find(|pair| pair[0] == OPTION).map(|pair| pair[1].as_str()));
         let place = path.filter(|_| !words.iter().any(|word| word == "--dry-run")).and_then(|path| earlier_metrics(Path::new(path)));
