@@ -64,7 +64,7 @@ mod stdio;
 mod stop;
 mod ui;
 
-pub use self::app::run;
+pub use self::app::{run, tell_of_mistake};
 pub use self::cli::Cli;
 pub use self::domain::{BypassUntil, EnvironmentId, NotAUuid, Outcome, UserId};
 pub use self::platform::forbid_core_dumps;

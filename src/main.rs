@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use pingone_bypass::{Cli, Console, forbid_core_dumps, run};
+use pingone_bypass::{Cli, Console, forbid_core_dumps, run, tell_of_mistake};
 
 fn main() -> ExitCode {
     let forbidden = forbid_core_dumps();
@@ -17,7 +17,12 @@ fn main() -> ExitCode {
             };
             // Standard output or error may be closed; there is nobody to tell.
             drop(told);
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            if error.use_stderr() {
+                let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+                tell_of_mistake(&words, code);
+            }
+            return ExitCode::from(code);
         }
     };
     let console = Console::of(&cli);

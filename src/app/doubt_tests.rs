@@ -234,7 +234,7 @@ impl World {
         let mut record = RunRecord::of(&config, source.record(), start, &TargetInfo::of(&config.connection), run);
         workspace.refuse_another(&mut record).expect("the same run");
         if let Some(former) = workspace.finished() {
-            return Some(report_finished(&files, former.clone(), &[], clock, &console).expect("its own report"));
+            return Some(report_finished(&files, former.clone(), &[], clock, &console).expect("its own report").0);
         }
         let source = source.resolved();
         let mut index = workspace.index(record.input.rows.expect("a file")).expect("readable");

@@ -193,7 +193,7 @@ impl RunError {
             }
             Self::Signals(_) => "allow this user more open files, with `ulimit -n` say, and start again",
             Self::Interrupted(_) => {
-                "a report in a file goes on with `--resume`, which sends no settled row again; one on standard output begins anew"
+                "go on by the command below, which sends no settled row again; a report on standard output has none, and begins anew"
             }
             Self::InterruptedFirst(_) => "start the command again when it suits: it begins with the first row",
         };

@@ -13,7 +13,7 @@ use super::sink::{Admitted, ReportSink};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use super::workspace::Workspace;
 use crate::domain::{RunId, Tally};
-use crate::report::{InputRecord, Journal, JournalIndex, OutputError, ReportFiles, RunRecord, Status};
+use crate::report::{InputRecord, Journal, JournalIndex, OutputError, ReportFiles, RunRecord, Status, Summary};
 
 /// The files of a run.
 pub(super) struct FileSink<'a> {
@@ -50,8 +50,10 @@ impl<'a> FileSink<'a> {
     }
 
     fn report_finished(&self, former: &RunRecord) -> Result<u8, RunError> {
-        let Start { config, console, clock, .. } = self.start;
-        report_finished(&self.workspace.files, former.clone(), &config.safety.allow, *clock, console)
+        let Start { config, console, metrics, clock, .. } = self.start;
+        let (code, tally) = report_finished(&self.workspace.files, former.clone(), &config.safety.allow, *clock, console)?;
+        metrics.write_finished(&Summary { tally, ..Summary::default() }, code);
+        Ok(code)
     }
 }
 

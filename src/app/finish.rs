@@ -13,9 +13,10 @@ use super::metrics_file::MetricsFile;
 use super::source::SourceRows;
 use super::workspace::Workspace;
 use crate::clock::Clock;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, Users};
 use crate::domain::{BypassUntil, EndDates, Lines, Outcome, Tally, counted, shown};
 use crate::exit::{EXIT_REFUSED, EXIT_ROWS_FAILED, EXIT_STOPPED, EXIT_SUCCESS};
+use crate::input::is_pipe;
 use crate::report::{
     EndedJournal, Ending, Extent, JournalIndex, NotWritten, OutputError, Published, ReportFiles, RowsByNumber, RunRecord, Status, Summary,
     count_report, index_journal, tally, totals,
@@ -24,9 +25,11 @@ use crate::run::{Causes, Exceeded, StopReason};
 use crate::ui::Console;
 
 /// The hints for runs that stop by themselves.
-const MAX_FAILURES: &str = "mend the most frequent cause, and go on with `--resume`; if such failures are to be expected, allow more of them with `--max-failures`";
+const MAX_FAILURES: &str = "mend the most frequent cause, and go on with `--resume`: rows that were refused are not sent again by it, but stand in NAME.failed.csv \
+                            at the end, to be run alone; if such failures are to be expected, allow more of them with `--max-failures`";
 const OUTAGE: &str = "see whether PingOne is up and can be reached from here, and take the run up once it answers again";
-const ROLE: &str = "give the worker application the role Identity Data Admin for the environment, or for these users' population";
+const ROLE: &str = "give the worker application the role Identity Data Admin for the environment, or for these users' population, and go on with `--resume`: the \
+                    rows that were refused stand in NAME.failed.csv at the end, to be run alone";
 const CANARY: &str = "see whether the other rows would fail alike before they are sent: a run that is taken up begins with another canary";
 
 /// What the end of a run needs.
@@ -112,7 +115,9 @@ impl Conclusion<'_> {
         // Without a journal, either the report was published before the failure and the record is to be completed, or nothing
         // was sent and nothing is left.
         if files.record.exists() {
-            self.console.tell_anyhow(&format!("to resume: {}", self.to_resume));
+            let is_piped = matches!(&self.config.users, Users::File(input) if is_pipe(input));
+            let with = if is_piped { ", with the same input piped in once more" } else { "" };
+            self.console.tell_anyhow(&format!("to resume{with}: {}", self.to_resume));
         }
     }
 
@@ -189,14 +194,14 @@ pub(super) fn conclude_published(
 }
 
 /// Reports a finished run once more. If it crashed after publishing the report, its record is completed. The exit code is the
-/// run's own, unless what the run allowed, or what is `allowed` now, makes it 0.
+/// run's own, unless what the run allowed, or what is `allowed` now, makes it 0. Returns the outcomes of its rows, too.
 pub(super) fn report_finished(
     files: &ReportFiles,
     mut record: RunRecord,
     allowed: &[Outcome],
     clock: Clock,
     console: &Console,
-) -> Result<u8, RunError> {
+) -> Result<(u8, Tally), RunError> {
     let found = count_report(&files.report)?;
     let has_all_rows = record.options.only.is_none();
     // If the report lacks lines, the record has the totals.
@@ -218,7 +223,7 @@ pub(super) fn report_finished(
     console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
     let allowed_then = record.options.allow.iter().filter_map(|name| Outcome::named(name));
     let allowed: Vec<Outcome> = allowed_then.chain(allowed.iter().copied()).collect();
-    Ok(code_of(&published.tally, &allowed, console))
+    Ok((code_of(&published.tally, &allowed, console), published.tally))
 }
 
 fn complete(record: &mut RunRecord, published: &Published) {

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use super::target::TargetInfo;
 use crate::config::{RunConfig, ToldIn};
 use crate::domain::EnvironmentId;
 use crate::file_error::FileError;
-use crate::report::{Metrics, Replaced, Summary};
+use crate::report::{Metrics, Replaced, Summary, earlier_metrics};
 
 /// Where the metrics are written, if requested.
 #[derive(Debug)]
@@ -43,6 +44,21 @@ impl<'a> MetricsFile<'a> {
         Self::at(Some(&told.place), told.operation.name(), told.environment)
     }
 
+    /// Tells of a command line that is refused before its metrics file is known to be safe: only in a file that holds the
+    /// metrics of an earlier run. The words of the command line begin with the program's name.
+    pub(super) fn tell_of_mistake(words: &[String], exit_code: u8) {
+        const OPTION: &str = "--metrics-file";
+        let Some(operation) = ["grant", "audit", "end"].into_iter().find(|name| words.get(1).is_some_and(|word| word == name)) else {
+            return;
+        };
+        let joined = words.iter().find_map(|word| word.strip_prefix(OPTION)?.strip_prefix('='));
+        let path = joined.or_else(|| words.windows(2).find(|pair| pair[0] == OPTION).map(|pair| pair[1].as_str()));
+        let place = path.filter(|_| !words.iter().any(|word| word == "--dry-run")).and_then(|path| earlier_metrics(Path::new(path)));
+        if let Some(place) = place {
+            MetricsFile::at(Some(&place), operation, None).write_failed(exit_code);
+        }
+    }
+
     fn at(place: Option<&'a Replaced>, operation: &'static str, environment: Option<EnvironmentId>) -> Self {
         let (known, is_done) = (RefCell::new(None), Cell::new(false));
         Self { place, operation, environment, began: Instant::now(), known, is_done }
@@ -71,6 +87,16 @@ impl<'a> MetricsFile<'a> {
         if let Err(error) = metrics.write(place) {
             tracing::error!("{error}");
         }
+    }
+
+    /// Writes the metrics of a run that had finished before, unless the file has its exit code: it may tell of one that was refused
+    /// since.
+    pub(super) fn write_finished(&self, summary: &Summary, exit_code: u8) {
+        let Self { operation, environment, .. } = *self;
+        if self.place.is_some_and(|place| !Metrics::has_exit_code(place, operation, environment, exit_code)) {
+            self.write(summary, &BTreeMap::new(), exit_code);
+        }
+        self.is_done.set(true);
     }
 
     /// Writes the metrics of a run that was refused or failed, unless they are written.

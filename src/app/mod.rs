@@ -64,7 +64,7 @@ const NAME: &str = "pingone-bypass";
 pub async fn run(cli: Cli, console: &Console) -> u8 {
     let to_resume = cli.to_resume();
     let done = match outlive_file_size_limit() {
-        Ok(()) => run_command(cli.command, &to_resume, console).await,
+        Ok(()) => run_command(cli, &to_resume, console).await,
         Err(error) => Err(RunError::Signals(error)),
     };
     let code = done.unwrap_or_else(|error| {
@@ -82,11 +82,18 @@ fn complain(error: &RunError, console: &Console) {
     console.complain(error, &error.hint(), error.code());
 }
 
-async fn run_command(command: Command, to_resume: &str, console: &Console) -> Result<u8, RunError> {
-    match command {
-        Command::Grant(arguments) => run_config(RunConfig::of_grant(arguments), to_resume, console).await,
-        Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), to_resume, console).await,
-        Command::End(arguments) => run_config(RunConfig::of_end(arguments), to_resume, console).await,
+/// Tells in the metrics file that the command line of these `words` was refused with this exit code. They begin with the program's
+/// name.
+pub fn tell_of_mistake(words: &[String], exit_code: u8) {
+    MetricsFile::tell_of_mistake(words, exit_code);
+}
+
+async fn run_command(cli: Cli, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+    let typed = &cli.typed;
+    match cli.command {
+        Command::Grant(arguments) => run_config(RunConfig::of_grant(arguments), typed, to_resume, console).await,
+        Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), typed, to_resume, console).await,
+        Command::End(arguments) => run_config(RunConfig::of_end(arguments), typed, to_resume, console).await,
         Command::Diff(arguments) => diff(&arguments, console),
         Command::Verify(arguments) => verify_report(&arguments, console),
         Command::Doctor(arguments) => examine(&arguments).await,
@@ -99,11 +106,12 @@ async fn run_command(command: Command, to_resume: &str, console: &Console) -> Re
 }
 
 /// Runs what is configured. The metrics tell of a run that was refused or failed, too.
-async fn run_config(config: Result<RunConfig, Refusal>, to_resume: &str, console: &Console) -> Result<u8, RunError> {
+async fn run_config(config: Result<RunConfig, Refusal>, typed: &[String], to_resume: &str, console: &Console) -> Result<u8, RunError> {
     let config = config.map_err(|Refusal { why, told }| {
         let error = RunError::from(why);
-        if let Some(told) = told.as_deref() {
-            MetricsFile::of_refusal(told).write_failed(error.code());
+        match told.as_deref() {
+            Some(told) => MetricsFile::of_refusal(told).write_failed(error.code()),
+            None => MetricsFile::tell_of_mistake(typed, error.code()),
         }
         error
     })?;

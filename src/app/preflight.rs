@@ -191,7 +191,8 @@ fn question(operation: Operation, users: u64, settled: Option<u64>, environment:
         let resumes = settled
             .map(|settled| format!("Resume the run, of which {} {} settled? ", counted(settled, "row"), are(settled)))
             .unwrap_or_default();
-        return Question::YesOrNo(resumes + &yes_or_no(operation, users));
+        let whom = if settled.is_some() { format!("the rest of {}", counted(users, "user")) } else { counted(users, "user") };
+        return Question::YesOrNo(resumes + &yes_or_no(operation, &whom));
     }
     match &environment.name {
         // Invisible characters have been replaced with spaces.
@@ -200,15 +201,13 @@ fn question(operation: Operation, users: u64, settled: Option<u64>, environment:
     }
 }
 
-fn yes_or_no(operation: Operation, users: u64) -> String {
-    let all = counted(users, "user");
-    let each = if users == 1 { all.clone() } else { format!("each of {all}") };
+fn yes_or_no(operation: Operation, whom: &str) -> String {
     match operation {
-        Operation::Grant => format!("Grant a bypass of MFA for {all}?"),
-        Operation::LookAndGrant => format!("Grant a bypass of MFA for {each} who has none that runs as long?"),
-        Operation::Audit => format!("Read the bypass of MFA of {all}?"),
-        Operation::Restore(_) => format!("Give {each} back what they had before the grant?"),
-        Operation::End(_) => format!("End the bypass of MFA of {each} who has one?"),
+        Operation::Grant => format!("Grant a bypass of MFA to {whom}?"),
+        Operation::LookAndGrant => format!("Grant a bypass of MFA to {whom}, except where one runs at least as long?"),
+        Operation::Audit => format!("Read the bypass of MFA of {whom}?"),
+        Operation::Restore(_) => format!("Give back to {whom} what they had before the grant?"),
+        Operation::End(_) => format!("End the bypass of MFA of {whom}, where there is one?"),
     }
 }
 

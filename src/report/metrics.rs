@@ -15,6 +15,7 @@ use crate::platform::{let_all_read, not_regular};
 
 /// The most bytes read of an earlier metrics file; ours are much smaller.
 const MAX_PREVIOUS_BYTES: u64 = 1 << 20;
+const EXIT_CODE: &str = "pingone_bypass_exit_code";
 const LAST_SUCCESS: &str = "pingone_bypass_last_success_timestamp_seconds";
 
 /// The first bytes of every metrics file.
@@ -28,6 +29,13 @@ pub(super) fn may_hold_metrics(path: &Path) -> bool {
         Ok(length) => length == 0 || beginning == BEGINNING.as_bytes(),
         Err(_) => path.symlink_metadata().is_err(),
     }
+}
+
+/// The file at `path`, if it holds the metrics of an earlier run.
+pub(crate) fn earlier_metrics(path: &Path) -> Option<Replaced> {
+    // Anything but a regular file is not opened: that could block forever.
+    let is_regular = path.metadata().is_ok_and(|there| there.is_file() && there.len() > 0);
+    Replaced::named(path).ok().filter(|_| is_regular && may_hold_metrics(path))
 }
 
 /// What the metrics of a run are computed from.
@@ -45,17 +53,21 @@ pub(crate) struct Metrics<'a> {
 }
 
 impl Metrics<'_> {
+    /// Whether the last run in the file at `place` was of this operation and environment, and ended with `exit_code`.
+    pub(crate) fn has_exit_code(place: &Replaced, operation: &str, environment: Option<EnvironmentId>, exit_code: u8) -> bool {
+        let environment = environment.map(|environment| environment.to_string()).unwrap_or_default();
+        let told = format!("{EXIT_CODE}{{operation=\"{operation}\",environment=\"{environment}\"}} {exit_code}");
+        previous_text(place).is_ok_and(|text| text.lines().any(|line| line == told))
+    }
+
     /// Atomically writes the metrics to `place`. If this run did not succeed, the last success of the same operation in the same
-    /// environment is kept from the previous file. Where this run's environment is not known, so is any.
+    /// environment is kept from the previous file.
     pub(crate) fn write(&self, place: &Replaced) -> Result<(), FileError> {
         // A file that cannot be read has no success to keep.
         let before = previous_text(place).unwrap_or_default();
-        let label = self.label();
-        let text = match self.last_success(&before) {
-            _ if self.exit_code == 0 => self.text(Some((&label, self.now))),
-            Some((environment, at)) if self.environment.is_none() || environment == label => self.text(Some((environment, at))),
-            Some(_) | None => self.text(None),
-        };
+        let label = self.label(&before);
+        let last_success = if self.exit_code == 0 { Some(self.now) } else { self.last_success(&before, &label) };
+        let text = self.text(&label, last_success);
         place.replace(|file| {
             std::io::Write::write_all(file, text.as_bytes())?;
             // The collector runs as another user, and the metrics hold no secret.
@@ -63,32 +75,34 @@ impl Metrics<'_> {
         })
     }
 
-    /// The value of the label `environment`; empty, which Prometheus takes for none, if it is not known.
-    fn label(&self) -> String {
-        self.environment.map(|environment| environment.to_string()).unwrap_or_default()
+    /// The value of the label `environment`. Of a run that was refused before its environment was known, it is that of the run
+    /// `before`, so that an alert on the series sees the refusal; empty, which Prometheus takes for none, if there was none.
+    fn label(&self, before: &str) -> String {
+        let known = self.environment.map(|environment| environment.to_string());
+        known.or_else(|| self.earlier(EXIT_CODE, before).next().map(|(environment, _)| environment.to_owned())).unwrap_or_default()
     }
 
-    /// The environment and the time of this operation's last success, as an earlier run's file tells them.
-    fn last_success<'t>(&self, before: &'t str) -> Option<(&'t str, i64)> {
-        let beginning = format!("{LAST_SUCCESS}{{operation=\"{}\",environment=\"", self.operation);
-        before.lines().find_map(|line| {
-            let (environment, at) = line.strip_prefix(&beginning)?.split_once("\"} ")?;
-            Some((environment, at.parse().ok()?))
-        })
+    /// When this operation last succeeded in the environment with this `label`, as an earlier run's file tells.
+    fn last_success(&self, before: &str, label: &str) -> Option<i64> {
+        self.earlier(LAST_SUCCESS, before).find(|(environment, _)| *environment == label)?.1.parse().ok()
     }
 
-    fn text(&self, last_success: Option<(&str, i64)>) -> String {
+    /// The environments and values that this operation has of the metric `name` in an earlier run's file.
+    fn earlier<'t>(&self, name: &str, before: &'t str) -> impl Iterator<Item = (&'t str, &'t str)> {
+        let beginning = format!("{name}{{operation=\"{}\",environment=\"", self.operation);
+        before.lines().filter_map(move |line| line.strip_prefix(&beginning)?.split_once("\"} "))
+    }
+
+    fn text(&self, environment: &str, last_success: Option<i64>) -> String {
         let Self { operation, .. } = *self;
-        let environment = self.label();
         let mut text = String::new();
-        let mut family_of = |environment: &str, name: &str, help: &str, samples: &[(String, String)]| {
+        let mut family = |name: &str, help: &str, samples: &[(String, String)]| {
             writeln!(text, "# HELP pingone_bypass_{name} {help}\n# TYPE pingone_bypass_{name} gauge").expect("memory");
             for (labels, value) in samples {
                 let labels = format!("operation=\"{operation}\",environment=\"{environment}\"{labels}");
                 writeln!(text, "pingone_bypass_{name}{{{labels}}} {value}").expect("memory");
             }
         };
-        let mut family = |name: &str, help: &str, samples: &[(String, String)]| family_of(&environment, name, help, samples);
         let tally = &self.summary.tally;
         let rows: Vec<_> =
             Outcome::ALL.into_iter().map(|outcome| (format!(",result=\"{}\"", outcome.name()), tally.of(outcome).to_string())).collect();
@@ -119,13 +133,8 @@ impl Metrics<'_> {
             );
         }
         family("last_run_timestamp_seconds", "When the last run ended.", &one(self.now.to_string()));
-        if let Some((environment, at)) = last_success {
-            family_of(
-                environment,
-                "last_success_timestamp_seconds",
-                "When the last run ended whose exit code was 0.",
-                &one(at.to_string()),
-            );
+        if let Some(at) = last_success {
+            family("last_success_timestamp_seconds", "When the last run ended whose exit code was 0.", &one(at.to_string()));
         }
         text
     }
@@ -223,7 +232,7 @@ mod tests {
         after(&place, "audit", 0, 200);
         let unknown = after_in(&place, "audit", None, 2, 300);
         assert_eq!(success(&unknown).as_deref(), Some(&*at_200), "a run that does not know its environment forgets none");
-        assert!(unknown.contains(&"exit_code{operation=\"audit\",environment=\"\"} 2".to_owned()), "{unknown:?}");
+        assert!(unknown.contains(&format!("exit_code{{operation=\"audit\",environment=\"{PROD}\"}} 2")), "an alert sees it: {unknown:?}");
         assert_eq!(success(&after(&place, "audit", 1, 400)).as_deref(), Some(&*at_200));
         let other = "00000000-0364-463b-a059-d97d1e4cb1d5";
         assert_eq!(success(&after_in(&place, "audit", Some(other), 1, 500)), None, "that was another environment");

@@ -41,7 +41,7 @@ pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journa
 pub(crate) use self::line::{COLUMNS, Column, Settlement};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
-pub(crate) use self::metrics::Metrics;
+pub(crate) use self::metrics::{Metrics, earlier_metrics};
 pub(crate) use self::output_paths::{ReadFile, check_output_paths, check_page_path};
 pub(crate) use self::publish::{EndedJournal, Extent, Hashing, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{

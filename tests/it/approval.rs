@@ -274,7 +274,7 @@ fn the_record_says_how_the_run_was_confirmed() {
     field.users(2, "+4h");
     let mut digest = String::new();
     let mut terminal = Terminal::of(&typed(&field, &["grant", "in.csv"]), 100);
-    terminal.see("Grant a bypass of MFA for 2 users? [y/N] ");
+    terminal.see("Grant a bypass of MFA to 2 users? [y/N] ");
     for line in terminal.shown.lines().filter_map(|line| line.strip_prefix("digest     ")) {
         digest = line.to_owned();
     }

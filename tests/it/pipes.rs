@@ -216,3 +216,21 @@ fn a_folder_for_temporary_files_that_is_full_is_named() {
         spared(&disk.0.display().to_string(), "written", field.tool(&["audit", "in.csv"]));
     }
 }
+
+#[test]
+fn a_piped_run_that_is_stopped_says_that_it_needs_its_input_again() {
+    let field = field();
+    let users = fs::File::open(field.users(400, "+4h")).expect("there");
+    let mut tool = field.tool(&["grant", "-", "-o", "r.csv", "--rate", "40/s"]);
+    let child = tool.stdin(users).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool runs");
+    let late = Instant::now() + Duration::from_secs(20);
+    let settled = || fs::read_to_string(field.path("r.partial.csv")).map_or(0, |journal| journal.lines().count());
+    while settled() < 5 && Instant::now() < late {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    send_signal(&child, "INT");
+    let stopped = done(child.wait_with_output().expect("ends"));
+    assert_eq!(stopped.code, 130, "{}", stopped.stderr);
+    let last = stopped.stderr.lines().last().expect("a line");
+    assert!(last.starts_with("to resume, with the same input piped in once more: ") && last.contains(" grant --resume - "), "{last}");
+}

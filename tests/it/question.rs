@@ -39,7 +39,7 @@ fn the_question_is_asked_on_the_terminal_whatever_the_standard_streams_are() {
         (r#""$@" - < in.csv > /dev/null 2> log; cat log"#, "stdin.report.csv", false),
     ] {
         let mut terminal = Terminal::of(&in_shell(line, field.tool(&[]).args(["grant", "--overwrite"])), 100);
-        terminal.see("Grant a bypass of MFA for 2 users? [y/N] ");
+        terminal.see("Grant a bypass of MFA to 2 users? [y/N] ");
         assert!(terminal.shown.contains(PLAN), "nobody agrees to what cannot be seen: {}", terminal.shown);
         terminal.type_in("y\n");
         let (_, shown) = terminal.ended();
@@ -114,7 +114,7 @@ fn the_question_of_a_resumed_run_says_how_many_rows_are_settled() {
     child.wait().expect("it ended");
     let settled = lines() - 1;
     let mut terminal = Terminal::of(field.tool(&[]).args(["grant", "in.csv", "--resume", "--rate", "unlimited"]), 100);
-    terminal.see(&format!("Resume the run, of which {settled} rows are settled? Grant a bypass of MFA for 200 users? [y/N] "));
+    terminal.see(&format!("Resume the run, of which {settled} rows are settled? Grant a bypass of MFA to the rest of 200 users? [y/N] "));
     assert!(terminal.shown.contains(&format!(": {settled} rows already done, only the others are sent")), "{}", terminal.shown);
     terminal.type_in("y\n");
     let (_, shown) = terminal.ended();

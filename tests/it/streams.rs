@@ -150,7 +150,10 @@ fn a_standard_output_that_nobody_reads_keeps_no_signal_out() {
     let mut rest = String::new();
     error.read_to_string(&mut rest).expect("text");
     assert!(rest.contains("standard output was not read to its end"), "{rest}");
-    assert!(rest.contains("error: stopped by SIGINT\nhint: ") && rest.ends_with("one on standard output begins anew\n"), "{rest}");
+    assert!(
+        rest.contains("error: stopped by SIGINT\nhint: ") && rest.ends_with("a report on standard output has none, and begins anew\n"),
+        "{rest}"
+    );
     assert!(field.api_calls().len() <= 64, "no more than what was in flight");
 }
 

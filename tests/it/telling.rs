@@ -86,16 +86,34 @@ fn a_run_that_is_refused_or_fails_early_is_told_in_its_metrics() {
         ("no resume of a stream", 2, &["in.csv", "-o", "-", "--resume"], none),
         ("a refused application", 4, &["in.csv"], &[("PINGONE_CLIENT_SECRET", "wrong")]),
         ("a refused application, into a stream", 4, &["in.csv", "-o", "-"], &[("PINGONE_CLIENT_SECRET", "wrong")]),
+        ("no input", 2, &[], none),
+        ("an option that does not exist", 2, &["in.csv", "--bogus"], none),
+        ("a value that is none", 2, &["in.csv", "--rate", "abc"], none),
+        ("a variable that has no such value", 2, &["in.csv"], &[("PINGONE_REGION", "MARS")]),
         ("no folder for the report", 5, &["in.csv", "-o", "nowhere/out.csv"], none),
     ] {
         let mut tool = field.tool(&[&["audit"], arguments, &["--metrics-file", "m.prom"]].concat());
         let ran = done(tool.envs(variables.iter().copied()).output().expect("the tool runs"));
         assert_eq!(ran.code, i32::try_from(code).expect("small"), "{what}: {}", ran.stderr);
         assert_tells_of_failure(&field, what, code, success);
+        let environment = format!("exit_code{{operation=\"audit\",environment=\"{}\"}} {code}\n", field.sandbox.environment_id());
+        assert!(std::fs::read_to_string(field.path("m.prom")).expect("metrics").contains(&environment), "{what}: an alert sees it");
         let requests = metrics(&field).get(&("pingone_bypass_requests".to_owned(), "401".to_owned())).copied();
         assert_eq!(requests, (code == 4).then_some(1.0), "{what}");
         std::fs::write(field.path("m.prom"), &good).expect("written");
     }
+    let finished = ["audit", "in.csv", "-o", "good.csv", "--resume", "--metrics-file", "m.prom"];
+    assert_eq!(field.run(&[&finished[..], &["--allow", "granted"]].concat()).code, 2);
+    assert!((told(&field).0 - 2.0).abs() < f64::EPSILON);
+    let again = field.run(&finished);
+    assert!(again.code == 0 && again.stderr.contains("has finished already"), "{}", again.stderr);
+    let (code, later) = told(&field);
+    assert!(code.abs() < f64::EPSILON && later >= Some(success), "a finished run that is asked for again is told too");
+    // No other file is touched by a mistake.
+    field.write("notes.txt", "mine");
+    assert_eq!(field.run(&["audit", "in.csv", "--bogus", "--metrics-file", "notes.txt"]).code, 2);
+    assert_eq!(field.run(&["audit", "in.csv", "--bogus", "--metrics-file", "new.prom"]).code, 2);
+    assert!(std::fs::read_to_string(field.path("notes.txt")).expect("there") == "mine" && !field.path("new.prom").exists());
 }
 
 /// The exit code, and the time of the last success.
@@ -224,9 +242,6 @@ fn a_dry_run_and_a_finished_run_leave_the_metrics_as_they_are() {
         (&["audit", "bad.csv", "--dry-run"], 2),
         (&["audit", "in.csv", "--dry-run", "--environment-id", "7e94b96e-0364-463b-a059-d97d1e4cb1d5", "--ca-cert", "nowhere"], 2),
         (&["audit", "in.csv", "-o", "good.csv", "--resume"], 0),
-        // Usage that clap refuses.
-        (&["audit", "in.csv", "--rate", "0"], 2),
-        (&["audit"], 2),
     ] {
         let ran = field.run(&[arguments, &["--metrics-file", "m.prom"]].concat());
         assert_eq!(ran.code, code, "{arguments:?}: {}", ran.stderr);
