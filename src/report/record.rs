@@ -127,7 +127,7 @@ pub(crate) struct DirectoryRecord {
 
 impl InputRecord {
     /// What two inputs must have in common to count as the same.
-    fn identity(&self) -> String {
+    pub(super) fn identity(&self) -> String {
         match (&self.directory, &self.sha256) {
             (Some(DirectoryRecord { filter: Some(filter) }), _) => format!("the directory with the filter {filter}"),
             (Some(DirectoryRecord { filter: None }), _) => "the whole directory".to_owned(),
