@@ -45,9 +45,9 @@ impl Origins {
                     ));
                     *found = None;
                 }
-                (false, None, Some(_)) => self.warnings.push(format!(
-                    "{path}: the report is not as its run wrote it: its SHA-256 is {read}, and the record has another"
-                )),
+                (false, None, Some(_)) => self
+                    .warnings
+                    .push(format!("{path}: the report is not as its run wrote it: its SHA-256 is {read}, and the record has another")),
             }
         }
         self.check()
@@ -81,7 +81,8 @@ impl Origins {
             [None, Some(Origin { only: Some(_), .. })] if removed => warnings.push(selected(1, "removed")),
             [Some(Origin { audited: Some(old), .. }), Some(Origin { audited: Some(new), .. })] if old != new && (added || removed) => {
                 warnings.push(
-                    "OLD and NEW are audits of different inputs: `added` and `removed` may stand for users who are in one of them only".to_owned(),
+                    "OLD and NEW are audits of different inputs: `added` and `removed` may stand for users who are in one of them only"
+                        .to_owned(),
                 );
             }
             [Some(_) | None, Some(_) | None] => {}

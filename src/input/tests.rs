@@ -155,13 +155,13 @@ fn a_user_twice_is_a_duplicate_or_a_conflict() {
     assert!(message.starts_with("in.csv: 2 of 3 rows are invalid"), "{message}");
     assert!(
         message.contains(&format!(
-            "in.csv:2: column `until`: the user {A} has the end date `2026-08-31T00:00:00.000Z` here, and `2026-02-27T14:20:30.000Z` on line 4"
+            "in.csv:2: column `until`: the user {A} has the end date `2026-08-31` (`2026-08-31T00:00:00.000Z`) here, and `+4h` (`2026-02-27T14:20:30.000Z`) on line 4"
         )),
         "{message}"
     );
     assert!(
         message.contains(&format!(
-            "in.csv:4: column `until`: the user {A} has the end date `2026-02-27T14:20:30.000Z` here, and `2026-08-31T00:00:00.000Z` on line 2"
+            "in.csv:4: column `until`: the user {A} has the end date `+4h` (`2026-02-27T14:20:30.000Z`) here, and `2026-08-31` (`2026-08-31T00:00:00.000Z`) on line 2"
         )),
         "{message}"
     );
