@@ -193,7 +193,7 @@ fn a_quote_that_is_never_closed_refuses_the_input_even_with_skip_invalid() {
 fn a_users_many_rows_are_named_up_to_twenty_and_all_counted() {
     let text = format!("userID,until\n{}{A},+5h\n", format!("{A},+4h\n").repeat(99));
     let message = grant(&text).expect_err("a conflict");
-    assert!(message.starts_with("in.csv: 100 of 100 rows are invalid") && message.ends_with("(lines 2 to 21), …"), "{message}");
+    assert!(message.starts_with("in.csv: 100 of 100 rows are invalid") && message.ends_with(": lines 2 to 21, …"), "{message}");
     let rows = read(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), true).expect("rows");
     assert!(asks(&rows).iter().all(|row| row.starts_with("invalid ")));
 }
