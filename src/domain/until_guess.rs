@@ -51,18 +51,17 @@ impl Guess {
         let lower = text.to_ascii_lowercase();
         word(&lower).or_else(|| span(text, &lower)).or_else(|| number(&lower)).or_else(|| date(&lower))
     }
-}
 
-impl Guess {
     /// Whether it has passed at `start`, however it is meant.
     pub(crate) fn has_passed(&self, start: DateTime<Utc>) -> bool {
         match self {
             Self::Span(_) | Self::Word(_) => false,
             Self::Date(date) | Self::DateTime(date) | Self::Excel(date) | Self::Unix(date) => is_past(date, start),
-            Self::DayOrMonth { day_first, month_first, .. } => is_past(day_first, start) && is_past(month_first, start),
-            Self::NoOffset { date_time, .. } | Self::ExcelTime(date_time) => {
-                is_past(&format!("{date_time}Z"), start - TimeDelta::hours(FURTHEST_BEHIND))
+            Self::DayOrMonth { day_first, month_first, lacks_offset } => {
+                let start = if *lacks_offset { furthest_behind(start) } else { start };
+                is_past(day_first, start) && is_past(month_first, start)
             }
+            Self::NoOffset { date_time, .. } | Self::ExcelTime(date_time) => is_past(&format!("{date_time}Z"), furthest_behind(start)),
         }
     }
 
@@ -71,6 +70,14 @@ impl Guess {
         if self.has_passed(start) {
             return self.said_of_the_past();
         }
+        // The first reading of a time without an offset.
+        let utc = |date_time: &str| {
+            if is_past(&format!("{date_time}Z"), start) {
+                format!("an offset behind UTC, such as `{date_time}-08:00`: as `{date_time}Z`, which is UTC, it has passed")
+            } else {
+                format!("`{date_time}Z`, which is UTC, or `{date_time}+01:00`, say")
+            }
+        };
         match self {
             Self::Span(span) => format!("{NOT} `{span}`, which counts from the start of the run"),
             Self::Word(span) => format!("{NOT} a date such as `{}`, or a span such as `{span}`", day_after(start)),
@@ -85,12 +92,10 @@ impl Guess {
             }
             Self::NoOffset { has_t, date_time } => {
                 let lacks = if *has_t { "an offset" } else { "`T` and an offset" };
-                format!("lacks {lacks} from UTC: expected `{date_time}Z`, which is UTC, or `{date_time}+01:00`, say")
+                format!("lacks {lacks} from UTC: expected {}", utc(date_time))
             }
             Self::Excel(date) => format!("{NOT} `{date}`, which has this number in Excel"),
-            Self::ExcelTime(date_time) => {
-                format!("{NOT} `{date_time}Z`, which is UTC, or `{date_time}+01:00`, say: that time has this number in Excel")
-            }
+            Self::ExcelTime(date_time) => format!("{NOT} {}; that time has this number in Excel", utc(date_time)),
             Self::Unix(date) => format!("{NOT} `{date}`, which has this number as Unix time"),
         }
     }
@@ -100,10 +105,10 @@ impl Guess {
         let meant = match self {
             Self::Span(text) | Self::Date(text) | Self::DateTime(text) | Self::Excel(text) | Self::Unix(text) => format!("`{text}`"),
             Self::DayOrMonth { day_first, month_first, .. } => format!("both `{day_first}` and `{month_first}`"),
-            Self::NoOffset { date_time, .. } | Self::ExcelTime(date_time) => format!("`{date_time}`, in every time zone,"),
+            Self::NoOffset { date_time, .. } | Self::ExcelTime(date_time) => format!("`{date_time}`, in every time zone"),
             Self::Word(text) => format!("`{text}`"),
         };
-        format!("is not an end date, and what it may mean has passed: {meant}").trim_end_matches(',').to_owned()
+        format!("is not an end date, and what it may mean has passed: {meant}")
     }
 }
 
@@ -111,6 +116,11 @@ impl Guess {
 pub(super) fn day_after(start: DateTime<Utc>) -> NaiveDate {
     let today = start.date_naive();
     today.succ_opt().unwrap_or(today)
+}
+
+/// The start of the run as it is read where the clocks are furthest behind UTC.
+fn furthest_behind(start: DateTime<Utc>) -> DateTime<Utc> {
+    start.checked_sub_signed(TimeDelta::hours(FURTHEST_BEHIND)).unwrap_or(start)
 }
 
 /// Whether the instant that a date or a date-time means is not after `start`.

@@ -33,7 +33,7 @@ fn what_is_plainly_meant_is_said() {
         ("03/03/2026", "`2026-03-03`"),
         ("20261125", "`2026-11-25`"),
         ("45986", "`2025-11-25`, which has this number in Excel"),
-        ("46351,5", "`2026-11-25T12:00:00Z`, which is UTC, or `2026-11-25T12:00:00+01:00`, say: that time has this number in Excel"),
+        ("46351,5", "`2026-11-25T12:00:00Z`, which is UTC, or `2026-11-25T12:00:00+01:00`, say; that time has this number in Excel"),
         ("46351.7083333", "`2026-11-25T17:00:00Z`, which is UTC, or `2026-11-25T17:00:00+01:00`, say"),
         ("1795000000", "`2026-11-18T11:06:40Z`, which has this number as Unix time"),
         ("1795000000123", "`2026-11-18T11:06:40.123Z`, which has this number as Unix time"),
@@ -87,7 +87,9 @@ fn what_has_passed_is_not_offered_first() {
     ] {
         assert_eq!(shown_at(text, start), expected, "{text}");
     }
-    assert!(shown_at("2026-11-27 17:00", "2026-11-27T20:00:00Z").starts_with("lacks"), "it has not passed everywhere");
+    let elsewhere = "lacks `T` and an offset from UTC: expected an offset behind UTC, such as `2026-11-27T17:00:00-08:00`: as \
+                     `2026-11-27T17:00:00Z`, which is UTC, it has passed";
+    assert_eq!(shown_at("2026-11-27 17:00", "2026-11-27T20:00:00Z"), elsewhere, "it has not passed everywhere");
 }
 
 #[test]

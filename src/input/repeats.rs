@@ -187,8 +187,7 @@ fn conflict(layout: &Layout, here: RowKey, (first, other): (RowKey, RowKey)) -> 
         Some(_) | None => RowFault::Conflict {
             column: column.map_or_else(|| "until".to_owned(), |column| column.name.clone()),
             user,
-            until: shown(here[UNTIL]),
-            other: shown(there[UNTIL]),
+            dates: Box::new([here, there].map(|key| shown(key[UNTIL]))),
             line,
         },
     }

@@ -62,10 +62,10 @@ pub(crate) enum RowFault {
     #[error("column `{}`: `{user}` had `{previous}` here, and `{other}` on line {line}: expected one for a user", quote(.column))]
     Contradiction { column: String, user: String, previous: String, other: String, line: u64 },
     #[error(
-        "column `{}`: the user {user} has the end date {until} here, and {other} on line {line}: expected one end date for a user",
-        quote(.column)
+        "column `{}`: the user {user} has the end date {} here, and {} on line {line}: expected one end date for a user",
+        quote(.column), .dates[0], .dates[1]
     )]
-    Conflict { column: String, user: String, until: DateAsWritten, other: DateAsWritten, line: u64 },
+    Conflict { column: String, user: String, dates: Box<[DateAsWritten; 2]>, line: u64 },
 }
 
 impl RowFault {
@@ -187,8 +187,8 @@ impl RowFault {
 
     /// Takes in what is written as end dates, of the row on the line `here` and of the one that it contradicts.
     pub(super) fn quote_written(&mut self, here: u64, texts: &BTreeMap<u64, String>) {
-        if let Self::Conflict { until, other, line, .. } = self {
-            for (date, line) in [(until, here), (other, *line)] {
+        if let Self::Conflict { dates, line, .. } = self {
+            for (date, line) in dates.iter_mut().zip([here, *line]) {
                 date.written = texts.get(&line).cloned().unwrap_or_default();
             }
         }
