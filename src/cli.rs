@@ -83,9 +83,9 @@ pub(crate) enum Command {
 pub(crate) struct GrantArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// The end date of rows that have none, such as `+4h` or `2026-08-31`
+    /// The end date of rows that have none, such as `+4h` or `2030-08-31`
     ///
-    /// A time is exact: `2026-08-31T17:00:00Z`.
+    /// A time has its offset from UTC: `2030-08-31T17:00:00Z`, or `2030-08-31T17:00+01:00`.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true, help_heading = "Input")]
     pub(crate) until: Option<String>,
     /// The column of end dates (without a header: its number)

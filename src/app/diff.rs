@@ -16,6 +16,9 @@ use crate::ui::Console;
 pub(super) fn diff(arguments: &DiffArgs, console: &Console) -> Result<u8, RunError> {
     let out = Stream::output().map_err(DiffError::from)?;
     let found = compare(&arguments.old, &arguments.new)?;
+    for warning in &found.warnings {
+        console.tell_anyhow(&format!("warning: {warning}"));
+    }
     write_changes(found.changes, out)?;
     console.tell(&found.summary.to_string());
     Ok(if found.summary.changes() > 0 { EXIT_CHANGES } else { EXIT_SUCCESS })

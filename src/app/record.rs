@@ -30,6 +30,7 @@ impl RunRecord {
             reason: config.safety.reason.clone(),
             operator: OperatorRecord::default(),
             confirmed: ConfirmationRecord::default(),
+            earlier: Vec::new(),
             end_dates: EndDatesRecord::default(),
             licence: None,
             started_at: started.map(|started| started.to_string()).unwrap_or_default(),

@@ -51,6 +51,7 @@ pub(super) fn publish_settled(
     if let Some(former) = workspace.former() {
         let RunRecord { environment, api_url, licence, clock_offset_seconds, .. } = former.clone();
         record = RunRecord { environment, api_url, licence, clock_offset_seconds, ..record };
+        record.keep_earlier(former);
     }
     record.finished_at = Some(timestamp(clock.millis()));
     let journal = EndedJournal::read(files, rows)?;

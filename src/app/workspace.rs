@@ -99,6 +99,7 @@ impl Workspace {
         // They hold until this process sends something too.
         record.operator.clone_from(&former.operator);
         record.confirmed.clone_from(&former.confirmed);
+        record.earlier.clone_from(&former.earlier);
         record.end_dates.clone_from(&former.end_dates);
         Ok(())
     }
@@ -148,6 +149,7 @@ impl Workspace {
         if !index.has_header() {
             record.lookup_sha256 = source.keep_users(&self.files.lookups)?;
         }
+        record.keep_earlier(former);
         record.write(&self.files.record)?;
         let target = Target::File(file, self.files.partial.to_path_buf());
         if index.has_header() { Ok(Journal::resume(target)?) } else { Ok(Journal::start(target, source.carried_names().into_iter())?) }

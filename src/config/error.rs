@@ -221,7 +221,7 @@ impl ConfigError {
                 shell_word(&path.to_string_lossy())
             ),
             Self::Until(_) => {
-                "give a date such as `2026-08-31T17:00:00Z`, or a span such as `+4h`, no further ahead than `--max-window`".into()
+                "give a date such as `2030-08-31T17:00:00Z`, or a span such as `+4h`, no further ahead than `--max-window`".into()
             }
             Self::Output(error) => error.hint(),
         }

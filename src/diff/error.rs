@@ -58,7 +58,7 @@ pub(crate) enum Fault {
     Form(#[from] RowFault),
     #[error("column `result`: `{}` is not a result: expected one of {}", quote(.0), results())]
     Result(String),
-    #[error("column `bypassMFAEnabledUntil`: `{}` is not an end date: expected the form `2026-08-31T17:00:00.000Z`", quote(.0))]
+    #[error("column `bypassMFAEnabledUntil`: `{}` is not an end date: expected the form `2030-08-31T17:00:00.000Z`", quote(.0))]
     Until(String),
     #[error("column `userID`: `{user}` has a result here, and another on line {other}: expected one for a user")]
     Twice { user: UserId, other: u64 },

@@ -9,6 +9,7 @@
 mod change;
 mod error;
 mod names;
+mod origins;
 mod pairs;
 mod report;
 mod summary;
@@ -19,20 +20,17 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::path::Path;
 
-use chrono::SecondsFormat;
-
 pub(crate) use self::error::DiffError;
 
 pub(crate) use self::change::Change;
 pub(crate) use self::summary::Summary;
 
 use self::change::State;
-use self::error::Apart;
 use self::names::{KeptNames, Named, Names, NamesPlace};
+use self::origins::Origins;
 use self::pairs::{Lines, Pair, Pairs, Side};
 use self::report::{Entry, Report};
 use crate::external_sort::unnamed_file;
-use crate::report::{Origin, origin_of};
 
 /// The columns of the output: the first, and those after the users' names.
 const USER: &str = "userID";
@@ -47,6 +45,8 @@ pub(crate) struct Comparison {
     /// it known that both reports are valid.
     pub(crate) changes: File,
     pub(crate) summary: Summary,
+    /// What is to be known of them, a line each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Compares the reports at `old` and `new`; one of them may be `-`, standard input.
@@ -54,41 +54,28 @@ pub(crate) fn compare(old: &Path, new: &Path) -> Result<Comparison, DiffError> {
     if [old, new].iter().all(|path| path.as_os_str() == "-") {
         return Err(DiffError::BothStandardInput);
     }
-    if let (Some(old), Some(new)) = (origin_of(old), origin_of(new)) {
-        check_origins(&old, &new).map_err(DiffError::Apart)?;
-    }
+    let mut origins = Origins::of([old, new]).map_err(DiffError::Apart)?;
     let (mut lines, mut names_of) = (Lines::new(), Names::new().map_err(DiffError::Temporary)?);
     let mut summary = Summary::default();
     let reports = [Report::open(old)?, Report::open(new)?];
     let names = reports.each_ref().map(|report| report.name().to_owned());
     let [in_old, in_new] = reports.each_ref().map(Report::has_names);
-    for (report, side) in reports.into_iter().zip([Side::Old, Side::New]) {
-        summary.unmatched += take_in(report, side, &mut lines, &mut names_of)?;
+    let mut digests = [String::new(), String::new()];
+    for ((report, side), digest) in reports.into_iter().zip([Side::Old, Side::New]).zip(&mut digests) {
+        let (unmatched, sha256) = take_in(report, side, &mut lines, &mut names_of)?;
+        summary.unmatched += unmatched;
+        *digest = sha256;
     }
+    origins.check_digests(&digests).map_err(DiffError::Apart)?;
     let has_names = std::array::from_fn(|column| in_old[column] || in_new[column]);
     let writer = Changes { names: names_of.finish().map_err(DiffError::Temporary)?, has_names };
     let changes = writer.write(lines.pairs(names)?, &mut summary)?;
-    Ok(Comparison { changes, summary })
+    let warnings = origins.warnings(&summary);
+    Ok(Comparison { changes, summary, warnings })
 }
 
-/// Checks that the reports can be an earlier and a later one of the same users.
-fn check_origins(old: &Origin, new: &Origin) -> Result<(), Apart> {
-    if old.environment != new.environment {
-        return Err(Apart::Environments(old.environment.clone(), new.environment.clone()));
-    }
-    if new.started < old.started {
-        let [old, new] = [old, new].map(|origin| origin.started.to_rfc3339_opts(SecondsFormat::Millis, true));
-        return Err(Apart::Swapped(old, new));
-    }
-    match (&old.only, &new.only) {
-        (Some(_), None) => Err(Apart::Selections("OLD")),
-        (None, Some(_)) => Err(Apart::Selections("NEW")),
-        (Some(_), Some(_)) | (None, None) => Ok(()),
-    }
-}
-
-/// Reads a report to its end; returns the number of failed lines whose user is not known.
-fn take_in(mut report: Report, side: Side, lines: &mut Lines, kept: &mut Names) -> Result<u64, DiffError> {
+/// Reads a report to its end; returns the number of failed lines whose user is not known, and the report's SHA-256.
+fn take_in(mut report: Report, side: Side, lines: &mut Lines, kept: &mut Names) -> Result<(u64, String), DiffError> {
     let mut unmatched = 0;
     while let Some((line, entry)) = report.next_line()? {
         match entry {
@@ -100,7 +87,7 @@ fn take_in(mut report: Report, side: Side, lines: &mut Lines, kept: &mut Names) 
             Entry::Repeated => {}
         }
     }
-    Ok(unmatched)
+    Ok((unmatched, report.sha256()))
 }
 
 /// Writes the changes.

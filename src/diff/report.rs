@@ -7,7 +7,7 @@ use super::error::{DiffError, Fault};
 use super::names::{self, Named};
 use crate::domain::{BypassUntil, Outcome, UserId};
 use crate::input::{RowFault, Table, Values};
-use crate::report::is_journal;
+use crate::report::{hex, is_journal};
 
 /// A report, read line by line.
 pub(super) struct Report {
@@ -52,6 +52,11 @@ impl Report {
     /// Its name in messages.
     pub(super) fn name(&self) -> &str {
         self.table.name()
+    }
+
+    /// The SHA-256 of the file in hexadecimal, once its last line has been read.
+    pub(super) fn sha256(&self) -> String {
+        hex(self.table.sha256())
     }
 
     /// Which columns of names it has.

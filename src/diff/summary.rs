@@ -20,6 +20,11 @@ impl Summary {
         self.found[change as usize] += 1;
     }
 
+    /// How many users have this change.
+    pub(super) fn of(&self, change: Change) -> u64 {
+        self.found[change as usize]
+    }
+
     /// For how many users something is known to have changed.
     pub(crate) fn changes(&self) -> u64 {
         self.seen().filter(|(change, _)| change.counts()).map(|(_, users)| users).sum()

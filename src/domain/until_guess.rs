@@ -1,9 +1,7 @@
 //! What may be meant by a text that is not an end date. A guess is only ever shown, for somebody to write it: nothing is read
 //! by it.
 
-use std::fmt;
-
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta};
+use chrono::{DateTime, Days, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 use super::span::parse_span;
 
@@ -15,6 +13,10 @@ const EXCEL_EPOCH: Option<NaiveDate> = NaiveDate::from_ymd_opt(1899, 12, 30);
 const EXCEL_DAYS: std::ops::RangeInclusive<u64> = 36_526..=73_050;
 /// Excel rounds a time of the day to less than a second.
 const SECONDS_OF_A_DAY: f64 = 86_400.0;
+/// No offset in use is further behind UTC, in hours: where it is later than this, it has passed everywhere.
+const FURTHEST_BEHIND: i64 = 12;
+/// How the messages begin.
+const NOT: &str = "is not an end date: expected";
 
 /// What a text may mean. Each has the text to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +29,14 @@ pub(crate) enum Guess {
     Date(String),
     /// A date-time in another form.
     DateTime(String),
-    /// A date whose day and month may be either way round.
-    DayOrMonth { day_first: String, month_first: String },
+    /// A date whose day and month may be either way round. Where it has a time without an offset from UTC, it is taken for UTC.
+    DayOrMonth { day_first: String, month_first: String, lacks_offset: bool },
     /// A date-time without an offset from UTC, and perhaps without its `T`.
     NoOffset { has_t: bool, date_time: String },
-    /// Excel's number of a day, and perhaps a time of it.
+    /// Excel's number of a day.
     Excel(String),
+    /// Excel's number of a day and a time of it, without an offset.
+    ExcelTime(String),
     /// Seconds or milliseconds since 1970.
     Unix(String),
 }
@@ -47,27 +51,82 @@ impl Guess {
         let lower = text.to_ascii_lowercase();
         word(&lower).or_else(|| span(text, &lower)).or_else(|| number(&lower)).or_else(|| date(&lower))
     }
-}
 
-/// The end of a sentence that begins with the text.
-impl fmt::Display for Guess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NOT: &str = "is not an end date: expected";
+    /// Whether it has passed at `start`, however it is meant.
+    pub(crate) fn has_passed(&self, start: DateTime<Utc>) -> bool {
         match self {
-            Self::Span(span) => write!(f, "{NOT} `{span}`, which counts from the start of the run"),
-            Self::Word(span) => write!(f, "{NOT} a date such as `2026-08-31`, or a span such as `{span}`"),
-            Self::Date(date) | Self::DateTime(date) => write!(f, "{NOT} `{date}`"),
-            Self::DayOrMonth { day_first, month_first } => {
-                write!(f, "{NOT} `{day_first}` if its day comes first, or `{month_first}` if its month does")
+            Self::Span(_) | Self::Word(_) => false,
+            Self::Date(date) | Self::DateTime(date) | Self::Excel(date) | Self::Unix(date) => is_past(date, start),
+            Self::DayOrMonth { day_first, month_first, lacks_offset } => {
+                let start = if *lacks_offset { furthest_behind(start) } else { start };
+                is_past(day_first, start) && is_past(month_first, start)
+            }
+            Self::NoOffset { date_time, .. } | Self::ExcelTime(date_time) => is_past(&format!("{date_time}Z"), furthest_behind(start)),
+        }
+    }
+
+    /// The end of a sentence that begins with the text, in a run that started at `start`.
+    pub(crate) fn said(&self, start: DateTime<Utc>) -> String {
+        if self.has_passed(start) {
+            return self.said_of_the_past();
+        }
+        // The first reading of a time without an offset.
+        let utc = |date_time: &str| {
+            if is_past(&format!("{date_time}Z"), start) {
+                format!("an offset behind UTC, such as `{date_time}-08:00`: as `{date_time}Z`, which is UTC, it has passed")
+            } else {
+                format!("`{date_time}Z`, which is UTC, or `{date_time}+01:00`, say")
+            }
+        };
+        match self {
+            Self::Span(span) => format!("{NOT} `{span}`, which counts from the start of the run"),
+            Self::Word(span) => format!("{NOT} a date such as `{}`, or a span such as `{span}`", day_after(start)),
+            Self::Date(date) | Self::DateTime(date) => format!("{NOT} `{date}`"),
+            Self::DayOrMonth { day_first, month_first, lacks_offset } => {
+                let utc = if *lacks_offset { ", which is UTC; with `+01:00` in place of `Z`, say, it is local" } else { "" };
+                match (is_past(day_first, start), is_past(month_first, start)) {
+                    (true, _) => format!("{NOT} `{month_first}` if its month comes first (else it has passed: `{day_first}`){utc}"),
+                    (_, true) => format!("{NOT} `{day_first}` if its day comes first (else it has passed: `{month_first}`){utc}"),
+                    (false, false) => format!("{NOT} `{day_first}` if its day comes first, or `{month_first}` if its month does{utc}"),
+                }
             }
             Self::NoOffset { has_t, date_time } => {
                 let lacks = if *has_t { "an offset" } else { "`T` and an offset" };
-                write!(f, "lacks {lacks} from UTC: expected `{date_time}Z`, which is UTC, or `{date_time}+01:00`, say")
+                format!("lacks {lacks} from UTC: expected {}", utc(date_time))
             }
-            Self::Excel(date) => write!(f, "{NOT} `{date}`, which has this number in Excel"),
-            Self::Unix(date) => write!(f, "{NOT} `{date}`, which has this number as Unix time"),
+            Self::Excel(date) => format!("{NOT} `{date}`, which has this number in Excel"),
+            Self::ExcelTime(date_time) => format!("{NOT} {}; that time has this number in Excel", utc(date_time)),
+            Self::Unix(date) => format!("{NOT} `{date}`, which has this number as Unix time"),
         }
     }
+
+    /// The same of what has passed.
+    fn said_of_the_past(&self) -> String {
+        let meant = match self {
+            Self::Span(text) | Self::Date(text) | Self::DateTime(text) | Self::Excel(text) | Self::Unix(text) => format!("`{text}`"),
+            Self::DayOrMonth { day_first, month_first, .. } => format!("both `{day_first}` and `{month_first}`"),
+            Self::NoOffset { date_time, .. } | Self::ExcelTime(date_time) => format!("`{date_time}`, in every time zone"),
+            Self::Word(text) => format!("`{text}`"),
+        };
+        format!("is not an end date, and what it may mean has passed: {meant}")
+    }
+}
+
+/// The day after `start`: an end date that can be written.
+pub(super) fn day_after(start: DateTime<Utc>) -> NaiveDate {
+    let today = start.date_naive();
+    today.succ_opt().unwrap_or(today)
+}
+
+/// The start of the run as it is read where the clocks are furthest behind UTC.
+fn furthest_behind(start: DateTime<Utc>) -> DateTime<Utc> {
+    start.checked_sub_signed(TimeDelta::hours(FURTHEST_BEHIND)).unwrap_or(start)
+}
+
+/// Whether the instant that a date or a date-time means is not after `start`.
+fn is_past(text: &str, start: DateTime<Utc>) -> bool {
+    let read = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}T00:00:00Z")));
+    read.is_ok_and(|at| at <= start)
 }
 
 fn word(text: &str) -> Option<Guess> {
@@ -113,7 +172,7 @@ fn number(text: &str) -> Option<Guess> {
             let seconds = format!("0.{fraction}").parse::<f64>().ok()? * SECONDS_OF_A_DAY;
             #[expect(clippy::cast_possible_truncation, reason = "it is less than a day")]
             let at = day.and_time(chrono::NaiveTime::MIN) + TimeDelta::seconds(seconds.round() as i64);
-            Some(Guess::Excel(at.and_utc().to_rfc3339_opts(SecondsFormat::Secs, true)))
+            Some(Guess::ExcelTime(at.format("%Y-%m-%dT%H:%M:%S").to_string()))
         }
         (8, None) => {
             let date = NaiveDate::parse_from_str(text, "%Y%m%d").ok().filter(|date| has_likely_year(*date))?;
@@ -146,7 +205,8 @@ fn date(text: &str) -> Option<Guess> {
     };
     match (day_first, month_first, &time) {
         (Some(day_first), Some(month_first), _) if day_first != month_first => {
-            Some(Guess::DayOrMonth { day_first: with_time(day_first, "Z"), month_first: with_time(month_first, "Z") })
+            let lacks_offset = time.as_ref().is_some_and(|time| time.offset.is_none());
+            Some(Guess::DayOrMonth { day_first: with_time(day_first, "Z"), month_first: with_time(month_first, "Z"), lacks_offset })
         }
         (Some(day), _, time) | (None, Some(day), time) => Some(match time {
             Some(Time { offset: None, .. }) => Guess::NoOffset { has_t, date_time: with_time(day, "") },
@@ -223,106 +283,5 @@ fn offset(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::parse_until;
-    use proptest::prelude::*;
-
-    fn shown(text: &str) -> String {
-        Guess::of(text).map_or_else(String::new, |guess| guess.to_string())
-    }
-
-    #[test]
-    fn what_is_plainly_meant_is_said() {
-        for (text, expected) in [
-            ("8h", "`+8h`"),
-            ("90m", "`+90m`"),
-            ("2d", "`+2d`"),
-            ("8 hours", "`+8h`"),
-            ("+ 8 H", "`+8h`"),
-            ("1 day", "`+1d`"),
-            ("2 weeks", "`+14d`"),
-            ("1h 30m", "`+1h30m`"),
-            ("30/11/2026", "`2026-11-30`"),
-            ("30.11.2026", "`2026-11-30`"),
-            ("11/30/2026", "`2026-11-30`"),
-            ("30.11.26", "`2026-11-30`"),
-            ("2026/11/30", "`2026-11-30`"),
-            ("2026-8-31", "`2026-08-31`"),
-            ("03/03/2026", "`2026-03-03`"),
-            ("20261125", "`2026-11-25`"),
-            ("45986", "`2025-11-25`, which has this number in Excel"),
-            ("46351,5", "`2026-11-25T12:00:00Z`, which has this number in Excel"),
-            ("46351.7083333", "`2026-11-25T17:00:00Z`, which has this number in Excel"),
-            ("1795000000", "`2026-11-18T11:06:40Z`, which has this number as Unix time"),
-            ("1795000000123", "`2026-11-18T11:06:40.123Z`, which has this number as Unix time"),
-            ("2026-11-25T17:00Z", "`2026-11-25T17:00:00Z`"),
-            ("2026-11-25 17:00:00 UTC", "`2026-11-25T17:00:00Z`"),
-            ("2026-11-25T17:00:00.5+0100", "`2026-11-25T17:00:00.5+01:00`"),
-            ("tomorrow", "a date such as `2026-08-31`, or a span such as `+1d`"),
-        ] {
-            let found = shown(text);
-            assert!(found.starts_with(&format!("is not an end date: expected {expected}")), "{text}: {found}");
-        }
-    }
-
-    #[test]
-    fn where_two_things_may_be_meant_both_are_said() {
-        let both = "is not an end date: expected `2026-04-03` if its day comes first, or `2026-03-04` if its month does";
-        assert_eq!(shown("03/04/2026"), both);
-        assert_eq!(shown("3.4.26"), both);
-        let expected =
-            "lacks `T` and an offset from UTC: expected `2026-11-25T17:00:00Z`, which is UTC, or `2026-11-25T17:00:00+01:00`, say";
-        for text in ["2026-11-25 17:00", "25.11.2026 17:00", "11/25/2026 5:00 PM"] {
-            assert_eq!(shown(text), expected, "{text}");
-        }
-        assert_eq!(shown("2026-11-25T17:00"), expected.replace("`T` and ", ""));
-        assert!(shown("03/04/2026 12:00 am").contains("`2026-04-03T00:00:00Z` if its day"), "{}", shown("03/04/2026 12:00 am"));
-    }
-
-    #[test]
-    fn what_is_not_plain_is_not_guessed() {
-        for text in [
-            "",
-            "x",
-            "4M",
-            "4",
-            "+4",
-            "99/99/2026",
-            "31/02/2026",
-            "26-11-30",
-            "12345",
-            "2026-11-25 25:00",
-            "1.2.3.4",
-            "8h!",
-            "0h",
-            "\u{2212}4h",
-        ] {
-            assert_eq!(Guess::of(text), None, "{text}");
-        }
-    }
-
-    proptest! {
-        /// What is said to be expected is an end date.
-        #[test]
-        fn what_is_said_can_be_written(text in "[0-9]{1,4}[-/. ]?[0-9]{0,2}[-/. ]?[0-9]{0,4}[ tT]?[0-9]{0,2}:?[0-9]{0,2}(:[0-9]{2})?( ?[aApP][mM])?( ?[zZ]|[+-][0-9]{2}:?[0-9]{2})?|[0-9]{1,5} ?(h|m|d|min|days|hours)|[0-9]{5}[.,][0-9]{1,9}|[0-9]{5,13}") {
-            let start = "0001-01-01T00:00:00Z".parse().expect("an instant");
-            let texts = match Guess::of(&text) {
-                Some(Guess::Span(text) | Guess::Date(text) | Guess::DateTime(text) | Guess::Excel(text) | Guess::Unix(text)) => vec![text],
-                Some(Guess::DayOrMonth { day_first, month_first }) => vec![day_first, month_first],
-                Some(Guess::NoOffset { date_time, .. }) => vec![format!("{date_time}Z"), format!("{date_time}+01:00")],
-                Some(Guess::Word(_)) | None => Vec::new(),
-            };
-            for expected in texts {
-                let read = parse_until(&expected, start);
-                let is_out_of_the_calendar = expected.starts_with("0000") || text.contains(['+', '-']);
-                prop_assert!(read.is_ok() || is_out_of_the_calendar || expected.starts_with('+'), "{}: {:?}", text, read);
-            }
-        }
-
-        #[test]
-        fn no_text_panics(text in "\\PC{0,45}") {
-            let _: Option<Guess> = Guess::of(&text);
-        }
-    }
-}
+#[path = "until_guess_tests.rs"]
+mod tests;

@@ -6,14 +6,14 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::span::parse_span;
-use super::until_guess::Guess;
+use super::until_guess::{Guess, day_after};
 use super::{BypassUntil, quote};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UntilError {
-    #[error("`{}` {}", quote(.0), meant(.0))]
-    Form(String),
-    #[error("`{}` has no offset from UTC: expected `{}Z` or `{}+02:00`, say", quote(.0), quote(.0), quote(.0))]
+    #[error("`{}` {}", quote(.value), meant(.value, *.start))]
+    Form { value: String, start: DateTime<Utc> },
+    #[error("`{}` has no offset from UTC: expected `{}Z`, which is UTC, or `{}+01:00`, say", quote(.0), quote(.0), quote(.0))]
     NoOffset(String),
     #[error(
         "`{}` has a 24th hour or a 60th second, which PingOne's form does not have: expected the instant after it",
@@ -34,30 +34,33 @@ impl UntilError {
     /// The text that is refused.
     pub(crate) fn text(&self) -> &str {
         match self {
-            Self::Form(text) | Self::NoOffset(text) | Self::RollsOver(text) | Self::NotInCalendar(text) | Self::Year(text) => text,
-            Self::TooFar { value, .. } | Self::Past { value, .. } => value,
+            Self::NoOffset(text) | Self::RollsOver(text) | Self::NotInCalendar(text) | Self::Year(text) => text,
+            Self::Form { value, .. } | Self::TooFar { value, .. } | Self::Past { value, .. } => value,
         }
     }
 }
 
-/// What is wrong with a text of another form, and what was expected.
-fn meant(text: &str) -> String {
-    Guess::of(text).map_or_else(
-        || "is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`".to_owned(),
-        |guess| guess.to_string(),
-    )
+/// What is wrong with a text of another form, and what was expected in a run that started at `start`.
+fn meant(text: &str, start: DateTime<Utc>) -> String {
+    let day = day_after(start);
+    let unguessed = || format!("is not an end date: expected `{day}`, `{day}T17:00:00Z` or a span such as `+4h`");
+    Guess::of(text).map_or_else(unguessed, |guess| guess.said(start))
 }
 
-/// The end date that `text` means in a run that started at `start`: an RFC 3339 date-time with an offset, a date (its
-/// first instant, UTC), or `+` and a span.
+/// The end date that `text` means in a run that started at `start`: an RFC 3339 date-time with an offset, whose seconds may
+/// be left out, a date (its first instant, UTC), or `+` and a span.
 pub(crate) fn parse_until(text: &str, start: DateTime<Utc>) -> Result<BypassUntil, UntilError> {
     let instant = match text.strip_prefix('+') {
         Some(span) => after_span(text, span, start)?,
         None => match shape(text).as_str() {
             "0000-00-00" => first_instant_of(text)?,
             "0000-00-00T00:00:00" => return Err(UntilError::NoOffset(text.to_owned())),
-            "0000-00-00T00:00:00Z" | "0000-00-00T00:00:00+00:00" => date_time(text)?,
-            _ => return Err(UntilError::Form(text.to_owned())),
+            "0000-00-00T00:00:00Z" | "0000-00-00T00:00:00+00:00" => date_time(text, text)?,
+            "0000-00-00T00:00Z" | "0000-00-00T00:00+00:00" => {
+                let (minutes, offset) = text.split_at(MINUTES);
+                date_time(text, &format!("{minutes}:00{offset}"))?
+            }
+            _ => return Err(form(text, start)),
         },
     };
     let until = BypassUntil::from_instant(instant).ok_or_else(|| UntilError::Year(text.to_owned()))?;
@@ -68,6 +71,14 @@ pub(crate) fn parse_until(text: &str, start: DateTime<Utc>) -> Result<BypassUnti
     Ok(until)
 }
 
+fn form(text: &str, start: DateTime<Utc>) -> UntilError {
+    UntilError::Form { value: text.to_owned(), start }
+}
+
+/// The length of a date-time up to its minutes, and up to its seconds.
+const MINUTES: usize = "0000-00-00T00:00".len();
+const SECONDS: usize = "0000-00-00T00:00:00".len();
+
 /// `text` with each digit replaced by `0`, without a fraction of a second, and with `+` as the sign of an offset.
 fn shape(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
@@ -76,9 +87,9 @@ fn shape(text: &str) -> String {
         match c {
             '0'..='9' => shape.push('0'),
             't' if shape.len() == 10 => shape.push('T'),
-            'z' if shape.len() == 19 => shape.push('Z'),
-            '-' if shape.len() == 19 => shape.push('+'),
-            '.' if shape.len() == 19 && rest.peek().is_some_and(char::is_ascii_digit) => {
+            'z' if matches!(shape.len(), MINUTES | SECONDS) => shape.push('Z'),
+            '-' if matches!(shape.len(), MINUTES | SECONDS) => shape.push('+'),
+            '.' if shape.len() == SECONDS && rest.peek().is_some_and(char::is_ascii_digit) => {
                 while rest.next_if(char::is_ascii_digit).is_some() {}
             }
             other => shape.push(other),
@@ -92,16 +103,16 @@ fn first_instant_of(text: &str) -> Result<DateTime<Utc>, UntilError> {
     Ok(day.and_time(chrono::NaiveTime::MIN).and_utc())
 }
 
-/// The instant of a `text` that has the shape of an RFC 3339 date-time.
-fn date_time(text: &str) -> Result<DateTime<Utc>, UntilError> {
-    if &text[11..13] == "24" || &text[17..19] == "60" {
+/// The instant of a `text` that is, `whole`, of the shape of an RFC 3339 date-time.
+fn date_time(text: &str, whole: &str) -> Result<DateTime<Utc>, UntilError> {
+    if &whole[11..13] == "24" || &whole[17..19] == "60" {
         return Err(UntilError::RollsOver(text.to_owned()));
     }
-    DateTime::parse_from_rfc3339(text).map(|instant| instant.to_utc()).map_err(|_| UntilError::NotInCalendar(text.to_owned()))
+    DateTime::parse_from_rfc3339(whole).map(|instant| instant.to_utc()).map_err(|_| UntilError::NotInCalendar(text.to_owned()))
 }
 
 fn after_span(text: &str, span: &str, start: DateTime<Utc>) -> Result<DateTime<Utc>, UntilError> {
-    let span = parse_span(span).map_err(|_| UntilError::Form(text.to_owned()))?;
+    let span = parse_span(span).map_err(|_| form(text, start))?;
     let year = || UntilError::Year(text.to_owned());
     let span = TimeDelta::from_std(span).map_err(|_| year())?;
     start.checked_add_signed(span).ok_or_else(year)
@@ -129,6 +140,10 @@ mod tests {
             ("2026-08-31t17:00:00z", "2026-08-31T17:00:00.000Z"),
             ("2026-08-31T17:00:00+02:00", "2026-08-31T15:00:00.000Z"),
             ("2026-08-31T17:00:00.5-05:30", "2026-08-31T22:30:00.500Z"),
+            ("2026-08-31T17:00Z", "2026-08-31T17:00:00.000Z"),
+            ("2026-08-31t17:00z", "2026-08-31T17:00:00.000Z"),
+            ("2026-08-31T17:00+01:00", "2026-08-31T16:00:00.000Z"),
+            ("2026-08-31T17:59-05:30", "2026-08-31T23:29:00.000Z"),
             ("2026-08-31", "2026-08-31T00:00:00.000Z"),
             ("+90m", "2026-02-27T11:50:30.456Z"),
             ("+4h", "2026-02-27T14:20:30.456Z"),
@@ -157,15 +172,34 @@ mod tests {
     fn ambiguous_texts_are_refused() {
         use UntilError as E;
         let wrong = |text: &str, kind: fn(String) -> E| assert_eq!(read(text), Err(kind(text.to_owned())), "{text}");
-        for text in ["", "31/08/2026", "08/31/2026", "2026-8-31", "46265", "tomorrow", "2026-08-31 17:00:00Z", "2026-08-31T17:00Z"] {
-            wrong(text, E::Form);
+        let is_of_no_form = |text: &str| assert_eq!(read(text), Err(form(text, start())), "{text}");
+        for text in ["", "31/08/2026", "08/31/2026", "2026-8-31", "46265", "tomorrow", "2026-08-31 17:00:00Z", "2026-08-31 17:00Z"] {
+            is_of_no_form(text);
+        }
+        // Seconds alone may be left out.
+        for text in [
+            "2026-08-31T17:00",
+            "2026-08-31T17:00.5Z",
+            "2026-08-31T17Z",
+            "2026-08-31T1700Z",
+            "2026-08-31T17:0Z",
+            "2026-08-31T17:00+0100",
+            "2026-08-31T17:00+01",
+            "2026-08-31T17:00 +01:00",
+            "2026-08-31T17:00:+01:00",
+            "2026-08-31T17:00\u{2212}02:00",
+        ] {
+            is_of_no_form(text);
         }
         for text in ["+", "+4", "+4M", "+1y", "+4 h", "+-4h", "4h", "+1.5h", "+4h!", "\u{2212}4h", "2026-08-31T17:00:00\u{2212}02:00"] {
-            wrong(text, E::Form);
+            is_of_no_form(text);
         }
         wrong("2026-08-31T17:00:00", E::NoOffset);
         wrong("2026-08-31T17:00:00.123", E::NoOffset);
         wrong("2026-08-31T24:00:00Z", E::RollsOver);
+        wrong("2026-08-31T24:00Z", E::RollsOver);
+        wrong("2026-08-31T17:60Z", E::NotInCalendar);
+        wrong("2026-02-29T17:00+01:00", E::NotInCalendar);
         wrong("2026-12-31T23:59:60Z", E::RollsOver);
         for text in ["2026-02-29", "2100-02-29", "2026-13-01", "2026-08-31T17:60:00Z", "2026-08-31T25:00:00Z", "2026-08-31T17:00:00+25:00"]
         {
@@ -247,6 +281,7 @@ mod fuzz {
                 "2026-08-31T17:00:00.000Z",
                 "2026-08-31t17:00:00.123456+02:00",
                 "2028-02-29",
+                "2026-08-31T17:00+02:00",
                 "9999-12-31T23:59:59.999-14:00",
                 "+1d12h",
                 "+90m",
@@ -258,6 +293,7 @@ mod fuzz {
                     Some(span) => length(span).and_then(|span| start().checked_add_signed(TimeDelta::from_std(span).ok()?)),
                     None => DateTime::parse_from_rfc3339(&text)
                         .or_else(|_| DateTime::parse_from_rfc3339(&format!("{text}T00:00:00Z")))
+                        .or_else(|_| DateTime::parse_from_rfc3339(&format!("{}:00{}", &text[..MINUTES], &text[MINUTES..])))
                         .ok()
                         .map(|at| at.to_utc()),
                 };

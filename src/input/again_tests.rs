@@ -80,7 +80,10 @@ fn when_users_are_known_rows_may_contradict_each_other() {
     }
     let message = input.with_users(resolved).expect_err("one user, two dates").to_string();
     assert!(message.contains(": 2 of 3 rows are invalid; nothing was changed by this command\n"), "{message}");
-    assert!(message.contains(&format!(":2: column `until`: the user {A} has the end date `2026-02-27T14:20:30.000Z` here")), "{message}");
+    assert!(
+        message.contains(&format!(":2: column `until`: the user {A} has the end date `+4h` (`2026-02-27T14:20:30.000Z`) here")),
+        "{message}"
+    );
 }
 
 /// The header of the file of failed rows, and these rows in it.

@@ -1,6 +1,6 @@
 //! The invalid rows of an input, told of by what is wrong with them, in bounded memory however many there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::row_fault::{Likeness, RowFault};
@@ -15,6 +15,8 @@ pub(crate) const NAMED: usize = 20;
 const ALONE: u64 = 3;
 /// How many of the rows that share a line are named, even if they stand far behind the first bad row.
 const NAMED_OF_EACH: usize = 3;
+/// How many values of rows that share a line are shown. Further lines are named without.
+const VALUES: usize = 3;
 /// How many faults are told apart. The lines of a message have room for no more.
 const KINDS: usize = 2 * NAMED;
 
@@ -80,6 +82,19 @@ impl BadRows {
             let place = alike.first.partition_point(|(named, _)| *named <= line);
             alike.first.insert(place, (line, fault));
             alike.first.truncate(NAMED);
+        }
+    }
+
+    /// The lines whose end dates are quoted because they contradict each other.
+    pub(super) fn quoted(&self) -> BTreeSet<u64> {
+        let named = self.alike.iter().flat_map(|alike| &alike.first);
+        named.filter_map(|(line, fault)| fault.contradicts().map(|other| [*line, other])).flatten().collect()
+    }
+
+    /// Takes in what is written as end dates on the quoted lines.
+    pub(super) fn quote_written(&mut self, written: &BTreeMap<u64, String>) {
+        for (line, fault) in self.alike.iter_mut().flat_map(|alike| &mut alike.first) {
+            fault.quote_written(*line, written);
         }
     }
 
@@ -154,11 +169,20 @@ fn places(named: &[(u64, &str)]) -> String {
             None => values.push((value, vec![*line])),
         }
     }
-    let shown = values.iter().map(|(value, lines)| match *value {
-        "" => ranges(lines),
-        value => format!("`{}` ({})", quote(value), ranges(lines)),
-    });
-    shown.collect::<Vec<_>>().join(", ")
+    let further = values.split_off(VALUES.min(values.len()));
+    let mut shown: Vec<_> = values
+        .iter()
+        .map(|(value, lines)| match *value {
+            "" => ranges(lines),
+            value => format!("`{}` ({})", quote(value), ranges(lines)),
+        })
+        .collect();
+    if !further.is_empty() {
+        let mut lines: Vec<u64> = further.into_iter().flat_map(|(_, lines)| lines).collect();
+        lines.sort_unstable();
+        shown.push(ranges(&lines));
+    }
+    shown.join(", ")
 }
 
 /// Lines in order, in a few words.

@@ -35,8 +35,8 @@ fn a_column_of_wrong_dates_is_one_line() {
         [
             "in.csv: 2000 of 2000 rows are invalid; nothing was sent".to_owned(),
             "  in.csv:2: column `until`: `13/11/2026` is not an end date: expected `2026-11-13`; 2000 rows are like this: \
-             `13/11/2026` (lines 2 to 4), `14/11/2026` (lines 5 to 7), `15/11/2026` (lines 8 to 10), `16/11/2026` (lines 11 to 13), \
-             `17/11/2026` (lines 14 to 16), `18/11/2026` (lines 17 to 19), `19/11/2026` (lines 20, 21), …"
+             `13/11/2026` (lines 2 to 4), `14/11/2026` (lines 5 to 7), `15/11/2026` (lines 8 to 10), \
+             lines 11 to 21, …"
                 .to_owned(),
         ]
     );
@@ -53,9 +53,9 @@ fn each_fault_has_a_line_and_few_rows_have_one_each() {
         "in.csv: 13 of 53 rows are invalid; nothing was sent",
         "  in.csv:42: column `until`: `8h` is not an end date: expected `+8h`, which counts from the start of the run; 5 rows are like this: \
          `8h` (lines 42 to 46)",
-        "  in.csv:47: column `until`: `soon` is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`",
+        "  in.csv:47: column `until`: `soon` is not an end date: expected `2026-02-28`, `2026-02-28T17:00:00Z` or a span such as `+4h`",
         "  in.csv:48: column `until`: `` is not an end date, and there is no `--until` for rows that have none",
-        "  in.csv:49: column `until`: `soon` is not an end date: expected `2026-08-31`, `2026-08-31T17:00:00Z` or a span such as `+4h`",
+        "  in.csv:49: column `until`: `soon` is not an end date: expected `2026-02-28`, `2026-02-28T17:00:00Z` or a span such as `+4h`",
         "  in.csv:50: column `until`: `2026-11-25 17:00` lacks `T` and an offset from UTC: expected `2026-11-25T17:00:00Z`, which is UTC, or \
          `2026-11-25T17:00:00+01:00`, say",
         "  in.csv:51: column `until`: `2020-01-01` is not in the future: the run started at 2026-02-27T10:20:30.000Z; 4 rows are like this: \
@@ -117,12 +117,39 @@ fn emails_in_the_column_of_user_ids_are_to_be_looked_up() {
 }
 
 #[test]
-fn rows_of_a_conflict_are_named_by_their_user() {
+fn rows_of_a_conflict_are_named_by_their_lines() {
     let text = format!("userID,until\n{}{A},+5h\n", format!("{A},+4h\n").repeat(99));
     let message = checked_input(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), false).expect_err("a conflict");
     assert!(message.starts_with("in.csv: 100 of 100 rows are invalid"), "{message}");
-    assert!(message.ends_with(&format!("; 100 rows are like this: `{A}` (lines 2 to 21), …")), "{message}");
+    assert!(message.ends_with("here, and `+5h` (`2026-02-27T15:20:30.000Z`) on line 101: expected one end date for a user; 100 rows are like this: lines 2 to 21, …"), "{message}");
     assert_eq!(message.lines().count(), 2);
+}
+
+#[test]
+fn of_many_values_three_are_shown_and_the_other_lines_are_named() {
+    let dates: Vec<String> = (1..=28).map(|day| format!("{:02}.11.2026", day % 15 + 13)).collect();
+    let (lines, _) = told(&input(0, &dates.iter().map(String::as_str).collect::<Vec<_>>()));
+    let end = "28 rows are like this: `14.11.2026` (lines 2, 17), `15.11.2026` (lines 3, 18), `16.11.2026` (lines 4, 19), lines 5 to 16, 20, 21, …";
+    assert!(lines[1].ends_with(end), "{}", lines[1]);
+}
+
+#[test]
+fn dates_of_rows_that_contradict_each_other_are_not_in_a_refused_plan() {
+    let dates = |text: &str| {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        let source = Source::open(file.path()).expect("readable");
+        let layout = Layout::of(&source, Operation::Grant, &Dialect::default(), false).expect("a header");
+        let checked = ValidInput::check(source, layout, rules(Operation::Grant), false).expect("a plan");
+        checked.plan().dates.span().map(|dates| <[_; 2]>::from(dates).map(|date| date.to_string()))
+    };
+    let good = input(3, &[]);
+    let expected = ["2026-02-27T14:20:30.000Z".to_owned(), "2026-02-27T14:20:30.000Z".to_owned()];
+    assert_eq!(dates(&format!("{good}{A},+1h\n{A},+9h\n")), Some(expected.clone()));
+    // A user who stands there twice with one date counts.
+    let first = uuid::Uuid::from_u128(0);
+    assert_eq!(dates(&format!("userID,until\n{first},+4h\n{first},+4h\n{A},+1h\n{A},+9h\n")), Some(expected));
+    assert_eq!(dates(&format!("userID,until\n{A},+1h\n{A},+9h\n")), None);
 }
 
 #[test]

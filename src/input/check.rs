@@ -1,7 +1,7 @@
 //! Checks the whole input before anything is sent, in one pass and in bounded memory. (A second pass follows only if users
 //! may appear twice.)
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +10,7 @@ use super::bad_rows::BadRows;
 use super::blocks::Fingerprint;
 use super::columns::Layout;
 use super::error::refused;
-use super::repeats::{ROW_KEY, Repeat, Repeats, Suspects, find_repeats, hash, row_key, suspects};
+use super::repeats::{ROW_KEY, Repeats, Suspects, find_repeats, hash, row_key, suspects};
 use super::resolved_users::{ResolvedUsers, resolution_of};
 use super::rows::{Asked, RowReader, Rules, UserRef};
 use super::{InputError, Source};
@@ -137,13 +137,16 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     let mut repeats = Repeats::default();
     if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
-        let rows = suspected(again, &suspects, resolved)?;
+        let (rows, mut dates) = suspected(again, &suspects, resolved)?;
         let near = rules.operation.grace().map(|grace| grace.after(rules.start));
         repeats = find_repeats(rows, layout, &mut bad, skip_invalid, near)?;
         plan.given_back -= repeats.not_given_back;
-        if repeats.has_conflicts() {
+        if repeats.has_conflicts {
+            dates.extend(repeats.agreed.span().into_iter().flat_map(|(first, last)| [first, last]));
+            plan.dates = dates;
             let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
-            plan.dates = dates_without_conflicts(again, layout, &repeats, resolved)?;
+            let written = written_on(bad.quoted(), again)?;
+            bad.quote_written(&written);
         }
     }
     plan.duplicates = repeats.repeated;
@@ -152,40 +155,31 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     Ok(Checked { plan, bad, fingerprint, repeats })
 }
 
-/// The earliest and the latest end date of rows that contradict no other.
-fn dates_without_conflicts(
-    mut reader: RowReader<'_>,
-    layout: &Layout,
-    repeats: &Repeats,
-    resolved: Option<&ResolvedUsers>,
-) -> io::Result<EndDates> {
-    let mut dates = EndDates::default();
+/// What is written as the end date on each of these `lines`.
+fn written_on(mut lines: BTreeSet<u64>, mut reader: RowReader<'_>) -> io::Result<BTreeMap<u64, String>> {
+    let mut written = BTreeMap::new();
+    while !lines.is_empty()
+        && let Some(row) = reader.next_row()?
+    {
+        if lines.remove(&row.line()) {
+            written.insert(row.line(), row.until_text());
+        }
+    }
+    Ok(written)
+}
+
+/// The rows of the `suspects`, and the end dates of the other rows.
+fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<(Sorter<ROW_KEY>, EndDates)> {
+    let (mut rows, mut dates) = (Sorter::new(&std::env::temp_dir()), EndDates::default());
     while let Some(row) = reader.next_row()? {
         let Ok(Asked::For(requested)) = &row.asked else {
             continue;
         };
-        let is_left_out = match resolution_of(requested, row.number, resolved)? {
-            Some(Resolution::User(user)) => {
-                matches!(repeats.of(&requested.of(user), row.number, row.line(), layout), Repeat::Conflict(_))
-            }
-            Some(Resolution::Unresolved(..)) => true,
-            None => false,
-        };
-        dates.extend(requested.until().filter(|_| !is_left_out));
-    }
-    Ok(dates)
-}
-
-/// The rows of the `suspects`.
-fn suspected(mut reader: RowReader<'_>, suspects: &Suspects, resolved: Option<&ResolvedUsers>) -> io::Result<Sorter<ROW_KEY>> {
-    let mut rows = Sorter::new(&std::env::temp_dir());
-    while let Some(row) = reader.next_row()? {
-        if let Ok(Asked::For(requested)) = &row.asked
-            && let Some(Resolution::User(user)) = resolution_of(requested, row.number, resolved)?
-            && suspects.include(user)
-        {
-            rows.push(row_key(&requested.of(user), row.number, row.line()))?;
+        match resolution_of(requested, row.number, resolved)? {
+            Some(Resolution::User(user)) if suspects.include(user) => rows.push(row_key(&requested.of(user), row.number, row.line()))?,
+            Some(Resolution::User(_)) | None => dates.extend(requested.until()),
+            Some(Resolution::Unresolved(..)) => {}
         }
     }
-    Ok(rows)
+    Ok((rows, dates))
 }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::bad_rows::{BadRows, NAMED};
 use super::columns::Layout;
-use super::row_fault::RowFault;
-use crate::domain::{Action, BitSet, BypassUntil, Previous, RowNumber, RowSet, UserId};
+use super::row_fault::{DateAsWritten, RowFault};
+use crate::domain::{Action, BitSet, BypassUntil, EndDates, Previous, RowNumber, RowSet, UserId};
 use crate::external_sort::Sorter;
 
 /// A row as integers that sort by user and then by row: the two halves of the user ID, the row number, its line, the end date,
@@ -88,6 +88,10 @@ pub(crate) struct Repeats {
     pub(crate) repeated: u64,
     /// The number of rows that are not sent, and would give their user an earlier end date back.
     pub(crate) not_given_back: u64,
+    /// Whether rows contradict each other.
+    pub(super) has_conflicts: bool,
+    /// The end dates of suspected users whose rows agree.
+    pub(super) agreed: EndDates,
     duplicates: RowSet,
     /// For each such user, ordered by user: the first row, and the first row that contradicts it.
     conflicts: Vec<(RowKey, RowKey)>,
@@ -101,11 +105,6 @@ pub(crate) enum Repeat {
 }
 
 impl Repeats {
-    /// Whether rows that contradict each other are remembered.
-    pub(super) fn has_conflicts(&self) -> bool {
-        !self.conflicts.is_empty()
-    }
-
     /// Classifies the row that requests `action`.
     pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
         let here = row_key(action, row, line);
@@ -150,8 +149,11 @@ pub(super) fn find_repeats(
         repeats.not_given_back += not_given_back + other.map_or(0, |_| gives_back(&first));
         let Some(other) = other else {
             repeats.repeated += later;
+            // A grant that is undone requests no end date.
+            repeats.agreed.extend(date(first[UNTIL]).filter(|_| first[UNTIL] != NO_DATE && layout.grant.is_none()));
             continue;
         };
+        repeats.has_conflicts = true;
         bad.add_unnamed(&conflict(layout, first, (first, other)), later - named.len() as u64);
         for here in std::iter::once(first).chain(named) {
             bad.add(here[LINE], conflict(layout, here, (first, other)));
@@ -163,11 +165,16 @@ pub(super) fn find_repeats(
     Ok(repeats)
 }
 
+fn date(millis: u64) -> Option<BypassUntil> {
+    DateTime::from_timestamp_millis(millis.cast_signed()).and_then(BypassUntil::from_instant)
+}
+
 /// The fault of the row `here`, which contradicts the `first` of its user's rows or, if it agrees with that, the `other`.
 fn conflict(layout: &Layout, here: RowKey, (first, other): (RowKey, RowKey)) -> RowFault {
     let there = if dates(&here) == dates(&first) { other } else { first };
     let (user, line) = (UserId::from(Uuid::from_u64_pair(here[0], here[1])).to_string(), there[LINE]);
-    let date = |millis: u64| DateTime::from_timestamp_millis(millis.cast_signed()).and_then(BypassUntil::from_instant);
+    let shown =
+        |millis: u64| DateAsWritten { date: date(millis).map(|until| until.to_string()).unwrap_or_default(), ..DateAsWritten::default() };
     let column = layout.until.as_ref().or(layout.grant.as_ref().map(|columns| &columns.until));
     match &layout.grant {
         Some(columns) if here[UNTIL] == there[UNTIL] => {
@@ -180,8 +187,7 @@ fn conflict(layout: &Layout, here: RowKey, (first, other): (RowKey, RowKey)) -> 
         Some(_) | None => RowFault::Conflict {
             column: column.map_or_else(|| "until".to_owned(), |column| column.name.clone()),
             user,
-            until: date(here[UNTIL]).map(|until| until.to_string()).unwrap_or_default(),
-            other: date(there[UNTIL]).map(|until| until.to_string()).unwrap_or_default(),
+            dates: Box::new([here, there].map(|key| shown(key[UNTIL]))),
             line,
         },
     }

@@ -1,5 +1,7 @@
 //! What is wrong with a row.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::mem::{Discriminant, discriminant};
 
 use crate::domain::{Guess, NotAUuid, UntilError, counted, quote};
@@ -12,6 +14,20 @@ pub(crate) enum LookupValueFault {
     Control(String),
     #[error("`{}` cannot be looked up: expected at most {most} characters", quote(.value))]
     TooLong { value: String, most: usize },
+}
+
+/// An end date, and how it is written in the input, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DateAsWritten {
+    pub(super) date: String,
+    pub(super) written: String,
+}
+
+impl fmt::Display for DateAsWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { date, written } = self;
+        if written.is_empty() || written == date { write!(f, "`{date}`") } else { write!(f, "`{}` (`{date}`)", quote(written)) }
+    }
 }
 
 /// Why a row cannot be read.
@@ -35,21 +51,21 @@ pub(crate) enum RowFault {
     NoUntil { column: String },
     #[error("column `{}`: `{}` is not a result of a grant", quote(.column), quote(.value))]
     Result { column: String, value: String },
-    #[error("column `{}`: `{}` is not an end date that was granted: expected the form `2026-08-31T17:00:00.000Z`", quote(.column), quote(.value))]
+    #[error("column `{}`: `{}` is not an end date that was granted: expected the form `2030-08-31T17:00:00.000Z`", quote(.column), quote(.value))]
     Granted { column: String, value: String },
     #[error("column `{}`: `` does not tell what the user had before the grant", quote(.column))]
     NoPrevious { column: String },
-    #[error("column `{}`: `{}` is not what a user had before: expected the form `2026-08-31T17:00:00.000Z`, or `none`", quote(.column), quote(.value))]
+    #[error("column `{}`: `{}` is not what a user had before: expected the form `2030-08-31T17:00:00.000Z`, or `none`", quote(.column), quote(.value))]
     Previous { column: String, value: String },
     #[error("column `{}`: `{previous}` is not before `{granted}`, which the grant gave", quote(.column))]
     NotBefore { column: String, previous: String, granted: String },
     #[error("column `{}`: `{user}` had `{previous}` here, and `{other}` on line {line}: expected one for a user", quote(.column))]
     Contradiction { column: String, user: String, previous: String, other: String, line: u64 },
     #[error(
-        "column `{}`: the user {user} has the end date `{until}` here, and `{other}` on line {line}: expected one end date for a user",
-        quote(.column)
+        "column `{}`: the user {user} has the end date {} here, and {} on line {line}: expected one end date for a user",
+        quote(.column), .dates[0], .dates[1]
     )]
-    Conflict { column: String, user: String, until: String, other: String, line: u64 },
+    Conflict { column: String, user: String, dates: Box<[DateAsWritten; 2]>, line: u64 },
 }
 
 impl RowFault {
@@ -81,6 +97,8 @@ pub(super) struct Likeness {
     until: Option<Discriminant<UntilError>>,
     /// What such an end date may mean instead.
     guess: Option<Discriminant<Guess>>,
+    /// Whether that has passed.
+    has_passed: bool,
     user: Option<UserForm>,
 }
 
@@ -120,13 +138,14 @@ impl RowFault {
     /// What it has in common with others like it.
     pub(super) fn likeness(&self) -> Likeness {
         let until = if let Self::Until { fault, .. } = self { Some(fault) } else { None };
-        let guess = if let Some(UntilError::Form(text)) = until { Guess::of(text) } else { None };
+        let guess = if let Some(UntilError::Form { value, start }) = until { Guess::of(value).zip(Some(*start)) } else { None };
         let user = if let Self::User { fault, .. } = self { Some(UserForm::of(fault)) } else { None };
         Likeness {
             column: self.column().to_owned(),
             fault: discriminant(self),
             until: until.map(discriminant),
-            guess: guess.as_ref().map(discriminant),
+            guess: guess.as_ref().map(|(guess, _)| discriminant(guess)),
+            has_passed: guess.as_ref().is_some_and(|(guess, start)| guess.has_passed(*start)),
             user,
         }
     }
@@ -161,7 +180,21 @@ impl RowFault {
         }
     }
 
-    /// The value that is wrong, or the user; empty where a value is missing.
+    /// The line with another end date, if that is what is wrong.
+    pub(super) fn contradicts(&self) -> Option<u64> {
+        if let Self::Conflict { line, .. } = self { Some(*line) } else { None }
+    }
+
+    /// Takes in what is written as end dates, of the row on the line `here` and of the one that it contradicts.
+    pub(super) fn quote_written(&mut self, here: u64, texts: &BTreeMap<u64, String>) {
+        if let Self::Conflict { dates, line, .. } = self {
+            for (date, line) in dates.iter_mut().zip([here, *line]) {
+                date.written = texts.get(&line).cloned().unwrap_or_default();
+            }
+        }
+    }
+
+    /// The value that is wrong; empty where a value is missing, or where each is sound and two of them contradict each other.
     pub(super) fn value(&self) -> &str {
         match self {
             Self::TooMany { value, .. }
@@ -174,8 +207,9 @@ impl RowFault {
             Self::User { fault, .. } => fault.text(),
             Self::Until { fault, .. } => fault.text(),
             Self::NotBefore { previous, .. } => previous,
-            Self::Contradiction { user, .. } | Self::Conflict { user, .. } => user,
-            Self::TooFew { .. }
+            Self::Contradiction { .. }
+            | Self::Conflict { .. }
+            | Self::TooFew { .. }
             | Self::LookupValue { fault: LookupValueFault::Empty, .. }
             | Self::NoUntil { .. }
             | Self::NoPrevious { .. } => "",

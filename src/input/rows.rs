@@ -285,6 +285,12 @@ impl ReadRow<'_> {
         String::from_utf8_lossy(self.field(self.layout.user.index)).trim().to_owned()
     }
 
+    /// The text in the column of end dates, trimmed; empty if there is no such column.
+    pub(crate) fn until_text(&self) -> String {
+        let text = self.layout.until.as_ref().map(|column| String::from_utf8_lossy(self.field(column.index)));
+        text.map(|text| text.trim().to_owned()).unwrap_or_default()
+    }
+
     /// A value without the carriage return of its line ending.
     pub(crate) fn field(&self, index: usize) -> &[u8] {
         let value = self.record.get(index).unwrap_or_default();

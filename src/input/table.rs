@@ -50,6 +50,11 @@ impl Table {
         &self.source.name
     }
 
+    /// The SHA-256 of the file, once its last row has been read.
+    pub(crate) fn sha256(&self) -> &[u8; 32] {
+        &self.records.fingerprint().whole
+    }
+
     /// The index of the column with this name. No such column, or several, is an error.
     pub(crate) fn column(&self, wanted: &str) -> Result<usize, InputError> {
         let fault = |fault| InputError::Header { name: self.source.name.clone(), line: self.header_line, fault };

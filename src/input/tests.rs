@@ -155,13 +155,13 @@ fn a_user_twice_is_a_duplicate_or_a_conflict() {
     assert!(message.starts_with("in.csv: 2 of 3 rows are invalid"), "{message}");
     assert!(
         message.contains(&format!(
-            "in.csv:2: column `until`: the user {A} has the end date `2026-08-31T00:00:00.000Z` here, and `2026-02-27T14:20:30.000Z` on line 4"
+            "in.csv:2: column `until`: the user {A} has the end date `2026-08-31` (`2026-08-31T00:00:00.000Z`) here, and `+4h` (`2026-02-27T14:20:30.000Z`) on line 4"
         )),
         "{message}"
     );
     assert!(
         message.contains(&format!(
-            "in.csv:4: column `until`: the user {A} has the end date `2026-02-27T14:20:30.000Z` here, and `2026-08-31T00:00:00.000Z` on line 2"
+            "in.csv:4: column `until`: the user {A} has the end date `+4h` (`2026-02-27T14:20:30.000Z`) here, and `2026-08-31` (`2026-08-31T00:00:00.000Z`) on line 2"
         )),
         "{message}"
     );
@@ -193,7 +193,7 @@ fn a_quote_that_is_never_closed_refuses_the_input_even_with_skip_invalid() {
 fn a_users_many_rows_are_named_up_to_twenty_and_all_counted() {
     let text = format!("userID,until\n{}{A},+5h\n", format!("{A},+4h\n").repeat(99));
     let message = grant(&text).expect_err("a conflict");
-    assert!(message.starts_with("in.csv: 100 of 100 rows are invalid") && message.ends_with("(lines 2 to 21), …"), "{message}");
+    assert!(message.starts_with("in.csv: 100 of 100 rows are invalid") && message.ends_with(": lines 2 to 21, …"), "{message}");
     let rows = read(text.as_bytes(), rules(Operation::Grant), &Dialect::default(), true).expect("rows");
     assert!(asks(&rows).iter().all(|row| row.starts_with("invalid ")));
 }

@@ -6,13 +6,25 @@ use super::Users;
 use super::causes::MOST_EXAMPLES;
 use super::figures::{Ends, Unreadable, cut};
 use crate::diff::Change;
-use crate::domain::BypassUntil;
+use crate::domain::{BYTE_ORDER_MARK, BypassUntil};
 
 /// The columns of the output of `diff` that are its own.
 const COLUMNS: [&str; 4] = ["userID", "change", "before", "after"];
 /// How many further columns are shown, and how many characters of each value.
 const FURTHER: usize = 4;
 const MOST_VALUE: usize = 60;
+
+/// The delimiter of a text that begins as the output of `diff` does, which somebody may have saved again. `None` for any other text.
+pub(super) fn delimiter_of_changes(head: &[u8]) -> Option<u8> {
+    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+    let header = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let has_all = |delimiter: u8| {
+        let bare = |name: &[u8]| name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name).to_owned();
+        let names: Vec<Vec<u8>> = header.split(|byte| *byte == delimiter).map(bare).collect();
+        COLUMNS.iter().all(|wanted| names.iter().any(|name| name == wanted.as_bytes()))
+    };
+    b",;|\t".iter().copied().find(|delimiter| has_all(*delimiter))
+}
 
 /// The output of `diff` in numbers.
 #[derive(Debug)]

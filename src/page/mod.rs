@@ -19,6 +19,7 @@ mod spread;
 mod told;
 mod words;
 
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -26,15 +27,18 @@ use csv::ByteRecord;
 
 pub(crate) use self::error::PageError;
 
-use self::changes::Changes;
+use self::changes::{Changes, delimiter_of_changes};
 use self::figures::{RunFigures, Unreadable};
 use self::told::Told;
 use self::words::counted;
+use crate::domain::CsvDialect;
 use crate::file_error::FileError;
-use crate::report::{COLUMNS, Hashing, ReportFiles, is_journal};
+use crate::report::{COLUMNS, Hashing, ReportFiles, delimiter_of_report, is_journal};
 
 /// Bytes read at a time.
 const BUFFER: usize = 256 << 10;
+/// The bytes that show the delimiter: a byte order mark, and the names of the first columns.
+const SHOWN_BY: u64 = 256;
 
 /// Whether users are named on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +104,7 @@ pub(crate) enum Link {
 
 fn read(path: &Path, users: Users, ended: Option<DateTime<Utc>>) -> Result<(Content, String), PageError> {
     let failed = |source| PageError::Unreadable(FileError::new("read", path, source));
-    let file = Hashing::open(path).map_err(failed)?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(file);
+    let mut reader = Hashing::open(path).and_then(reader_of).map_err(failed)?;
     let mut line = ByteRecord::new();
     reader.read_byte_record(&mut line).map_err(|error| failed(error.into()))?;
     let mut content = content_of(path, &line, users, ended)?;
@@ -111,7 +114,18 @@ fn read(path: &Path, users: Users, ended: Option<DateTime<Utc>>) -> Result<(Cont
             Content::Diff(changes) => changes.take(&line),
         }
     }
-    Ok((content, reader.into_inner().finish()))
+    let (_, file) = reader.into_inner().into_inner();
+    Ok((content, file.finish()))
+}
+
+/// A parser of `file`, whatever the dialect of what is in it.
+fn reader_of(mut file: Hashing) -> io::Result<csv::Reader<io::Chain<Cursor<Vec<u8>>, Hashing>>> {
+    let mut head = Vec::new();
+    file.by_ref().take(SHOWN_BY).read_to_end(&mut head)?;
+    let shown = delimiter_of_report(&head).or_else(|| delimiter_of_changes(&head));
+    let mut parser = csv::ReaderBuilder::new();
+    parser.delimiter(shown.unwrap_or_else(|| CsvDialect::default().delimiter()));
+    Ok(parser.has_headers(false).flexible(true).buffer_capacity(BUFFER).from_reader(Cursor::new(head).chain(file)))
 }
 
 /// The columns that reports of older versions lack.

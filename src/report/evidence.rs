@@ -49,6 +49,22 @@ pub(crate) enum Confirmed {
     Sandbox,
 }
 
+/// What held before a process with another operator, confirmation or reason took the run up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EarlierRecord {
+    #[serde(default)]
+    pub(crate) operator: OperatorRecord,
+    #[serde(default)]
+    pub(crate) confirmed: ConfirmationRecord,
+    pub(crate) reason: Option<String>,
+    /// When the last process for which it held ended; `None` if it ended without being able to say.
+    pub(crate) until: Option<String>,
+}
+
+/// The most of them that a record has: the first. Somebody who resumes a run again and again cannot push them out.
+pub(super) const MOST_EARLIER: usize = 100;
+
 /// The earliest and the latest end date that a grant's valid rows ask for, spans counted; both `None` for other operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EndDatesRecord {

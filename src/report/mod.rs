@@ -31,7 +31,7 @@ pub(crate) use self::summary::{Ending, Summary};
 pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::dialect::delimiter_of_report;
-pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EndDatesRecord, HoldRecord, HoldsRecord, OperatorRecord};
+pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EarlierRecord, EndDatesRecord, HoldRecord, HoldsRecord, OperatorRecord};
 #[cfg(test)]
 pub(crate) use self::failed::FailedRows;
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, FormerInput, JournalRows, RowsByNumber, UNNAMED_COLUMN};

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::files::{OutputError, ReportFiles};
 use super::record::{RunRecord, Status};
+use crate::domain::Operation;
 
 /// The run that wrote a report.
 #[derive(Debug)]
@@ -14,14 +15,28 @@ pub(crate) struct Origin {
     pub(crate) started: DateTime<Utc>,
     /// The selection of users that the report has lines of, as typed; `None` for all.
     pub(crate) only: Option<String>,
+    /// What an audit's input was; `None` for other operations.
+    pub(crate) audited: Option<String>,
+    /// The SHA-256 of the report that the run wrote.
+    pub(crate) sha256: Option<String>,
+    /// In what the record's name for its report is another.
+    pub(crate) other_name: Option<String>,
 }
 
-/// The origin of the report at `report`; `None` if there is no record of it that can be read.
+/// The origin of the report at `report`, as the record beside it has it; `None` if there is none that can be read. A record of
+/// another name tells of this report only if the SHA-256 is the same.
 pub(crate) fn origin_of(report: &Path) -> Option<Origin> {
     let files = ReportFiles::beside(report).ok()?;
     let (record, _) = RunRecord::read_any(&files.record).ok()??;
-    let (started, _) = record.origin().ok().filter(|_| record.other_report(report).is_none())?;
-    Some(Origin { environment: record.environment.id, started, only: record.options.only })
+    let (started, _) = record.origin().ok()?;
+    Some(Origin {
+        started,
+        audited: (record.operation == Operation::Audit.name()).then(|| record.input.identity()),
+        other_name: record.other_report(report),
+        environment: record.environment.id,
+        only: record.options.only,
+        sha256: record.report.sha256,
+    })
 }
 
 /// Checks that a new run may write `files`: none of them exists. Of a report that exists, its record tells whether its run can be

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::dialect::DialectRecord;
-use super::evidence::{ConfirmationRecord, EndDatesRecord, HoldsRecord, OperatorRecord};
+use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord};
 use super::files::{OutputError, Replaced};
 use super::version::{CURRENT_FORMAT, Keys, check_record};
 use crate::domain::{Outcome, OutputDialect, RunId, Tally, escaped};
@@ -35,6 +35,9 @@ pub(crate) struct RunRecord {
     /// Empty in records of versions that did not write this.
     #[serde(default)]
     pub(crate) confirmed: ConfirmationRecord,
+    /// What held before that, if it was something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier: Vec<EarlierRecord>,
     #[serde(default)]
     pub(crate) end_dates: EndDatesRecord,
     /// The rates that the licence allows, by PingOne's names for them; `None` if PingOne did not report them.
@@ -127,7 +130,7 @@ pub(crate) struct DirectoryRecord {
 
 impl InputRecord {
     /// What two inputs must have in common to count as the same.
-    fn identity(&self) -> String {
+    pub(super) fn identity(&self) -> String {
         match (&self.directory, &self.sha256) {
             (Some(DirectoryRecord { filter: Some(filter) }), _) => format!("the directory with the filter {filter}"),
             (Some(DirectoryRecord { filter: None }), _) => "the whole directory".to_owned(),
@@ -283,6 +286,15 @@ impl RunRecord {
 
     fn of_text(path: &Path, text: &[u8]) -> Result<Self, FileError> {
         serde_json::from_slice(text).map_err(|error| FileError::new("read", path, error.into()))
+    }
+
+    /// Keeps who ran the `former` process, how it was confirmed and why, if this one has another operator, confirmation or reason.
+    pub(crate) fn keep_earlier(&mut self, former: &Self) {
+        let Self { operator, confirmed, reason, finished_at, .. } = former.clone();
+        let is_same = operator == self.operator && confirmed == self.confirmed && reason == self.reason;
+        if !is_same && self.earlier.len() < MOST_EARLIER {
+            self.earlier.push(EarlierRecord { operator, confirmed, reason, until: finished_at });
+        }
     }
 
     /// Writes the record to `place`, replacing an earlier one.

@@ -15,6 +15,7 @@ pub(in crate::report) fn record() -> RunRecord {
         reason: None,
         operator: OperatorRecord::default(),
         confirmed: ConfirmationRecord::default(),
+        earlier: Vec::new(),
         end_dates: EndDatesRecord::default(),
         licence: None,
         started_at: "2026-02-27T10:20:30.456Z".into(),
@@ -228,4 +229,22 @@ fn totals_and_requests_of_several_runs_add_up() {
     let mut requests = RequestsRecord { sent: 10, retried: 2, throttled: 1 };
     requests.add(RequestsRecord { sent: 5, retried: 3, throttled: u64::MAX });
     assert_eq!(requests, RequestsRecord { sent: 15, retried: 5, throttled: u64::MAX });
+}
+
+#[test]
+fn what_held_before_is_kept_once_and_in_bounds() {
+    let of = |reason: &str| RunRecord { reason: Some(reason.into()), finished_at: Some(format!("end of {reason}")), ..record() };
+    let mut second = of("R2");
+    second.keep_earlier(&of("R2"));
+    assert_eq!(second.earlier, [], "nothing differs");
+    second.keep_earlier(&of("R1"));
+    assert_eq!(second.earlier.len(), 1);
+    assert_eq!((second.earlier[0].reason.as_deref(), second.earlier[0].until.as_deref()), (Some("R1"), Some("end of R1")));
+    for _ in 0..2 * MOST_EARLIER {
+        second.keep_earlier(&of("R3"));
+    }
+    assert_eq!((second.earlier.len(), second.earlier[0].reason.as_deref()), (MOST_EARLIER, Some("R1")));
+    let text = serde_json::to_string(&second).expect("text");
+    assert_eq!(serde_json::from_str::<RunRecord>(&text).expect("JSON"), second);
+    assert!(!serde_json::to_string(&record()).expect("text").contains("earlier"));
 }

@@ -189,11 +189,11 @@ fn a_line_that_is_none_of_a_reports_is_refused_and_named() {
         ),
         (
             sound.replace(MAY, "31/05/2026"),
-            ":2: column `bypassMFAEnabledUntil`: `31/05/2026` is not an end date: expected the form `2026-08-31T17:00:00.000Z`",
+            ":2: column `bypassMFAEnabledUntil`: `31/05/2026` is not an end date: expected the form `2030-08-31T17:00:00.000Z`",
         ),
         (
             sound.replace("inactive,false,", "inactive,false,never"),
-            ":4: column `bypassMFAEnabledUntil`: `never` is not an end date: expected the form `2026-08-31T17:00:00.000Z`",
+            ":4: column `bypassMFAEnabledUntil`: `never` is not an end date: expected the form `2030-08-31T17:00:00.000Z`",
         ),
         (
             sound.replace(",inactive,", ","),
@@ -381,6 +381,68 @@ fn reports_that_do_not_belong_together_by_their_records_are_refused() {
     // Without a record, or with one of another report, nothing is known.
     std::fs::remove_file(field.path("first.run.json")).expect("there");
     assert_eq!(field.run(&["diff", "second.csv", "first.csv"]).code, 0);
+}
+
+/// The names by which reports are kept: dated, with their records.
+fn rename(field: &crate::harness::Field, from: &str, to: &str) {
+    for end in ["csv", "run.json"] {
+        std::fs::rename(field.path(&format!("{from}.{end}")), field.path(&format!("{to}.{end}"))).expect("renamed");
+    }
+}
+
+#[test]
+fn what_the_records_tell_is_not_passed_over() {
+    let field = field_with(SandboxConfig { users: Some(50), ..SandboxConfig::default() });
+    field.users(20, "+4h");
+    let audit = |arguments: &[&str]| assert_eq!(field.run(&[&["audit"], arguments].concat()).code, 0);
+    audit(&["--all-users", "-o", "all.csv"]);
+    audit(&["--all-users", "-o", "active.csv", "--only", "active"]);
+    audit(&["in.csv", "-o", "some.csv"]);
+    // A renamed report is known by its digest, and other bytes under the renamed name are not.
+    rename(&field, "all", "2026-11-01");
+    let swapped = field.run(&["diff", "some.csv", "2026-11-01.csv"]);
+    assert!(
+        swapped.code == 2 && swapped.stdout.is_empty() && swapped.stderr.contains("name the earlier report first"),
+        "{}",
+        swapped.stderr
+    );
+    let selected = field.run(&["diff", "2026-11-01.csv", "active.csv"]);
+    assert!(selected.code == 2 && selected.stderr.contains("NEW has lines only"), "{}", selected.stderr);
+    // Audits of different inputs.
+    let other = field.run(&["diff", "2026-11-01.csv", "some.csv"]);
+    let different =
+        "warning: OLD and NEW are audits of different inputs: `added` and `removed` may stand for users who are in one of them only\n";
+    assert_eq!((other.code, other.stderr.as_str()), (1, format!("{different}30 changes of 50 users: 30 removed\n").as_str()));
+    // A record of another report under the renamed report's name, and a report that has changed under its own.
+    let text = std::fs::read_to_string(field.path("2026-11-01.csv")).expect("there");
+    let cut = text.lines().take(40).map(|line| format!("{line}\n")).collect::<String>();
+    field.write("2026-11-01.csv", &cut);
+    let foreign = field.run(&["diff", "2026-11-01.csv", "some.csv"]);
+    let warning = "warning: 2026-11-01.csv: the record beside it is not of this report, and is not considered: the report was `all.csv` and is \
+                   `2026-11-01.csv`, and its SHA-256 is another\n";
+    assert!(foreign.code == 1 && foreign.stderr.starts_with(warning) && foreign.stderr.lines().count() == 2, "{}", foreign.stderr);
+    rename(&field, "2026-11-01", "all");
+    let changed = field.run(&["diff", "all.csv", "some.csv"]);
+    let warning = "warning: all.csv: the report is not as its run wrote it: its SHA-256 is ";
+    assert!(changed.code == 1 && changed.stderr.starts_with(warning) && changed.stderr.contains(different), "{}", changed.stderr);
+    // Only one record is there, and says that lines were left out.
+    std::fs::remove_file(field.path("all.run.json")).expect("there");
+    for (old, new, told) in [
+        (
+            "active.csv",
+            "all.csv",
+            "warning: OLD has lines only for users who could bypass MFA (`--only active`), and there is no record of NEW: `added` may",
+        ),
+        (
+            "all.csv",
+            "active.csv",
+            "warning: NEW has lines only for users who could bypass MFA (`--only active`), and there is no record of OLD: `removed` may",
+        ),
+    ] {
+        let found = field.run(&["diff", old, new]);
+        assert!(found.code == 1 && found.stderr.starts_with(told) && found.stderr.lines().count() == 2, "{}", found.stderr);
+    }
+    assert_eq!(field.run(&["diff", "all.csv", "all.csv"]).stderr, "0 changes of 39 users\n");
 }
 
 #[test]

@@ -137,3 +137,32 @@ fn a_run_that_a_version_without_these_keys_recorded_is_taken_up() {
     assert_eq!((&record["runId"], &record["status"]), (&former["runId"], &json!("completed")));
     assert!(record["operator"]["user"].is_string() && record["endDates"]["latest"].is_string(), "{record}");
 }
+
+#[test]
+fn who_approved_a_part_and_why_stays_in_the_record_of_a_run_that_others_resume() {
+    let config = SandboxConfig { users: Some(20), ..SandboxConfig::default() };
+    let field = field_with(config);
+    let mut users: Vec<_> = (0..20).map(|index| field.sandbox.user_id(index).to_string()).collect();
+    users[9] = "00000000-0000-4000-8000-000000000000".to_owned();
+    field.write("in.csv", format!("userID\n{}\n", users.join("\n")));
+    let grant = ["grant", "in.csv", "--until", "+1h", "--resume"];
+    let run = |arguments: &[&str]| field.run(&[&grant[..], arguments].concat());
+    let first = run(&["--canary", "10", "--approved-by", "Bob", "--reason", "R1"]);
+    assert_eq!(first.code, 3, "{}", first.stderr);
+    let stopped = record(&field);
+    assert_eq!(stopped["earlier"], Value::Null, "there is nothing yet");
+    let second = run(&["--max-failures", "100%", "--approved-by", "Carol", "--reason", "R2 <b>"]);
+    assert_eq!(second.code, 1, "{}", second.stderr);
+    let done = record(&field);
+    assert_eq!((&done["confirmed"]["approvedBy"], &done["reason"]), (&json!("Carol"), &json!("R2 <b>")));
+    let earlier = done["earlier"].as_array().expect("a list");
+    assert_eq!(earlier.len(), 1, "{done}");
+    assert_eq!((&earlier[0]["confirmed"]["approvedBy"], &earlier[0]["reason"]), (&json!("Bob"), &json!("R1")));
+    assert_eq!((&earlier[0]["operator"], &earlier[0]["until"]), (&stopped["operator"], &stopped["finishedAt"]));
+    assert_eq!(run(&["--reason", "R3"]).code, 1, "it has finished");
+    assert_eq!(record(&field), done);
+    assert_eq!(field.run(&["page", "in.report.csv"]).code, 0);
+    let page = std::fs::read_to_string(field.path("in.report.html")).expect("a page");
+    let before = page.split("Before that").nth(1).expect("it is told");
+    assert!(before.contains("Bob") && before.contains("R1") && !page.contains("R2 <b>"), "{before}");
+}

@@ -127,6 +127,35 @@ fn page(field: &Field, options: &[&str], code: i32) -> String {
     fs::read_to_string(field.path(PAGE)).expect("a page")
 }
 
+/// The figures of a report, or of what `diff` wrote, are the same in each dialect.
+#[test]
+fn a_page_reads_each_dialect() {
+    let field = field();
+    let rows: String = (0..4).map(|index| format!("{}|+4h|a,b;c\n", field.sandbox.user_id(index))).collect();
+    field.write("in.csv", format!("\u{feff}userID|until|team\n{rows}"));
+    let mut found = Vec::new();
+    for dialect in ["rfc4180", "excel", "same"] {
+        let run = field.run(&["audit", "in.csv", "--delimiter", "|", "--output-dialect", dialect, "--overwrite"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let page = page(&field, &[], 0);
+        assert!(!page.contains("is not as the record says"), "{dialect}");
+        let sha256 = record(&field)["report"]["sha256"].as_str().expect("a digest").to_owned();
+        assert!(page.contains(&sha256), "{dialect}");
+        found.push(
+            figures_of(&page).iter().filter(|figure| figure.name.starts_with("result-")).map(|figure| figure.value).collect::<Vec<_>>(),
+        );
+    }
+    assert!(found[0].contains(&4) && found.iter().all(|figures| *figures == found[0]), "{found:?}");
+    let changes = "userID,username,change,before,after\n00000000-0000-4000-8000-000000000001,x,new,inactive,2099-05-31T17:00:00.000Z\n";
+    let pages = [",", ";", "|", "\t"].map(|delimiter| {
+        field.write("changes.csv", format!("\u{feff}{}", changes.replace(',', delimiter).replace('\n', "\r\n")));
+        let made = field.run(&["page", "changes.csv", "--overwrite"]);
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        figures_of(&fs::read_to_string(field.path("changes.html")).expect("a page")).len()
+    });
+    assert!(pages[0] > 0 && pages.iter().all(|figures| *figures == pages[0]), "{pages:?}");
+}
+
 fn record(field: &Field) -> Value {
     serde_json::from_slice(&fs::read(field.path(RECORD)).expect("a record")).expect("JSON")
 }

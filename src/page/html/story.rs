@@ -10,7 +10,7 @@ use crate::page::NO_RECORD;
 use crate::page::figures::RunFigures;
 use crate::page::told::Told;
 use crate::page::words::{day, moment, thousands};
-use crate::report::{Confirmed, Status};
+use crate::report::{ConfirmationRecord, Confirmed, EarlierRecord, OperatorRecord, Status};
 
 /// The title of the page.
 pub(super) fn title(source: &Source, told: Option<&Told>) -> String {
@@ -181,10 +181,11 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
                     code { (foreign(&environment.id)) }
                 })))
                 (fact("API", text(Some(&record.api_url))))
-                (fact("Operator", operator(told)))
+                (fact("Operator", operator(&record.operator)))
                 (fact("Confirmed", Some(html! { (confirmed(record.confirmed.how)) })))
                 (fact("Approved by", text(record.confirmed.approved_by.as_deref()).map(|name| html! { (name) " (as typed)" })))
                 (fact("Reason", text(record.reason.as_deref())))
+                @for earlier in &record.earlier { (fact("Before that", Some(before(earlier)))) }
                 (fact("Input", input.or(filter)))
                 (fact("Started", told.started().map(at)))
                 (fact("Finished", told.finished().map(at)))
@@ -201,8 +202,18 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
     }
 }
 
-fn operator(told: &Told) -> Option<Markup> {
-    let operator = &told.record.operator;
+/// What held for an earlier process of the run.
+fn before(earlier: &EarlierRecord) -> Markup {
+    let EarlierRecord { operator: by, confirmed: ConfirmationRecord { how, approved_by, .. }, reason, until } = earlier;
+    html! {
+        (operator(by).unwrap_or_else(|| html! { "an operator whom the record does not name" })) "; confirmed " (confirmed(*how))
+        @if let Some(name) = approved_by { "; approved by " (foreign(name)) " (as typed)" }
+        @if let Some(reason) = reason { "; reason: " (foreign(reason)) }
+        @if let Some(until) = until { "; until " (foreign(until)) }
+    }
+}
+
+fn operator(operator: &OperatorRecord) -> Option<Markup> {
     let parts =
         [("", &operator.user), ("by sudo from ", &operator.sudo_user), ("on ", &operator.host), ("as client ", &operator.client_id)];
     let parts: Vec<_> = parts.into_iter().filter_map(|(before, value)| Some((before, value.as_deref()?))).collect();
