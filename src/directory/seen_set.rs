@@ -97,7 +97,7 @@ mod tests {
 
     fn user(index: u8) -> ListedUser {
         let id = id(index);
-        ListedUser { id, username: Some(format!("u{index}").into()), email: None, external_id: None, population: None }
+        ListedUser { id, username: Some(format!("u{index}").into()), email: None, external_id: None, population: None, enabled: None }
     }
 
     fn id(index: u8) -> UserId {
