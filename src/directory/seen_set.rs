@@ -17,7 +17,7 @@ use crate::report::ResumedUsers;
 pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
 
 /// The most users to reserve memory for in advance: the server's count cannot be trusted.
-const MOST_RESERVED: u64 = 10_000_000;
+pub(super) const MOST_RESERVED: u64 = 10_000_000;
 
 /// The users that have rows. Takes 18 to 41 bytes per user.
 #[derive(Debug, Default)]
