@@ -139,12 +139,12 @@ mod tests {
 
     #[tokio::test]
     async fn each_user_stands_in_the_list_once_and_harmless() {
-        let pages = vec![vec![user(1, "=cmd()", Some(true)), user(2, "a,\"b\"", Some(false))], vec![user(1, "x", None), user(3, "c", None)]];
+        let pages =
+            vec![vec![user(1, "=cmd()", Some(true)), user(2, "a,\"b\"", Some(false))], vec![user(1, "x", None), user(3, "c", None)]];
         let (text, extent, counts) = written(pages, |_| ()).await;
         let id = "00000000-0000-0000-0000-00000000000";
-        let expected = format!(
-            "userID,username,email,populationID,enabled\n{id}1,'=cmd(),,,true\n{id}2,\"a,\"\"b\"\"\",,,false\n{id}3,c,,,\n"
-        );
+        let expected =
+            format!("userID,username,email,populationID,enabled\n{id}1,'=cmd(),,,true\n{id}2,\"a,\"\"b\"\"\",,,false\n{id}3,c,,,\n");
         assert_eq!((text, extent, counts), (expected, ListExtent::Whole, (3, 2)));
     }
 

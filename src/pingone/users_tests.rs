@@ -18,7 +18,9 @@ fn pages(replies: impl IntoIterator<Item = Reply>) -> UserList {
 
 fn page(next: &str) -> Reply {
     let link = if next.is_empty() { String::new() } else { format!(r#","_links":{{"next":{{"href":"{next}"}}}}"#) };
-    let user = format!(r#"{{"id":"{USER}","username":"ann","email":"a@example.com","externalId":"E1","population":{{"id":"p1"}},"enabled":false}}"#);
+    let user = format!(
+        r#"{{"id":"{USER}","username":"ann","email":"a@example.com","externalId":"E1","population":{{"id":"p1"}},"enabled":false}}"#
+    );
     answer(200, &format!(r#"{{"_embedded":{{"users":[{user},{{"id":"{USER}"}}]}},"count":9{link}}}"#))
 }
 
