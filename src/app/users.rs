@@ -82,7 +82,7 @@ async fn list(config: ListConfig, session: &Session<HttpTransport>, stop: &Stop,
     let done = read_and_write(listing, place, session, stop, console).await;
     notices.tell_now();
     drop(notices);
-    conclude(done, name, stop, console)
+    conclude(done, name.as_deref(), stop, console)
 }
 
 /// Reads the pages and writes their users, on a thread of its own: standard output may be read late, or never.
@@ -123,13 +123,13 @@ fn write(place: &ListPlace, parts: mpsc::Receiver<ListPart>) -> Result<ListExten
 }
 
 /// Tells what has become of the list in the file `name`, or on standard output. Only a whole list is a success.
-fn conclude(done: Done, name: Option<String>, stop: &Stop, console: &Console) -> Result<u8, RunError> {
+fn conclude(done: Done, name: Option<&str>, stop: &Stop, console: &Console) -> Result<u8, RunError> {
     let Done { listed, users, pages, written } = done;
     let why = match (listed, written) {
         (_, Some(Err(error))) => error.into(),
         (Err(error), Some(Ok(_)) | None) => not_listed(error),
         (Ok(_), Some(Ok(ListExtent::Whole))) => {
-            let place = name.as_deref().unwrap_or(OUTPUT);
+            let place = name.unwrap_or(OUTPUT);
             let header = if users == 0 { ": nobody is selected, and there is the header alone" } else { "" };
             console.tell(&format!("{} in {}: {place}{header}", counted(users, "user"), counted(pages, "page")));
             return Ok(EXIT_SUCCESS);

@@ -57,9 +57,9 @@ impl ListFile {
 
     /// Makes sure that no other process writes the file, until the lock is dropped. One that exists is to be replaced.
     pub(crate) fn claim(&self) -> Result<Lock, OutputError> {
-        Lock::take(&self.lock, &self.place).map_err(|error| match error {
-            OutputError::InUse(path) => OutputError::ListInUse(path),
-            other => other,
+        Lock::take(&self.lock, self.path()).map_err(|error| {
+            let is_in_use = matches!(error, OutputError::InUse(_));
+            if is_in_use { OutputError::ListInUse(self.path().to_owned()) } else { error }
         })
     }
 
