@@ -21,7 +21,7 @@ list is whole, or not at all. On standard output rows come page by page: only th
 const CODES: &str = "\
 Exit codes:
   0  the list is whole
-  2  usage or configuration, a filter that PingOne refuses, more users than --max-users, a file that exists
+  2  usage or configuration, a refused filter, more users than --max-users, a file that exists
   3  PingOne does not answer, or its list is endless or leads elsewhere: the list is not whole
   4  authentication or authorization refused, or no such environment
   5  the list cannot be written
@@ -50,8 +50,9 @@ pub(crate) struct SelectionArgs {
     /// List every user of the environment
     #[arg(long, conflicts_with_all = ["filter", "population", "group"])]
     pub(crate) all_users: bool,
-    /// List the users that a SCIM filter selects, such as `username sw "a"`; with the next two: those that
-    /// all of them select
+    /// List the users that a SCIM filter selects, such as `username sw "a"`
+    ///
+    /// With the next two: those that all of them select.
     #[arg(long, value_name = "SCIM")]
     pub(crate) filter: Option<Filter>,
     /// List the users of this population
@@ -83,7 +84,9 @@ pub(crate) struct ListPaceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct ListOutputArgs {
-    /// The file of the list [default: standard output]; `-` is standard output
+    /// The file of the list [default: standard output]
+    ///
+    /// `-` is standard output.
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
     /// Replace a file that exists
