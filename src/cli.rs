@@ -10,6 +10,7 @@ mod safety;
 mod sandbox;
 mod short_help;
 mod usage;
+mod users;
 mod verify;
 
 use std::ffi::OsString;
@@ -29,6 +30,7 @@ pub(crate) use self::explain::{ExplainArgs, ManArgs};
 pub(crate) use self::page::PageArgs;
 pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
+pub(crate) use self::users::{ListPaceArgs, SelectionArgs, UsersArgs};
 pub(crate) use self::verify::VerifyArgs;
 
 use self::connection::surplus_beside_sandbox;
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// End the bypass of each row's user early, if the user has one
     End(EndArgs),
+    /// List users of the directory as an input; no bypass is read
+    #[command(long_about = self::users::ABOUT)]
+    Users(UsersArgs),
     /// Tell what changed between two audit reports
     #[command(long_about = self::diff::ABOUT)]
     Diff(DiffArgs),

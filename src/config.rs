@@ -5,6 +5,7 @@ mod credentials;
 mod diagnosis;
 mod error;
 mod files;
+mod list;
 mod profile;
 mod proxy;
 mod settings;
@@ -25,6 +26,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use self::credentials::read_public_key;
 pub(crate) use self::diagnosis::{Diagnosis, SettingLine, proxy_of};
 pub(crate) use self::error::ConfigError;
+pub(crate) use self::list::ListConfig;
 pub(crate) use self::proxy::NamedProxy;
 pub(crate) use self::source::Source;
 

@@ -10,7 +10,7 @@ use super::error::RunError;
 use super::feed::{ResumePoint, RowFeed};
 use super::source::{ResolvedSource, RowSource, SourceRows};
 use crate::config::RunConfig;
-use crate::directory::{CARRIED, Listing, SeenSet};
+use crate::directory::{CARRIED, ListedFor, Listing, SeenSet};
 use crate::domain::{CsvDialect, Row, Selection};
 use crate::file_error::FileError;
 use crate::lookup::Forecast;
@@ -93,7 +93,8 @@ impl RowSource for DirectorySource {
 
     async fn resolve(self, context: &Context<'_>, _: Option<&Path>) -> Result<BegunList, RunError> {
         let Self(selection) = self;
-        let listing = Listing::begin(context.session(), selection.clone(), context.max_users(), context.stop());
+        let listed_for = ListedFor::Audit(selection.to_string());
+        let listing = Listing::begin(context.session(), &selection, listed_for, context.max_users(), context.stop());
         let listing = shown_while(context.console(), &context.session().answers, listing).await?;
         Ok(BegunList { selection, listing })
     }

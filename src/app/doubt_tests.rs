@@ -194,6 +194,7 @@ impl World {
             Command::Audit(arguments) => RunConfig::of_audit(arguments),
             Command::Diff(_)
             | Command::Verify(_)
+            | Command::Users(_)
             | Command::Page(_)
             | Command::Doctor(_)
             | Command::Explain(_)

@@ -8,7 +8,7 @@ use crate::clock::Side;
 use crate::config::ConfigError;
 use crate::diff::DiffError;
 use crate::directory::{ListingError, NotListed};
-use crate::domain::PlanDigest;
+use crate::domain::{PlanDigest, are, counted};
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
 use crate::file_error::{FileError, writing_hint};
 use crate::input::InputError;
@@ -80,6 +80,15 @@ pub(crate) enum RunError {
     Interrupted(Signal),
     #[error("stopped by {} before the first row was sent: nothing was changed by this command", .0.name())]
     InterruptedFirst(Signal),
+    #[error("stopped by {} before the list was read to its end", .0.name())]
+    ListStopped(Signal),
+    /// On standard output, some rows of it may stand already.
+    #[error("standard output: the list is not complete: {} at most {} in it", counted(*.users, "user"), are(*.users))]
+    ListCut {
+        users: u64,
+        #[source]
+        why: Box<RunError>,
+    },
     #[error("{address}: the sandbox cannot listen there")]
     Sandbox { address: String, source: io::Error },
     #[error("{path}: the sandbox cannot write the file")]
@@ -141,9 +150,12 @@ impl RunError {
             Self::Exceeded { code, .. } => *code,
             Self::NotPingOne { .. } => EXIT_REFUSED,
             Self::Unaccounted => EXIT_STOPPED,
-            Self::Interrupted(Signal::Interrupt) | Self::InterruptedFirst(Signal::Interrupt) => EXIT_SIGINT,
-            Self::Interrupted(Signal::Terminate) | Self::InterruptedFirst(Signal::Terminate) => EXIT_SIGTERM,
-            Self::Interrupted(Signal::Hangup) | Self::InterruptedFirst(Signal::Hangup) => EXIT_SIGHUP,
+            Self::ListCut { why, .. } => why.code(),
+            Self::Interrupted(signal) | Self::InterruptedFirst(signal) | Self::ListStopped(signal) => match signal {
+                Signal::Interrupt => EXIT_SIGINT,
+                Signal::Terminate => EXIT_SIGTERM,
+                Signal::Hangup => EXIT_SIGHUP,
+            },
         }
     }
 
@@ -163,6 +175,7 @@ impl RunError {
             Self::Output(error) => return error.hint(),
             Self::PingOne(error) => return error.hint(),
             Self::Listing(error) => return error.hint(),
+            Self::ListCut { why, .. } => return why.hint(),
             Self::Diff(error) => return error.hint(),
             Self::File(error) => return error.hint(),
             Self::SandboxFile { path, source } => return writing_hint(Path::new(path), source),
@@ -195,6 +208,7 @@ impl RunError {
             Self::Interrupted(_) => {
                 "go on by the command below, which sends no settled row again; a report on standard output has none, and begins anew"
             }
+            Self::ListStopped(_) => "start the command again when it suits: it begins with the first page",
             Self::InterruptedFirst(_) => "start the command again when it suits: it begins with the first row",
         };
         hint.to_owned()

@@ -31,6 +31,7 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod undo_tests;
+mod users;
 mod verify;
 mod workspace;
 
@@ -55,6 +56,7 @@ use self::metrics_file::MetricsFile;
 use self::page::page;
 use self::run::run_rows;
 use self::sandbox::serve_sandbox;
+use self::users::list_users;
 use self::verify::verify_report;
 
 /// The program's name.
@@ -94,6 +96,7 @@ async fn run_command(cli: Cli, to_resume: &str, console: &Console) -> Result<u8,
         Command::Grant(arguments) => run_config(RunConfig::of_grant(arguments), typed, to_resume, console).await,
         Command::Audit(arguments) => run_config(RunConfig::of_audit(arguments), typed, to_resume, console).await,
         Command::End(arguments) => run_config(RunConfig::of_end(arguments), typed, to_resume, console).await,
+        Command::Users(arguments) => list_users(arguments, console).await,
         Command::Diff(arguments) => diff(&arguments, console),
         Command::Verify(arguments) => verify_report(&arguments, console),
         Command::Doctor(arguments) => examine(&arguments).await,

@@ -120,6 +120,8 @@ pub(crate) enum ConfigError {
         "there is nobody to audit: expected a CSV file, `-` for standard input, or `--all-users`, `--filter`, `--population` or `--group`"
     )]
     NobodyToAudit,
+    #[error("there is nobody to list: expected `--all-users`, `--filter`, `--population` or `--group`")]
+    NobodyToList,
     #[error("{}", listed(missing))]
     Missing { missing: Vec<Missing>, profile: Option<Arc<ProfileName>> },
     #[error("{} is not used by `--auth-method {method}`", blamed(given))]
@@ -180,6 +182,9 @@ impl ConfigError {
             Self::NoInput => "name the file after the command, such as `users.csv`, with a column `userID`".into(),
             Self::NobodyToAudit => {
                 "`pingone-bypass audit users.csv` reads those of a file, and `pingone-bypass audit --all-users` everybody".into()
+            }
+            Self::NobodyToList => {
+                "`pingone-bypass users --all-users` lists everybody, and `pingone-bypass users --group UUID` the members of a group".into()
             }
             Self::Missing { missing, profile } => hint_at(missing, profile.as_deref()),
             Self::Unused { given, .. } if is_of_a_secret(given) => {

@@ -9,7 +9,8 @@ fn next(error: &ConfigError) -> Option<ConfigError> {
     let of_profile = |fault| ConfigError::Profile { path: path(), table: Some("prod".into()), key: "region".into(), fault };
     Some(match error {
         ConfigError::NoInput => ConfigError::NobodyToAudit,
-        ConfigError::NobodyToAudit => ConfigError::Missing { missing: vec![Missing::Secret], profile: None },
+        ConfigError::NobodyToAudit => ConfigError::NobodyToList,
+        ConfigError::NobodyToList => ConfigError::Missing { missing: vec![Missing::Secret], profile: None },
         ConfigError::Missing { .. } => ConfigError::Unused { given: Source::Option("--client-key-id"), method: "basic" },
         ConfigError::Unused { given, .. } if !is_of_a_secret(given) => {
             ConfigError::Unused { given: Source::Option("--client-secret-file"), method: "private-key-jwt" }

@@ -11,13 +11,25 @@ use crate::stop::Signal;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ListedFor {
     Audit(String),
+    /// To be written as a list.
+    Users(String),
     LookUp(&'static str),
+}
+
+impl ListedFor {
+    /// What the users are in at the end.
+    pub(super) fn result(&self) -> &'static str {
+        match self {
+            Self::Audit(_) => "report",
+            Self::Users(_) | Self::LookUp(_) => "list",
+        }
+    }
 }
 
 impl fmt::Display for ListedFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Audit(users) => f.write_str(users),
+            Self::Audit(users) | Self::Users(users) => f.write_str(users),
             Self::LookUp(attribute) => write!(f, "looking users up by `{attribute}`"),
         }
     }
@@ -57,7 +69,7 @@ impl ListingError {
             Self::Forbidden { message, .. } if !message.is_of_pingone() => WRONG_PATH.into(),
             Self::Forbidden { list, .. } => {
                 let or = match list {
-                    ListedFor::Audit(_) => "action for a population that it may read with `--population`",
+                    ListedFor::Audit(_) | ListedFor::Users(_) => "ask for a population that it may read with `--population`",
                     ListedFor::LookUp(_) => "name the users by their IDs, in a column `userID`",
                 };
                 format!("give the worker application the role Identity Data Admin for the environment, or {or}")
@@ -67,7 +79,7 @@ impl ListingError {
                 "a filter reads like `username sw \"a\" and enabled eq true`: attributes and operators as PingOne documents them".into()
             }
             Self::TooMany { .. } | Self::Grown { .. } => "allow more with `--max-users`, or select fewer with `--filter`".into(),
-            Self::Unread { list: ListedFor::LookUp(_), .. } => {
+            Self::Unread { list: ListedFor::LookUp(_) | ListedFor::Users(_), .. } => {
                 "start again when PingOne answers: nothing was changed by this command".into()
             }
             Self::Unread { list: ListedFor::Audit(_), .. } => "go on with `--resume` when PingOne answers: nobody is read twice".into(),
@@ -96,14 +108,17 @@ mod tests {
     fn next(error: &ListingError) -> Option<ListingError> {
         let (list, message) = (|| "all users".to_owned(), || ServerMessage::from(Detail::own(None, "no answer".to_owned())));
         let (audit, look_up) = (|| ListedFor::Audit("all users".to_owned()), || ListedFor::LookUp("email"));
+        let users = || ListedFor::Users("all users".to_owned());
         Some(match error {
-            ListingError::Forbidden { list: ListedFor::Audit(_), .. } => ListingError::Forbidden { list: look_up(), message: message() },
+            ListingError::Forbidden { list: ListedFor::Audit(_), .. } => ListingError::Forbidden { list: users(), message: message() },
+            ListingError::Forbidden { list: ListedFor::Users(_), .. } => ListingError::Forbidden { list: look_up(), message: message() },
             ListingError::Forbidden { list: ListedFor::LookUp(_), .. } => {
                 ListingError::Refused { list: list(), filtered: false, message: message() }
             }
             ListingError::Refused { filtered: false, .. } => ListingError::Refused { list: list(), filtered: true, message: message() },
             ListingError::Refused { filtered: true, .. } => ListingError::Unread { list: audit(), message: message() },
-            ListingError::Unread { list: ListedFor::Audit(_), .. } => ListingError::Unread { list: look_up(), message: message() },
+            ListingError::Unread { list: ListedFor::Audit(_), .. } => ListingError::Unread { list: users(), message: message() },
+            ListingError::Unread { list: ListedFor::Users(_), .. } => ListingError::Unread { list: look_up(), message: message() },
             ListingError::Unread { list: ListedFor::LookUp(_), .. } => ListingError::TooMany { list: list(), users: 2, most: 1 },
             ListingError::TooMany { .. } => ListingError::Grown { list: list(), most: 1 },
             ListingError::Grown { .. } => return None,
@@ -114,6 +129,6 @@ mod tests {
     fn each_list_that_cannot_be_read_says_what_to_do() {
         let message = Detail { status: Some(403), code: "C".into(), message: "m".into(), ..Detail::default() }.into();
         let first = ListingError::Forbidden { list: ListedFor::Audit("all users".to_owned()), message };
-        assert_eq!(assert_all_told(first, next, ListingError::hint), 8);
+        assert_eq!(assert_all_told(first, next, ListingError::hint), 10);
     }
 }

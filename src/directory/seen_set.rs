@@ -17,7 +17,7 @@ use crate::report::ResumedUsers;
 pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
 
 /// The most users to reserve memory for in advance: the server's count cannot be trusted.
-const MOST_RESERVED: u64 = 10_000_000;
+pub(super) const MOST_RESERVED: u64 = 10_000_000;
 
 /// The users that have rows. Takes 18 to 41 bytes per user.
 #[derive(Debug, Default)]
@@ -97,7 +97,7 @@ mod tests {
 
     fn user(index: u8) -> ListedUser {
         let id = id(index);
-        ListedUser { id, username: Some(format!("u{index}").into()), email: None, external_id: None, population: None }
+        ListedUser { id, username: Some(format!("u{index}").into()), email: None, external_id: None, population: None, enabled: None }
     }
 
     fn id(index: u8) -> UserId {

@@ -104,7 +104,7 @@ mod tests {
 
     fn user(number: u128, email: &str) -> ListedUser {
         let id = uuid::Uuid::from_u128(number).into();
-        ListedUser { id, username: None, email: Some(email.into()), external_id: None, population: None }
+        ListedUser { id, username: None, email: Some(email.into()), external_id: None, population: None, enabled: None }
     }
 
     /// The result for each of `values`, if the server's answer holds these `users`, with IDs from 1: the ID's number, or the outcome.

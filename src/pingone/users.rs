@@ -24,6 +24,8 @@ pub(crate) struct ListedUser {
     pub(crate) external_id: Option<ForeignText>,
     /// The ID of the user's population.
     pub(crate) population: Option<ForeignText>,
+    /// Whether the user may sign on, if the server says so.
+    pub(crate) enabled: Option<bool>,
 }
 
 /// A page of the list. Pages may differ in length.
@@ -131,6 +133,8 @@ struct UserBody {
     external_id: Value,
     #[serde(default)]
     population: Value,
+    #[serde(default)]
+    enabled: Value,
 }
 
 /// A page, and the link to the next one. A body without a list is an error, not an empty list; so is a user without an ID.
@@ -153,6 +157,7 @@ fn listed(user: &UserBody, redact: impl Fn(String) -> String) -> Result<ListedUs
         email: text(&user.email),
         external_id: text(&user.external_id),
         population: user.population.get("id").and_then(text),
+        enabled: user.enabled.as_bool(),
     })
 }
 

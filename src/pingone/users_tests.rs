@@ -18,7 +18,9 @@ fn pages(replies: impl IntoIterator<Item = Reply>) -> UserList {
 
 fn page(next: &str) -> Reply {
     let link = if next.is_empty() { String::new() } else { format!(r#","_links":{{"next":{{"href":"{next}"}}}}"#) };
-    let user = format!(r#"{{"id":"{USER}","username":"ann","email":"a@example.com","externalId":"E1","population":{{"id":"p1"}}}}"#);
+    let user = format!(
+        r#"{{"id":"{USER}","username":"ann","email":"a@example.com","externalId":"E1","population":{{"id":"p1"}},"enabled":false}}"#
+    );
     answer(200, &format!(r#"{{"_embedded":{{"users":[{user},{{"id":"{USER}"}}]}},"count":9{link}}}"#))
 }
 
@@ -58,6 +60,7 @@ async fn pages_are_followed_by_their_links_and_counted() {
     assert_eq!(first.users[0].username.as_ref().map(ForeignText::as_received), Some("ann"));
     assert_eq!(first.users[0].population.as_ref().map(ForeignText::as_received), Some("p1"));
     assert_eq!(first.users[1].email, None);
+    assert_eq!([first.users[0].enabled, first.users[1].enabled], [Some(false), None]);
     assert!(list.has_more());
     page_of(session.next_users(&mut list, &Stop::default()).await);
     assert!(!list.has_more());

@@ -60,6 +60,11 @@ pub(crate) enum OutputError {
     Unfinished(PathBuf),
     #[error("{}: another run is writing this report", shown(.0))]
     InUse(PathBuf),
+    /// Of a list of users.
+    #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
+    ListExists(PathBuf),
+    #[error("{}: another process is writing this file", shown(.0))]
+    ListInUse(PathBuf),
     #[error("{}: the run cannot be resumed: the file of the users that it found is not there", shown(.0))]
     NoLookups(PathBuf),
     #[error("{}: the run cannot be resumed: this is not the file of the users that it found: {fault}", shown(path))]
@@ -101,6 +106,8 @@ impl OutputError {
             Self::Incomplete(_) => "finish the run with `--resume`, which sends nothing that is settled, or discard it with `--overwrite`",
             Self::Unfinished(_) => "take the run up with `--resume`, or discard it with `--overwrite`",
             Self::InUse(_) => "wait until that run has ended, or name another report with `--output`",
+            Self::ListExists(_) => "name another file with `--output`, or replace what is there with `--overwrite`",
+            Self::ListInUse(_) => "wait until that process has ended, or name another file with `--output`",
             Self::NotMetrics(_) => "name another file with `--metrics-file`",
             Self::NoLookups(_) | Self::BadLookups { .. } => {
                 "put the file back as it was: looked up again, a name may be another user's; or name another report with `--output`"
@@ -311,7 +318,9 @@ mod tests {
             OutputError::Exists(_) => OutputError::Incomplete(path()),
             OutputError::Incomplete(_) => OutputError::Unfinished(path()),
             OutputError::Unfinished(_) => OutputError::InUse(path()),
-            OutputError::InUse(_) => OutputError::NoLookups(path()),
+            OutputError::InUse(_) => OutputError::ListExists(path()),
+            OutputError::ListExists(_) => OutputError::ListInUse(path()),
+            OutputError::ListInUse(_) => OutputError::NoLookups(path()),
             OutputError::NoLookups(_) => OutputError::BadLookups { path: path(), fault: text() },
             OutputError::BadLookups { .. } => OutputError::NoRecord(path()),
             OutputError::NoRecord(_) => OutputError::NotItsReport(path()),
@@ -341,7 +350,7 @@ mod tests {
     #[test]
     fn each_refusal_of_a_path_says_what_can_be_done() {
         let count = assert_all_told(OutputError::Exists("r.csv".into()), next, OutputError::hint);
-        assert_eq!(count, 19);
+        assert_eq!(count, 21);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod fuzz;
 mod journal;
 mod journal_reader;
 mod line;
+mod list_file;
 mod lock;
 mod lookups;
 mod metrics;
@@ -39,10 +40,11 @@ pub(crate) use self::files::{Destination, OutputError, Replaced, ReportFiles, is
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Column, Settlement};
+pub(crate) use self::list_file::{ListExtent, ListPlace};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
 pub(crate) use self::metrics::{Metrics, earlier_metrics};
-pub(crate) use self::output_paths::{ReadFile, check_output_paths, check_page_path};
+pub(crate) use self::output_paths::{ReadFile, check_list_place, check_output_paths, check_page_path};
 pub(crate) use self::publish::{EndedJournal, Extent, Hashing, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
     DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::files::{Destination, OutputError, Replaced, ReportFiles, folder_of};
+use super::list_file::{ListFile, ListPlace};
 use super::metrics::may_hold_metrics;
 use crate::domain::shown;
 use crate::platform::{FileId, not_regular};
@@ -53,16 +54,8 @@ pub(crate) fn check_output_paths(
             others.extend(written.map(|(what, path)| Named { shown: called(what, path), identity: Identity::of(path) }));
         }
         Destination::StandardOutput => {
-            let own = Identity::of_stream(io::stdout().as_fd());
-            if let Some(other) = others.iter().find(|other| own.is_some() && other.identity == own) {
-                return Err(OutputError::WouldReplace {
-                    path: "standard output".into(),
-                    what: "the report",
-                    other: other.shown.clone(),
-                    option: "--output",
-                });
-            }
-            others.push(Named { shown: "the report on standard output".to_owned(), identity: own });
+            let identity = check_standard_output("the report", &others)?;
+            others.push(Named { shown: "the report on standard output".to_owned(), identity });
         }
     }
     for path in metrics.iter().flat_map(Replaced::written) {
@@ -83,6 +76,33 @@ pub(crate) fn check_page_path(page: &Path, report: &ReportFiles) -> Result<Repla
         check("the page", path, "--output", &others)?;
     }
     Ok(page)
+}
+
+/// Refuses to write a list of users over anything but a regular file, and over a file that is `read`. Returns where it goes: to
+/// standard output without an `output`, or if that is `-`.
+pub(crate) fn check_list_place(output: Option<&Path>, read: &[ReadFile<'_>]) -> Result<ListPlace, OutputError> {
+    let others: Vec<Named> = read.iter().map(ReadFile::named).collect();
+    let Some(path) = output.filter(|path| path.as_os_str() != "-") else {
+        check_standard_output("the list", &others)?;
+        return Ok(ListPlace::StandardOutput);
+    };
+    let file = ListFile::at(path)?;
+    for (what, path) in file.written() {
+        check(what, path, "--output", &others)?;
+    }
+    Ok(ListPlace::File(file))
+}
+
+/// Checks that standard output, where `what` goes, is none of the `others`. Returns the file that it is, if it is one.
+fn check_standard_output(what: &'static str, others: &[Named]) -> Result<Option<Identity>, OutputError> {
+    let own = Identity::of_stream(io::stdout().as_fd());
+    match others.iter().find(|other| own.is_some() && other.identity == own) {
+        Some(other) => {
+            let other = other.shown.clone();
+            Err(OutputError::WouldReplace { path: "standard output".into(), what, other, option: "--output" })
+        }
+        None => Ok(own),
+    }
 }
 
 /// Checks that `what` may be written at `path` without touching the `others`.

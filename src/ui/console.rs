@@ -17,7 +17,7 @@ use super::events::{Fields, plan_fields, summary_fields};
 use super::log_form::{ForTerminal, OWN, json_line, with_run};
 use super::progress::{REDRAWS_A_SECOND, bar};
 use super::screen::{Screen, Weight};
-use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, OutputArgs, ProgressMode};
+use crate::cli::{AuditArgs, Cli, Command, EndArgs, GrantArgs, LogFormat, ProgressMode};
 use crate::domain::{ALWAYS_SHOWN, RunId, escaped, escaped_lines, is_unseen};
 use crate::report::Summary;
 use crate::stdio::Stream;
@@ -59,24 +59,7 @@ pub struct Console {
 impl Console {
     /// Creates the console configured by `cli`, and starts logging.
     pub fn of(cli: &Cli) -> Self {
-        let output = match &cli.command {
-            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
-                Some(&run.output)
-            }
-            Command::Diff(_)
-            | Command::Verify(_)
-            | Command::Page(_)
-            | Command::Doctor(_)
-            | Command::Explain(_)
-            | Command::Man(_)
-            | Command::Sandbox(_)
-            | Command::Completions { .. } => None,
-        };
-        let (quiet, verbose, format) = match (&cli.command, output) {
-            (_, Some(output)) => (output.quiet, output.verbose, output.log_format),
-            (Command::Doctor(doctor), None) => (doctor.quiet, doctor.verbose, doctor.log_format),
-            (_, None) => (false, 0, LogFormat::Text),
-        };
+        let Told { quiet, verbose, format, progress } = Told::of(&cli.command);
         let terminal = io::stderr().is_terminal();
         let draws = terminal && !console::is_dumb();
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -84,7 +67,7 @@ impl Console {
             LogFormat::Json => Form::Json,
             LogFormat::Text => Form::Text { color, terminal },
         };
-        let progress = output.map_or(ProgressMode::None, |output| shown(output, draws));
+        let progress = if quiet { ProgressMode::None } else { shown(progress, format, draws) };
         let run = Arc::default();
         let console = Self { screen: screen(form, &run), progress, quiet, form, run, draws };
         console.start_logging(verbose);
@@ -252,11 +235,43 @@ fn line(form: Form, run: &OnceLock<RunId>, level: Level, text: &str) -> String {
     }
 }
 
-/// The progress display that `output` asks for.
-fn shown(output: &OutputArgs, draws: bool) -> ProgressMode {
-    match output.progress {
-        _ if output.quiet => ProgressMode::None,
-        ProgressMode::Auto if draws && output.log_format == LogFormat::Text => ProgressMode::Bar,
+/// What the options of a command say about messages.
+struct Told {
+    quiet: bool,
+    verbose: u8,
+    format: LogFormat,
+    progress: ProgressMode,
+}
+
+impl Told {
+    fn of(command: &Command) -> Self {
+        match command {
+            Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
+                let output = &run.output;
+                Self { quiet: output.quiet, verbose: output.verbose, format: output.log_format, progress: output.progress }
+            }
+            Command::Users(users) => {
+                let output = &users.output;
+                Self { quiet: output.quiet, verbose: output.verbose, format: output.log_format, progress: output.progress }
+            }
+            Command::Doctor(doctor) => {
+                Self { quiet: doctor.quiet, verbose: doctor.verbose, format: doctor.log_format, progress: ProgressMode::None }
+            }
+            Command::Diff(_)
+            | Command::Verify(_)
+            | Command::Page(_)
+            | Command::Explain(_)
+            | Command::Man(_)
+            | Command::Sandbox(_)
+            | Command::Completions { .. } => Self { quiet: false, verbose: 0, format: LogFormat::Text, progress: ProgressMode::None },
+        }
+    }
+}
+
+/// The progress display for the option's value.
+fn shown(progress: ProgressMode, format: LogFormat, draws: bool) -> ProgressMode {
+    match progress {
+        ProgressMode::Auto if draws && format == LogFormat::Text => ProgressMode::Bar,
         ProgressMode::Auto => ProgressMode::Plain,
         chosen @ (ProgressMode::Bar | ProgressMode::Plain | ProgressMode::None) => chosen,
     }

@@ -1,4 +1,4 @@
-//! Shows the progress of the lookup: a bar on a terminal, otherwise a line every ten seconds.
+//! Shows the progress of the lookup, and that of listing users: a bar on a terminal, otherwise a line every ten seconds.
 
 use std::sync::Arc;
 
@@ -14,37 +14,59 @@ use crate::cli::ProgressMode;
 use crate::domain::counted;
 use crate::pingone::Answers;
 
+/// What is counted before the first row of a run, or instead of rows.
+#[derive(Debug, Clone, Copy)]
+struct Counting {
+    what: &'static str,
+    /// The name of the count in JSON.
+    field: &'static str,
+    noun: &'static str,
+    total: Option<u64>,
+}
+
 impl Progress {
     /// Shows `looked_up` as it grows to `rows`, until its sender is gone.
     pub(crate) fn of_looking_up(console: &Console, rows: u64, looked_up: watch::Receiver<u64>, answers: Arc<Answers>) -> Self {
+        let counting = Counting { what: "looking up users", field: "lookedUp", noun: "row", total: Some(rows) };
+        Self::of_counting(console, counting, looked_up, answers)
+    }
+
+    /// Shows `listed` as it grows to `users`, if that is known, until its sender is gone.
+    pub(crate) fn of_listing(console: &Console, users: Option<u64>, listed: watch::Receiver<u64>, answers: Arc<Answers>) -> Self {
+        let counting = Counting { what: "listing users", field: "listed", noun: "user", total: users };
+        Self::of_counting(console, counting, listed, answers)
+    }
+
+    fn of_counting(console: &Console, counting: Counting, count: watch::Receiver<u64>, answers: Arc<Answers>) -> Self {
         let task = match console.progress {
             ProgressMode::None => tokio::spawn(async {}),
-            ProgressMode::Bar => tokio::spawn(draw(console.clone(), rows, looked_up, answers)),
-            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(print_lines(console.clone(), rows, looked_up, answers)),
+            ProgressMode::Bar => tokio::spawn(draw(console.clone(), counting, count, answers)),
+            ProgressMode::Auto | ProgressMode::Plain => tokio::spawn(print_lines(console.clone(), counting, count, answers)),
         };
         Self { task }
     }
 }
 
-async fn draw(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, answers: Arc<Answers>) {
-    let bar = console.bar(Some(rows));
+async fn draw(console: Console, counting: Counting, mut count: watch::Receiver<u64>, answers: Arc<Answers>) {
+    let Counting { what, total, .. } = counting;
+    let bar = console.bar(total);
     loop {
-        let now = *looked_up.borrow();
+        let now = *count.borrow();
         bar.set_position(now);
-        let share = u128::from(now) * 100 / u128::from(rows.max(1));
-        let mut pieces = vec![Piece::always(format!("looking up users: {now}/{rows} {share}%"))];
+        let share = |total: u64| format!("/{total} {}%", u128::from(now) * 100 / u128::from(total.max(1)));
+        let mut pieces = vec![Piece::always(format!("{what}: {now}{}", total.map(share).unwrap_or_default()))];
         pieces.extend(obstacle(&answers));
         show(&bar, &pieces, columns());
         let redraw = sleep_until(Instant::now() + REDRAW_EVERY);
         tokio::select! {
-            () = until_over(&mut looked_up) => break,
+            () = until_over(&mut count) => break,
             () = redraw => {}
         }
     }
     bar.finish_and_clear();
 }
 
-/// What the lookup waits for, if it does.
+/// What is waited for, if something is.
 fn obstacle(answers: &Answers) -> Vec<Piece> {
     match (answers.held(), answers.silence()) {
         (Some(left), _) => vec![Piece::always(held(left))],
@@ -53,18 +75,21 @@ fn obstacle(answers: &Answers) -> Vec<Piece> {
     }
 }
 
-async fn print_lines(console: Console, rows: u64, mut looked_up: watch::Receiver<u64>, answers: Arc<Answers>) {
+async fn print_lines(console: Console, counting: Counting, mut count: watch::Receiver<u64>, answers: Arc<Answers>) {
+    let Counting { what, field, noun, total } = counting;
     let mut since = Instant::now();
     loop {
         tokio::select! {
-            () = until_over(&mut looked_up) => return,
+            () = until_over(&mut count) => return,
             () = sleep_until(since + LINE_EVERY) => since = Instant::now(),
         }
-        let now = *looked_up.borrow();
-        let mut pieces = vec![Piece::always(format!("looking up users: {now} of {}", counted(rows, "row")))];
+        let now = *count.borrow();
+        let of = total.map(|total| format!(" of {}", counted(total, noun))).unwrap_or_default();
+        let mut pieces = vec![Piece::always(format!("{what}: {now}{of}"))];
         pieces.extend(obstacle(&answers));
         let fields = || {
-            let mut fields: Fields = vec![("lookedUp", now.into()), ("total", rows.into())];
+            let mut fields: Fields = vec![(field, now.into())];
+            fields.extend(total.map(|total| ("total", total.into())));
             if let Some(silence) = answers.silence() {
                 fields.push(("waitingFor", silence.wanted.name().into()));
                 fields.extend(silence_fields(&silence));

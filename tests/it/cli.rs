@@ -48,7 +48,7 @@ fn the_short_help_of_each_command_is_one_screen_and_the_long_help_is_all() {
     let all = help(&["--help"]);
     let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    let order = ["grant", "audit", "end", "diff", "verify", "page", "doctor", "explain", "man", "completions", "sandbox", "help"];
+    let order = ["grant", "audit", "end", "users", "diff", "verify", "page", "doctor", "explain", "man", "completions", "sandbox", "help"];
     assert_eq!(commands, order);
     assert!(all.lines().count() <= SCREEN, "{all}");
     for command in order.into_iter().filter(|command| *command != "help") {
@@ -56,10 +56,10 @@ fn the_short_help_of_each_command_is_one_screen_and_the_long_help_is_all() {
         assert!(short.lines().count() <= SCREEN, "{command}: {} lines: {short}", short.lines().count());
         assert!(short.lines().all(|line| line.chars().count() <= WIDTH), "{command}: {short}");
         assert!(options(&short).is_subset(&options(&long)), "{command}: {short}");
-        if ["grant", "audit", "end"].contains(&command) {
+        if ["grant", "audit", "end", "users"].contains(&command) {
             let last = format!("All options: `pingone-bypass {command} --help`. The reference: `pingone-bypass explain`.");
             assert_eq!(short.lines().last(), Some(last.as_str()));
-            assert!(!short.contains("--concurrency") && long.contains("--concurrency"), "{command}: {short}");
+            assert!(!short.contains("--max-attempts") && long.contains("--max-attempts"), "{command}: {short}");
         }
         // What the completions offer is what there is.
         let offered = help(&["completions", "fish"]);

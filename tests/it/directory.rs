@@ -20,7 +20,7 @@ fn record(field: &Field) -> Value {
 }
 
 /// The number of calls for users, for pages of their list, and for tokens; there are no others.
-fn kinds(calls: &[LoggedCall]) -> (usize, usize, usize) {
+pub(crate) fn kinds(calls: &[LoggedCall]) -> (usize, usize, usize) {
     let count = |end: &str| calls.iter().filter(|call| call.path.ends_with(end)).count();
     let tokens = calls.iter().filter(|call| call.is_token()).count();
     let kinds = (count("/bypassMFA"), count("/users"), tokens);

@@ -39,7 +39,7 @@ fn results_columns_codes_and_options_are_explained() {
         ("errorId", "errorId (column)\n"),
         ("3", "3 (exit code)\n"),
         ("--canary", "--canary <N> (grant, audit, end)\n"),
-        ("-o", "-o, --output <PATH> (grant, audit, end, page)\n"),
+        ("-o", "-o, --output <PATH> (grant, audit, end, users, page)\n"),
     ] {
         let shown = run(&["explain", name]);
         assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{name}");
@@ -100,7 +100,8 @@ fn there_is_a_page_for_the_program_each_command_and_each_topic() {
     let folder = tempfile::tempdir().expect("a folder");
     let pages = pages(folder.path());
     let names: Vec<String> = pages.iter().map(|page| page.file_name().expect("a name").to_string_lossy().into_owned()).collect();
-    let commands = ["", "-grant", "-audit", "-end", "-diff", "-verify", "-page", "-doctor", "-explain", "-man", "-completions", "-sandbox"];
+    let commands =
+        ["", "-grant", "-audit", "-end", "-users", "-diff", "-verify", "-page", "-doctor", "-explain", "-man", "-completions", "-sandbox"];
     let of_commands = commands.iter().map(|command| format!("pingone-bypass{command}.1"));
     let of_topics = topics().into_iter().map(|topic| format!("pingone-bypass-{topic}.7"));
     let mut expected: Vec<String> = of_commands.chain(of_topics).collect();

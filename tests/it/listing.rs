@@ -9,7 +9,7 @@ use crate::directory::{directory_of, journal};
 use crate::harness::{Done, Field, answering, done, no_bypass};
 
 /// A server that issues tokens and serves a user list: `pages` maps a requested path to a body. The requests are recorded.
-fn listing(pages: impl Fn(&str) -> String + Send + Sync + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn listing(pages: impl Fn(&str) -> String + Send + Sync + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&seen);
     let url = answering(move |request| {
@@ -25,17 +25,17 @@ fn listing(pages: impl Fn(&str) -> String + Send + Sync + 'static) -> (String, A
     (url, seen)
 }
 
-fn run_at(field: &Field, url: &str, arguments: &[&str]) -> Done {
+pub(crate) fn run_at(field: &Field, url: &str, arguments: &[&str]) -> Done {
     let mut tool = field.tool(arguments);
     done(tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", url).output().expect("the tool runs"))
 }
 
-fn user(index: u128) -> String {
+pub(crate) fn user(index: u128) -> String {
     uuid::Uuid::from_u128(index).to_string()
 }
 
 /// A page of these users, with a link to the next, if there is one.
-fn page(users: &[u128], next: Option<&str>) -> String {
+pub(crate) fn page(users: &[u128], next: Option<&str>) -> String {
     let users: Vec<_> = users.iter().map(|index| serde_json::json!({"id": user(*index), "username": format!("=u{index}")})).collect();
     let links = next.map_or_else(|| serde_json::json!({}), |next| serde_json::json!({"next": {"href": next}}));
     serde_json::json!({"_embedded": {"users": users}, "_links": links}).to_string()

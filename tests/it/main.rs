@@ -51,5 +51,6 @@ mod texts;
 mod tls;
 mod trial;
 mod undo;
+mod users;
 mod verify;
 mod versions;

@@ -136,7 +136,7 @@ impl<'a> Draft<'a> {
         &self.file
     }
 
-    fn write(&mut self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
+    pub(in crate::report) fn write<T>(&mut self, write: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T, FileError> {
         write(&mut self.file).map_err(|source| FileError::new("written", self.named, source))
     }
 
