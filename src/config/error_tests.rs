@@ -67,7 +67,7 @@ fn no_profile(there: Vec<String>) -> ConfigError {
 
 #[test]
 fn each_refused_configuration_says_what_to_do() {
-    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 32);
+    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 33);
 }
 
 #[test]
