@@ -105,8 +105,7 @@ fn a_topic_is_named_by_no_option_that_is_not_there() {
     for topic in TOPICS {
         let words = topic.markdown.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| word.starts_with("--"));
         for word in words.filter(|word| word.len() > 3) {
-            let of_another_program = ["--additional-suffix", "--numeric-suffixes"].contains(&word);
-            assert!(of_another_program || known.iter().any(|name| name == word), "{}: {word}", topic.name);
+            assert!(known.iter().any(|name| name == word), "{}: {word}", topic.name);
         }
     }
 }
