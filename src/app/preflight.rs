@@ -127,7 +127,21 @@ pub(super) fn view<'a>(
     let identity = info.identity.clone();
     let environment = EnvironmentRecord { id: info.environment.to_string(), name: None, kind: None };
     let (operation, rate, api_url, hosts) = (config.operation, config.pace.rate, info.api_url.clone(), info.hosts.clone());
-    PlanView { operation, planned, rate, licence, target, environment, api_url, hosts, identity, report, digest, resumes: None }
+    PlanView {
+        operation,
+        planned,
+        rate,
+        licence,
+        target,
+        environment,
+        api_url,
+        hosts,
+        identity,
+        canary: config.safety.canary,
+        report,
+        digest,
+        resumes: None,
+    }
 }
 
 fn display_name(info: &EnvironmentInfo, target: &str) -> String {

@@ -20,6 +20,8 @@ impl Cli {
             match line.trim_start().strip_prefix("tip: ") {
                 // An unknown option is seldom meant as an input.
                 Some(tip) if tip.starts_with("to pass ") => {}
+                // Another result than the one that was meant would be let pass.
+                Some(tip) if tip.starts_with("a similar value") && text.contains("'--allow") => {}
                 Some(tip) => tips.push(tip),
                 None => lines.push(line),
             }

@@ -112,6 +112,9 @@ pub(crate) enum HeaderFault {
 impl HeaderFault {
     fn hint(&self) -> &'static str {
         match self {
+            Self::Missing { found, .. } if is_not_split(found) => {
+                "the header is one column with another delimiter in it: leave `--delimiter` out, or name the one that the file has"
+            }
             Self::Missing { data: true, .. } => "the first line looks like data: if the file has no header, use `--no-headers`",
             Self::Missing { users: true, .. } => {
                 "`user_id` and `id` are understood too, and `username`, `email` and `externalId`, by which users are looked up; name another column with `--user-column`, and what it holds with `--lookup-by`"
@@ -133,6 +136,11 @@ impl HeaderFault {
             Self::NotANumber(..) => "give the column's number, or leave `--no-headers` out if the first line names the columns",
         }
     }
+}
+
+/// Whether a header was split by a delimiter that it does not have, and has another.
+fn is_not_split(columns: &[String]) -> bool {
+    matches!(columns, [only] if only.contains([',', ';', '\t', '|']))
 }
 
 fn listed(names: &[String]) -> String {

@@ -52,6 +52,8 @@ fn each_refused_input_says_what_to_do() {
     assert_eq!(assert_all_told(first(), next, InputError::hint), 11);
     let header = HeaderFault::Missing { wanted: "userID".into(), users: true, found: vec!["name".into()], data: true };
     assert_eq!(assert_all_told(header, next_fault, |fault| fault.hint().to_owned()), 11);
+    let header = HeaderFault::Missing { wanted: "userID".into(), users: true, found: vec!["userID;until".into()], data: false };
+    assert!(header.hint().contains("another delimiter"), "{}", header.hint());
     let (column, value) = (|| "c".to_owned(), || "v".to_owned());
     for fault in [
         RowFault::Unclosed { column: column(), value: value() },

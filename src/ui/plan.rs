@@ -30,6 +30,8 @@ pub(crate) struct PlanView<'a> {
     pub(crate) hosts: Option<String>,
     /// The application or token that it authenticates with.
     pub(crate) identity: String,
+    /// How many rows `--canary` settles alone first.
+    pub(crate) canary: Option<u64>,
     /// Where the report will be.
     pub(crate) report: String,
     /// What `--approve` takes.
@@ -127,6 +129,9 @@ impl fmt::Display for PlanView<'_> {
             writeln!(f, "hosts      {hosts}")?;
         }
         writeln!(f, "as         {}", self.identity)?;
+        if let Some(rows) = self.canary {
+            writeln!(f, "canary     {} first, and the rest only if all of them succeed", counted(rows, "row"))?;
+        }
         writeln!(f, "report     {}", self.report)?;
         if let Some((run, settled)) = self.resumes {
             writeln!(f, "resumes    run {run}: {} already done, only the others are sent", counted(settled, "row"))?;

@@ -40,7 +40,7 @@ pub(super) fn outage(silence: &Silence) -> String {
         short => format!(" ({short})"),
     });
     let what = match silence.wanted {
-        Wanted::Rows => format!("{} waiting, and retried", rows_are(silence.rows)),
+        Wanted::Rows => format!("{} waiting and being retried", rows_are(silence.rows)),
         Wanted::Token | Wanted::Environment | Wanted::Licence | Wanted::Users => {
             format!("{} is waited for, and the request is retried", silence.wanted.name())
         }
@@ -100,12 +100,14 @@ mod tests {
 
     #[test]
     fn the_notice_of_an_outage_says_what_since_when_why_and_until_when() {
-        let rows =
-            "outage: no answer from auth.pingone.eu for 12 s (Connection refused): 5 rows are waiting, and retried for at most 5m 48s more";
+        let rows = "outage: no answer from auth.pingone.eu for 12 s (Connection refused): 5 rows are waiting and being retried for at most 5m 48s more";
         assert_eq!(outage(&silence(Wanted::Rows)), rows);
         let busy = Detail { status: Some(503), code: "BUSY".into(), message: "Later.".into(), ..Detail::default() };
         let one = Silence { rows: 1, reason: Some(busy.into()), gives_up_within: None, ..silence(Wanted::Rows) };
-        assert_eq!(outage(&one), "outage: no answer from auth.pingone.eu for 12 s (HTTP 503, BUSY, Later.): 1 row is waiting, and retried");
+        assert_eq!(
+            outage(&one),
+            "outage: no answer from auth.pingone.eu for 12 s (HTTP 503, BUSY, Later.): 1 row is waiting and being retried"
+        );
         let hangs = Silence { reason: None, ..silence(Wanted::Token) };
         let token =
             "outage: no answer from auth.pingone.eu for 12 s: a token is waited for, and the request is retried for at most 5m 48s more";

@@ -128,7 +128,7 @@ fn each_outage_has_one_notice_at_its_beginning_and_one_at_its_end() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     let began = lines_with(&run.stderr, "outage: no answer from 127.0.0.1 for 2 s (HTTP 503, BUSY, Later.): ");
     assert_eq!(began.len(), 1, "{}", run.stderr);
-    assert!(began[0].contains(" rows are waiting, and retried for at most ") && began[0].contains(" WARN "), "{}", began[0]);
+    assert!(began[0].contains(" rows are waiting and being retried for at most ") && began[0].contains(" WARN "), "{}", began[0]);
     let over = lines_with(&run.stderr, "the outage is over: 127.0.0.1 answers again, after ");
     assert!(over.len() == 1 && over[0].contains(" INFO "), "{}", run.stderr);
 
