@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{Attribute, Grace, OutputDialect, parse_span, positive_span, shell_word, span_up_to};
+use crate::domain::{Attribute, Grace, OutputDialect, Shard, parse_span, positive_span, shell_word, span_up_to};
 use crate::pace::Rate;
 
 pub(crate) use self::audit::{AuditArgs, DirectoryArgs};
@@ -139,6 +139,12 @@ pub(crate) struct RunArgs {
     pub(crate) pace: PaceArgs,
     #[command(flatten)]
     pub(crate) safety: SafetyArgs,
+    /// Do only this share of the rows: every Nth, from row K + 1; N processes do them all
+    ///
+    /// K is 0 to N - 1. Each of the N processes is given the same INPUT and options, and checks the whole of it; `--rate` is
+    /// that of all together. `merge` makes one report of theirs.
+    #[arg(long, value_name = "K/N", help_heading = "Scale")]
+    pub(crate) shard: Option<Shard>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{AuditArgs, DirectoryArgs, EndArgs, GrantArgs, InputArgs, PaceArgs, RunArgs, SafetyArgs};
-use crate::domain::{EnvironmentId, Lines, Operation, OutputDialect, Selection, quote};
+use crate::domain::{EnvironmentId, Lines, Operation, OutputDialect, Selection, Shard, quote};
 use crate::input::{Dialect, Rules};
+use crate::pace::Rate;
 use crate::pingone::{AccessToken, Credentials, Endpoints, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 use chrono::{DateTime, Utc};
@@ -72,6 +73,8 @@ pub(crate) struct RunConfig {
     pub(crate) until: Option<String>,
     pub(crate) dialect: Dialect,
     pub(crate) skip_invalid: bool,
+    /// The rows that this process carries out, if several share them.
+    pub(crate) shard: Option<Shard>,
     pub(crate) connection: Connection,
     pub(crate) pace: PaceArgs,
     /// No end date may be further ahead than this.
@@ -147,6 +150,9 @@ impl RunConfig {
             _ => file(&arguments.run).map_err(|_| ConfigError::NobodyToAudit)?,
         };
         let lines = arguments.only.unwrap_or(Lines::All);
+        if lines != Lines::All && arguments.run.shard.is_some() {
+            return Err(ConfigError::OnlyOfShard.into());
+        }
         Ok(Self { lines, ..Self::of(Operation::Audit, users, arguments.run, None)? })
     }
 
@@ -156,8 +162,11 @@ impl RunConfig {
     }
 
     fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refusal> {
-        let output = arguments.output;
-        let destination = destination(output.output.as_deref(), &users)?;
+        let (output, shard) = (arguments.output, arguments.shard);
+        if shard.is_some() && matches!(users, Users::Directory(_)) {
+            return Err(ConfigError::ShardOfDirectory.into());
+        }
+        let destination = destination(output.output.as_deref(), &users, shard)?;
         let layers = Layers::of(&arguments.connection, &variable)?;
         let settings = layers.settings();
         let files = read_files(&users, &layers);
@@ -183,6 +192,7 @@ impl RunConfig {
             until: None,
             dialect,
             skip_invalid,
+            shard,
             connection,
             pace: arguments.pace,
             max_window: None,
@@ -196,9 +206,15 @@ impl RunConfig {
         })
     }
 
+    /// The most requests that this process may send a second.
+    pub(crate) fn own_rate(&self) -> Rate {
+        self.pace.rate.shared_by(self.shard.unwrap_or_default().count())
+    }
+
     /// The rules that decide whether a row is valid, in a run that started at `start`.
     pub(crate) fn rules(&self, start: DateTime<Utc>) -> Result<Rules, ConfigError> {
-        let rules = Rules { operation: self.operation, start, until: None, max_window: self.max_window };
+        let rules =
+            Rules { operation: self.operation, start, until: None, max_window: self.max_window, shard: self.shard.unwrap_or_default() };
         let until = self.until.as_deref().map(|text| rules.read_until(text)).transpose();
         let until = until.map_err(|error| ConfigError::Until(error.to_string()))?;
         Ok(Rules { until, ..rules })
@@ -236,7 +252,7 @@ fn file(arguments: &RunArgs) -> Result<Users, ConfigError> {
     arguments.input.clone().map(Users::File).ok_or(ConfigError::NoInput)
 }
 
-fn destination(output: Option<&Path>, users: &Users) -> Result<Destination, OutputError> {
+fn destination(output: Option<&Path>, users: &Users, shard: Option<Shard>) -> Result<Destination, OutputError> {
     match output {
         Some(path) if path.as_os_str() == "-" => Ok(Destination::StandardOutput),
         Some(path) => ReportFiles::beside(path).map(|files| Destination::Files(Box::new(files))),
@@ -246,6 +262,9 @@ fn destination(output: Option<&Path>, users: &Users) -> Result<Destination, Outp
                 Users::File(input) if input.as_os_str() == "-" => "stdin".into(),
                 Users::File(input) => input.file_stem().unwrap_or_default().to_owned(),
             };
+            if let Some(shard) = shard {
+                name.push(format!(".{}-of-{}", shard.index(), shard.count()));
+            }
             name.push(".report.csv");
             ReportFiles::beside(Path::new(&name)).map(|files| Destination::Files(Box::new(files)))
         }

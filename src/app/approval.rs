@@ -68,6 +68,8 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         until,
         dialect: Dialect { user_column, lookup_by, until_column, delimiter, no_headers },
         skip_invalid,
+        // The plan is that of all shards: who approves it approves each of its parts.
+        shard: _,
         connection,
         // How fast and how patiently requests are sent: not which.
         pace: PaceArgs { rate: _, concurrency: _, max_attempts: _, timeout: _, give_up_after: _ },

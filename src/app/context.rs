@@ -92,7 +92,7 @@ impl<'a> Context<'a> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
-        let (session, sandbox) = target.open(pace.rate, concurrency, limits, run, *clock)?;
+        let (session, sandbox) = target.open(config.own_rate(), concurrency, limits, run, *clock)?;
         let pipeline = Pipeline {
             session,
             limits,
@@ -103,7 +103,7 @@ impl<'a> Context<'a> {
             stop: stop.clone(),
         };
         let notices = Notices::of(&pipeline.session.answers);
-        tracing::info!(operation = config.operation.name(), rate = %pace.rate, "run {run} is set up");
+        tracing::info!(operation = config.operation.name(), rate = %config.own_rate(), "run {run} is set up");
         Ok(Self { start, pipeline, notices, _sandbox: sandbox })
     }
 

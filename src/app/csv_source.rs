@@ -47,7 +47,7 @@ impl SourceRows for ValidInput {
     }
 
     fn numbers(&self) -> Numbers {
-        Numbers::Whole
+        Numbers::Of(self.rules.shard)
     }
 
     fn original_rows(&self) -> Result<Box<dyn RowsByNumber + '_>, RunError> {
@@ -162,14 +162,14 @@ impl ResolvedSource for ResolvedInput {
 
 impl RowFeed for CsvFeed {
     fn expected(&self) -> Option<u64> {
-        Some(self.input.rows())
+        Some(self.input.own_rows())
     }
 
     /// Reads the rows on a separate thread.
     async fn run<W: Transport>(self, pipeline: &Pipeline<W>, rows: mpsc::Sender<Row>) -> Result<Option<u64>, RunError> {
         let stop = pipeline.stop.clone();
         let Self { input, remaining } = self;
-        let all = input.rows();
+        let all = input.own_rows();
         let reading = tokio::task::spawn_blocking(move || {
             feed(&input, &remaining, &rows).map_err(|source| {
                 stop.request();

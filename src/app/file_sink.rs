@@ -33,11 +33,11 @@ impl<'a> FileSink<'a> {
     /// record. Returns the exit code; `None` if rows are left, or if the run is complete. Fails if `record` is of another run.
     fn finish_without_input(&self, mut record: RunRecord) -> Result<Option<u8>, RunError> {
         let (Start { console, .. }, workspace) = (self.start, &self.workspace);
-        let (Some(former), Some(rows)) = (workspace.former(), record.input.rows) else {
+        let (Some(former), Some(rows)) = (workspace.former(), record.own_rows()) else {
             return Ok(None);
         };
         let is_published = workspace.finished().is_some();
-        if former.status == Status::Completed || !(is_published || workspace.index(rows)?.settles_all(rows)) {
+        if former.status == Status::Completed || !(is_published || workspace.index(record.input.rows.unwrap_or(rows))?.settles_all(rows)) {
             return Ok(None);
         }
         workspace.refuse_another(&mut record)?;
@@ -86,7 +86,7 @@ impl ReportSink for FileSink<'_> {
         workspace.try_out(&record)?;
         let rows = source.rows();
         let index = workspace.index(rows.most_rows())?;
-        match record.input.rows {
+        match record.own_rows() {
             Some(count) if workspace.former().is_some() && index.settles_all(count) => {
                 console.tell("each row was settled: nothing is sent, and the report is made of the journal");
                 let code = publish_settled(self.start, workspace, record, count, Some(&mut *rows.original_rows()?))?;

@@ -159,7 +159,7 @@ pub(super) fn publish_all(
     originals: &mut dyn RowsByNumber,
 ) -> Result<Published, RunError> {
     let written = journal.write(files, extent, originals)?;
-    record.input.rows = Some(extent.rows);
+    record.input.rows.get_or_insert(extent.rows);
     record.totals = totals(&written.published.tally);
     record.write(&files.record)?;
     let published = written.publish()?;
@@ -183,7 +183,12 @@ pub(super) fn conclude_published(
     summary.ending = Some(Ending { status: Status::Completed, exit_code });
     console.summarize(summary);
     if published.tally.rows() == 0 {
-        console.tell("nobody is selected: the list of users is empty, and so is the report");
+        let why = if config.shard.is_some() {
+            "no row of the input is in this shard: the report is empty"
+        } else {
+            "nobody is selected: the list of users is empty, and so is the report"
+        };
+        console.tell(why);
     } else if config.lines == Lines::Active {
         console.tell(&format!("the report lists only the {} who can bypass MFA now", counted(published.lines, "user")));
     }
@@ -208,7 +213,7 @@ pub(super) fn report_finished(
     let tally = if has_all_rows { found.tally } else { tally(&record.totals) };
     let is_own_report = match &record.report.sha256 {
         Some(sha256) => *sha256 == found.sha256,
-        None if has_all_rows => record.input.rows == Some(found.lines),
+        None if has_all_rows => record.own_rows() == Some(found.lines),
         None => tally.of(Outcome::Active) == found.lines,
     };
     if !is_own_report {

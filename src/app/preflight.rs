@@ -126,7 +126,7 @@ pub(super) fn view<'a>(
     };
     let identity = info.identity.clone();
     let environment = EnvironmentRecord { id: info.environment.to_string(), name: None, kind: None };
-    let (operation, rate, api_url, hosts) = (config.operation, config.pace.rate, info.api_url.clone(), info.hosts.clone());
+    let (operation, rate, api_url, hosts) = (config.operation, config.own_rate(), info.api_url.clone(), info.hosts.clone());
     PlanView {
         operation,
         planned,
@@ -137,6 +137,7 @@ pub(super) fn view<'a>(
         api_url,
         hosts,
         identity,
+        shard: config.shard.map(|shard| (shard, config.pace.rate)),
         canary: config.safety.canary,
         report,
         digest,

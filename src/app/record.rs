@@ -8,7 +8,7 @@ use crate::domain::{Attribute, BypassUntil, Lines, Operation, RunId, Tally, type
 use crate::platform::{account, host, sudo_account};
 use crate::report::{
     CURRENT_FORMAT, ConfirmationRecord, Destination, EndDatesRecord, EnvironmentRecord, HoldsRecord, InputRecord, OperatorRecord,
-    OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, totals,
+    OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, ShardRecord, Status, totals,
 };
 
 impl RunRecord {
@@ -40,6 +40,7 @@ impl RunRecord {
             stop_reason: None,
             canary_succeeded: false,
             input,
+            shard: config.shard.map(ShardRecord),
             options: OptionsRecord::of(config, target.is_sandbox),
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),

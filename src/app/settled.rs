@@ -54,10 +54,10 @@ pub(super) fn publish_settled(
         record.keep_earlier(former);
     }
     record.finished_at = Some(timestamp(clock.millis()));
-    let journal = EndedJournal::read(files, rows)?;
+    let journal = EndedJournal::read(files, record.input.rows.unwrap_or(rows))?;
     let mut journal_rows = journal_rows(config, &record, &journal.index);
     let bypass_ends = journal.index.bypass_ends;
-    let extent = Extent { rows, numbers: Numbers::Whole, lines: config.lines, dialect: config.output_dialect };
+    let extent = Extent { rows, numbers: Numbers::Of(record.shard()), lines: config.lines, dialect: config.output_dialect };
     let published = publish_all(files, journal, extent, &mut record, originals.unwrap_or(&mut journal_rows))?;
     let mut summary = Summary {
         target: info.name.clone(),

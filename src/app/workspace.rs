@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::error::RunError;
 use super::source::ResolvedSource;
 use crate::config::Existing;
-use crate::domain::{Operation, RunId};
+use crate::domain::{Operation, RunId, Shard};
 use crate::file_error::FileError;
 use crate::report::{
     Journal, JournalIndex, Lock, OutputError, ReportFiles, RunRecord, Target, UNRECORDED, check_journal, check_lookups, doubt_failures,
@@ -17,8 +17,9 @@ use crate::run::MOST_WAITING;
 
 /// How many rows beyond the journal's last may have been sent by a run with this `concurrency`: those in flight, those waiting
 /// to be retried, and those whose lines are not on disk yet.
-fn unrecorded(concurrency: u16) -> u64 {
-    u64::from(concurrency) + (MOST_WAITING + UNRECORDED) as u64
+fn unrecorded(concurrency: u16, shard: Shard) -> u64 {
+    // In a shard, each of its rows is so many rows of the input after the one before.
+    shard.count() * (u64::from(concurrency) + (MOST_WAITING + UNRECORDED) as u64)
 }
 
 /// The files of a run, locked against other processes, and the state of the run to resume.
@@ -125,7 +126,7 @@ impl Workspace {
         index: &mut JournalIndex,
     ) -> Result<Journal, RunError> {
         // A read whose line is lost is simply repeated.
-        record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency) } else { 0 });
+        record.in_doubt_ahead = Some(if operation.changes() { unrecorded(record.options.concurrency, record.shard()) } else { 0 });
         match self.former() {
             Some(former) => self.resume(former, operation, record, source, index),
             None => self.begin_new(record, source),

@@ -122,6 +122,10 @@ pub(crate) enum ConfigError {
     NobodyToAudit,
     #[error("there is nobody to list: expected `--all-users`, `--filter`, `--population` or `--group`")]
     NobodyToList,
+    #[error("`--shard` is for the rows of a file: processes that each read the directory would see lists that differ")]
+    ShardOfDirectory,
+    #[error("`--only` leaves rows out of the report of a shard, and `merge` needs a line for each")]
+    OnlyOfShard,
     #[error("{}", listed(missing))]
     Missing { missing: Vec<Missing>, profile: Option<Arc<ProfileName>> },
     #[error("{} is not used by `--auth-method {method}`", blamed(given))]
@@ -186,6 +190,11 @@ impl ConfigError {
             Self::NobodyToList => {
                 "`pingone-bypass users --all-users` lists everybody, and `pingone-bypass users --group UUID` the members of a group".into()
             }
+            Self::ShardOfDirectory => {
+                "list the users once, by `pingone-bypass users --all-users -o everyone.csv`, and give all shards that file as their input"
+                    .into()
+            }
+            Self::OnlyOfShard => "leave `--only` out: the report that `merge` writes has everybody, to be filtered then".into(),
             Self::Missing { missing, profile } => hint_at(missing, profile.as_deref()),
             Self::Unused { given, .. } if is_of_a_secret(given) => {
                 "leave it out, or say `--auth-method basic` or `--auth-method post`, whichever the application is set to".into()

@@ -10,7 +10,9 @@ fn next(error: &ConfigError) -> Option<ConfigError> {
     Some(match error {
         ConfigError::NoInput => ConfigError::NobodyToAudit,
         ConfigError::NobodyToAudit => ConfigError::NobodyToList,
-        ConfigError::NobodyToList => ConfigError::Missing { missing: vec![Missing::Secret], profile: None },
+        ConfigError::NobodyToList => ConfigError::ShardOfDirectory,
+        ConfigError::ShardOfDirectory => ConfigError::OnlyOfShard,
+        ConfigError::OnlyOfShard => ConfigError::Missing { missing: vec![Missing::Secret], profile: None },
         ConfigError::Missing { .. } => ConfigError::Unused { given: Source::Option("--client-key-id"), method: "basic" },
         ConfigError::Unused { given, .. } if !is_of_a_secret(given) => {
             ConfigError::Unused { given: Source::Option("--client-secret-file"), method: "private-key-jwt" }
@@ -67,7 +69,7 @@ fn no_profile(there: Vec<String>) -> ConfigError {
 
 #[test]
 fn each_refused_configuration_says_what_to_do() {
-    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 33);
+    assert_eq!(assert_all_told(ConfigError::NoInput, next, ConfigError::hint), 35);
 }
 
 #[test]

@@ -20,18 +20,21 @@ use crate::external_sort::Sorter;
 /// The counts of what will be done for an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
+    /// The number of rows of the input.
     pub(crate) rows: u64,
+    /// The number of those that are in this process's shard.
+    pub(crate) own_rows: u64,
     /// The number of rows that repeat an earlier one.
     pub(crate) duplicates: u64,
     /// The number of invalid rows, by what is wrong with them.
     pub(crate) invalid: BTreeMap<&'static str, u64>,
     /// The rows that do not name their user by ID.
     pub(crate) lookups: LookupCounts,
-    /// The number of rows to send, each for another user. Before users are looked up, this is an upper bound.
+    /// The number of the shard's rows to send, each for another user. Before users are looked up, this is an upper bound.
     pub(crate) to_send: u64,
-    /// The number of rows of a grant's report in which there is nothing to undo.
+    /// The number of the shard's rows of a grant's report in which there is nothing to undo.
     pub(crate) untouched: u64,
-    /// The number of rows whose users are to have an earlier end date back.
+    /// The number of the shard's rows whose users are to have an earlier end date back.
     pub(crate) given_back: u64,
     /// The earliest and the latest end date requested.
     pub(crate) dates: EndDates,
@@ -68,10 +71,11 @@ impl LookupCounts {
 }
 
 impl Plan {
-    fn note(&mut self, requested: &Action<UserRef<'_>>, resolution: Option<&Resolution>, start: DateTime<Utc>) {
+    fn note(&mut self, requested: &Action<UserRef<'_>>, resolution: Option<&Resolution>, is_own: bool, start: DateTime<Utc>) {
         if let Action::Restore(_, back) = requested {
-            self.given_back += u64::from(back.earlier(start).is_some());
+            self.given_back += u64::from(is_own && back.earlier(start).is_some());
         }
+        self.to_send += u64::from(is_own && !matches!(resolution, Some(Resolution::Unresolved(..))));
         self.dates.extend(requested.until());
         match requested.user() {
             UserRef::Id(_) => {}
@@ -121,11 +125,12 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     let mut plan = Plan::default();
     while let Some(row) = reader.next_row()? {
         plan.rows = row.number.0;
+        let is_own = rules.shard.includes(row.number);
         match &row.asked {
-            Ok(Asked::Nothing(_)) => plan.untouched += 1,
+            Ok(Asked::Nothing(_)) => plan.untouched += u64::from(is_own),
             Ok(Asked::For(requested)) => {
                 let resolution = resolution_of(requested, row.number, resolved)?;
-                plan.note(requested, resolution.as_ref(), rules.start);
+                plan.note(requested, resolution.as_ref(), is_own, rules.start);
                 if let Some(Resolution::User(user)) = resolution {
                     users.push([hash(user)])?;
                 }
@@ -138,9 +143,9 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
     if let Some(suspects) = suspects(users)? {
         let again = RowReader::new(source, layout, rules, Some(fingerprint.clone()))?;
         let (rows, mut dates) = suspected(again, &suspects, resolved)?;
-        let near = rules.operation.grace().map(|grace| grace.after(rules.start));
-        repeats = find_repeats(rows, layout, &mut bad, skip_invalid, near)?;
+        repeats = find_repeats(rows, layout, &mut bad, skip_invalid, &rules)?;
         plan.given_back -= repeats.not_given_back;
+        plan.to_send -= repeats.not_sent;
         if repeats.has_conflicts {
             dates.extend(repeats.agreed.span().into_iter().flat_map(|(first, last)| [first, last]));
             plan.dates = dates;
@@ -150,7 +155,7 @@ fn pass(source: &Source, layout: &Layout, rules: Rules, skip_invalid: bool, agai
         }
     }
     plan.duplicates = repeats.repeated;
-    plan.to_send = plan.rows - bad.count - plan.untouched - plan.duplicates - plan.lookups.unresolved.rows();
+    plan.own_rows = rules.shard.rows_of(plan.rows);
     plan.invalid.clone_from(&bad.kinds);
     Ok(Checked { plan, bad, fingerprint, repeats })
 }

@@ -118,10 +118,10 @@ pub(crate) fn feed(input: &ValidInput, remaining: &Remaining, rows: &mpsc::Sende
     Ok(())
 }
 
-/// The next row that is not settled.
+/// The next row of the shard that is not settled.
 fn next_row(reader: &mut RowReader<'_>, input: &ValidInput, remaining: &Remaining) -> io::Result<Option<Row>> {
     while let Some(row) = reader.next_row()? {
-        if !remaining.settled.contains(row.number.0) {
+        if input.rules.shard.includes(row.number) && !remaining.settled.contains(row.number.0) {
             let in_doubt = remaining.doubts(row.number);
             let work = remaining.unless_expired(work(&row, input)?, row.number);
             let previous = remaining.previous.get(&row.number.0).copied();
@@ -191,6 +191,11 @@ impl ValidInput {
 
     pub(crate) fn rows(&self) -> u64 {
         self.checked.plan.rows
+    }
+
+    /// The number of rows of this process's shard.
+    pub(crate) fn own_rows(&self) -> u64 {
+        self.rules.shard.rows_of(self.rows())
     }
 
     /// The users found for the rows that do not name theirs by ID, in order.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::bad_rows::{BadRows, NAMED};
 use super::columns::Layout;
 use super::row_fault::{DateAsWritten, RowFault};
+use super::rows::Rules;
 use crate::domain::{Action, BitSet, BypassUntil, EndDates, Previous, RowNumber, RowSet, UserId};
 use crate::external_sort::Sorter;
 
@@ -86,7 +87,9 @@ impl Suspects {
 pub(crate) struct Repeats {
     /// The number of rows that repeat an earlier one and contradict none.
     pub(crate) repeated: u64,
-    /// The number of rows that are not sent, and would give their user an earlier end date back.
+    /// The number of the shard's rows that repeat or contradict others.
+    pub(crate) not_sent: u64,
+    /// How many of these would give their user an earlier end date back.
     pub(crate) not_given_back: u64,
     /// Whether rows contradict each other.
     pub(super) has_conflicts: bool,
@@ -105,6 +108,12 @@ pub(crate) enum Repeat {
 }
 
 impl Repeats {
+    /// Counts a row that is not sent, if it is the shard's own.
+    fn leave_out(&mut self, key: &RowKey, is_own: bool, near: u64) {
+        self.not_sent += u64::from(is_own);
+        self.not_given_back += u64::from(is_own && key[PREVIOUS] > near);
+    }
+
     /// Classifies the row that requests `action`.
     pub(crate) fn of(&self, action: &Action, row: RowNumber, line: u64, layout: &Layout) -> Repeat {
         let here = row_key(action, row, line);
@@ -117,26 +126,27 @@ impl Repeats {
 }
 
 /// Goes through the `rows` ordered by user. Rows that contradict each other are added to `bad`. They are remembered in the
-/// result only with `skip_invalid`, when the run continues without them. End dates after `near` are given back.
+/// result only with `skip_invalid`, when the run continues without them.
 pub(super) fn find_repeats(
     rows: Sorter<ROW_KEY>,
     layout: &Layout,
     bad: &mut BadRows,
     skip_invalid: bool,
-    near: Option<BypassUntil>,
+    rules: &Rules,
 ) -> io::Result<Repeats> {
+    let near = rules.operation.grace().map(|grace| grace.after(rules.start));
+    // End dates after it are given back.
     let near = near.map_or(u64::MAX, |near| near.millis().cast_unsigned());
-    let gives_back = |key: &RowKey| u64::from(key[PREVIOUS] > near);
+    let is_own = |key: &RowKey| rules.shard.includes(RowNumber(key[ROW]));
     let mut repeats = Repeats::default();
     let mut keys = rows.sorted()?.peekable();
     while let Some(first) = keys.next().transpose()? {
         let is_of_the_same_user = |key: &io::Result<RowKey>| key.as_ref().is_ok_and(|key| key[..ROW] == first[..ROW]);
         // The first row that contradicts the first, and as many of the later rows as a message names.
         let (mut later, mut other, mut named) = (0, None, Vec::new());
-        let mut not_given_back = 0;
         while let Some(key) = keys.next_if(is_of_the_same_user).transpose()? {
             later += 1;
-            not_given_back += gives_back(&key);
+            repeats.leave_out(&key, is_own(&key), near);
             if named.len() + 1 < NAMED {
                 named.push(key);
             }
@@ -146,13 +156,13 @@ pub(super) fn find_repeats(
                 other.get_or_insert(key);
             }
         }
-        repeats.not_given_back += not_given_back + other.map_or(0, |_| gives_back(&first));
         let Some(other) = other else {
             repeats.repeated += later;
             // A grant that is undone requests no end date.
             repeats.agreed.extend(date(first[UNTIL]).filter(|_| first[UNTIL] != NO_DATE && layout.grant.is_none()));
             continue;
         };
+        repeats.leave_out(&first, is_own(&first), near);
         repeats.has_conflicts = true;
         bad.add_unnamed(&conflict(layout, first, (first, other)), later - named.len() as u64);
         for here in std::iter::once(first).chain(named) {

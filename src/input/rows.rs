@@ -13,7 +13,7 @@ use super::columns::{Column, GrantColumns, Layout};
 use super::records::{Place, Records, check_width, text, unclosed_fault};
 use super::row_fault::{LookupValueFault, RowFault};
 use crate::domain::{
-    Action, BypassUntil, Grace, Operation, Origin, Outcome, Previous, Restoration, RowNumber, UntilError, UserId, parse_until,
+    Action, BypassUntil, Grace, Operation, Origin, Outcome, Previous, Restoration, RowNumber, Shard, UntilError, UserId, parse_until,
     span_in_words,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Rules {
     pub(crate) until: Option<BypassUntil>,
     /// The furthest ahead that an end date may be.
     pub(crate) max_window: Option<Duration>,
+    /// The rows that this process carries out. All are checked.
+    pub(crate) shard: Shard,
 }
 
 impl Rules {

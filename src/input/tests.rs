@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::Operation;
+use crate::domain::{Operation, Shard};
 
 pub(super) const A: &str = "7e94b96e-0364-463b-a059-d97d1e4cb1d5";
 pub(super) const B: &str = "0a94b96e-0364-463b-a059-d97d1e4cb1d5";
@@ -16,7 +16,7 @@ fn start() -> DateTime<Utc> {
 }
 
 pub(super) fn rules(operation: Operation) -> Rules {
-    Rules { operation, start: start(), until: None, max_window: None }
+    Rules { operation, start: start(), until: None, max_window: None, shard: Shard::default() }
 }
 
 /// The checked input with this `text`, or the error message, with `in.csv` as the file.

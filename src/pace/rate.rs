@@ -13,9 +13,23 @@ pub(crate) enum Rate {
     Unlimited,
 }
 
+/// The lowest rate that can be asked for, a second: one request in about a quarter of an hour.
+const LOWEST: f64 = 0.001;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a rate: expected a form such as `50/s`, `600/m`, `0.5/s` or `unlimited`, from 0.001/s to 100000/s", quote(.0))]
 pub(crate) struct NotARate(String);
+
+impl Rate {
+    /// The share of each of this many processes that share it evenly.
+    pub(crate) fn shared_by(self, processes: u64) -> Self {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "there are few processes")]
+            Self::PerSecond(rate) => Self::PerSecond(rate / processes as f64),
+            Self::Unlimited => Self::Unlimited,
+        }
+    }
+}
 
 impl FromStr for Rate {
     type Err = NotARate;
@@ -32,7 +46,7 @@ impl FromStr for Rate {
         };
         let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         match number.parse::<f64>().map(|count| count / seconds) {
-            Ok(rate) if plain && (0.001..=100_000.0).contains(&rate) => Ok(Self::PerSecond(rate)),
+            Ok(rate) if plain && (LOWEST..=100_000.0).contains(&rate) => Ok(Self::PerSecond(rate)),
             _ => Err(NotARate(text.to_owned())),
         }
     }
@@ -41,6 +55,8 @@ impl FromStr for Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // The lowest rate has three decimals. A share that is lower still keeps its digits.
+            Self::PerSecond(rate) if *rate >= LOWEST => write!(f, "{}/s", (rate * 1000.0).round() / 1000.0),
             Self::PerSecond(rate) => write!(f, "{rate}/s"),
             Self::Unlimited => f.write_str("unlimited"),
         }
@@ -77,8 +93,17 @@ mod tests {
 
     #[test]
     fn a_rate_is_written_as_it_is_read() {
-        for text in ["50/s", "0.5/s", "unlimited"] {
+        for text in ["50/s", "0.5/s", "0.001/s", "100000/s", "unlimited"] {
             assert_eq!(text.parse::<Rate>().expect("a rate").to_string(), text);
         }
+    }
+
+    #[test]
+    fn several_processes_have_an_even_share_each() {
+        let share = |text: &str, processes| text.parse::<Rate>().expect("a rate").shared_by(processes).to_string();
+        assert_eq!(share("50/s", 8), "6.25/s");
+        assert_eq!(share("50/s", 3), "16.667/s");
+        assert_eq!(share("unlimited", 8), "unlimited");
+        assert_eq!(share("0.001/s", 2), "0.0005/s");
     }
 }

@@ -9,7 +9,7 @@ use super::files::ReportFiles;
 use super::journal_reader::read_journal;
 use super::record::tests::record;
 use super::*;
-use crate::domain::{ForeignText, Lines, Outcome, OutputDialect};
+use crate::domain::{ForeignText, Lines, Outcome, OutputDialect, Shard};
 use crate::fuzz::{bytes, cases, json, spoilt, spoilt_text};
 
 const USERS: [&str; 3] =
@@ -181,7 +181,7 @@ proptest! {
             return Ok(());
         };
         let lines = if only_active { Lines::Active } else { Lines::All };
-        let extent = Extent { rows, numbers: Numbers::Whole, lines, dialect: OutputDialect::default() };
+        let extent = Extent { rows, numbers: Numbers::Of(Shard::default()), lines, dialect: OutputDialect::default() };
         let tally = journal.index.tally;
         let Ok(written) = journal.write(&files, extent, &mut DirectoryRows(&["note"])) else {
             prop_assert_eq!(read_back(&files.partial), text);

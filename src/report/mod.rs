@@ -23,6 +23,7 @@ mod output_paths;
 mod publish;
 mod record;
 mod resumed_users;
+mod shard;
 mod summary;
 mod verify;
 mod version;
@@ -51,5 +52,6 @@ pub(crate) use self::record::{
     totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;
+pub(crate) use self::shard::ShardRecord;
 pub(crate) use self::verify::{Finding, verify};
 pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};

@@ -15,15 +15,15 @@ use super::failed::{FailedRows, RowsByNumber};
 use super::files::{Draft, ReportFiles, folder_of, remove_if_there, rename, sync_folder_of};
 use super::journal_reader::{BUFFER, JournalIndex, Line, read_journal};
 use super::line::{outcome_of, parsed};
-use crate::domain::{Counts, CsvDialect, Lines, Outcome, OutputDialect, Tally, counted};
+use crate::domain::{Counts, CsvDialect, Lines, Outcome, OutputDialect, Shard, Tally, counted};
 use crate::external_sort::Sorter;
 use crate::file_error::FileError;
 
 /// How rows are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbers {
-    /// From 1 without gaps.
-    Whole,
+    /// Those of a shard, without gaps.
+    Of(Shard),
     /// With possible gaps, because users have left the user list since.
     MayBeFree,
 }
@@ -107,8 +107,10 @@ impl EndedJournal {
                 continue;
             }
             rows += 1;
-            if extent.numbers == Numbers::Whole && place.row != rows {
-                return Err(in_order(io::Error::other(format!("row {rows} has no line"))));
+            if let Numbers::Of(shard) = extent.numbers
+                && place.row != shard.nth(rows).0
+            {
+                return Err(in_order(io::Error::other(format!("row {} has no line", shard.nth(rows)))));
             }
             let line = copier.read(&place).map_err(in_order)?;
             if let Some(failed) = failed_rows.as_mut().filter(|_| place.outcome.counts() == Counts::Failure) {

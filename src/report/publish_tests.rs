@@ -67,7 +67,7 @@ impl Journal {
 }
 
 fn all(rows: u64) -> Extent {
-    Extent { rows, numbers: Numbers::Whole, lines: Lines::All, dialect: OutputDialect::default() }
+    Extent { rows, numbers: Numbers::Of(Shard::default()), lines: Lines::All, dialect: OutputDialect::default() }
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_row_without_a_line_is_found_out() {
 fn numbers_may_be_free_where_users_have_left() {
     let journal = Journal::of(&[(5, "active", ""), (2, "failed", ""), (9, "active", ""), (2, "active", "")]);
     let extent = |rows, numbers| Extent { rows, numbers, lines: Lines::All, dialect: OutputDialect::default() };
-    for refused in [extent(3, Numbers::Whole), extent(4, Numbers::MayBeFree)] {
+    for refused in [extent(3, Numbers::Of(Shard::default())), extent(4, Numbers::MayBeFree)] {
         assert!(journal.publish(refused, &mut DirectoryRows(&[])).is_err());
         assert_eq!(fs::read_to_string(&journal.files.partial).expect("there"), journal.text, "it is as it was");
     }
@@ -106,7 +106,7 @@ fn numbers_may_be_free_where_users_have_left() {
 #[test]
 fn of_a_journal_that_is_not_reported_whole_only_the_failed_rows_are_left_besides() {
     let journal = Journal::of(&[(2, "failed", "b"), (4, "inactive", ""), (1, "active", ""), (3, "active", "c\nd")]);
-    let extent = Extent { rows: 4, numbers: Numbers::Whole, lines: Lines::Active, dialect: OutputDialect::default() };
+    let extent = Extent { rows: 4, numbers: Numbers::Of(Shard::default()), lines: Lines::Active, dialect: OutputDialect::default() };
     let published = journal.publish(extent, &mut DirectoryRows(&["note"])).expect("published");
     assert_eq!(journal.report(), header() + &line(1, "active", "") + &line(3, "active", "c\nd"));
     assert_eq!((published.lines, published.tally.rows()), (2, 4));

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::dialect::DialectRecord;
 use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord};
 use super::files::{OutputError, Replaced};
+use super::shard::ShardRecord;
 use super::version::{CURRENT_FORMAT, Keys, check_record};
-use crate::domain::{Outcome, OutputDialect, RunId, Tally, escaped};
+use crate::domain::{Outcome, OutputDialect, RunId, Shard, Tally, escaped};
 use crate::file_error::FileError;
 
 /// The record of a run. It never contains a secret.
@@ -56,6 +57,9 @@ pub(crate) struct RunRecord {
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) canary_succeeded: bool,
     pub(crate) input: InputRecord,
+    /// The share of the input's rows that the run does, and `totals` and the report are of; `None` for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<ShardRecord>,
     pub(crate) options: OptionsRecord,
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
@@ -263,6 +267,16 @@ impl RunRecord {
         }
     }
 
+    /// The rows of the input that the run does.
+    pub(crate) fn shard(&self) -> Shard {
+        self.shard.map(|ShardRecord(shard)| shard).unwrap_or_default()
+    }
+
+    /// The number of these rows, once it is known.
+    pub(crate) fn own_rows(&self) -> Option<u64> {
+        self.input.rows.map(|rows| self.shard().rows_of(rows))
+    }
+
     /// When the run started, and its ID; or what is wrong with them.
     pub(crate) fn origin(&self) -> io::Result<(DateTime<Utc>, RunId)> {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("its {what} cannot be read"));
@@ -343,6 +357,7 @@ impl RunRecord {
             .or_else(|| differ("the API", &url(self), &url(other)))
             .or_else(|| differ(input, &self.input.identity(), &other.input.identity()))
             .or_else(|| self.options.reading.difference(&other.options.reading))
+            .or_else(|| differ("the shard", &shard_in_words(self.shard), &shard_in_words(other.shard)))
             .or_else(|| self.difference_when_finished(other))
     }
 
@@ -354,6 +369,10 @@ impl RunRecord {
         let (what, verb, was, is) = both.into_iter().find(|(_, _, was, is)| self.status == Status::Completed && was != is)?;
         Some(format!("the report is finished, its {what} `{}` and {verb} `{}`", escaped(&was), escaped(&is)))
     }
+}
+
+fn shard_in_words(shard: Option<ShardRecord>) -> String {
+    shard.map_or_else(|| "all rows".to_owned(), |ShardRecord(shard)| shard.to_string())
 }
 
 /// The text of the record at `path`, and its keys; `None` if there is none.

@@ -25,6 +25,7 @@ pub(in crate::report) fn record() -> RunRecord {
         stop_reason: None,
         canary_succeeded: false,
         input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), dialect: None, directory: None },
+        shard: None,
         options: OptionsRecord {
             sandbox: false,
             reading: ReadingRecord {

@@ -3,6 +3,7 @@
 //! It finds what has changed since the run wrote both. It cannot find a change of both by somebody who knows how they are made:
 //! for that, keep the digest where it cannot be changed.
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use super::line::{Column, outcome_of};
 use super::publish::{Hashing, sha256_of};
 use super::record::{RunRecord, Status, tally};
 use super::version::columns_of;
-use crate::domain::{Outcome, Tally, are, counted, escaped, quote, shown};
+use crate::domain::{Outcome, RowNumber, Shard, Tally, are, counted, escaped, quote, shown};
 use crate::file_error::FileError;
 
 /// The most faulty lines that are named.
@@ -135,8 +136,9 @@ fn digest_of(record: &RunRecord, contents: &Contents) -> Finding {
 fn totals_of(record: &RunRecord, contents: &Contents) -> Finding {
     let recorded = tally(&record.totals);
     let rows = record.totals.get("rows").copied().unwrap_or_default();
-    if recorded.rows() != rows || record.input.rows.is_some_and(|input| input != rows) {
-        let input = record.input.rows.map(|input| format!(", and its input had {input}")).unwrap_or_default();
+    if recorded.rows() != rows || record.own_rows().is_some_and(|own| own != rows) {
+        let of = if record.shard.is_some() { "its shard of the input" } else { "its input" };
+        let input = record.own_rows().map(|own| format!(", and {of} had {own}")).unwrap_or_default();
         return Finding::Fails(format!("the record's totals by result add up to {}, its `rows` are {rows}{input}", recorded.rows()));
     }
     let differing = Outcome::ALL.into_iter().filter(|outcome| is_reported(record, *outcome));
@@ -266,6 +268,8 @@ struct Order {
     last: u64,
     /// The number of rows of the input.
     rows: u64,
+    /// Which of these rows the report is of.
+    shard: Shard,
     /// Whether rows may be left out: only some lines were selected, or users have left the directory.
     has_gaps: bool,
 }
@@ -274,24 +278,28 @@ impl Order {
     fn of(record: &RunRecord) -> Self {
         let is_of_a_file = record.input.directory.is_none();
         let rows = record.input.rows.filter(|_| is_of_a_file).unwrap_or(u64::MAX);
-        Self { last: 0, rows, has_gaps: record.options.only.is_some() || !is_of_a_file }
+        Self { last: 0, rows, shard: record.shard(), has_gaps: record.options.only.is_some() || !is_of_a_file }
     }
 
     /// What is wrong with a line of this `row` as the next one.
     fn fault(&mut self, row: u64) -> Option<String> {
-        let last = self.last;
+        let (last, shard) = (self.last, self.shard);
         if row == 0 || row > self.rows {
             return Some(format!("there is no row {row}"));
+        }
+        if !shard.includes(RowNumber(row)) {
+            return Some(format!("row {row} is not in shard {shard}"));
         }
         if row <= last {
             return Some(if row == last { format!("row {row} has a line already") } else { format!("row {row} stands after row {last}") });
         }
         self.last = row;
-        match row - last {
-            1 => None,
-            _ if self.has_gaps => None,
-            2 => Some(format!("row {} has no line", last + 1)),
-            _ => Some(format!("rows {} to {} have no lines", last + 1, row - 1)),
+        let (first, before) = (shard.nth(shard.rows_of(last) + 1).0, row.saturating_sub(shard.count()));
+        match row.cmp(&first) {
+            Ordering::Equal | Ordering::Less => None,
+            Ordering::Greater if self.has_gaps => None,
+            Ordering::Greater if first == before => Some(format!("row {first} has no line")),
+            Ordering::Greater => Some(format!("rows {first} to {before} have no lines")),
         }
     }
 }

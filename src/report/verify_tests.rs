@@ -1,7 +1,7 @@
 use super::*;
 
 fn faults(rows: &[u64], of: u64, has_gaps: bool) -> Vec<Option<String>> {
-    let mut order = Order { last: 0, rows: of, has_gaps };
+    let mut order = Order { last: 0, rows: of, shard: Shard::default(), has_gaps };
     rows.iter().map(|row| order.fault(*row)).collect()
 }
 
@@ -22,6 +22,16 @@ fn each_row_has_one_line_in_the_inputs_order() {
 fn rows_may_be_left_out_of_some_reports_but_stand_in_order() {
     assert_eq!(faults(&[2, 7, u64::MAX], u64::MAX, true), [None, None, None]);
     assert_eq!(faults(&[2, 7, 5], 9, true)[2], Some("row 5 stands after row 7".to_owned()));
+}
+
+#[test]
+fn a_shard_has_every_nth_row() {
+    let mut order = Order { last: 0, rows: 12, shard: "1/4".parse().expect("a shard"), has_gaps: false };
+    let faults = [2, 3, 10, 14].map(|row| order.fault(row));
+    let fault = |text: &str| Some(text.to_owned());
+    assert_eq!(faults, [None, fault("row 3 is not in shard 1/4"), fault("row 6 has no line"), fault("there is no row 14")]);
+    let mut order = Order { last: 0, rows: 12, shard: "0/3".parse().expect("a shard"), has_gaps: false };
+    assert_eq!(order.fault(10), fault("rows 1 to 7 have no lines"));
 }
 
 /// The error after `error`. The compiler asks here for a new one.

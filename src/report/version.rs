@@ -47,10 +47,12 @@ struct Format {
 }
 
 /// Every format so far, oldest first. CONTRIBUTING.md shows this table.
-const FORMATS: [Format; 3] = [
+const FORMATS: [Format; 4] = [
     Format { version: UNNUMBERED, has: "no `formatVersion`", columns: &COLUMNS_1, reading: Reading::Refuse },
     Format { version: 2, has: "`formatVersion`", columns: &COLUMNS_1, reading: Reading::Refuse },
     Format { version: 3, has: "the columns `previousUntil` and `correlationId`", columns: &COLUMNS_3, reading: Reading::Honour },
+    // Without the key, every row would be resumed.
+    Format { version: 4, has: "`shard`, where a run has one", columns: &COLUMNS_3, reading: Reading::Honour },
 ];
 
 /// The columns of formats 1 and 2.
@@ -70,7 +72,7 @@ const COLUMNS_1: [&str; 13] = [
     "completedAt",
 ];
 
-/// The columns of format 3.
+/// The columns of formats 3 and 4.
 const COLUMNS_3: [&str; 15] = [
     "row",
     "userID",

@@ -32,6 +32,13 @@ const RECORDS: [&str; FORMATS.len()] = [
         "userColumn":null,"untilColumn":null,"delimiter":";","noHeaders":false,"skipInvalid":false,"in":null,"rate":"50/s",
         "concurrency":64,"maxAttempts":8,"timeout":"30s","giveUpAfter":"10m","maxFailures":"20%"},"totals":{"granted":2,"rows":2},
         "requests":{"sent":5,"retried":1,"throttled":0},"report":{"path":"r.csv","sha256":null,"rows":null},"inDoubtAhead":0}"#,
+    r#"{"tool":"pingone-bypass","version":"0.1.0","formatVersion":4,"runId":"7e94b96e-0364-463b-a059-d97d1e4cb1d5",
+        "operation":"grant","environment":{"id":"e","name":null,"type":null},"apiUrl":"https://api.pingone.eu/v1","reason":null,
+        "licence":null,"startedAt":"2026-02-27T10:20:30.456Z","finishedAt":null,"clockOffsetSeconds":0,"status":"stopped",
+        "stopReason":"stopped: too many","input":{"path":"in.csv","sha256":"s","rows":30},"shard":{"index":3,"count":10},"options":{"sandbox":false,"until":"+4h",
+        "userColumn":null,"untilColumn":null,"delimiter":";","noHeaders":false,"skipInvalid":false,"in":null,"rate":"50/s",
+        "concurrency":64,"maxAttempts":8,"timeout":"30s","giveUpAfter":"10m","maxFailures":"20%"},"totals":{"granted":2,"rows":2},
+        "requests":{"sent":5,"retried":1,"throttled":0},"report":{"path":"r.csv","sha256":null,"rows":null},"inDoubtAhead":0}"#,
 ];
 
 fn read_text(text: &str) -> Result<RunRecord, OutputError> {
@@ -72,7 +79,8 @@ fn each_format_is_honoured_or_refused_as_the_table_says() {
 fn a_format_that_is_not_in_the_table_is_refused() {
     for number in [CURRENT_FORMAT + 1, CURRENT_FORMAT + 100, u64::MAX, 0] {
         let error = refusal(number.into());
-        let expected = format!("r.run.json: the run cannot be resumed: the record's `formatVersion` is `{number}`, expected one of `3`");
+        let expected =
+            format!("r.run.json: the run cannot be resumed: the record's `formatVersion` is `{number}`, expected one of `3`, `4`");
         assert!(error.to_string().ends_with(&expected), "{error}");
         let hint = "resume it with pingone-bypass `0.1.0`, which wrote the record, or discard it with `--overwrite`";
         assert_eq!(error.hint(), hint);

@@ -37,6 +37,9 @@ pub(super) fn plan_fields(plan: &PlanView<'_>) -> Fields {
         Rate::PerSecond(rate) => fields.push(("rate", rate.into())),
         Rate::Unlimited => fields.push(("rate", Value::Null)),
     }
+    if let Some((shard, _)) = plan.shard {
+        fields.push(("shard", shard.to_string().into()));
+    }
     match &plan.planned {
         Planned::Input(input) => fields.extend(input_fields(input)),
         Planned::Directory { selection, users, pages } => {
@@ -56,7 +59,7 @@ fn input_fields(input: &PlannedInput<'_>) -> Fields {
     let plan = input.plan;
     let mut fields: Fields = vec![
         ("input", input.name.into()),
-        ("rows", plan.rows.into()),
+        ("rows", plan.own_rows.into()),
         ("users", plan.to_send.into()),
         ("duplicates", plan.duplicates.into()),
         ("invalid", plan.invalid.values().sum::<u64>().into()),

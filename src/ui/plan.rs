@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, Offset, TimeZone, Utc};
 
-use crate::domain::{Attribute, BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, counted, quote, span_in_words};
+use crate::domain::{
+    Attribute, BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, Shard, counted, quote, span_in_words,
+};
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
 use crate::pace::Rate;
@@ -17,7 +19,10 @@ use crate::report::EnvironmentRecord;
 pub(crate) struct PlanView<'a> {
     pub(crate) operation: Operation,
     pub(crate) planned: Planned<'a>,
+    /// The most requests that this process sends a second.
     pub(crate) rate: Rate,
+    /// The shard that it does, and the rate of all of them together.
+    pub(crate) shard: Option<(Shard, Rate)>,
     /// The licence's rates, as far as they are known.
     pub(crate) licence: LicenceRates,
     /// The environment and host that the run talks to.
@@ -143,12 +148,21 @@ impl fmt::Display for PlanView<'_> {
 impl PlanView<'_> {
     fn write_input(&self, f: &mut fmt::Formatter<'_>, input: &PlannedInput<'_>) -> fmt::Result {
         let PlannedInput { name, plan, start, .. } = *input;
-        let Plan { rows, duplicates, invalid, lookups, to_send, untouched, given_back, dates } = plan;
+        let Plan { rows, own_rows, duplicates, invalid, lookups, to_send, untouched, given_back, dates } = plan;
         let operation = self.operation.name();
         if lookups.is_complete() {
-            writeln!(f, "plan       {operation} {to_send} of {}, {}", counted(*rows, "row"), counted(*to_send, "user"))?;
+            writeln!(f, "plan       {operation} {to_send} of {}, {}", counted(*own_rows, "row"), counted(*to_send, "user"))?;
         } else {
-            writeln!(f, "plan       {operation} at most {to_send} of {}", counted(*rows, "row"))?;
+            writeln!(f, "plan       {operation} at most {to_send} of {}", counted(*own_rows, "row"))?;
+        }
+        if let Some((shard, rate)) = self.shard {
+            let (nth, from) = (shard.count(), shard.nth(1));
+            writeln!(
+                f,
+                "shard      {shard}: one row in {nth} of {}, from row {from}; of {rate} it takes {}",
+                counted(*rows, "row"),
+                self.rate
+            )?;
         }
         write!(f, "input      {name}: {}", counted(*duplicates, "duplicate"))?;
         let bad: u64 = invalid.values().sum();

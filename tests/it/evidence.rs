@@ -42,7 +42,7 @@ fn the_record_says_who_ran_it_and_with_which_dates_and_limits() {
     let limits = ["canary", "maxUsers", "maxWindow", "trustClock"].map(|key| options[key].clone());
     assert_eq!(limits, [json!(1), json!(7), json!("40000d"), json!(true)]);
     assert_eq!(record["holds"], json!({"count": 0, "seconds": 0.0}));
-    assert_eq!(record["formatVersion"], 3, "older versions can ignore these keys");
+    assert_eq!(record["formatVersion"], 4, "older versions can ignore these keys");
 }
 
 #[test]

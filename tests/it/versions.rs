@@ -34,15 +34,15 @@ fn assert_refused(field: &Field, expected: &str) {
 #[test]
 fn a_record_has_its_format() {
     let (_, record) = stopped();
-    assert_eq!(record["formatVersion"], 3);
+    assert_eq!(record["formatVersion"], 4);
 }
 
 #[test]
 fn a_record_of_an_unknown_format_is_refused_and_the_hint_names_the_version_to_use() {
     let (field, record) = stopped();
     for (format, writer, what) in [
-        (json!(4), json!("0.9.0"), "pingone-bypass `0.9.0`, which wrote the record"),
-        (json!(4), json!("9\u{202e}\nerror: x"), "pingone-bypass `9\\u{202e}\\nerror: x`, which wrote the record"),
+        (json!(5), json!("0.9.0"), "pingone-bypass `0.9.0`, which wrote the record"),
+        (json!(5), json!("9\u{202e}\nerror: x"), "pingone-bypass `9\\u{202e}\\nerror: x`, which wrote the record"),
         (json!(0), json!("0.9.0"), "pingone-bypass `0.9.0`, which wrote the record"),
         (json!("two"), Value::Null, "the version of pingone-bypass that wrote the record"),
     ] {
@@ -51,12 +51,12 @@ fn a_record_of_an_unknown_format_is_refused_and_the_hint_names_the_version_to_us
         (other["formatVersion"], other["version"], other["runId"]) = (format.clone(), writer, json!(["new"]));
         field.write(RECORD, other.to_string());
         let expected = format!(
-            "error: {RECORD}: the run cannot be resumed: the record's `formatVersion` is `{format}`, expected one of `3`\n\
+            "error: {RECORD}: the run cannot be resumed: the record's `formatVersion` is `{format}`, expected one of `3`, `4`\n\
              hint: resume it with {what}, or discard it with `--overwrite`\n"
         );
         assert_refused(&field, &expected);
     }
-    field.write(RECORD, r#"{"formatVersion":4}"#);
+    field.write(RECORD, r#"{"formatVersion":5}"#);
     let discarded = field.run(&["audit", "in.csv", "--overwrite", "--max-failures", "100%"]);
     assert_eq!(discarded.code, 1, "the hint is right: {}", discarded.stderr);
     assert!(field.report("in.report.csv").is_whole(3));
@@ -72,7 +72,7 @@ fn a_record_of_a_version_whose_journals_had_other_columns_is_refused() {
         keys.extend(format.map(|format| ("formatVersion".to_owned(), json!(format))));
         field.write(RECORD, former.to_string());
         let expected = format!(
-            "error: {RECORD}: the run cannot be resumed: the record's `formatVersion` is `{shown}`, expected one of `3`\n\
+            "error: {RECORD}: the run cannot be resumed: the record's `formatVersion` is `{shown}`, expected one of `3`, `4`\n\
              hint: resume it with pingone-bypass `{}`, which wrote the record, or discard it with `--overwrite`\n",
             env!("CARGO_PKG_VERSION")
         );
