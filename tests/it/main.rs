@@ -40,6 +40,7 @@ mod profiles;
 mod question;
 mod resume;
 mod safety;
+mod shards;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod shim;
 mod signals;
