@@ -16,8 +16,8 @@ fn done_by(text: &str, shard: Shard) -> (Plan, Vec<(u64, String)>) {
     drop(send);
     let rows: Vec<Row> = std::iter::from_fn(|| receive.blocking_recv()).collect();
     assert_eq!(rows.len() as u64, input.own_rows());
-    let sent = rows.iter().filter(|row| matches!(row.work, Work::Send(_))).count() as u64;
-    assert_eq!((input.plan().to_send, input.plan().own_rows), (sent, input.own_rows()), "the plan is what is done: {text}");
+    let requests = rows.iter().filter(|row| matches!(row.work, Work::Send(_))).count() as u64;
+    assert_eq!((input.plan().to_send, input.plan().own_rows), (requests, input.own_rows()), "the plan is what is done: {text}");
     // The name of the input's temporary file is in the reason why a row is invalid.
     let work = |work: &Work| match work {
         Work::Invalid { user, why } => format!("invalid {user} {}", why.split_once(".tmp").map_or("", |(_, after)| after).len()),

@@ -18,6 +18,7 @@ mod list_file;
 mod lock;
 mod lookups;
 mod metrics;
+mod options;
 mod origin;
 mod output_paths;
 mod publish;
@@ -45,11 +46,11 @@ pub(crate) use self::list_file::{ListExtent, ListPlace};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
 pub(crate) use self::metrics::{Metrics, earlier_metrics};
+pub(crate) use self::options::{OptionsRecord, ReadingRecord};
 pub(crate) use self::output_paths::{ReadFile, check_list_place, check_output_paths, check_page_path};
 pub(crate) use self::publish::{EndedJournal, Extent, Hashing, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
-    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
-    totals,
+    DirectoryRecord, EnvironmentRecord, InputRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally, totals,
 };
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::shard::ShardRecord;

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::dialect::DialectRecord;
 use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord};
 use super::files::{OutputError, Replaced};
+use super::options::OptionsRecord;
 use super::shard::ShardRecord;
 use super::version::{CURRENT_FORMAT, Keys, check_record};
-use crate::domain::{Outcome, OutputDialect, RunId, Shard, Tally, escaped};
+use crate::domain::{Outcome, RunId, Shard, Tally, escaped};
 use crate::file_error::FileError;
 
 /// The record of a run. It never contains a secret.
@@ -79,7 +80,7 @@ pub(crate) struct RunRecord {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !*value
 }
 
@@ -140,94 +141,6 @@ impl InputRecord {
             (Some(DirectoryRecord { filter: None }), _) => "the whole directory".to_owned(),
             (None, sha256) => sha256.clone().unwrap_or_default(),
         }
-    }
-}
-
-#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OptionsRecord {
-    pub(crate) sandbox: bool,
-    #[serde(flatten)]
-    pub(crate) reading: ReadingRecord,
-    /// The selection of users in the report; `None` for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) only: Option<String>,
-    /// How the report is written.
-    #[serde(default = "first_dialect")]
-    pub(crate) output_dialect: String,
-    /// Whether a grant looks at each user before it changes anything.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) look_first: bool,
-    /// Whether an end gives back what was there before a grant.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) restore: bool,
-    /// How long a bypass that `end` ends still runs.
-    #[serde(rename = "in", default)]
-    pub(crate) grace: Option<String>,
-    pub(crate) rate: String,
-    pub(crate) concurrency: u16,
-    pub(crate) max_attempts: u32,
-    pub(crate) timeout: String,
-    pub(crate) give_up_after: String,
-    pub(crate) max_failures: String,
-    /// The number of rows that are settled alone first.
-    #[serde(default)]
-    pub(crate) canary: Option<u64>,
-    /// The most rows that an input may have.
-    #[serde(default)]
-    pub(crate) max_users: Option<u64>,
-    /// How far ahead an end date may be; `None` for operations that take none.
-    #[serde(default)]
-    pub(crate) max_window: Option<String>,
-    /// Whether end dates count from the clock here, even if it is wrong.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) trust_clock: bool,
-    /// The results of failed rows that do not make the exit code 1.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) allow: Vec<String>,
-}
-
-/// The dialect of reports by versions that knew only one.
-fn first_dialect() -> String {
-    OutputDialect::default().name().to_owned()
-}
-
-/// The options that decide what a row of the input means.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ReadingRecord {
-    pub(crate) until: Option<String>,
-    pub(crate) user_column: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) lookup_by: Option<String>,
-    pub(crate) until_column: Option<String>,
-    pub(crate) delimiter: Option<char>,
-    pub(crate) no_headers: bool,
-    pub(crate) skip_invalid: bool,
-}
-
-impl ReadingRecord {
-    /// Describes the first option that was another.
-    fn difference(&self, other: &Self) -> Option<String> {
-        let options = |reading: &Self| {
-            let Self { until, user_column, lookup_by, until_column, delimiter, no_headers, skip_invalid } = reading.clone();
-            let value = |value: Option<String>| value.map(|value| format!("`{}`", escaped(&value)));
-            let flag = |is_given: bool| is_given.then(|| "given".to_owned());
-            [
-                ("--until", value(until)),
-                ("--user-column", value(user_column)),
-                ("--lookup-by", value(lookup_by)),
-                ("--until-column", value(until_column)),
-                ("--delimiter", value(delimiter.map(String::from))),
-                ("--no-headers", flag(no_headers)),
-                ("--skip-invalid", flag(skip_invalid)),
-            ]
-        };
-        let mut both = options(self).into_iter().zip(options(other));
-        let ((option, was), (_, is)) = both.find(|(was, is)| was != is)?;
-        let shown = |value: Option<String>| value.unwrap_or_else(|| "not given".to_owned());
-        Some(format!("`{option}` was {} and is {}", shown(was), shown(is)))
     }
 }
 

@@ -45,6 +45,10 @@ fn each_row_is_done_by_one_shard() {
         let plan = format!("shard      {index}/3: one row in 3 of 20 rows, from row {}; of unlimited it takes unlimited", index + 1);
         assert!(done.stderr.contains(&plan), "{}", done.stderr);
         assert_eq!(field.run(&["verify", &format!("in.{index}-of-3.report.csv")]).code, 0);
+        let page = field.run(&["page", &format!("in.{index}-of-3.report.csv"), "-o", "page.html", "--overwrite"]);
+        assert_eq!(page.code, 0, "{}", page.stderr);
+        let page = fs::read_to_string(field.path("page.html")).expect("a page");
+        assert!(page.contains(&format!("This is shard {index}/3 alone:")), "it is not the whole run");
         seen.extend(rows(&report));
     }
     seen.sort_unstable();
