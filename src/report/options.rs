@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::is_false;
 use crate::domain::{OutputDialect, escaped};
 
 #[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
@@ -91,4 +90,9 @@ impl ReadingRecord {
         let shown = |value: Option<String>| value.unwrap_or_else(|| "not given".to_owned());
         Some(format!("`{option}` was {} and is {}", shown(was), shown(is)))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+pub(super) fn is_false(value: &bool) -> bool {
+    !*value
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::dialect::DialectRecord;
 use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord};
 use super::files::{OutputError, Replaced};
-use super::options::OptionsRecord;
+use super::options::{OptionsRecord, is_false};
 use super::shard::ShardRecord;
 use super::version::{CURRENT_FORMAT, Keys, check_record};
 use crate::domain::{Outcome, RunId, Shard, Tally, escaped};
@@ -77,11 +77,6 @@ pub(crate) struct RunRecord {
     /// Rows up to this one may have been sent by a run whose journal is incomplete. Any of them may have been applied.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) in_doubt_up_to: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-pub(super) fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
