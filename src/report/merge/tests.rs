@@ -1,0 +1,126 @@
+//! Shards made of a whole report are merged to that report again, however many there are.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{OutputDialect, Outcome, Shard, Tally};
+use crate::report::line::Column;
+use crate::report::publish::{count_report, hex};
+use crate::report::record::tests::record;
+use crate::report::record::totals;
+use crate::report::shard::ShardRecord;
+use sha2::{Digest, Sha256};
+
+/// A row of a run: its result, and a value that is carried.
+type TestRow = (Outcome, String);
+
+/// What one process writes for these rows of so many: the report and the failed rows.
+fn written(rows: &[(u64, &TestRow)], input: CsvDialect, dialect: CsvDialect, has_header: bool) -> (Vec<u8>, Option<Vec<u8>>) {
+    let mut report = dialect.writer().from_writer(dialect.mark().to_vec());
+    report.write_record(COLUMNS.iter().chain(&["note"])).expect("memory");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let header = has_header.then(|| ByteRecord::from(vec!["who", "note"]));
+    let mut failed = FailedWriter::begin(file.as_file(), input, header).expect("written");
+    let mut failures = 0;
+    for (row, (outcome, note)) in rows {
+        let value = |column: &Column| match column {
+            Column::Row => row.to_string(),
+            Column::Result => outcome.name().to_owned(),
+            Column::ErrorMessage if is_failure(*outcome) => format!("\"{row}\": {note}"),
+            _ => String::new(),
+        };
+        let line: ByteRecord = Column::ALL.iter().map(value).chain([note.clone()]).collect();
+        report.write_byte_record(&line).expect("memory");
+        if is_failure(*outcome) {
+            failures += 1;
+            failed.write(ByteRecord::from(vec![format!("user {row}"), note.clone()]), &line).expect("written");
+        }
+    }
+    failed.finish().expect("written");
+    let failed = (failures > 0).then(|| fs::read(file.path()).expect("there"));
+    (report.into_inner().expect("memory"), failed)
+}
+
+/// The files of these rows of a run of `all`, as a run leaves them.
+fn leave(path: &Path, shard: Option<Shard>, all: &[TestRow], [input, output]: [CsvDialect; 2], has_header: bool, dialect: OutputDialect) {
+    let files = ReportFiles::beside(path).expect("a file");
+    let includes = |row: u64| shard.is_none_or(|shard| shard.includes(RowNumber(row)));
+    let own: Vec<(u64, &TestRow)> = (1..).zip(all).filter(|(row, _)| includes(*row)).collect();
+    let (report, failed) = written(&own, input, output, has_header);
+    fs::write(path, &report).expect("written");
+    if let Some(failed) = failed {
+        fs::write(&*files.failed, failed).expect("written");
+    }
+    let mut tally = Tally::default();
+    own.iter().for_each(|(_, (outcome, _))| tally.add(*outcome));
+    let mut record = RunRecord { status: Status::Completed, totals: totals(&tally), shard: shard.map(ShardRecord), ..record() };
+    record.run_id = format!("00000000-0000-4000-8000-{:012}", shard.map_or(0, Shard::index));
+    record.finished_at = Some("2026-02-27T10:21:30.456Z".into());
+    record.input.rows = Some(all.len() as u64);
+    record.input.dialect = Some(input.into());
+    record.options.reading.no_headers = !has_header;
+    record.options.output_dialect = dialect.name().to_owned();
+    record.report.sha256 = Some(hex(&Sha256::digest(&report)));
+    record.report.rows = Some(own.len() as u64);
+    record.write(&files.record).expect("written");
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![Just(Outcome::Granted), Just(Outcome::NotFound), Just(Outcome::Duplicate), Just(Outcome::Invalid)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn however_many_shards_there_are_they_are_merged_to_what_one_process_writes(
+        rows in prop::collection::vec((outcome(), "[a\"\r\n,;é ]{0,5}"), 0..40), count in 1..12_u64, excel in any::<bool>(), has_header in any::<bool>(),
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let dialect = if excel { OutputDialect::Excel } else { OutputDialect::Rfc4180 };
+        let input = CsvDialect { delimiter: Some(b';'), has_mark: excel, line_end: crate::domain::LineEnd::CrLf };
+        let dialects = [input, dialect.of(input)];
+        leave(&path("whole.csv"), None, &rows, dialects, has_header, dialect);
+        // Ten comes before two here: the order in which they are named does not matter.
+        let mut names: Vec<PathBuf> = (0..count).map(|index| path(&format!("{index}.csv"))).collect();
+        for (index, name) in names.iter().enumerate() {
+            let shard = format!("{index}/{count}").parse().expect("a shard");
+            leave(name, Some(shard), &rows, dialects, has_header, dialect);
+        }
+        names.sort();
+        let output = ReportFiles::beside(&path("merged.csv")).expect("a file");
+        let set = ShardSet::read(&names).expect("one run");
+        let merged = set.merge(&output, Former::Keep, || false).expect("merged").expect("not stopped");
+        let whole = ReportFiles::beside(&path("whole.csv")).expect("a file");
+        let read = |path: &Path| fs::read(path).ok();
+        prop_assert_eq!(read(&output.report), read(&whole.report));
+        prop_assert_eq!(read(&output.failed), read(&whole.failed));
+        prop_assert_eq!(&merged.published, &count_report(&whole.report).expect("there"));
+        let record = RunRecord::read(&output.record).expect("readable").expect("there");
+        prop_assert_eq!(&record, &merged.record);
+        prop_assert_eq!(record.totals, totals(&merged.published.tally));
+        prop_assert_eq!(record.shards.len() as u64, count);
+        prop_assert!(!output.ordered.exists() && !output.lock.exists());
+        // Again, over the first: the same bytes.
+        let before = read(&output.record);
+        prop_assert!(matches!(set.merge(&output, Former::Keep, || false), Err(MergeError::Exists(_))));
+        set.merge(&output, Former::Replace, || false).expect("merged").expect("not stopped");
+        prop_assert_eq!(read(&output.record), before);
+    }
+}
+
+#[test]
+fn a_stop_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = vec![(Outcome::NotFound, "x".to_owned()); 2000];
+    let shard = folder.path().join("0.csv");
+    leave(&shard, Some("0/1".parse().expect("a shard")), &rows, [CsvDialect::default(); 2], true, OutputDialect::Rfc4180);
+    let output = ReportFiles::beside(&folder.path().join("merged.csv")).expect("a file");
+    let set = ShardSet::read(&[shard]).expect("one run");
+    assert!(set.merge(&output, Former::Keep, || true).expect("stopped").is_none());
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 3, "the shard's own files");
+    assert!(set.merge(&output, Former::Keep, || false).expect("merged").is_some());
+}
