@@ -157,11 +157,13 @@ impl RunError {
             Self::NotPingOne { .. } => EXIT_REFUSED,
             Self::Unaccounted => EXIT_STOPPED,
             Self::ListCut { why, .. } => why.code(),
-            Self::Interrupted(signal) | Self::InterruptedFirst(signal) | Self::ListStopped(signal) | Self::MergeStopped(signal) => match signal {
-                Signal::Interrupt => EXIT_SIGINT,
-                Signal::Terminate => EXIT_SIGTERM,
-                Signal::Hangup => EXIT_SIGHUP,
-            },
+            Self::Interrupted(signal) | Self::InterruptedFirst(signal) | Self::ListStopped(signal) | Self::MergeStopped(signal) => {
+                match signal {
+                    Signal::Interrupt => EXIT_SIGINT,
+                    Signal::Terminate => EXIT_SIGTERM,
+                    Signal::Hangup => EXIT_SIGHUP,
+                }
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::finish::code_of;
 use super::signals::listen_saying;
 use crate::cli::MergeArgs;
 use crate::domain::{EndDates, Outcome, counted, escaped, shown};
-use crate::report::{Ending, Former, MergeError, Merged, ReportFiles, RunRecord, ShardSet, Summary, Status};
+use crate::report::{Ending, Former, MergeError, Merged, ReportFiles, RunRecord, ShardSet, Status, Summary};
 use crate::stop::Stop;
 use crate::ui::Console;
 
@@ -49,7 +49,9 @@ fn conclude(merged: Merged, count: usize, files: &ReportFiles, console: &Console
     console.tell(&format!("merged {}: {}", counted(count as u64, "shard"), shown(&files.report)));
     if !differing_options.is_empty() {
         let names = differing_options.join("`, `");
-        console.tell(&format!("the shards were run with different options, of which the record has those of the first (`allow`: none): `{names}`"));
+        console.tell(&format!(
+            "the shards were run with different options, of which the record has those of the first (`allow`: none): `{names}`"
+        ));
     }
     if published.tally.failures() > 0 {
         console.tell(&format!("failed rows are in {}: fix them and run that file", shown(&files.failed)));

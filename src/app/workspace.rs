@@ -209,3 +209,15 @@ fn former_record(files: &ReportFiles) -> Result<Option<RunRecord>, RunError> {
         (None, true, _) => Err(OutputError::NoRecord(files.partial.to_path_buf()).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_may_have_sent_rows_that_are_farther_ahead() {
+        let all = unrecorded(64, Shard::default());
+        assert!(all > 64);
+        assert_eq!(unrecorded(64, "3/8".parse().expect("a shard")), 8 * all);
+    }
+}

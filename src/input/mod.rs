@@ -32,6 +32,8 @@ mod resolved_users;
 mod restore_tests;
 mod row_fault;
 mod rows;
+#[cfg(test)]
+mod shard_tests;
 mod source;
 mod spool;
 mod table;

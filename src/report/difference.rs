@@ -1,6 +1,7 @@
 //! What makes a run another one than a run that it is compared with.
 
-use super::record::{OptionsRecord, ReadingRecord, RunRecord, Status};
+use super::options::{OptionsRecord, ReadingRecord};
+use super::record::{RunRecord, Status};
 use super::shard::ShardRecord;
 use crate::domain::escaped;
 

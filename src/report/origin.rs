@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::files::{OutputError, ReportFiles};
 use super::record::{RunRecord, Status};
+use super::shard::ShardRecord;
 use crate::domain::Operation;
 
 /// The run that wrote a report.
@@ -31,12 +32,18 @@ pub(crate) fn origin_of(report: &Path) -> Option<Origin> {
     let (started, _) = record.origin().ok()?;
     Some(Origin {
         started,
-        audited: (record.operation == Operation::Audit.name()).then(|| record.input.identity()),
+        audited: (record.operation == Operation::Audit.name()).then(|| audited(&record)),
         other_name: record.other_report(report),
         environment: record.environment.id,
         only: record.options.only,
         sha256: record.report.sha256,
     })
+}
+
+/// What an audit read: its input, or a share of it.
+fn audited(record: &RunRecord) -> String {
+    let shard = record.shard.map(|ShardRecord(shard)| format!(", shard {shard}")).unwrap_or_default();
+    record.input.identity() + &shard
 }
 
 /// Checks that a new run may write `files`: none of them exists. Of a report that exists, its record tells whether its run can be

@@ -1,6 +1,6 @@
 //! Records read back as they were written, and what differs is named.
 
-use super::super::ReportFiles;
+use super::super::{ReadingRecord, ReportFiles};
 use super::*;
 
 pub(in crate::report) fn record() -> RunRecord {

@@ -106,8 +106,8 @@ fn the_format_is_checked_before_anything_else_in_the_record_is_read() {
         Err(error) => error.hint(),
         other => panic!("{other:?}"),
     };
-    assert!(told(r#"{"formatVersion":4,"version":"0.9.0","runId":7}"#).starts_with("resume it with pingone-bypass `0.9.0`, "));
-    for text in [r#"{"formatVersion":4}"#, r#"{"formatVersion":4,"version":9}"#] {
+    assert!(told(r#"{"formatVersion":5,"version":"0.9.0","runId":7}"#).starts_with("resume it with pingone-bypass `0.9.0`, "));
+    for text in [r#"{"formatVersion":5}"#, r#"{"formatVersion":5,"version":9}"#] {
         assert!(told(text).starts_with("resume it with the version of pingone-bypass that wrote the record"), "{text}");
     }
     assert!(matches!(read_text("[]"), Err(OutputError::File(_))), "not a record");

@@ -155,14 +155,13 @@ impl PlanView<'_> {
         } else {
             writeln!(f, "plan       {operation} at most {to_send} of {}", counted(*own_rows, "row"))?;
         }
-        if let Some((shard, rate)) = self.shard {
-            let (nth, from) = (shard.count(), shard.nth(1));
-            writeln!(
-                f,
-                "shard      {shard}: one row in {nth} of {}, from row {from}; of {rate} it takes {}",
-                counted(*rows, "row"),
-                self.rate
-            )?;
+        if let Some((shard, of_all)) = self.shard {
+            let [first, second] = [1, 2].map(|nth| shard.nth(nth));
+            write!(f, "shard      {shard}: rows {first}, {second} and so on, of {rows}")?;
+            match self.rate {
+                Rate::PerSecond(_) => writeln!(f, "; at most {} of the {of_all} of all {}", self.rate, shard.count())?,
+                Rate::Unlimited => writeln!(f)?,
+            }
         }
         write!(f, "input      {name}: {}", counted(*duplicates, "duplicate"))?;
         let bad: u64 = invalid.values().sum();

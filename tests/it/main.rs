@@ -27,6 +27,7 @@ mod leaks;
 mod licence;
 mod listing;
 mod lookup;
+mod merge;
 mod messages;
 mod names;
 mod nightly;
@@ -40,6 +41,7 @@ mod profiles;
 mod question;
 mod resume;
 mod safety;
+mod shards;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod shim;
 mod signals;

@@ -10,7 +10,7 @@ use crate::page::NO_RECORD;
 use crate::page::figures::RunFigures;
 use crate::page::told::Told;
 use crate::page::words::{day, moment, thousands};
-use crate::report::{ConfirmationRecord, Confirmed, EarlierRecord, OperatorRecord, Status};
+use crate::report::{ConfirmationRecord, Confirmed, EarlierRecord, MergedShard, OperatorRecord, ShardRecord, Status};
 
 /// The title of the page.
 pub(super) fn title(source: &Source, told: Option<&Told>) -> String {
@@ -146,6 +146,12 @@ fn completeness(figures: &RunFigures, told: Option<&Told>, faults: &[String]) ->
             (thousands(crate::report::tally(&told.record.totals).failures())) " failed."
         };
     }
+    if let Some(ShardRecord(shard)) = told.record.shard {
+        return html! {
+            strong { "This is shard " (shard.to_string()) " alone:" } " each of its " (thousands(figures.tally.rows()))
+            (plural(figures.tally.rows(), " row", " rows")) " has a line in the report. The other rows of the input are in other reports."
+        };
+    }
     html! {
         strong { "The run is complete:" } " each of the " (thousands(figures.tally.rows()))
         (plural(figures.tally.rows(), " row", " rows")) " of the input has a line in the report."
@@ -187,6 +193,8 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
                 (fact("Reason", text(record.reason.as_deref())))
                 @for earlier in &record.earlier { (fact("Before that", Some(before(earlier)))) }
                 (fact("Input", input.or(filter)))
+                (fact("Shard", record.shard.map(|ShardRecord(shard)| html! { (shard.to_string()) ": one row in " (shard.count()) " of the input" })))
+                @for shard in &record.shards { (fact("Made of", Some(made_of(shard, record.shards.len())))) }
                 (fact("Started", told.started().map(at)))
                 (fact("Finished", told.finished().map(at)))
                 (fact("State", Some(html! { (state(record.status)) @if let Some(stop) = stop { ": " (foreign(stop)) } })))
@@ -199,6 +207,15 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
                 (fact("Program", Some(html! { "pingone-bypass " (foreign(&record.version)) })))
             }
         }
+    }
+}
+
+/// A shard of a merged report.
+fn made_of(shard: &MergedShard, count: usize) -> Markup {
+    let MergedShard { index, run_id, started_at, finished_at, requests, .. } = shard;
+    html! {
+        "shard " (format!("{index}/{count}")) ", run ID " code { (foreign(run_id)) } ", " (thousands(requests.sent)) " requests, from "
+        (foreign(started_at)) @if let Some(finished) = finished_at { " to " (foreign(finished)) }
     }
 }
 

@@ -62,7 +62,9 @@ impl MergeError {
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
             Self::NoReport(_) => "check the path: the first name is that of the merged report, and those of the shards' reports follow",
-            Self::NoRecord { .. } => "name the reports of the shards, such as `users.0-of-8.report.csv`, each with its `.run.json` beside it",
+            Self::NoRecord { .. } => {
+                "name the reports of the shards, such as `users.0-of-8.report.csv`, each with its `.run.json` beside it"
+            }
             Self::NotAShard(_) => "name only reports of runs with `--shard`: a whole run's report is complete by itself",
             Self::InUse(_) => "wait until that process has ended",
             Self::Unfinished { .. } => "finish it with its own command and `--resume`, and merge then",
@@ -78,7 +80,9 @@ impl MergeError {
             Self::Output(OutputError::File(error)) | Self::Writing(error) => return error.hint_then(AGAIN),
             Self::Output(OutputError::InUse(_)) => "wait until that run has ended, or name another OUTPUT",
             Self::Output(_) => "name a file of its own as OUTPUT, such as `users.report.csv`",
-            Self::Reading(_) => "put the file back as the shard wrote it, let this user read it, and allow enough open files (`ulimit -n`): two for each shard",
+            Self::Reading(_) => {
+                "put the file back as the shard wrote it, let this user read it, and allow enough open files (`ulimit -n`): two for each shard"
+            }
         };
         hint.to_owned()
     }
@@ -109,7 +113,9 @@ mod tests {
             MergeError::FailedRows { .. } => MergeError::Exists(path()),
             MergeError::Exists(_) => MergeError::Output(OutputError::InUse(path())),
             MergeError::Output(OutputError::InUse(_)) => MergeError::Output(OutputError::NotAFile(path())),
-            MergeError::Output(OutputError::File(_)) => MergeError::Reading(FileError::new("read", &path(), std::io::ErrorKind::Other.into())),
+            MergeError::Output(OutputError::File(_)) => {
+                MergeError::Reading(FileError::new("read", &path(), std::io::ErrorKind::Other.into()))
+            }
             MergeError::Output(_) => MergeError::Output(OutputError::File(full())),
             MergeError::Reading(_) => MergeError::Writing(full()),
             MergeError::Writing(_) => return None,

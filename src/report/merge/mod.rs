@@ -82,12 +82,7 @@ impl ShardSet {
 
     /// Merges the reports into the one among `output`. Returns `None` if it was stopped before that had its name: then nothing is
     /// left of it.
-    pub(crate) fn merge(
-        &self,
-        output: &ReportFiles,
-        former: Former,
-        is_stopped: impl Fn() -> bool,
-    ) -> Result<Option<Merged>, MergeError> {
+    pub(crate) fn merge(&self, output: &ReportFiles, former: Former, is_stopped: impl Fn() -> bool) -> Result<Option<Merged>, MergeError> {
         self.check_paths(output)?;
         let _lock = Lock::take(&output.lock, &output.report).map_err(MergeError::Output)?;
         if former == Former::Keep {

@@ -9,11 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::shards::FinishedShard;
 use crate::domain::{BypassUntil, EndDates, RunId, Tally};
-use crate::report::evidence::{
-    ConfirmationRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord, RequestsRecord,
-};
+use crate::report::evidence::{ConfirmationRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord, RequestsRecord};
+use crate::report::options::OptionsRecord;
 use crate::report::publish::Published;
-use crate::report::record::{EnvironmentRecord, OptionsRecord, ReportRecord, RunRecord, Status, totals};
+use crate::report::record::{EnvironmentRecord, ReportRecord, RunRecord, Status, tally, totals};
 use crate::report::shard::{MergedShard, ShardReport};
 use crate::report::version::CURRENT_FORMAT;
 
@@ -63,11 +62,7 @@ pub(super) fn merged_record(shards: &[FinishedShard], output: &Path, published: 
         totals: totals(&published.tally),
         requests: requests(records()),
         holds: holds(records()),
-        report: ReportRecord {
-            path: output.display().to_string(),
-            sha256: Some(published.sha256.clone()),
-            rows: Some(published.lines),
-        },
+        report: ReportRecord { path: output.display().to_string(), sha256: Some(published.sha256.clone()), rows: Some(published.lines) },
         lookup_sha256: None,
         in_doubt_ahead: Some(0),
         in_doubt_up_to: records().map(|record| record.in_doubt_up_to).max().unwrap_or_default(),
@@ -162,7 +157,7 @@ fn holds<'a>(records: impl Iterator<Item = &'a RunRecord>) -> HoldsRecord {
 pub(super) fn recorded_tally(shards: &[FinishedShard]) -> Tally {
     let mut sum = Tally::default();
     for shard in shards {
-        for (outcome, rows) in crate::report::record::tally(&shard.record.totals).seen() {
+        for (outcome, rows) in tally(&shard.record.totals).seen() {
             sum.add_rows(outcome, rows);
         }
     }

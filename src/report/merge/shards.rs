@@ -91,7 +91,10 @@ impl FinishedShard {
         }
         let totals = tally(&record.totals).rows();
         if record.report.rows != Some(rows) || totals != rows || record.totals.get("rows") != Some(&rows) {
-            return Err(wrong(&format!("by the record's `input`, the shard has {}, and its `totals` and `report` differ", counted(rows, "row"))));
+            return Err(wrong(&format!(
+                "by the record's `input`, the shard has {}, and its `totals` and `report` differ",
+                counted(rows, "row")
+            )));
         }
         Ok(Self { files, record, shard, sha256, rows })
     }
@@ -168,6 +171,8 @@ mod tests {
         assert_eq!(in_words(&[2], 8), "1 is missing: `2/8`");
         assert_eq!(in_words(&[0, 5], 8), "2 are missing: `0/8`, `5/8`");
         let many: Vec<u64> = (0..25).collect();
-        assert!(in_words(&many, 1000).starts_with("25 are missing: `0/1000`, ") && in_words(&many, 1000).ends_with(", `19/1000` and 5 more"));
+        assert!(
+            in_words(&many, 1000).starts_with("25 are missing: `0/1000`, ") && in_words(&many, 1000).ends_with(", `19/1000` and 5 more")
+        );
     }
 }

@@ -120,7 +120,10 @@ impl<'a> ShardSource<'a> {
         let own = values.len().saturating_sub(FAILED_COLUMNS.len());
         let line = &parsers.values;
         if !values.iter().skip(own).eq([Column::Result, Column::ErrorMessage].map(|column| column.of(line))) {
-            return wrong(format!("line {}: expected row {row} with the `result` and `errorMessage` of its line in the report", failed.line()));
+            return wrong(format!(
+                "line {}: expected row {row} with the `result` and `errorMessage` of its line in the report",
+                failed.line()
+            ));
         }
         values.truncate(own);
         if !has_values_of(line, &values, record.lookup_sha256.is_some()) {
@@ -198,7 +201,8 @@ fn has_values_of(line: &ByteRecord, values: &ByteRecord, is_looked_up: bool) -> 
         rest.any(|other| other == value)
     });
     let user = Column::UserId.text(line).filter(|user| !is_looked_up && user.parse::<UserId>().is_ok());
-    let has_user = |user: &str| values.iter().any(|value| String::from_utf8_lossy(value).to_ascii_lowercase().contains(&user.to_ascii_lowercase()));
+    let has_user =
+        |user: &str| values.iter().any(|value| String::from_utf8_lossy(value).to_ascii_lowercase().contains(&user.to_ascii_lowercase()));
     has_carried && user.is_none_or(has_user)
 }
 

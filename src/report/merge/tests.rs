@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{OutputDialect, Outcome, Shard, Tally};
+use crate::domain::{Outcome, OutputDialect, Shard, Tally};
 use crate::report::line::Column;
 use crate::report::publish::{count_report, hex};
 use crate::report::record::tests::record;
