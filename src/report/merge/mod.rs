@@ -86,10 +86,11 @@ impl ShardSet {
         self.check_paths(output)?;
         let _lock = Lock::take(&output.lock, &output.report).map_err(MergeError::Output)?;
         if former == Former::Keep {
-            output.are_new().map_err(|error| match error {
-                OutputError::Exists(path) | OutputError::Unfinished(path) => MergeError::Exists(path),
-                error => MergeError::Output(error),
-            })?;
+            match output.are_new() {
+                Ok(()) => {}
+                Err(OutputError::Exists(path) | OutputError::Unfinished(path)) => return Err(MergeError::Exists(path)),
+                Err(error) => return Err(MergeError::Output(error)),
+            }
         }
         let Some(written) = self.write(output, is_stopped)? else { return Ok(None) };
         let record = merged_record(&self.shards, &output.report, &written.published);

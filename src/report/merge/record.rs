@@ -1,6 +1,6 @@
 //! The record of a merged report: what one process would have written, and which shards it is made of.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -91,17 +91,17 @@ impl MergedShard {
 pub(super) fn differing_options(shards: &[FinishedShard]) -> Vec<String> {
     let keys = |shard: &FinishedShard| serde_json::to_value(&shard.record.options).unwrap_or_default();
     let first = keys(&shards[0]);
-    let mut differing = BTreeMap::new();
+    let mut differing = BTreeSet::new();
     for shard in &shards[1..] {
         let other = keys(shard);
         let names = |value: &Value| value.as_object().into_iter().flat_map(|keys| keys.keys().cloned()).collect::<Vec<_>>();
         for name in names(&first).into_iter().chain(names(&other)) {
             if first.get(&name) != other.get(&name) {
-                differing.insert(name, ());
+                differing.insert(name);
             }
         }
     }
-    differing.into_keys().collect()
+    differing.into_iter().collect()
 }
 
 /// The value that all have; `None` if they differ.

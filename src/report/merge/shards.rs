@@ -140,11 +140,12 @@ fn is_a_file(path: &Path) -> Result<bool, MergeError> {
 
 /// The record at `path`; `None` if there is none.
 fn read_record(path: &Path) -> Result<Option<RunRecord>, MergeError> {
-    RunRecord::read(path).map_err(|error| match error {
-        OutputError::OtherFormat { path, found, expected, .. } => MergeError::OtherFormat { path, found, expected },
-        OutputError::File(error) => MergeError::Reading(error),
-        error => MergeError::Output(error),
-    })
+    match RunRecord::read(path) {
+        Ok(record) => Ok(record),
+        Err(OutputError::OtherFormat { path, found, expected, .. }) => Err(MergeError::OtherFormat { path, found, expected }),
+        Err(OutputError::File(error)) => Err(MergeError::Reading(error)),
+        Err(error) => Err(MergeError::Output(error)),
+    }
 }
 
 /// In which state an unfinished run is.

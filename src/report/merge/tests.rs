@@ -26,13 +26,10 @@ fn written(rows: &[(u64, &TestRow)], input: CsvDialect, dialect: CsvDialect, has
     let mut failed = FailedWriter::begin(file.as_file(), input, header).expect("written");
     let mut failures = 0;
     for (row, (outcome, note)) in rows {
-        let value = |column: &Column| match column {
-            Column::Row => row.to_string(),
-            Column::Result => outcome.name().to_owned(),
-            Column::ErrorMessage if is_failure(*outcome) => format!("\"{row}\": {note}"),
-            _ => String::new(),
-        };
-        let line: ByteRecord = Column::ALL.iter().map(value).chain([note.clone()]).collect();
+        let message = if is_failure(*outcome) { format!("\"{row}\": {note}") } else { String::new() };
+        let own = [(Column::Row, row.to_string()), (Column::Result, outcome.name().to_owned()), (Column::ErrorMessage, message)];
+        let value = |column: Column| own.iter().find(|(own, _)| *own == column).map_or("", |(_, value)| value);
+        let line: ByteRecord = Column::ALL.into_iter().map(value).chain([note.as_str()]).collect();
         report.write_byte_record(&line).expect("memory");
         if is_failure(*outcome) {
             failures += 1;
@@ -55,7 +52,9 @@ fn leave(path: &Path, shard: Option<Shard>, all: &[TestRow], [input, output]: [C
         fs::write(&*files.failed, failed).expect("written");
     }
     let mut tally = Tally::default();
-    own.iter().for_each(|(_, (outcome, _))| tally.add(*outcome));
+    for (_, (outcome, _)) in &own {
+        tally.add(*outcome);
+    }
     let mut record = RunRecord { status: Status::Completed, totals: totals(&tally), shard: shard.map(ShardRecord), ..record() };
     record.run_id = format!("00000000-0000-4000-8000-{:012}", shard.map_or(0, Shard::index));
     record.finished_at = Some("2026-02-27T10:21:30.456Z".into());
