@@ -9,7 +9,7 @@ use pingone_bypass::sandbox::{NamedUser, SandboxConfig};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Done, Field, Report, done, field_with};
+use crate::harness::{Done, Field, Report, done, field_with, send_signal};
 
 /// A date as far ahead as the harness lets a grant go.
 const UNTIL: &str = "2099-08-30T00:00:00.000Z";
@@ -448,24 +448,23 @@ fn a_report_that_is_not_as_its_record_says_is_refused() {
     // In row 2, the note has no line breaks.
     let line = all[1].clone();
     assert!(line.starts_with("2,") && line.contains("Jörg"), "{line}");
-    for (what, text, expected) in [
-        ("a byte", with(&|lines| lines[1] = line.replace("Jörg", "Görg")), "its SHA-256 is "),
-        ("a removed line", with(&|lines| drop(lines.remove(1))), "line 2: expected row 2, and it is of row `5`"),
-        ("the last line, removed", with(&|lines| drop(lines.pop())), "row 23 has no line: the file ends before it"),
-        ("a line of another shard", with(&|lines| lines[1] = other[1].clone()), "line 2: expected row 2, and it is of row `3`"),
-        ("two lines, swapped", with(&|lines| lines.swap(1, 2)), "line 2: expected row 2, and it is of row `5`"),
-        ("a doubled line", with(&|lines| lines.insert(2, line.clone())), "expected row 5, and it is of row `2`"),
-        ("a line more", with(&|lines| lines.push(line.replacen("2,", "26,", 1))), "there is a line after that of the shard's last row"),
-        ("a result", with(&|lines| lines[1] = line.replace(",granted,", ",kept,")), "there are 5 `granted`, and the record has 6"),
-        ("no result", with(&|lines| lines[1] = line.replace(",granted,", ",given,")), "line 2: `given` is no result"),
-        ("a value more", with(&|lines| lines[1] = line.replacen(',', ",,", 1)), "line 2: it has 17 values, and the header has 16"),
-        ("half a line", whole[..whole.len() - 3].to_owned(), "the file ends within it"),
-        ("another header", whole.replacen(",note", ",notes", 1), "the header is another than that of s.0-of-3.csv"),
-        ("nothing", String::new(), "it is empty"),
-        ("a quote", whole.replacen("Jörg", "\"Jörg", 1), ""),
-        ("other line ends", whole.replace('\n', "\r\n"), ""),
+    for (text, expected) in [
+        (with(&|lines| lines[1] = line.replace("Jörg", "Görg")), "its SHA-256 is "),
+        (with(&|lines| drop(lines.remove(1))), "line 2: expected row 2, and it is of row `5`"),
+        (with(&|lines| drop(lines.pop())), "row 23 has no line: the file ends before it"),
+        (with(&|lines| lines[1] = other[1].clone()), "line 2: expected row 2, and it is of row `3`"),
+        (with(&|lines| lines.swap(1, 2)), "line 2: expected row 2, and it is of row `5`"),
+        (with(&|lines| lines.insert(2, line.clone())), "expected row 5, and it is of row `2`"),
+        (with(&|lines| lines.push(line.replacen("2,", "26,", 1))), "there is a line after that of the shard's last row"),
+        (with(&|lines| lines[1] = line.replace(",granted,", ",kept,")), "there are 5 `granted`, and the record has 6"),
+        (with(&|lines| lines[1] = line.replace(",granted,", ",given,")), "line 2: `given` is no result"),
+        (with(&|lines| lines[1] = line.replacen(',', ",,", 1)), "line 2: it has 17 values, and the header has 16"),
+        (whole[..whole.len() - 3].to_owned(), "the file ends within it"),
+        (whole.replacen(",note", ",notes", 1), "the header is another than that of s.0-of-3.csv"),
+        (String::new(), "it is empty"),
+        (whole.replacen("Jörg", "\"Jörg", 1), ""),
+        (whole.replace('\n', "\r\n"), ""),
     ] {
-        println!("{what}");
         field.write("s.1-of-3.csv", text);
         refused(&field, "m.csv", &shards, "error: s.1-of-3.csv: the report is not as its record says: ");
         refused(&field, "m.csv", &shards, expected);
@@ -521,7 +520,6 @@ fn failed_rows_that_are_not_those_of_the_report_are_refused() {
         ("another column", Some(whole.replacen("note", "notes", 1)), "its columns are others than those of s."),
         ("nothing", Some(String::new()), "line 1: the file ends within it\n"),
     ] {
-        println!("{what}");
         match text {
             Some(text) => drop(field.write(name, text)),
             None => fs::remove_file(field.path(name)).expect("there"),
@@ -555,6 +553,7 @@ fn no_file_is_replaced_that_is_not_to_be() {
     ] {
         refused(&field, output, &shards, expected);
     }
+    refused(&field, "m.csv", &["folder/".to_owned()], "folder/: expected the report of a shard, a regular file\nhint: name the reports");
     for there in ["m.csv", "m.run.json", "m.failed.csv", "m.partial.csv", "m.partial.csv.tmp"] {
         field.write(there, "mine");
         let before = files(&field);
@@ -641,6 +640,40 @@ fn four_hundred_shards_are_merged_where_few_files_may_be_open() {
     assert_eq!(merged.code, 1, "{}", merged.stderr);
     assert_eq!(bytes(&field, "m.csv"), bytes(&field, "whole.csv"));
     assert_eq!(bytes(&field, "m.failed.csv"), bytes(&field, "whole.failed.csv"));
+}
+
+#[test]
+fn a_signal_stops_a_merge_and_nothing_is_left() {
+    /// A merge of so many takes seconds.
+    const ROWS: usize = 60_000;
+    let field = whole(7);
+    let few = lines(&fs::read_to_string(field.path("whole.csv")).expect("there"));
+    let line = few[1].strip_prefix("1,").expect("the first row");
+    let rows: String = (1..=ROWS).map(|row| format!("{row},{line}")).collect();
+    field.write("whole.csv", few[0].clone() + &rows);
+    let mut record = record(&field, "whole.run.json");
+    record["input"]["rows"] = json!(ROWS);
+    field.write("whole.run.json", record.to_string());
+    let names = split(&field, 4);
+    let before = files(&field);
+    let arguments = [&["merge", "m.csv"], &names.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat();
+    let merging = field.tool(&arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the tool runs");
+    let began = Instant::now();
+    while !field.path("m.partial.csv.tmp").exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing is written");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    send_signal(&merging, "TERM");
+    let stopped = done(merging.wait_with_output().expect("it ends"));
+    assert_eq!(stopped.code, 143, "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("error: stopped by SIGTERM before everything was merged: nothing was written\nhint: "),
+        "{}",
+        stopped.stderr
+    );
+    assert!(files(&field) == before, "{:?}", files(&field).keys());
+    assert_eq!(merge(&field, "m.csv", &names, &[]).code, 0);
+    assert_eq!(bytes(&field, "m.csv"), bytes(&field, "whole.csv"));
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

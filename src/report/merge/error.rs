@@ -12,6 +12,8 @@ const AGAIN: &str = "merge again: nothing has the name of the report yet, or `--
 /// Why reports are not merged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MergeError {
+    #[error("{}: expected the report of a shard, a regular file", shown(.0))]
+    NotAFile(PathBuf),
     #[error("{}: there is no such report", shown(.0))]
     NoReport(PathBuf),
     #[error("{}: there is no record of this report's run: expected `{}`", shown(report), shown(record))]
@@ -61,6 +63,7 @@ impl MergeError {
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
+            Self::NotAFile(_) => "name the reports of the shards, such as `users.0-of-8.report.csv`",
             Self::NoReport(_) => "check the path: the first name is that of the merged report, and those of the shards' reports follow",
             Self::NoRecord { .. } => {
                 "name the reports of the shards, such as `users.0-of-8.report.csv`, each with its `.run.json` beside it"
@@ -99,6 +102,7 @@ mod tests {
         let shard: Shard = "1/8".parse().expect("a shard");
         let full = || FileError::new("written", &path(), std::io::ErrorKind::StorageFull.into());
         Some(match error {
+            MergeError::NotAFile(_) => MergeError::NoReport(path()),
             MergeError::NoReport(_) => MergeError::NoRecord { report: path(), record: path() },
             MergeError::NoRecord { .. } => MergeError::NotAShard(path()),
             MergeError::NotAShard(_) => MergeError::InUse(path()),
@@ -124,13 +128,13 @@ mod tests {
 
     #[test]
     fn each_refusal_of_a_merge_says_what_can_be_done() {
-        assert_eq!(assert_all_told(MergeError::NoReport("r.csv".into()), next, MergeError::hint), 18);
+        assert_eq!(assert_all_told(MergeError::NotAFile("r.csv".into()), next, MergeError::hint), 19);
     }
 
     #[test]
     fn only_what_the_disk_refuses_is_of_the_disk() {
         let found: Vec<_> =
-            std::iter::successors(Some(MergeError::NoReport("r.csv".into())), next).filter(MergeError::is_of_the_disk).collect();
+            std::iter::successors(Some(MergeError::NotAFile("r.csv".into())), next).filter(MergeError::is_of_the_disk).collect();
         assert_eq!(found.len(), 3, "{found:?}");
     }
 }

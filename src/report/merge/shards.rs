@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::MergeError;
-use crate::domain::{Shard, are, counted, escaped, quote, shown};
+use crate::domain::{Shard, are, counted, escaped, shown};
 use crate::file_error::FileError;
 use crate::report::difference::Difference;
 use crate::report::files::{OutputError, ReportFiles};
@@ -64,7 +64,7 @@ fn in_words(missing: &[u64], count: u64) -> String {
 
 impl FinishedShard {
     fn read(report: &Path) -> Result<Self, MergeError> {
-        let files = ReportFiles::beside(report).map_err(MergeError::Output)?;
+        let files = ReportFiles::beside(report).map_err(|_| MergeError::NotAFile(report.to_owned()))?;
         let is_there = is_a_file(report)?;
         if is_held(&files.lock) {
             return Err(MergeError::InUse(report.to_owned()));
@@ -132,7 +132,7 @@ impl FinishedShard {
 fn is_a_file(path: &Path) -> Result<bool, MergeError> {
     match path.metadata() {
         Ok(there) if there.is_file() => Ok(true),
-        Ok(_) => Err(MergeError::Output(OutputError::NotAFile(path.to_owned()))),
+        Ok(_) => Err(MergeError::NotAFile(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(MergeError::Reading(FileError::new("read", path, source))),
     }
@@ -160,7 +160,7 @@ fn unfinished(record: &RunRecord, files: &ReportFiles) -> Option<String> {
         Status::Completed => {}
     }
     let journal = &files.partial;
-    (journal.symlink_metadata().is_ok()).then(|| format!("its journal is there, `{}`", quote(&shown(journal).to_string())))
+    (journal.symlink_metadata().is_ok()).then(|| format!("its journal is there, `{}`", shown(journal)))
 }
 
 #[cfg(test)]
