@@ -13,7 +13,9 @@ use crate::report::{Ending, Former, MergeError, Merged, ReportFiles, RunRecord, 
 use crate::stop::Stop;
 use crate::ui::Console;
 
-/// What a signal is told to do, and a second one.
+/// The key of `--allow` among the options in a record.
+const ALLOW: &str = "allow";
+/// What a signal does, and a second one.
 const STOPPED: [&str; 2] = ["nothing is written", "nothing is written"];
 
 /// Merges the reports, and returns the exit code: that of the run whose rows they are.
@@ -49,9 +51,10 @@ fn conclude(merged: Merged, count: usize, files: &ReportFiles, console: &Console
     console.tell(&format!("merged {}: {}", counted(count as u64, "shard"), shown(&files.report)));
     if !differing_options.is_empty() {
         let names = differing_options.join("`, `");
-        console.tell(&format!(
-            "the shards were run with different options, of which the record has those of the first (`allow`: none): `{names}`"
-        ));
+        console.tell(&format!("the shards ran with different options, of which the record has those of shard 0: `{names}`"));
+    }
+    if differing_options.iter().any(|name| name == ALLOW) {
+        console.tell("not all shards ran with the same `--allow`: none is honoured, and the record has none");
     }
     if published.tally.failures() > 0 {
         console.tell(&format!("failed rows are in {}: fix them and run that file", shown(&files.failed)));

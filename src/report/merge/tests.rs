@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{Outcome, OutputDialect, Shard, Tally};
+use crate::report::evidence::{EarlierRecord, EndDatesRecord, HoldRecord, HoldsRecord, OperatorRecord};
 use crate::report::line::Column;
 use crate::report::publish::{count_report, hex};
 use crate::report::record::tests::record;
@@ -122,4 +123,46 @@ fn a_stop_leaves_nothing() {
     assert!(set.merge(&output, Former::Keep, || true).expect("stopped").is_none());
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 3, "the shard's own files");
     assert!(set.merge(&output, Former::Keep, || false).expect("merged").is_some());
+}
+
+#[test]
+fn the_record_adds_up_what_the_shards_tell() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = vec![(Outcome::Granted, "x".to_owned()); 3];
+    let names: Vec<PathBuf> = (0..2).map(|index| folder.path().join(format!("{index}.csv"))).collect();
+    let hold = |minute: u64| HoldRecord { at: format!("2026-02-27T10:{minute:02}:00.000Z"), seconds: 1.5 };
+    for (index, name) in names.iter().enumerate() {
+        let shard = format!("{index}/2").parse().expect("a shard");
+        leave(name, Some(shard), &rows, [CsvDialect::default(); 2], true, OutputDialect::Rfc4180);
+        let place = ReportFiles::beside(name).expect("a file").record;
+        let mut record = RunRecord::read(&place).expect("readable").expect("there");
+        let minutes: Vec<u64> = if index == 0 { vec![30, 50] } else { (0..60).chain(0..60).collect() };
+        record.holds = HoldsRecord { count: minutes.len() as u64, seconds: 4.5, episodes: minutes.into_iter().map(hold).collect() };
+        let [earliest, latest] =
+            [["2026-03-02", "2026-03-05"], ["2026-03-01", "2026-03-03"]][index].map(|day| Some(format!("{day}T00:00:00.000Z")));
+        record.end_dates = EndDatesRecord { earliest, latest };
+        record.started_at = ["2026-02-27T12:00:00.000Z", "2026-02-27T11:30:00.000+00:00"][index].into();
+        record.operator = OperatorRecord { user: Some("ann".into()), host: Some(format!("m{index}")), ..OperatorRecord::default() };
+        record.earlier = vec![EarlierRecord { reason: Some(format!("r{index}")), ..EarlierRecord::default() }; 70];
+        record.options.rate = format!("{}/s", 50 + index);
+        record.options.allow = if index == 0 { vec!["failed".into()] } else { Vec::new() };
+        (record.canary_succeeded, record.reason) = (index == 0, Some("why".into()));
+        record.write(&place).expect("written");
+    }
+    let output = ReportFiles::beside(&folder.path().join("merged.csv")).expect("a file");
+    let set = ShardSet::read(&names).expect("one run");
+    let Merged { record, differing_options, .. } = set.merge(&output, Former::Keep, || false).expect("merged").expect("not stopped");
+    let HoldsRecord { count, seconds, episodes } = record.holds;
+    assert_eq!((count, seconds, episodes.len()), (122, 9.0, 100), "the first hundred with their times");
+    assert!(episodes.is_sorted_by_key(|hold| hold.at.clone()) && episodes.iter().filter(|found| **found == hold(30)).count() == 3);
+    let EndDatesRecord { earliest, latest } = record.end_dates;
+    assert_eq!([earliest, latest].map(Option::unwrap_or_default), ["2026-03-01T00:00:00.000Z", "2026-03-05T00:00:00.000Z"]);
+    assert_eq!(record.started_at, "2026-02-27T11:30:00.000+00:00");
+    assert_eq!((record.operator.user.as_deref(), record.operator.host, record.reason.as_deref()), (Some("ann"), None, Some("why")));
+    assert_eq!(record.earlier.iter().map(|earlier| earlier.reason.as_deref()).filter(|why| *why == Some("r1")).count(), 30);
+    assert_eq!((record.options.rate.as_str(), record.options.allow.len(), record.canary_succeeded), ("50/s", 0, false));
+    assert_eq!(differing_options, ["allow", "rate"]);
+    assert!(record.shards[1].holds.episodes.is_empty() && record.shards[1].holds.count == 120);
+    let id: uuid::Uuid = record.run_id.parse().expect("a UUID");
+    assert_eq!(id.get_version_num(), 8, "no run has such an ID");
 }
