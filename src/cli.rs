@@ -5,6 +5,7 @@ mod connection;
 mod diff;
 mod doctor;
 mod explain;
+mod merge;
 mod page;
 mod safety;
 mod sandbox;
@@ -27,6 +28,7 @@ pub(crate) use self::connection::ConnectionArgs;
 pub(crate) use self::diff::DiffArgs;
 pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::explain::{ExplainArgs, ManArgs};
+pub(crate) use self::merge::MergeArgs;
 pub(crate) use self::page::PageArgs;
 pub(crate) use self::safety::SafetyArgs;
 pub(crate) use self::sandbox::SandboxArgs;
@@ -61,6 +63,9 @@ pub(crate) enum Command {
     /// Tell what changed between two audit reports
     #[command(long_about = self::diff::ABOUT)]
     Diff(DiffArgs),
+    /// One report of the reports of a run's shards
+    #[command(long_about = self::merge::ABOUT)]
+    Merge(MergeArgs),
     /// Check that a report stands as its run's record says
     #[command(long_about = self::verify::ABOUT)]
     Verify(VerifyArgs),

@@ -141,6 +141,11 @@ impl RunId {
     pub(crate) fn random() -> Self {
         Self(Uuid::new_v4())
     }
+
+    /// The ID that follows from these bytes: a UUID of version 8, which no run is given.
+    pub(crate) fn derived(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 /// The place of a data row in the input, counted from 1.

@@ -7,6 +7,8 @@ use crate::domain::{shell_word, shown};
 
 /// Standard output's name in messages.
 pub(crate) const OUTPUT: &str = "standard output";
+/// What to do once the cause is mended, of a run.
+const RESUME: &str = "go on with `--resume`";
 /// The verb of a file that is only read.
 const READ: &str = "read";
 
@@ -26,6 +28,11 @@ impl FileError {
 
     /// What the user can do, in one line.
     pub(crate) fn hint(&self) -> String {
+        self.hint_then(RESUME)
+    }
+
+    /// What the user can do, in one line: mend the cause, and `then` do this.
+    pub(crate) fn hint_then(&self, then: &str) -> String {
         let Self { verb, path, source } = self;
         if path.as_path() == Path::new(OUTPUT) {
             return output_hint(source).to_owned();
@@ -35,7 +42,7 @@ impl FileError {
             let is_folder = source.kind() == ErrorKind::IsADirectory;
             return if is_folder { "move the folder away: a file belongs there".to_owned() } else { reading_hint(path, source) };
         }
-        writing_hint(path, source)
+        writing_hint_then(path, source, then)
     }
 }
 
@@ -67,20 +74,24 @@ pub(crate) fn reading_hint(path: &Path, source: &io::Error) -> String {
 }
 
 /// What can be done about a file at `path` that cannot be created, written or renamed.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are the standard library's, and few call for something of their own")]
 pub(crate) fn writing_hint(path: &Path, source: &io::Error) -> String {
+    writing_hint_then(path, source, RESUME)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are the standard library's, and few call for something of their own")]
+fn writing_hint_then(path: &Path, source: &io::Error, then: &str) -> String {
     let folder = shell_word(&folder_of(path).to_string_lossy());
     match source.kind() {
         ErrorKind::NotFound => missing_folder(path).unwrap_or_else(|| format!("see that no other program removes files from {folder}")),
         ErrorKind::PermissionDenied => format!("let this user write to the folder (`ls -ld {folder}` shows who may), or name another one"),
         ErrorKind::ReadOnlyFilesystem => format!("name another folder: {folder} can only be read"),
-        ErrorKind::FileTooLarge => "raise the limit of the size of files, `ulimit -f`, and go on with `--resume`".to_owned(),
-        kind if is_no_room(kind) => format!("free some space (`df -h {folder}` shows it), and go on with `--resume`"),
+        ErrorKind::FileTooLarge => format!("raise the limit of the size of files, `ulimit -f`, and {then}"),
+        kind if is_no_room(kind) => format!("free some space (`df -h {folder}` shows it), and {then}"),
         ErrorKind::AlreadyExists | ErrorKind::IsADirectory | ErrorKind::DirectoryNotEmpty => {
             "move away what is there, or name another file".to_owned()
         }
         ErrorKind::NotADirectory => not_a_folder(),
-        _ => format!("check the disk (`df -h {folder}`), and go on with `--resume`"),
+        _ => format!("check the disk (`df -h {folder}`), and {then}"),
     }
 }
 

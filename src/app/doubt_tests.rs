@@ -193,6 +193,7 @@ impl World {
             Command::End(arguments) => RunConfig::of_end(arguments),
             Command::Audit(arguments) => RunConfig::of_audit(arguments),
             Command::Diff(_)
+            | Command::Merge(_)
             | Command::Verify(_)
             | Command::Users(_)
             | Command::Page(_)

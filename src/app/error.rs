@@ -14,7 +14,7 @@ use crate::file_error::{FileError, writing_hint};
 use crate::input::InputError;
 use crate::page::PageError;
 use crate::pingone::{PingOneError, WRONG_PATH};
-use crate::report::{OutputError, VerifyError};
+use crate::report::{MergeError, OutputError, VerifyError};
 use crate::stop::{Signal, Stop};
 
 /// An error that ends the whole run.
@@ -40,6 +40,8 @@ pub(crate) enum RunError {
     Verify(#[from] VerifyError),
     #[error(transparent)]
     Page(#[from] PageError),
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     #[error("stopped: {what}")]
     /// `cause` tells why rows failed.
     Exceeded {
@@ -82,6 +84,8 @@ pub(crate) enum RunError {
     InterruptedFirst(Signal),
     #[error("stopped by {} before the list was read to its end", .0.name())]
     ListStopped(Signal),
+    #[error("stopped by {} before everything was merged: nothing was written", .0.name())]
+    MergeStopped(Signal),
     /// On standard output, some rows of it may stand already.
     #[error("standard output: the list is not complete: {} at most {} in it", counted(*.users, "user"), are(*.users))]
     ListCut {
@@ -119,8 +123,10 @@ impl RunError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Input(error) if error.is_of_the_disk() => EXIT_FILES,
+            Self::Merge(error) if error.is_of_the_disk() => EXIT_FILES,
             Self::File(_) | Self::Output(OutputError::File(_)) | Self::Reading { .. } | Self::SandboxFile { .. } => EXIT_FILES,
             Self::Config(_)
+            | Self::Merge(_)
             | Self::Input(_)
             | Self::Output(_)
             | Self::Sandbox { .. }
@@ -151,11 +157,13 @@ impl RunError {
             Self::NotPingOne { .. } => EXIT_REFUSED,
             Self::Unaccounted => EXIT_STOPPED,
             Self::ListCut { why, .. } => why.code(),
-            Self::Interrupted(signal) | Self::InterruptedFirst(signal) | Self::ListStopped(signal) => match signal {
-                Signal::Interrupt => EXIT_SIGINT,
-                Signal::Terminate => EXIT_SIGTERM,
-                Signal::Hangup => EXIT_SIGHUP,
-            },
+            Self::Interrupted(signal) | Self::InterruptedFirst(signal) | Self::ListStopped(signal) | Self::MergeStopped(signal) => {
+                match signal {
+                    Signal::Interrupt => EXIT_SIGINT,
+                    Signal::Terminate => EXIT_SIGTERM,
+                    Signal::Hangup => EXIT_SIGHUP,
+                }
+            }
         }
     }
 
@@ -177,6 +185,7 @@ impl RunError {
             Self::Listing(error) => return error.hint(),
             Self::ListCut { why, .. } => return why.hint(),
             Self::Diff(error) => return error.hint(),
+            Self::Merge(error) => return error.hint(),
             Self::File(error) => return error.hint(),
             Self::SandboxFile { path, source } => return writing_hint(Path::new(path), source),
             Self::Unexplained { similar, .. } if !similar.is_empty() => {
@@ -209,6 +218,7 @@ impl RunError {
                 "go on by the command below, which sends no settled row again; a report on standard output has none, and begins anew"
             }
             Self::ListStopped(_) => "start the command again when it suits: it begins with the first page",
+            Self::MergeStopped(_) => "start the command again when it suits",
             Self::InterruptedFirst(_) => "start the command again when it suits: it begins with the first row",
         };
         hint.to_owned()

@@ -39,7 +39,9 @@ fn next(error: &RunError) -> Option<RunError> {
         RunError::ClockWrong { .. } => RunError::ClockBefore1970,
         RunError::ClockBefore1970 => RunError::Interrupted(Signal::Terminate),
         RunError::Interrupted(_) => RunError::InterruptedFirst(Signal::Terminate),
-        RunError::InterruptedFirst(_) => RunError::ListStopped(Signal::Hangup),
+        RunError::InterruptedFirst(_) => RunError::MergeStopped(Signal::Hangup),
+        RunError::MergeStopped(_) => MergeError::Exists("r.csv".into()).into(),
+        RunError::Merge(_) => RunError::ListStopped(Signal::Hangup),
         RunError::ListStopped(signal) => RunError::ListCut { users: 1, why: Box::new(RunError::ListStopped(*signal)) },
         RunError::ListCut { .. } => RunError::Sandbox { address: "127.0.0.1:1".into(), source: full() },
         RunError::Sandbox { .. } => RunError::SandboxFile { path: "calls.jsonl".into(), source: full() },
@@ -58,5 +60,5 @@ fn next(error: &RunError) -> Option<RunError> {
 
 #[test]
 fn each_error_that_ends_a_run_says_what_to_do() {
-    assert_eq!(assert_all_told(ConfigError::NoInput.into(), next, RunError::hint), 34);
+    assert_eq!(assert_all_told(ConfigError::NoInput.into(), next, RunError::hint), 36);
 }

@@ -16,6 +16,7 @@ mod feed;
 mod file_sink;
 mod finish;
 mod look_up;
+mod merge;
 mod metrics_file;
 mod page;
 mod preflight;
@@ -52,6 +53,7 @@ use self::diff::diff;
 use self::doctor::examine;
 use self::error::RunError;
 use self::explain::{explain_name, write_manual};
+use self::merge::merge;
 use self::metrics_file::MetricsFile;
 use self::page::page;
 use self::run::run_rows;
@@ -98,6 +100,7 @@ async fn run_command(cli: Cli, to_resume: &str, console: &Console) -> Result<u8,
         Command::End(arguments) => run_config(RunConfig::of_end(arguments), typed, to_resume, console).await,
         Command::Users(arguments) => list_users(arguments, console).await,
         Command::Diff(arguments) => diff(&arguments, console),
+        Command::Merge(arguments) => merge(arguments, console).await,
         Command::Verify(arguments) => verify_report(&arguments, console),
         Command::Doctor(arguments) => examine(&arguments).await,
         Command::Page(arguments) => page(&arguments, console),

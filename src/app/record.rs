@@ -41,6 +41,7 @@ impl RunRecord {
             canary_succeeded: false,
             input,
             shard: config.shard.map(ShardRecord),
+            shards: Vec::new(),
             options: OptionsRecord::of(config, target.is_sandbox),
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),

@@ -10,7 +10,7 @@ use super::finish::{conclude_published, publish_all, timestamp};
 use super::source::RowSource;
 use super::workspace::Workspace;
 use crate::config::RunConfig;
-use crate::domain::{CsvDialect, Operation};
+use crate::domain::Operation;
 use crate::report::{
     EndedJournal, Extent, FormerInput, JournalIndex, JournalRows, Numbers, ReadingRecord, RowsByNumber, RunRecord, Summary,
 };
@@ -79,7 +79,7 @@ pub(super) fn publish_settled(
 
 /// The rows of an input that is gone, as a valid input.
 fn journal_rows(config: &RunConfig, record: &RunRecord, index: &JournalIndex) -> JournalRows {
-    let ReadingRecord { user_column, lookup_by, until_column, delimiter, no_headers, .. } = &record.options.reading;
+    let ReadingRecord { user_column, lookup_by, until_column, no_headers, .. } = &record.options.reading;
     let until = match config.operation {
         Operation::Grant | Operation::LookAndGrant => {
             let usual = if *no_headers { "2" } else { "bypassMFAEnabledUntil" };
@@ -87,9 +87,8 @@ fn journal_rows(config: &RunConfig, record: &RunRecord, index: &JournalIndex) ->
         }
         Operation::Audit | Operation::End(_) | Operation::Restore(_) => None,
     };
-    let typed = CsvDialect { delimiter: delimiter.and_then(|c| u8::try_from(c).ok()), ..CsvDialect::default() };
     let former = FormerInput {
-        dialect: record.input.dialect.map_or(typed, CsvDialect::from),
+        dialect: record.input_dialect(),
         has_header: !no_headers,
         user: user_column.as_deref(),
         is_looked_up: lookup_by.is_some(),

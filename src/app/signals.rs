@@ -13,8 +13,17 @@ use crate::stop::{Signal, Stop};
 /// time count as one.
 const ONE_HANGUP: Duration = Duration::from_millis(200);
 
+/// What the first signal does to a run, and the second.
+const OF_A_RUN: [&str; 2] =
+    ["nothing new is sent; waiting for requests in flight (a second signal abandons them)", "requests in flight are abandoned"];
+
 /// Passes signals on to `stop`.
 pub(super) fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
+    listen_saying(stop, OF_A_RUN)
+}
+
+/// Likewise, and says of the first signal and of each further one what it does.
+pub(super) fn listen_saying(stop: Stop, [first, further]: [&'static str; 2]) -> Result<JoinHandle<()>, RunError> {
     let listen = |kind| signal(kind).map_err(RunError::Signals);
     let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let mut hangups = if hangups_are_ignored() { None } else { Some(listen(SignalKind::hangup())?) };
@@ -32,11 +41,7 @@ pub(super) fn listen(stop: Stop) -> Result<JoinHandle<()>, RunError> {
                 }
             };
             // Stop first, then log: writing the message may block.
-            let what = if stop.signal(signal) {
-                "nothing new is sent; waiting for requests in flight (a second signal abandons them)"
-            } else {
-                "requests in flight are abandoned"
-            };
+            let what = if stop.signal(signal) { first } else { further };
             tracing::warn!("{}: {what}", signal.name());
         }
     }))

@@ -12,4 +12,4 @@ pub(crate) use self::files::{
     FileId, PositionedIo, ReadFrom, is_device, is_own, let_all_read, mode_of, not_regular, owner_only, replaces_closed_stream,
     wait_until_writable,
 };
-pub(crate) use self::process::{hangups_are_ignored, outlive_file_size_limit, suspended};
+pub(crate) use self::process::{hangups_are_ignored, make_room_for_files, outlive_file_size_limit, suspended};

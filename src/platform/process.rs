@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Makes the system keep no image of this process's memory, which holds secrets, however it ends. On Linux, this also keeps
@@ -24,6 +24,22 @@ pub fn forbid_core_dumps() -> io::Result<()> {
 /// without a message. Once a handler is installed, it stays for the life of the process.
 pub(crate) fn outlive_file_size_limit() -> io::Result<()> {
     signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
+}
+
+/// Makes room for this many more open files, as far as the hard limit (`ulimit -Hn`) allows. The soft limit is often 1024.
+///
+/// # Errors
+///
+/// The system's error, if it refuses.
+pub(crate) fn make_room_for_files(count: u64) -> io::Result<()> {
+    /// What the program has open anyway, standard streams and runtime.
+    const OTHERS: u64 = 64;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(count + OTHERS, |maximum| maximum.min(count + OTHERS));
+    if current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })?;
+    }
+    Ok(())
 }
 
 /// Whether the program was started to outlive its terminal, as with `nohup`. False where the system does not say.

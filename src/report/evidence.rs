@@ -1,5 +1,5 @@
-//! What an auditor asks of a run, as the record has it: who ran it, how it was confirmed, which end dates it was to set, and how
-//! long PingOne held it back.
+//! What an auditor asks of a run, as the record has it: who ran it, how it was confirmed, which end dates it was to set, how
+//! many requests it took, and how long PingOne held it back.
 
 use std::time::Duration;
 
@@ -76,6 +76,23 @@ impl From<EndDates> for EndDatesRecord {
     fn from(dates: EndDates) -> Self {
         let (earliest, latest) = dates.span().unzip();
         Self { earliest: earliest.map(|date| date.to_string()), latest: latest.map(|date| date.to_string()) }
+    }
+}
+
+/// The requests of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RequestsRecord {
+    pub(crate) sent: u64,
+    pub(crate) retried: u64,
+    pub(crate) throttled: u64,
+}
+
+impl RequestsRecord {
+    /// Adds the requests that were sent later. (Saturating, because an edited record may hold any numbers.)
+    pub(crate) fn add(&mut self, more: Self) {
+        self.sent = self.sent.saturating_add(more.sent);
+        self.retried = self.retried.saturating_add(more.retried);
+        self.throttled = self.throttled.saturating_add(more.throttled);
     }
 }
 

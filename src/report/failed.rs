@@ -148,14 +148,33 @@ impl RowsByNumber for JournalRows {
 
 /// Writes failed rows to a file.
 pub(crate) struct FailedRows<'a> {
-    writer: csv::Writer<&'a File>,
+    writer: FailedWriter<'a>,
     originals: &'a mut dyn RowsByNumber,
 }
 
 impl<'a> FailedRows<'a> {
     /// Begins `file` with the header, if the input has one. The values of the rows are those of `originals`.
-    pub(crate) fn begin(mut file: &'a File, originals: &'a mut dyn RowsByNumber) -> io::Result<Self> {
-        let (dialect, header) = (originals.dialect(), originals.header());
+    pub(crate) fn begin(file: &'a File, originals: &'a mut dyn RowsByNumber) -> io::Result<Self> {
+        let writer = FailedWriter::begin(file, originals.dialect(), originals.header())?;
+        Ok(Self { writer, originals })
+    }
+
+    /// Writes a row, whose line in the report is `line`.
+    pub(crate) fn write(&mut self, row: u64, line: &ByteRecord) -> io::Result<()> {
+        self.writer.write(self.originals.row(row, line)?, line)
+    }
+
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.writer.finish()
+    }
+}
+
+/// Writes rows that somebody else has read.
+pub(super) struct FailedWriter<'a>(csv::Writer<&'a File>);
+
+impl<'a> FailedWriter<'a> {
+    /// Begins `file` with the `header`, if the input has one.
+    pub(super) fn begin(mut file: &'a File, dialect: CsvDialect, header: Option<ByteRecord>) -> io::Result<Self> {
         // Without a header, the first row shows the delimiter. Others in its values, those of a message say, must not count.
         let quotes = if header.is_some() { QuoteStyle::Necessary } else { QuoteStyle::Always };
         file.write_all(dialect.mark())?;
@@ -164,18 +183,17 @@ impl<'a> FailedRows<'a> {
             header.extend(FAILED_COLUMNS);
             writer.write_byte_record(&header)?;
         }
-        Ok(Self { writer, originals })
+        Ok(Self(writer))
     }
 
-    /// Writes a row, whose line in the report is `line`.
-    pub(crate) fn write(&mut self, row: u64, line: &ByteRecord) -> io::Result<()> {
-        let mut values = self.originals.row(row, line)?;
+    /// Writes a row with these `values`, whose line in the report is `line`.
+    pub(super) fn write(&mut self, mut values: ByteRecord, line: &ByteRecord) -> io::Result<()> {
         values.extend([Column::Result, Column::ErrorMessage].map(|column| column.of(line)));
-        Ok(self.writer.write_byte_record(&values)?)
+        Ok(self.0.write_byte_record(&values)?)
     }
 
-    pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.writer.flush()
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -42,6 +42,12 @@ impl Lock {
     }
 }
 
+/// Whether a process holds the lock at `path`. Nothing is created, so the folder may be one that can only be read.
+pub(super) fn is_held(path: &OwnPath) -> bool {
+    let there = path.symlink_metadata().is_ok_and(|there| there.is_file());
+    there && File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // The file is removed while the lock is still held, so no other run uses it. A leftover file does no harm.
@@ -58,10 +64,14 @@ mod tests {
     fn one_at_a_time_has_the_lock() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = ReportFiles::beside(&folder.path().join("r.csv")).expect("a file").lock;
+        assert!(!is_held(&path) && !path.exists(), "to ask creates nothing");
         let lock = Lock::take(&path, Path::new("r.csv")).expect("free");
+        assert!(is_held(&path) && is_held(&path));
         assert!(matches!(Lock::take(&path, Path::new("r.csv")), Err(OutputError::InUse(_))));
         drop(lock);
         assert!(!path.exists());
+        fs::write(&path, "").expect("written");
+        assert!(!is_held(&path), "one that was left over is nobody's");
         assert!(Lock::take(&path, Path::new("r.csv")).is_ok());
     }
 }

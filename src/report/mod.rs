@@ -6,6 +6,7 @@
 //! ```
 
 mod dialect;
+mod difference;
 mod evidence;
 mod failed;
 mod files;
@@ -17,6 +18,7 @@ mod line;
 mod list_file;
 mod lock;
 mod lookups;
+mod merge;
 mod metrics;
 mod options;
 mod origin;
@@ -34,7 +36,9 @@ pub(crate) use self::summary::{Ending, Summary};
 pub(crate) use self::verify::VerifyError;
 
 pub(crate) use self::dialect::delimiter_of_report;
-pub(crate) use self::evidence::{ConfirmationRecord, Confirmed, EarlierRecord, EndDatesRecord, HoldRecord, HoldsRecord, OperatorRecord};
+pub(crate) use self::evidence::{
+    ConfirmationRecord, Confirmed, EarlierRecord, EndDatesRecord, HoldRecord, HoldsRecord, OperatorRecord, RequestsRecord,
+};
 #[cfg(test)]
 pub(crate) use self::failed::FailedRows;
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, FormerInput, JournalRows, RowsByNumber, UNNAMED_COLUMN};
@@ -45,14 +49,13 @@ pub(crate) use self::line::{COLUMNS, Column, Settlement};
 pub(crate) use self::list_file::{ListExtent, ListPlace};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
+pub(crate) use self::merge::{Former, MergeError, Merged, ShardSet};
 pub(crate) use self::metrics::{Metrics, earlier_metrics};
 pub(crate) use self::options::{OptionsRecord, ReadingRecord};
 pub(crate) use self::output_paths::{ReadFile, check_list_place, check_output_paths, check_page_path};
 pub(crate) use self::publish::{EndedJournal, Extent, Hashing, Numbers, Published, count_report, hex};
-pub(crate) use self::record::{
-    DirectoryRecord, EnvironmentRecord, InputRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally, totals,
-};
+pub(crate) use self::record::{DirectoryRecord, EnvironmentRecord, InputRecord, ReportRecord, RunRecord, Status, tally, totals};
 pub(crate) use self::resumed_users::ResumedUsers;
-pub(crate) use self::shard::ShardRecord;
+pub(crate) use self::shard::{MergedShard, ShardRecord};
 pub(crate) use self::verify::{Finding, verify};
 pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{OutputDialect, escaped};
+use crate::domain::OutputDialect;
 
 #[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,30 +66,6 @@ pub(crate) struct ReadingRecord {
     pub(crate) delimiter: Option<char>,
     pub(crate) no_headers: bool,
     pub(crate) skip_invalid: bool,
-}
-
-impl ReadingRecord {
-    /// Describes the first option that was another.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let options = |reading: &Self| {
-            let Self { until, user_column, lookup_by, until_column, delimiter, no_headers, skip_invalid } = reading.clone();
-            let value = |value: Option<String>| value.map(|value| format!("`{}`", escaped(&value)));
-            let flag = |is_given: bool| is_given.then(|| "given".to_owned());
-            [
-                ("--until", value(until)),
-                ("--user-column", value(user_column)),
-                ("--lookup-by", value(lookup_by)),
-                ("--until-column", value(until_column)),
-                ("--delimiter", value(delimiter.map(String::from))),
-                ("--no-headers", flag(no_headers)),
-                ("--skip-invalid", flag(skip_invalid)),
-            ]
-        };
-        let mut both = options(self).into_iter().zip(options(other));
-        let ((option, was), (_, is)) = both.find(|(was, is)| was != is)?;
-        let shown = |value: Option<String>| value.unwrap_or_else(|| "not given".to_owned());
-        Some(format!("`{option}` was {} and is {}", shown(was), shown(is)))
-    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]

@@ -193,9 +193,21 @@ enum Output<'a> {
 }
 
 /// A file that is hashed while it is written.
-struct HashedFile<'a> {
+pub(super) struct HashedFile<'a> {
     file: BufWriter<&'a File>,
     sha256: Sha256,
+}
+
+impl<'a> HashedFile<'a> {
+    pub(super) fn new(file: &'a File) -> Self {
+        Self { file: BufWriter::with_capacity(BUFFER, file), sha256: Sha256::new() }
+    }
+
+    /// The SHA-256 of what was written, in hexadecimal.
+    pub(super) fn finish(mut self) -> io::Result<String> {
+        self.file.flush()?;
+        Ok(hex(&self.sha256.finalize()))
+    }
 }
 
 impl Write for HashedFile<'_> {
@@ -221,19 +233,18 @@ impl Output<'_> {
 
     /// The SHA-256 of what was written, in hexadecimal.
     fn finish(self) -> io::Result<String> {
-        let mut file = match self {
+        let file = match self {
             Self::Bytes(file) => file,
             Self::Records(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
         };
-        file.flush()?;
-        Ok(hex(&file.sha256.finalize()))
+        file.finish()
     }
 }
 
 impl<'a> LineCopier<'a> {
     /// Copies the header of the file at `journal`, which is this many bytes long, to a `report` in this `dialect`.
     fn begin(journal: &Path, report: &'a File, dialect: CsvDialect, header: u64) -> io::Result<Self> {
-        let mut report = HashedFile { file: BufWriter::with_capacity(BUFFER, report), sha256: Sha256::new() };
+        let mut report = HashedFile::new(report);
         report.write_all(dialect.mark())?;
         let report = if dialect.is_as(CsvDialect::default()) {
             Output::Bytes(report)

@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::dialect::DialectRecord;
-use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord};
+use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord, RequestsRecord};
 use super::files::{OutputError, Replaced};
 use super::options::{OptionsRecord, is_false};
-use super::shard::ShardRecord;
+use super::shard::{MergedShard, ShardRecord};
 use super::version::{CURRENT_FORMAT, Keys, check_record};
-use crate::domain::{Outcome, RunId, Shard, Tally, escaped};
+use crate::domain::{CsvDialect, Outcome, RunId, Shard, Tally, escaped};
 use crate::file_error::FileError;
 
 /// The record of a run. It never contains a secret.
@@ -61,6 +61,9 @@ pub(crate) struct RunRecord {
     /// The share of the input's rows that the run does, and `totals` and the report are of; `None` for all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shard: Option<ShardRecord>,
+    /// The shards that a merged report was made of, in their order; empty for the report of one process.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shards: Vec<MergedShard>,
     pub(crate) options: OptionsRecord,
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) requests: RequestsRecord,
@@ -139,27 +142,11 @@ impl InputRecord {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RequestsRecord {
-    pub(crate) sent: u64,
-    pub(crate) retried: u64,
-    pub(crate) throttled: u64,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReportRecord {
     pub(crate) path: String,
     pub(crate) sha256: Option<String>,
     pub(crate) rows: Option<u64>,
-}
-
-impl RequestsRecord {
-    /// Adds the requests that were sent later. (Saturating, because an edited record may hold any numbers.)
-    pub(crate) fn add(&mut self, more: Self) {
-        self.sent = self.sent.saturating_add(more.sent);
-        self.retried = self.retried.saturating_add(more.retried);
-        self.throttled = self.throttled.saturating_add(more.throttled);
-    }
 }
 
 impl RunRecord {
@@ -183,6 +170,12 @@ impl RunRecord {
     /// The number of these rows, once it is known.
     pub(crate) fn own_rows(&self) -> Option<u64> {
         self.input.rows.map(|rows| self.shard().rows_of(rows))
+    }
+
+    /// How its input is written; of an older record, as far as `--delimiter` tells.
+    pub(crate) fn input_dialect(&self) -> CsvDialect {
+        let delimiter = self.options.reading.delimiter.and_then(|c| u8::try_from(c).ok());
+        self.input.dialect.map_or(CsvDialect { delimiter, ..CsvDialect::default() }, CsvDialect::from)
     }
 
     /// When the run started, and its ID; or what is wrong with them.
@@ -242,45 +235,6 @@ impl RunRecord {
         let (was, is) = (name(Path::new(&self.report.path)), name(report));
         (was != is).then(|| format!("the report was `{}` and is `{}`", escaped(&was), escaped(&is)))
     }
-
-    /// The operation, with the options that make another one of it.
-    fn operation_as_typed(&self) -> String {
-        let OptionsRecord { look_first, restore, grace, .. } = &self.options;
-        let look_first = if *look_first { " --look-first" } else { "" };
-        // A near date that an earlier process may have set is recognised by it.
-        let restore = restore.then(|| format!(" --restore --in {}", grace.as_deref().unwrap_or_default())).unwrap_or_default();
-        format!("{}{look_first}{restore}", self.operation)
-    }
-
-    /// Describes the first difference that makes the `other` run a different one; `None` if this run can be resumed as it.
-    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
-        let differ =
-            |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{}` and is `{}`", escaped(was), escaped(is)));
-        // Each built-in sandbox has its own port.
-        let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
-        let is_listed = self.input.directory.is_some() || other.input.directory.is_some();
-        let input = if is_listed { "the input" } else { "the input's SHA-256" };
-        differ("the operation", &self.operation_as_typed(), &other.operation_as_typed())
-            .or_else(|| differ("the environment", &self.environment.id, &other.environment.id))
-            .or_else(|| differ("the API", &url(self), &url(other)))
-            .or_else(|| differ(input, &self.input.identity(), &other.input.identity()))
-            .or_else(|| self.options.reading.difference(&other.options.reading))
-            .or_else(|| differ("the shard", &shard_in_words(self.shard), &shard_in_words(other.shard)))
-            .or_else(|| self.difference_when_finished(other))
-    }
-
-    /// A resumed run may select other lines for its report, or another dialect. The report of a finished run cannot be changed.
-    fn difference_when_finished(&self, other: &Self) -> Option<String> {
-        let lines = |record: &Self| record.options.only.clone().unwrap_or_else(|| "all users".to_owned());
-        let dialect = |record: &Self| record.options.output_dialect.clone();
-        let both = [("lines were", "are", lines(self), lines(other)), ("dialect was", "is", dialect(self), dialect(other))];
-        let (what, verb, was, is) = both.into_iter().find(|(_, _, was, is)| self.status == Status::Completed && was != is)?;
-        Some(format!("the report is finished, its {what} `{}` and {verb} `{}`", escaped(&was), escaped(&is)))
-    }
-}
-
-fn shard_in_words(shard: Option<ShardRecord>) -> String {
-    shard.map_or_else(|| "all rows".to_owned(), |ShardRecord(shard)| shard.to_string())
 }
 
 /// The text of the record at `path`, and its keys; `None` if there is none.

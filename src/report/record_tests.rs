@@ -26,6 +26,7 @@ pub(in crate::report) fn record() -> RunRecord {
         canary_succeeded: false,
         input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), dialect: None, directory: None },
         shard: None,
+        shards: Vec::new(),
         options: OptionsRecord {
             sandbox: false,
             reading: ReadingRecord {

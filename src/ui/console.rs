@@ -257,6 +257,7 @@ impl Told {
             Command::Doctor(doctor) => {
                 Self { quiet: doctor.quiet, verbose: doctor.verbose, format: doctor.log_format, progress: ProgressMode::None }
             }
+            Command::Merge(merge) => Self { quiet: merge.quiet, verbose: 0, format: LogFormat::Text, progress: ProgressMode::None },
             Command::Diff(_)
             | Command::Verify(_)
             | Command::Page(_)

@@ -48,7 +48,8 @@ fn the_short_help_of_each_command_is_one_screen_and_the_long_help_is_all() {
     let all = help(&["--help"]);
     let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    let order = ["grant", "audit", "end", "users", "diff", "verify", "page", "doctor", "explain", "man", "completions", "sandbox", "help"];
+    let order =
+        ["grant", "audit", "end", "users", "diff", "merge", "verify", "page", "doctor", "explain", "man", "completions", "sandbox", "help"];
     assert_eq!(commands, order);
     assert!(all.lines().count() <= SCREEN, "{all}");
     for command in order.into_iter().filter(|command| *command != "help") {

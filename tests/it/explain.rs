@@ -100,8 +100,22 @@ fn there_is_a_page_for_the_program_each_command_and_each_topic() {
     let folder = tempfile::tempdir().expect("a folder");
     let pages = pages(folder.path());
     let names: Vec<String> = pages.iter().map(|page| page.file_name().expect("a name").to_string_lossy().into_owned()).collect();
-    let commands =
-        ["", "-grant", "-audit", "-end", "-users", "-diff", "-verify", "-page", "-doctor", "-explain", "-man", "-completions", "-sandbox"];
+    let commands = [
+        "",
+        "-grant",
+        "-audit",
+        "-end",
+        "-users",
+        "-diff",
+        "-merge",
+        "-verify",
+        "-page",
+        "-doctor",
+        "-explain",
+        "-man",
+        "-completions",
+        "-sandbox",
+    ];
     let of_commands = commands.iter().map(|command| format!("pingone-bypass{command}.1"));
     let of_topics = topics().into_iter().map(|topic| format!("pingone-bypass-{topic}.7"));
     let mut expected: Vec<String> = of_commands.chain(of_topics).collect();

@@ -27,6 +27,7 @@ mod leaks;
 mod licence;
 mod listing;
 mod lookup;
+mod merge;
 mod messages;
 mod names;
 mod nightly;

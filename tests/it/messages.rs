@@ -163,6 +163,32 @@ fn provoke_resumes(all: &mut Provoked) {
     all.add("A resume as another operation", tool);
 }
 
+/// Shards of a run that do not make a whole.
+fn provoke_merges(all: &mut Provoked) {
+    all.field.users(4, "2099-08-31");
+    for (shard, until) in [("0/3", "2099-01-01"), ("1/3", "2099-01-01"), ("2/3", "2099-01-02")] {
+        let shard = all.field.run(&["grant", "in.csv", "--shard", shard, "--until", until]);
+        assert_eq!(shard.code, 0, "{}", shard.stderr);
+    }
+    let [first, second, third] = [0, 1, 2].map(|index| format!("in.{index}-of-3.report.csv"));
+    let tool = all.field.tool(&["merge", "whole.csv", &first, &second]);
+    all.add("A shard that is missing from a merge", tool);
+    let tool = all.field.tool(&["merge", "whole.csv", &first, &second, &second]);
+    all.add("A shard that is merged twice", tool);
+    let tool = all.field.tool(&["merge", "whole.csv", &first, &second, &third]);
+    all.add("A shard of another run", tool);
+    let text = std::fs::read_to_string(all.field.path(&first)).expect("there");
+    all.field.write(&first, text.replacen("granted", "kept", 1));
+    assert_eq!(all.field.run(&["grant", "in.csv", "--shard", "2/3", "--until", "2099-01-01", "--overwrite"]).code, 0);
+    let tool = all.field.tool(&["merge", "whole.csv", &first, &second, &third]);
+    all.add("A shard's report that has changed since", tool);
+    let record = third.replace(".csv", ".run.json");
+    let text = std::fs::read_to_string(all.field.path(&record)).expect("there");
+    all.field.write(&record, text.replacen("\"completed\"", "\"interrupted\"", 1));
+    let tool = all.field.tool(&["merge", "whole.csv", &first, &second, &third]);
+    all.add("A shard that is not finished", tool);
+}
+
 fn provoke_usage(all: &mut Provoked) {
     for (title, arguments) in [
         ("An option that does not exist", &["grant", "in.csv", "--untl", "+4h"][..]),
@@ -183,6 +209,7 @@ fn the_commonest_faults_say_what_to_do() {
     provoke_inputs(&mut all);
     provoke_connection(&mut all);
     provoke_files(&mut all);
+    provoke_merges(&mut all);
     provoke_usage(&mut all);
     all.field = faulty("403=100%");
     all.field.users(200, "+4h");

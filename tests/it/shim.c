@@ -3,7 +3,8 @@
  *
  * SHIM_FOLDER   Calls on files below it are counted: create, write, truncate, sync, rename and remove.
  * SHIM_AT       The number of the call that fails, from 1.
- * SHIM_ERRNO    ENOSPC, EIO or EDQUOT; SHORT: a write writes half of its bytes, and no other call counts.
+ * SHIM_ERRNO    ENOSPC, EIO or EDQUOT; SHORT: a write writes half of its bytes, and no other call counts; KILL: the tool is killed
+ *               before the call.
  * SHIM_FOR_GOOD Whether all calls after it fail too.
  * SHIM_TORN     Whether that call, if it is a write, writes half of its bytes instead of failing.
  * SHIM_LOG      A file that gets a line for each failed call.
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -29,7 +31,7 @@
 
 static const char *folder, *from;
 static long fails_at, ahead;
-static int failure, is_short, is_torn, for_good, log_to = -1;
+static int failure, is_short, is_torn, kills, for_good, log_to = -1;
 static atomic_long calls;
 static atomic_int has_jumped;
 
@@ -49,7 +51,8 @@ __attribute__((constructor)) static void set_up(void) {
     if (!name)
         return;
     is_short = !strcmp(name, "SHORT");
-    failure = !strcmp(name, "ENOSPC") ? ENOSPC : !strcmp(name, "EIO") ? EIO : !strcmp(name, "EDQUOT") ? EDQUOT : 0;
+    kills = !strcmp(name, "KILL");
+    failure = !strcmp(name, "ENOSPC") ? ENOSPC : !strcmp(name, "EIO") ? EIO : !strcmp(name, "EDQUOT") ? EDQUOT : kills ? EIO : 0;
     if (!folder || fails_at < 1 || (!failure && !is_short))
         abort();
     if (log)
@@ -74,6 +77,8 @@ static long fails(const char *call, const char *path) {
     length = snprintf(line, sizeof line, "%ld: %s %s\n", nth, call, path + strlen(folder) + 1);
     if (log_to >= 0 && syscall(SYS_write, log_to, line, (size_t)length) != length)
         abort();
+    if (kills)
+        raise(SIGKILL);
     return nth;
 }
 

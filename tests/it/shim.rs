@@ -32,6 +32,11 @@ impl Shim {
         Self { variables, log: Some(log) }
     }
 
+    /// Kills the tool before the `nth` such call, as `kill -9` does.
+    pub(crate) fn killing(nth: u32) -> Self {
+        Self::failing(nth, "KILL")
+    }
+
     /// The `nth` write to a file in the tool's folder writes half of its bytes.
     pub(crate) fn short(nth: u32) -> Self {
         Self::failing(nth, "SHORT")

@@ -25,13 +25,14 @@ pub(super) fn evidence(source: &Source, told: Option<&Told>, faults: &[String]) 
             @match told {
                 None => p { strong { "No record: " } (NO_RECORD) ". The digest tells only whether this page was made from a file that you have." },
                 Some(_) if !faults.is_empty() => p { strong { "The report is not as the record says: " } "see the warning at the top." },
-                Some(_) => (what_is_proved(source)),
+                Some(told) => (what_is_proved(source, told)),
             }
         }
     }
 }
 
-fn what_is_proved(source: &Source) -> Markup {
+fn what_is_proved(source: &Source, told: &Told) -> Markup {
+    let id = if told.record.shards.is_empty() { "the run ID" } else { "the run ID of its shard" };
     html! {
         ul {
             li {
@@ -39,7 +40,7 @@ fn what_is_proved(source: &Source) -> Markup {
                 "unless the record was changed with it."
             }
             li {
-                "Every request of the run carried the run ID, and PingOne copies it into its audit log: "
+                "Every request of the run carried " (id) ", and PingOne copies it into its audit log: "
                 "the log shows independently what was done."
             }
             li { "The digest of the input tells which list of users it was. The digest of the plan tells what was confirmed or approved." }

@@ -10,7 +10,10 @@ use crate::page::NO_RECORD;
 use crate::page::figures::RunFigures;
 use crate::page::told::Told;
 use crate::page::words::{day, moment, thousands};
-use crate::report::{ConfirmationRecord, Confirmed, EarlierRecord, OperatorRecord, ShardRecord, Status};
+use crate::report::{ConfirmationRecord, Confirmed, EarlierRecord, MergedShard, OperatorRecord, ShardRecord, Status};
+
+/// The most shards of a merged report that are named; the record has them all.
+const MOST_SHARDS: usize = 100;
 
 /// The title of the page.
 pub(super) fn title(source: &Source, told: Option<&Told>) -> String {
@@ -194,6 +197,8 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
                 @for earlier in &record.earlier { (fact("Before that", Some(before(earlier)))) }
                 (fact("Input", input.or(filter)))
                 (fact("Shard", record.shard.map(|ShardRecord(shard)| html! { (shard.to_string()) ": one row in " (shard.count()) " of the input" })))
+                @for shard in record.shards.iter().take(MOST_SHARDS) { (fact("Made of", Some(made_of(shard, record.shards.len())))) }
+                @if record.shards.len() > MOST_SHARDS { (fact("Made of", Some(html! { "the other shards that the record names" }))) }
                 (fact("Started", told.started().map(at)))
                 (fact("Finished", told.finished().map(at)))
                 (fact("State", Some(html! { (state(record.status)) @if let Some(stop) = stop { ": " (foreign(stop)) } })))
@@ -206,6 +211,15 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
                 (fact("Program", Some(html! { "pingone-bypass " (foreign(&record.version)) })))
             }
         }
+    }
+}
+
+/// A shard of a merged report.
+fn made_of(shard: &MergedShard, count: usize) -> Markup {
+    let MergedShard { index, run_id, started_at, finished_at, requests, .. } = shard;
+    html! {
+        "shard " (format!("{index}/{count}")) ", run ID " code { (foreign(run_id)) } ", " (thousands(requests.sent)) " requests, from "
+        (foreign(started_at)) @if let Some(finished) = finished_at { " to " (foreign(finished)) }
     }
 }
 
