@@ -58,7 +58,10 @@ fn any_other_date_is_refused_with_the_value() {
         r#"{"until":1}"#,
     ] {
         let why = until(value).expect_err(value);
-        assert!(why.starts_with(&format!("the `bypassUntil` of user {ANN} is `{}`: expected an RFC 3339", value.trim_matches('"'))), "{why}");
+        assert!(
+            why.starts_with(&format!("the `bypassUntil` of user {ANN} is `{}`: expected an RFC 3339", value.trim_matches('"'))),
+            "{why}"
+        );
     }
     let long = until(&format!(r#""\u001b[2J{}s3cr3t""#, "x".repeat(5000))).expect_err("no date");
     assert!(long.len() < 350 && !long.contains('\u{1b}'), "{long}");
@@ -111,7 +114,10 @@ fn a_next_page_is_linked_from_wherever() {
 fn what_cannot_be_understood_is_told() {
     for (body, expected) in [
         ("{}", "a page has no list of entries: expected `_embedded.entries`, and it has no member at all"),
-        (r#"{"_embedded":{"a":[],"b":[]},"x\u001b":1}"#, r"a page has no list of entries: expected `_embedded.entries`, and it has `_embedded`, `x\u{1b}`"),
+        (
+            r#"{"_embedded":{"a":[],"b":[]},"x\u001b":1}"#,
+            r"a page has no list of entries: expected `_embedded.entries`, and it has `_embedded`, `x\u{1b}`",
+        ),
         (r#"{"entries":[{"user":"ann","device":7}]}"#, "an entry has no `userId`: it has `user`, `device`"),
         (r#"{"entries":[{"userId":null}]}"#, "an entry has no `userId`: it has `userId`"),
         (r#"{"entries":["ann"]}"#, "an entry has no `userId`: it has no members, being `ann`"),
@@ -119,7 +125,11 @@ fn what_cannot_be_understood_is_told() {
         (r#"{"entries":[{"userId":7}]}"#, "the `userId` of an entry is `7`: expected a UUID"),
     ] {
         let why = read(body).expect_err(body).to_string();
-        let sorted = |text: &str| { let mut words: Vec<_> = text.split([',', ' ']).map(str::to_owned).collect(); words.sort(); words };
+        let sorted = |text: &str| {
+            let mut words: Vec<_> = text.split([',', ' ']).map(str::to_owned).collect();
+            words.sort();
+            words
+        };
         assert_eq!(sorted(&why), sorted(expected), "{why}");
     }
     let many: String = (0..100).map(|index| format!(r#""m{index:02}":1,"#)).collect();
@@ -137,7 +147,8 @@ mod fuzz {
         r#"{"entries":[{"data":{"userId":"7e94b96e-0364-463b-a059-d97d1e4cb1d5","bypassUntil":1788195600437}}],"next":{"href":"x"}}"#,
         r#"{"entries":[{"fields":[{"name":"userId","value":"7e94b96e-0364-463b-a059-d97d1e4cb1d5"},{"name":"bypassUntil","value":"1788195600"}]}]}"#,
     ];
-    const NAMES: &[&str] = &["_links", "next", "href", "_embedded", "entries", "userId", "username", "bypassUntil", "fields", "name", "value"];
+    const NAMES: &[&str] =
+        &["_links", "next", "href", "_embedded", "entries", "userId", "username", "bypassUntil", "fields", "name", "value"];
 
     proptest! {
         #![proptest_config(cases(256))]

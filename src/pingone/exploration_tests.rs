@@ -84,7 +84,7 @@ async fn orders_are_five_seconds_apart_whatever_made_the_first_ones_fail() {
         let script = scripted([first, made("SUCCESS")]);
         script.pingone.session().device_report(&Stop::default()).await.expect("made");
         let (gaps, _) = script.asked();
-        assert!(gaps.len() == 1 && gaps[0] >= least && gaps[0] < least + 0.5, "{gaps:?}");
+        assert!(gaps.len() == 1 && gaps[0] >= least && gaps[0] < least + 2.0, "{gaps:?}");
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_429_on_a_page_is_waited_out() {
     let mut entries = session.device_report(&stop).await.expect("made");
     session.next_entries(&mut entries, &stop).await.expect("a page");
     let (gaps, _) = script.asked();
-    assert!((gaps[1] - 7.0).abs() < 0.5, "{gaps:?}");
+    assert!(gaps[1] >= 7.0 && gaps[1] < 9.0, "{gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]

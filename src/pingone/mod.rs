@@ -39,7 +39,7 @@ mod verdict;
 
 pub(crate) use self::credentials::{AuthMethod, ClientKey, Credentials, Proof};
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, Region};
-pub(crate) use self::entries::{DeviceEntry, EntriesPage, NotUnderstood};
+pub(crate) use self::entries::{DeviceEntry, NotUnderstood};
 pub(crate) use self::environment::EnvironmentInfo;
 pub(crate) use self::error::{BY_DOCTOR, Endless, PingOneError, ServerMessage, WRONG_PATH};
 pub(crate) use self::exploration::{NotHad, REPORT_TEMPLATE};

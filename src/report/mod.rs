@@ -22,6 +22,7 @@ mod origin;
 mod output_paths;
 mod publish;
 mod record;
+mod reported_record;
 mod resumed_users;
 mod summary;
 mod verify;
@@ -50,6 +51,7 @@ pub(crate) use self::record::{
     DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
     totals,
 };
+pub(crate) use self::reported_record::ReportedRecord;
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};
 pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};

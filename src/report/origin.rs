@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::files::{OutputError, ReportFiles};
 use super::record::{RunRecord, Status};
+use super::reported_record::ReportedRecord;
 use crate::domain::Operation;
 
 /// The run that wrote a report.
@@ -17,6 +18,8 @@ pub(crate) struct Origin {
     pub(crate) only: Option<String>,
     /// What an audit's input was; `None` for other operations.
     pub(crate) audited: Option<String>,
+    /// What an audit by PingOne's device report may miss; `None` for any other run.
+    pub(crate) caveat: Option<String>,
     /// The SHA-256 of the report that the run wrote.
     pub(crate) sha256: Option<String>,
     /// In what the record's name for its report is another.
@@ -32,6 +35,7 @@ pub(crate) fn origin_of(report: &Path) -> Option<Origin> {
     Some(Origin {
         started,
         audited: (record.operation == Operation::Audit.name()).then(|| record.input.identity()),
+        caveat: record.input.reported.as_ref().map(ReportedRecord::caveat),
         other_name: record.other_report(report),
         environment: record.environment.id,
         only: record.options.only,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::dialect::DialectRecord;
 use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord};
 use super::files::{OutputError, Replaced};
+use super::reported_record::ReportedRecord;
 use super::version::{CURRENT_FORMAT, Keys, check_record};
 use crate::domain::{Outcome, OutputDialect, RunId, Tally, escaped};
 use crate::file_error::FileError;
@@ -119,6 +120,9 @@ pub(crate) struct InputRecord {
     pub(crate) dialect: Option<DialectRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<DirectoryRecord>,
+    /// The users to whom PingOne's device report gives a bypass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reported: Option<ReportedRecord>,
 }
 
 /// Which users of the directory.
@@ -129,8 +133,16 @@ pub(crate) struct DirectoryRecord {
 }
 
 impl InputRecord {
+    /// Whether it is a file, rather than a list of PingOne's.
+    pub(crate) fn is_of_a_file(&self) -> bool {
+        self.directory.is_none() && self.reported.is_none()
+    }
+
     /// What two inputs must have in common to count as the same.
     pub(super) fn identity(&self) -> String {
+        if self.reported.is_some() {
+            return "PingOne's device report".to_owned();
+        }
         match (&self.directory, &self.sha256) {
             (Some(DirectoryRecord { filter: Some(filter) }), _) => format!("the directory with the filter {filter}"),
             (Some(DirectoryRecord { filter: None }), _) => "the whole directory".to_owned(),
@@ -336,7 +348,7 @@ impl RunRecord {
             |what: &str, was: &str, is: &str| (was != is).then(|| format!("{what} was `{}` and is `{}`", escaped(was), escaped(is)));
         // Each built-in sandbox has its own port.
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
-        let is_listed = self.input.directory.is_some() || other.input.directory.is_some();
+        let is_listed = !self.input.is_of_a_file() || !other.input.is_of_a_file();
         let input = if is_listed { "the input" } else { "the input's SHA-256" };
         differ("the operation", &self.operation_as_typed(), &other.operation_as_typed())
             .or_else(|| differ("the environment", &self.environment.id, &other.environment.id))
