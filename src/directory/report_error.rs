@@ -19,7 +19,7 @@ pub(crate) enum ReportError {
     Unread(ServerMessage),
     #[error("PingOne's device report was not made: its status is `{}`", quote(.0.as_received()))]
     NeverMade(ForeignText),
-    #[error("PingOne's device report was not made within {}: {}", span_in_words(*.waited), last(.status.as_ref()))]
+    #[error("PingOne's device report was not made within {}: {}", span_in_words(Duration::from_secs(.waited.as_secs())), last(.status.as_ref()))]
     NotMadeYet { waited: Duration, status: Option<ForeignText> },
     #[error("PingOne's device report cannot be understood: {0}")]
     NotUnderstood(NotUnderstood),
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn each_error_says_what_to_do() {
-        assert_eq!(assert_all_told(ReportError::Forbidden(said(403, "ACCESS_FAILED")), next, |error| error.hint().to_owned()), 14);
+        assert_eq!(assert_all_told(ReportError::Forbidden(said(403, "ACCESS_FAILED")), next, |error| error.hint().to_owned()), 15);
     }
 
     #[test]

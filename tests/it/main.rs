@@ -38,6 +38,7 @@ mod page_browser;
 mod pipes;
 mod profiles;
 mod question;
+mod reported;
 mod resume;
 mod safety;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
