@@ -104,12 +104,9 @@ impl<W: Transport> Session<W> {
     pub(crate) async fn device_report(&self, stop: &Stop) -> Result<ListReader, NotHad> {
         let deadline = Instant::now() + self.limits.give_up_after;
         let Progress { id, mut status } = self.progress(ReportPart::Order, stop).await?;
-        let id = match id.as_deref().map(ExplorationId::read) {
-            Some(Some(id)) => id,
-            Some(None) | None => {
-                let found = id.map(|id| ForeignText::from(id).map(|text| self.redact(text, None)));
-                return Err(NotHad::NotUnderstood(NotUnderstood::NoId(found)));
-            }
+        let Some(id) = id.as_deref().and_then(ExplorationId::read) else {
+            let found = id.map(|id| ForeignText::from(id).map(|text| self.redact(text, None)));
+            return Err(NotHad::NotUnderstood(NotUnderstood::NoId(found)));
         };
         let (url, mut wait, began) = (self.endpoints.exploration(&id), FIRST_POLL, Instant::now());
         while !is_made(status.as_ref())? {

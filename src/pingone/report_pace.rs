@@ -54,16 +54,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn orders_are_five_seconds_apart_and_other_requests_a_tenth() {
         let url = Url::parse("https://x/").expect("a URL");
-        let (pace, page) = (ReportPace::default(), ReportPart::Entries(&url));
-        assert_eq!((pace.wait(ReportPart::Order), pace.wait(page)), (Duration::ZERO, Duration::ZERO));
+        let (pace, entries) = (ReportPace::default(), ReportPart::Entries(&url));
+        assert_eq!((pace.wait(ReportPart::Order), pace.wait(entries)), (Duration::ZERO, Duration::ZERO));
         let sent = Instant::now();
         tokio::time::advance(Duration::from_millis(30)).await;
         pace.note(ReportPart::Order, sent);
-        assert_eq!((pace.wait(ReportPart::Order), pace.wait(page)), (Duration::from_secs(5), Duration::from_millis(70)));
+        assert_eq!((pace.wait(ReportPart::Order), pace.wait(entries)), (Duration::from_secs(5), Duration::from_millis(70)));
         tokio::time::advance(Duration::from_millis(4_950)).await;
-        pace.note(page, Instant::now());
-        assert_eq!((pace.wait(ReportPart::Order), pace.wait(page)), (Duration::from_millis(100), Duration::from_millis(100)));
+        pace.note(entries, Instant::now());
+        assert_eq!((pace.wait(ReportPart::Order), pace.wait(entries)), (Duration::from_millis(100), Duration::from_millis(100)));
         tokio::time::advance(Duration::from_millis(100)).await;
-        assert_eq!((pace.wait(ReportPart::Order), pace.wait(page)), (Duration::ZERO, Duration::ZERO));
+        assert_eq!((pace.wait(ReportPart::Order), pace.wait(entries)), (Duration::ZERO, Duration::ZERO));
     }
 }

@@ -44,13 +44,13 @@ impl UserList {
         self.asked.lock().expect("whole").clone()
     }
 
-    fn endpoints(&self) -> Endpoints {
+    fn endpoints() -> Endpoints {
         let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
         Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment, urls: None }
     }
 
     pub(crate) fn session(&self) -> Session<&Self> {
-        let endpoints = self.endpoints();
+        let endpoints = Self::endpoints();
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
         let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
         Session::new(self, endpoints, TokenSource::for_tests(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
@@ -63,7 +63,7 @@ impl Transport for &UserList {
     }
 
     async fn fetch(&self, resource: Resource<'_>, _: &AccessToken) -> Reply {
-        let order = self.endpoints().explorations();
+        let order = UserList::endpoints().explorations();
         let page = match resource {
             Resource::Users(page) | Resource::Report(ReportPart::Status(page) | ReportPart::Entries(page)) => page,
             Resource::Report(ReportPart::Order) => &order,

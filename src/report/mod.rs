@@ -15,6 +15,7 @@ mod journal;
 mod journal_reader;
 mod line;
 mod list_file;
+mod list_record;
 mod lock;
 mod lookups;
 mod metrics;
@@ -22,7 +23,6 @@ mod origin;
 mod output_paths;
 mod publish;
 mod record;
-mod reported_record;
 mod resumed_users;
 mod summary;
 mod verify;
@@ -42,16 +42,15 @@ pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotWritten, Targ
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Column, Settlement};
 pub(crate) use self::list_file::{ListExtent, ListPlace};
+pub(crate) use self::list_record::{DirectoryRecord, ReportedRecord};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
 pub(crate) use self::metrics::{Metrics, earlier_metrics};
 pub(crate) use self::output_paths::{ReadFile, check_list_place, check_output_paths, check_page_path};
 pub(crate) use self::publish::{EndedJournal, Extent, Hashing, Numbers, Published, count_report, hex};
 pub(crate) use self::record::{
-    DirectoryRecord, EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally,
-    totals,
+    EnvironmentRecord, InputRecord, OptionsRecord, ReadingRecord, ReportRecord, RequestsRecord, RunRecord, Status, tally, totals,
 };
-pub(crate) use self::reported_record::ReportedRecord;
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::verify::{Finding, verify};
 pub(crate) use self::version::{CURRENT_FORMAT, check_journal, is_of_a_report};

@@ -5,8 +5,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::files::{OutputError, ReportFiles};
+use super::list_record::ReportedRecord;
 use super::record::{RunRecord, Status};
-use super::reported_record::ReportedRecord;
 use crate::domain::Operation;
 
 /// The run that wrote a report.

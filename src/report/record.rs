@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::dialect::DialectRecord;
 use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord};
 use super::files::{OutputError, Replaced};
-use super::reported_record::ReportedRecord;
+use super::list_record::{DirectoryRecord, ReportedRecord};
 use super::version::{CURRENT_FORMAT, Keys, check_record};
 use crate::domain::{Outcome, OutputDialect, RunId, Tally, escaped};
 use crate::file_error::FileError;
@@ -123,13 +123,6 @@ pub(crate) struct InputRecord {
     /// The users to whom PingOne's device report gives a bypass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reported: Option<ReportedRecord>,
-}
-
-/// Which users of the directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DirectoryRecord {
-    /// The filter sent to PingOne; `None` for all users.
-    pub(crate) filter: Option<String>,
 }
 
 impl InputRecord {

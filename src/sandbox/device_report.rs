@@ -4,12 +4,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::directory::{Directory, made_id};
+use super::directory::{Directory, REPORT_KEPT, made_id};
 use super::message::{Answer, Request, query_value};
 use crate::domain::{BypassUntil, parse_span};
 
@@ -22,8 +22,6 @@ const BETWEEN_ORDERS: Duration = Duration::from_secs(5);
 /// The most requests about reports in a minute. Source: the rates of the groups, analytics.
 const MOST_A_MINUTE: usize = 600;
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long a report can be read. Source: `expiresAt` in the example of mfa-reports.
-pub(super) const KEPT: TimeDelta = TimeDelta::minutes(30);
 /// How many reports are kept.
 const MOST_KEPT: usize = 20;
 /// The most entries on a page. Source: `limit` of `GET …/entries`.
@@ -197,7 +195,7 @@ impl Reports {
         let id = made_id(self.seed, "exploration", self.orders).to_string();
         let fields = body.fields.into_iter().map(|field| field.name).collect();
         let as_of = date - self.config.report_age;
-        self.ordered.push_back(Ordered { id, fields, as_of, made: now + self.config.report_delay, expires: date + KEPT });
+        self.ordered.push_back(Ordered { id, fields, as_of, made: now + self.config.report_delay, expires: date + REPORT_KEPT });
         if self.ordered.len() > MOST_KEPT {
             self.ordered.pop_front();
         }

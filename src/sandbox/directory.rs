@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{Builder, Uuid};
 
-use super::device_report::KEPT;
 use super::faults::drawn;
 use super::filter::{Attribute, Filter, is_same};
 use super::{NamedUser, SandboxConfig};
@@ -17,6 +16,8 @@ const ONE_BYPASS_IN: u64 = 10;
 const FIRST_BYPASSES: TimeDelta = TimeDelta::days(1);
 /// Number of users if none is configured.
 const USERS: u64 = 1000;
+/// How long a device report can be read. Source: `expiresAt` in the example of mfa-reports.
+pub(super) const REPORT_KEPT: TimeDelta = TimeDelta::minutes(30);
 const POPULATIONS: u64 = 3;
 const GROUPS: u64 = 5;
 /// How many filters' counts are cached.
@@ -43,8 +44,11 @@ pub(super) struct Directory {
     /// How far back a report may show the bypasses.
     kept: TimeDelta,
     /// The former bypasses of users whose bypass was changed since, each with the time of the change, in order.
-    former: HashMap<UserId, Vec<(DateTime<Utc>, Option<BypassUntil>)>>,
+    former: HashMap<UserId, Vec<FormerBypass>>,
 }
+
+/// When a bypass was changed, and what it was before.
+type FormerBypass = (DateTime<Utc>, Option<BypassUntil>);
 
 /// A user as the user list shows it.
 #[derive(Debug, Clone)]
@@ -78,7 +82,10 @@ impl Directory {
             groups: ids("group", GROUPS),
             counted: HashMap::new(),
             bypasses,
-            kept: TimeDelta::from_std(config.report.report_age).unwrap_or(TimeDelta::MAX).checked_add(&KEPT).unwrap_or(TimeDelta::MAX),
+            kept: TimeDelta::from_std(config.report.report_age)
+                .unwrap_or(TimeDelta::MAX)
+                .checked_add(&REPORT_KEPT)
+                .unwrap_or(TimeDelta::MAX),
             former: HashMap::new(),
         }
     }

@@ -1,8 +1,15 @@
-//! What the record says of PingOne's device report, where an audit takes its users from it.
+//! What the record says of the list that an audit takes its users from: the user list, or PingOne's device report.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{MAY_MISS, escaped};
+
+/// Which users of the directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DirectoryRecord {
+    /// The filter sent to PingOne; `None` for all users.
+    pub(crate) filter: Option<String>,
+}
 
 /// What an audit read of PingOne's device report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
