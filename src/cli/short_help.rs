@@ -18,7 +18,7 @@ const OF_ROWS: [&str; 6] = ["input", "user_column", "lookup_by", "skip_invalid",
 /// What `-h` shows of one command besides.
 const OF_ONE: [(&str, [&[&str]; 2]); 4] = [
     ("grant", [&OF_ROWS, &["until", "yes", "canary", "max_failures", "look_first", "reason"]]),
-    ("audit", [&OF_ROWS, &["all_users", "reported", "filter", "population", "group", "only"]]),
+    ("audit", [&OF_ROWS, &["all_users", "filter", "population", "group", "only"]]),
     ("end", [&OF_ROWS, &["restore", "grace", "yes", "canary", "max_failures", "reason"]]),
     ("users", [&[], &["all_users", "filter", "population", "group", "max_users"]]),
 ];
