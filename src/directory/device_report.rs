@@ -1,20 +1,22 @@
 //! Reads the device report, and keeps of it each user with a bypass, once however many devices the user has.
 //!
-//! While it is read, the users' end dates are in memory, 60 bytes for each user; their names are in a temporary file.
+//! Users and their end dates are sorted in bounded memory, by ID, so that a user's devices stand together and the same report gives
+//! the same row numbers; names are in a temporary file. Only a hash of each user is in memory, by which a report without end is known.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
+use chrono::DateTime;
 use csv::ByteRecord;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::SeenSet;
 use super::report_error::{NotReported, ReportError};
-use crate::domain::{BypassUntil, Row, UserId, are, counted};
-use crate::external_sort::unnamed_file;
+use crate::domain::{BypassUntil, Row, are, counted};
+use crate::external_sort::{Sorter, unnamed_file};
 use crate::file_error::FileError;
 use crate::pingone::{DeviceEntry, Session, Transport};
 use crate::stop::Stop;
@@ -30,11 +32,14 @@ pub(crate) struct ReportedUsers {
     /// The number of entries that were read: one for each device.
     pub(crate) entries: u64,
     pub(crate) users: u64,
-    /// Each user in the report's order, as [`write_user`] writes it.
+    /// Each user once, as a [`Found`].
     spool: File,
-    /// The end dates of users whose entries disagree: the latest.
-    latest: HashMap<UserId, BypassUntil>,
+    /// The names, each with its length before it.
+    names: File,
 }
+
+/// A user with a bypass: the two halves of the ID, the end date so that later ones come first, and where the name stands.
+type Found = [u64; 4];
 
 /// Has a report made and reads it to its end. `count` is told the number of entries. More users than `max_users` are an error.
 pub(crate) async fn read_report<W: Transport>(
@@ -50,12 +55,13 @@ pub(crate) async fn read_report<W: Transport>(
         reader.has_field |= page.has_field;
         let new = reader.add(page.entries).map_err(not_kept)?;
         count.send_replace(reader.entries);
-        if let Some(most) = max_users.filter(|most| reader.until.len() as u64 > *most) {
-            return Err(NotReported::Report(ReportError::TooMany { most }));
-        }
         pages.count_new(new).map_err(|why| NotReported::PingOne(pages.error(why)))?;
     }
-    reader.finish().map_err(not_kept)
+    let reported = reader.finish().map_err(not_kept)?;
+    match max_users {
+        Some(most) if reported.users > most => Err(NotReported::Report(ReportError::TooMany { most })),
+        Some(_) | None => Ok(reported),
+    }
 }
 
 fn not_kept(source: io::Error) -> NotReported {
@@ -66,27 +72,26 @@ fn not_kept(source: io::Error) -> NotReported {
 struct Reader {
     entries: u64,
     has_field: bool,
-    /// The users with a bypass, with its latest end date.
-    until: HashMap<UserId, BypassUntil>,
-    /// Those whose entries disagree.
-    disagreeing: HashSet<UserId>,
-    /// Hashes of the users without a bypass, by which a report without end is recognised.
-    others: HashSet<u64>,
+    /// Hashes of all users so far.
+    users: HashSet<u64>,
     hasher: RandomState,
-    spool: BufWriter<File>,
+    found: Sorter<4>,
+    names: BufWriter<File>,
+    /// Where the next name will stand.
+    at: u64,
 }
 
 impl Reader {
     fn new() -> io::Result<Self> {
-        let spool = BufWriter::new(unnamed_file(&std::env::temp_dir())?);
+        let folder = std::env::temp_dir();
         Ok(Self {
             entries: 0,
             has_field: false,
-            until: HashMap::new(),
-            disagreeing: HashSet::new(),
-            others: HashSet::new(),
+            users: HashSet::new(),
             hasher: RandomState::new(),
-            spool,
+            found: Sorter::new(&folder),
+            names: BufWriter::new(unnamed_file(&folder)?),
+            at: 0,
         })
     }
 
@@ -95,82 +100,103 @@ impl Reader {
         let mut new = 0;
         for DeviceEntry { user, username, until } in entries {
             self.entries += 1;
-            let Some(until) = until else {
-                new += u64::from(self.others.insert(self.hasher.hash_one(user)));
-                continue;
-            };
-            match self.until.get_mut(&user) {
-                Some(before) if *before == until => {}
-                Some(before) => {
-                    *before = until.max(*before);
-                    self.disagreeing.insert(user);
-                }
-                None => {
-                    self.until.insert(user, until);
-                    new += 1;
-                    let name = username.map(|name| name.to_string()).unwrap_or_default();
-                    write_user(&mut self.spool, user, until, &name)?;
-                }
+            new += u64::from(self.users.insert(self.hasher.hash_one(user)));
+            if let Some(until) = until {
+                let (high, low) = user.uuid().as_u64_pair();
+                self.found.push([high, low, latest_first(until), self.at])?;
+                let name = username.map(|name| name.to_string()).unwrap_or_default();
+                let length = u32::try_from(name.len()).map_err(io::Error::other)?;
+                self.names.write_all(&length.to_le_bytes())?;
+                self.names.write_all(name.as_bytes())?;
+                self.at += 4 + u64::from(length);
             }
         }
         Ok(new)
     }
 
     fn finish(self) -> io::Result<ReportedUsers> {
-        let Self { entries, has_field, until, disagreeing, spool, .. } = self;
+        let Self { entries, has_field, users: _, hasher: _, found, names, at: _ } = self;
         if entries > 0 && !has_field {
             tracing::warn!(
                 "no entry of the device report has a `bypassUntil`: either nobody has a bypass by this report, or this tenant's report does not \
                  know the field; `--all-users` tells"
             );
         }
-        if !disagreeing.is_empty() {
-            let users = disagreeing.len() as u64;
+        let mut spool = BufWriter::new(unnamed_file(&std::env::temp_dir())?);
+        let (mut users, mut disagreeing) = (0, 0);
+        // The user whose entries are being read, with the latest end date, and whether another one has been met.
+        let mut last: Option<(Found, bool)> = None;
+        for next in found.sorted()? {
+            let next = next?;
+            match &mut last {
+                Some(([high, low, until, _], differs)) if [*high, *low] == next[..2] => {
+                    disagreeing += u64::from(!*differs && *until != next[2]);
+                    *differs |= *until != next[2];
+                }
+                Some(_) | None => {
+                    spool.write_all(next.map(u64::to_le_bytes).as_flattened())?;
+                    users += 1;
+                    last = Some((next, false));
+                }
+            }
+        }
+        if disagreeing > 0 {
             tracing::warn!(
                 "the devices of {} {} not of one mind about `bypassUntil`: the latest end date is taken as the reported one",
-                counted(users, "user"),
-                are(users)
+                counted(disagreeing, "user"),
+                are(disagreeing)
             );
         }
-        let latest = disagreeing.into_iter().filter_map(|user| Some((user, *until.get(&user)?))).collect();
         let mut spool = spool.into_inner().map_err(io::IntoInnerError::into_error)?;
         spool.rewind()?;
-        Ok(ReportedUsers { entries, users: until.len() as u64, spool, latest })
+        let names = names.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(ReportedUsers { entries, users, spool, names })
     }
 }
 
-/// Writes a user: the ID, the end date in milliseconds, and the name with its length, all little-endian.
-fn write_user(spool: &mut impl Write, user: UserId, until: BypassUntil, name: &str) -> io::Result<()> {
-    let length = u32::try_from(name.len()).map_err(io::Error::other)?;
-    spool.write_all(user.uuid().as_bytes())?;
-    spool.write_all(&until.millis().to_le_bytes())?;
-    spool.write_all(&length.to_le_bytes())?;
-    spool.write_all(name.as_bytes())
+/// The end date as a number that is the smaller, the later the date.
+fn latest_first(until: BypassUntil) -> u64 {
+    !(until.millis().cast_unsigned() ^ (1 << 63))
+}
+
+/// The end date of which this is the number.
+fn until_of(number: u64) -> Option<BypassUntil> {
+    DateTime::from_timestamp_millis((!number ^ (1 << 63)).cast_signed()).and_then(BypassUntil::from_instant)
 }
 
 /// Reads the next user; `None` at the end.
-fn read_user(spool: &mut impl Read) -> io::Result<Option<(UserId, BypassUntil, Vec<u8>)>> {
-    let (mut id, mut until, mut length) = ([0; 16], [0; 8], [0; 4]);
-    match spool.read_exact(&mut id) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => read?,
+fn read_found(spool: &mut impl Read) -> io::Result<Option<Found>> {
+    let mut bytes = [0; size_of::<Found>()];
+    match spool.read_exact(&mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+        Ok(()) => {
+            let mut numbers = bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+            Ok(Some(std::array::from_fn(|_| numbers.next().unwrap_or_default())))
+        }
     }
-    spool.read_exact(&mut until)?;
-    spool.read_exact(&mut length)?;
+}
+
+fn read_name(names: &mut File, at: u64) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    names.seek(SeekFrom::Start(at))?;
+    names.read_exact(&mut length)?;
     let mut name = vec![0; usize::try_from(u32::from_le_bytes(length)).map_err(io::Error::other)?];
-    spool.read_exact(&mut name)?;
-    let until = chrono::DateTime::from_timestamp_millis(i64::from_le_bytes(until)).and_then(BypassUntil::from_instant);
-    Ok(Some((Uuid::from_bytes(id).into(), until.ok_or_else(|| io::Error::other("an end date cannot be read"))?, name)))
+    names.read_exact(&mut name)?;
+    Ok(name)
 }
 
 impl ReportedUsers {
     /// Sends a row into `rows` for each user that is not in `seen` yet, and for the rows that a resumed run sends again. Blocks.
     /// Returns the number of users in all; `None` if `rows` takes no more.
     pub(crate) fn feed(self, mut seen: SeenSet, rows: &mpsc::Sender<Row>) -> io::Result<Option<u64>> {
-        let mut spool = BufReader::new(self.spool);
+        let Self { spool, mut names, .. } = self;
+        let mut spool = BufReader::new(spool);
         let mut next = Vec::new();
-        while let Some((user, until, name)) = read_user(&mut spool)? {
-            let until = self.latest.get(&user).copied().unwrap_or(until);
+        while let Some([high, low, until, at]) = read_found(&mut spool)? {
+            let until = until_of(until).ok_or_else(|| io::Error::other("an end date cannot be read"))?;
+            let name = read_name(&mut names, at)?;
+            let user = Uuid::from_u64_pair(high, low).into();
             seen.insert(user, || ByteRecord::from(vec![name, until.to_string().into_bytes()]), &mut next);
             if next.len() >= TOGETHER && !send(&mut next, rows) {
                 return Ok(None);
@@ -193,7 +219,7 @@ fn send(next: &mut Vec<Row>, rows: &mpsc::Sender<Row>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ForeignText;
+    use crate::domain::{ForeignText, UserId};
 
     fn user(index: u128) -> UserId {
         Uuid::from_u128(index).into()
@@ -227,7 +253,7 @@ mod tests {
         let second = reader.add(vec![entry(3, "x", EARLY), entry(2, "bob", None), entry(4, "", EARLY), entry(4, "", EARLY)]);
         assert_eq!(second.expect("kept"), 1);
         let reported = reader.finish().expect("kept");
-        assert_eq!((reported.entries, reported.users, reported.latest.len()), (8, 3, 2));
+        assert_eq!((reported.entries, reported.users), (8, 3));
         let late = LATE.expect("a date").to_owned();
         let rows = rows_of(reported);
         let expected = [
@@ -237,6 +263,20 @@ mod tests {
         ];
         assert_eq!(rows.iter().map(|(row, carried, _)| (*row, carried.clone())).collect::<Vec<_>>(), expected);
         assert!(rows.iter().all(|(_, carried, reported)| reported.map(|until| until.to_string()).as_ref() == carried.get(1)));
+    }
+
+    #[test]
+    fn later_end_dates_come_first_and_are_kept_exactly() {
+        let dates = [
+            "0001-01-01T00:00:00.000Z",
+            "1969-12-31T23:59:59.999Z",
+            "1970-01-01T00:00:00.000Z",
+            "2026-08-31T17:00:00.437Z",
+            "9999-12-31T23:59:59.999Z",
+        ];
+        let dates = dates.map(|date| BypassUntil::read(date).expect("a date"));
+        assert!(dates.is_sorted_by(|one, other| latest_first(*one) > latest_first(*other)));
+        assert_eq!(dates.map(|date| until_of(latest_first(date))), dates.map(Some));
     }
 
     #[test]
