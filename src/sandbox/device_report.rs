@@ -31,22 +31,22 @@ const MOST_ON_A_PAGE: u64 = 1000;
 #[derive(Debug, Clone, Args)]
 pub struct ReportConfig {
     /// How many devices each user has, each an entry of the device report [default: 1, 2 or 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000))]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000))]
     pub devices: Option<u64>,
     /// How old the device report is: it shows bypasses as they were then
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = age)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "15m", value_parser = age)]
     pub report_age: Duration,
     /// How many of the users who have a bypass from the start have none by the device report
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value = "0")]
     pub report_gaps: u64,
     /// How long it takes until a device report is made
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = age)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = "2s", value_parser = age)]
     pub report_delay: Duration,
     /// How the device report writes end dates
-    #[arg(long, value_name = "FORM", default_value = "rfc3339")]
+    #[arg(long, hide_short_help = true, value_name = "FORM", default_value = "rfc3339")]
     pub report_dates: ReportDates,
     /// What is wrong with the device report
-    #[arg(long, value_name = "FAULT")]
+    #[arg(long, hide_short_help = true, value_name = "FAULT")]
     pub report_fault: Option<ReportFault>,
 }
 
