@@ -99,6 +99,8 @@ pub(crate) enum Users {
     File(PathBuf),
     /// Those selected from the directory.
     Directory(Selection),
+    /// Those to whom PingOne's device report gives a bypass.
+    Reported,
 }
 
 /// What to do with an existing report or journal.
@@ -144,8 +146,9 @@ impl RunConfig {
     }
 
     pub(crate) fn of_audit(arguments: AuditArgs) -> Result<Self, Refusal> {
-        let DirectoryArgs { all_users, filter, population, group } = arguments.directory;
+        let DirectoryArgs { all_users, reported, filter, population, group } = arguments.directory;
         let users = match Selection::of(filter, population, group) {
+            _ if reported => Users::Reported,
             selection if all_users || !selection.is_of_all() => Users::Directory(selection),
             _ => file(&arguments.run).map_err(|_| ConfigError::NobodyToAudit)?,
         };
@@ -163,7 +166,7 @@ impl RunConfig {
 
     fn of(operation: Operation, users: Users, arguments: RunArgs, until_column: Option<String>) -> Result<Self, Refusal> {
         let (output, shard) = (arguments.output, arguments.shard);
-        if shard.is_some() && matches!(users, Users::Directory(_)) {
+        if shard.is_some() && matches!(users, Users::Directory(_) | Users::Reported) {
             return Err(ConfigError::ShardOfDirectory.into());
         }
         let destination = destination(output.output.as_deref(), &users, shard)?;
@@ -230,7 +233,7 @@ fn connected(layers: &Layers<'_>, settings: Result<Settings, ConfigError>) -> Re
 fn read_files(users: &Users, layers: &Layers<'_>) -> Vec<(&'static str, PathBuf)> {
     let input = match users {
         Users::File(path) => Some(path.clone()),
-        Users::Directory(_) => None,
+        Users::Directory(_) | Users::Reported => None,
     };
     let secret = |setting| match layers.secret(setting).map(|given| given.value) {
         Some(Secret::InFile(path)) => Some(path),
@@ -259,6 +262,7 @@ fn destination(output: Option<&Path>, users: &Users, shard: Option<Shard>) -> Re
         None => {
             let mut name = match users {
                 Users::Directory(_) => "users".into(),
+                Users::Reported => "reported".into(),
                 Users::File(input) if input.as_os_str() == "-" => "stdin".into(),
                 Users::File(input) => input.file_stem().unwrap_or_default().to_owned(),
             };

@@ -34,6 +34,10 @@ struct Covered<'a> {
     input: Option<&'a str>,
     /// The selection of the directory, as the filter that PingOne is sent.
     directory: Option<CoveredSelection<'a>>,
+    /// The template of the device report, if the users are those of the report. Left out otherwise, so that other plans keep their
+    /// digests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reported: Option<&'a str>,
     until: Option<&'a str>,
     user_column: Option<&'a str>,
     lookup_by: Option<&'static str>,
@@ -85,7 +89,7 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
     } = config;
     // How it is confirmed, what is noted about that, and what the exit code counts is not part of what is confirmed.
     let SafetyArgs { yes: _, approve: _, approved_by: _, dry_run: _, max_users, canary, max_failures, allow: _, reason: _ } = safety;
-    let InputRecord { path: _, sha256, rows: _, dialect: _, directory } = input;
+    let InputRecord { path: _, sha256, rows: _, dialect: _, directory, reported } = input;
     let (environment, api) = match connection {
         Connection::Sandbox => (None, None),
         // Another application, or another way to reach the same API, sends the same requests.
@@ -109,6 +113,7 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         api,
         input: sha256.as_deref(),
         directory: directory.as_ref().map(|DirectoryRecord { filter }| CoveredSelection { filter: filter.as_deref() }),
+        reported: reported.as_ref().map(|reported| reported.template.as_str()),
         until: until.as_deref(),
         user_column: user_column.as_deref(),
         lookup_by: lookup_by.map(Attribute::name),

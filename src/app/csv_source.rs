@@ -102,6 +102,7 @@ impl RowSource for CsvSource {
             rows: Some(self.input.rows()),
             dialect: Some(self.input.layout.dialect.into()),
             directory: None,
+            reported: None,
         }
     }
 
@@ -135,6 +136,8 @@ impl ResolvedSource for ResolvedInput {
     fn planned(&self) -> Planned<'_> {
         planned(&self.0, None)
     }
+
+    fn note_in(&self, _: &mut InputRecord) {}
 
     fn carried_names(&self) -> Vec<&str> {
         self.0.layout.carried_names().collect()

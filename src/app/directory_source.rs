@@ -76,7 +76,7 @@ impl RowSource for DirectorySource {
 
     fn record(&self) -> InputRecord {
         let filter = self.0.filter().map(str::to_owned);
-        InputRecord { path: None, sha256: None, rows: None, dialect: None, directory: Some(DirectoryRecord { filter }) }
+        InputRecord { path: None, sha256: None, rows: None, dialect: None, directory: Some(DirectoryRecord { filter }), reported: None }
     }
 
     fn forecast(&self) -> Result<Option<Forecast>, RunError> {
@@ -107,6 +107,8 @@ impl ResolvedSource for BegunList {
     fn planned(&self) -> Planned<'_> {
         Planned::Directory { selection: &self.selection, users: self.listing.total(), pages: self.listing.pages() }
     }
+
+    fn note_in(&self, _: &mut InputRecord) {}
 
     fn carried_names(&self) -> Vec<&str> {
         CARRIED.to_vec()

@@ -7,7 +7,7 @@ use super::failure_cause::FailureCause;
 use crate::clock::Side;
 use crate::config::ConfigError;
 use crate::diff::DiffError;
-use crate::directory::{ListingError, NotListed};
+use crate::directory::{ListingError, NotListed, ReportError};
 use crate::domain::{PlanDigest, are, counted};
 use crate::exit::{EXIT_FILES, EXIT_REFUSED, EXIT_SIGHUP, EXIT_SIGINT, EXIT_SIGTERM, EXIT_STOPPED, EXIT_TROUBLE, EXIT_USAGE};
 use crate::file_error::{FileError, writing_hint};
@@ -26,6 +26,8 @@ pub(crate) enum RunError {
     Input(#[from] InputError),
     #[error(transparent)]
     Listing(#[from] ListingError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(transparent)]
@@ -152,6 +154,7 @@ impl RunError {
                 PingOneError::Client(_) | PingOneError::Unsigned(_) => EXIT_USAGE,
             },
             Self::Listing(error) => error.code(),
+            Self::Report(error) => error.code(),
             Self::Diff(_) | Self::Verify(_) | Self::Page(_) => EXIT_TROUBLE,
             Self::Exceeded { code, .. } => *code,
             Self::NotPingOne { .. } => EXIT_REFUSED,
@@ -183,6 +186,7 @@ impl RunError {
             Self::Output(error) => return error.hint(),
             Self::PingOne(error) => return error.hint(),
             Self::Listing(error) => return error.hint(),
+            Self::Report(error) => error.hint(),
             Self::ListCut { why, .. } => return why.hint(),
             Self::Diff(error) => return error.hint(),
             Self::Merge(error) => return error.hint(),

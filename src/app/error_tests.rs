@@ -13,7 +13,8 @@ fn next(error: &RunError) -> Option<RunError> {
     Some(match error {
         RunError::Config(_) => InputError::Empty(text()).into(),
         RunError::Input(_) => ListingError::TooMany { list: text(), users: 2, most: 1 }.into(),
-        RunError::Listing(_) => OutputError::NoResume.into(),
+        RunError::Listing(_) => ReportError::TooMany { most: 1 }.into(),
+        RunError::Report(_) => OutputError::NoResume.into(),
         RunError::Output(_) => PingOneError::Client(text()).into(),
         RunError::PingOne(_) => FileError::new("written", Path::new("r.csv"), full()).into(),
         RunError::File(_) => RunError::Reading { name: text(), source: full() },
@@ -60,5 +61,5 @@ fn next(error: &RunError) -> Option<RunError> {
 
 #[test]
 fn each_error_that_ends_a_run_says_what_to_do() {
-    assert_eq!(assert_all_told(ConfigError::NoInput.into(), next, RunError::hint), 36);
+    assert_eq!(assert_all_told(ConfigError::NoInput.into(), next, RunError::hint), 37);
 }

@@ -66,10 +66,12 @@ impl Conclusion<'_> {
         let published = if let Some(count) = self.all_rows(&results) {
             let journal = EndedJournal::read(&self.workspace.files, rows.most_rows())?;
             (summary.tally, summary.bypass_ends) = (journal.index.tally, journal.index.bypass_ends);
+            summary.differing = self.note_differing(&journal.index);
             if must_not_publish(&results, &journal.index) { Err(why_stopped(results)) } else { self.publish(journal, count, rows) }
         } else {
             let index = index_journal(&self.workspace.files.partial, rows.most_rows())?;
             (summary.tally, summary.bypass_ends) = (index.tally, index.bypass_ends);
+            summary.differing = self.note_differing(&index);
             Err(why_stopped(results))
         };
         let code = match published {
@@ -84,6 +86,13 @@ impl Conclusion<'_> {
         };
         metrics.write(&summary, &statuses, code);
         Ok(code)
+    }
+
+    /// Notes in the record how many users have another bypass than the device report says, if the audit is by one.
+    fn note_differing(&mut self, index: &JournalIndex) -> Option<u64> {
+        let reported = self.record.input.reported.as_mut()?;
+        reported.differing = Some(index.differing);
+        reported.differing
     }
 
     /// The number of rows, if it is known and each of them has a line.
@@ -183,12 +192,11 @@ pub(super) fn conclude_published(
     summary.ending = Some(Ending { status: Status::Completed, exit_code });
     console.summarize(summary);
     if published.tally.rows() == 0 {
-        let why = if config.shard.is_some() {
-            "no row of the input is in this shard: the report is empty"
-        } else {
-            "nobody is selected: the list of users is empty, and so is the report"
-        };
-        console.tell(why);
+        console.tell(match config.users {
+            _ if config.shard.is_some() => "no row of the input is in this shard: the report is empty",
+            Users::Reported => "PingOne's device report gives nobody a bypass, and so the report is empty: `--all-users` tells for certain",
+            Users::Directory(_) | Users::File(_) => "nobody is selected: the list of users is empty, and so is the report",
+        });
     } else if config.lines == Lines::Active {
         console.tell(&format!("the report lists only the {} who can bypass MFA now", counted(published.lines, "user")));
     }
@@ -226,6 +234,9 @@ pub(super) fn report_finished(
         record.write(&files.record)?;
     }
     console.tell(&format!("run {} has finished already, and nothing was sent: {}", record.run_id, shown(&files.report)));
+    if let Some(reported) = &record.input.reported {
+        console.tell(&reported.caveat());
+    }
     let allowed_then = record.options.allow.iter().filter_map(|name| Outcome::named(name));
     let allowed: Vec<Outcome> = allowed_then.chain(allowed.iter().copied()).collect();
     Ok((code_of(&published.tally, &allowed, console), published.tally))
@@ -286,6 +297,7 @@ pub(super) fn summary_of(results: &RunResults, target: &str) -> Summary {
         throttled: results.requests.throttled,
         took: results.took,
         held: results.held,
+        differing: None,
         files: Vec::new(),
         ending: None,
     }

@@ -82,6 +82,7 @@ fn summary_of(record: &RunRecord, files: &ReportFiles) -> Summary {
         took: took.unwrap_or_default(),
         held: Duration::try_from_secs_f64(held).unwrap_or_default(),
         files: files.finished(),
+        differing: None,
         ending: None,
     }
 }

@@ -22,6 +22,7 @@ mod page;
 mod preflight;
 mod reading;
 mod record;
+mod reported_source;
 mod run;
 mod sandbox;
 mod settled;

@@ -63,6 +63,7 @@ pub(super) async fn preflight<S: RowSource>(
     record.environment.kind = info.kind.as_ref().map(ToString::to_string);
     let source = source.resolve(context, resumed.as_ref().and_then(|resumed| resumed.known)).await?;
     let target = display_name(&info, &context.info().name);
+    source.note_in(&mut record.input);
     let planned = source.planned();
     let users = planned.users();
     let before = resumed.map(|Resumed { run, settled, .. }| (run, settled)).filter(|(_, settled)| *settled > 0);

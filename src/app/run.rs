@@ -10,6 +10,7 @@ use super::file_sink::FileSink;
 use super::metrics_file::MetricsFile;
 use super::preflight::{Resumed, preflight, view};
 use super::reading::unless_stopped;
+use super::reported_source::ReportedSource;
 use super::sink::{Admitted, ReportSink};
 use super::source::{ResolvedSource, RowSource};
 use super::stream::Stream;
@@ -26,6 +27,7 @@ pub(super) async fn run_rows(config: &RunConfig, metrics: &MetricsFile<'_>, to_r
     let start = Start::new(config, metrics, console)?;
     match &config.users {
         Users::File(path) => run_source::<CsvSource>(&start, path, to_resume).await,
+        Users::Reported => run_source::<ReportedSource>(&start, &(), to_resume).await,
         Users::Directory(selection) => run_source::<DirectorySource>(&start, selection, to_resume).await,
     }
 }

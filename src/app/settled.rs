@@ -69,6 +69,7 @@ pub(super) fn publish_settled(
         throttled: 0,
         took: Duration::ZERO,
         held: Duration::ZERO,
+        differing: None,
         files: Vec::new(),
         ending: None,
     };

@@ -70,6 +70,9 @@ pub(super) trait ResolvedSource {
     /// What the plan shows of the source.
     fn planned(&self) -> Planned<'_>;
 
+    /// Adds to the record of the run what is known of the source only now.
+    fn note_in(&self, record: &mut InputRecord);
+
     /// The names of the columns that are carried into the report.
     fn carried_names(&self) -> Vec<&str>;
 

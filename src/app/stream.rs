@@ -9,6 +9,7 @@ use super::error::RunError;
 use super::finish::{code_of, exit_code, status_of, summary_of, why_stopped};
 use super::sink::{Admitted, ReportSink};
 use super::source::{ResolvedSource, RowSource, SourceRows};
+use crate::config::Users;
 use crate::domain::{Lines, RunId, Tally, are, counted};
 use crate::report::{Ending, InputRecord, Journal, JournalIndex, NotWritten, RunRecord, Status, Target};
 use crate::stdio;
@@ -61,6 +62,7 @@ impl ReportSink for Stream<'_> {
         let mut summary = summary_of(&results, &info.name);
         let statuses = results.statuses.clone();
         (summary.tally, summary.bypass_ends) = (results.ended.tally, results.ended.bypass_ends);
+        summary.differing = matches!(config.users, Users::Reported).then_some(results.ended.differing);
         let is_whole = results.written.is_ok() && matches!(results.rows, Ok(Some(rows)) if rows == summary.tally.rows());
         let is_unread = matches!(results.written, Err(NotWritten::GivenUp));
         summary.rows = results.expected.filter(|_| !is_whole);

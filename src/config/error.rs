@@ -122,7 +122,7 @@ pub(crate) enum ConfigError {
     NobodyToAudit,
     #[error("there is nobody to list: expected `--all-users`, `--filter`, `--population` or `--group`")]
     NobodyToList,
-    #[error("`--shard` is for the rows of a file: processes that each read the directory would see lists that differ")]
+    #[error("`--shard` is for the rows of a file: processes that each ask PingOne for the list would be given lists that differ")]
     ShardOfDirectory,
     #[error("`--only` leaves rows out of the report of a shard, and `merge` needs a line for each")]
     OnlyOfShard,

@@ -74,8 +74,14 @@ impl Origins {
 
     /// What is to be known of the answer, a line each.
     pub(super) fn warnings(self, summary: &Summary) -> Vec<String> {
-        let Self { found, mut warnings, .. } = self;
+        let Self { found, mut warnings, paths } = self;
         let [added, removed] = [Change::Added, Change::Removed].map(|change| summary.of(change) > 0);
+        for (side, path) in paths.iter().enumerate() {
+            if let Some(Origin { caveat: Some(caveat), .. }) = &found[side] {
+                let change = if side == 0 { "added" } else { "removed" };
+                warnings.push(format!("{path}: {caveat}; `{change}` may stand for users whom it missed"));
+            }
+        }
         match &found {
             [Some(Origin { only: Some(_), .. }), None] if added => warnings.push(selected(0, "added")),
             [None, Some(Origin { only: Some(_), .. })] if removed => warnings.push(selected(1, "removed")),

@@ -1,11 +1,21 @@
 //! Reads the user list page by page, no faster than its users are taken: as rows by the pipeline, or by a file.
 
+use csv::ByteRecord;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{ListedFor, ListingError, NotListed, SeenSet};
-use crate::domain::{Detail, Row, Selection, counted as in_words};
+use crate::domain::{Detail, ForeignText, Row, Selection, counted as in_words};
 use crate::pingone::{ListReader, ListedUser, PageResult, PingOneError, Session, Transport, UserPage};
 use crate::stop::Stop;
+
+/// The columns that the user list adds to the report.
+pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
+
+/// The values of these columns.
+fn carried(user: &ListedUser) -> ByteRecord {
+    let text = |text: &Option<ForeignText>| text.as_ref().map(ToString::to_string).unwrap_or_default();
+    ByteRecord::from(&[&user.username, &user.email, &user.population].map(text)[..])
+}
 
 /// A user list of which the first page has been read.
 #[derive(Debug)]
@@ -48,7 +58,8 @@ impl TakesUsers for RowTaker<'_> {
     }
 
     fn add(&mut self, users: Vec<ListedUser>) -> u64 {
-        users.into_iter().filter_map(|user| self.seen_set.insert(user, &mut self.next).then_some(())).count() as u64
+        let mut add = |user: &ListedUser| self.seen_set.insert(user.id, || carried(user), &mut self.next);
+        users.iter().filter(|user| add(user)).count() as u64
     }
 
     fn users(&self) -> u64 {

@@ -9,12 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use csv::ByteRecord;
 
-use crate::domain::{Action, ForeignText, Origin, Row, RowNumber, RowSet, UserId, Work};
-use crate::pingone::ListedUser;
+use crate::domain::{Action, Origin, Row, RowNumber, RowSet, UserId, Work};
 use crate::report::ResumedUsers;
-
-/// The columns that the user list adds to the report.
-pub(crate) const CARRIED: [&str; 3] = ["username", "email", "populationID"];
 
 /// The most users to reserve memory for in advance: the server's count cannot be trusted.
 pub(super) const MOST_RESERVED: u64 = 10_000_000;
@@ -48,18 +44,18 @@ impl SeenSet {
         self.seen.len() as u64
     }
 
-    /// Adds a user of the list. If it has no row yet, appends its row to `rows`, preceded by the rows with lower numbers that
-    /// are sent again. Returns whether the list has not contained the user before.
-    pub(crate) fn insert(&mut self, user: ListedUser, rows: &mut Vec<Row>) -> bool {
-        match self.seen.insert(user.id, true) {
-            None => self.number(user, rows),
+    /// Adds a user of the list. If it has no row yet, appends its row to `rows`, with the values that are `carried`, preceded by
+    /// the rows with lower numbers that are sent again. Returns whether the list has not contained the user before.
+    pub(crate) fn insert(&mut self, user: UserId, carried: impl FnOnce() -> ByteRecord, rows: &mut Vec<Row>) -> bool {
+        match self.seen.insert(user, true) {
+            None => self.number(user, carried(), rows),
             Some(true) => return false,
             Some(false) => {}
         }
         true
     }
 
-    fn number(&mut self, user: ListedUser, rows: &mut Vec<Row>) {
+    fn number(&mut self, user: UserId, carried: ByteRecord, rows: &mut Vec<Row>) {
         self.last += 1;
         while self.taken.contains(self.last) {
             self.last += 1;
@@ -67,9 +63,7 @@ impl SeenSet {
         while let Some(first) = self.again.first_entry().filter(|first| *first.key() < self.last) {
             rows.push(row(first.remove_entry()));
         }
-        let text = |text: Option<ForeignText>| text.unwrap_or_default().to_string();
-        let carried = [user.username, user.email, user.population].map(text);
-        rows.push(row((self.last, (user.id, ByteRecord::from(&carried[..])))));
+        rows.push(row((self.last, (user, carried))));
     }
 
     /// The remaining rows to send again after the end of the list, whether or not their users are still in it.
@@ -95,11 +89,6 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashSet;
 
-    fn user(index: u8) -> ListedUser {
-        let id = id(index);
-        ListedUser { id, username: Some(format!("u{index}").into()), email: None, external_id: None, population: None, enabled: None }
-    }
-
     fn id(index: u8) -> UserId {
         uuid::Uuid::from_u128(index.into()).into()
     }
@@ -108,7 +97,7 @@ mod tests {
     fn rows_of(mut seen_set: SeenSet, list: &[u8]) -> (Vec<(u64, UserId)>, u64) {
         let mut rows = Vec::new();
         for index in list {
-            seen_set.insert(user(*index), &mut rows);
+            seen_set.insert(id(*index), ByteRecord::new, &mut rows);
         }
         rows.extend(seen_set.take_remaining());
         let of = |row: &Row| match &row.work {
@@ -143,7 +132,7 @@ mod tests {
     fn a_user_of_the_journal_is_new_to_the_list_once() {
         let mut seen_set = SeenSet::resuming(journal_users(&[(1, id(7))], |_| false));
         let mut rows = Vec::new();
-        assert_eq!([7, 7, 3, 3].map(|index| seen_set.insert(user(index), &mut rows)), [true, false, true, false]);
+        assert_eq!([7, 7, 3, 3].map(|index| seen_set.insert(id(index), ByteRecord::new, &mut rows)), [true, false, true, false]);
         assert_eq!((rows.len(), seen_set.users()), (1, 2));
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Origin {
     pub(crate) line: Option<u64>,
     /// The value that names its user, if that is not the user's ID.
     pub(crate) named: Option<Box<str>>,
+    /// The end date of its bypass by PingOne's device report; `None` if no report was asked.
+    pub(crate) reported: Option<BypassUntil>,
 }
 
 /// The work to do for a row.

@@ -263,7 +263,7 @@ impl ReadRow<'_> {
             },
             Ok(Asked::Nothing(_)) | Err(_) => None,
         };
-        Origin { line: Some(self.line()), named }
+        Origin { line: Some(self.line()), named, reported: None }
     }
 
     /// The values of the columns that are carried into the report, unchanged. Missing values are empty.

@@ -182,7 +182,7 @@ impl<'a, W: Transport> LookUp<'a, W> {
                     match pages.count_new(new as u64) {
                         Ok(()) if pages.has_more() => {}
                         Ok(()) => return Ok(Ok(matcher.resolutions())),
-                        Err(Endless::NobodyNew) => {
+                        Err(Endless::NobodyNew(_)) => {
                             let why = "page after page holds nobody new who was asked for: the filter does not seem to be heeded";
                             return Err(self.unread(Detail::own(None, why.to_owned())));
                         }

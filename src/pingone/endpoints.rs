@@ -145,7 +145,7 @@ impl BaseUrl {
     }
 
     /// The base followed by `segments`, each made from a validated type.
-    fn with(&self, segments: &[&str]) -> Url {
+    pub(super) fn with(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         url.path_segments_mut().expect("http and https have paths").pop_if_empty().extend(segments);
         url

@@ -7,7 +7,9 @@ use crate::domain::{Detail, EnvironmentId, ForeignText, counted, quote};
 
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
 /// it if users have joined meanwhile.
-pub(super) const MAX_IDLE_PAGES: u32 = 3;
+const MAX_IDLE_PAGES: u32 = 3;
+/// The device report is given up after more: a user has an entry for each device. Twenty pages are 20,000 devices of one user.
+const MAX_IDLE_PAGES_OF_A_REPORT: u32 = 20;
 
 /// What to do about a 403 that is not in PingOne's own form. Source: seen on a tenant, where the API gateway answers so for a path
 /// that it does not know.
@@ -17,13 +19,41 @@ pub(crate) const WRONG_PATH: &str = "check `--api-url` and `--region`: this is a
 /// The end of hints about what `doctor` tries.
 pub(crate) const BY_DOCTOR: &str = ": `pingone-bypass doctor` tries them one by one";
 
+/// What a list has in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// Users.
+    Users,
+    /// The entries of the device report.
+    Report,
+}
+
+impl ListKind {
+    /// A list is given up after this many pages in a row without a new user.
+    pub(super) fn most_idle_pages(self) -> u32 {
+        match self {
+            Self::Users => MAX_IDLE_PAGES,
+            Self::Report => MAX_IDLE_PAGES_OF_A_REPORT,
+        }
+    }
+}
+
+impl fmt::Display for ListKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Users => "user list",
+            Self::Report => "device report",
+        })
+    }
+}
+
 /// Why a list looks endless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Endless {
     #[error("it leads back to a page that was read before")]
     LeadsBack,
-    #[error("{MAX_IDLE_PAGES} pages in a row bring nobody new")]
-    NobodyNew,
+    #[error("{0} pages in a row bring nobody new")]
+    NobodyNew(u32),
     #[error("it is said to have {}, and goes on after {users}", counted(*.said, "user"))]
     Beyond { said: u64, users: u64 },
 }
@@ -72,10 +102,10 @@ pub(crate) enum PingOneError {
     FreshToken(ServerMessage),
     #[error("there is no environment {environment} at `{host}`: {message}")]
     NoEnvironment { environment: EnvironmentId, host: Where, message: ServerMessage },
-    #[error("the user list goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
-    ForeignPage { host: ForeignText, api: String },
-    #[error("the user list at `{host}` has no end: {why}")]
-    EndlessList { host: String, why: Endless },
+    #[error("the {kind} goes on at `{host}`, which is not a page of the list at `{api}`: nothing was sent there")]
+    ForeignPage { kind: ListKind, host: ForeignText, api: String },
+    #[error("the {kind} at `{host}` has no end: {why}")]
+    EndlessList { kind: ListKind, host: String, why: Endless },
     #[error("PingOne limits the rate and asks to wait for {seconds} s, which is longer than `--give-up-after` allows: {message}")]
     HeldTooLong { seconds: u64, message: ServerMessage },
     #[error("the certificate of `{host}` is not trusted: {why}")]
@@ -153,7 +183,8 @@ impl PingOneError {
                 format!("check `--environment-id`, and the API URL in {place}: PingOne's own ends in `/v1`")
             }
             Self::ForeignPage { .. } => "check `--api-url`: it must be the URL under which PingOne's own answers link to each other".into(),
-            Self::EndlessList { .. } => {
+            Self::EndlessList { kind: ListKind::Report, .. } => "use `--all-users`, which reads the user list instead".into(),
+            Self::EndlessList { kind: ListKind::Users, .. } => {
                 "start again, since users may have joined or left meanwhile; if the list has no end again, name the users in a CSV file"
                     .into()
             }
@@ -213,8 +244,11 @@ mod tests {
             PingOneError::NoToken { .. } => PingOneError::ReadyToken(message()),
             PingOneError::ReadyToken(_) => PingOneError::FreshToken(message()),
             PingOneError::FreshToken(_) => PingOneError::NoEnvironment { environment, host: host(), message: message() },
-            PingOneError::NoEnvironment { .. } => PingOneError::ForeignPage { host: "x".into(), api: api() },
-            PingOneError::ForeignPage { .. } => PingOneError::EndlessList { host: api(), why: Endless::LeadsBack },
+            PingOneError::NoEnvironment { .. } => PingOneError::ForeignPage { kind: ListKind::Users, host: "x".into(), api: api() },
+            PingOneError::ForeignPage { .. } => PingOneError::EndlessList { kind: ListKind::Users, host: api(), why: Endless::LeadsBack },
+            PingOneError::EndlessList { kind: ListKind::Users, .. } => {
+                PingOneError::EndlessList { kind: ListKind::Report, host: api(), why: Endless::NobodyNew(20) }
+            }
             PingOneError::EndlessList { .. } => PingOneError::HeldTooLong { seconds: 601, message: message() },
             PingOneError::HeldTooLong { .. } => PingOneError::Untrusted { host: api(), why: "x".into() },
             PingOneError::Untrusted { .. } => PingOneError::Client("x".into()),
@@ -256,6 +290,6 @@ mod tests {
         };
         let hint = refused.hint();
         assert!(hint.contains(&format!("environment {ENVIRONMENT}")) && hint.contains("`auth.pingone.eu` is its region"), "{hint}");
-        assert_eq!(assert_all_told(refused, next, PingOneError::hint), 12);
+        assert_eq!(assert_all_told(refused, next, PingOneError::hint), 13);
     }
 }

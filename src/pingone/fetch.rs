@@ -23,6 +23,7 @@ impl Resource<'_> {
             Self::Environment => "environment",
             Self::Licence => "rates of the licence",
             Self::Users(_) => "user list",
+            Self::Report(_) => "device report",
         }
     }
 
@@ -32,6 +33,7 @@ impl Resource<'_> {
             Self::Environment => Wanted::Environment,
             Self::Licence => Wanted::Licence,
             Self::Users(_) => Wanted::Users,
+            Self::Report(_) => Wanted::Report,
         }
     }
 
@@ -39,15 +41,23 @@ impl Resource<'_> {
     fn is_needed(self) -> bool {
         match self {
             Self::Licence => false,
-            Self::Environment | Self::Users(_) => true,
+            Self::Environment | Self::Users(_) | Self::Report(_) => true,
         }
     }
 
     /// Whether it counts towards the limit for users, so that the pacer learns the rate from it.
     fn informs_pacer(self) -> bool {
         match self {
-            Self::Environment | Self::Licence => false,
+            Self::Environment | Self::Licence | Self::Report(_) => false,
             Self::Users(_) => true,
+        }
+    }
+
+    /// Whether a 404 in PingOne's form may be of this resource alone, rather than of the environment.
+    fn may_be_missing(self) -> bool {
+        match self {
+            Self::Report(_) => true,
+            Self::Environment | Self::Licence | Self::Users(_) => false,
         }
     }
 }
@@ -101,6 +111,7 @@ impl<W: Transport> Session<W> {
                 Fetched::Failed { detail, wait } => (detail, Some(backoff.after_fault(wait))),
                 fetched @ (Fetched::Value(_) | Fetched::Refused { .. } | Fetched::Stopped) => return Ok(fetched),
             };
+            let wait = wait.map(|wait| wait.max(self.wait_of_its_own(resource)));
             let Some(wait) = wait.filter(|wait| backoff.faults() < self.limits.max_attempts && Instant::now() + *wait < deadline) else {
                 return Ok(Fetched::Failed { detail, wait: None });
             };
@@ -132,6 +143,11 @@ impl<W: Transport> Session<W> {
         stop: &Stop,
         parse: impl Parse<T>,
     ) -> Result<Fetched<T>, PingOneError> {
+        tokio::select! {
+            biased;
+            () = stop.requested() => return Ok(Fetched::Stopped),
+            () = tokio::time::sleep(self.wait_of_its_own(resource)) => {}
+        }
         let Some(token) = self.permit(stop).await? else {
             return Ok(Fetched::Stopped);
         };
@@ -143,6 +159,9 @@ impl<W: Transport> Session<W> {
             reply = self.transport.fetch(resource, &token) => reply,
             () = stop.abandoned() => return Ok(Fetched::Stopped),
         };
+        if let Resource::Report(part) = resource {
+            self.report_pace.note(part, sent);
+        }
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let fetched = self.classify_fetch(resource, &reply, &token, sent, parse)?;
         waiting.ended(fetched.fault());
@@ -151,6 +170,14 @@ impl<W: Transport> Session<W> {
             self.pacer.admitted(sent);
         }
         Ok(fetched)
+    }
+
+    /// How long a request for `resource` must wait besides for a permit.
+    fn wait_of_its_own(&self, resource: Resource<'_>) -> Duration {
+        match resource {
+            Resource::Report(part) => self.report_pace.wait(part),
+            Resource::Environment | Resource::Licence | Resource::Users(_) => Duration::ZERO,
+        }
     }
 
     /// What the `reply` to a request sent at `sent` means. An error ends the run.
@@ -176,6 +203,7 @@ impl<W: Transport> Session<W> {
             Class::NotFound | Class::Unauthorized | Class::Refused | Class::Throttled if !resource.is_needed() => {
                 Fetched::Refused { detail, date: answer.date }
             }
+            Class::NotFound if is_pingones && resource.may_be_missing() => Fetched::Refused { detail, date: answer.date },
             Class::NotFound if is_pingones => return Err(self.no_environment(detail)),
             Class::Answered => {
                 token.accept();

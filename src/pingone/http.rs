@@ -13,8 +13,9 @@ use super::answer::{Answer, Fault, Reply};
 use super::credentials::Authentication;
 use super::endpoints::{BaseUrl, BypassUrls, Endpoints};
 use super::error::PingOneError;
+use super::exploration::order;
 use super::token::AccessToken;
-use super::transport::{Call, Resource, Transport};
+use super::transport::{Call, ReportPart, Resource, Transport};
 use crate::domain::{ForeignText, RowNumber, RunId};
 use crate::jwt::CLIENT_ASSERTION_TYPE;
 
@@ -24,6 +25,8 @@ const MAX_BODY: usize = 64 << 10;
 const MAX_PAGE: usize = 4 << 20;
 /// The longest list of an environment's capabilities, in bytes: some hundred entries.
 const MAX_CAPABILITIES: usize = 256 << 10;
+/// The longest page of the device report, in bytes: 1,000 entries of up to 8 KiB.
+const MAX_ENTRIES: usize = 8 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of the request for the licence: nothing depends on its answer.
 const LICENCE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -141,12 +144,20 @@ impl Transport for HttpTransport {
 
     async fn fetch(&self, resource: Resource<'_>, token: &AccessToken) -> Reply {
         let HttpSettings { endpoints, timeout, .. } = &self.settings;
-        let (url, most, limit) = match resource {
-            Resource::Environment => (endpoints.environment(), MAX_BODY, *timeout),
-            Resource::Licence => (endpoints.capabilities(), MAX_CAPABILITIES, LICENCE_TIMEOUT.min(*timeout)),
-            Resource::Users(page) => (page.clone(), MAX_PAGE, *timeout),
+        let (method, url, most, limit) = match resource {
+            Resource::Environment => (Method::GET, endpoints.environment(), MAX_BODY, *timeout),
+            Resource::Licence => (Method::GET, endpoints.capabilities(), MAX_CAPABILITIES, LICENCE_TIMEOUT.min(*timeout)),
+            Resource::Users(page) => (Method::GET, page.clone(), MAX_PAGE, *timeout),
+            Resource::Report(ReportPart::Order) => (Method::POST, endpoints.explorations(), MAX_BODY, *timeout),
+            Resource::Report(ReportPart::Status(url)) => (Method::GET, url.clone(), MAX_BODY, *timeout),
+            Resource::Report(ReportPart::Entries(page)) => (Method::GET, page.clone(), MAX_ENTRIES, *timeout),
         };
-        exchange(most, self.api.execute(self.request(Method::GET, url, NO_ROW, token, limit)), limit).await
+        let mut request = self.request(method, url, NO_ROW, token, limit);
+        if let Resource::Report(ReportPart::Order) = resource {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(order().into());
+        }
+        exchange(most, self.api.execute(request), limit).await
     }
 
     async fn fetch_token(&self, authentication: &Authentication<'_>) -> Reply {

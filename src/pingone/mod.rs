@@ -11,8 +11,10 @@
 mod answer;
 mod credentials;
 mod endpoints;
+mod entries;
 mod environment;
 mod error;
+mod exploration;
 mod fetch;
 #[cfg(test)]
 mod fuzz;
@@ -23,6 +25,7 @@ mod permit;
 mod places;
 mod reach;
 mod redact;
+mod report_pace;
 mod session;
 mod silence;
 mod token;
@@ -36,8 +39,10 @@ mod verdict;
 
 pub(crate) use self::credentials::{AuthMethod, ClientKey, Credentials, Proof};
 pub(crate) use self::endpoints::{BaseUrl, Endpoints, Region};
+pub(crate) use self::entries::{DeviceEntry, NotUnderstood};
 pub(crate) use self::environment::EnvironmentInfo;
 pub(crate) use self::error::{BY_DOCTOR, Endless, PingOneError, ServerMessage, WRONG_PATH};
+pub(crate) use self::exploration::{NotHad, REPORT_TEMPLATE};
 pub(crate) use self::http::{HttpSettings, HttpTransport, TrustedCa};
 pub(crate) use self::licence::LicenceRates;
 pub(crate) use self::pages::ListReader;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::answer::Reply;
 use super::endpoints::Endpoints;
 use super::error::PingOneError;
+use super::report_pace::ReportPace;
 use super::silence::{Answers, Wanted};
 use super::token::{AccessToken, Secrets, TokenSource, Tokens};
 use super::traffic::Traffic;
@@ -51,6 +52,8 @@ pub(crate) struct Session<W> {
     pub(crate) pacer: Arc<Pacer>,
     pub(crate) answers: Arc<Answers>,
     pub(crate) traffic: Traffic,
+    /// The pace of requests for the device report.
+    pub(super) report_pace: ReportPace,
     /// Set once the environment is known to exist.
     pub(super) environment: OnceCell<()>,
     /// The client secret in every form in which it is sent, or the last assertion.
@@ -83,6 +86,7 @@ impl<W: Transport> Session<W> {
             pacer,
             answers,
             traffic: Traffic::default(),
+            report_pace: ReportPace::default(),
             environment: OnceCell::new(),
             secrets,
             limits,

@@ -33,6 +33,7 @@ pub(crate) enum Wanted {
     Environment,
     Licence,
     Users,
+    Report,
     Rows,
 }
 
@@ -44,6 +45,7 @@ impl Wanted {
             Self::Environment => "the environment",
             Self::Licence => "the rates of the licence",
             Self::Users => "a page of the user list",
+            Self::Report => "the device report",
             Self::Rows => "the answers for rows",
         }
     }
@@ -266,7 +268,7 @@ impl Answers {
     fn host(&self, wanted: Wanted) -> &str {
         match wanted {
             Wanted::Token => &self.auth,
-            Wanted::Environment | Wanted::Licence | Wanted::Users | Wanted::Rows => &self.api,
+            Wanted::Environment | Wanted::Licence | Wanted::Users | Wanted::Report | Wanted::Rows => &self.api,
         }
     }
 

@@ -39,6 +39,19 @@ pub(crate) enum Resource<'a> {
     Licence,
     /// A page of the user list: the URL from [`Endpoints::users`](super::Endpoints::users), or a validated link to a next page.
     Users(&'a Url),
+    /// A part of the device report.
+    Report(ReportPart<'a>),
+}
+
+/// A request about the device report, all of which PingOne counts in a group of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReportPart<'a> {
+    /// Has a report made: a POST.
+    Order,
+    /// How far it is made.
+    Status(&'a Url),
+    /// A page of its entries: the URL of the first, or a validated link to a next page.
+    Entries(&'a Url),
 }
 
 /// Sends one request and returns one reply, without pacing and without retries.

@@ -1,4 +1,4 @@
-//! A test double of PingOne that has only a user list, for the tests of listing and lookup.
+//! A test double of PingOne that has only a user list and a device report, for the tests of listing, lookup and the report.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use super::credentials::{Authentication, Credentials, Proof};
 use super::endpoints::{Endpoints, Region};
 use super::session::{Limits, Session};
 use super::token::{AccessToken, TokenSource};
-use super::transport::{Call, Resource, Transport};
+use super::transport::{Call, ReportPart, Resource, Transport};
 use crate::domain::RowNumber;
 use crate::pace::{Pacer, Rate};
 
@@ -44,10 +44,13 @@ impl UserList {
         self.asked.lock().expect("whole").clone()
     }
 
-    pub(crate) fn session(&self) -> Session<&Self> {
+    fn endpoints() -> Endpoints {
         let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-        let endpoints =
-            Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment, urls: None };
+        Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment, urls: None }
+    }
+
+    pub(crate) fn session(&self) -> Session<&Self> {
+        let endpoints = Self::endpoints();
         let limits = Limits { timeout: Duration::from_secs(30), give_up_after: Duration::from_secs(600), max_attempts: 4 };
         let clock = crate::clock::Clock::of_this_machine().expect("after 1970");
         Session::new(self, endpoints, TokenSource::for_tests(), Arc::new(Pacer::new(Rate::Unlimited)), limits, clock)
@@ -60,7 +63,12 @@ impl Transport for &UserList {
     }
 
     async fn fetch(&self, resource: Resource<'_>, _: &AccessToken) -> Reply {
-        let Resource::Users(page) = resource else { panic!("only the list is fetched") };
+        let order = UserList::endpoints().explorations();
+        let page = match resource {
+            Resource::Users(page) | Resource::Report(ReportPart::Status(page) | ReportPart::Entries(page)) => page,
+            Resource::Report(ReportPart::Order) => &order,
+            Resource::Environment | Resource::Licence => panic!("only lists are fetched"),
+        };
         self.asked.lock().expect("whole").push(page.clone());
         (self.answers)(page)
     }

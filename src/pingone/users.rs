@@ -1,12 +1,10 @@
 //! Reads PingOne's user list, one page at a time.
 
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::endpoints::Endpoints;
-use super::error::PingOneError;
+use super::error::{ListKind, PingOneError};
 use super::fetch::Fetched;
 use super::pages::ListReader;
 use super::session::Session;
@@ -54,7 +52,7 @@ pub(crate) enum PageResult {
 impl<W: Transport> Session<W> {
     /// The user list, before its first page: of all users, or of those that a SCIM `filter` selects.
     pub(crate) fn user_list(&self, filter: Option<&str>) -> ListReader {
-        ListReader::new(self.endpoints.users(filter), self.endpoints.api.host().to_owned())
+        ListReader::new(ListKind::Users, self.endpoints.users(filter), &self.endpoints.api)
     }
 
     /// Fetches the next page of the `list`, which must have one, with retries. An error ends the run: no token can be obtained,
@@ -67,7 +65,7 @@ impl<W: Transport> Session<W> {
             Fetched::Value((page, next)) => {
                 // The environment exists, so no row that gets a 404 checks it.
                 drop(self.environment.set(()));
-                let next = next.map(|link| next_page(&link, &url, &self.endpoints, |text| self.redact(text, None))).transpose()?;
+                let next = next.map(|link| list.follow(&link, &url, |text| self.redact(text, None))).transpose()?;
                 list.advance(page.total, next)?;
                 PageResult::Page(page)
             }
@@ -77,33 +75,6 @@ impl<W: Transport> Session<W> {
             Fetched::Stopped => PageResult::Stopped,
         })
     }
-}
-
-/// The URL that a `link` on the page at `current` leads to. The token is sent only to the list itself, so any other target is an
-/// error.
-fn next_page(link: &str, current: &Url, endpoints: &Endpoints, redact: impl Fn(String) -> String) -> Result<Url, PingOneError> {
-    let list = endpoints.users(None);
-    let foreign = |host: String| {
-        let mut api = list.clone();
-        api.set_query(None);
-        PingOneError::ForeignPage { host: ForeignText::from(host).map(redact), api: api.to_string() }
-    };
-    let Ok(mut url) = current.join(link) else {
-        return Err(foreign("no URL at all".to_owned()));
-    };
-    url.set_fragment(None);
-    let is_plain = url.username().is_empty() && url.password().is_none();
-    let is_same_list = url.path().trim_end_matches('/').eq_ignore_ascii_case(list.path());
-    if url.origin() != list.origin() || !is_plain || !is_same_list {
-        return Err(foreign(place(&url)));
-    }
-    Ok(url)
-}
-
-/// The scheme, host and port of a URL, for messages. The rest may contain anything.
-fn place(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
 /// The body of a page. Fields that are not needed are not read; those that may be malformed are read as JSON values.

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use reqwest::Url;
+
 use super::*;
 use crate::pingone::answer::{Fault, Reply};
 use crate::pingone::user_list::{UserList, answer};
@@ -200,9 +202,8 @@ mod fuzz {
     const NAMES: &[&str] =
         &["_links", "next", "href", "_embedded", "users", "id", "username", "email", "externalId", "population", "count"];
 
-    fn endpoints() -> Endpoints {
-        let environment = "abfba8f6-49eb-49f5-a5d9-80ad5c98f9f6".parse().expect("a UUID");
-        Endpoints { api: Region::Na.api_url(), auth: Region::Na.auth_url(), environment, auth_environment: environment, urls: None }
+    fn list() -> ListReader {
+        ListReader::new(ListKind::Users, LIST.parse().expect("a URL"), &Region::Na.api_url())
     }
 
     proptest! {
@@ -237,7 +238,7 @@ mod fuzz {
             ]),
         ) {
             let current: Url = LIST.parse().expect("a URL");
-            if let Ok(url) = next_page(&link, &current, &endpoints(), |text| text) {
+            if let Ok(url) = list().follow(&link, &current, |text| text) {
                 let sent = url.as_str();
                 let rest = sent.strip_prefix("https://api.pingone.com/");
                 let path = rest.map(|rest| rest.split('?').next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase());

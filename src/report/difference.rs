@@ -65,7 +65,7 @@ impl RunRecord {
     pub(super) fn difference_of_work(&self, other: &Self) -> Option<Difference> {
         // Each built-in sandbox has its own port.
         let url = |record: &Self| if record.options.sandbox { "the sandbox".to_owned() } else { record.api_url.clone() };
-        let is_listed = self.input.directory.is_some() || other.input.directory.is_some();
+        let is_listed = !self.input.is_of_a_file() || !other.input.is_of_a_file();
         let input = if is_listed { "the input" } else { "the input's SHA-256" };
         Difference::of("the operation", &self.operation_as_typed(), &other.operation_as_typed())
             .or_else(|| Difference::of("the environment", &self.environment.id, &other.environment.id))

@@ -13,7 +13,7 @@ use csv::ByteRecord;
 
 use super::journal::encoded;
 use super::line::{COLUMNS, Column, carried, outcome_of, parsed};
-use crate::domain::{BypassUntil, EndDates, Outcome, Previous, RowSet, Tally};
+use crate::domain::{BypassUntil, EndDates, Outcome, Previous, REPORTED_UNTIL, RowSet, Tally, differs};
 use crate::file_error::FileError;
 
 /// Bytes read at a time.
@@ -36,6 +36,8 @@ pub(crate) struct JournalIndex {
     pub(crate) tally: Tally,
     /// The end dates of the users who can bypass MFA, as far as the settled rows tell.
     pub(crate) bypass_ends: EndDates,
+    /// How many users have another bypass than PingOne's device report said, as far as the settled rows tell.
+    pub(crate) differing: u64,
     /// The highest row that has a line.
     pub(crate) last_row: u64,
     /// Whether a user was looked up and not found: its line has no user ID.
@@ -161,6 +163,7 @@ pub(crate) fn read_journal<E: From<FileError>>(
                 if let Some(until) = active_until(&values).filter(|_| counts && !outcome.is_to_be_sent_again()) {
                     index.bypass_ends.add(until);
                 }
+                index.differing += u64::from(counts && differs_from_report(&index.header, &values, outcome));
                 let was_looked_up = !matches!(outcome, Outcome::Invalid | Outcome::Duplicate);
                 index.has_nameless |= was_looked_up && Column::UserId.of(&values).is_empty();
                 take(&Line { row, outcome, values: &values, place: place.clone(), counts })?;
@@ -234,6 +237,15 @@ fn doubted(line: &ByteRecord) -> ByteRecord {
 fn active_until(values: &ByteRecord) -> Option<BypassUntil> {
     let can_bypass = Column::CanBypass.of(values) == b"true";
     Column::Until.text(values).filter(|_| can_bypass).and_then(BypassUntil::read)
+}
+
+/// Whether the `values` of a line, below this `header`, are of another bypass than PingOne's device report said.
+fn differs_from_report(header: &ByteRecord, values: &ByteRecord, outcome: Outcome) -> bool {
+    let column = header.iter().skip(COLUMNS.len()).position(|name| name == REPORTED_UNTIL.as_bytes());
+    let reported = column.and_then(|column| std::str::from_utf8(carried(values).nth(column)?).ok()).and_then(BypassUntil::read);
+    let completed = Column::CompletedAt.text(values).and_then(BypassUntil::read);
+    let is_told = matches!(outcome, Outcome::Active | Outcome::Inactive);
+    reported.zip(completed).is_some_and(|(reported, at)| is_told && differs(reported, active_until(values), at.instant()))
 }
 
 fn is_own_header(values: &ByteRecord) -> bool {

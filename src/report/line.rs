@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 
-use crate::domain::{BypassUntil, Detail, Origin, Outcome, Previous, RowNumber};
+use crate::domain::{BypassUntil, Detail, Origin, Outcome, Previous, RowNumber, differs};
 
 /// A column of the report that is its own. The input's other columns follow these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +145,13 @@ impl Settlement {
     /// When the bypass ends, if the row is settled for good and its user can bypass MFA.
     pub(crate) fn active_until(&self) -> Option<BypassUntil> {
         self.until.filter(|_| self.can_bypass == Some(true) && !self.outcome.is_to_be_sent_again())
+    }
+
+    /// Whether PingOne has told of another bypass than its device report had.
+    pub(crate) fn differs_from_report(&self) -> bool {
+        let now = self.until.filter(|_| self.can_bypass == Some(true));
+        let is_told = matches!(self.outcome, Outcome::Active | Outcome::Inactive);
+        self.origin.reported.is_some_and(|reported| is_told && differs(reported, now, self.completed))
     }
 
     /// Writes the row's values to `line`.

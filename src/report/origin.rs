@@ -5,6 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::files::{OutputError, ReportFiles};
+use super::list_record::ReportedRecord;
 use super::record::{RunRecord, Status};
 use super::shard::ShardRecord;
 use crate::domain::Operation;
@@ -18,6 +19,8 @@ pub(crate) struct Origin {
     pub(crate) only: Option<String>,
     /// What an audit's input was; `None` for other operations.
     pub(crate) audited: Option<String>,
+    /// What an audit by PingOne's device report may miss; `None` for any other run.
+    pub(crate) caveat: Option<String>,
     /// The SHA-256 of the report that the run wrote.
     pub(crate) sha256: Option<String>,
     /// In what the record's name for its report is another.
@@ -33,6 +36,7 @@ pub(crate) fn origin_of(report: &Path) -> Option<Origin> {
     Some(Origin {
         started,
         audited: (record.operation == Operation::Audit.name()).then(|| audited(&record)),
+        caveat: record.input.reported.as_ref().map(ReportedRecord::caveat),
         other_name: record.other_report(report),
         environment: record.environment.id,
         only: record.options.only,

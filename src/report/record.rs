@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::dialect::DialectRecord;
 use super::evidence::{ConfirmationRecord, EarlierRecord, EndDatesRecord, HoldsRecord, MOST_EARLIER, OperatorRecord, RequestsRecord};
 use super::files::{OutputError, Replaced};
+use super::list_record::{DirectoryRecord, ReportedRecord};
 use super::options::{OptionsRecord, is_false};
 use super::shard::{MergedShard, ShardRecord};
 use super::version::{CURRENT_FORMAT, Keys, check_record};
@@ -122,18 +123,22 @@ pub(crate) struct InputRecord {
     pub(crate) dialect: Option<DialectRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<DirectoryRecord>,
-}
-
-/// Which users of the directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DirectoryRecord {
-    /// The filter sent to PingOne; `None` for all users.
-    pub(crate) filter: Option<String>,
+    /// The users to whom PingOne's device report gives a bypass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reported: Option<ReportedRecord>,
 }
 
 impl InputRecord {
+    /// Whether it is a file, rather than a list of PingOne's.
+    pub(crate) fn is_of_a_file(&self) -> bool {
+        self.directory.is_none() && self.reported.is_none()
+    }
+
     /// What two inputs must have in common to count as the same.
     pub(super) fn identity(&self) -> String {
+        if self.reported.is_some() {
+            return "PingOne's device report".to_owned();
+        }
         match (&self.directory, &self.sha256) {
             (Some(DirectoryRecord { filter: Some(filter) }), _) => format!("the directory with the filter {filter}"),
             (Some(DirectoryRecord { filter: None }), _) => "the whole directory".to_owned(),

@@ -24,7 +24,14 @@ pub(in crate::report) fn record() -> RunRecord {
         status: Status::Running,
         stop_reason: None,
         canary_succeeded: false,
-        input: InputRecord { path: Some("in.csv".into()), sha256: Some("s".into()), rows: Some(3), dialect: None, directory: None },
+        input: InputRecord {
+            path: Some("in.csv".into()),
+            sha256: Some("s".into()),
+            rows: Some(3),
+            dialect: None,
+            directory: None,
+            reported: None,
+        },
         shard: None,
         shards: Vec::new(),
         options: OptionsRecord {
@@ -139,11 +146,15 @@ fn what_differs_is_named() {
 fn an_input_is_the_same_by_its_text_and_a_list_by_its_filter() {
     let of = |directory: Option<Option<&str>>, sha256: Option<&str>| {
         let directory = directory.map(|filter| DirectoryRecord { filter: filter.map(str::to_owned) });
-        let input = InputRecord { path: None, sha256: sha256.map(str::to_owned), rows: None, dialect: None, directory };
+        let input = InputRecord { path: None, sha256: sha256.map(str::to_owned), rows: None, dialect: None, directory, reported: None };
         RunRecord { input, ..record() }
     };
     let [file, all, some] = [of(None, Some("s")), of(Some(None), None), of(Some(Some("enabled eq true")), None)];
+    let mut report = all.clone();
+    report.input.reported = Some(ReportedRecord::new("t"));
     for (one, other, expected) in [
+        (&file, &report, Some("the input was `s` and is `PingOne's device report`")),
+        (&report, &report.clone(), None),
         (&file, &of(None, Some("t")), Some("the input's SHA-256 was `s` and is `t`")),
         (&file, &all, Some("the input was `s` and is `the whole directory`")),
         (&all, &file, Some("the input was `the whole directory` and is `s`")),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::record::Status;
-use crate::domain::{Counts, EndDates, Tally, shown};
+use crate::domain::{Counts, EndDates, MAY_MISS, Tally, shown};
 
 /// What a run has done.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Summary {
     pub(crate) took: Duration,
     /// For how much of that time all requests were held back because PingOne asked for it.
     pub(crate) held: Duration,
+    /// For an audit by PingOne's device report: how many users have another bypass than it says.
+    pub(crate) differing: Option<u64>,
     /// The report and the files beside it; first the journal if the run did not finish.
     pub(crate) files: Vec<PathBuf>,
     /// How the run ended, once that is known.
@@ -56,6 +58,10 @@ impl fmt::Display for Summary {
         let took = self.took.as_secs_f64();
         write!(f, "time       {:>width$} ", format!("{took:.1} s"))?;
         writeln!(f, "of which {:.1} s held back by PingOne", self.held.as_secs_f64())?;
+        if let Some(differing) = self.differing {
+            writeln!(f, "differing  {differing:>width$} whose bypass is another than PingOne's device report says")?;
+            writeln!(f, "may miss   {}: not a complete audit", MAY_MISS.join(", "))?;
+        }
         for (index, path) in self.files.iter().enumerate() {
             writeln!(f, "{:<10} {}", if index == 0 { "files" } else { "" }, shown(path))?;
         }
@@ -83,6 +89,7 @@ mod tests {
             throttled: 1,
             took: Duration::from_millis(12_345),
             held: Duration::from_millis(1_500),
+            differing: None,
             files: vec!["r.csv".into(), "r.run.json".into()],
             ending: None,
         };
@@ -97,6 +104,13 @@ files      r.csv
            r.run.json
 ";
         assert_eq!(summary.to_string(), expected);
+        let reported = Summary { differing: Some(3), ..summary.clone() }.to_string();
+        let expected = "
+differing        3 whose bypass is another than PingOne's device report says
+may miss   users without a device, bypasses set before 2026-05-18, changes of the last 15 minutes: not a complete audit
+files      r.csv
+";
+        assert!(reported.contains(expected), "{reported}");
         let stopped = Summary { rows: Some(3000), files: Vec::new(), ..summary };
         assert!(stopped.to_string().contains("\nrows           100 settled, of 3000\n") && !stopped.to_string().contains("files"));
     }

@@ -172,6 +172,9 @@ fn failed_rows_of(record: &RunRecord, files: &ReportFiles) -> Finding {
 }
 
 fn input_of(record: &RunRecord) -> Finding {
+    if let Some(reported) = &record.input.reported {
+        return Finding::Aside(reported.caveat());
+    }
     let (Some(path), Some(sha256)) = (&record.input.path, &record.input.sha256) else {
         return Finding::Aside("the users of the directory, which has no digest".to_owned());
     };
@@ -276,7 +279,7 @@ struct Order {
 
 impl Order {
     fn of(record: &RunRecord) -> Self {
-        let is_of_a_file = record.input.directory.is_none();
+        let is_of_a_file = record.input.is_of_a_file();
         let rows = record.input.rows.filter(|_| is_of_a_file).unwrap_or(u64::MAX);
         Self { last: 0, rows, shard: record.shard(), has_gaps: record.options.only.is_some() || !is_of_a_file }
     }

@@ -142,7 +142,7 @@ mod tests {
     fn failed(row: u64, outcome: Outcome, status: Option<u16>, code: &str, message: &str) -> Settlement {
         Settlement {
             row: RowNumber(row),
-            origin: Origin { line: Some(row + 1), named: None },
+            origin: Origin { line: Some(row + 1), named: None, reported: None },
             user: format!("user {row}"),
             outcome,
             can_bypass: None,
@@ -207,7 +207,7 @@ mod tests {
         let by_id = failed(3, Outcome::NotFound, Some(404), "NOT_FOUND", "Gone.");
         assert_eq!(FailedRow::of(&by_id).told(), "line 4: `user 3`: HTTP 404 NOT_FOUND \"Gone.\"");
         assert_eq!(FailedRow::of(&by_id).in_short(), "line 4: HTTP 404 NOT_FOUND");
-        let by_name = Settlement { origin: Origin { line: Some(9), named: Some("ann\u{1b}@x".into()) }, ..by_id };
+        let by_name = Settlement { origin: Origin { line: Some(9), named: Some("ann\u{1b}@x".into()), reported: None }, ..by_id };
         assert_eq!(FailedRow::of(&by_name).told(), "line 9: `ann\\u{1b}@x`: HTTP 404 NOT_FOUND \"Gone.\"");
         let listed = Settlement { origin: Origin::default(), ..by_name };
         assert_eq!(FailedRow::of(&listed).told(), "row 3: `user 3`: HTTP 404 NOT_FOUND \"Gone.\"");

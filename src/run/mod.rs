@@ -103,6 +103,8 @@ pub(crate) struct Ended {
     pub(crate) tally: Tally,
     /// The end dates of the users who can bypass MFA, as far as these rows tell.
     pub(crate) bypass_ends: EndDates,
+    /// How many of these rows' users have another bypass than PingOne's device report says.
+    pub(crate) differing: u64,
     /// Whether there was a canary, and each of its rows has succeeded.
     pub(crate) canary_succeeded: bool,
     /// Why it stopped before the last row; `None` if it did not.

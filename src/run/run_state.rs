@@ -49,6 +49,7 @@ impl RunState {
         if let Some(until) = settlement.active_until() {
             self.ended.bypass_ends.add(until);
         }
+        self.ended.differing += u64::from(settlement.differs_from_report());
         if self.canary.as_mut().is_some_and(|canary| canary.fails(settlement)) {
             return Some(StopReason::Canary(FailedRow::of(settlement)));
         }

@@ -183,7 +183,7 @@ impl Transport for Arc<Script> {
         tokio::time::sleep(self.latency).await;
         let (event, good) = match resource {
             Resource::Environment => (self.environment.unwrap_or(Event::Good), "{}"),
-            Resource::Licence => (Event::Good, "{}"),
+            Resource::Licence | Resource::Report(_) => (Event::Good, "{}"),
             Resource::Users(_) => (next(Some(&mut self.users.lock().expect("whole"))), r#"{"_embedded":{"users":[]},"count":0}"#),
         };
         reply(event, good, "{}")

@@ -16,6 +16,8 @@ const ONE_BYPASS_IN: u64 = 10;
 const FIRST_BYPASSES: TimeDelta = TimeDelta::days(1);
 /// Number of users if none is configured.
 const USERS: u64 = 1000;
+/// How long a device report can be read. Source: `expiresAt` in the example of mfa-reports.
+pub(super) const REPORT_KEPT: TimeDelta = TimeDelta::minutes(30);
 const POPULATIONS: u64 = 3;
 const GROUPS: u64 = 5;
 /// How many filters' counts are cached.
@@ -37,7 +39,16 @@ pub(super) struct Directory {
     pub(super) groups: Vec<Uuid>,
     /// Cached number of users for each filter: every page of a list states it, and the set of users is fixed.
     counted: HashMap<String, u64>,
+    /// How many users have a bypass from the start, if that is configured.
+    bypasses: Option<u64>,
+    /// How far back a report may show the bypasses.
+    kept: TimeDelta,
+    /// The former bypasses of users whose bypass was changed since, each with the time of the change, in order.
+    former: HashMap<UserId, Vec<FormerBypass>>,
 }
+
+/// When a bypass was changed, and what it was before.
+type FormerBypass = (DateTime<Utc>, Option<BypassUntil>);
 
 /// A user as the user list shows it.
 #[derive(Debug, Clone)]
@@ -55,8 +66,9 @@ impl Directory {
     pub(super) fn new(config: &SandboxConfig, now: DateTime<Utc>) -> Self {
         let (seed, named, made_up) = (config.seed, config.named.clone(), config.users.unwrap_or(USERS));
         let bypass = BypassUntil::from_instant(now + FIRST_BYPASSES);
+        let bypasses = config.bypasses;
         let user = |index| {
-            let bypass = if index < made_up && index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1 { bypass } else { None };
+            let bypass = bypass.filter(|_| first_bypass(index, made_up, bypasses).is_some());
             (made_id(seed, "user", index).into(), bypass)
         };
         let ids = |purpose: &str, count| (0..count).map(|number| made_id(seed, purpose, number)).collect();
@@ -69,7 +81,18 @@ impl Directory {
             populations: ids("population", POPULATIONS),
             groups: ids("group", GROUPS),
             counted: HashMap::new(),
+            bypasses,
+            kept: TimeDelta::from_std(config.report.report_age)
+                .unwrap_or(TimeDelta::MAX)
+                .checked_add(&REPORT_KEPT)
+                .unwrap_or(TimeDelta::MAX),
+            former: HashMap::new(),
         }
+    }
+
+    /// The place of the `index`th user among those who have a bypass from the start.
+    pub(super) fn first_bypass(&self, index: u64) -> Option<u64> {
+        first_bypass(index, self.made_up, self.bypasses)
     }
 
     /// Gives the names of the `number`th named user to it anew, as when an address goes over to another user.
@@ -158,8 +181,17 @@ impl Directory {
         self.users.get(&user).copied().flatten()
     }
 
-    pub(super) fn grant(&mut self, user: UserId, until: BypassUntil) {
-        self.users.insert(user, Some(until));
+    /// The user's bypass as it was at that time.
+    pub(super) fn bypass_at(&self, user: UserId, time: DateTime<Utc>) -> Option<BypassUntil> {
+        let former = self.former.get(&user).and_then(|former| former.iter().find(|(changed, _)| *changed > time));
+        former.map_or_else(|| self.bypass_of(user), |(_, before)| *before)
+    }
+
+    pub(super) fn grant(&mut self, user: UserId, until: BypassUntil, now: DateTime<Utc>) {
+        let before = self.users.insert(user, Some(until)).flatten();
+        let former = self.former.entry(user).or_default();
+        former.retain(|(changed, _)| now - *changed < self.kept);
+        former.push((now, before));
     }
 
     /// Whether `filter` selects the `index`th user.
@@ -202,6 +234,20 @@ impl Directory {
     }
 }
 
+/// The place of the `index`th of the `made_up` users among those who have a bypass from the start: `bypasses` of them, evenly spread,
+/// or else one in ten.
+fn first_bypass(index: u64, made_up: u64, bypasses: Option<u64>) -> Option<u64> {
+    if index >= made_up {
+        return None;
+    }
+    let Some(bypasses) = bypasses else {
+        return (index % ONE_BYPASS_IN == ONE_BYPASS_IN - 1).then_some(index / ONE_BYPASS_IN);
+    };
+    let before =
+        |index: u64| u64::try_from(u128::from(index) * u128::from(bypasses.min(made_up)) / u128::from(made_up)).unwrap_or(u64::MAX);
+    (before(index + 1) > before(index)).then(|| before(index))
+}
+
 /// The one of `ids` assigned to the `index`th user.
 pub(super) fn one_of(ids: &[Uuid], index: u64) -> Uuid {
     let count = ids.len() as u64;
@@ -213,4 +259,42 @@ pub(super) fn made_id(seed: u64, purpose: &str, number: u64) -> Uuid {
     let bits = drawn(seed, purpose, &[number]);
     let bytes: [u8; 16] = std::array::from_fn(|place| bits[place]);
     Builder::from_random_bytes(bytes).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_so_many_users_have_a_bypass_from_the_start() {
+        for (users, bypasses, expected) in [
+            (200_000, Some(300), 300),
+            (7, Some(7), 7),
+            (7, Some(9), 7),
+            (7, Some(0), 0),
+            (1000, None, 100),
+            (15, None, 1),
+            (3, Some(1), 1),
+        ] {
+            let places: Vec<u64> = (0..users + 5).filter_map(|index| first_bypass(index, users, bypasses)).collect();
+            assert_eq!(places, (0..expected).collect::<Vec<_>>(), "{users} {bypasses:?}");
+        }
+    }
+
+    #[test]
+    fn a_bypass_is_known_as_it_was() {
+        let start = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
+        let at = |minutes| start + TimeDelta::minutes(minutes);
+        let until = |minutes| BypassUntil::from_instant(at(minutes)).expect("in range");
+        let mut directory = Directory::new(&SandboxConfig::default(), start);
+        let user = directory.user_id(0);
+        directory.grant(user, until(500), at(10));
+        directory.grant(user, until(600), at(20));
+        let seen = [0, 9, 10, 19, 20, 99].map(|minutes| directory.bypass_at(user, at(minutes)));
+        assert_eq!(seen, [None, None, Some(until(500)), Some(until(500)), Some(until(600)), Some(until(600))]);
+        for minute in 21..2000 {
+            directory.grant(user, until(5000), at(minute));
+        }
+        assert!(directory.former[&user].len() <= 46, "what no report can show any more is forgotten");
+    }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::SandboxConfig;
+use super::device_report::Reports;
 use super::directory::{Directory, Listed, made_id};
 use super::faults::FaultKind;
 use super::filter::Filter;
@@ -42,6 +43,7 @@ pub(super) struct Machine {
     pub(super) directory: Directory,
     pub(super) started: Instant,
     limiter: Option<Limiter>,
+    reports: Reports,
     /// How often each user's bypass and each page of the user list was requested.
     requests: HashMap<UserId, u64>,
 }
@@ -55,6 +57,7 @@ impl Machine {
             directory: Directory::new(&config, Utc::now()),
             started: Instant::now(),
             limiter: Limiter::of(&config),
+            reports: Reports::new(config.report.clone(), config.seed),
             requests: HashMap::new(),
             config,
         }
@@ -66,7 +69,12 @@ impl Machine {
         if let [environment, "as", "token"] = segments[..] {
             return self.application.answer(request, environment, now, date);
         }
-        if let Some(limiter) = &mut self.limiter
+        if segments.get(3) == Some(&"dataExplorations") {
+            // These are counted in a group of their own.
+            if let Some(wait) = self.reports.excess(now) {
+                return self.limited(date, wait);
+            }
+        } else if let Some(limiter) = &mut self.limiter
             && !limiter.admits(now - self.started)
         {
             let wait = limiter.wait();
@@ -96,11 +104,35 @@ impl Machine {
                 Ok(user) if self.directory.knows(user) => self.bypass(user, request, &arrival),
                 Ok(_) | Err(_) => Answer::not_found("user"),
             },
+            (_, ["dataExplorations", rest @ ..]) if rest.len() < 3 => self.report(request, rest, &arrival),
             (_, [] | ["capabilities" | "users"] | ["users", _, "bypassMFA"]) => {
                 Answer::refusal(405, "REQUEST_FAILED", "The method is not allowed.")
             }
             _ => Answer::not_found("resource"),
         }
+    }
+
+    /// A request about the device report, or its fault; faults that only concern bypasses are skipped.
+    fn report(&mut self, request: &Request, path: &[&str], arrival: &Arrival) -> Answer {
+        let order = (request.method().as_str(), path) == ("POST", &[]);
+        if order && let Some(wait) = self.reports.too_early(arrival.now) {
+            return self.limited(arrival.date, wait);
+        }
+        let target = made_id(0, request.uri().path_and_query().map_or("", |target| target.as_str()), 1).into();
+        let fault = self.fault_of(target).filter(|(kind, _)| !matches!(kind, FaultKind::OtherDate | FaultKind::NoBypass));
+        self.unless_replaced(fault, arrival, |machine, _| {
+            let Self { reports, directory, base, .. } = machine;
+            Ok(match (request.method().as_str(), path) {
+                ("POST", []) => reports.order(request, arrival.now, arrival.date),
+                ("GET", [id]) => reports.status(id, arrival.now, arrival.date),
+                ("GET", [id, "entries"]) => {
+                    let base = format!("{base}/dataExplorations/{id}/entries");
+                    reports.entries(id, request, directory, &base, (arrival.now, arrival.date))
+                }
+                (_, [] | [_] | [_, "entries"]) => Answer::refusal(405, "REQUEST_FAILED", "The method is not allowed."),
+                _ => Answer::not_found("resource"),
+            })
+        })
     }
 
     fn limited(&self, date: DateTime<Utc>, wait: Duration) -> Answer {
@@ -138,7 +170,7 @@ impl Machine {
             let asked = (request.method() == "PUT").then(|| asked_until(request, arrival.date)).transpose()?;
             let is_applied = kind != Some(FaultKind::NoBypass) && (kind != Some(FaultKind::Reset) || coin);
             if let Some(until) = asked.filter(|_| is_applied) {
-                machine.directory.grant(user, until);
+                machine.directory.grant(user, until, arrival.date);
             }
             Ok(machine.bypass_answer(user, kind, arrival.date))
         })

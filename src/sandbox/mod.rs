@@ -1,6 +1,6 @@
 //! A local stand-in for PingOne, for rehearsals and tests.
 //!
-//! It serves the token endpoint, the environment, the user list and `bypassMFA` as PingOne documents them, and is as
+//! It serves the token endpoint, the environment, the user list, the device report and `bypassMFA` as PingOne documents them, and is as
 //! strict about requests. It listens on loopback only.
 //!
 //! ```text
@@ -11,6 +11,7 @@
 //! ```
 
 mod assertions;
+mod device_report;
 mod directory;
 mod faults;
 mod filter;
@@ -28,6 +29,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use chrono::Utc;
 use clap::builder::TypedValueParser;
 use clap::{Args, FromArgMatches};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,6 +40,7 @@ use uuid::Uuid;
 use crate::domain::{BypassUntil, EnvironmentId, UserId, positive_span};
 use crate::jwt::PublicKey;
 
+pub use self::device_report::{ReportConfig, ReportDates, ReportFault};
 pub use self::faults::Faults;
 pub use self::limit::{LimitKind, LimitWindow, RateLimit, RetryAfterForm};
 pub use self::log::LoggedCall;
@@ -66,6 +69,9 @@ pub struct SandboxConfig {
     /// How many users there are, and no others [default: 1000, and whoever else is asked for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     pub users: Option<u64>,
+    /// How many users have a bypass from the start [default: one in ten]
+    #[arg(long, value_name = "N")]
+    pub bypasses: Option<u64>,
     /// Refuse filters of the user list that have an `or`
     #[arg(long)]
     pub no_or: bool,
@@ -102,6 +108,9 @@ pub struct SandboxConfig {
     /// How long a token lives
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_span)]
     pub token_lifetime: Duration,
+    /// The device report.
+    #[command(flatten)]
+    pub report: ReportConfig,
     /// Users with given names, in addition to these.
     #[arg(skip)]
     pub named: Vec<NamedUser>,
@@ -210,7 +219,7 @@ impl Sandbox {
 
     /// Gives the user a bypass until this date, as somebody else than the caller of the API would.
     pub fn set_bypass(&self, user: UserId, until: BypassUntil) {
-        self.with(|machine| machine.directory.grant(user, until));
+        self.with(|machine| machine.directory.grant(user, until, Utc::now()));
     }
 
     /// The ID of the `index`th user, from 0; named users come after the others.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::plan::{PlanView, Planned, PlannedInput};
-use crate::domain::{Outcome, Tally};
+use crate::domain::{MAY_MISS, Outcome, Tally};
 use crate::pace::Rate;
 use crate::pingone::{Answers, Silence};
 use crate::report::{Status, Summary};
@@ -47,6 +47,12 @@ pub(super) fn plan_fields(plan: &PlanView<'_>) -> Fields {
             add(&mut fields, "users", *users);
             add(&mut fields, "pages", *pages);
         }
+        Planned::Reported { .. } => {}
+    }
+    if let Planned::Reported { read } = &plan.planned {
+        fields.push(("mayMiss", json!(MAY_MISS)));
+        add(&mut fields, "users", read.map(|(users, _)| users));
+        add(&mut fields, "devices", read.map(|(_, devices)| devices));
     }
     if !plan.licence.is_empty() {
         fields.push(("licence", json!(plan.licence.0)));
@@ -124,6 +130,10 @@ pub(super) fn summary_fields(summary: &Summary) -> Fields {
         ("seconds", summary.took.as_secs_f64().into()),
         ("heldSeconds", summary.held.as_secs_f64().into()),
     ]);
+    if let Some(differing) = summary.differing {
+        fields.push(("mayMiss", json!(MAY_MISS)));
+        fields.push(("differing", differing.into()));
+    }
     if let Some(ending) = summary.ending {
         fields.push(("status", json!(ending.status)));
         fields.push(("exitCode", ending.exit_code.into()));

@@ -1,4 +1,4 @@
-//! Shows the progress of the lookup, and that of listing users: a bar on a terminal, otherwise a line every ten seconds.
+//! Shows the progress of the lookup, of listing users and of reading the device report: a bar on a terminal, otherwise a line every ten seconds.
 
 use std::sync::Arc;
 
@@ -35,6 +35,12 @@ impl Progress {
     pub(crate) fn of_listing(console: &Console, users: Option<u64>, listed: watch::Receiver<u64>, answers: Arc<Answers>) -> Self {
         let counting = Counting { what: "listing users", field: "listed", noun: "user", total: users };
         Self::of_counting(console, counting, listed, answers)
+    }
+
+    /// Shows the `devices` that have been read of the device report, until their sender is gone.
+    pub(crate) fn of_device_report(console: &Console, devices: watch::Receiver<u64>, answers: Arc<Answers>) -> Self {
+        let counting = Counting { what: "reading the device report", field: "devices", noun: "device", total: None };
+        Self::of_counting(console, counting, devices, answers)
     }
 
     fn of_counting(console: &Console, counting: Counting, count: watch::Receiver<u64>, answers: Arc<Answers>) -> Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Local, Offset, TimeZone, Utc};
 
 use crate::domain::{
-    Attribute, BypassUntil, EndDates, Operation, Outcome, PlanDigest, RunId, Selection, Shard, counted, quote, span_in_words,
+    Attribute, BypassUntil, EndDates, MAY_MISS, Operation, Outcome, PlanDigest, RunId, Selection, Shard, counted, quote, span_in_words,
 };
 use crate::input::{LookupCounts, Plan};
 use crate::lookup::Forecast;
@@ -52,6 +52,8 @@ pub(crate) enum Planned<'a> {
     Input(PlannedInput<'a>),
     /// Those of the directory; the number of users and of list pages, if known.
     Directory { selection: &'a Selection, users: Option<u64>, pages: Option<u64> },
+    /// Those to whom PingOne's device report gives a bypass; the numbers of users and of devices in it, if it has been read.
+    Reported { read: Option<(u64, u64)> },
 }
 
 /// An input whose rows are to be carried out.
@@ -106,6 +108,7 @@ impl Planned<'_> {
         match self {
             Self::Input(input) => input.plan.to_send,
             Self::Directory { users, .. } => users.unwrap_or_default(),
+            Self::Reported { read } => read.map(|(users, _)| users).unwrap_or_default(),
         }
     }
 }
@@ -115,7 +118,7 @@ impl Planned<'_> {
     pub(crate) fn end_dates(&self) -> EndDates {
         match self {
             Self::Input(input) => input.plan.dates,
-            Self::Directory { .. } => EndDates::default(),
+            Self::Directory { .. } | Self::Reported { .. } => EndDates::default(),
         }
     }
 }
@@ -125,6 +128,7 @@ impl fmt::Display for PlanView<'_> {
         match &self.planned {
             Planned::Input(input) => self.write_input(f, input)?,
             Planned::Directory { selection, users, pages } => self.write_directory(f, selection, *users, *pages)?,
+            Planned::Reported { read } => self.write_reported(f, *read)?,
         }
         if !self.licence.is_empty() {
             writeln!(f, "licence    {}", self.licence)?;
@@ -213,6 +217,23 @@ impl PlanView<'_> {
             (_, _) => f.write_str("requests   one for each user, and one for each page of their list"),
         }?;
         writeln!(f)
+    }
+
+    fn write_reported(&self, f: &mut fmt::Formatter<'_>, read: Option<(u64, u64)>) -> fmt::Result {
+        let whom = "to whom PingOne's device report gives a bypass";
+        match read {
+            Some((users, devices)) => {
+                writeln!(f, "plan       {} {} {whom}: not a complete audit", self.operation.name(), counted(users, "user"))?;
+                writeln!(f, "source     the report's {}", counted(devices, "device"))?;
+            }
+            None => writeln!(f, "plan       {} the users {whom}: not a complete audit", self.operation.name())?,
+        }
+        writeln!(f, "may miss   {}: `--all-users` misses nobody", MAY_MISS.join(", "))?;
+        match read {
+            Some((0, _)) => writeln!(f, "requests   none"),
+            Some((users, _)) => writeln!(f, "requests   {users}{}", self.at_least(users)),
+            None => writeln!(f, "requests   one for each user, and one for each 1000 devices"),
+        }
     }
 
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown to the second")]

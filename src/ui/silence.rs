@@ -24,7 +24,7 @@ pub(super) fn no_answer(silence: &Silence) -> Vec<Piece> {
     pieces.extend(silence.reason.iter().map(|reason| Piece::kept(4, format!("({})", reason.in_short())).after(" ")));
     match silence.wanted {
         Wanted::Rows => pieces.push(Piece::kept(5, format!("{} retried", rows_are(silence.rows)))),
-        Wanted::Token | Wanted::Environment | Wanted::Licence | Wanted::Users => {
+        Wanted::Token | Wanted::Environment | Wanted::Licence | Wanted::Users | Wanted::Report => {
             pieces.push(Piece::kept(2, format!("waiting for {}", silence.wanted.name())));
             pieces.extend(tries(silence).map(|tries| Piece::kept(5, tries)));
         }
@@ -41,7 +41,7 @@ pub(super) fn outage(silence: &Silence) -> String {
     });
     let what = match silence.wanted {
         Wanted::Rows => format!("{} waiting and being retried", rows_are(silence.rows)),
-        Wanted::Token | Wanted::Environment | Wanted::Licence | Wanted::Users => {
+        Wanted::Token | Wanted::Environment | Wanted::Licence | Wanted::Users | Wanted::Report => {
             format!("{} is waited for, and the request is retried", silence.wanted.name())
         }
     };

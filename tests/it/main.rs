@@ -39,6 +39,7 @@ mod page_browser;
 mod pipes;
 mod profiles;
 mod question;
+mod reported;
 mod resume;
 mod safety;
 mod shards;

@@ -4,8 +4,9 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use pingone_bypass::sandbox::SandboxConfig;
+use pingone_bypass::sandbox::{ReportConfig, ReportFault, SandboxConfig};
 
 use crate::harness::{Field, done, faulty, field, field_with};
 use crate::terminal::without_terminal;
@@ -124,6 +125,19 @@ fn provoke_connection(all: &mut Provoked) {
     all.add("Another plan than the approved one", tool);
 }
 
+fn provoke_reports(all: &mut Provoked) {
+    for (title, fault) in [
+        ("A device report without the field of bypasses", ReportFault::UnknownField),
+        ("A device report that may not be read", ReportFault::Forbidden),
+        ("A device report that is never made", ReportFault::Never),
+    ] {
+        let report = ReportConfig { report_fault: Some(fault), report_delay: Duration::ZERO, ..SandboxConfig::default().report };
+        let field = field_with(SandboxConfig { report, ..SandboxConfig::default() });
+        let error = error_of(&field, field.tool(&["audit", "--reported", "--give-up-after", "2s"]));
+        writeln!(all.text, "## {title}\n\n{error}\n").expect("memory");
+    }
+}
+
 fn provoke_files(all: &mut Provoked) {
     all.field.users(2, "+4h");
     let tool = all.field.tool(&["grant", "in.csv", "-o", "nowhere/out.csv"]);
@@ -211,6 +225,7 @@ fn the_commonest_faults_say_what_to_do() {
     provoke_files(&mut all);
     provoke_merges(&mut all);
     provoke_usage(&mut all);
+    provoke_reports(&mut all);
     all.field = faulty("403=100%");
     all.field.users(200, "+4h");
     let tool = all.field.tool(&["grant", "in.csv", "--rate", "unlimited", "--concurrency", "1"]);

@@ -47,6 +47,16 @@ pub(super) fn story(figures: &RunFigures, told: Option<&Told>, faults: &[String]
             @else { strong { (figure("failures", failures)) (plural(failures, " row", " rows")) " failed." } }
             @if let Some(reason) = told.and_then(|told| told.record.reason.as_deref()) { " The reason given: “" (foreign(reason)) "”." }
         }
+        @if let Some(reported) = told.and_then(|told| told.record.input.reported.as_ref()) {
+            p.note {
+                strong { "Not a complete audit:" } " its users are those of PingOne's device report, which may miss "
+                (foreign(&reported.may_miss.join(", "))) "."
+                @if let Some(differing) = reported.differing {
+                    " " (figure("differing", differing)) (plural(differing, " user has", " users have"))
+                    " another bypass than that report says."
+                }
+            }
+        }
         p { (completeness(figures, told, faults)) }
     }
 }
@@ -177,6 +187,7 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
         (Some(filter), Users::Shown) => html! { "users of the directory: " code { (foreign(filter)) } },
         (Some(_), Users::LeftOut) => html! { "users of the directory, by a filter" },
     });
+    let reported = record.input.reported.as_ref().map(|_| html! { "whom PingOne's device report gives a bypass" });
     let requests = record.requests;
     let stop = record.stop_reason.as_deref().filter(|_| source.users == Users::Shown);
     html! {
@@ -195,7 +206,7 @@ pub(super) fn facts(source: &Source, told: Option<&Told>) -> Markup {
                 (fact("Approved by", text(record.confirmed.approved_by.as_deref()).map(|name| html! { (name) " (as typed)" })))
                 (fact("Reason", text(record.reason.as_deref())))
                 @for earlier in &record.earlier { (fact("Before that", Some(before(earlier)))) }
-                (fact("Input", input.or(filter)))
+                (fact("Input", input.or(filter).or(reported)))
                 (fact("Shard", record.shard.map(|ShardRecord(shard)| html! { (shard.to_string()) ": one row in " (shard.count()) " of the input" })))
                 @for shard in record.shards.iter().take(MOST_SHARDS) { (fact("Made of", Some(made_of(shard, record.shards.len())))) }
                 @if record.shards.len() > MOST_SHARDS { (fact("Made of", Some(html! { "the other shards that the record names" }))) }
