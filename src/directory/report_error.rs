@@ -143,5 +143,7 @@ mod tests {
             assert!(error.code() == code && error.hint().contains("`--all-users`"), "{error}");
         }
         assert_eq!(ReportError::TooMany { most: 1 }.code(), 2);
+        let gateway = ReportError::Forbidden(Detail::own(Some(403), "no error body".to_owned()).into());
+        assert_eq!((gateway.code(), gateway.hint()), (4, WRONG_PATH));
     }
 }
