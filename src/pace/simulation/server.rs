@@ -43,6 +43,11 @@ impl Limits {
         self.steps.iter().rev().find(|(from, _)| *from <= now).map_or(f64::INFINITY, |(_, limit)| *limit)
     }
 
+    /// A share of these limits.
+    pub(crate) fn part(&self, share: f64) -> Self {
+        Self { steps: self.steps.iter().map(|(from, limit)| (*from, limit * share)).collect(), ..self.clone() }
+    }
+
     /// What a window longer than a second admits at once: those are counted whole.
     pub(crate) fn at_least(&self) -> f64 {
         if self.window > 1.0 { self.at(0.0) } else { 0.0 }
