@@ -23,15 +23,15 @@ use super::throttle::FIRST;
 
 /// Growth before the first refusal, in e-folds a second. Faster, clients that started 50 ms apart count more unequally; slower, the
 /// first to be refused leave more room to the others, which go on growing.
-const RAMP: f64 = 1.0;
+const RAMP: f64 = 2.0;
 /// The share of the first count that is used: windows of clients that are not in step hold up to one request of each more than their mean.
 const FIRST_USED: f64 = 0.94;
-/// A refusal lowers the rate by this share; one within a window of the last hold by the smaller one, since it may be the same overload.
+/// A refusal lowers the rate by this share: eight rates that each vary by as much vary by a hundredth or two together. One within a window of the last hold lowers it by about half as much, since it may be the same overload.
 const LESS: f64 = 0.15;
 const LESS_AGAIN: f64 = 0.08;
 /// The share of all time that holds may take in the long run.
 const HELD: f64 = 0.01;
-/// And earlier, in units of `LESS / t`: over ten times as long, half a hold more.
+/// And earlier, the growth in units of `LESS / t`: from `t` to `10 t`, half a hold (`0.2 × ln 10`).
 const EARLY: f64 = 0.2;
 /// After so many holds' time without a refusal, growth doubles; after more, it grows with the square.
 const QUIET: f64 = 24.0;

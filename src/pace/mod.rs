@@ -46,7 +46,9 @@
 //! of which others use 0 to 60 % cannot be used evenly to more than some 78 %, even by a client that is told their share at every
 //! moment. A token-bucket gateway that also counts the requests it refuses is taken for a window at first, and approached slowly. A
 //! three-digit limit found by a burst that may have straddled the edge of a fixed window is first taken for a round number where few
-//! rows are left.
+//! rows are left. Clients that share a limit and do not know of each other find an even share by chance refusals alone, which takes
+//! minutes; they are even at once only where they start together or the limit is round. A server that also refuses by chance slows them
+//! down, because they cannot tell that from the limit.
 
 mod backoff;
 mod estimate;

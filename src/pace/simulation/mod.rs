@@ -10,7 +10,7 @@ mod shards;
 mod tests;
 pub(crate) mod worlds;
 
-pub(crate) use self::run::{Part, Together, run, run_all};
+pub(crate) use self::run::{Together, run, run_all};
 pub(crate) use self::server::{Kind, Limits};
 
 /// The wait that a 429 asks for, in seconds.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::super::evidence::number;
-use super::server::Server;
+use super::server::Servers;
 use super::{Client, Outcome, RetryAfter, World};
 
 /// An instant that can be ordered.
@@ -260,45 +260,6 @@ impl Together {
     }
 }
 
-/// The server, seen from several addresses: each has its own limit, and all have one in common.
-struct Servers {
-    common: Server,
-    addresses: Vec<Server>,
-}
-
-impl Servers {
-    fn new(world: &World, random: &mut fastrand::Rng, seed: u64) -> Self {
-        let common = Server::new(&world.limits, random, seed);
-        let Some((count, share)) = world.addresses else {
-            return Self { common, addresses: Vec::new() };
-        };
-        let limits = world.limits.part(share);
-        let addresses = (0..count).map(|nth| Server::new(&limits, random, seed + 1000 * (1 + u64::from(nth)))).collect();
-        Self { common, addresses }
-    }
-
-    /// Decides about a request of the `nth` client: the wait that a refusal asks for, and how long the answer takes.
-    fn decide(&mut self, request: &Request, nth: usize) -> (Option<f64>, f64) {
-        let at = request.there;
-        let count = self.addresses.len();
-        if let Some(address) = self.addresses.get_mut(nth.checked_rem(count).unwrap_or(0))
-            && !request.is_refused
-            && !address.admits(at)
-        {
-            return (Some(address.wait(at)), address.delay(at));
-        }
-        let is_in = !request.is_refused && self.common.admits(at);
-        let refused = (!is_in).then(|| self.common.wait(at));
-        (refused, self.common.delay(at))
-    }
-
-    /// How much is allowed, a second.
-    fn left(&mut self, at: f64) -> f64 {
-        let common = self.common.left(at);
-        if self.addresses.is_empty() { common } else { self.addresses.iter_mut().map(|address| address.left(at)).sum::<f64>().min(common) }
-    }
-}
-
 /// The state of a run.
 struct Run<'a> {
     world: &'a World,
@@ -359,7 +320,7 @@ impl Run<'_> {
             return;
         };
         let sender = &mut self.senders[nth];
-        let (refused, delay) = self.servers.decide(&sender.requests[request], nth);
+        let (refused, delay) = self.servers.decide(sender.requests[request].there, nth, sender.requests[request].is_refused);
         if refused.is_none() {
             self.last = sender.requests[request].there;
         }
@@ -385,7 +346,7 @@ impl Run<'_> {
             sent: u32::try_from(sent.len()).unwrap_or(u32::MAX),
             done,
             fullest: fullest(&sent),
-            others: self.servers.common.others_refused(),
+            others: self.servers.others_refused(),
         };
         let parts = self.senders.iter().map(Sender::part).collect();
         let mut together = Together { all, parts, meanwhile: 0.0 };
