@@ -19,7 +19,6 @@
 
 use super::evidence::{Episode, Observed};
 use super::probes::HOLD;
-use super::throttle::FIRST;
 
 /// Growth before the first refusal, in e-folds a second. Faster, clients that started 50 ms apart count more unequally; slower, the
 /// first to be refused leave more room to the others, which go on growing.
@@ -77,9 +76,9 @@ impl Fair {
         self.learnt.is_some()
     }
 
-    /// The rate before the first refusal, `passed` seconds after the first answer.
-    pub(super) fn start(&self, passed: f64) -> f64 {
-        FIRST / self.clients * (RAMP * passed).exp()
+    /// The rate before the first refusal, `passed` seconds after the first answer, if one client would start at `first`.
+    pub(super) fn start(&self, first: f64, passed: f64) -> f64 {
+        first / self.clients * (RAMP * passed).exp()
     }
 
     /// Learns from a finished hold.

@@ -38,8 +38,8 @@ fn rate(fair: &mut Fair, now: f64) -> f64 {
 fn together_the_clients_start_at_the_rate_of_one_and_grow_alike() {
     for clients in [2, 8, 16] {
         let fair = Fair::new(clients);
-        assert!((fair.start(0.0) * f64::from(clients) - 50.0).abs() < 1e-9);
-        assert!((fair.start(2.0) / fair.start(0.0) - 4_f64.exp()).abs() < 1e-9);
+        assert!((fair.start(50.0, 0.0) * f64::from(clients) - 50.0).abs() < 1e-9);
+        assert!((fair.start(50.0, 2.0) / fair.start(50.0, 0.0) - 4_f64.exp()).abs() < 1e-9);
     }
 }
 

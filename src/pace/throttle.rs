@@ -290,7 +290,7 @@ impl Throttle {
             self.started = now;
         }
         let start = if self.start > MOST { f64::INFINITY } else { self.start };
-        self.fair.as_ref().map_or(start, |fair| start.min(fair.start(self.began.map_or(0.0, |began| now - began))))
+        self.fair.as_ref().map_or(start, |fair| start.min(fair.start(FIRST, self.began.map_or(0.0, |began| now - began))))
     }
 
     pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Observed<'_>) -> T) -> T {
