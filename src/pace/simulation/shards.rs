@@ -222,3 +222,12 @@ fn the_time_of_a_run_falls_until_three_addresses_use_the_whole_licence() {
     }
     assert!((seconds(1e6, 100.0, 1.0) - 30_722.0).abs() < 1.0, "a million users, 35 of 100 a second: 8 h 32 min");
 }
+
+/// Reading the input and getting a token take a little longer for one process than for another.
+#[test]
+fn starts_within_a_third_of_a_second_leave_each_half_of_its_share_of_a_window() {
+    for kind in [Kind::Sliding, Kind::Fixed] {
+        let all = summary(&world(kind, 3000), 8, 0.3);
+        assert!(all.least >= 0.5, "{kind:?}: {all:?}");
+    }
+}
