@@ -102,7 +102,7 @@ impl Target {
         };
         let settings = HttpSettings { endpoints: endpoints.clone(), ca, timeout: limits.timeout, concurrency, run };
         let transport = HttpTransport::new(settings)?;
-        Ok((Session::new(transport, endpoints, tokens, Arc::new(Pacer::new(rate)), limits, clock), sandbox))
+        Ok((Session::new(transport, endpoints, tokens, Arc::new(Pacer::new(rate).shared_by(1)), limits, clock), sandbox))
     }
 
     /// Adds to `record` what is known once the target is connected.

@@ -29,6 +29,9 @@
 //! **Others** ([`shared`]). Where somebody else takes a changing share of the limit, what is left is not a number but a probability
 //! distribution, and the rate is the one with the highest expected number of rows.
 //!
+//! **Shards** ([`fair`]). Where a run is split over several processes, each knows how many there are, and sees its own answers alone.
+//! It learns its even share then, by what is the same for all of them, instead of an estimate.
+//!
 //! **Pacing** ([`throttle`], [`pacer`]). One queue for all requests, evenly spaced, never above the rate asked for. Until the first
 //! 429, the rate is capped so that some forty requests, or 1 % of the rows, are in flight when it comes. Under a window of `n`
 //! requests, each request also waits until the `n`th before it is a window old. A 429 holds the whole queue until its `Retry-After` has
@@ -43,7 +46,9 @@
 //! of which others use 0 to 60 % cannot be used evenly to more than some 78 %, even by a client that is told their share at every
 //! moment. A token-bucket gateway that also counts the requests it refuses is taken for a window at first, and approached slowly. A
 //! three-digit limit found by a burst that may have straddled the edge of a fixed window is first taken for a round number where few
-//! rows are left.
+//! rows are left. Clients that share a limit and do not know of each other find an even share by chance refusals alone, which takes
+//! minutes; they are even at once only where they start together or the limit is round. A server that also refuses by chance slows them
+//! down, because they cannot tell that from the limit.
 
 mod backoff;
 mod estimate;
@@ -59,6 +64,9 @@ mod explanation;
 mod explanation_search_tests;
 #[cfg(test)]
 mod explanation_tests;
+mod fair;
+#[cfg(test)]
+mod fair_tests;
 mod learning;
 mod pacer;
 #[cfg(test)]

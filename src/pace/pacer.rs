@@ -81,6 +81,12 @@ impl Pacer {
         Self { queue: tokio::sync::Mutex::new(Gate::new(rate, &clock)), clock, state: Mutex::new(state) }
     }
 
+    /// This is one of `clients` that share the limit evenly and do not know of each other; alone, nothing changes.
+    pub(crate) fn shared_by(self, clients: u32) -> Self {
+        self.state().throttle.share_by(clients);
+        self
+    }
+
     /// Sets how many rows are to come, if known: a probe of a higher rate must pay off over them.
     pub(crate) fn expect(&self, rows: Option<u64>) {
         if let Some(rows) = rows {

@@ -194,3 +194,34 @@ async fn the_clock_counts_from_its_start() {
     assert_eq!(pacer.clock.at(before + secs(4.0)), secs(3.0));
     assert_eq!(pacer.clock.at(before), Duration::ZERO, "nothing was before");
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_of_several_clients_starts_at_its_part_of_the_rate_and_alone_at_all_of_it() {
+    let first_two = async |clients: u32| {
+        let pacer = Pacer::new(Rate::PerSecond(1000.0)).shared_by(clients);
+        pacer.join().await.permit().await;
+        let start = Instant::now();
+        pacer.join().await.permit().await;
+        start.elapsed().as_secs_f64()
+    };
+    let (alone, eighth) = (first_two(1).await, first_two(8).await);
+    assert!((0.015..0.025).contains(&alone), "{alone}");
+    assert!((0.15..0.17).contains(&eighth), "{eighth}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_several_clients_learns_its_share_from_a_refusal() {
+    let pacer = Pacer::new(Rate::PerSecond(1000.0)).shared_by(8);
+    assert_eq!(pacer.limit(), None);
+    for _ in 0..12 {
+        pacer.join().await.permit().await;
+        pacer.admitted(Instant::now());
+        tokio::time::advance(Duration::from_millis(20)).await;
+    }
+    pacer.join().await.permit().await;
+    pacer.refused(Instant::now(), Some(Duration::from_secs(1)));
+    pacer.join().await.permit().await;
+    // Its count times eight is nearly 100.
+    let limit = pacer.limit().expect("learnt");
+    assert!((limit - 97.0 / 8.0).abs() < 0.5, "{limit}");
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::estimate::{Estimate, ONE_WAY};
 use super::evidence::{Answered, Counter, Episode, Log, MADE_UP, MARGIN, Observed, REMEMBERED, STALL, number};
 use super::explanation::Explanation;
+use super::fair::Fair;
 
 /// Fastest rate before the first answer, in requests a second: the program's default rate.
 pub(super) const FIRST: f64 = 50.0;
@@ -49,6 +50,8 @@ pub(super) struct Throttle {
     began: Option<f64>,
     pub(super) log: Log,
     pub(super) estimate: Estimate,
+    /// Where several clients share the limit evenly, the share replaces the estimate.
+    fair: Option<Fair>,
     pub(super) trips: Trips,
     /// The fastest rate before the first 429, and since when.
     pub(super) start: f64,
@@ -113,10 +116,15 @@ impl Throttle {
         }
     }
 
+    /// This client is one of `clients` that share the limit evenly.
+    pub(super) fn share_by(&mut self, clients: u32) {
+        self.fair = (clients > 1).then(|| Fair::new(clients));
+    }
+
     /// Sets how many rows are left: a probe upwards pays off only if there are enough.
     pub(super) fn expect(&mut self, rows: u64) {
         self.left = number(usize::try_from(rows).unwrap_or(usize::MAX));
-        if self.trips.seen > 0 && self.estimate.limit.is_none() {
+        if self.trips.seen > 0 && !self.knows() {
             self.start_at(self.started);
         }
     }
@@ -218,7 +226,7 @@ impl Throttle {
         }
         let at = now.as_secs_f64();
         if let Some(episode) = self.episode.take() {
-            self.with_estimate(at, |estimate, known| estimate.learn(&episode, known));
+            self.learn(&episode, at);
             // Turns missed during a hold are not made up for.
             self.due = self.due.clamp(at, at + 1.0);
         }
@@ -227,14 +235,38 @@ impl Throttle {
         if due > at { Duration::from_secs_f64(due) } else { now }
     }
 
+    fn learn(&mut self, episode: &Episode, now: f64) {
+        if let Some(mut fair) = self.fair.take() {
+            self.with_estimate(now, |_, known| fair.learn(episode, known));
+            self.fair = Some(fair);
+        } else {
+            self.with_estimate(now, |estimate, known| estimate.learn(episode, known));
+        }
+    }
+
+    /// What was learnt so far.
+    fn learnt_rate(&mut self, now: f64) -> Option<f64> {
+        if let Some(mut fair) = self.fair.take() {
+            let rate = self.with_estimate(now, |_, known| fair.rate(known));
+            self.fair = Some(fair);
+            return rate;
+        }
+        let learnt = self.with_estimate(now, Estimate::rate);
+        self.estimate.limit.is_some().then_some(learnt)
+    }
+
+    fn knows(&self) -> bool {
+        self.estimate.limit.is_some() || self.fair.as_ref().is_some_and(Fair::is_known)
+    }
+
     /// The working rate, in requests a second; infinite where no limit is known. Refusals are learnt from when their
     /// hold is over; the rate stays until then.
     pub(super) fn rate(&mut self, now: f64) -> f64 {
         if self.episode.is_some() {
             return self.working;
         }
-        let learnt = self.with_estimate(now, Estimate::rate);
-        let rate = if self.estimate.limit.is_some() { learnt.max(LEAST) } else { self.starting_rate(now) }.min(self.most);
+        let learnt = self.learnt_rate(now);
+        let rate = learnt.map_or_else(|| self.starting_rate(now), |learnt| learnt.max(LEAST)).min(self.most);
         // After a hold that was too short, one request is sent at a time.
         let was_too_short = self.unadmitted > 1 && !self.admitted_since;
         self.working = if was_too_short { rate.min(0.5 / (self.trips.median + 10.0 * TICK)) } else { rate };
@@ -243,12 +275,12 @@ impl Throttle {
 
     /// The working rate, if a limit is known.
     pub(super) fn learnt(&mut self, now: f64) -> Option<f64> {
-        self.estimate.limit.is_some().then(|| self.rate(now))
+        self.knows().then(|| self.rate(now))
     }
 
     /// The working rate as last computed, if a limit is known and keeps it below the rate asked for.
     pub(super) fn limited_to(&self) -> Option<f64> {
-        self.estimate.limit.map(|_| self.working).filter(|rate| *rate > 0.0 && *rate < self.most)
+        self.knows().then_some(self.working).filter(|rate| *rate > 0.0 && *rate < self.most)
     }
 
     /// The working rate before a limit is known; grows with each second without a 429.
@@ -257,7 +289,8 @@ impl Throttle {
             self.start *= GROWTH;
             self.started = now;
         }
-        if self.start > MOST { f64::INFINITY } else { self.start }
+        let start = if self.start > MOST { f64::INFINITY } else { self.start };
+        self.fair.as_ref().map_or(start, |fair| start.min(fair.start(FIRST, self.began.map_or(0.0, |began| now - began))))
     }
 
     pub(super) fn with_estimate<T>(&mut self, now: f64, with: impl FnOnce(&mut Estimate, &Observed<'_>) -> T) -> T {

@@ -30,6 +30,12 @@ impl Ours {
         throttle.expect(world.rows.into());
         Self { throttle, random: fastrand::Rng::with_seed(seed + 99) }
     }
+
+    /// One of `clients` that know how many they are.
+    pub(crate) fn of(mut self, clients: u32) -> Self {
+        self.throttle.share_by(clients);
+        self
+    }
 }
 
 fn seconds(at: f64) -> Duration {

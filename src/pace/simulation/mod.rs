@@ -2,15 +2,15 @@
 //! find the limit and stay under it. The same against a server with sockets is a benchmark (`cargo bench -- throttle`).
 
 pub(crate) mod clients;
+mod run;
 mod server;
+#[cfg(test)]
+mod shards;
 #[cfg(test)]
 mod tests;
 pub(crate) mod worlds;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
-use self::server::Server;
+pub(crate) use self::run::{Together, run, run_all};
 pub(crate) use self::server::{Kind, Limits};
 
 /// The wait that a 429 asks for, in seconds.
@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) chance: f64,
     /// When every request is refused, because others have used up the limit.
     pub(crate) outage: (f64, f64),
+    /// How many addresses the clients have in turn, and what share of the limit each address is allowed.
+    pub(crate) addresses: Option<(u8, f64)>,
 }
 
 impl Default for World {
@@ -57,7 +59,16 @@ impl Default for World {
             stall_there: 0.0,
             chance: 0.0,
             outage: (0.0, 0.0),
+            addresses: None,
         }
+    }
+}
+
+impl World {
+    /// The world of the `nth` of `count` clients: its rows, and the rate that each may ask for.
+    pub(crate) fn share_of(&self, nth: u32, count: u32) -> Self {
+        let rows = self.rows / count + u32::from(nth < self.rows % count);
+        Self { rows, most: self.most / f64::from(count), ..self.clone() }
     }
 }
 
@@ -99,176 +110,5 @@ pub(crate) trait Client {
     /// Whether a waiting row keeps its slot.
     fn keeps_place(&self) -> bool {
         false
-    }
-}
-
-/// An instant that can be ordered.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct At(f64);
-
-impl Eq for At {}
-
-impl PartialOrd for At {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for At {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-const IN_FLIGHT: usize = 64;
-/// A run that takes longer than this is given up.
-const TOO_LONG: f64 = 1e6;
-
-/// An answer under way.
-#[derive(Debug, Clone, Copy)]
-struct Answer {
-    sent: f64,
-    attempts: u32,
-    /// The wait that the server asks for; `None` if it admitted the request.
-    refused: Option<f64>,
-}
-
-/// The state of a run.
-struct Run<'a> {
-    world: &'a World,
-    random: fastrand::Rng,
-    server: Server,
-    now: f64,
-    /// When the last request reached the server: they arrive in order.
-    there: f64,
-    /// When the rate asked for allows the next.
-    turn: f64,
-    fresh: u32,
-    again: Vec<u32>,
-    waiting: BinaryHeap<Reverse<(At, u32)>>,
-    under_way: BinaryHeap<Reverse<(At, usize)>>,
-    answers: Vec<Answer>,
-    /// When the last was admitted.
-    last: f64,
-    done: u32,
-    refused: u32,
-}
-
-/// Runs a client in a world.
-pub(crate) fn run(world: &World, seed: u64, client: &mut dyn Client) -> Outcome {
-    let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(7919) + 13);
-    let server = Server::new(&world.limits, &mut random, seed);
-    let mut run = Run {
-        world,
-        random,
-        server,
-        now: 0.0,
-        there: 0.0,
-        turn: 0.0,
-        fresh: world.rows,
-        again: Vec::new(),
-        waiting: BinaryHeap::new(),
-        under_way: BinaryHeap::new(),
-        answers: Vec::new(),
-        last: 0.001,
-        done: 0,
-        refused: 0,
-    };
-    while run.done < world.rows && run.now < TOO_LONG {
-        run.step(client);
-    }
-    run.outcome()
-}
-
-impl Run<'_> {
-    fn step(&mut self, client: &mut dyn Client) {
-        while let Some(Reverse((at, attempts))) = self.waiting.peek().copied().filter(|Reverse((at, _))| at.0 <= self.now) {
-            self.waiting.pop();
-            self.again.push(attempts);
-            debug_assert!(at.0 <= self.now, "in order");
-        }
-        let kept = if client.keeps_place() { self.waiting.len() } else { 0 };
-        let has_one = (self.fresh > 0 || !self.again.is_empty()) && self.under_way.len() + kept < IN_FLIGHT;
-        let next = if has_one { client.next(self.now).max(self.turn).max(self.now) } else { f64::INFINITY };
-        let answered = self.under_way.peek().map_or(f64::INFINITY, |Reverse((at, _))| at.0);
-        let woken = self.waiting.peek().map_or(f64::INFINITY, |Reverse((at, _))| at.0);
-        if woken <= next.min(answered) {
-            self.now = self.now.max(woken);
-        } else if answered <= next {
-            self.take_answer(client);
-        } else if next > self.now {
-            // It looks again when it is time.
-            self.now = next;
-        } else {
-            self.send(client);
-        }
-    }
-
-    fn send(&mut self, client: &mut dyn Client) {
-        let late = if client.is_fine() { 0.0002 } else { 0.001 };
-        let stall = if self.random.u32(..100) == 0 { self.world.stall } else { late };
-        self.now += self.random.f64() * stall;
-        // As in the pacer's gate.
-        let apart = 1.0 / (self.world.most * 0.995);
-        self.turn = (self.turn + apart).max(self.now + apart - 0.003_f64.min(0.9 * apart));
-        let attempts = self.again.pop().unwrap_or_else(|| {
-            self.fresh -= 1;
-            0
-        });
-        client.sent(self.now);
-        let stall = if self.world.stall_there > 0.0 && self.random.u32(..1000) == 0 { self.world.stall_there } else { 0.0 };
-        self.there = self.there.max(self.now + 0.0002 + self.world.jitter * self.random.f64() + stall * self.random.f64());
-        let (from, to) = self.world.outage;
-        let is_in = !(from..to).contains(&self.there) && self.random.f64() >= self.world.chance && self.server.admits(self.there);
-        let refused = (!is_in).then(|| self.server.wait(self.there));
-        if is_in {
-            self.last = self.there;
-        }
-        let back = self.server.delay(self.there) + self.world.latency + self.world.jitter * self.random.f64();
-        self.under_way.push(Reverse((At(self.there + back), self.answers.len())));
-        self.answers.push(Answer { sent: self.now, attempts: attempts + 1, refused });
-    }
-
-    fn take_answer(&mut self, client: &mut dyn Client) {
-        let Some(Reverse((at, nth))) = self.under_way.pop() else {
-            unreachable!("one was seen");
-        };
-        self.now = self.now.max(at.0);
-        let Answer { sent, attempts, refused } = self.answers[nth];
-        let Some(exact) = refused else {
-            self.done += 1;
-            return client.admitted(sent, self.now);
-        };
-        self.refused += 1;
-        let wait = match self.world.retry_after {
-            RetryAfter::Truth => Some(exact),
-            RetryAfter::Always(seconds) => Some(seconds),
-            RetryAfter::Nothing => None,
-        };
-        let own = client.refused(sent, self.now, wait, attempts);
-        if own > 0.0 { self.waiting.push(Reverse((At(self.now + own), attempts))) } else { self.again.push(attempts) }
-    }
-
-    fn outcome(mut self) -> Outcome {
-        const STEPS: u32 = 2000;
-        let step = self.last / f64::from(STEPS);
-        let allowed: f64 = (0..STEPS).map(|nth| self.server.left((f64::from(nth) + 0.5) * step).min(self.world.most) * step).sum();
-        let mut from = 0;
-        let mut fullest = 0;
-        for (to, answer) in self.answers.iter().enumerate() {
-            while answer.sent - self.answers[from].sent >= 1.0 {
-                from += 1;
-            }
-            fullest = fullest.max(to - from + 1);
-        }
-        Outcome {
-            took: self.last,
-            goodput: f64::from(self.done) / allowed.max(self.world.limits.at_least()),
-            refused: self.refused,
-            sent: u32::try_from(self.answers.len()).unwrap_or(u32::MAX),
-            done: self.done,
-            fullest: u32::try_from(fullest).unwrap_or(u32::MAX),
-            others: self.server.others_refused(),
-        }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use super::World;
+
 /// How a server counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
@@ -41,6 +43,11 @@ impl Default for Limits {
 impl Limits {
     fn at(&self, now: f64) -> f64 {
         self.steps.iter().rev().find(|(from, _)| *from <= now).map_or(f64::INFINITY, |(_, limit)| *limit)
+    }
+
+    /// A share of these limits.
+    pub(crate) fn part(&self, share: f64) -> Self {
+        Self { steps: self.steps.iter().map(|(from, limit)| (*from, limit * share)).collect(), ..self.clone() }
     }
 
     /// What a window longer than a second admits at once: those are counted whole.
@@ -192,4 +199,47 @@ impl Server {
 
 fn count(times: &VecDeque<f64>) -> f64 {
     u32::try_from(times.len()).map_or(f64::INFINITY, f64::from)
+}
+
+/// The server, seen from several addresses: each has its own limit, and all have one in common.
+pub(crate) struct Servers {
+    common: Server,
+    addresses: Vec<Server>,
+}
+
+impl Servers {
+    pub(crate) fn new(world: &World, random: &mut fastrand::Rng, seed: u64) -> Self {
+        let common = Server::new(&world.limits, random, seed);
+        let Some((count, share)) = world.addresses else {
+            return Self { common, addresses: Vec::new() };
+        };
+        let limits = world.limits.part(share);
+        let addresses = (0..count).map(|nth| Server::new(&limits, random, seed + 1000 * (1 + u64::from(nth)))).collect();
+        Self { common, addresses }
+    }
+
+    /// Decides about a request of the `nth` client: the wait that a refusal asks for, and how long the answer takes.
+    pub(crate) fn decide(&mut self, at: f64, nth: usize, is_refused: bool) -> (Option<f64>, f64) {
+        let count = self.addresses.len();
+        let address = self.addresses.get_mut(nth.checked_rem(count).unwrap_or(0));
+        if let Some(address) = address.filter(|_| !is_refused)
+            && !address.admits(at)
+        {
+            return (Some(address.wait(at)), address.delay(at));
+        }
+        let is_in = !is_refused && self.common.admits(at);
+        let refused = (!is_in).then(|| self.common.wait(at));
+        (refused, self.common.delay(at))
+    }
+
+    /// The share of another caller's requests that was refused.
+    pub(crate) fn others_refused(&self) -> f64 {
+        self.common.others_refused()
+    }
+
+    /// How much is allowed, a second.
+    pub(crate) fn left(&mut self, at: f64) -> f64 {
+        let common = self.common.left(at);
+        if self.addresses.is_empty() { common } else { self.addresses.iter_mut().map(|address| address.left(at)).sum::<f64>().min(common) }
+    }
 }
