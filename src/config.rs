@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::cli::{AuditArgs, DirectoryArgs, EndArgs, GrantArgs, InputArgs, PaceArgs, RunArgs, SafetyArgs};
 use crate::domain::{EnvironmentId, Lines, Operation, OutputDialect, Selection, Shard, quote};
 use crate::input::{Dialect, Rules};
-use crate::pace::Rate;
+use crate::pace::{Pacer, Rate};
 use crate::pingone::{AccessToken, Credentials, Endpoints, TrustedCa};
 use crate::report::{Destination, OutputError, ReadFile, Replaced, ReportFiles, check_output_paths};
 use chrono::{DateTime, Utc};
@@ -209,9 +209,14 @@ impl RunConfig {
         })
     }
 
+    /// The pace of this process's requests.
+    pub(crate) fn pacer(&self) -> Pacer {
+        Pacer::new(self.own_rate()).shared_by(self.shard.unwrap_or_default().processes())
+    }
+
     /// The most requests that this process may send a second.
     pub(crate) fn own_rate(&self) -> Rate {
-        self.pace.rate.shared_by(self.shard.unwrap_or_default().count())
+        self.pace.rate.shared_by(self.shard.unwrap_or_default().processes())
     }
 
     /// The rules that decide whether a row is valid, in a run that started at `start`.

@@ -92,7 +92,7 @@ impl<'a> Context<'a> {
         let pace = &config.pace;
         let concurrency = usize::from(pace.concurrency);
         let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
-        let (session, sandbox) = target.open(config.own_rate(), concurrency, limits, run, *clock)?;
+        let (session, sandbox) = target.open(config.pacer(), concurrency, limits, run, *clock)?;
         let pipeline = Pipeline {
             session,
             limits,

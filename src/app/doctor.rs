@@ -13,7 +13,7 @@ use crate::cli::DoctorArgs;
 use crate::clock::{Clock, GOOD_TO, Offset};
 use crate::config::{Connection, Diagnosis, Identity, NamedProxy, SettingLine, proxy_of};
 use crate::domain::{RunId, quote, span_in_words};
-use crate::pace::Rate;
+use crate::pace::{Pacer, Rate};
 use crate::pingone::{
     BaseUrl, Endpoints, EnvironmentInfo, HttpTransport, LicenceRates, Limits, PageResult, PingOneError, ServerMessage, Session, Unreached,
     WRONG_PATH,
@@ -78,7 +78,7 @@ async fn check_connection(table: &mut CheckTable, connection: &Connection) -> Re
     let target = Target::connect(connection).await?;
     let (endpoints, identity, stop) = (target.endpoints.clone(), target.identity.clone(), Stop::default());
     let limits = Limits { timeout: TIMEOUT, give_up_after: PATIENCE, max_attempts: ATTEMPTS };
-    let (session, _sandbox) = target.open(RATE, 1, limits, RunId::random(), clock)?;
+    let (session, _sandbox) = target.open(Pacer::new(RATE), 1, limits, RunId::random(), clock)?;
 
     if !table.note(Check::Proxy, proxies(&endpoints).await)?
         || !table.note(Check::Dns, addresses(&endpoints).await)?

@@ -7,7 +7,7 @@ use super::sandbox::start_sandbox;
 use crate::clock::Clock;
 use crate::config::{Connection, Identity};
 use crate::domain::{EnvironmentId, RunId};
-use crate::pace::{Pacer, Rate};
+use crate::pace::Pacer;
 use crate::pingone::{Credentials, Endpoints, HttpSettings, HttpTransport, Limits, Proof, Session, TokenSource, TrustedCa};
 use crate::report::RunRecord;
 use crate::sandbox::{Sandbox, SandboxConfig};
@@ -86,10 +86,10 @@ impl Target {
         }
     }
 
-    /// The session with it, and its sandbox, which stops when dropped. Sends nothing yet.
+    /// The session with it, and its sandbox, which stops when dropped; `pacer` spaces its requests. Sends nothing yet.
     pub(super) fn open(
         self,
-        rate: Rate,
+        pacer: Pacer,
         concurrency: usize,
         limits: Limits,
         run: RunId,
@@ -102,7 +102,7 @@ impl Target {
         };
         let settings = HttpSettings { endpoints: endpoints.clone(), ca, timeout: limits.timeout, concurrency, run };
         let transport = HttpTransport::new(settings)?;
-        Ok((Session::new(transport, endpoints, tokens, Arc::new(Pacer::new(rate).shared_by(1)), limits, clock), sandbox))
+        Ok((Session::new(transport, endpoints, tokens, Arc::new(pacer), limits, clock), sandbox))
     }
 
     /// Adds to `record` what is known once the target is connected.

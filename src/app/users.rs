@@ -15,6 +15,7 @@ use crate::directory::{ListPart, ListTaker, ListedFor, Listing, NotListed, write
 use crate::domain::{RunId, counted, shown};
 use crate::exit::EXIT_SUCCESS;
 use crate::file_error::{FileError, OUTPUT};
+use crate::pace::Pacer;
 use crate::pingone::{HttpTransport, Limits, Session};
 use crate::report::{ListExtent, ListPlace, Lock};
 use crate::stdio::Stream;
@@ -51,7 +52,7 @@ pub(super) async fn list_users(arguments: UsersArgs, console: &Console) -> Resul
     console.set_run(run);
     let pace = &config.pace;
     let limits = Limits { timeout: pace.timeout, give_up_after: pace.give_up_after, max_attempts: pace.max_attempts };
-    let (session, _sandbox) = target.open(pace.rate, CONCURRENCY, limits, run, clock)?;
+    let (session, _sandbox) = target.open(Pacer::new(pace.rate), CONCURRENCY, limits, run, clock)?;
     let done = list(config, &session, &stop, console).await;
     signals.abort();
     drop(lock);

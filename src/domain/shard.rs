@@ -1,19 +1,19 @@
 //! The share of an input's rows that one of several processes carries out.
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use super::{RowNumber, quote};
 
 /// The most shards of a run. `merge` keeps a file of each open, and beyond a few addresses more processes do not help.
-const MOST_SHARDS: u64 = 1000;
+const MOST_SHARDS: u32 = 1000;
 
 /// Every Nth row, from row K + 1: shard `K/N`, with K from 0. The default is shard `0/1`, all rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shard {
     index: u64,
-    count: NonZeroU64,
+    count: NonZeroU32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,11 @@ impl Shard {
 
     /// The number of shards, at least 1.
     pub(crate) fn count(self) -> u64 {
+        self.processes().into()
+    }
+
+    /// The number of processes that share the rate and the limit: one for each shard.
+    pub(crate) fn processes(self) -> u32 {
         self.count.get()
     }
 
@@ -49,7 +54,7 @@ impl Shard {
 
 impl Default for Shard {
     fn default() -> Self {
-        Self { index: 0, count: NonZeroU64::MIN }
+        Self { index: 0, count: NonZeroU32::MIN }
     }
 }
 
@@ -57,10 +62,10 @@ impl FromStr for Shard {
     type Err = NotAShard;
 
     fn from_str(text: &str) -> Result<Self, NotAShard> {
-        let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-        let parsed = text.split_once('/').and_then(|(index, count)| Some((number(index)?, NonZeroU64::new(number(count)?)?)));
+        let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let parsed = text.split_once('/').and_then(|(index, count)| Some((number(index)?, NonZeroU32::new(number(count)?)?)));
         match parsed {
-            Some((index, count)) if index < count.get() && count.get() <= MOST_SHARDS => Ok(Self { index, count }),
+            Some((index, count)) if index < count.get() && count.get() <= MOST_SHARDS => Ok(Self { index: index.into(), count }),
             Some(_) | None => Err(NotAShard(text.to_owned())),
         }
     }

@@ -22,10 +22,9 @@ pub(crate) struct NotARate(String);
 
 impl Rate {
     /// The share of each of this many processes that share it evenly.
-    pub(crate) fn shared_by(self, processes: u64) -> Self {
+    pub(crate) fn shared_by(self, processes: u32) -> Self {
         match self {
-            #[expect(clippy::cast_precision_loss, reason = "there are few processes")]
-            Self::PerSecond(rate) => Self::PerSecond(rate / processes as f64),
+            Self::PerSecond(rate) => Self::PerSecond(rate / f64::from(processes)),
             Self::Unlimited => Self::Unlimited,
         }
     }
