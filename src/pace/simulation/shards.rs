@@ -194,6 +194,10 @@ fn one_process_for_each_address_is_best() {
     assert!(usual(1, 4) > one, "more processes on one address are slower");
     let (two, three, four) = (usual(2, 1), usual(3, 1), usual(4, 1));
     assert!(two < one / 1.7 && three < one / 2.5, "{one} {two} {three}");
+    for (addresses, took) in [(1.0, one), (2.0, two), (3.0, three)] {
+        let expected = seconds(6000.0, LIMIT, addresses);
+        assert!((0.9..1.1).contains(&(took / expected)), "{addresses} addresses: {took} s, and the reference reckons with {expected}");
+    }
     assert!(usual(3, 2) >= three * 0.98, "more processes for each address gain nothing");
     assert!(four > three * 0.9, "a fourth address has nothing left to take: {three} {four}");
 }
@@ -206,21 +210,29 @@ fn seconds(rows: f64, licence: f64, addresses: f64) -> f64 {
 /// The share of the limit that one to three processes reach, each on its own address, from start to end.
 const EFFICIENCY: f64 = 0.93;
 
-/// The figures of `explain shards`. `cargo test --release -- the_time_of_a_run --nocapture` prints them.
+/// A time in the unit that suits the longest of a row, with two digits.
+fn in_words(times: [f64; 3]) -> String {
+    let (unit, name) = match times[0] {
+        longest if longest < 120.0 => (1.0, "s"),
+        longest if longest < 7200.0 => (60.0, "min"),
+        longest if longest < 172_800.0 => (3600.0, "h"),
+        _ => (86_400.0, "d"),
+    };
+    let shown = times.map(|time| time / unit).map(|time| if time < 9.95 { format!("{time:.1}") } else { format!("{time:.0}") });
+    format!("{} {name}", shown.join(" / "))
+}
+
 #[test]
-#[expect(clippy::print_stdout, reason = "the table")]
-fn the_time_of_a_run_falls_until_three_addresses_use_the_whole_licence() {
-    for licence in [100.0, 500.0, 2000.0] {
-        for rows in [1e4, 1e5, 1e6, 1e7, 1e8] {
-            let times = [1.0, 2.0, 3.0, 4.0].map(|addresses| seconds(rows, licence, addresses));
-            assert!(times[0] > times[1] && times[1] > times[2] && times[2].to_bits() == times[3].to_bits());
-            println!(
-                "{licence:5}/s {rows:10} users: {}",
-                times[..3].iter().map(|time| format!("{:12.1} min", time / 60.0)).collect::<String>()
-            );
-        }
+fn the_reference_has_the_times_of_one_to_three_addresses_and_a_fourth_changes_none() {
+    let topic = crate::explain::TOPICS.iter().find(|topic| topic.name == "shards").expect("a topic");
+    let rows = [("10,000", 1e4), ("100,000", 1e5), ("1,000,000", 1e6), ("10,000,000", 1e7), ("100,000,000", 1e8)];
+    for (users, rows) in rows {
+        let times = |licence| [1.0, 2.0, 3.0].map(|addresses| seconds(rows, licence, addresses));
+        let expected = format!("| {users} | {} |", [100.0, 500.0, 2000.0].map(times).map(in_words).join(" | "));
+        assert!(topic.markdown.lines().any(|line| line == expected), "{expected}");
+        assert!(seconds(rows, 500.0, 2.0) > seconds(rows, 500.0, 3.0));
+        assert!((seconds(rows, 500.0, 3.0) - seconds(rows, 500.0, 4.0)).abs() < 1e-9);
     }
-    assert!((seconds(1e6, 100.0, 1.0) - 30_722.0).abs() < 1.0, "a million users, 35 of 100 a second: 8 h 32 min");
 }
 
 /// Reading the input and getting a token take a little longer for one process than for another.
