@@ -19,7 +19,8 @@ pub(crate) use self::terminal::Style;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Topic {
     pub(crate) name: &'static str,
-    markdown: &'static str,
+    /// Its text, as Markdown.
+    pub(crate) markdown: &'static str,
 }
 
 macro_rules! topics {
