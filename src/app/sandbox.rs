@@ -61,10 +61,13 @@ fn sandbox_variables(sandbox: &Sandbox, method: Option<AuthMethod>) -> String {
     };
     let secret = secret.map(|secret| format!("export PINGONE_CLIENT_SECRET={secret}\n")).unwrap_or_default();
     format!(
-        "export PINGONE_ENVIRONMENT_ID={}\nexport PINGONE_CLIENT_ID={}\n{secret}export PINGONE_API_URL={}\nexport PINGONE_AUTH_URL={}\n{other}",
+        "export PINGONE_ENVIRONMENT_ID={}\nexport PINGONE_CLIENT_ID={}\n{secret}export PINGONE_API_URL={}\nexport PINGONE_AUTH_URL={}\n{other}\
+         # users to select: --group {} or --population {}\n",
         sandbox.environment_id(),
         sandbox.client_id(),
         sandbox.api_url(),
-        sandbox.auth_url()
+        sandbox.auth_url(),
+        sandbox.group_of(0),
+        sandbox.population_of(0)
     )
 }
