@@ -20,7 +20,8 @@
 set -eu
 input=$1
 shift
-name=$(basename "$input" .csv)
+name=$(basename "$input")
+name=${name%.*}
 
 # If it is stopped itself, the shards have a minute for their requests in flight (--timeout is 30 s) before they are killed.
 failed=0

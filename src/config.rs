@@ -127,6 +127,7 @@ pub(crate) struct Refusal {
 pub(crate) struct ToldIn {
     pub(crate) place: Replaced,
     pub(crate) operation: Operation,
+    pub(crate) shard: Option<Shard>,
     pub(crate) environment: Option<EnvironmentId>,
 }
 
@@ -177,7 +178,8 @@ impl RunConfig {
         let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &files)?;
         // From here on, the metrics can tell of a refusal.
         let environment = settings.as_ref().ok().and_then(|settings| settings.environment.as_ref()).map(|given| given.value);
-        let told = metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new(ToldIn { place, operation, environment }));
+        let told =
+            metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new(ToldIn { place, operation, shard, environment }));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,

@@ -223,7 +223,7 @@ impl RunError {
             }
             Self::ListStopped(_) => "start the command again when it suits: it begins with the first page",
             Self::MergeStopped(_) => "start the command again when it suits",
-            Self::InterruptedFirst(_) => "start the command again when it suits: it begins with the first row",
+            Self::InterruptedFirst(_) => "start the command again when it suits: nothing was sent for a row by this one",
         };
         hint.to_owned()
     }

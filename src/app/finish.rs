@@ -170,6 +170,7 @@ pub(super) fn publish_all(
     let written = journal.write(files, extent, originals)?;
     record.input.rows.get_or_insert(extent.rows);
     record.totals = totals(&written.published.tally);
+    record.report.failed_sha256.clone_from(&written.published.failed_sha256);
     record.write(&files.record)?;
     let published = written.publish()?;
     complete(record, &published);

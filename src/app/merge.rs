@@ -9,7 +9,7 @@ use super::finish::code_of;
 use super::signals::listen_saying;
 use crate::cli::MergeArgs;
 use crate::domain::{EndDates, Outcome, counted, escaped, shown};
-use crate::report::{Ending, Former, MergeError, Merged, ReportFiles, RunRecord, ShardSet, Status, Summary};
+use crate::report::{Ending, Former, MergeError, Merged, OutputError, ReportFiles, RunRecord, ShardSet, Status, Summary};
 use crate::stop::Stop;
 use crate::ui::Console;
 
@@ -20,6 +20,9 @@ const STOPPED: [&str; 2] = ["nothing is written", "nothing is written"];
 
 /// Merges the reports, and returns the exit code: that of the run whose rows they are.
 pub(super) async fn merge(arguments: MergeArgs, console: &Console) -> Result<u8, RunError> {
+    if arguments.output.as_os_str() == "-" {
+        return Err(MergeError::Output(OutputError::NotAFile(arguments.output)).into());
+    }
     let files = ReportFiles::beside(&arguments.output).map_err(MergeError::Output)?;
     let stop = Stop::default();
     let signals = listen_saying(stop.clone(), STOPPED)?;

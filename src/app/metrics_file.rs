@@ -12,13 +12,13 @@ use super::target::TargetInfo;
 use crate::config::{RunConfig, ToldIn};
 use crate::domain::EnvironmentId;
 use crate::file_error::FileError;
-use crate::report::{Metrics, Replaced, Summary, earlier_metrics};
+use crate::report::{Metrics, Replaced, Series, Summary, earlier_metrics};
 
 /// Where the metrics are written, if requested.
 #[derive(Debug)]
 pub(super) struct MetricsFile<'a> {
     place: Option<&'a Replaced>,
-    operation: &'static str,
+    series: Series,
     /// `None` if the run was refused before it was known.
     environment: Option<EnvironmentId>,
     began: Instant,
@@ -36,12 +36,13 @@ impl<'a> MetricsFile<'a> {
     /// The metrics file that `config` names. A dry run writes none.
     pub(super) fn of(config: &'a RunConfig) -> Self {
         let place = config.metrics.as_ref().filter(|_| !config.safety.dry_run);
-        Self::at(place, config.operation.name(), Some(TargetInfo::of(&config.connection).environment))
+        let series = Series { operation: config.operation.name(), shard: config.shard };
+        Self::at(place, series, Some(TargetInfo::of(&config.connection).environment))
     }
 
     /// The metrics file that tells of a refused configuration.
     pub(super) fn of_refusal(told: &'a ToldIn) -> Self {
-        Self::at(Some(&told.place), told.operation.name(), told.environment)
+        Self::at(Some(&told.place), Series { operation: told.operation.name(), shard: told.shard }, told.environment)
     }
 
     /// Tells of a command line that is refused before its metrics file is known to be safe: only in a file that holds the
@@ -55,13 +56,13 @@ impl<'a> MetricsFile<'a> {
         let path = joined.or_else(|| words.windows(2).find(|pair| pair[0] == OPTION).map(|pair| pair[1].as_str()));
         let place = path.filter(|_| !words.iter().any(|word| word == "--dry-run")).and_then(|path| earlier_metrics(Path::new(path)));
         if let Some(place) = place {
-            MetricsFile::at(Some(&place), operation, None).write_failed(exit_code);
+            MetricsFile::at(Some(&place), Series { operation, shard: None }, None).write_failed(exit_code);
         }
     }
 
-    fn at(place: Option<&'a Replaced>, operation: &'static str, environment: Option<EnvironmentId>) -> Self {
+    fn at(place: Option<&'a Replaced>, series: Series, environment: Option<EnvironmentId>) -> Self {
         let (known, is_done) = (RefCell::new(None), Cell::new(false));
-        Self { place, operation, environment, began: Instant::now(), known, is_done }
+        Self { place, series, environment, began: Instant::now(), known, is_done }
     }
 
     /// Checks that the file can be written, without changing it.
@@ -81,9 +82,9 @@ impl<'a> MetricsFile<'a> {
         let Some(place) = self.place else {
             return;
         };
-        let Self { operation, environment, .. } = *self;
+        let Self { series, environment, .. } = *self;
         let now = DateTime::<Utc>::from(SystemTime::now()).timestamp();
-        let metrics = Metrics { operation, environment, summary, statuses, exit_code, now };
+        let metrics = Metrics { series, environment, summary, statuses, exit_code, now };
         if let Err(error) = metrics.write(place) {
             tracing::error!("{error}");
         }
@@ -92,8 +93,8 @@ impl<'a> MetricsFile<'a> {
     /// Writes the metrics of a run that had finished before, unless the file has its exit code: it may tell of one that was refused
     /// since.
     pub(super) fn write_finished(&self, summary: &Summary, exit_code: u8) {
-        let Self { operation, environment, .. } = *self;
-        if self.place.is_some_and(|place| !Metrics::has_exit_code(place, operation, environment, exit_code)) {
+        let Self { series, environment, .. } = *self;
+        if self.place.is_some_and(|place| !Metrics::has_exit_code(place, series, environment, exit_code)) {
             self.write(summary, &BTreeMap::new(), exit_code);
         }
         self.is_done.set(true);

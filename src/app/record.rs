@@ -46,7 +46,7 @@ impl RunRecord {
             totals: totals(&Tally::default()),
             requests: RequestsRecord::default(),
             holds: HoldsRecord::default(),
-            report: ReportRecord { path: report, sha256: None, rows: None },
+            report: ReportRecord { path: report, sha256: None, rows: None, failed_sha256: None },
             lookup_sha256: None,
             in_doubt_ahead: Some(0),
             in_doubt_up_to: 0,

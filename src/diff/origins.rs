@@ -87,7 +87,7 @@ impl Origins {
             [None, Some(Origin { only: Some(_), .. })] if removed => warnings.push(selected(1, "removed")),
             [Some(Origin { audited: Some(old), .. }), Some(Origin { audited: Some(new), .. })] if old != new && (added || removed) => {
                 warnings.push(
-                    "OLD and NEW are audits of different inputs: `added` and `removed` may stand for users who are in one of them only"
+                    "OLD and NEW are audits of different inputs, or of different shards of one: `added` and `removed` may stand for users who are in one of them only"
                         .to_owned(),
                 );
             }

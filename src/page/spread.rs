@@ -48,7 +48,7 @@ impl Spread {
         for (number, count) in &self.counts {
             seen += u128::from(*count);
             if seen >= wanted {
-                return *number;
+                return (*number).min(self.greatest);
             }
         }
         0

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use csv::{ByteRecord, QuoteStyle};
 
+use super::hashed::HashedFile;
 use super::journal_reader::JournalIndex;
 use super::line::{Column, carried};
 use crate::domain::CsvDialect;
@@ -164,19 +165,21 @@ impl<'a> FailedRows<'a> {
         self.writer.write(self.originals.row(row, line)?, line)
     }
 
-    pub(crate) fn finish(self) -> io::Result<()> {
+    /// The SHA-256 of the file, in hexadecimal.
+    pub(crate) fn finish(self) -> io::Result<String> {
         self.writer.finish()
     }
 }
 
 /// Writes rows that somebody else has read.
-pub(super) struct FailedWriter<'a>(csv::Writer<&'a File>);
+pub(super) struct FailedWriter<'a>(csv::Writer<HashedFile<'a>>);
 
 impl<'a> FailedWriter<'a> {
     /// Begins `file` with the `header`, if the input has one.
-    pub(super) fn begin(mut file: &'a File, dialect: CsvDialect, header: Option<ByteRecord>) -> io::Result<Self> {
+    pub(super) fn begin(file: &'a File, dialect: CsvDialect, header: Option<ByteRecord>) -> io::Result<Self> {
         // Without a header, the first row shows the delimiter. Others in its values, those of a message say, must not count.
         let quotes = if header.is_some() { QuoteStyle::Necessary } else { QuoteStyle::Always };
+        let mut file = HashedFile::new(file);
         file.write_all(dialect.mark())?;
         let mut writer = dialect.writer().quote_style(quotes).flexible(true).from_writer(file);
         if let Some(mut header) = header {
@@ -192,8 +195,9 @@ impl<'a> FailedWriter<'a> {
         Ok(self.0.write_byte_record(&values)?)
     }
 
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        self.0.flush()
+    /// The SHA-256 of the file, in hexadecimal.
+    pub(super) fn finish(self) -> io::Result<String> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)?.finish()
     }
 }
 

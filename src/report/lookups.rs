@@ -10,8 +10,8 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::files::{OutputError, Replaced};
+use super::hashed::sha256_of;
 use super::journal_reader::BUFFER;
-use super::publish::sha256_of;
 use crate::domain::{Detail, Outcome, Resolution, RowNumber, are, counted, escaped};
 use crate::file_error::FileError;
 

@@ -2,14 +2,14 @@
 //! runs can be monitored.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::Summary;
 use super::files::Replaced;
-use crate::domain::{BypassUntil, EnvironmentId, Outcome};
+use crate::domain::{BypassUntil, EnvironmentId, Outcome, Shard};
 use crate::file_error::FileError;
 use crate::platform::{let_all_read, not_regular};
 
@@ -38,10 +38,26 @@ pub(crate) fn earlier_metrics(path: &Path) -> Option<Replaced> {
     Replaced::named(path).ok().filter(|_| is_regular && may_hold_metrics(path))
 }
 
+/// Which series a run's metrics are: those of its operation, and of its shard if it is one, so that files of several shards may lie in
+/// one folder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Series {
+    pub(crate) operation: &'static str,
+    pub(crate) shard: Option<Shard>,
+}
+
+impl fmt::Display for Series {
+    /// As labels.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "operation=\"{}\"", self.operation)?;
+        self.shard.map_or(Ok(()), |shard| write!(f, ",shard=\"{shard}\""))
+    }
+}
+
 /// What the metrics of a run are computed from.
 #[derive(Debug)]
 pub(crate) struct Metrics<'a> {
-    pub(crate) operation: &'static str,
+    pub(crate) series: Series,
     /// `None` if it is not known.
     pub(crate) environment: Option<EnvironmentId>,
     pub(crate) summary: &'a Summary,
@@ -53,10 +69,10 @@ pub(crate) struct Metrics<'a> {
 }
 
 impl Metrics<'_> {
-    /// Whether the last run in the file at `place` was of this operation and environment, and ended with `exit_code`.
-    pub(crate) fn has_exit_code(place: &Replaced, operation: &str, environment: Option<EnvironmentId>, exit_code: u8) -> bool {
+    /// Whether the last run in the file at `place` was of this series and environment, and ended with `exit_code`.
+    pub(crate) fn has_exit_code(place: &Replaced, series: Series, environment: Option<EnvironmentId>, exit_code: u8) -> bool {
         let environment = environment.map(|environment| environment.to_string()).unwrap_or_default();
-        let told = format!("{EXIT_CODE}{{operation=\"{operation}\",environment=\"{environment}\"}} {exit_code}");
+        let told = format!("{EXIT_CODE}{{{series},environment=\"{environment}\"}} {exit_code}");
         previous_text(place).is_ok_and(|text| text.lines().any(|line| line == told))
     }
 
@@ -89,17 +105,17 @@ impl Metrics<'_> {
 
     /// The environments and values that this operation has of the metric `name` in an earlier run's file.
     fn earlier<'t>(&self, name: &str, before: &'t str) -> impl Iterator<Item = (&'t str, &'t str)> {
-        let beginning = format!("{name}{{operation=\"{}\",environment=\"", self.operation);
+        let beginning = format!("{name}{{{},environment=\"", self.series);
         before.lines().filter_map(move |line| line.strip_prefix(&beginning)?.split_once("\"} "))
     }
 
     fn text(&self, environment: &str, last_success: Option<i64>) -> String {
-        let Self { operation, .. } = *self;
+        let Self { series, .. } = *self;
         let mut text = String::new();
         let mut family = |name: &str, help: &str, samples: &[(String, String)]| {
             writeln!(text, "# HELP pingone_bypass_{name} {help}\n# TYPE pingone_bypass_{name} gauge").expect("memory");
             for (labels, value) in samples {
-                let labels = format!("operation=\"{operation}\",environment=\"{environment}\"{labels}");
+                let labels = format!("{series},environment=\"{environment}\"{labels}");
                 writeln!(text, "pingone_bypass_{name}{{{labels}}} {value}").expect("memory");
             }
         };
@@ -116,7 +132,7 @@ impl Metrics<'_> {
         family("held_seconds", "How long PingOne held the last run back.", &one(format!("{:.3}", self.summary.held.as_secs_f64())));
         family("exit_code", "The exit code of the last run.", &one(self.exit_code.to_string()));
         // A run that asked nobody knows of nobody: to say 0 would be an all-clear.
-        if operation == "audit" && (self.exit_code == 0 || tally.rows() > 0) {
+        if series.operation == "audit" && (self.exit_code == 0 || tally.rows() > 0) {
             family("active", "Users who could bypass MFA at the last run.", &one(tally.of(Outcome::Active).to_string()));
         }
         if let Some((earliest, latest)) = self.summary.bypass_ends.span() {
@@ -195,7 +211,8 @@ mod tests {
         }
         let statuses = [(None, 1), (Some(200), 9), (Some(503), 2)].into();
         let environment = environment.map(|id| id.parse().expect("a UUID"));
-        Metrics { operation, environment, summary: &summary, statuses: &statuses, exit_code, now }.write(place).expect("written");
+        let series = Series { operation, shard: None };
+        Metrics { series, environment, summary: &summary, statuses: &statuses, exit_code, now }.write(place).expect("written");
         let text = fs::read_to_string(place).expect("there");
         assert!(text.starts_with(BEGINNING) && may_hold_metrics(place));
         text.lines()
@@ -222,6 +239,27 @@ mod tests {
         assert_eq!(success(&after(&place, "audit", 1, 300)).as_deref(), Some(&*at_200));
         assert_eq!(success(&after(&place, "grant", 1, 400)), None, "that was another operation");
         assert_eq!(mode_of(&fs::metadata(&place).expect("there")) & 0o777, 0o644, "the collector is another user");
+    }
+
+    #[test]
+    fn a_shard_has_series_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Replaced::named(&folder.path().join("m.prom")).expect("a file");
+        let series = Series { operation: "audit", shard: "3/8".parse().ok() };
+        let environment = PROD.parse().ok();
+        let metrics = |exit_code, now| {
+            Metrics { series, environment, summary: &Summary::default(), statuses: &BTreeMap::new(), exit_code, now }.write(&place)
+        };
+        metrics(0, 200).expect("written");
+        metrics(1, 300).expect("written");
+        let text = fs::read_to_string(&place).expect("there");
+        assert!(text.contains(&format!("exit_code{{operation=\"audit\",shard=\"3/8\",environment=\"{PROD}\"}} 1")), "{text}");
+        assert!(
+            text.contains(&format!("last_success_timestamp_seconds{{operation=\"audit\",shard=\"3/8\",environment=\"{PROD}\"}} 200")),
+            "{text}"
+        );
+        assert!(Metrics::has_exit_code(&place, series, environment, 1));
+        assert!(!Metrics::has_exit_code(&place, Series { shard: None, ..series }, environment, 1));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod failed;
 mod files;
 #[cfg(test)]
 mod fuzz;
+mod hashed;
 mod journal;
 mod journal_reader;
 mod line;
@@ -44,6 +45,7 @@ pub(crate) use self::evidence::{
 pub(crate) use self::failed::FailedRows;
 pub(crate) use self::failed::{DirectoryRows, FAILED_COLUMNS, FormerInput, JournalRows, RowsByNumber, UNNAMED_COLUMN};
 pub(crate) use self::files::{Destination, OutputError, Replaced, ReportFiles, is_journal};
+pub(crate) use self::hashed::{Hashing, hex};
 pub(crate) use self::journal::{Appender, Closed, Journal, Line, NotWritten, Target, UNRECORDED};
 pub(crate) use self::journal_reader::{JournalIndex, doubt_failures, index_journal, reopen_journal};
 pub(crate) use self::line::{COLUMNS, Column, Settlement};
@@ -52,10 +54,10 @@ pub(crate) use self::list_record::{DirectoryRecord, ReportedRecord};
 pub(crate) use self::lock::Lock;
 pub(crate) use self::lookups::{check_lookups, read_lookups, write_lookups};
 pub(crate) use self::merge::{Former, MergeError, Merged, ShardSet};
-pub(crate) use self::metrics::{Metrics, earlier_metrics};
+pub(crate) use self::metrics::{Metrics, Series, earlier_metrics};
 pub(crate) use self::options::{OptionsRecord, ReadingRecord};
 pub(crate) use self::output_paths::{ReadFile, check_list_place, check_output_paths, check_page_path};
-pub(crate) use self::publish::{EndedJournal, Extent, Hashing, Numbers, Published, count_report, hex};
+pub(crate) use self::publish::{EndedJournal, Extent, Numbers, Published, count_report};
 pub(crate) use self::record::{EnvironmentRecord, InputRecord, ReportRecord, RunRecord, Status, tally, totals};
 pub(crate) use self::resumed_users::ResumedUsers;
 pub(crate) use self::shard::{MergedShard, ShardRecord};

@@ -5,14 +5,13 @@
 //! Only the places of the lines are sorted, in bounded memory. The lines themselves are copied.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
-
-use sha2::{Digest, Sha256};
 
 use super::dialect::parser_of_report;
 use super::failed::{FailedRows, RowsByNumber};
 use super::files::{Draft, ReportFiles, folder_of, remove_if_there, rename, sync_folder_of};
+use super::hashed::{HashedFile, Hashing};
 use super::journal_reader::{BUFFER, JournalIndex, Line, read_journal};
 use super::line::{outcome_of, parsed};
 use crate::domain::{Counts, CsvDialect, Lines, Outcome, OutputDialect, Shard, Tally, counted};
@@ -46,6 +45,8 @@ pub(crate) struct Published {
     pub(crate) sha256: String,
     /// The number of lines without the header.
     pub(crate) lines: u64,
+    /// The SHA-256 of the file of the failed rows, in hexadecimal; `None` if no row failed, or if it was not written now.
+    pub(crate) failed_sha256: Option<String>,
 }
 
 /// The journal of a run that has ended.
@@ -126,13 +127,13 @@ impl EndedJournal {
             return Err(in_order(io::Error::other(what)));
         }
         let (sha256, lines) = copier.finish().map_err(in_order)?;
-        failed_rows.map(FailedRows::finish).transpose().map_err(in_failed)?;
+        let failed_sha256 = failed_rows.map(FailedRows::finish).transpose().map_err(in_failed)?;
         match failed {
             Some(draft) => files.failed.install(draft)?,
             None => files.failed.remove_if_there()?,
         }
         let is_a_journal = extent.lines == Lines::All && dialect.is_as(CsvDialect::default());
-        Ok(WrittenReport { files, draft, is_a_journal, published: Published { tally: index.tally, sha256, lines } })
+        Ok(WrittenReport { files, draft, is_a_journal, published: Published { tally: index.tally, sha256, lines, failed_sha256 } })
     }
 }
 
@@ -190,36 +191,6 @@ enum Output<'a> {
     Bytes(HashedFile<'a>),
     /// In another dialect than the journal's.
     Records(Box<csv::Writer<HashedFile<'a>>>),
-}
-
-/// A file that is hashed while it is written.
-pub(super) struct HashedFile<'a> {
-    file: BufWriter<&'a File>,
-    sha256: Sha256,
-}
-
-impl<'a> HashedFile<'a> {
-    pub(super) fn new(file: &'a File) -> Self {
-        Self { file: BufWriter::with_capacity(BUFFER, file), sha256: Sha256::new() }
-    }
-
-    /// The SHA-256 of what was written, in hexadecimal.
-    pub(super) fn finish(mut self) -> io::Result<String> {
-        self.file.flush()?;
-        Ok(hex(&self.sha256.finalize()))
-    }
-}
-
-impl Write for HashedFile<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.sha256.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 impl Output<'_> {
@@ -296,45 +267,7 @@ fn count(path: &Path) -> io::Result<Published> {
     while reader.read_byte_record(&mut line)? {
         tally.add(outcome_of(&line).ok_or_else(|| io::Error::other("a line has no result"))?);
     }
-    Ok(Published { tally, sha256: reader.into_inner().finish(), lines: tally.rows() })
-}
-
-/// `bytes` in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The SHA-256 of the file at `path`, in hexadecimal.
-pub(super) fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = Hashing::open(path)?;
-    io::copy(&mut file, &mut io::sink())?;
-    Ok(file.finish())
-}
-
-/// Hashes a file while it is read.
-#[derive(Debug)]
-pub(crate) struct Hashing {
-    file: File,
-    sha256: Sha256,
-}
-
-impl Hashing {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, sha256: Sha256::new() })
-    }
-
-    /// The SHA-256 of what was read, in hexadecimal.
-    pub(crate) fn finish(self) -> String {
-        hex(&self.sha256.finalize())
-    }
-}
-
-impl Read for Hashing {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(out)?;
-        self.sha256.update(&out[..count]);
-        Ok(count)
-    }
+    Ok(Published { tally, sha256: reader.into_inner().finish(), lines: tally.rows(), failed_sha256: None })
 }
 
 #[cfg(test)]

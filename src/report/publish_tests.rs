@@ -2,8 +2,10 @@ use std::fs;
 
 use csv::ByteRecord;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::super::failed::DirectoryRows;
+use super::super::hashed::hex;
 use super::super::journal::encoded;
 use super::super::line::COLUMNS;
 use super::*;

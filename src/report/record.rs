@@ -152,6 +152,9 @@ pub(crate) struct ReportRecord {
     pub(crate) path: String,
     pub(crate) sha256: Option<String>,
     pub(crate) rows: Option<u64>,
+    /// The SHA-256 of the file of the failed rows; `None` if no row failed, and in records of versions that did not write this.
+    #[serde(rename = "failedSha256", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed_sha256: Option<String>,
 }
 
 impl RunRecord {

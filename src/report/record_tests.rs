@@ -65,7 +65,7 @@ pub(in crate::report) fn record() -> RunRecord {
         totals: totals(&Tally::default()),
         requests: RequestsRecord::default(),
         holds: HoldsRecord::default(),
-        report: ReportRecord { path: "r.csv".into(), sha256: None, rows: None },
+        report: ReportRecord { path: "r.csv".into(), sha256: None, rows: None, failed_sha256: None },
         lookup_sha256: None,
         in_doubt_ahead: Some(0),
         in_doubt_up_to: 0,

@@ -11,9 +11,9 @@ use csv::ByteRecord;
 
 use super::dialect::parser_of_report;
 use super::files::{OutputError, ReportFiles};
+use super::hashed::{Hashing, sha256_of};
 use super::journal_reader::BUFFER;
 use super::line::{Column, outcome_of};
-use super::publish::{Hashing, sha256_of};
 use super::record::{RunRecord, Status, tally};
 use super::version::columns_of;
 use crate::domain::{Outcome, RowNumber, Shard, Tally, are, counted, escaped, quote, shown};
@@ -165,10 +165,18 @@ fn failed_rows_of(record: &RunRecord, files: &ReportFiles) -> Finding {
     match (failures, files.failed.exists()) {
         (0, false) => Finding::Holds("no row failed".to_owned()),
         (0, true) => Finding::Fails(format!("no row failed, and yet there is {name}")),
+        (_, true) if is_changed(&files.failed, record.report.failed_sha256.as_deref()) => {
+            Finding::Aside(format!("{} failed; {name} has been changed since", counted(failures, "row")))
+        }
         (_, true) => Finding::Holds(format!("{} failed, see {name}", counted(failures, "row"))),
         // Somebody may have moved it to run it again: the report has the same rows.
         (_, false) => Finding::Aside(format!("{} failed; {name} is not there any more", counted(failures, "row"))),
     }
+}
+
+/// Whether a file is another than the one with this SHA-256, if that is known. Rows are mended there, to be run again.
+fn is_changed(path: &Path, sha256: Option<&str>) -> bool {
+    sha256.is_some_and(|sha256| sha256_of_file(path).is_ok_and(|now| now != sha256))
 }
 
 fn input_of(record: &RunRecord) -> Finding {

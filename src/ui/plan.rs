@@ -160,12 +160,7 @@ impl PlanView<'_> {
             writeln!(f, "plan       {operation} at most {to_send} of {}", counted(*own_rows, "row"))?;
         }
         if let Some((shard, of_all)) = self.shard {
-            let [first, second] = [1, 2].map(|nth| shard.nth(nth));
-            write!(f, "shard      {shard}: rows {first}, {second} and so on, of {rows}")?;
-            match self.rate {
-                Rate::PerSecond(_) => writeln!(f, "; at most {} of the {of_all} of all {}", self.rate, shard.count())?,
-                Rate::Unlimited => writeln!(f)?,
-            }
+            self.write_shard(f, shard, of_all, *rows)?;
         }
         write!(f, "input      {name}: {}", counted(*duplicates, "duplicate"))?;
         let bad: u64 = invalid.values().sum();
@@ -189,6 +184,21 @@ impl PlanView<'_> {
             writeln!(f, "restore    {given_back} to the end date that they had, {ended} to an end; {untouched} untouched")?;
         }
         self.write_requests(f, *to_send)
+    }
+
+    fn write_shard(&self, f: &mut fmt::Formatter<'_>, shard: Shard, of_all: Rate, rows: u64) -> fmt::Result {
+        let [first, second] = [1, 2].map(|nth| shard.nth(nth));
+        match shard.rows_of(rows) {
+            0 => write!(f, "shard      {shard}: none of {}", counted(rows, "row"))?,
+            1 => write!(f, "shard      {shard}: row {first} of {rows}")?,
+            2 => write!(f, "shard      {shard}: rows {first} and {second} of {rows}")?,
+            _ => write!(f, "shard      {shard}: rows {first}, {second} and so on, of {rows}")?,
+        }
+        match self.rate {
+            Rate::PerSecond(_) => writeln!(f, "; at most {} of the {of_all} of all {}", self.rate, shard.count())?,
+            Rate::Unlimited => writeln!(f)?,
+        }
+        writeln!(f, "all {:<7}the digest, and the next line, are of the plan of all {}", shard.count(), counted(rows, "row"))
     }
 
     fn write_requests(&self, f: &mut fmt::Formatter<'_>, to_send: u64) -> fmt::Result {

@@ -410,8 +410,7 @@ fn what_the_records_tell_is_not_passed_over() {
     assert!(selected.code == 2 && selected.stderr.contains("NEW has lines only"), "{}", selected.stderr);
     // Audits of different inputs.
     let other = field.run(&["diff", "2026-11-01.csv", "some.csv"]);
-    let different =
-        "warning: OLD and NEW are audits of different inputs: `added` and `removed` may stand for users who are in one of them only\n";
+    let different = "warning: OLD and NEW are audits of different inputs, or of different shards of one: `added` and `removed` may stand for users who are in one of them only\n";
     assert_eq!((other.code, other.stderr.as_str()), (1, format!("{different}30 changes of 50 users: 30 removed\n").as_str()));
     // A record of another report under the renamed report's name, and a report that has changed under its own.
     let text = std::fs::read_to_string(field.path("2026-11-01.csv")).expect("there");

@@ -512,6 +512,7 @@ fn failed_rows_that_are_not_those_of_the_report_are_refused() {
             Some(whole.replacen(&id, &field.sandbox.user_id(29).to_string(), 1)),
             "line 2: expected row 8, and its values in the report are others",
         ),
+        ("a mended date", Some(whole.replacen("2099-08-30", "2099-08-29", 1)), "its SHA-256 is "),
         (
             "another header",
             Some(whole.replacen(",errorMessage", ",message", 1)),
@@ -550,11 +551,12 @@ fn no_file_is_replaced_that_is_not_to_be() {
         ("./s.0-of-3.failed.csv", "would replace the failed rows of a shard, `s.0-of-3.failed.csv`"),
         ("in.csv", "in.csv: the report would replace the input, `in.csv`"),
         ("folder/", "folder/: expected the path of a file"),
+        ("-", "-: expected the path of a file"),
     ] {
         refused(&field, output, &shards, expected);
     }
-    refused(&field, "m.csv", &["folder/".to_owned()], "folder/: expected the report of a shard, a regular file\nhint: name the reports");
-    for there in ["m.csv", "m.run.json", "m.failed.csv", "m.partial.csv", "m.partial.csv.tmp"] {
+    refused(&field, "m.csv", &["folder/".to_owned()], "folder/: expected a regular file of a shard\nhint: name the reports");
+    for there in ["m.csv", "m.run.json", "m.failed.csv", "m.partial.csv"] {
         field.write(there, "mine");
         let before = files(&field);
         let done = merge(&field, "m.csv", &shards, &[]);
@@ -568,11 +570,70 @@ fn no_file_is_replaced_that_is_not_to_be() {
         assert!(files(&field) == before);
         fs::remove_file(field.path(there)).expect("there");
     }
+    // The record has the input's path as it was in the folder of the runs.
+    fs::create_dir(field.path("below")).expect("created");
+    let before = files(&field);
+    let names: Vec<String> = shards.iter().map(|shard| format!("../{shard}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut from_below = field.tool(&[&["merge", "--overwrite", "../in.csv"], &names[..]].concat());
+    let from_below = done(from_below.current_dir(field.path("below")).output().expect("the tool runs"));
+    assert_eq!(from_below.code, 2, "{}", from_below.stderr);
+    assert!(
+        from_below.stderr.contains("../in.csv: the merge would replace the input of the shards, by its SHA-256"),
+        "{}",
+        from_below.stderr
+    );
+    assert!(files(&field) == before);
     let nowhere = merge(&field, "nowhere/m.csv", &shards, &[]);
     assert_eq!(nowhere.code, 5, "{}", nowhere.stderr);
     assert!(nowhere.stderr.contains("hint: check the path, or make its folder"), "{}", nowhere.stderr);
     let done = done(field.tool(&["merge", "m.csv"]).output().expect("the tool runs"));
     assert_eq!(done.code, 2, "{}", done.stderr);
+}
+
+#[test]
+fn a_report_that_was_changed_is_blamed_and_not_its_failed_rows() {
+    let (field, shards) = three();
+    let report = fs::read_to_string(field.path("s.1-of-3.csv")).expect("there");
+    field.write("s.1-of-3.csv", report.replacen(",not_found,", ",rejected,", 1));
+    refused(&field, "m.csv", &shards, "error: s.1-of-3.csv: the report is not as its record says: its SHA-256 is ");
+}
+
+#[test]
+fn shards_that_judged_a_users_date_differently_are_refused() {
+    let field = sandbox(3);
+    let (user, other) = (field.sandbox.user_id(0), field.sandbox.user_id(1));
+    let soon = chrono::Utc::now() + chrono::TimeDelta::seconds(3605);
+    let at = soon.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    field.write("in.csv", format!("userID,until\n{user},{at}\n{user},{at}\n{other},+1m\n"));
+    let run = |shard: &str, more: &[&str]| {
+        let mut tool = field.tool(&[]);
+        tool.args(["grant", "in.csv", "--yes", "--max-window", "1h", "--skip-invalid", "--max-failures", "100%", "--shard", shard]);
+        done(tool.args(more).output().expect("the tool runs"))
+    };
+    let early = run("0/2", &[]);
+    assert_eq!(early.code, 1, "its row is too far ahead: {}", early.stderr);
+    while chrono::Utc::now() <= soon - chrono::TimeDelta::hours(1) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let late = run("1/2", &[]);
+    assert_eq!(late.code, 0, "{}", late.stderr);
+    let names: Vec<String> = (0..2).map(|index| format!("in.{index}-of-2.report.csv")).collect();
+    let expected = "error: in.1-of-2.report.csv: row 2 is a `duplicate` for shard `1/2`, but the earlier row 1 of the same user is `invalid` in \
+                    in.0-of-2.report.csv: neither was sent\nhint: ";
+    refused(&field, "m.csv", &names, expected);
+    assert_eq!(run("0/2", &["--overwrite"]).code, 0, "as the hint says");
+    assert_eq!(merge(&field, "m.csv", &names, &[]).code, 0);
+}
+
+#[test]
+fn ends_after_different_times_are_not_one_run() {
+    let field = sandbox(30);
+    field.users(4, UNTIL);
+    let run = |shard: &str, grace: &str| field.run(&["end", "in.csv", "--in", grace, "--shard", shard]);
+    assert_eq!((run("0/2", "60s").code, run("1/2", "300s").code), (0, 0));
+    let names: Vec<String> = (0..2).map(|index| format!("in.{index}-of-2.report.csv")).collect();
+    refused(&field, "m.csv", &names, "`--in` is `5m`, and there `1m`");
 }
 
 /// The report `whole.csv` in as many shards, as their processes would have written them.
@@ -690,7 +751,9 @@ mod faults {
             assert_eq!(is_accepted, record(field, "m.run.json")["status"] == "completed", "{what}");
             assert_eq!(bytes(field, "m.failed.csv"), bytes(field, "whole.failed.csv"), "{what}");
         }
-        let mended = merge(field, "m.csv", names, &["--overwrite"]);
+        // Given once more, the command mends what a kill has left, and replaces no report that is done.
+        let is_done = field.path("m.run.json").exists() && record(field, "m.run.json")["status"] == "completed";
+        let mended = merge(field, "m.csv", names, if is_done { &["--overwrite"] } else { &[] });
         assert_eq!(mended.code, 1, "{what}: {}", mended.stderr);
         assert_eq!(bytes(field, "m.csv"), bytes(field, "whole.csv"), "{what}");
         assert_eq!(bytes(field, "m.failed.csv"), bytes(field, "whole.failed.csv"), "{what}");

@@ -42,7 +42,11 @@ fn each_row_is_done_by_one_shard() {
             (&record["input"]["rows"], &record["totals"]["rows"], &record["report"]["rows"]),
             (&json!(20), &json!(own.len()), &json!(own.len()))
         );
-        let plan = format!("shard      {index}/3: rows {}, {} and so on, of 20\n", index + 1, index + 4);
+        let plan = format!(
+            "shard      {index}/3: rows {}, {} and so on, of 20\nall 3      the digest, and the next line, are of the plan of all 20 rows\n",
+            index + 1,
+            index + 4
+        );
         assert!(done.stderr.contains(&plan), "{}", done.stderr);
         assert_eq!(field.run(&["verify", &format!("in.{index}-of-3.report.csv")]).code, 0);
         let page = field.run(&["page", &format!("in.{index}-of-3.report.csv"), "-o", "page.html", "--overwrite"]);
@@ -234,6 +238,7 @@ fn a_shard_without_rows_has_an_empty_report() {
     let done = field.run(&["audit", "in.csv", "--shard", "5/8"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stderr.contains("no row of the input is in this shard: the report is empty"), "{}", done.stderr);
+    assert!(done.stderr.contains("shard      5/8: none of 2 rows; at most"), "{}", done.stderr);
     let report = field.report("in.5-of-8.report.csv");
     assert!(report.lines.is_empty() && report.columns[0] == "row");
     assert_eq!(field.run(&["verify", "in.5-of-8.report.csv"]).code, 0);

@@ -12,7 +12,7 @@ const AGAIN: &str = "merge again: nothing has the name of the report yet, or `--
 /// Why reports are not merged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MergeError {
-    #[error("{}: expected the report of a shard, a regular file", shown(.0))]
+    #[error("{}: expected a regular file of a shard", shown(.0))]
     NotAFile(PathBuf),
     #[error("{}: there is no such report", shown(.0))]
     NoReport(PathBuf),
@@ -41,6 +41,13 @@ pub(crate) enum MergeError {
     NotAsRecorded { report: PathBuf, fault: String },
     #[error("{}: this is not the file of the rows that failed as the shard wrote it: {fault}", shown(path))]
     FailedRows { path: PathBuf, fault: String },
+    /// Nothing was sent for the user, because the shards judged one date at different times.
+    #[error(
+        "{}: row {row} is a `duplicate` for shard `{shard}`, but the earlier row {earlier} of the same user is `invalid` in {}: neither was sent",
+        shown(report),
+        shown(other)
+    )]
+    Disagree { report: PathBuf, shard: Shard, row: u64, earlier: u64, other: PathBuf },
     #[error("{}: the file exists, and is not touched without `--overwrite`", shown(.0))]
     Exists(PathBuf),
     /// OUTPUT cannot be written where it was named.
@@ -79,12 +86,15 @@ impl MergeError {
             Self::Missing { .. } => "name the reports of all shards, and run what is missing with that `--shard`",
             Self::NotAsRecorded { .. } => "put the report back as its run wrote it: `pingone-bypass verify` tells what has changed",
             Self::FailedRows { .. } => "put the file back as the shard wrote it: mend rows in a copy, or in the merged file",
+            Self::Disagree { .. } => {
+                "a date at the edge of `--max-window` was valid when one shard started, and not when the other did: run both again, at one time, with `--overwrite`"
+            }
             Self::Exists(_) => "name another OUTPUT, or replace what is there with `--overwrite`",
             Self::Output(OutputError::File(error)) | Self::Writing(error) => return error.hint_then(AGAIN),
             Self::Output(OutputError::InUse(_)) => "wait until that run has ended, or name another OUTPUT",
             Self::Output(_) => "name a file of its own as OUTPUT, such as `users.report.csv`",
             Self::Reading(_) => {
-                "put the file back as the shard wrote it, let this user read it, and allow enough open files (`ulimit -n`): two for each shard"
+                "put the file back as the shard wrote it, and let this user read it; more than some hundred shards need more open files (`ulimit -n`)"
             }
         };
         hint.to_owned()
@@ -114,7 +124,8 @@ mod tests {
             MergeError::Double { .. } => MergeError::Missing { first: path(), count: 8, missing: text() },
             MergeError::Missing { .. } => MergeError::NotAsRecorded { report: path(), fault: text() },
             MergeError::NotAsRecorded { .. } => MergeError::FailedRows { path: path(), fault: text() },
-            MergeError::FailedRows { .. } => MergeError::Exists(path()),
+            MergeError::FailedRows { .. } => MergeError::Disagree { report: path(), shard, row: 2, earlier: 1, other: path() },
+            MergeError::Disagree { .. } => MergeError::Exists(path()),
             MergeError::Exists(_) => MergeError::Output(OutputError::InUse(path())),
             MergeError::Output(OutputError::InUse(_)) => MergeError::Output(OutputError::NotAFile(path())),
             MergeError::Output(OutputError::File(_)) => {
@@ -128,7 +139,7 @@ mod tests {
 
     #[test]
     fn each_refusal_of_a_merge_says_what_can_be_done() {
-        assert_eq!(assert_all_told(MergeError::NotAFile("r.csv".into()), next, MergeError::hint), 19);
+        assert_eq!(assert_all_told(MergeError::NotAFile("r.csv".into()), next, MergeError::hint), 20);
     }
 
     #[test]

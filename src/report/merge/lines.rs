@@ -5,7 +5,7 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
-use crate::report::publish::Hashing;
+use crate::report::hashed::Hashing;
 
 /// No line of a report is longer, in bytes: an input's has 256 KiB at most, which its quotes may double, and the report's own
 /// columns are short.

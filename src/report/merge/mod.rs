@@ -8,6 +8,7 @@
 //! Row r is in shard (r - 1) mod N, so the lines are taken from the reports in turn, and nothing has to be sorted: of each report, a
 //! buffer and one line are in memory. Nothing has its name before everything is checked.
 
+mod agreed;
 mod error;
 mod lines;
 mod record;
@@ -21,17 +22,19 @@ use csv::ByteRecord;
 
 pub(crate) use self::error::MergeError;
 
+use self::agreed::Agreed;
 use self::lines::LineParser;
-use self::record::{differing_options, merged_record, recorded_tally};
+use self::record::{derived_id, differing_options, merged_record, recorded_tally};
 use self::shards::{FinishedShard, read_shards};
 use self::source::{Parsers, ShardSource, index_of, is_failure};
 use super::dialect::delimiter_of_report;
 use super::failed::FailedWriter;
 use super::files::{Destination, Draft, OutputError, ReportFiles, remove_if_there};
+use super::hashed::{HashedFile, sha256_of};
 use super::line::COLUMNS;
 use super::lock::Lock;
 use super::output_paths::{ReadFile, check_output_paths};
-use super::publish::{HashedFile, Published};
+use super::publish::Published;
 use super::record::{RunRecord, Status};
 use crate::domain::{BYTE_ORDER_MARK, CsvDialect, RowNumber};
 use crate::file_error::FileError;
@@ -85,17 +88,24 @@ impl ShardSet {
     pub(crate) fn merge(&self, output: &ReportFiles, former: Former, is_stopped: impl Fn() -> bool) -> Result<Option<Merged>, MergeError> {
         self.check_paths(output)?;
         let _lock = Lock::take(&output.lock, &output.report).map_err(MergeError::Output)?;
-        if former == Former::Keep {
-            match output.are_new() {
-                Ok(()) => {}
-                Err(OutputError::Exists(path) | OutputError::Unfinished(path)) => return Err(MergeError::Exists(path)),
-                Err(error) => return Err(MergeError::Output(error)),
+        if former == Former::Keep && !self.was_begun(output) {
+            let ReportFiles { report, partial, record, failed, lookups, .. } = output;
+            let kept = [report, partial, &**record, &**failed, &**lookups];
+            if let Some(path) = kept.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+                return Err(MergeError::Exists(path.to_path_buf()));
             }
         }
         let Some(written) = self.write(output, is_stopped)? else { return Ok(None) };
         let record = merged_record(&self.shards, &output.report, &written.published);
         let published = written.publish(output, &record).map_err(MergeError::Writing)?;
         Ok(Some(Merged { record, published, differing_options: differing_options(&self.shards) }))
+    }
+
+    /// Whether a merge of the same shards to this `output` was killed before it was done: it is done again.
+    fn was_begun(&self, output: &ReportFiles) -> bool {
+        let record = RunRecord::read(&output.record).ok().flatten();
+        let own = derived_id(self.shards.iter().map(|shard| &shard.record)).to_string();
+        !output.partial.exists() && record.is_some_and(|record| record.status == Status::Running && record.run_id == own)
     }
 
     /// Refuses an output that would replace a file of a shard, or the input.
@@ -110,7 +120,16 @@ impl ShardSet {
         if let Some(input) = &self.shards[0].record.input.path {
             read.push(ReadFile { what: "the input", path: input.as_ref() });
         }
-        check_output_paths(&Destination::Files(Box::new(output.clone())), None, &read).map(|_| ()).map_err(MergeError::Output)
+        check_output_paths(&Destination::Files(Box::new(output.clone())), None, &read).map_err(MergeError::Output)?;
+        // The record may have the input's path as it was in another folder.
+        let input = self.shards[0].record.input.sha256.as_deref();
+        for path in [&output.report, &*output.failed] {
+            if path.is_file() && sha256_of(path).ok().as_deref() == input {
+                let (path, other) = (path.to_path_buf(), "the input of the shards, by its SHA-256".to_owned());
+                return Err(MergeError::Output(OutputError::WouldReplace { path, what: "the merge", other, option: "OUTPUT" }));
+            }
+        }
+        Ok(())
     }
 
     /// Writes the report and the failed rows, still without their names. Everything is checked when this returns; `None` if it was
@@ -128,15 +147,21 @@ impl ShardSet {
         let mut failed_rows = failed_rows.map_err(in_failed)?;
         let mut report = HashedFile::new(draft.file());
         report.write_all(&header).map_err(in_report)?;
+        let mut agreed = Agreed::default();
         for row in 1..=self.rows {
             if row.is_multiple_of(ROWS_AT_ONCE) && is_stopped() {
                 return Ok(None);
             }
-            let source = &mut sources[index_of(RowNumber(row), self.shards.len())];
+            let index = index_of(RowNumber(row), self.shards.len());
+            let source = &mut sources[index];
             let (line, outcome) = source.line(row, &mut parsers)?;
             report.write_all(line).map_err(in_report)?;
+            agreed.check(row, outcome, &parsers.values).map_err(|earlier| self.disagreement(row, earlier))?;
             if is_failure(outcome) {
-                let values = source.failed_row(row, dialect, &mut parsers)?;
+                let values = match source.failed_row(row, dialect, &mut parsers) {
+                    Ok(values) => values,
+                    Err(error) => return Err(sources.swap_remove(index).blame(error)),
+                };
                 if let Some(failed) = &mut failed_rows {
                     failed.write(values, &parsers.values).map_err(in_failed)?;
                 }
@@ -144,8 +169,17 @@ impl ShardSet {
         }
         sources.into_iter().try_for_each(ShardSource::finish)?;
         let sha256 = report.finish().map_err(in_report)?;
-        failed_rows.map(FailedWriter::finish).transpose().map_err(in_failed)?;
-        Ok(Some(WrittenMerge { report: draft, failed, published: Published { tally, sha256, lines: self.rows } }))
+        let failed_sha256 = failed_rows.map(FailedWriter::finish).transpose().map_err(in_failed)?;
+        Ok(Some(WrittenMerge { report: draft, failed, published: Published { tally, sha256, lines: self.rows, failed_sha256 } }))
+    }
+
+    /// A `row` that its shard left to an `earlier` one, which is invalid for its own shard.
+    fn disagreement(&self, row: u64, earlier: u64) -> MergeError {
+        let [(report, shard), (other, _)] = [row, earlier].map(|row| {
+            let shard = &self.shards[index_of(RowNumber(row), self.shards.len())];
+            (shard.path(), shard.shard)
+        });
+        MergeError::Disagree { report, shard, row, earlier, other }
     }
 
     /// Opens the files of all shards. Returns the header of their reports, too.

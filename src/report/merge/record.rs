@@ -62,7 +62,12 @@ pub(super) fn merged_record(shards: &[FinishedShard], output: &Path, published: 
         totals: totals(&published.tally),
         requests: requests(records()),
         holds: holds(records()),
-        report: ReportRecord { path: output.display().to_string(), sha256: Some(published.sha256.clone()), rows: Some(published.lines) },
+        report: ReportRecord {
+            path: output.display().to_string(),
+            sha256: Some(published.sha256.clone()),
+            rows: Some(published.lines),
+            failed_sha256: published.failed_sha256.clone(),
+        },
         lookup_sha256: None,
         in_doubt_ahead: Some(0),
         in_doubt_up_to: records().map(|record| record.in_doubt_up_to).max().unwrap_or_default(),
@@ -112,7 +117,7 @@ fn common<'a, T: PartialEq + Clone + 'a>(mut values: impl Iterator<Item = &'a T>
 
 /// No request carries this ID: those of a shard carry the shard's. It follows from theirs, so that merging the shards twice gives the
 /// same record.
-fn derived_id<'a>(records: impl Iterator<Item = &'a RunRecord>) -> RunId {
+pub(super) fn derived_id<'a>(records: impl Iterator<Item = &'a RunRecord>) -> RunId {
     let mut sha256 = Sha256::new();
     for record in records {
         sha256.update(record.run_id.as_bytes());

@@ -110,12 +110,14 @@ impl FinishedShard {
             return Err(MergeError::OtherCount { report: self.path(), found, first: first.path(), expected });
         }
         let rows = |record: &RunRecord| record.input.rows.unwrap_or_default().to_string();
+        let grace = |record: &RunRecord| record.options.grace.clone().unwrap_or_default();
         let dialect = |record: &RunRecord| record.options.output_dialect.clone();
         let input_dialect = |record: &RunRecord| format!("{:?}", record.input.dialect);
         let (own, other) = (&self.record, &first.record);
         let difference = own
             .difference_of_work(other)
             .or_else(|| Difference::of("the number of the input's rows", &rows(own), &rows(other)))
+            .or_else(|| Difference::of("`--in`", &grace(own), &grace(other)))
             .or_else(|| Difference::of("the report's dialect", &dialect(own), &dialect(other)))
             .or_else(|| Difference::of("the input's dialect", &input_dialect(own), &input_dialect(other)));
         match difference {
@@ -129,7 +131,7 @@ impl FinishedShard {
 }
 
 /// Whether there is a regular file at `path`. To read another, a pipe say, might take for ever.
-fn is_a_file(path: &Path) -> Result<bool, MergeError> {
+pub(super) fn is_a_file(path: &Path) -> Result<bool, MergeError> {
     match path.metadata() {
         Ok(there) if there.is_file() => Ok(true),
         Ok(_) => Err(MergeError::NotAFile(path.to_owned())),
@@ -140,6 +142,9 @@ fn is_a_file(path: &Path) -> Result<bool, MergeError> {
 
 /// The record at `path`; `None` if there is none.
 fn read_record(path: &Path) -> Result<Option<RunRecord>, MergeError> {
+    if !is_a_file(path)? {
+        return Ok(None);
+    }
     match RunRecord::read(path) {
         Ok(record) => Ok(record),
         Err(OutputError::OtherFormat { path, found, expected, .. }) => Err(MergeError::OtherFormat { path, found, expected }),

@@ -6,7 +6,7 @@ use csv::ByteRecord;
 
 use super::error::MergeError;
 use super::lines::{LineFault, LineParser, LineReader};
-use super::shards::FinishedShard;
+use super::shards::{FinishedShard, is_a_file};
 use crate::domain::{BYTE_ORDER_MARK, Counts, CsvDialect, Outcome, RowNumber, Tally, UserId, are, counted, quote};
 use crate::file_error::FileError;
 use crate::report::failed::FAILED_COLUMNS;
@@ -36,7 +36,7 @@ impl<'a> ShardSource<'a> {
     pub(super) fn open(shard: &'a FinishedShard, at_once: usize) -> Result<Self, MergeError> {
         let open = |path: &Path| LineReader::open(path, at_once).map_err(|source| unreadable(path, source));
         let report = open(&shard.files.report)?;
-        let (path, is_there) = (&*shard.files.failed, shard.files.failed.exists());
+        let (path, is_there) = (&*shard.files.failed, is_a_file(&shard.files.failed)?);
         let failures = tally(&shard.record.totals).failures();
         let failed = match (failures, is_there) {
             (0, false) => None,
@@ -97,6 +97,18 @@ impl<'a> ShardSource<'a> {
         Ok((self.report.text(), outcome))
     }
 
+    /// What is to blame for an `error`: if the report itself has changed, its failed rows may well not fit.
+    pub(super) fn blame(mut self, error: MergeError) -> MergeError {
+        loop {
+            match self.report.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(fault) => return self.faulty(fault),
+            }
+        }
+        self.check_digest().err().unwrap_or(error)
+    }
+
     /// The values in the input of a `row` that failed, whose line is the one that `parsers` have parsed last.
     pub(super) fn failed_row(&mut self, row: u64, dialect: CsvDialect, parsers: &mut Parsers) -> Result<ByteRecord, MergeError> {
         let (path, record) = (&*self.shard.files.failed, &self.shard.record);
@@ -145,14 +157,24 @@ impl<'a> ShardSource<'a> {
             Some((Ok(true), line)) => return Err(wrong_rows(path, format!("line {line}: there is a row more than failed"))),
             Some((Err(fault), line)) => return Err(faulty_at(path, line, fault)),
         }
+        if let (Some(failed), Some(expected)) = (self.failed.take(), &self.shard.record.report.failed_sha256) {
+            let found = failed.finish();
+            if found != *expected {
+                return Err(wrong_rows(path, format!("its SHA-256 is {found}, and the record has {}", quote_digest(expected))));
+            }
+        }
         let recorded = tally(&self.shard.record.totals);
         let differing = Outcome::ALL.into_iter().find(|outcome| recorded.of(*outcome) != self.tally.of(*outcome));
         if let Some(outcome) = differing {
             let (found, expected) = (self.tally.of(outcome), recorded.of(outcome));
             return Err(self.wrong(&format!("there {} {found} `{outcome}`, and the record has {expected}", are(found))));
         }
-        let expected = &self.shard.sha256;
-        let report = self.shard.path();
+        self.check_digest()
+    }
+
+    /// Checks the SHA-256 of the report, which has been read to its end.
+    fn check_digest(self) -> Result<(), MergeError> {
+        let (expected, report) = (&self.shard.sha256, self.shard.path());
         let found = self.report.finish();
         if found == *expected {
             return Ok(());
