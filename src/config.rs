@@ -103,6 +103,16 @@ pub(crate) enum Users {
     Reported,
 }
 
+impl Users {
+    /// What an `operation` on them is called in metrics: a quick look is no audit of everybody.
+    pub(crate) fn called(&self, operation: Operation) -> &'static str {
+        match self {
+            Self::Reported => "audit --reported",
+            Self::File(_) | Self::Directory(_) => operation.name(),
+        }
+    }
+}
+
 /// What to do with an existing report or journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existing {
@@ -126,7 +136,8 @@ pub(crate) struct Refusal {
 #[derive(Debug)]
 pub(crate) struct ToldIn {
     pub(crate) place: Replaced,
-    pub(crate) operation: Operation,
+    /// As in [`Users::called`].
+    pub(crate) operation: &'static str,
     pub(crate) shard: Option<Shard>,
     pub(crate) environment: Option<EnvironmentId>,
 }
@@ -178,8 +189,10 @@ impl RunConfig {
         let metrics = check_output_paths(&destination, output.metrics_file.as_deref(), &files)?;
         // From here on, the metrics can tell of a refusal.
         let environment = settings.as_ref().ok().and_then(|settings| settings.environment.as_ref()).map(|given| given.value);
-        let told =
-            metrics.clone().filter(|_| !arguments.safety.dry_run).map(|place| Box::new(ToldIn { place, operation, shard, environment }));
+        let told = metrics
+            .clone()
+            .filter(|_| !arguments.safety.dry_run)
+            .map(|place| Box::new(ToldIn { place, operation: users.called(operation), shard, environment }));
         let existing = match (output.resume, output.overwrite) {
             (true, _) => Existing::Resume,
             (false, true) => Existing::Overwrite,

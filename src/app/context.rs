@@ -62,6 +62,8 @@ pub(super) struct Context<'a> {
     start: &'a Start<'a>,
     pipeline: Pipeline<HttpTransport>,
     notices: Notices,
+    /// How long the users took to be found, before the run: looked up, or read from a report.
+    finding: Duration,
     /// The sandbox inside this process, which stops when dropped.
     _sandbox: Option<Sandbox>,
 }
@@ -104,7 +106,7 @@ impl<'a> Context<'a> {
         };
         let notices = Notices::of(&pipeline.session.answers);
         tracing::info!(operation = config.operation.name(), rate = %config.own_rate(), "run {run} is set up");
-        Ok(Self { start, pipeline, notices, _sandbox: sandbox })
+        Ok(Self { start, pipeline, notices, finding: Duration::ZERO, _sandbox: sandbox })
     }
 
     pub(super) fn config(&self) -> &'a RunConfig {
@@ -134,6 +136,11 @@ impl<'a> Context<'a> {
     /// Counts dates from PingOne's time, which differs from the local clock by `offset`.
     pub(super) fn correct_clock(&mut self, offset: Offset) {
         self.pipeline.clock = self.pipeline.clock.corrected(offset);
+    }
+
+    /// Notes how long the users took to be found.
+    pub(super) fn note_finding(&mut self, took: Duration) {
+        self.finding = took;
     }
 
     pub(super) fn concurrency(&self) -> usize {
@@ -221,7 +228,7 @@ impl<'a> Context<'a> {
             holds: holds_of(&traffic.holds(), session.pacer.lost()),
             sent_for_users: traffic.for_users.load(Ordering::Relaxed) > 0,
             statuses: traffic.statuses(),
-            took: began.elapsed(),
+            took: self.finding + began.elapsed(),
             held: session.pacer.lost(),
             finished: pipeline.clock.millis(),
         }

@@ -223,7 +223,9 @@ impl RunError {
             }
             Self::ListStopped(_) => "start the command again when it suits: it begins with the first page",
             Self::MergeStopped(_) => "start the command again when it suits",
-            Self::InterruptedFirst(_) => "start the command again when it suits: nothing was sent for a row by this one",
+            Self::InterruptedFirst(_) => {
+                "start the command again when it suits: it sent nothing for a row, and what was settled before stays settled"
+            }
         };
         hint.to_owned()
     }

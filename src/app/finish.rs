@@ -74,6 +74,13 @@ impl Conclusion<'_> {
             summary.differing = self.note_differing(&index);
             Err(why_stopped(results))
         };
+        if let Some(unread) = self.unread(&published) {
+            self.console.tell(&format!(
+                "{} whom PingOne's device report named when the run began {} not read: it does not name them any more; `--all-users` tells of everybody",
+                counted(unread, "user"),
+                if unread == 1 { "was" } else { "were" }
+            ));
+        }
         let code = match published {
             Ok(published) => conclude_published(&self.workspace.files, self.config, &published, &mut summary, self.console),
             Err(stopped) => {
@@ -86,6 +93,12 @@ impl Conclusion<'_> {
         };
         metrics.write(&summary, &statuses, code);
         Ok(code)
+    }
+
+    /// At least how many users of the device report, as it was when the run began, have no line in a finished report.
+    fn unread(&self, published: &Result<Published, RunError>) -> Option<u64> {
+        let first = self.record.input.reported.as_ref()?.users_at_first?;
+        first.checked_sub(published.as_ref().ok()?.tally.rows()).filter(|unread| *unread > 0)
     }
 
     /// Notes in the record how many users have another bypass than the device report says, if the audit is by one.

@@ -36,13 +36,13 @@ impl<'a> MetricsFile<'a> {
     /// The metrics file that `config` names. A dry run writes none.
     pub(super) fn of(config: &'a RunConfig) -> Self {
         let place = config.metrics.as_ref().filter(|_| !config.safety.dry_run);
-        let series = Series { operation: config.operation.name(), shard: config.shard };
+        let series = Series { operation: config.users.called(config.operation), shard: config.shard };
         Self::at(place, series, Some(TargetInfo::of(&config.connection).environment))
     }
 
     /// The metrics file that tells of a refused configuration.
     pub(super) fn of_refusal(told: &'a ToldIn) -> Self {
-        Self::at(Some(&told.place), Series { operation: told.operation.name(), shard: told.shard }, told.environment)
+        Self::at(Some(&told.place), Series { operation: told.operation, shard: told.shard }, told.environment)
     }
 
     /// Tells of a command line that is refused before its metrics file is known to be safe: only in a file that holds the
@@ -52,6 +52,7 @@ impl<'a> MetricsFile<'a> {
         let Some(operation) = ["grant", "audit", "end"].into_iter().find(|name| words.get(1).is_some_and(|word| word == name)) else {
             return;
         };
+        let operation = if words.iter().any(|word| word == "--reported") { "audit --reported" } else { operation };
         let joined = words.iter().find_map(|word| word.strip_prefix(OPTION)?.strip_prefix('='));
         let path = joined.or_else(|| words.windows(2).find(|pair| pair[0] == OPTION).map(|pair| pair[1].as_str()));
         let place = path.filter(|_| !words.iter().any(|word| word == "--dry-run")).and_then(|path| earlier_metrics(Path::new(path)));

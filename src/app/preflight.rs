@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::approval::Approval;
 use super::context::Context;
@@ -61,7 +61,9 @@ pub(super) async fn preflight<S: RowSource>(
     let source = set_clock(context, source, record, offset, resumed.is_none()).await?;
     record.environment.name = info.name.as_ref().map(ToString::to_string);
     record.environment.kind = info.kind.as_ref().map(ToString::to_string);
+    let began = Instant::now();
     let source = source.resolve(context, resumed.as_ref().and_then(|resumed| resumed.known)).await?;
+    context.note_finding(began.elapsed());
     let target = display_name(&info, &context.info().name);
     source.note_in(&mut record.input);
     let planned = source.planned();

@@ -122,6 +122,9 @@ impl ResolvedSource for ReadReport {
         if let Some(reported) = &mut record.reported {
             reported.entries = Some(self.0.entries);
             reported.users = Some(self.0.users);
+            if !self.0.has_field {
+                reported.may_miss.push("everybody, if this tenant's report has no field `bypassUntil`: no entry has it".to_owned());
+            }
         }
     }
 

@@ -92,6 +92,9 @@ impl Workspace {
         if let Some(difference) = former.difference(record) {
             return Err(OutputError::Another { path: self.files.record.to_path_buf(), difference }.into());
         }
+        if let (Some(reported), Some(former)) = (&mut record.input.reported, &former.input.reported) {
+            reported.users_at_first = former.users_at_first.or(former.users);
+        }
         record.requests = former.requests;
         record.holds = former.holds.clone();
         record.lookup_sha256.clone_from(&former.lookup_sha256);

@@ -22,7 +22,7 @@ const CODES: &str = "\
 Exit codes:
   0  the list is whole
   2  usage or configuration, a refused filter, more users than --max-users, a file that exists
-  3  PingOne does not answer, or its list is endless or leads elsewhere: the list is not whole
+  3  PingOne does not answer, or its list is endless, leads elsewhere or grows beyond --max-users: the list is not whole
   4  authentication or authorization refused, or no such environment
   5  the list cannot be written
   130, 143, 129  interrupted by SIGINT, SIGTERM, SIGHUP: the list is not whole";

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::SeenSet;
 use super::report_error::{NotReported, ReportError};
-use crate::domain::{BypassUntil, Row, are, counted};
+use crate::domain::{BypassUntil, Row, counted};
 use crate::external_sort::{Sorter, unnamed_file};
 use crate::file_error::FileError;
 use crate::pingone::{DeviceEntry, Session, Transport};
@@ -32,6 +32,8 @@ pub(crate) struct ReportedUsers {
     /// The number of entries that were read: one for each device.
     pub(crate) entries: u64,
     pub(crate) users: u64,
+    /// Whether any entry has the field `bypassUntil`; true if there is no entry.
+    pub(crate) has_field: bool,
     /// Each user once, as a [`Found`].
     spool: File,
     /// The names, each with its length before it.
@@ -53,6 +55,7 @@ pub(crate) async fn read_report<W: Transport>(
     while pages.has_more() {
         let page = session.next_entries(&mut pages, stop).await?;
         reader.has_field |= page.has_field;
+        reader.counted = reader.counted.max(page.counted);
         let new = reader.add(page.entries).map_err(not_kept)?;
         count.send_replace(reader.entries);
         pages.count_new(new).map_err(|why| NotReported::PingOne(pages.error(why)))?;
@@ -72,6 +75,8 @@ fn not_kept(source: io::Error) -> NotReported {
 struct Reader {
     entries: u64,
     has_field: bool,
+    /// The highest count of entries that PingOne has stated, whether of a page or of all.
+    counted: u64,
     /// Hashes of all users so far.
     users: HashSet<u64>,
     hasher: RandomState,
@@ -87,6 +92,7 @@ impl Reader {
         Ok(Self {
             entries: 0,
             has_field: false,
+            counted: 0,
             users: HashSet::new(),
             hasher: RandomState::new(),
             found: Sorter::new(&folder),
@@ -115,7 +121,13 @@ impl Reader {
     }
 
     fn finish(self) -> io::Result<ReportedUsers> {
-        let Self { entries, has_field, users: _, hasher: _, found, names, at: _ } = self;
+        let Self { entries, has_field, counted: stated, users: _, hasher: _, found, names, at: _ } = self;
+        if entries < stated {
+            tracing::warn!(
+                "PingOne counted {} of the device report, and listed {entries}: users may be missing; `--all-users` tells of everybody",
+                if stated == 1 { "1 entry".to_owned() } else { format!("{stated} entries") }
+            );
+        }
         if entries > 0 && !has_field {
             tracing::warn!(
                 "no entry of the device report has a `bypassUntil`: either nobody has a bypass by this report, or this tenant's report does not \
@@ -142,15 +154,14 @@ impl Reader {
         }
         if disagreeing > 0 {
             tracing::warn!(
-                "the devices of {} {} not of one mind about `bypassUntil`: the latest end date is taken as the reported one",
-                counted(disagreeing, "user"),
-                are(disagreeing)
+                "the devices of {} have different values of `bypassUntil`: the latest end date is taken as the reported one",
+                counted(disagreeing, "user")
             );
         }
         let mut spool = spool.into_inner().map_err(io::IntoInnerError::into_error)?;
         spool.rewind()?;
         let names = names.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(ReportedUsers { entries, users, spool, names })
+        Ok(ReportedUsers { entries, users, has_field: has_field || entries == 0, spool, names })
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct EntriesPage {
     pub(crate) entries: Vec<DeviceEntry>,
     /// Whether an entry has a `bypassUntil`, even an empty one.
     pub(crate) has_field: bool,
+    /// The number of entries that the answer states, whether of this page or of all is not documented.
+    pub(crate) counted: u64,
     /// The link to the next page.
     pub(super) next: Option<String>,
 }
@@ -59,9 +61,10 @@ fn found_in(id: Option<&ForeignText>) -> String {
 /// The entries in the `body` of a page.
 pub(super) fn read_entries(body: &Value, redact: &dyn Fn(String) -> String) -> Result<EntriesPage, NotUnderstood> {
     let found = entries_in(body).ok_or_else(|| NotUnderstood::NoEntries(members(body, redact)))?;
-    let mut page = EntriesPage { next: next_in(body)?, ..EntriesPage::default() };
+    let counted = ["/count", "/entries/count"].into_iter().find_map(|place| body.pointer(place)?.as_u64()).unwrap_or_default();
+    let mut page = EntriesPage { next: next_in(body)?, counted, ..EntriesPage::default() };
     for entry in found {
-        let Some(user) = field(entry, "userId").filter(|user| !user.is_null()) else {
+        let Some(user) = field(entry, "userId") else {
             return Err(NotUnderstood::NoUser(members(entry, redact)));
         };
         let user = read_user(user, redact)?;
@@ -121,7 +124,7 @@ fn read_until(user: UserId, until: &Value, redact: &dyn Fn(String) -> String) ->
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() => return Ok(None),
         Value::String(text) => date(text.trim()),
-        Value::Number(number) => number.as_i64().and_then(since_1970),
+        Value::Number(number) => number.as_i64().and_then(since_1970).or_else(|| fraction(&number.to_string())),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     read.map(Some).ok_or_else(|| NotUnderstood::Until { user, value: quoted(until, redact) })
@@ -133,8 +136,22 @@ fn date(text: &str) -> Option<BypassUntil> {
     }
     // Chrono also takes a space between date and time.
     let is_strict = text.as_bytes().get(10).is_some_and(|byte| byte.eq_ignore_ascii_case(&b'T'));
-    let read = DateTime::parse_from_rfc3339(text).ok().filter(|_| is_strict)?;
-    BypassUntil::from_instant(read.to_utc())
+    // Java writes an offset without a colon, too.
+    let read = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"));
+    let read = read.ok().filter(|_| is_strict).map(|read| read.to_utc());
+    read.and_then(BypassUntil::from_instant).or_else(|| fraction(text))
+}
+
+/// Seconds after 1970 with a fraction, as Java's serialisers write an instant: cut to milliseconds.
+fn fraction(text: &str) -> Option<BypassUntil> {
+    let (seconds, fraction) = text.split_once('.')?;
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(seconds) || !all_digits(fraction) {
+        return None;
+    }
+    let seconds: i64 = seconds.parse().ok().filter(|seconds| *seconds < LEAST_MILLIS)?;
+    let millis: i64 = format!("{fraction:0<3}")[..3].parse().ok()?;
+    BypassUntil::from_instant(DateTime::from_timestamp_millis(seconds * 1000 + millis)?)
 }
 
 /// The end date that is this many seconds or milliseconds after 1970.

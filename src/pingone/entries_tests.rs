@@ -30,6 +30,11 @@ fn a_date_is_rfc_3339_or_seconds_or_milliseconds() {
         ("253402300799999", "9999-12-31T23:59:59.999Z"),
         (r#""9999-12-31T23:59:59.999Z""#, "9999-12-31T23:59:59.999Z"),
         ("0", "1970-01-01T00:00:00.000Z"),
+        ("1788195600.0", "2026-08-31T17:00:00.000Z"),
+        ("1788195600.437999", "2026-08-31T17:00:00.437Z"),
+        (r#""1788195600.5""#, "2026-08-31T17:00:00.500Z"),
+        (r#""2026-08-31T17:00:00.437+0000""#, "2026-08-31T17:00:00.437Z"),
+        (r#""2026-08-31T19:00:00+0200""#, "2026-08-31T17:00:00.000Z"),
     ] {
         assert_eq!(until(value), date(expected), "{value}");
     }
@@ -51,7 +56,10 @@ fn any_other_date_is_refused_with_the_value() {
         r#""99999999999999999999""#,
         "true",
         "-1",
-        "1788195600.5",
+        "178819560000.5",
+        r#""1788195600.""#,
+        r#"".5""#,
+        r#""1788195600.5Z""#,
         "253402300800000",
         "18446744073709551615",
         "[]",
@@ -119,7 +127,7 @@ fn what_cannot_be_understood_is_told() {
             r"a page has no list of entries: expected `_embedded.entries`, and it has `_embedded`, `x\u{1b}`",
         ),
         (r#"{"entries":[{"user":"ann","device":7}]}"#, "an entry has no `userId`: it has `user`, `device`"),
-        (r#"{"entries":[{"userId":null}]}"#, "an entry has no `userId`: it has `userId`"),
+        (r#"{"entries":[{"userId":null}]}"#, "the `userId` of an entry is `null`: expected a UUID"),
         (r#"{"entries":["ann"]}"#, "an entry has no `userId`: it has no members, being `ann`"),
         (r#"{"entries":[{"userId":"ann\n"}]}"#, r"the `userId` of an entry is `ann\n`: expected a UUID"),
         (r#"{"entries":[{"userId":7}]}"#, "the `userId` of an entry is `7`: expected a UUID"),

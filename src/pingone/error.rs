@@ -8,8 +8,9 @@ use crate::domain::{Detail, EnvironmentId, ForeignText, counted, quote};
 /// A list is given up after this many pages in a row without a new user. A single page may be empty, or repeat the one before
 /// it if users have joined meanwhile.
 const MAX_IDLE_PAGES: u32 = 3;
-/// The device report is given up after more: a user has an entry for each device. Twenty pages are 20,000 devices of one user.
-const MAX_IDLE_PAGES_OF_A_REPORT: u32 = 20;
+/// The device report is given up after more: a user has an entry for each device, and pages may be smaller than asked for. Of ten
+/// entries each, these are 2,000 devices of one user; they take 20 s.
+const MAX_IDLE_PAGES_OF_A_REPORT: u32 = 200;
 
 /// What to do about a 403 that is not in PingOne's own form. Source: seen on a tenant, where the API gateway answers so for a path
 /// that it does not know.

@@ -110,12 +110,14 @@ impl<W: Transport> Session<W> {
         };
         let (url, mut wait, began) = (self.endpoints.exploration(&id), FIRST_POLL, Instant::now());
         while !is_made(status.as_ref())? {
-            if Instant::now() + wait >= deadline {
+            // The last question is asked at the deadline.
+            let next = wait.min(deadline.saturating_duration_since(Instant::now()));
+            if next.is_zero() {
                 return Err(NotHad::NotMadeYet { waited: began.elapsed(), status });
             }
             let shown = status.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::info!("the device report is not made yet ({shown}): it is asked for again in {} s", wait.as_secs());
-            tokio::time::sleep(wait).await;
+            tracing::info!("the device report is not made yet ({shown}): it is asked for again in {:.1} s", next.as_secs_f64());
+            tokio::time::sleep(next).await;
             wait = (wait * 2).min(LONGEST_POLL);
             status = self.progress(ReportPart::Status(&url), stop).await?.status;
         }

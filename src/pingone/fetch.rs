@@ -162,6 +162,8 @@ impl<W: Transport> Session<W> {
         if let Resource::Report(part) = resource {
             self.report_pace.note(part, sent);
         }
+        let took = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(status = reply.as_ref().ok().map(|answer| answer.status), durationMs = took, "answered: {}", resource.name());
         self.note_reply(self.endpoints.api.host(), &reply)?;
         let fetched = self.classify_fetch(resource, &reply, &token, sent, parse)?;
         waiting.ended(fetched.fault());

@@ -187,10 +187,10 @@ mod tests {
     fn a_user_may_have_devices_on_many_pages_of_the_device_report() {
         let url = |page: u64| Url::parse(&format!("https://x/?cursor={page}")).expect("a URL");
         let mut list = ListReader::new(ListKind::Report, url(0), &"https://x".parse().expect("a base URL"));
-        let pages = (1..100).map_while(|page| list.advance(None, Some(url(page))).ok().and_then(|()| list.count_new(0).ok())).count();
-        assert_eq!(pages, 19);
-        let shown = list.error(Endless::NobodyNew(20)).to_string();
-        assert_eq!(shown, "the device report at `x` has no end: 20 pages in a row bring nobody new");
+        let pages = (1..1000).map_while(|page| list.advance(None, Some(url(page))).ok().and_then(|()| list.count_new(0).ok())).count();
+        assert_eq!(pages, 199);
+        let shown = list.error(Endless::NobodyNew(200)).to_string();
+        assert_eq!(shown, "the device report at `x` has no end: 200 pages in a row bring nobody new");
     }
 
     #[test]

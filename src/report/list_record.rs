@@ -21,6 +21,9 @@ pub(crate) struct ReportedRecord {
     pub(crate) entries: Option<u64>,
     /// The number of users with a bypass, by the report as it was read last.
     pub(crate) users: Option<u64>,
+    /// Their number by the report as it was when the run began, if the run was resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) users_at_first: Option<u64>,
     /// Who and what such an audit may miss, a phrase each.
     pub(crate) may_miss: Vec<String>,
     /// The number of users whose own answer is another than the report's; `None` until the audit is finished.
@@ -31,7 +34,7 @@ impl ReportedRecord {
     /// Of a report by this template, before it is read.
     pub(crate) fn new(template: &str) -> Self {
         let may_miss = MAY_MISS.map(str::to_owned).to_vec();
-        Self { template: template.to_owned(), entries: None, users: None, may_miss, differing: None }
+        Self { template: template.to_owned(), entries: None, users: None, users_at_first: None, may_miss, differing: None }
     }
 
     /// What such an audit may miss, in one phrase that is safe to show.

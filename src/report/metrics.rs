@@ -132,7 +132,7 @@ impl Metrics<'_> {
         family("held_seconds", "How long PingOne held the last run back.", &one(format!("{:.3}", self.summary.held.as_secs_f64())));
         family("exit_code", "The exit code of the last run.", &one(self.exit_code.to_string()));
         // A run that asked nobody knows of nobody: to say 0 would be an all-clear.
-        if series.operation == "audit" && (self.exit_code == 0 || tally.rows() > 0) {
+        if series.operation.starts_with("audit") && (self.exit_code == 0 || tally.rows() > 0) {
             family("active", "Users who could bypass MFA at the last run.", &one(tally.of(Outcome::Active).to_string()));
         }
         if let Some((earliest, latest)) = self.summary.bypass_ends.span() {

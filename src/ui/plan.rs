@@ -240,6 +240,7 @@ impl PlanView<'_> {
         }
         writeln!(f, "may miss   {}: `--all-users` misses nobody", MAY_MISS.join(", "))?;
         match read {
+            Some(_) if self.resumes.is_some() => writeln!(f, "requests   one for each user that is not done yet"),
             Some((0, _)) => writeln!(f, "requests   none"),
             Some((users, _)) => writeln!(f, "requests   {users}{}", self.at_least(users)),
             None => writeln!(f, "requests   one for each user, and one for each 1000 devices"),

@@ -239,7 +239,7 @@ fn a_tenant_without_the_report_is_told_what_to_use() {
         (ReportFault::Missing, 2, "PingOne refused its device report: HTTP 404, NOT_FOUND"),
         (ReportFault::UnknownField, 2, "The field bypassUntil is not supported."),
         (ReportFault::Failed, 2, "PingOne's device report was not made: its status is `FAILED`"),
-        (ReportFault::Never, 3, "PingOne's device report was not made within 3 s: its status is still `IN_PROGRESS`"),
+        (ReportFault::Never, 3, "PingOne's device report was not made within 5 s: its status is still `IN_PROGRESS`"),
         (ReportFault::ForeignLink, 3, "the device report goes on at `https://reports.example`"),
     ] {
         let field = directory(900, 3, ReportConfig { report_fault: Some(fault), ..prompt() });
@@ -260,6 +260,84 @@ fn a_report_without_the_field_is_warned_of() {
     assert!(done.code == 0 && done.stderr.contains("no entry of the device report has a `bypassUntil`"), "{}", done.stderr);
     assert!(done.stderr.contains("PingOne's device report gives nobody a bypass"), "{}", done.stderr);
     assert!(field.report("reported.report.csv").is_whole(0));
+    let may_miss = record(&field, "reported.report.run.json")["input"]["reported"]["mayMiss"].to_string();
+    assert!(may_miss.contains("everybody, if this tenant's report has no field `bypassUntil`"), "{may_miss}");
+}
+
+/// An API whose device report has these entries, and whose users have no bypass.
+fn reporting(answer: impl Fn() -> String + Send + Sync + 'static) -> (Field, String) {
+    let url = answering(move |request| {
+        let first = request.lines().next().unwrap_or_default();
+        let body = if first.contains("/as/token") {
+            r#"{"access_token":"t","expires_in":3600}"#.to_owned()
+        } else if first.contains("/entries") {
+            answer()
+        } else if first.contains("/dataExplorations") {
+            r#"{"id":"0fe52654-ff7a-4c90-8d80-1af1a745c097","status":"SUCCESS"}"#.to_owned()
+        } else {
+            no_bypass(first)
+        };
+        ("200 OK\r\nContent-Type: application/json".to_owned(), body)
+    });
+    (directory(1, 0, prompt()), url)
+}
+
+fn run_at(field: &Field, url: &str, arguments: &[&str]) -> Done {
+    let mut tool = field.tool(arguments);
+    tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", url);
+    crate::harness::done(tool.output().expect("the tool runs"))
+}
+
+fn entries(users: std::ops::Range<u32>, counted: u32) -> String {
+    let entry = |user| format!(r#"{{"userId":"00000000-0000-4000-8000-{user:012}","bypassUntil":4102444800}}"#);
+    format!(r#"{{"count":{counted},"_embedded":{{"entries":[{}]}}}}"#, users.map(entry).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn a_report_that_is_shorter_than_its_count_is_warned_of() {
+    for (counted, is_short) in [(5, true), (3, false), (0, false)] {
+        let (field, url) = reporting(move || entries(0..3, counted));
+        let done = run_at(&field, &url, &["audit", "--reported"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let told = "PingOne counted 5 entries of the device report, and listed 3: users may be missing";
+        assert_eq!(done.stderr.contains(told), is_short, "{}", done.stderr);
+    }
+}
+
+#[test]
+fn users_whom_a_later_report_does_not_name_any_more_are_told_of() {
+    let (field, url) = reporting(|| entries(0..20, 20));
+    let stopped = ["audit", "--reported", "--canary", "1", "--max-failures", "0", "-v"];
+    assert_eq!(run_at(&field, &url, &stopped).code, 0);
+    // As if it had been killed after 11 of the 20.
+    let report = fs::read_to_string(field.path("reported.report.csv")).expect("a report");
+    fs::remove_file(field.path("reported.report.csv")).expect("removed");
+    field.write("reported.report.partial.csv", report.lines().take(12).map(|line| format!("{line}\n")).collect::<String>());
+    let mut killed = record(&field, "reported.report.run.json");
+    (killed["status"], killed["finishedAt"]) = ("running".into(), serde_json::Value::Null);
+    field.write("reported.report.run.json", killed.to_string());
+    let (_, later) = reporting(|| entries(0..13, 13));
+    killed["apiUrl"] = format!("{later}/v1").into();
+    field.write("reported.report.run.json", killed.to_string());
+    let resumed = run_at(&field, &later, &["audit", "--reported", "--resume"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert!(field.report("reported.report.csv").is_whole(13));
+    assert!(resumed.stderr.contains("requests   one for each user that is not done yet"), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("7 users whom PingOne's device report named when the run began were not read"), "{}", resumed.stderr);
+    let reported = &record(&field, "reported.report.run.json")["input"]["reported"];
+    assert_eq!((&reported["usersAtFirst"], &reported["users"]), (&20.into(), &13.into()));
+}
+
+#[test]
+fn a_page_of_the_active_tells_of_those_who_failed() {
+    let field = directory(30, 3, prompt());
+    let id = |index| field.sandbox.user_id(index);
+    field.write("in.csv", format!("userID\n{}\n{}\n00000000-0000-4000-8000-000000000000\n", id(0), id(1)));
+    assert_eq!(field.run(&["audit", "in.csv", "--only", "active"]).code, 1);
+    let page = field.run(&["page", "in.report.csv", "-o", "-"]);
+    assert_eq!(page.code, 0, "{}", page.stderr);
+    assert!(!page.stdout.contains("No row failed"), "one did");
+    assert!(page.stdout.contains(" failed, by the record."), "and its reason stands beside the report");
 }
 
 #[test]
@@ -322,31 +400,14 @@ fn hostile_names_are_made_harmless() {
 
 #[test]
 fn a_server_that_repeats_itself_or_makes_no_sense_is_given_up() {
-    let token = r#"{"access_token":"t","expires_in":3600}"#;
-    let ok = "200 OK\r\nContent-Type: application/json";
     for (entries, told, code) in [
         (r#"{"_embedded":{"entries":[{"user":"ann","bypassUntil":"x"}]}}"#, "an entry has no `userId`: it has ", 2),
         (r#"{"_embedded":{"entries":[{"userId":"ann"}]}}"#, "the `userId` of an entry is `ann`: expected a UUID", 2),
         (r#"{"things":[]}"#, "a page has no list of entries: expected `_embedded.entries`, and it has `things`", 2),
         (r#"{"_embedded":{"entries":[]},"_links":{"next":{"href":"?limit=1000"}}}"#, "it leads back to a page that was read before", 3),
     ] {
-        let url = answering(move |request| {
-            let first = request.lines().next().unwrap_or_default();
-            let body = if first.contains("/as/token") {
-                token.to_owned()
-            } else if first.contains("/entries") {
-                entries.to_owned()
-            } else if first.contains("/dataExplorations") {
-                r#"{"id":"0fe52654-ff7a-4c90-8d80-1af1a745c097","status":"SUCCESS"}"#.to_owned()
-            } else {
-                no_bypass(first)
-            };
-            (ok.to_owned(), body)
-        });
-        let field = directory(1, 0, prompt());
-        let mut tool = field.tool(&["audit", "--reported"]);
-        tool.env("PINGONE_API_URL", format!("{url}/v1")).env("PINGONE_AUTH_URL", &url);
-        let done = crate::harness::done(tool.output().expect("the tool runs"));
+        let (field, url) = reporting(move || entries.to_owned());
+        let done = run_at(&field, &url, &["audit", "--reported"]);
         assert!(done.code == code && done.stderr.contains(told) && done.stderr.contains("`--all-users`"), "{}", done.stderr);
     }
 }

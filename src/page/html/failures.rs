@@ -3,17 +3,18 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::parts::{figure, foreign, said, table};
-use super::story::{named, plural};
+use super::story::{failed_rows, named, plural};
 use super::{Source, Users, report};
 use crate::domain::{Outcome, escaped};
 use crate::explain::said_of_result;
 use crate::page::causes::{Cause, Example};
 use crate::page::figures::RunFigures;
 use crate::page::picture::{Bar, Fill, Labels, bars};
+use crate::page::told::Told;
 use crate::page::words::{counted, share, thousands};
 
-pub(super) fn failures(source: &Source, figures: &RunFigures) -> Markup {
-    let failures = figures.tally.failures();
+pub(super) fn failures(source: &Source, figures: &RunFigures, told: Option<&Told>) -> Markup {
+    let failures = failed_rows(figures, told);
     let causes = figures.causes.by_rows();
     let others = figures.causes.others();
     html! {
@@ -21,6 +22,12 @@ pub(super) fn failures(source: &Source, figures: &RunFigures) -> Markup {
             h2 id="failures" { "Failures by cause" }
             @if failures == 0 {
                 p { "No row failed." }
+            } @else if figures.tally.failures() == 0 {
+                p {
+                    (figure("failures", failures)) (plural(failures, " row", " rows"))
+                    " failed, by the record. This report has lines only of the users who can bypass MFA: the file of failed rows beside it has the others, \
+                     with the reasons."
+                }
             } @else {
                 p {
                     (figure("failures", failures)) (plural(failures, " row", " rows")) " failed, of "

@@ -41,7 +41,7 @@ pub(super) fn page_of_run(source: &Source, figures: &RunFigures, told: Option<&T
         (story::story(figures, told, faults))
         (story::facts(source, told))
         (results::results(figures, told))
-        (failures::failures(source, figures))
+        (failures::failures(source, figures, told))
         (course::course(figures, told))
         (ends::ends(figures))
         (evidence::evidence(source, told, faults))

@@ -32,7 +32,7 @@ pub(super) fn title(source: &Source, told: Option<&Told>) -> String {
 
 /// The sentences at the beginning.
 pub(super) fn story(figures: &RunFigures, told: Option<&Told>, faults: &[String]) -> Markup {
-    let failures = figures.tally.failures();
+    let failures = failed_rows(figures, told);
     html! {
         @if let Some(told) = told && told.record.options.sandbox {
             p.note { strong { "A rehearsal:" } " this run was sent to the sandbox, and no user of PingOne was touched." }
@@ -59,6 +59,12 @@ pub(super) fn story(figures: &RunFigures, told: Option<&Told>, faults: &[String]
         }
         p { (completeness(figures, told, faults)) }
     }
+}
+
+/// The number of rows that failed. A report of the users who can bypass MFA has no lines of them, and the record tells.
+pub(super) fn failed_rows(figures: &RunFigures, told: Option<&Told>) -> u64 {
+    let listed = figures.tally.failures();
+    told.filter(|told| told.record.options.only.is_some()).map_or(listed, |told| crate::report::tally(&told.record.totals).failures())
 }
 
 fn deed(figures: &RunFigures, told: &Told) -> Markup {
@@ -165,9 +171,15 @@ fn completeness(figures: &RunFigures, told: Option<&Told>, faults: &[String]) ->
             (plural(figures.tally.rows(), " row", " rows")) " has a line in the report. The other rows of the input are in other reports."
         };
     }
+    let input = &told.record.input;
+    let (title, each, of) = match (&input.reported, &input.directory) {
+        (Some(_), _) => ("Every user whom the device report names was read:", "user", ""),
+        (None, Some(_)) => ("The run is complete:", "user", " of the list"),
+        (None, None) => ("The run is complete:", "row", " of the input"),
+    };
+    let rows = figures.tally.rows();
     html! {
-        strong { "The run is complete:" } " each of the " (thousands(figures.tally.rows()))
-        (plural(figures.tally.rows(), " row", " rows")) " of the input has a line in the report."
+        strong { (title) } " each of the " (thousands(rows)) " " (each) (plural(rows, "", "s")) (of) " has a line in the report."
     }
 }
 
