@@ -60,7 +60,11 @@ fn summary(world: &World, count: u32, seconds: f64) -> Summary {
 }
 
 fn world(kind: Kind, rows: u32) -> World {
-    World { limits: Limits { kind, steps: vec![(0.0, LIMIT)], ..Limits::default() }, rows, ..World::default() }
+    limited(kind, rows, LIMIT)
+}
+
+fn limited(kind: Kind, rows: u32, limit: f64) -> World {
+    World { limits: Limits { kind, steps: vec![(0.0, limit)], ..Limits::default() }, rows, ..World::default() }
 }
 
 const KINDS: [(&str, Kind); 5] = [
@@ -117,6 +121,24 @@ fn several_clients_reach_together_what_one_reaches_and_each_half_of_its_share() 
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// Limits that the constants were not chosen with.
+const UNROUND: [f64; 5] = [35.0, 70.0, 85.0, 130.0, 270.0];
+
+/// Until the last row, eight clients take longer than one by the rows that the slowest has left when the others are done, and by holds.
+#[test]
+fn eight_clients_at_a_limit_that_is_not_round_take_a_third_longer_than_one() {
+    for (kind, least_of_one, least_share) in [(Kind::Sliding, 0.7, 0.7), (Kind::Fixed, 0.72, 0.7), (Kind::Bucket(100.0), 0.76, 0.65)] {
+        let runs = UNROUND.map(|limit| {
+            let world = limited(kind, 3000, limit);
+            (summary(&world, 1, 0.0), summary(&world, 8, STARTS))
+        });
+        let mean = |of: &dyn Fn(&(Summary, Summary)) -> f64| runs.iter().map(of).sum::<f64>() / number(runs.len());
+        let of_one = mean(&|(one, all)| all.whole / one.whole);
+        let share = mean(&|(_, all)| all.usual_least);
+        assert!(of_one >= least_of_one && share >= least_share, "{kind:?}: {of_one} of what one reaches, least share {share}");
+    }
 }
 
 #[test]
