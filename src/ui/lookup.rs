@@ -54,13 +54,13 @@ impl Progress {
 }
 
 async fn draw(console: Console, counting: Counting, mut count: watch::Receiver<u64>, answers: Arc<Answers>) {
-    let Counting { what, total, .. } = counting;
+    let Counting { what, noun, total, .. } = counting;
     let bar = console.bar(total);
     loop {
         let now = *count.borrow();
         bar.set_position(now);
-        let share = |total: u64| format!("/{total} {}%", u128::from(now) * 100 / u128::from(total.max(1)));
-        let mut pieces = vec![Piece::always(format!("{what}: {now}{}", total.map(share).unwrap_or_default()))];
+        let share = |total: u64| format!("{now}/{total} {}%", u128::from(now) * 100 / u128::from(total.max(1)));
+        let mut pieces = vec![Piece::always(format!("{what}: {}", total.map_or_else(|| counted(now, noun), share)))];
         pieces.extend(obstacle(&answers));
         show(&bar, &pieces, columns());
         let redraw = sleep_until(Instant::now() + REDRAW_EVERY);
@@ -90,8 +90,8 @@ async fn print_lines(console: Console, counting: Counting, mut count: watch::Rec
             () = sleep_until(since + LINE_EVERY) => since = Instant::now(),
         }
         let now = *count.borrow();
-        let of = total.map(|total| format!(" of {}", counted(total, noun))).unwrap_or_default();
-        let mut pieces = vec![Piece::always(format!("{what}: {now}{of}"))];
+        let of = |total| format!("{now} of {}", counted(total, noun));
+        let mut pieces = vec![Piece::always(format!("{what}: {}", total.map_or_else(|| counted(now, noun), of)))];
         pieces.extend(obstacle(&answers));
         let fields = || {
             let mut fields: Fields = vec![(field, now.into())];

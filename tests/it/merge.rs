@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::harness::{Done, Field, Report, done, field_with, send_signal};
+use crate::verify::lines;
 
 /// A date as far ahead as the harness lets a grant go.
 const UNTIL: &str = "2099-08-30T00:00:00.000Z";
@@ -22,18 +23,6 @@ fn record(field: &Field, name: &str) -> Value {
 
 fn bytes(field: &Field, name: &str) -> Option<Vec<u8>> {
     fs::read(field.path(name)).ok()
-}
-
-/// The lines of a text, each with its end, a quoted line break within.
-fn lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for piece in text.split_inclusive('\n') {
-        match lines.last_mut() {
-            Some(last) if last.matches('"').count() % 2 == 1 => last.push_str(piece),
-            _ => lines.push(piece.to_owned()),
-        }
-    }
-    lines
 }
 
 /// The columns and values of a report without those that differ from run to run.

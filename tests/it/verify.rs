@@ -23,8 +23,8 @@ fn granted() -> Field {
     field
 }
 
-/// The lines of the report as text, a quoted line break within.
-fn lines(text: &str) -> Vec<String> {
+/// The lines of a report as text, each with its end, a quoted line break within.
+pub(crate) fn lines(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for piece in text.split_inclusive('\n') {
         match lines.last_mut() {
