@@ -98,13 +98,7 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
             (Some(environment.to_string()), Some(api.to_string()))
         }
     };
-    let (operation, grace) = match operation {
-        Operation::Grant => ("grant", None),
-        Operation::LookAndGrant => ("grant --look-first", None),
-        Operation::Audit => ("audit", None),
-        Operation::End(grace) => ("end", Some(grace.span())),
-        Operation::Restore(grace) => ("end --restore", Some(grace.span())),
-    };
+    let (operation, grace) = covered_operation(*operation);
     Covered {
         format: FORMAT,
         operation,
@@ -126,6 +120,17 @@ fn covered<'a>(config: &'a RunConfig, input: &'a InputRecord) -> Covered<'a> {
         max_users: *max_users,
         canary: *canary,
         max_failures: max_failures.to_string(),
+    }
+}
+
+/// An operation with the options that make another one of it, and its `--in`.
+fn covered_operation(operation: Operation) -> (&'static str, Option<Duration>) {
+    match operation {
+        Operation::Grant => ("grant", None),
+        Operation::LookAndGrant => ("grant --look-first", None),
+        Operation::Audit => ("audit", None),
+        Operation::End(grace) => ("end", Some(grace.span())),
+        Operation::Restore(grace) => ("end --restore", Some(grace.span())),
     }
 }
 
