@@ -226,12 +226,20 @@ pub(crate) struct OutputArgs {
     /// More about the run; twice: about each row
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// How logs are written
-    #[arg(long, value_name = "FORMAT", default_value = "text", help = "How logs are written; no colour with [env: NO_COLOR]")]
-    pub(crate) log_format: LogFormat,
     /// Write how the run went to this file, for Prometheus' textfile collector; all may read it
     #[arg(long, value_name = "PATH")]
     pub(crate) metrics_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shown: ShownArgs,
+}
+
+/// How logs and progress are shown, of commands that take rows or list users.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct ShownArgs {
+    /// How logs are written
+    #[arg(long, value_name = "FORMAT", default_value = "text", help = "How logs are written; no colour with [env: NO_COLOR]")]
+    pub(crate) log_format: LogFormat,
     /// How progress is shown: `auto` is a bar on a terminal, or else a line every 10 s (`plain`)
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: ProgressMode,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use super::{ConnectionArgs, LogFormat, ProgressMode};
+use super::{ConnectionArgs, ShownArgs};
 use crate::domain::{Filter, GroupId, PopulationId, positive_span};
 use crate::pace::Rate;
 
@@ -98,12 +98,8 @@ pub(crate) struct ListOutputArgs {
     /// More about the requests
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// How logs are written
-    #[arg(long, value_name = "FORMAT", default_value = "text", help = "How logs are written; no colour with [env: NO_COLOR]")]
-    pub(crate) log_format: LogFormat,
-    /// How progress is shown: `auto` is a bar on a terminal, or else a line every 10 s (`plain`)
-    #[arg(long, value_name = "HOW", default_value = "auto")]
-    pub(crate) progress: ProgressMode,
+    #[command(flatten)]
+    pub(crate) shown: ShownArgs,
 }
 
 #[cfg(test)]
@@ -120,7 +116,7 @@ mod tests {
             let argument = command.get_arguments().find(|argument| argument.get_id() == option).expect("an option");
             argument.get_default_values().to_vec()
         };
-        for option in ["rate", "max_attempts", "timeout", "give_up_after", "progress", "log_format"] {
+        for option in ["rate", "max_attempts", "timeout", "give_up_after"] {
             assert!(!default("users", option).is_empty());
             assert_eq!(default("users", option), default("audit", option), "{option}");
         }

@@ -248,11 +248,11 @@ impl Told {
         match command {
             Command::Grant(GrantArgs { run, .. }) | Command::Audit(AuditArgs { run, .. }) | Command::End(EndArgs { run, .. }) => {
                 let output = &run.output;
-                Self { quiet: output.quiet, verbose: output.verbose, format: output.log_format, progress: output.progress }
+                Self { quiet: output.quiet, verbose: output.verbose, format: output.shown.log_format, progress: output.shown.progress }
             }
             Command::Users(users) => {
                 let output = &users.output;
-                Self { quiet: output.quiet, verbose: output.verbose, format: output.log_format, progress: output.progress }
+                Self { quiet: output.quiet, verbose: output.verbose, format: output.shown.log_format, progress: output.shown.progress }
             }
             Command::Doctor(doctor) => {
                 Self { quiet: doctor.quiet, verbose: doctor.verbose, format: doctor.log_format, progress: ProgressMode::None }

@@ -202,15 +202,20 @@ fn a_signal_does_not_wait_for_a_page() {
     assert!(stopped.stderr.contains("to resume: "), "{}", stopped.stderr);
 }
 
-#[test]
-fn a_list_that_may_not_be_read_names_the_role() {
-    let field = directory_of(1);
-    let url = answering(|request| {
+/// An API that lets nobody read anything. Returns its URL.
+pub(crate) fn refusing() -> String {
+    answering(|request| {
         let is_token = request.starts_with("POST");
         let refusal = r#"{"id":"f1","code":"ACCESS_FAILED","message":"You may not."}"#;
         let body = if is_token { r#"{"access_token":"s3cr3t-token","expires_in":3600}"# } else { refusal };
         (if is_token { "200 OK" } else { "403 Forbidden" }.to_owned(), body.to_owned())
-    });
+    })
+}
+
+#[test]
+fn a_list_that_may_not_be_read_names_the_role() {
+    let field = directory_of(1);
+    let url = refusing();
     let done = run_at(&field, &url, &["audit", "--all-users"]);
     assert_eq!(done.code, 4, "{}", done.stderr);
     assert!(done.stderr.contains("HTTP 403, ACCESS_FAILED, You may not., id f1"), "{}", done.stderr);

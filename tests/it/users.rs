@@ -10,7 +10,7 @@ use pingone_bypass::sandbox::SandboxConfig;
 
 use crate::directory::{directory_of, kinds};
 use crate::harness::{Done, Field, Report, answering, done, ended_within, field_with, send_signal, tool};
-use crate::listing::{listing, page, run_at, user};
+use crate::listing::{listing, page, refusing, run_at, user};
 
 const COLUMNS: [&str; 5] = ["userID", "username", "email", "populationID", "enabled"];
 
@@ -309,12 +309,7 @@ fn faults_are_retried_and_a_page_that_never_comes_ends_the_list() {
 #[test]
 fn a_list_that_may_not_be_read_names_the_role() {
     let field = directory_of(1);
-    let url = answering(|request| {
-        let is_token = request.starts_with("POST");
-        let refusal = r#"{"id":"f1","code":"ACCESS_FAILED","message":"You may not."}"#;
-        let body = if is_token { r#"{"access_token":"s3cr3t-token","expires_in":3600}"# } else { refusal };
-        (if is_token { "200 OK" } else { "403 Forbidden" }.to_owned(), body.to_owned())
-    });
+    let url = refusing();
     let done = run_at(&field, &url, &["users", "--all-users", "-o", "users.csv"]);
     told(&done, 4, "HTTP 403, ACCESS_FAILED, You may not., id f1");
     let hint =
